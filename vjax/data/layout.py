@@ -1,0 +1,142 @@
+"""Where things are in a dataset file (HDF5): names, types and shapes. Neither vita nor jax.
+
+```
+params/continuous        [n, n_continuous] float32 norm
+params/categorical       [n, n_categorical] int32 menu indices
+params/modulation_t3     [n, 4, n_sources, n_destinations] float32, gzip    dense routes, the report's layout
+modulation/index, value  [n, 64] int32, [n, 64, 4] float32                  sparse routes, ours
+features/mel_spectrogram [n, 1, n_mels, t] float32 or float16
+features/modulation_t3   as params/modulation_t3, uncompressed
+audio/waveforms          [n, channels, samples] float32 or float16, optional
+metadata/...             [n] each
+importance_weights/weights [n_continuous] float32, optional
+```
+
+Arrays with one row per sample have one chunk per sample; `metadata/...` is contiguous.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+
+from vjax.schema import CHANNELS, N_SLOTS, Schema
+
+CONTINUOUS = "params/continuous"
+CATEGORICAL = "params/categorical"
+DENSE_ROUTES = "params/modulation_t3"
+FAST_DENSE_ROUTES = "features/modulation_t3"
+ROUTE_INDEX = "modulation/index"
+ROUTE_VALUE = "modulation/value"
+MEL = "features/mel_spectrogram"
+WAVEFORMS = "audio/waveforms"
+MIDI_NOTE = "metadata/midi_note"
+PRESET_HASH = "metadata/preset_hash"
+PRESET_NAME = "metadata/preset_name"
+IMPORTANCE = "importance_weights/weights"
+
+ROWS_DONE = "rows_done"
+"""Attribute of a dataset that is still being filled; absent from a finished one."""
+
+# The 1.8 format: unlike the later ones it has no write mark, which a killed writer would leave behind and which
+# would then keep every reader out. Fixed, so that the same arrays give the same bytes under a newer HDF5.
+LIBVER = ("v108", "v108")
+
+TEXT = "text"
+
+
+class DatasetError(ValueError):
+    """A dataset that cannot be used as it is. The message names the file, the dataset or attribute, and the remedy."""
+
+
+class Spec(NamedTuple):
+    """What one dataset holds, besides the first axis of rows. -1 in `row_shape` stands for any length."""
+
+    dtypes: tuple[str, ...]  # the first is the one written when the array has none of them
+    row_shape: tuple[int, ...]
+
+
+def specs(schema: Schema) -> dict[str, Spec]:
+    """Every dataset with one row per sample, in the order in which a shard is written."""
+    matrix = (len(CHANNELS), len(schema.sources), len(schema.destinations))
+    return {
+        CONTINUOUS: Spec(("float32",), (len(schema.continuous),)),
+        CATEGORICAL: Spec(("int32",), (len(schema.categorical),)),
+        DENSE_ROUTES: Spec(("float32",), matrix),
+        ROUTE_INDEX: Spec(("int32",), (N_SLOTS,)),
+        ROUTE_VALUE: Spec(("float32",), (N_SLOTS, len(CHANNELS))),
+        MEL: Spec(("float32", "float16"), (1, -1, -1)),
+        FAST_DENSE_ROUTES: Spec(("float32",), matrix),
+        WAVEFORMS: Spec(("float32", "float16"), (-1, -1)),
+        MIDI_NOTE: Spec(("int32",), ()),
+        "metadata/velocity": Spec(("float32",), ()),
+        "metadata/source": Spec((TEXT,), ()),
+        PRESET_HASH: Spec(("int64",), ()),
+        PRESET_NAME: Spec((TEXT,), ()),
+        "metadata/tier": Spec(("int32",), ()),
+        "metadata/seed": Spec(("int64",), ()),
+    }
+
+
+def fits(row_shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    return len(row_shape) == len(expected) and all(e in (-1, s) for s, e in zip(row_shape, expected, strict=True))
+
+
+def describe_shape(row_shape: tuple[int, ...]) -> str:
+    return f"[{', '.join(['n', *('any' if length == -1 else str(length) for length in row_shape)])}]"
+
+
+def shard_paths(path: str | os.PathLike) -> tuple[str, ...]:
+    """The file at `path`, or the `*.h5` shards of the folder at `path`, sorted by name; `.partial` ones are left out.
+
+    Raises DatasetError if there is none.
+    """
+    path = Path(path)
+    if path.is_dir():
+        shards = tuple(str(shard) for shard in sorted(path.glob("*.h5")))
+        if not shards:
+            unfinished = len(list(path.glob("*.partial")))
+            raise DatasetError(
+                f"{path} holds no *.h5 shard ({unfinished} unfinished *.partial files); "
+                "run scripts/generate.py on it, again if it was interrupted"
+            )
+        return shards
+    if not path.is_file():
+        raise DatasetError(f"there is no dataset at {path}; give an HDF5 file or a folder of *.h5 shards")
+    if path.suffix == ".partial":
+        raise DatasetError(f"{path} is an unfinished shard; run scripts/generate.py again to finish it")
+    return (str(path),)
+
+
+@contextlib.contextmanager
+def open_hdf5(path: str, mode: str = "r") -> Iterator[h5py.File]:
+    """Opens an HDF5 file that must exist. Raises DatasetError if it is damaged or something else."""
+    try:
+        # Best effort, because some cluster file systems have no locks.
+        file = h5py.File(path, mode, locking="best-effort")
+    except OSError as error:
+        raise DatasetError(
+            f"{path} cannot be opened as HDF5 ({error}); it is damaged, in use, or no dataset"
+        ) from error
+    with file:
+        yield file
+
+
+def require(file: h5py.File, name: str, remedy: str) -> h5py.Dataset:
+    """The dataset `name`. Raises DatasetError with the remedy if the file has none."""
+    if not isinstance(file.get(name), h5py.Dataset):
+        raise DatasetError(f"{file.filename} has no dataset {name}; {remedy}")
+    return file[name]
+
+
+def finished(file: h5py.File, name: str) -> bool:
+    """Whether the dataset is there, and not half-filled by an interrupted `scripts/precompute.py`."""
+    return name in file and ROWS_DONE not in file[name].attrs
+
+
+def text(value: str | bytes) -> str:
+    """An attribute that holds text, whichever way its writer encoded it."""
+    return value.decode() if isinstance(value, bytes) else str(value)

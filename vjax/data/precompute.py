@@ -1,0 +1,137 @@
+"""Fills `features/*` of an existing dataset: mel pictures from sound, and routes in a form that reads fast.
+
+A run that was killed, even by SIGKILL, is continued by the next: the file's structure is written and synced before the
+first row, so that filling only changes plain data and one counter. Only a kill in the moment when the (empty) dataset
+is being added can damage the file.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import h5py
+import numpy as np
+from tqdm import tqdm
+
+from vjax.data import layout
+from vjax.data.layout import DatasetError, open_hdf5, require, text
+
+
+def mel_settings(path: str | os.PathLike) -> dict[str, Any]:
+    """The mel settings that the dataset names (fields of MelConfig); empty if it names none."""
+    with open_hdf5(layout.shard_paths(path)[0]) as file:
+        return json.loads(text(file.attrs["mel"])) if "mel" in file.attrs else {}
+
+
+def precompute_mels(
+    path: str | os.PathLike,
+    config: Any,
+    mel_fn: Callable[[np.ndarray], np.ndarray],
+    batch_size: int = 32,
+    progress: bool = True,
+) -> int:
+    """Fills features/mel_spectrogram [n, 1, n_mels, t] float32 from audio/waveforms, mixed down to mono.
+
+    Args:
+      path: a file or a folder of shards; finished ones are left alone.
+      config: a MelConfig, stored with the file.
+      mel_fn: [b, samples] float32 to [b, n_mels, t]; b is `batch_size`, or less at the end of a shard.
+
+    Returns:
+      Number of rows filled.
+
+    Raises:
+      DatasetError: no audio/waveforms, or pictures made with other settings.
+    """
+    settings = dataclasses.asdict(config)
+
+    def fill(file: h5py.File, bar: tqdm) -> int:
+        started = layout.MEL in file
+        if started and "mel" in file.attrs and json.loads(text(file.attrs["mel"])) != settings:
+            raise DatasetError(
+                f"{file.filename}: {layout.MEL} was made with {text(file.attrs['mel'])}, not with {json.dumps(settings)}; "
+                "use the same settings, or delete that dataset first"
+            )
+        if layout.finished(file, layout.MEL):
+            return 0
+        waveforms = require(file, layout.WAVEFORMS, "there is no sound to make pictures from")
+
+        def mels(start: int, stop: int) -> np.ndarray:
+            audio = waveforms[start:stop].astype(np.float32)
+            return np.asarray(mel_fn(audio.mean(1) if audio.ndim == 3 else audio))[:, None]
+
+        if not started:
+            file.attrs["mel"] = json.dumps(settings, sort_keys=True)
+            _allocate(file, layout.MEL, (len(waveforms), *mels(0, min(batch_size, len(waveforms))).shape[1:]))
+        return _fill(file[layout.MEL], mels, batch_size, bar)
+
+    return _each_shard(path, layout.WAVEFORMS, fill, "mels", progress)
+
+
+def precompute_modulation(path: str | os.PathLike, batch_size: int = 64, progress: bool = True) -> int:
+    """Copies the gzip-compressed params/modulation_t3 to features/modulation_t3, uncompressed, one chunk per row.
+
+    Sparse routes are fast as they are: such shards are left alone, as are finished ones.
+
+    Returns:
+      Number of rows filled.
+
+    Raises:
+      DatasetError: the file holds no routes at all.
+    """
+
+    def fill(file: h5py.File, bar: tqdm) -> int:
+        if layout.ROUTE_INDEX in file or layout.finished(file, layout.FAST_DENSE_ROUTES):
+            return 0
+        matrices = require(file, layout.DENSE_ROUTES, "it holds no modulation routes to copy")
+        if layout.FAST_DENSE_ROUTES not in file:
+            _allocate(file, layout.FAST_DENSE_ROUTES, matrices.shape)
+        return _fill(file[layout.FAST_DENSE_ROUTES], lambda start, stop: matrices[start:stop], batch_size, bar)
+
+    return _each_shard(path, layout.DENSE_ROUTES, fill, "modulation", progress)
+
+
+def _each_shard(
+    path: str | os.PathLike, source: str, fill: Callable[[h5py.File, tqdm], int], label: str, progress: bool
+) -> int:
+    shards = layout.shard_paths(path)
+    total = 0
+    for shard in shards:
+        with open_hdf5(shard) as file:
+            total += len(file[source]) if source in file else 0
+    with tqdm(total=total, desc=label, unit="row", disable=not progress) as bar:
+        filled = 0
+        for shard in shards:
+            with open_hdf5(shard, "r+") as file:
+                filled += fill(file, bar)
+    return filled
+
+
+def _allocate(file: h5py.File, name: str, shape: tuple[int, ...]) -> None:
+    settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    settings.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    settings.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    dataset = file.create_dataset(name, shape, np.float32, chunks=(1, *shape[1:]), track_times=False, dcpl=settings)
+    dataset.attrs[layout.ROWS_DONE] = np.int64(0)
+    _sync(file)
+
+
+def _fill(target: h5py.Dataset, compute: Callable[[int, int], np.ndarray], batch_size: int, bar: tqdm) -> int:
+    first, n = int(target.attrs[layout.ROWS_DONE]), len(target)
+    bar.update(first)
+    for start in range(first, n, batch_size):
+        stop = min(start + batch_size, n)
+        target[start:stop] = compute(start, stop)
+        target.file.flush()  # the rows before the counter that vouches for them
+        target.attrs.modify(layout.ROWS_DONE, np.int64(stop))
+        bar.update(stop - start)
+    _sync(target.file)
+    del target.attrs[layout.ROWS_DONE]
+    return n - first
+
+
+def _sync(file: h5py.File) -> None:
+    file.flush()
+    os.fsync(file.id.get_vfd_handle())

@@ -1,0 +1,193 @@
+"""Random access to the rows of a dataset, fast and from any process. Neither vita nor jax."""
+
+import bisect
+import dataclasses
+import hashlib
+import itertools
+import operator
+import os
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+
+from vjax.data import layout
+from vjax.data.layout import DatasetError
+from vjax.data.store import DatasetInfo
+
+DEFAULT_MIDI_NOTE = 60
+
+
+class Routes(NamedTuple):
+    """Sparse routes: index [64] int32 (source * n_destinations + destination, -1 none), value [64, 4] float32."""
+
+    index: np.ndarray
+    value: np.ndarray
+
+
+class Sample(NamedTuple):
+    """One row. Arrays may be read-only.
+
+    Attributes:
+      mel: [1, n_mels, t] float32 or float16, as stored.
+      continuous: [n_continuous] float32 norm.
+      categorical: [n_categorical] int32.
+      midi_note: [] int32.
+      modulation: `Routes`, or [4, n_sources, n_destinations] float32, or [0] float32 without modulation.
+    """
+
+    mel: np.ndarray
+    continuous: np.ndarray
+    categorical: np.ndarray
+    midi_note: np.ndarray
+    modulation: Routes | np.ndarray
+
+
+class Reader:
+    """The rows of an opened dataset, by number. Picklable; files open on first use, in each process for itself.
+
+    Uncompressed data with one chunk per row are read with `os.pread` at the chunks' places in the file: h5py reads
+    under one lock for the whole process, and was 2 to 3 times slower. Everything else goes through h5py.
+    """
+
+    def __init__(self, info: DatasetInfo, use_pread: bool = True):
+        self._paths = info.paths
+        self._starts = (0, *itertools.accumulate(info.counts))
+        self._modulation = info.modulation
+        self._mel_shape = info.mel_shape
+        self._use_pread = use_pread
+        self._shards: dict[int, _Shard] = {}
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_shards": {}}
+
+    def __getitem__(self, i: int) -> Sample:
+        i = operator.index(i)
+        if not 0 <= i < len(self):
+            raise IndexError(f"row {i} of a dataset of {len(self)} rows")
+        number = bisect.bisect_right(self._starts, i) - 1
+        shard, row = self._shard(number), i - self._starts[number]
+        # Opened anew for each row: nothing is shared between threads, and no number of shards runs out of handles.
+        handle = os.open(self._paths[number], os.O_RDONLY)
+        try:
+            columns = {name: column.read(handle, row) for name, column in shard.columns.items()}
+        finally:
+            os.close(handle)
+        mel = columns[layout.MEL].reshape(self._mel_shape)
+        return Sample(
+            mel=mel if mel.dtype in (np.float32, np.float16) else mel.astype(np.float32),
+            continuous=columns[layout.CONTINUOUS].astype(np.float32, copy=False),
+            categorical=columns[layout.CATEGORICAL].astype(np.int32, copy=False),
+            midi_note=shard.midi_note[row],
+            modulation=self._routes(columns),
+        )
+
+    def preset_hashes(self) -> np.ndarray:
+        """[n] int64, equal for rows of the same preset. Where not stored: a hash of the row's parameters."""
+        return np.concatenate([_preset_hashes(path) for path in self._paths])
+
+    def _routes(self, columns: dict[str, np.ndarray]) -> Routes | np.ndarray:
+        if self._modulation == "sparse":
+            return Routes(columns[layout.ROUTE_INDEX], columns[layout.ROUTE_VALUE])
+        if self._modulation == "dense":
+            matrix = columns.get(layout.FAST_DENSE_ROUTES, columns.get(layout.DENSE_ROUTES))
+            return matrix.astype(np.float32, copy=False)
+        return np.zeros(0, np.float32)
+
+    def _shard(self, number: int) -> "_Shard":
+        if number not in self._shards:
+            self._shards[number] = _open_shard(self._paths[number], self._modulation, self._use_pread)
+        return self._shards[number]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Column:
+    """One dataset of one shard: `offsets` [n] are its rows' places in the file; None where only h5py can read it."""
+
+    dataset: h5py.Dataset | None
+    dtype: np.dtype
+    row_shape: tuple[int, ...]
+    offsets: np.ndarray | None
+
+    def read(self, handle: int, row: int) -> np.ndarray:
+        if self.offsets is None:
+            return self.dataset[row]
+        size = self.dtype.itemsize * int(np.prod(self.row_shape))
+        data = os.pread(handle, size, int(self.offsets[row]))
+        if len(data) != size:
+            raise DatasetError(f"row {row} of a shard ends after {len(data)} of {size} bytes; the file was cut short")
+        return np.frombuffer(data, self.dtype).reshape(self.row_shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shard:
+    columns: dict[str, _Column]
+    midi_note: np.ndarray
+    file: h5py.File | None  # kept open only if a column needs h5py
+
+
+def _open_shard(path: str, modulation: str, use_pread: bool) -> _Shard:
+    file = h5py.File(path, "r", locking="best-effort")
+    names = [layout.MEL, layout.CONTINUOUS, layout.CATEGORICAL]
+    if modulation == "sparse":
+        names += [layout.ROUTE_INDEX, layout.ROUTE_VALUE]
+    elif modulation == "dense":
+        fast = layout.finished(file, layout.FAST_DENSE_ROUTES)
+        names.append(layout.FAST_DENSE_ROUTES if fast else layout.DENSE_ROUTES)
+    columns = {}
+    for name in names:
+        dataset = file[name]
+        offsets = _row_offsets(dataset) if use_pread else None
+        columns[name] = _Column(dataset if offsets is None else None, dataset.dtype, dataset.shape[1:], offsets)
+    if layout.MIDI_NOTE in file:
+        midi_note = file[layout.MIDI_NOTE][...].astype(np.int32)
+    else:
+        midi_note = np.full(len(file[layout.CONTINUOUS]), DEFAULT_MIDI_NOTE, np.int32)
+    if any(column.offsets is None for column in columns.values()):
+        return _Shard(columns, midi_note, file)
+    file.close()
+    return _Shard(columns, midi_note, None)
+
+
+def _row_offsets(dataset: h5py.Dataset) -> np.ndarray | None:
+    """[n] int64 byte offsets of the rows in the file, or None if a row is not one plain run of bytes."""
+    settings = dataset.id.get_create_plist()
+    plain = dataset.dtype.kind in "fiu" and settings.get_nfilters() == 0 and settings.get_external_count() == 0
+    if not plain or dataset.file.userblock_size:
+        return None
+    row_bytes = dataset.dtype.itemsize * int(np.prod(dataset.shape[1:]))
+    if dataset.chunks is None:
+        start = dataset.id.get_offset()  # None where the data lie in the header, or nowhere yet
+        return None if start is None else start + row_bytes * np.arange(len(dataset), dtype=np.int64)
+    if dataset.chunks != (1, *dataset.shape[1:]):
+        return None
+    offsets = np.full(len(dataset), -1, np.int64)
+
+    def note(chunk) -> None:
+        offsets[chunk.chunk_offset[0]] = chunk.byte_offset
+
+    dataset.id.chunk_iter(note)
+    return None if (offsets < 0).any() else offsets  # a chunk never written has no place
+
+
+def _preset_hashes(path: str) -> np.ndarray:
+    with layout.open_hdf5(path) as file:
+        if layout.PRESET_HASH in file:
+            stored = file[layout.PRESET_HASH][...]
+            if stored.dtype.kind in "iu":
+                return stored.astype(np.int64)
+            return np.array([_hash(layout.text(value).encode()) for value in stored], np.int64)
+        continuous, categorical = file[layout.CONTINUOUS], file[layout.CATEGORICAL]
+        hashes = []
+        for start in range(0, len(continuous), 4096):
+            block = slice(start, start + 4096)
+            knobs, menus = continuous[block].astype(np.float32), categorical[block].astype(np.int32)
+            hashes += [_hash(knob.tobytes() + menu.tobytes()) for knob, menu in zip(knobs, menus, strict=True)]
+    return np.array(hashes, np.int64)
+
+
+def _hash(data: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little", signed=True)

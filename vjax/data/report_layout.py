@@ -1,0 +1,144 @@
+"""Describes a dataset file of the earlier program: the report's layout, with few attributes or none at all.
+
+What vjax needs and the file does not tell is filled in: names and ranges from the engine where the counts match, plain
+numbered names (`destination_17`) where they do not.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from vjax.data import layout
+from vjax.data.layout import DatasetError, text
+from vjax.schema import CHANNELS, TIERS, WAVETABLE_CHOICES, Categorical, Continuous, Schema
+
+_BLOCK_ROWS = 4096
+
+
+def describe(file: h5py.File) -> tuple[Schema, int, dict[str, Any], str | None]:
+    """(schema, tier, mel settings, wavetable catalog JSON) of an open file.
+
+    Raises:
+      DatasetError: an attribute or a menu index contradicts the arrays.
+    """
+    attributes = read_attributes(file)
+    has_modulation = layout.DENSE_ROUTES in file or layout.finished(file, layout.FAST_DENSE_ROUTES)
+    tier = int(attributes.get("tier", 3 if has_modulation else 1))
+    if tier not in TIERS:
+        raise DatasetError(f"{file.filename}: attribute tier is {tier}; expected one of {TIERS}")
+    mel = attributes.get("mel", {})
+    return _schema(file, attributes), tier, mel if isinstance(mel, dict) else {}, _catalog(file, attributes)
+
+
+def read_attributes(file: h5py.File) -> dict[str, Any]:
+    """The file's attributes, those of a group `schema`, and the entries of a JSON attribute `schema`, in one dict."""
+    raw = dict(file.attrs)
+    if isinstance(file.get("schema"), h5py.Group):
+        raw |= dict(file["schema"].attrs)
+    attributes = {name: _plain(value) for name, value in raw.items()}
+    nested = attributes.pop("schema", None)
+    return attributes | (nested if isinstance(nested, dict) else {})
+
+
+def _plain(value: Any) -> Any:
+    """An attribute as Python values: bytes to text, arrays to lists, and text that is a JSON list or object parsed."""
+    if isinstance(value, np.ndarray):
+        return [_plain(item) for item in value.tolist()]
+    if isinstance(value, (str, bytes)):
+        value = text(value)
+        if value.lstrip()[:1] in ("[", "{"):
+            try:
+                return json.loads(value)
+            except ValueError:
+                return value
+    return value
+
+
+def _schema(file: h5py.File, attributes: dict[str, Any]) -> Schema:
+    n_continuous = _width(file, layout.CONTINUOUS, 2)
+    n_categorical = _width(file, layout.CATEGORICAL, 2)
+    n_sources = n_destinations = 0
+    for name in (layout.DENSE_ROUTES, layout.FAST_DENSE_ROUTES):
+        if name in file:
+            n_sources, n_destinations = _width(file, name, 4, -2), _width(file, name, 4)
+            if file[name].shape[1] != len(CHANNELS):
+                raise DatasetError(
+                    f"{file.filename}: {name} has {file[name].shape[1]} channels; expected {len(CHANNELS)}: {CHANNELS}"
+                )
+            break
+    engine = Schema.from_engine()
+    matches = len(engine.continuous) == n_continuous
+    continuous = engine.continuous if matches else _numbered_knobs(n_continuous)
+    categorical, menus_match = _menus(file, engine, n_categorical)
+    return Schema(
+        continuous=continuous,
+        categorical=categorical,
+        sources=_names(file, attributes, "mod_source_names", n_sources, engine.sources, "source"),
+        destinations=_names(
+            file, attributes, "mod_destination_names", n_destinations, engine.destinations, "destination"
+        ),
+        engine=engine.engine if matches and menus_match else "",
+    )
+
+
+def _width(file: h5py.File, name: str, n_axes: int, axis: int = -1) -> int:
+    shape = file[name].shape
+    if len(shape) != n_axes:
+        raise DatasetError(f"{file.filename}: {name} has shape {list(shape)}; expected {n_axes} axes, rows first")
+    return shape[axis]
+
+
+def _numbered_knobs(count: int) -> tuple[Continuous, ...]:
+    return tuple(Continuous(f"continuous_{i}", 0.0, 1.0, 0.0) for i in range(count))
+
+
+def _menus(file: h5py.File, engine: Schema, width: int) -> tuple[tuple[Categorical, ...], bool]:
+    """The categoricals, and whether they are the engine's (with or without the wavetable choices)."""
+    lowest, highest = _extremes(file[layout.CATEGORICAL])
+    for column in np.flatnonzero(lowest < 0)[:1]:
+        raise DatasetError(
+            f"{file.filename}: column {column} of {layout.CATEGORICAL} holds {lowest[column]}; menu indices start at 0"
+        )
+    named = tuple(menu for menu in engine.categorical if menu.name not in WAVETABLE_CHOICES)
+    if width not in (len(named), len(named) + len(WAVETABLE_CHOICES)):
+        return tuple(Categorical(f"categorical_{i}", 0, int(highest[i]) + 1, 0) for i in range(width)), False
+    for column, menu in enumerate(named):
+        if highest[column] >= menu.n_options:
+            raise DatasetError(
+                f"{file.filename}: {menu.name}, column {column} of {layout.CATEGORICAL}, holds option {highest[column]}; "
+                f"{engine.engine} has options 0 to {menu.n_options - 1}. Were the columns written in another order?"
+            )
+    choices = zip(WAVETABLE_CHOICES, highest[len(named) :], strict=False)  # no wavetable columns: none
+    return (*named, *(Categorical(name, 0, int(most) + 1, 0) for name, most in choices)), True
+
+
+def _extremes(menus: h5py.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """[n_categorical] smallest and largest index of each column."""
+    blocks = [menus[start : start + _BLOCK_ROWS] for start in range(0, len(menus), _BLOCK_ROWS)]
+    return np.min([block.min(0) for block in blocks], 0), np.max([block.max(0) for block in blocks], 0)
+
+
+def _names(
+    file: h5py.File, attributes: dict[str, Any], attribute: str, count: int, engine: tuple[str, ...], stem: str
+) -> tuple[str, ...]:
+    if count == 0:
+        return ()
+    if attribute in attributes:
+        names = tuple(attributes[attribute])
+        if len(names) != count:
+            raise DatasetError(f"{file.filename}: attribute {attribute} has {len(names)} names; the matrix has {count}")
+        return names
+    return engine if len(engine) == count else tuple(f"{stem}_{i}" for i in range(count))
+
+
+def _catalog(file: h5py.File, attributes: dict[str, Any]) -> str | None:
+    """The catalog's text, if `wavetable_catalog_path` leads to it from here or from beside the dataset."""
+    path = attributes.get("wavetable_catalog_path")
+    if path:
+        for candidate in (Path(path), Path(file.filename).parent / path):
+            if candidate.is_file():
+                return candidate.read_text()
+    return None

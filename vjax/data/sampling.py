@@ -1,0 +1,310 @@
+"""Presets to learn from: seeded draws from a prior shaped like people's presets, and crossovers of real ones.
+
+Tiers, as in the report: 1 static oscillators, filters and amplitude envelope; 2 adds effects, the noise oscillator and
+wavetables; 3 adds modulation routes with everything they bring to life.
+"""
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from vjax.data.usage import QUANTILES, kind, load_usage
+from vjax.schema import CHANNELS, N_OSCILLATORS, N_SLOTS, WAVETABLE_CHOICES, Parameters, Schema, check_tier
+
+ORIGINS = ("prior", "preset", "crossover", "mutation")
+"""Where a sound comes from; stored in `metadata/source` as an index."""
+
+_TIER_1_SWITCHES = ("osc_1_on", "osc_2_on", "osc_3_on", "filter_1_on", "filter_2_on")
+# Sources that stand still while one held note is recorded: their routes cannot be heard.
+_SILENT_SOURCES = frozenset({"aftertouch", "lift", "mod_wheel", "pitch_wheel", "slide"})
+_LEAST_CHANGE = 0.03  # even a knob that nobody turned is turned now and then
+_LEAST_COUNT = 0.3  # likewise an option or a route nobody chose
+
+# Norm ranges outside which most sounds fall silent, clip or start after the recording has ended.
+_PLAUSIBLE = {
+    "volume": (0.45, 0.72),
+    "voice_amplitude": (0.5, 1.0),
+    "osc_N_level": (0.25, 0.85),
+    "sample_level": (0.1, 0.8),
+    "env_1_delay": (0.0, 0.3),
+    "env_1_attack": (0.0, 0.42),
+    "env_1_decay": (0.2, 1.0),
+    "filter_N_cutoff": (0.2, 1.0),
+    "filter_fx_cutoff": (0.2, 1.0),
+    "filter_N_mix": (0.5, 1.0),
+    "voice_transpose": (0.25, 0.75),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class SamplingConfig:
+    """What to draw. `preset_share` of the sounds come from people's presets when a bank of them is given."""
+
+    tier: int = 3
+    preset_share: float = 0.5
+    route_p: float = 0.15  # routes of a preset: Geometric(route_p) - 1, the report's
+    max_routes: int = 20
+
+    def __post_init__(self):
+        check_tier(self.tier)
+        if not 0 <= self.preset_share <= 1:
+            raise ValueError(f"preset_share={self.preset_share} must lie in [0, 1]")
+        if not 0 < self.route_p <= 1:
+            raise ValueError(f"route_p={self.route_p} must lie in (0, 1]")
+        if not 0 <= self.max_routes <= N_SLOTS:
+            raise ValueError(f"max_routes={self.max_routes}; Vital has {N_SLOTS} slots")
+
+
+class Draw(NamedTuple):
+    """One sampled sound: its numbers, where it comes from (an index into ORIGINS) and a name for people."""
+
+    parameters: Parameters
+    origin: int
+    name: str
+
+
+def parameters_hash(parameters: Parameters) -> int:
+    """A 63-bit identity of a preset; rows of one preset share it, and the train/validation split goes by it."""
+    data = b"".join(np.ascontiguousarray(array).tobytes() for array in parameters)
+    return int.from_bytes(hashlib.sha256(data).digest()[:8], "little") >> 1
+
+
+def sample_block(
+    schema: Schema,
+    config: SamplingConfig,
+    seed: int,
+    block: int,
+    size: int,
+    bank: Sequence[tuple[str, Parameters]] = (),
+) -> list[Draw]:
+    """`size` presets of one Latin hypercube: in every `size`-th of a knob's range, one preset.
+
+    The result depends on the arguments alone, so that any worker can draw any block.
+
+    Args:
+      bank: people's presets, as (name, parameters).
+    """
+    from scipy.stats import qmc  # slow to import, and only generation needs it
+
+    rng = np.random.default_rng([seed, block])
+    hypercube = qmc.LatinHypercube(len(schema.continuous), rng=rng).random(size)
+    draws = []
+    for i in range(size):
+        fresh = _draw_prior(schema, config, hypercube[i], rng)
+        name = f"s{seed}-b{block}-{i}"
+        if bank and rng.random() < config.preset_share:
+            draws.append(_draw_from_bank(schema, config, bank, fresh, name, rng))
+        else:
+            draws.append(Draw(fresh, ORIGINS.index("prior"), name))
+    return draws
+
+
+def _draw_prior(schema: Schema, config: SamplingConfig, uniform: np.ndarray, rng: np.random.Generator) -> Parameters:
+    defaults = schema.default_parameters()
+    categorical = _draw_menus(schema, config.tier, rng)
+    live_sources: set[str] = set()
+    route_index, route_value = defaults.route_index, defaults.route_value
+    if config.tier >= 3:
+        route_index, route_value = _draw_routes(schema, config, categorical, rng)
+        used = route_index[route_index >= 0] // len(schema.destinations)
+        live_sources = {schema.sources[source] for source in used}
+    turned = _invert_prior(schema, uniform)
+    live = _live_knobs(schema, config.tier, categorical, live_sources)
+    continuous = np.where(live, turned, defaults.continuous).astype(np.float32)
+    menus_live = _live_menus(schema, config.tier, categorical, live_sources)
+    categorical = np.where(menus_live, categorical, defaults.categorical).astype(np.int32)
+    parameters = Parameters(continuous, categorical, route_index, route_value)
+    return _raise_macros(schema, parameters, rng)
+
+
+@functools.lru_cache(maxsize=8)
+def _knob_priors(schema: Schema) -> tuple[np.ndarray, np.ndarray]:
+    """(share of presets that turn each knob [n], norm values at QUANTILES where they do [n, 7])."""
+    usage = load_usage()
+    share, values = [], []
+    for knob in schema.continuous:
+        role = kind(knob.name)
+        quantiles = np.asarray(usage["quantiles"].get(role, QUANTILES))
+        values.append(np.clip(quantiles, *_PLAUSIBLE.get(role, (0.0, 1.0))))
+        share.append(0.0 if knob.frozen else max(usage["changed"].get(role, 0.0), _LEAST_CHANGE))
+    return np.array(share), np.array(values)
+
+
+def _invert_prior(schema: Schema, uniform: np.ndarray) -> np.ndarray:
+    """Uniform [n] to norm [n]: the default below 1 - share, people's quantiles above. A hypercube keeps its strata."""
+    share, values = _knob_priors(schema)
+    default = schema.default_parameters().continuous
+    rank = (uniform - (1 - share)) / np.maximum(share, 1e-9)
+    turned = np.array([np.interp(r, QUANTILES, row) for r, row in zip(rank, values, strict=True)])
+    integer = np.array([knob.integer for knob in schema.continuous])
+    turned = np.where(integer, schema.to_norm(schema.to_native(turned)), turned)  # labels are what the engine plays
+    return np.where(rank >= 0, turned, default)
+
+
+def _draw_menus(schema: Schema, tier: int, rng: np.random.Generator) -> np.ndarray:
+    options = load_usage()["options"]
+    categorical = schema.default_parameters().categorical.copy()
+    for i, menu in enumerate(schema.categorical):
+        if menu.frozen:
+            continue
+        if menu.name in WAVETABLE_CHOICES:
+            categorical[i] = rng.integers(menu.n_options) if tier >= 2 else 0
+            continue
+        is_switch = menu.name.endswith("_on")
+        if is_switch and tier == 1 and menu.name not in _TIER_1_SWITCHES:
+            categorical[i] = 0
+            continue
+        counts = options.get(menu.name if is_switch else kind(menu.name), [])
+        weights = np.zeros(menu.n_options) + _LEAST_COUNT
+        weights[: len(counts)] += counts[: menu.n_options]
+        categorical[i] = rng.choice(menu.n_options, p=weights / weights.sum())
+    switches = [schema.position[f"osc_{n + 1}_on"] for n in range(N_OSCILLATORS)]
+    if not categorical[switches].any():
+        categorical[rng.choice(switches)] = 1
+    return categorical
+
+
+def _source_of(schema: Schema, name: str) -> str | None:
+    """The modulation source a control shapes (`lfo_3_frequency` -> `lfo_3`), None for env_1, which always plays."""
+    module = schema.module(name)
+    return module if module.split("_")[0] in ("lfo", "random", "env") and module != "env_1" else None
+
+
+def _live_controls(schema, names, gates, tier: int, categorical: np.ndarray, live_sources: set[str]) -> np.ndarray:
+    live = np.ones(len(names), bool)
+    for i, name in enumerate(names):
+        source = _source_of(schema, name)
+        if source is not None:
+            live[i] = source in live_sources
+        elif gates[i] >= 0:
+            live[i] = bool(categorical[gates[i]])
+        elif schema.module(name) == "global":
+            live[i] = tier >= 2 or not name.startswith("effect")
+    return live
+
+
+def _live_knobs(schema, tier, categorical, live_sources) -> np.ndarray:
+    return _live_controls(schema, schema.continuous_names, schema.continuous_gates(), tier, categorical, live_sources)
+
+
+def _live_menus(schema, tier, categorical, live_sources) -> np.ndarray:
+    return _live_controls(schema, schema.categorical_names, schema.categorical_gates(), tier, categorical, live_sources)
+
+
+def _draw_routes(schema: Schema, config: SamplingConfig, categorical: np.ndarray, rng: np.random.Generator):
+    """Route arrays with sources and destinations as people weight them, among modules that are on."""
+    usage = load_usage()
+    route_index = np.full(N_SLOTS, -1, np.int32)
+    route_value = np.zeros((N_SLOTS, len(CHANNELS)), np.float32)
+    n_routes = min(rng.geometric(config.route_p) - 1, config.max_routes)
+    if n_routes == 0:
+        return route_index, route_value
+    source_weights = np.array(
+        [0.0 if s in _SILENT_SOURCES else usage["sources"].get(s, 0) + _LEAST_COUNT for s in schema.sources]
+    )
+    sources = rng.choice(len(schema.sources), n_routes, p=source_weights / source_weights.sum())
+    destination_weights = _destination_weights(schema, categorical, {schema.sources[s] for s in sources})
+    n_routes = min(n_routes, np.count_nonzero(destination_weights))
+    destinations = rng.choice(
+        len(schema.destinations), n_routes, replace=False, p=destination_weights / destination_weights.sum()
+    )
+    # Shares by FACTS.md, over 660 public presets: 11 % at full amount, 7 % negative, 10 % bipolar, 1.4 % stereo.
+    amount = np.where(rng.random(n_routes) < 0.11, 1.0, 0.05 + 0.95 * rng.random(n_routes) ** 1.5)
+    amount *= np.where(rng.random(n_routes) < 0.07, -1, 1)
+    power = np.where(rng.random(n_routes) < 0.004, rng.uniform(-10, 10, n_routes), 0.0)
+    bipolar, stereo = rng.random(n_routes) < 0.10, rng.random(n_routes) < 0.014
+    route_index[:n_routes] = sources[:n_routes] * len(schema.destinations) + destinations
+    route_value[:n_routes] = np.stack([amount, bipolar, power, stereo], axis=1)
+    return route_index, route_value
+
+
+def _destination_weights(schema: Schema, categorical: np.ndarray, live_sources: set[str]) -> np.ndarray:
+    usage, weights = load_usage()["destinations"], []
+    frozen = {knob.name for knob in schema.continuous if knob.frozen}
+    for name in schema.destinations:
+        # Routes to a slot of the matrix name a route by its slot number, which a draw without slots cannot mean.
+        silent = name in frozen or name.startswith(("modulation_", "macro_control_"))
+        source, switch = _source_of(schema, name), f"{schema.module(name)}_on"
+        silent |= source is not None and source not in live_sources
+        silent |= switch in schema.position and not categorical[schema.position[switch]]
+        weights.append(0.0 if silent else usage.get(kind(name), 0) + _LEAST_COUNT)
+    return np.array(weights)
+
+
+def _raise_macros(schema: Schema, parameters: Parameters, rng: np.random.Generator) -> Parameters:
+    """A macro at 0 makes its routes silent: those that route anywhere are turned up."""
+    continuous = parameters.continuous.copy()
+    used = parameters.route_index[parameters.route_index >= 0] // len(schema.destinations)
+    for source in sorted({schema.sources[s] for s in used}):
+        if source.startswith("macro_control") and continuous[schema.position[source]] < 0.2:
+            continuous[schema.position[source]] = rng.uniform(0.2, 1.0)
+    return parameters._replace(continuous=continuous)
+
+
+def _draw_from_bank(schema, config, bank, fresh: Parameters, name: str, rng: np.random.Generator) -> Draw:
+    """A real preset (1 in 5), two crossed by module (2 in 5), or one with some modules drawn anew (2 in 5)."""
+    first_name, first = bank[rng.integers(len(bank))]
+    second_name, second = bank[rng.integers(len(bank))]
+    choice = rng.random()
+    if choice < 0.2:
+        origin, child, name = "preset", first, first_name
+    elif choice < 0.6:
+        origin, child = "crossover", cross_modules(schema, first, second, 0.5, rng)
+        name = f"{first_name} x {second_name} {name}"
+    else:
+        child = cross_modules(schema, first, fresh, 0.15, rng)
+        jitter = rng.normal(0, 0.02, child.continuous.shape) * (
+            child.continuous != schema.default_parameters().continuous
+        )
+        knobs = np.array([not knob.integer for knob in schema.continuous])
+        continuous = np.clip(child.continuous + jitter * knobs, 0, 1).astype(np.float32)
+        origin, child, name = "mutation", child._replace(continuous=continuous), f"{first_name} ~ {name}"
+    child = _restrict_to_tier(schema, config.tier, child)
+    return Draw(_raise_macros(schema, child, rng), ORIGINS.index(origin), name)
+
+
+def cross_modules(
+    schema: Schema, first: Parameters, second: Parameters, share: float, rng: np.random.Generator
+) -> Parameters:
+    """`first` with each module taken from `second` with chance `share`; routes follow their destination's module."""
+    names = schema.continuous_names + schema.categorical_names + schema.destinations
+    modules = sorted({schema.module(name) for name in names})
+    taken = {module: bool(rng.random() < share) for module in modules}
+    taken["global"] = False
+    continuous = np.array([taken[schema.module(name)] for name in schema.continuous_names])
+    categorical = np.array([taken[schema.module(name)] for name in schema.categorical_names])
+    index = np.full(N_SLOTS, -1, np.int32)
+    value = np.zeros((N_SLOTS, len(CHANNELS)), np.float32)
+    slot, seen = 0, set()
+    for parent, wanted in ((first, False), (second, True)):
+        for cell, numbers in zip(parent.route_index, parent.route_value, strict=True):
+            destination = schema.destinations[cell % len(schema.destinations)]
+            keep = cell >= 0 and taken[schema.module(destination)] == wanted and int(cell) not in seen
+            if keep and not destination.startswith("modulation_") and slot < N_SLOTS:
+                index[slot], value[slot] = cell, numbers
+                seen.add(int(cell))
+                slot += 1
+    return Parameters(
+        np.where(continuous, second.continuous, first.continuous),
+        np.where(categorical, second.categorical, first.categorical),
+        index,
+        value,
+    )
+
+
+def _restrict_to_tier(schema: Schema, tier: int, parameters: Parameters) -> Parameters:
+    """Frozen controls to their default; below tier 3 no routes; at tier 1 only what tier 1 has."""
+    defaults = schema.default_parameters()
+    continuous = np.where(schema.frozen_continuous(), defaults.continuous, parameters.continuous)
+    categorical = np.where(schema.frozen_categorical(), defaults.categorical, parameters.categorical)
+    if tier == 1:
+        for i, menu in enumerate(schema.categorical):
+            outside = menu.name.endswith("_on") and menu.name not in _TIER_1_SWITCHES
+            if outside or menu.name in WAVETABLE_CHOICES:
+                categorical[i] = 0
+    routes = (parameters if tier >= 3 else defaults)[2:]
+    return Parameters(continuous.astype(np.float32), categorical.astype(np.int32), *routes)

@@ -1,0 +1,233 @@
+"""Writing shards, and opening a dataset: one file, or a folder of shards with one schema. Neither vita nor jax."""
+
+import dataclasses
+import difflib
+import functools
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+
+from vjax.data import layout, report_layout
+from vjax.data.layout import DatasetError, open_hdf5, require, text
+from vjax.schema import TIERS, Schema
+
+REQUIRED_ATTRIBUTES = ("tier", "mel", "generator_version")
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetInfo:
+    """What a dataset holds, without its rows.
+
+    Attributes:
+      mel: fields of MelConfig; empty if the file does not tell.
+      catalog_json: the wavetable catalog behind the `osc_*_wavetable` choices, if any.
+      modulation: how routes are stored.
+      mel_shape: (1, n_mels, t), also where the file has no channel axis.
+      paths, counts: the shards and their rows.
+      importance: [n_continuous] float32 loss weights, or None.
+    """
+
+    schema: Schema
+    tier: int
+    n: int
+    mel: dict[str, Any]
+    catalog_json: str | None
+    modulation: Literal["none", "sparse", "dense"]
+    mel_shape: tuple[int, int, int]
+    paths: tuple[str, ...]
+    counts: tuple[int, ...]
+    importance: np.ndarray | None = dataclasses.field(default=None, compare=False)
+
+
+def write_shard(
+    path: str | os.PathLike, schema: Schema, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]
+) -> None:
+    """Writes one shard; it appears at `path` only when it is complete. The same arrays give the same bytes.
+
+    Args:
+      path: written as `path + ".partial"`, synced, then renamed.
+      schema: stored as JSON.
+      arrays: by dataset path (`vjax.data.layout.specs`); params/*, metadata/midi_note, metadata/preset_hash and
+        one of features/mel_spectrogram and audio/waveforms are required.
+      attributes: `tier`, `mel` (dict of MelConfig fields), `generator_version`; `catalog` (JSON text) or None; others
+        are stored too: numbers and text as they are, anything else as JSON.
+
+    Raises:
+      DatasetError: names what is missing, unknown, or of another type or shape than the schema asks for.
+    """
+    rows = _checked_rows(arrays, schema)
+    for name in REQUIRED_ATTRIBUTES:
+        if name not in attributes:
+            raise DatasetError(f"attribute {name} is missing; a shard needs {', '.join(REQUIRED_ATTRIBUTES)}")
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    partial = f"{path}.partial"
+    with h5py.File(partial, "w", libver=layout.LIBVER) as file:
+        file.attrs["schema"] = schema.to_json()
+        for name in (*REQUIRED_ATTRIBUTES, *sorted(set(attributes) - set(REQUIRED_ATTRIBUTES))):
+            value = attributes[name]
+            if value is not None:
+                plain = isinstance(value, (str, bool, int, float, np.generic))
+                file.attrs[name] = value if plain else json.dumps(value, sort_keys=True)
+        for name, array in rows.items():
+            row_chunk = (1, *array.shape[1:]) if array.ndim > 1 else None
+            compression = "gzip" if name == layout.DENSE_ROUTES else None
+            file.create_dataset(name, data=array, chunks=row_chunk, compression=compression, track_times=False)
+        file.attrs["complete"] = True
+    with open(partial, "rb") as written:
+        os.fsync(written.fileno())
+    os.replace(partial, path)
+
+
+def open_dataset(path: str | os.PathLike) -> DatasetInfo:
+    """Opens a file, or a folder of shards, in vjax's layout or in the report's (`report_layout`).
+
+    Raises:
+      DatasetError: nothing there, an incomplete or damaged file, a missing dataset or attribute, a shape that
+        disagrees, or shards that do not belong together.
+    """
+    shards = [_open_file(shard) for shard in layout.shard_paths(path)]
+    first = shards[0]
+    for shard in shards[1:]:
+        for field in ("schema", "tier", "mel", "catalog_json", "modulation", "mel_shape"):
+            ours, theirs = getattr(first, field), getattr(shard, field)
+            if ours != theirs:
+                values = f" ({ours} and {theirs})" if field in ("tier", "mel", "modulation", "mel_shape") else ""
+                raise DatasetError(
+                    f"{first.paths[0]} and {shard.paths[0]} differ in {field}{values}; "
+                    "the shards of a folder must come from one run of scripts/generate.py"
+                )
+    counts = tuple(shard.n for shard in shards)
+    return dataclasses.replace(
+        first, n=sum(counts), counts=counts, paths=tuple(path for shard in shards for path in shard.paths)
+    )
+
+
+def write_importance(path: str | os.PathLike, weights: np.ndarray) -> None:
+    """Stores [n_continuous] loss weights in every shard of the dataset, replacing earlier ones."""
+    weights = np.asarray(weights, np.float32)
+    for shard in layout.shard_paths(path):
+        with open_hdf5(shard, "r+") as file:
+            _check_importance(shard, weights, require(file, layout.CONTINUOUS, "it is no dataset").shape[1])
+            if layout.IMPORTANCE in file:
+                file[layout.IMPORTANCE][...] = weights
+            else:
+                file.create_dataset(layout.IMPORTANCE, data=weights, track_times=False)
+
+
+def _checked_rows(arrays: Mapping[str, np.ndarray], schema: Schema) -> dict[str, np.ndarray]:
+    """The arrays in writing order and in the stored types."""
+    specs = layout.specs(schema)
+    for name in arrays:
+        if name not in specs:
+            near = difflib.get_close_matches(name, specs, n=2)
+            raise DatasetError(f"unknown dataset {name}" + (f"; did you mean {' or '.join(near)}?" if near else ""))
+    for name in (layout.CONTINUOUS, layout.CATEGORICAL, layout.MIDI_NOTE, layout.PRESET_HASH):
+        if name not in arrays:
+            raise DatasetError(f"dataset {name} is missing; every shard needs it")
+    if layout.MEL not in arrays and layout.WAVEFORMS not in arrays:
+        raise DatasetError(f"a shard needs {layout.MEL} or {layout.WAVEFORMS}; neither was given")
+    if (layout.ROUTE_INDEX in arrays) != (layout.ROUTE_VALUE in arrays):
+        raise DatasetError(f"{layout.ROUTE_INDEX} and {layout.ROUTE_VALUE} belong together; one is missing")
+    rows = {name: _stored(name, np.asarray(arrays[name]), spec) for name, spec in specs.items() if name in arrays}
+    n = len(rows[layout.CONTINUOUS])
+    for name, array in rows.items():
+        _check_shape(f"the array for {name}", array.shape, n, specs[name].row_shape)
+    return rows
+
+
+def _stored(name: str, array: np.ndarray, spec: layout.Spec) -> np.ndarray:
+    if spec.dtypes[0] == layout.TEXT:
+        if array.dtype.kind not in "OSU":
+            raise DatasetError(f"{name} is {array.dtype}; expected text")
+        encoded = array if array.dtype.kind == "S" else np.char.encode(array.astype(str), "utf-8")
+        # Fixed length: variable-length text lives in a heap whose bytes need not repeat.
+        return encoded.astype(h5py.string_dtype("utf-8", max(encoded.dtype.itemsize, 1)))
+    if array.dtype.name in spec.dtypes:
+        return array
+    if not np.can_cast(array.dtype, spec.dtypes[0], "same_kind"):
+        raise DatasetError(f"{name} is {array.dtype}; expected {' or '.join(spec.dtypes)}")
+    return array.astype(spec.dtypes[0])
+
+
+def _check_shape(what: str, shape: tuple[int, ...], n: int, row_shape: tuple[int, ...]) -> None:
+    if not (len(shape) > 0 and shape[0] == n and layout.fits(shape[1:], row_shape)):
+        raise DatasetError(
+            f"{what} has shape {list(shape)}; expected {layout.describe_shape(row_shape)} with n = {n} rows, "
+            f"as in {layout.CONTINUOUS}"
+        )
+
+
+def _check_importance(path: str, weights: np.ndarray, n_continuous: int) -> None:
+    if weights.shape != (n_continuous,) or not (np.isfinite(weights).all() and (weights >= 0).all()):
+        raise DatasetError(
+            f"{layout.IMPORTANCE} for {path} has shape {list(weights.shape)}; expected [{n_continuous}], "
+            "finite and not negative; make it again with scripts/importance.py"
+        )
+
+
+def _open_file(path: str) -> DatasetInfo:
+    with open_hdf5(path) as file:
+        n = len(require(file, layout.CONTINUOUS, f"it holds {sorted(file) or 'nothing'}; is it a vjax dataset?"))
+        require(file, layout.CATEGORICAL, "every dataset needs it")
+        if n == 0:
+            raise DatasetError(f"{path} holds 0 rows; leave it out of the dataset")
+        if "complete" in file.attrs or "generator_version" in file.attrs:  # ours: written last and first
+            schema, tier, mel, catalog_json = _our_attributes(file)
+            for name in (layout.MIDI_NOTE, layout.PRESET_HASH):
+                require(file, name, "every shard has it; generate the shard again")
+        else:
+            schema, tier, mel, catalog_json = report_layout.describe(file)
+        if not layout.finished(file, layout.MEL):
+            state = "half-filled" if layout.MEL in file else "missing"
+            raise DatasetError(f"{path}: {layout.MEL} is {state}; run: python scripts/precompute.py mels {path}")
+        for name, spec in layout.specs(schema).items():
+            if name in file:
+                shape = file[name].shape
+                if name in (layout.MEL, layout.WAVEFORMS) and len(shape) == len(spec.row_shape):
+                    shape = (shape[0], 1, *shape[1:])  # written without the channel axis
+                _check_shape(f"{path}: {name}", shape, n, spec.row_shape)
+        importance = None
+        if layout.IMPORTANCE in file:
+            importance = file[layout.IMPORTANCE][...].astype(np.float32)
+            _check_importance(path, importance, len(schema.continuous))
+        mel_shape = (1, *file[layout.MEL].shape[-2:])
+        modulation = modulation_kind(file)
+    return DatasetInfo(schema, tier, n, mel, catalog_json, modulation, mel_shape, (path,), (n,), importance)
+
+
+def modulation_kind(file: h5py.File) -> Literal["none", "sparse", "dense"]:
+    """How the file stores routes; the sparse form wins if it has both."""
+    if layout.ROUTE_INDEX in file:
+        require(file, layout.ROUTE_VALUE, f"{layout.ROUTE_INDEX} is useless without it; generate the shard again")
+        return "sparse"
+    if layout.DENSE_ROUTES in file or layout.finished(file, layout.FAST_DENSE_ROUTES):
+        return "dense"
+    return "none"
+
+
+def _our_attributes(file: h5py.File) -> tuple[Schema, int, dict[str, Any], str | None]:
+    path, attributes = file.filename, file.attrs
+    for name in ("schema", *REQUIRED_ATTRIBUTES, "complete"):
+        if name not in attributes:
+            raise DatasetError(f"{path} has no attribute {name}; the shard is incomplete: delete it, generate it again")
+    if not attributes["complete"]:
+        raise DatasetError(f"{path} is marked as incomplete; delete it and generate it again")
+    tier = int(attributes["tier"])
+    if tier not in TIERS:
+        raise DatasetError(f"{path}: attribute tier is {tier}; expected one of {TIERS}")
+    try:
+        schema, mel = _schema(text(attributes["schema"])), json.loads(text(attributes["mel"]))
+    except ValueError as error:
+        raise DatasetError(f"{path}: attribute schema or mel cannot be read: {error}") from error
+    return schema, tier, mel, text(attributes["catalog"]) if "catalog" in attributes else None
+
+
+@functools.lru_cache(maxsize=4)
+def _schema(schema_json: str) -> Schema:
+    """Parsed once for all shards of a folder."""
+    return Schema.from_json(schema_json)

@@ -1,0 +1,94 @@
+"""How people use Vital's controls: statistics over a folder of presets, kept in usage.json for the sampler.
+
+`python -m vjax.data.usage DIR` counts again. Controls that play one role are pooled under one kind: `osc_N_level`
+holds the levels of all three oscillators, `env_N_attack` all envelopes but the amplitude's.
+"""
+
+import argparse
+import collections
+import functools
+import importlib.resources
+import json
+import pathlib
+import re
+
+import numpy as np
+
+QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+
+
+def kind(name: str) -> str:
+    """The role a control, source or destination plays: its name without the module's number."""
+    name = re.sub(r"^(osc|lfo|random|filter)_\d", r"\1_N", name)
+    name = re.sub(r"^env_[2-6]", "env_N", name)
+    return re.sub(r"^(macro_control|modulation)_\d+", r"\1_N", name)
+
+
+@functools.cache
+def load_usage() -> dict:
+    """The shipped statistics; `count_usage` says what they hold."""
+    return json.loads(importlib.resources.files("vjax.data").joinpath("usage.json").read_text())
+
+
+def count_usage(presets: list[dict], schema) -> dict:
+    """Counts over presets whose module is on.
+
+    Returns:
+      {"presets": n, "changed": {kind: share off default}, "quantiles": {kind: norm quantiles where changed},
+      "options": {kind: counts by option}, "sources": {name: routes}, "destinations": {kind: routes},
+      "routes": mean routes a preset}
+    """
+    from vjax.vital.preset import to_parameters
+    from vjax.vital.wavetables import standard_catalog
+
+    defaults = schema.default_parameters()
+    values, options = collections.defaultdict(list), {}
+    sources, destinations = collections.Counter(), collections.Counter()
+    gates = schema.continuous_gates(), schema.categorical_gates()
+    for preset in presets:
+        parameters, _ = to_parameters(preset, schema, standard_catalog())
+        for i, knob in enumerate(schema.continuous):
+            if gates[0][i] < 0 or parameters.categorical[gates[0][i]]:
+                changed = abs(parameters.continuous[i] - defaults.continuous[i]) > 1e-4
+                values[kind(knob.name)].append(float(parameters.continuous[i]) if changed else None)
+        for i, menu in enumerate(schema.categorical):
+            if gates[1][i] < 0 or parameters.categorical[gates[1][i]]:
+                # A switch of one module keeps its own count: osc_1 is on far more often than osc_3.
+                name = menu.name if menu.name.endswith("_on") else kind(menu.name)
+                options.setdefault(name, [0] * menu.n_options)[int(parameters.categorical[i])] += 1
+        for cell in parameters.route_index[parameters.route_index >= 0]:
+            source, destination = divmod(int(cell), len(schema.destinations))
+            sources[schema.sources[source]] += 1
+            destinations[kind(schema.destinations[destination])] += 1
+    changed = {name: [v for v in held if v is not None] for name, held in values.items()}
+    return {
+        "presets": len(presets),
+        "changed": {name: round(len(changed[name]) / len(held), 4) for name, held in values.items()},
+        "quantiles": {
+            name: np.quantile(held, QUANTILES).round(4).tolist() for name, held in changed.items() if len(held) >= 3
+        },
+        "options": {name: counts for name, counts in options.items() if "wavetable" not in name},
+        "sources": dict(sources.most_common()),
+        "destinations": dict(destinations.most_common()),
+        "routes": round(sum(sources.values()) / len(presets), 2),
+    }
+
+
+def main() -> None:
+    from vjax.schema import Schema
+    from vjax.vital.preset import read_preset
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("directory", type=pathlib.Path, help="folder of .vital files, searched with its subfolders")
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("vjax/data/usage.json"))
+    arguments = parser.parse_args()
+    presets = [read_preset(path) for path in sorted(arguments.directory.rglob("*.vital"))]
+    if not presets:
+        parser.error(f"{arguments.directory} holds no .vital file")
+    usage = count_usage(presets, Schema.from_engine())
+    arguments.out.write_text(json.dumps(usage, indent=1).replace("\n   ", " ") + "\n")
+    print(f"{arguments.out}: {usage['presets']} presets, {usage['routes']} routes each")
+
+
+if __name__ == "__main__":
+    main()

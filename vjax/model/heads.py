@@ -1,0 +1,115 @@
+"""The three heads on the backbone's features, and how the fused categorical logits are taken apart.
+
+All compute in float32: together they cost about one percent of the backbone.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from vjax.schema import CHANNELS
+
+
+class ContinuousHead(nn.Module):
+    """Every knob at once: three Dense layers, the hidden ones as wide as the features, then a sigmoid.
+
+    Attributes:
+      n: knobs.
+      dropout: share of hidden units dropped in training, after each ReLU.
+    """
+
+    n: int
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(self, features: jax.Array, train: bool = False) -> jax.Array:
+        """[b, f] to norm values [b, n] in (0, 1). With `train` and dropout it needs the random stream `dropout`."""
+        x = features
+        for _ in range(2):
+            x = nn.relu(nn.Dense(features.shape[-1], kernel_init=nn.initializers.he_normal())(x))
+            x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        return nn.sigmoid(nn.Dense(self.n)(x))
+
+
+class CategoricalHead(nn.Module):
+    """One linear classifier per menu, computed as a single Dense.
+
+    Attributes:
+      option_counts: options of each menu.
+    """
+
+    option_counts: tuple[int, ...]
+
+    @nn.compact
+    def __call__(self, features: jax.Array) -> jax.Array:
+        """[b, f] to logits [b, sum(option_counts)], menu after menu."""
+        return nn.Dense(sum(self.option_counts))(features)
+
+
+class ModulationHead(nn.Module):
+    """The routing matrix as four bilinear forms between source and destination embeddings (the report, phase 3a).
+
+    score[c, s, d] = source[s] . B[c] . destination[d], where both embeddings are linear in the features. The channels
+    are `vjax.schema.CHANNELS`: amount and power are values (power native, in [-10, 10]), bipolar and stereo logits.
+
+    Attributes:
+      n_sources, n_destinations: size of the matrix.
+      embed_dim: length of an embedding.
+    """
+
+    n_sources: int
+    n_destinations: int
+    embed_dim: int = 32
+
+    @nn.compact
+    def __call__(self, features: jax.Array) -> jax.Array:
+        """[b, f] to scores [b, 4, n_sources, n_destinations], without a non-linearity."""
+        size = self.embed_dim
+        source = nn.Dense(self.n_sources * size, name="source")(features).reshape(-1, self.n_sources, size)
+        destination = nn.Dense(self.n_destinations * size, name="destination")(features)
+        destination = destination.reshape(-1, self.n_destinations, size)
+        # A form of this scale answers scores of about 0.1 times the embeddings' variance: a fresh head routes next to
+        # nothing. The usual 1 / sqrt(size) would begin with every one of the cells far above the presence threshold.
+        bilinear = self.param("bilinear", nn.initializers.normal(0.1 / size), (len(CHANNELS), size, size), jnp.float32)
+        projected = jnp.einsum("bse,cef->bcsf", source, bilinear)
+        return jnp.einsum("bcsf,bdf->bcsd", projected, destination)
+
+
+def split_logits(logits: jax.Array, option_counts: Sequence[int]) -> tuple[jax.Array, ...]:
+    """Fused logits [..., sum(option_counts)] to one [..., n_i] per menu.
+
+    Raises ValueError if the last axis is not the sum of the option counts.
+    """
+    _check_width(logits, option_counts)
+    return tuple(jnp.split(logits, np.cumsum(option_counts)[:-1], axis=-1))
+
+
+def group_logits(logits: jax.Array, option_counts: Sequence[int]) -> tuple[tuple[np.ndarray, jax.Array], ...]:
+    """Fused logits [b, sum(option_counts)] to one (menus [m], logits [b, m, n]) per option count n that occurs.
+
+    `menus` are positions among the menus. Vital's 126 menus have 12 option counts: what is then done per group
+    compiles to 12 operations, not 126.
+
+    Raises ValueError if the last axis is not the sum of the option counts.
+    """
+    _check_width(logits, option_counts)
+    counts = np.asarray(option_counts)
+    offsets = np.cumsum(counts) - counts
+    groups = [np.flatnonzero(counts == n) for n in np.unique(counts)]
+    columns = [(offsets[menus][:, None] + np.arange(counts[menus[0]])).ravel() for menus in groups]
+    # One gather and one split, rather than a gather for each group: their gradients are one scatter and one join.
+    order = np.concatenate(columns)
+    ordered = logits.at[:, order].get(mode="promise_in_bounds", unique_indices=True)
+    parts = jnp.split(ordered, np.cumsum([len(c) for c in columns])[:-1], axis=1)
+    return tuple((menus, part.reshape(len(logits), len(menus), -1)) for menus, part in zip(groups, parts, strict=True))
+
+
+def _check_width(logits: jax.Array, option_counts: Sequence[int]) -> None:
+    if logits.shape[-1] != sum(option_counts):
+        raise ValueError(
+            f"the logits are {logits.shape[-1]} wide, but {len(option_counts)} menus have {sum(option_counts)} options "
+            "together; build the model from the schema that the option counts come from"
+        )

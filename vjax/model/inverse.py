@@ -1,0 +1,117 @@
+"""The inverse model: a log-mel picture of a sound in, every number of the preset that makes it out."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from vjax.model.heads import CategoricalHead, ContinuousHead, ModulationHead
+from vjax.model.resnet import ResNet18
+from vjax.schema import Schema
+
+COMPUTE_DTYPES = ("float32", "bfloat16")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """The sizes of an `InverseModel`; hashable, and rebuilt from JSON by `ModelConfig(**fields)`.
+
+    Raises ValueError for a size that no model can have.
+
+    Attributes:
+      n_continuous: knobs.
+      option_counts: options of each menu.
+      n_sources, n_destinations: size of the routing matrix; no modulation head if either is 0.
+      mod_embed_dim: length of the modulation head's embeddings.
+      width: channels of the backbone's first stage; the features are 8 times as many.
+      dropout: in the continuous head.
+      compute_dtype: of the backbone, "float32" or "bfloat16". Parameters and outputs are float32 either way.
+    """
+
+    n_continuous: int
+    option_counts: tuple[int, ...]
+    n_sources: int = 0
+    n_destinations: int = 0
+    mod_embed_dim: int = 32
+    width: int = 64
+    dropout: float = 0.1
+    compute_dtype: str = "float32"
+
+    def __post_init__(self):
+        object.__setattr__(self, "option_counts", tuple(int(n) for n in self.option_counts))  # JSON knows lists only
+        for field in ("n_continuous", "mod_embed_dim", "width"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"{field} is {getattr(self, field)}; it must be at least 1")
+        if not self.option_counts or min(self.option_counts) < 1:
+            raise ValueError(f"option_counts is {self.option_counts}; every menu needs at least one option")
+        if min(self.n_sources, self.n_destinations) < 0:
+            raise ValueError(f"the routing matrix is {self.n_sources} x {self.n_destinations}; use 0 for none")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}; it must lie in [0, 1)")
+        if self.compute_dtype not in COMPUTE_DTYPES:
+            raise ValueError(f"compute_dtype is {self.compute_dtype!r}; choose one of {COMPUTE_DTYPES}")
+
+    @property
+    def has_modulation(self) -> bool:
+        return self.n_sources > 0 and self.n_destinations > 0
+
+
+def model_config(schema: Schema, has_modulation: bool, **overrides: Any) -> ModelConfig:
+    """The config whose heads fit `schema`; `overrides` are `ModelConfig` fields (width, dropout, compute_dtype ...)."""
+    sizes = {
+        "n_continuous": len(schema.continuous),
+        "option_counts": schema.option_counts,
+        "n_sources": len(schema.sources) if has_modulation else 0,
+        "n_destinations": len(schema.destinations) if has_modulation else 0,
+    }
+    return ModelConfig(**{**sizes, **overrides})
+
+
+class Prediction(NamedTuple):
+    """What the model hears. All float32.
+
+    Attributes:
+      continuous: [b, n_continuous] norm values in (0, 1).
+      categorical_logits: [b, sum(option_counts)], see `heads.split_logits`.
+      modulation: [b, 4, n_sources, n_destinations], see `heads.ModulationHead`; None without a modulation head.
+    """
+
+    continuous: jax.Array
+    categorical_logits: jax.Array
+    modulation: jax.Array | None
+
+
+class InverseModel(nn.Module):
+    """ResNet-18 features and three heads (the report, phase 3a)."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(self, mel: jax.Array, train: bool = False) -> Prediction:
+        """mel [b, 1, n_mels, t], float32 or float16, to a `Prediction`.
+
+        With `train`, make `batch_stats` mutable and give the random stream `dropout`.
+
+        Raises ValueError if mel is not a batch of one-channel pictures.
+        """
+        if mel.ndim != 4 or mel.shape[1] != 1:
+            raise ValueError(f"mel has shape {mel.shape}; the model expects [batch, 1, n_mels, frames]")
+        config = self.config
+        pictures = mel[:, 0, :, :, None].astype(jnp.float32)  # NHWC; one channel, so nothing moves in memory
+        features = ResNet18(config.width, jnp.dtype(config.compute_dtype), name="backbone")(pictures, train)
+        continuous = ContinuousHead(config.n_continuous, config.dropout, name="continuous_head")(features, train)
+        logits = CategoricalHead(config.option_counts, name="categorical_head")(features)
+        modulation = None
+        if config.has_modulation:
+            head = ModulationHead(config.n_sources, config.n_destinations, config.mod_embed_dim, name="modulation_head")
+            modulation = head(features)
+        return Prediction(continuous, logits, modulation)
+
+
+def parameter_counts(params: Mapping[str, Any]) -> dict[str, int]:
+    """Parameters (arrays or shapes) of each top-level part, and their `total`."""
+    counts = {part: sum(leaf.size for leaf in jax.tree.leaves(tree)) for part, tree in params.items()}
+    return {**counts, "total": sum(counts.values())}

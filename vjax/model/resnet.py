@@ -1,0 +1,76 @@
+"""ResNet-18 for log-mel pictures: one input channel, NHWC layout, global average pool (He et al. 2015)."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+BLOCKS_PER_STAGE = (2, 2, 2, 2)
+# He et al. 2015, "Delving deep into rectifiers", in the fan-out form that keeps the gradient's scale.
+HE_NORMAL = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions added to a shortcut.
+
+    The last scale starts at zero, so that each block starts as its shortcut and a fresh network is a shallow one
+    (Goyal et al. 2017): the residual sum does not grow with depth, which lets the warm-up be short.
+
+    Attributes:
+      features: output channels.
+      stride: of the first convolution and of the shortcut.
+      conv, norm: `nn.Conv` and `nn.BatchNorm` with what all blocks share filled in.
+    """
+
+    features: int
+    stride: int
+    conv: Any
+    norm: Any
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[b, freq, time, channels] to [b, freq / stride, time / stride, features], sizes rounded up."""
+        y = self.conv(self.features, (3, 3), self.stride, padding=1, name="conv_1")(x)
+        y = nn.relu(self.norm(name="norm_1")(y))
+        y = self.conv(self.features, (3, 3), padding=1, name="conv_2")(y)
+        y = self.norm(name="norm_2", scale_init=nn.initializers.zeros)(y)
+        if x.shape != y.shape:
+            x = self.conv(self.features, (1, 1), self.stride, padding=0, name="shortcut_conv")(x)
+            x = self.norm(name="shortcut_norm")(x)
+        return nn.relu(x + y)
+
+
+class ResNet18(nn.Module):
+    """The backbone: 7x7 stem at stride 2, 3x3 max pool at stride 2, four stages of two blocks, average pool.
+
+    Attributes:
+      width: channels of the first stage; the stages have 1, 2, 4 and 8 times as many.
+      dtype: of convolutions and activations. Parameters, batch statistics and the pooled features are float32
+        whatever it is.
+    """
+
+    width: int = 64
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        """[b, freq, time, 1] to features [b, 8 * width] float32.
+
+        With `train` the batch's own statistics normalise, and the running ones are updated: make the collection
+        `batch_stats` mutable.
+        """
+        conv = functools.partial(nn.Conv, use_bias=False, dtype=self.dtype, kernel_init=HE_NORMAL)
+        norm = functools.partial(
+            nn.BatchNorm, use_running_average=not train, momentum=0.9, epsilon=1e-5, dtype=self.dtype
+        )
+        x = conv(self.width, (7, 7), 2, padding=3, name="stem_conv")(x)
+        x = nn.relu(norm(name="stem_norm")(x))
+        x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+        for stage, n_blocks in enumerate(BLOCKS_PER_STAGE):
+            for i in range(n_blocks):
+                stride = 2 if stage > 0 and i == 0 else 1
+                name = f"stage_{stage + 1}_block_{i + 1}"
+                x = ResidualBlock(self.width * 2**stage, stride, conv, norm, name=name)(x)
+        return jnp.mean(x, axis=(1, 2), dtype=jnp.float32)

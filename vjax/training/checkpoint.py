@@ -1,0 +1,185 @@
+"""Checkpoints: the latest and the best, each a folder that is enough to predict, render and export anywhere.
+
+A step's folder has three Orbax items: `variables` (params, batch_stats), `opt` (what resuming needs besides) and `meta`
+(JSON: everything about the data and the model that is not an array).
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers
+
+import vjax
+from vjax.data.store import DatasetInfo
+from vjax.model.inverse import InverseModel, ModelConfig
+from vjax.schema import Schema
+from vjax.training.state import TrainState
+
+FORMAT = 1
+"""Raise it when an older program could no longer read the folder."""
+
+_ITEMS = ("variables", "opt", "meta")
+
+
+class CheckpointError(ValueError):
+    """A folder that holds no usable checkpoint; the text says what was found and what to do."""
+
+
+class Restored(NamedTuple):
+    """A checkpoint for inference.
+
+    Attributes:
+      model: built from `meta`.
+      variables: {"params", "batch_stats"}.
+      schema: names and ranges of the predictions.
+      meta: all metadata; see `make_meta`.
+      step: the training step it was taken at.
+    """
+
+    model: InverseModel
+    variables: dict[str, Any]
+    schema: Schema
+    meta: dict[str, Any]
+    step: int
+
+
+def make_meta(info: DatasetInfo, model: ModelConfig, tier: int, settings: dict[str, Any]) -> dict[str, Any]:
+    """The report's keys and what a checkpoint needs to stand alone. `settings`: the training configuration, as JSON."""
+    return {
+        "format": FORMAT,
+        "tier": tier,
+        "wavetable_catalog_json": info.catalog_json,
+        "n_mod_sources": model.n_sources,
+        "n_mod_destinations": model.n_destinations,
+        "mod_source_names": list(info.schema.sources),
+        "mod_destination_names": list(info.schema.destinations),
+        "schema": json.loads(info.schema.to_json()),
+        "mel": info.mel,
+        "mel_shape": list(info.mel_shape),
+        "model": dataclasses.asdict(model),
+        "settings": settings,
+        "versions": {"vjax": vjax.__version__, "engine": info.schema.engine, "jax": jax.__version__},
+    }
+
+
+class Checkpoints:
+    """The checkpoints of one run: keeps the latest and the one of the lowest validation loss."""
+
+    def __init__(self, directory: str | Path):
+        policy = checkpoint_managers.AnyPreservationPolicy(
+            [
+                checkpoint_managers.LatestN(1),
+                checkpoint_managers.BestN(
+                    get_metric_fn=lambda metrics: metrics["val_loss"],
+                    reverse=True,  # lower is better
+                    n=1,
+                    keep_checkpoints_without_metrics=False,
+                ),
+            ]
+        )
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=policy,
+            best_fn=lambda metrics: metrics["val_loss"],
+            best_mode="min",
+            cleanup_tmp_directories=True,  # what a killed save left behind
+        )
+        self._manager = ocp.CheckpointManager(Path(directory).absolute(), item_names=_ITEMS, options=options)
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._manager.close()  # saves run in the background: waits for the last
+
+    @property
+    def latest_step(self) -> int | None:
+        return self._manager.latest_step()
+
+    def save(self, state: TrainState, meta: dict[str, Any], val_loss: float | None) -> None:
+        """Saves in the background. `val_loss` makes the checkpoint a candidate for the best; None leaves it out."""
+        step = int(state.step)
+        if step == self.latest_step:
+            return
+        arguments = ocp.args.Composite(
+            variables=ocp.args.StandardSave(_variables(state)),
+            opt=ocp.args.StandardSave(_optimizer(state)),
+            meta=ocp.args.JsonSave(meta),
+        )
+        self._manager.save(step, args=arguments, metrics=None if val_loss is None else {"val_loss": val_loss})
+
+    def restore_latest(self, like: TrainState) -> tuple[TrainState, dict[str, Any]]:
+        """The latest state, placed as `like` is, and its meta. Raises CheckpointError if the arrays do not fit."""
+        step = self.latest_step
+        try:
+            restored = self._manager.restore(
+                step,
+                args=ocp.args.Composite(
+                    variables=ocp.args.StandardRestore(_abstract(_variables(like))),
+                    opt=ocp.args.StandardRestore(_abstract(_optimizer(like))),
+                    meta=ocp.args.JsonRestore(),
+                ),
+            )
+        except (ValueError, KeyError) as error:
+            raise CheckpointError(
+                f"step {step} in {self._manager.directory} does not fit this configuration; "
+                f"choose another --workdir or restore the settings it was made with ({error})"
+            ) from error
+        return TrainState(**restored["variables"], **restored["opt"]), restored["meta"]
+
+
+def load_checkpoint(directory: str | Path, which: str = "best") -> Restored:
+    """Reads a checkpoint folder (or a run's folder that has one in `checkpoints`) for inference.
+
+    Args:
+      which: "best" by validation loss, or "latest".
+
+    Raises:
+      CheckpointError: no checkpoint there, or one of a newer format.
+    """
+    if which not in ("best", "latest"):
+        raise CheckpointError(f"which={which!r}; choose 'best' or 'latest'")
+    directory = Path(directory).absolute()
+    if (directory / "checkpoints").is_dir():
+        directory = directory / "checkpoints"
+    if not directory.is_dir():
+        raise CheckpointError(f"there is no checkpoint folder at {directory}; give the --workdir of a training run")
+    options = ocp.CheckpointManagerOptions(
+        best_fn=lambda metrics: metrics["val_loss"], best_mode="min", read_only=True
+    )
+    with ocp.CheckpointManager(directory, item_names=_ITEMS, options=options) as manager:
+        step = manager.latest_step()
+        if step is None:
+            raise CheckpointError(f"{directory} holds no finished checkpoint; train until the first one is saved")
+        if which == "best" and manager.best_step() is not None:
+            step = manager.best_step()
+        meta = manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+        if meta["format"] > FORMAT:
+            raise CheckpointError(f"{directory} has format {meta['format']}, newer than {FORMAT}: update vjax")
+        model = InverseModel(ModelConfig(**meta["model"]))
+        shapes = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, *meta["mel_shape"])))
+        variables = manager.restore(
+            step, args=ocp.args.Composite(variables=ocp.args.StandardRestore(_on_first_device(shapes)))
+        )["variables"]
+    return Restored(model, variables, Schema.from_json(json.dumps(meta["schema"])), meta, step)
+
+
+def _variables(state: TrainState) -> dict[str, Any]:
+    return {"params": state.params, "batch_stats": state.batch_stats}
+
+
+def _optimizer(state: TrainState) -> dict[str, Any]:
+    return {"step": state.step, "opt_state": state.opt_state, "key": state.key}
+
+
+def _abstract(tree: Any) -> Any:
+    return jax.tree.map(ocp.utils.to_shape_dtype_struct, tree)
+
+
+def _on_first_device(shapes: Any) -> Any:
+    """A checkpoint of eight devices is read on one."""
+    sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes)

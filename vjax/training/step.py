@@ -1,0 +1,128 @@
+"""One training step and one validation step: pure functions of a state and a batch, jitted over a `data` mesh axis.
+
+The batch is split over the devices, the state is whole on each; XLA adds the gradients up. Batch norm sees the whole
+batch, so that one device and eight compute the same.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from vjax.data.reader import Routes
+from vjax.data.stream import Batch
+from vjax.model.inverse import InverseModel, Prediction
+from vjax.training.losses import LossConfig, Losses, LossMasks, Targets, total_loss
+from vjax.training.metrics import Mean, MetricLayout, batch_metrics
+from vjax.training.routes import scatter_routes
+from vjax.training.state import TrainState
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Recipe:
+    """Everything about a step that does not change while training."""
+
+    model: InverseModel
+    optimizer: optax.GradientTransformation
+    masks: LossMasks
+    loss: LossConfig
+    layout: MetricLayout
+    steps_per_epoch: int
+
+
+def data_mesh(devices: list[jax.Device] | None = None) -> Mesh:
+    """All devices (of all hosts) along one axis, `data`."""
+    devices = jax.devices() if devices is None else devices
+    # Auto: explicit axes, the default, refuse gathers and sorts over a split axis.
+    return jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
+
+
+def shard_batch(batch: Batch, mesh: Mesh) -> Batch:
+    """A host's rows to the devices, split along the batch axis. Raises ValueError if they do not divide evenly."""
+    rows = len(batch.valid) * jax.process_count()
+    if rows % mesh.size:
+        raise ValueError(f"a batch of {rows} rows does not divide over {mesh.size} devices; choose a multiple of them")
+    sharding = NamedSharding(mesh, PartitionSpec("data"))
+    return jax.tree.map(lambda array: jax.make_array_from_process_local_data(sharding, array), batch)
+
+
+def replicate(tree: Any, mesh: Mesh) -> Any:
+    """A whole copy of `tree` on every device."""
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def targets_of(batch: Batch, model: InverseModel) -> Targets:
+    """The truth in a batch; sparse routes are scattered to the matrix here, on the device."""
+    modulation = None
+    if model.config.has_modulation:
+        modulation = batch.modulation
+        if isinstance(modulation, Routes):
+            modulation = scatter_routes(*modulation, model.config.n_sources, model.config.n_destinations)
+    return Targets(batch.continuous, batch.categorical, modulation)
+
+
+def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]:
+    """The jitted step: (state, batch) to (state, scalars by name). The state given is donated: do not use it again."""
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
+        targets = targets_of(batch, recipe.model)
+        dropout_key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+        epoch = state.step // recipe.steps_per_epoch
+
+        def loss(params: Any) -> tuple[jax.Array, tuple[Losses, Any]]:
+            variables = {"params": params, "batch_stats": state.batch_stats}
+            prediction, updated = recipe.model.apply(
+                variables, batch.mel, train=True, mutable=["batch_stats"], rngs={"dropout": dropout_key}
+            )
+            losses = _loss(recipe, prediction, targets, epoch, batch.valid)
+            return losses.total, (losses, updated["batch_stats"])
+
+        gradients, (losses, batch_stats) = jax.grad(loss, has_aux=True)(state.params)
+        updates, opt_state = recipe.optimizer.update(gradients, state.opt_state, state.params)
+        state = state.replace(
+            step=state.step + 1,
+            params=optax.apply_updates(state.params, updates),
+            batch_stats=batch_stats,
+            opt_state=opt_state,
+        )
+        return state, {**_named(losses), "gradient_norm": optax.global_norm(gradients)}
+
+    return train_step
+
+
+def make_eval_step(recipe: Recipe) -> Callable[[Any, Any, Batch], tuple[Prediction, dict[str, Mean]]]:
+    """The jitted validation step: (params, batch_stats, batch) to (prediction, metrics as (sum, count)).
+
+    The losses are the batch's, weighted by its valid rows. The modulation term has its full weight at every epoch:
+    under the warm-up's, losses of different epochs could not be compared and the first epoch would look best.
+    """
+
+    @jax.jit
+    def eval_step(params: Any, batch_stats: Any, batch: Batch) -> tuple[Prediction, dict[str, Mean]]:
+        prediction = recipe.model.apply({"params": params, "batch_stats": batch_stats}, batch.mel)
+        targets = targets_of(batch, recipe.model)
+        losses = _named(_loss(recipe, prediction, targets, jnp.inf, batch.valid))
+        rows = jnp.sum(batch.valid)
+        metrics = {name: Mean(value * rows, rows) for name, value in losses.items()}
+        return prediction, metrics | batch_metrics(prediction, targets, recipe.masks, recipe.layout, batch.valid)
+
+    return eval_step
+
+
+def _loss(recipe: Recipe, prediction: Prediction, targets: Targets, epoch: jax.Array, valid: jax.Array) -> Losses:
+    counts = recipe.layout.option_counts
+    return total_loss(prediction, targets, recipe.masks, recipe.loss, epoch, counts, valid)
+
+
+_LOGGED_AS = {"total": "loss", "continuous": "cont_loss", "categorical": "cat_loss", "modulation": "mod_loss"}
+
+
+def _named(losses: Losses) -> dict[str, jax.Array]:
+    """Losses under the names they are logged by, the report's: loss, cont_loss, cat_loss, mod_loss, mod_presence ..."""
+    return {_LOGGED_AS.get(name, f"mod_{name}_loss"): value for name, value in losses._asdict().items()}

@@ -1,0 +1,63 @@
+"""TensorBoard: scalars, sounds and mel pictures under one folder."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import tensorboardX
+
+
+class Writer:
+    """Writes event files that TensorBoard reads. Use as a context manager."""
+
+    def __init__(self, directory: str | Path, first_step: int = 0):
+        # A resumed run repeats the steps after its checkpoint: what was logged of them before is taken back.
+        self._writer = tensorboardX.SummaryWriter(str(directory), purge_step=first_step or None)
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._writer.close()
+
+    def scalars(self, prefix: str, values: Mapping[str, float], step: int) -> None:
+        """Logs each value as `prefix/name`."""
+        for name, value in values.items():
+            self._writer.add_scalar(f"{prefix}/{name}", value, step)
+
+    def audio(self, tag: str, audio: np.ndarray, sample_rate: int, step: int) -> None:
+        """A sound, [channels, samples] float in [-1, 1]; louder ones are scaled down to fit."""
+        peak = max(float(np.abs(audio).max()), 1.0)
+        self._writer.add_audio(tag, (audio / peak).T, step, sample_rate=sample_rate)
+
+    def image(self, tag: str, picture: np.ndarray, step: int) -> None:
+        """A picture, [height, width, 3] uint8."""
+        self._writer.add_image(tag, picture, step, dataformats="HWC")
+
+    def text(self, tag: str, text: str, step: int) -> None:
+        self._writer.add_text(tag, text, step)
+
+    def flush(self) -> None:
+        self._writer.flush()
+
+
+def mel_picture(*mels: np.ndarray, gap: int = 4, scale: int = 2) -> np.ndarray:
+    """Log-mel spectrograms side by side on one colour scale, low pitches at the bottom.
+
+    Args:
+      mels: each [n_mels, t].
+
+    Returns:
+      [height, width, 3] uint8.
+    """
+    from matplotlib import colormaps  # takes half a second to import
+
+    low, high = min(mel.min() for mel in mels), max(mel.max() for mel in mels)
+    span = high - low if math.isfinite(high - low) and high > low else 1.0
+    panels = []
+    for mel in mels:
+        panel = colormaps["magma"]((mel[::-1] - low) / span)[..., :3]
+        panels += [panel, np.ones((len(panel), gap, 3))]
+    picture = np.concatenate(panels[:-1], axis=1).repeat(scale, 0).repeat(scale, 1)
+    return (255 * picture).astype(np.uint8)

@@ -1,0 +1,212 @@
+"""The Vital engine, and the only module that imports vita.
+
+`render_notes` is a pure function, bit for bit, of everything it is given. Three facts make it one (measured, see
+BUILD_NOTES.md):
+
+1. A Synth remembers what it rendered. Each note is therefore rendered by a process of its own, forked from one that
+   holds a Synth nobody has used (`prepare`); forking copies that Synth for a millisecond where building one costs 75.
+2. The engine seeds its generators from a process-wide counter. `seed` advances it by a fixed number of steps.
+3. After a load, parameters glide for up to half a second of *sounding* voice. `_settle` lets them arrive under a silent
+   discarded note: a voice held in the delay stage of its amplitude envelope runs, but puts nothing into the effects, so
+   no tail is left behind.
+"""
+
+import dataclasses
+import functools
+import importlib.metadata
+import json
+import math
+import multiprocessing
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import vita
+
+from vjax.vital.isolate import call_isolated
+
+VERSION = f"vita {importlib.metadata.version('vita')}"
+
+WARMUP_S = 0.5
+"""Length of the discarded note. 0.4 s leaves -77 dB of the glide in the worst shared preset; 0.5 s leaves none."""
+
+_SILENCING_DELAY = 2**0.5  # env_1_delay's maximum: its fourth power is 4 s, longer than the discarded note
+_ENGINE_SAMPLE_RATE = 44100  # a new Synth's rate
+
+
+@dataclasses.dataclass(frozen=True)
+class RenderConfig:
+    """How a preset is played. `note_s` is how long the key is held, `seconds` the length of the recording."""
+
+    seconds: float = 2.0
+    note_s: float = 1.5
+    velocity: float = 0.8
+    sample_rate: int = 44100
+    timeout_s: float = 30.0
+
+    def __post_init__(self):
+        if not 0 < self.note_s <= self.seconds:
+            raise ValueError(f"note_s={self.note_s} must lie in (0, seconds={self.seconds}]")
+        if not 0 < self.velocity <= 1:
+            raise ValueError(f"velocity={self.velocity} must lie in (0, 1]")
+
+    @property
+    def samples(self) -> int:
+        return round(self.seconds * self.sample_rate)
+
+
+@functools.cache
+def describe_controls() -> tuple[dict[str, Any], ...]:
+    """Every control of the engine: `name, minimum, maximum, default, discrete, labels` (native units)."""
+    synth = vita.Synth()
+    controls = []
+    for name in synth.get_controls():
+        info = synth.get_control_details(name)
+        controls.append(
+            {
+                "name": name,
+                "minimum": float(info.min),
+                "maximum": float(info.max),
+                "default": float(info.default_value),
+                "discrete": bool(info.is_discrete),
+                "labels": tuple(info.options),
+            }
+        )
+    return tuple(controls)
+
+
+@functools.cache
+def modulation_names() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(source names, destination names) that a modulation route may connect."""
+    return tuple(vita.get_modulation_sources()), tuple(vita.get_modulation_destinations())
+
+
+@functools.cache
+def init_preset() -> dict[str, Any]:
+    """The engine's init patch as Vital JSON. A fresh copy is cheap: `copy.deepcopy` it before changing it."""
+    return json.loads(vita.Synth().to_json())
+
+
+@functools.cache
+def prepare() -> vita.Synth:
+    """The Synth that children of this process inherit. Called once by the fork server (vital/preload.py)."""
+    control_ranges()
+    modulation_names()
+    return vita.Synth()
+
+
+@functools.cache
+def control_ranges() -> dict[str, tuple[float, float]]:
+    """(minimum, maximum) by control name, native units."""
+    return {control["name"]: (control["minimum"], control["maximum"]) for control in describe_controls()}
+
+
+def validate_preset(preset: Mapping[str, Any]) -> None:
+    """Raises ValueError for what the engine would swallow and then render wrongly, or crash on.
+
+    Checks that every known control is a finite number inside its range and every route connects known names. Unknown
+    settings are left to the engine, which ignores them.
+    """
+    settings = preset["settings"]
+    for name, (low, high) in control_ranges().items():
+        value = settings.get(name, low)
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ValueError(f"{name} is {value!r}; it must be a finite number in [{low}, {high}]")
+        slack = 1e-5 * (high - low)  # float32 rounding
+        if not low - slack <= value <= high + slack:
+            raise ValueError(f"{name} is {value}; it must lie in [{low}, {high}]. Clip it before rendering")
+    sources, destinations = map(frozenset, modulation_names())
+    for slot, route in enumerate(settings.get("modulations", ()), start=1):
+        for kind, known in (("source", sources), ("destination", destinations)):
+            if route.get(kind, "") and route[kind] not in known:
+                raise ValueError(f"modulation slot {slot}: {kind} {route[kind]!r} does not exist in {VERSION}")
+
+
+def render_notes(preset: Mapping[str, Any], notes: Sequence[int], config: RenderConfig, seed: int = 0) -> np.ndarray:
+    """Renders one preset at several MIDI notes; a unit of work for a fresh process (see vital/pool.py).
+
+    The preset is loaded once; each note is then played in a fork of the loaded state, so that no note hears another.
+
+    Args:
+      preset: Vital JSON.
+      notes: MIDI note numbers.
+      config: how to play.
+      seed: position of the engine's random generators; each step costs 9 ms.
+
+    Returns:
+      float32 [len(notes), 2, samples].
+
+    Raises:
+      ValueError: the preset holds a value or a route name that the engine cannot take.
+      IsolatedCallError: a note crashed the engine or took longer than `config.timeout_s`.
+    """
+    validate_preset(preset)
+    synth = prepare()
+    if config.sample_rate != _ENGINE_SAMPLE_RATE:
+        synth.set_sample_rate(config.sample_rate)
+    for _ in range(seed):
+        synth.load_init_preset()
+    if not synth.load_json(json.dumps(preset)):
+        raise ValueError("the engine refused the preset: malformed, or from a newer version of Vital")
+    play = functools.partial(call_isolated, _play, timeout_s=config.timeout_s, method="fork")
+    return np.stack([play(synth, note, config) for note in notes])
+
+
+def _play(synth: vita.Synth, note: int, config: RenderConfig) -> np.ndarray:
+    _settle(synth, note, config.velocity)
+    return synth.render(note, config.velocity, config.note_s, config.seconds)
+
+
+def _settle(synth: vita.Synth, note: int, velocity: float) -> None:
+    controls = synth.get_controls()
+    kept = {name: controls[name].value() for name in ("env_1_delay", "env_1_release")}
+    controls["env_1_delay"].set(_SILENCING_DELAY)
+    controls["env_1_release"].set(0.0)
+    synth.render(note, velocity, WARMUP_S, WARMUP_S)
+    for name, value in kept.items():
+        controls[name].set(value)
+
+
+class LiveSynth:
+    """A Synth kept between renders, steered by control handles: fast, but it remembers (about 0.65 dB).
+
+    For loops such as refinement that render near-equal candidates and judge the winner with `render_notes`.
+    """
+
+    def __init__(self, config: RenderConfig):
+        self._config = config
+        self._synth = vita.Synth()
+        if config.sample_rate != _ENGINE_SAMPLE_RATE:
+            self._synth.set_sample_rate(config.sample_rate)
+        self._controls: dict[str, Any] = {}
+
+    def load(self, preset: Mapping[str, Any], note: int) -> None:
+        """Loads a preset and lets its parameters settle at `note`. Raises ValueError as `render_notes` does."""
+        validate_preset(preset)
+        if not self._synth.load_json(json.dumps(preset)):
+            self._synth.load_init_preset()  # a refused preset has already moved some controls
+            raise ValueError("the engine refused the preset: malformed, or from a newer version of Vital")
+        self._controls = self._synth.get_controls()
+        _settle(self._synth, note, self._config.velocity)
+
+    def set(self, values: Mapping[str, float]) -> None:
+        """Sets controls to native values. Raises ValueError for an unknown name, NaN, or a value out of range."""
+        ranges = control_ranges()
+        for name, value in values.items():
+            if name not in ranges:
+                raise ValueError(f"the engine has no control {name!r}")
+            low, high = ranges[name]
+            if not low <= value <= high:  # false for NaN too
+                raise ValueError(f"{name} is {value}; it must lie in [{low}, {high}]")
+        for name, value in values.items():
+            self._controls[name].set(float(value))
+
+    def render(self, note: int) -> np.ndarray:
+        """float32 [2, samples] of the current state."""
+        config = self._config
+        return self._synth.render(note, config.velocity, config.note_s, config.seconds)
+
+
+def start_method() -> str:
+    """How fresh processes are made here: `forkserver` where the platform has fork, else `spawn` (same bits, slower)."""
+    return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"

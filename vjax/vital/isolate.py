@@ -1,0 +1,67 @@
+"""One call in a fresh process of its own: what it breaks, or how long it hangs, ends with that process."""
+
+import multiprocessing
+import multiprocessing.connection
+import signal
+from collections.abc import Callable
+from typing import Any, Literal
+
+Method = Literal["fork", "forkserver", "spawn"]
+
+
+class IsolatedCallError(RuntimeError):
+    """The process of an isolated call crashed, hung or failed; the text says which."""
+
+
+def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, method: Method) -> Any:
+    """Calls `function(*args)` in a new process and returns its result.
+
+    Args:
+      function: for `forkserver` and `spawn` it and its arguments must pickle.
+      timeout_s: the process is killed after this long.
+      method: how the process is made. `fork` inherits this process's memory and is for single-threaded callers only;
+        where the platform has no fork, `spawn` is used instead.
+
+    Raises:
+      ValueError: raised by `function`.
+      IsolatedCallError: the process died, outlived `timeout_s`, or `function` raised anything else.
+    """
+    if method not in multiprocessing.get_all_start_methods():
+        method = "spawn"
+    context = multiprocessing.get_context(method)
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(sender, function, args))
+    process.start()
+    sender.close()  # so that a dead child reads as end of file
+    try:
+        if not receiver.poll(timeout_s):
+            raise IsolatedCallError(f"hung: no answer within {timeout_s:g} s")
+        answer = receiver.recv()
+    except EOFError:
+        process.join()
+        raise IsolatedCallError(f"crashed: {_how_it_died(process.exitcode)}") from None
+    finally:
+        receiver.close()
+        process.kill()  # it has answered, died or hung; nothing it does from here on matters
+        process.join()
+        process.close()
+    if isinstance(answer, (ValueError, IsolatedCallError)):
+        raise answer
+    if isinstance(answer, Exception):
+        raise IsolatedCallError(f"failed: {type(answer).__name__}: {answer}") from answer
+    return answer
+
+
+def _answer(sender: multiprocessing.connection.Connection, function: Callable[..., Any], args: tuple) -> None:
+    try:
+        answer = function(*args)
+    except Exception as error:
+        answer = error
+    sender.send(answer)
+    sender.close()
+
+
+def _how_it_died(exitcode: int | None) -> str:
+    if exitcode is not None and exitcode < 0:
+        return f"the engine's process was ended by {signal.Signals(-exitcode).name}"
+    return f"the engine's process ended with status {exitcode} before it answered"

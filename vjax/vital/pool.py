@@ -1,0 +1,82 @@
+"""Renders streams of presets on all cores, each in a fresh process, lazily and in order."""
+
+import collections
+import dataclasses
+import multiprocessing
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from vjax.vital import engine
+from vjax.vital.isolate import IsolatedCallError, call_isolated
+
+
+@dataclasses.dataclass(frozen=True)
+class RenderJob:
+    """A preset (Vital JSON) to be played at `notes`; `seed` is the position of the engine's random generators."""
+
+    preset: Mapping[str, Any]
+    notes: tuple[int, ...]
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Rendering:
+    """What came of a job: `audio` is float32 [len(notes), 2, samples], or None with the reason in `error`."""
+
+    audio: np.ndarray | None
+    error: str = ""
+
+
+def default_workers() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class RenderPool:
+    """`workers` processes at a time, each for one job. Use as a context manager.
+
+    The threads here only wait: the rendering happens in processes forked from a server that holds an unused Synth.
+    A crash, a hang or a bad value costs that job, which comes back as a `Rendering` with an `error`.
+    """
+
+    def __init__(self, config: engine.RenderConfig, workers: int | None = None):
+        if workers is not None and workers < 1:
+            raise ValueError(f"workers={workers}; at least one is needed")
+        self.config = config
+        self.workers = workers or default_workers()
+        self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="render")
+        self._method = engine.start_method()
+        if self._method == "forkserver":
+            multiprocessing.get_context("forkserver").set_forkserver_preload(["__main__", "vjax.vital.preload"])
+
+    def __enter__(self) -> "RenderPool":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def render(self, job: RenderJob) -> Rendering:
+        """One job, now, in the calling thread."""
+        # One note's limit is kept inside the unit; the whole unit gets that for each note and for the load.
+        limit_s = self.config.timeout_s * (len(job.notes) + 1)
+        arguments = (job.preset, job.notes, self.config, job.seed)
+        try:
+            return Rendering(call_isolated(engine.render_notes, *arguments, timeout_s=limit_s, method=self._method))
+        except ValueError as error:
+            return Rendering(None, f"invalid: {error}")
+        except IsolatedCallError as error:
+            return Rendering(None, str(error))
+
+    def map(self, jobs: Iterable[RenderJob]) -> Iterator[Rendering]:
+        """Renders `jobs` in order. Takes only a few more jobs than are asked for, so endless iterables are fine."""
+        pending: collections.deque = collections.deque()
+        for job in jobs:
+            pending.append(self._threads.submit(self.render, job))
+            if len(pending) > 2 * self.workers:  # enough that no worker waits for the slowest neighbour
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
