@@ -63,6 +63,8 @@ class GenerationConfig:
             raise ValueError(f"notes={self.notes}; give MIDI notes from 0 to 127")
         if self.presets_per_shard < 1 or self.seeds < 1:
             raise ValueError(f"presets_per_shard={self.presets_per_shard}, seeds={self.seeds}; both must be at least 1")
+        if self.mel_dtype not in ("float32", "float16"):
+            raise ValueError(f"mel_dtype={self.mel_dtype!r}; choose 'float32' or 'float16'")
         if self.mel.sample_rate != self.render.sample_rate:
             raise ValueError(
                 f"mel.sample_rate={self.mel.sample_rate} differs from the renders' {self.render.sample_rate}"
@@ -99,12 +101,14 @@ def load_bank(directory: str | os.PathLike | None, warn: Callable[[str], None] =
     catalog = standard_catalog()
     if not directory:
         return Bank((), catalog)
-    presets = []
+    presets, schema = [], Schema.from_engine()
     for path in sorted(Path(directory).rglob("*.vital")):
         try:
-            presets.append((path.stem, read_preset(path)))
-        except ValueError as error:
-            warn(f"left out: {error}")
+            preset = read_preset(path)
+            to_parameters(preset, schema, catalog)  # refuses a bad value while the file is known
+            presets.append((path.stem, preset))
+        except (ValueError, OSError) as error:
+            warn(f"left out {path.name}: {error}")
     if not presets:
         raise ValueError(f"{directory} holds no readable .vital file; give a folder of presets, or none at all")
     catalog = catalog.extended(table for _, preset in presets for table in preset["settings"].get("wavetables", ()))
@@ -173,8 +177,6 @@ def _fingerprint(config: GenerationConfig, seed: int, bank: Bank) -> str:
 
 def _finished_shards(out: Path, fingerprint: str, n: int) -> list[dict[str, Any]]:
     """Summaries of the shards to keep; a last one that was cut to an earlier, smaller `n` is removed."""
-    for leftover in out.glob("*.partial"):
-        leftover.unlink()
     summaries = []
     for number, path in enumerate(sorted(out.glob("*.h5"))):
         if path.name != _shard_name(number):
@@ -182,14 +184,18 @@ def _finished_shards(out: Path, fingerprint: str, n: int) -> list[dict[str, Any]
         with layout.open_hdf5(str(path)) as file:
             found, summary = file.attrs.get("generation"), file.attrs.get("shard")
         if found != fingerprint:
+            there, now = json.loads(found or "{}"), json.loads(fingerprint)
+            differ = [f"{key} {there.get(key)} there, {now[key]} now" for key in now if there.get(key) != now[key]]
             raise DatasetError(
-                f"{path} was made with other settings; choose another --out, or remove {out} to make it anew\n"
-                f"  there: {found}\n  now:   {fingerprint}"
+                f"{path} was made with other settings ({'; '.join(differ)}); "
+                f"choose another --out, or remove {out} to make it anew"
             )
         summaries.append(json.loads(summary))
     rows = sum(summary["rows"] for summary in summaries)
     if rows > n:
         raise DatasetError(f"{out} already holds {rows} rows, more than the {n} asked for; choose another --out")
+    for leftover in out.glob("shard-*.h5.partial"):
+        leftover.unlink()
     if rows < n and summaries and summaries[-1]["cut"]:
         summaries.pop()
         (out / _shard_name(len(summaries))).unlink()

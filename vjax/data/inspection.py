@@ -15,8 +15,8 @@ from vjax.data.reader import Reader, Routes, Sample
 from vjax.data.store import DatasetInfo, open_dataset
 from vjax.schema import CHANNELS, Schema
 
-SILENT = 1e-4
-"""A log-mel picture nowhere above this is silence: about 80 dB below a full-scale sine."""
+SILENT = 1e-6
+"""A log-mel picture that is nowhere above this is silence: white noise of -75 dBFS RMS just reaches it."""
 
 _ROUTE_LOW = np.array([-1, 0, -10, 0], np.float32)
 _ROUTE_HIGH = np.array([1, 1, 10, 1], np.float32)

@@ -51,8 +51,8 @@ def precompute_mels(
         started = layout.MEL in file
         if started and "mel" in file.attrs and json.loads(text(file.attrs["mel"])) != settings:
             raise DatasetError(
-                f"{file.filename}: {layout.MEL} was made with {text(file.attrs['mel'])}, not with {json.dumps(settings)}; "
-                "use the same settings, or delete that dataset first"
+                f"{file.filename}: {layout.MEL} was made with {text(file.attrs['mel'])}, not with "
+                f"{json.dumps(settings)}; use the same settings, or delete that dataset first"
             )
         if layout.finished(file, layout.MEL):
             return 0

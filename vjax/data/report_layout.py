@@ -4,12 +4,15 @@ What vjax needs and the file does not tell is filled in: names and ranges from t
 numbered names (`destination_17`) where they do not.
 """
 
+import dataclasses
+import functools
 import json
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from absl import logging
 
 from vjax.data import layout
 from vjax.data.layout import DatasetError, text
@@ -22,7 +25,7 @@ def describe(file: h5py.File) -> tuple[Schema, int, dict[str, Any], str | None]:
     """(schema, tier, mel settings, wavetable catalog JSON) of an open file.
 
     Raises:
-      DatasetError: an attribute or a menu index contradicts the arrays.
+      DatasetError: an attribute contradicts the arrays, or a menu index is negative.
     """
     attributes = read_attributes(file)
     has_modulation = layout.DENSE_ROUTES in file or layout.finished(file, layout.FAST_DENSE_ROUTES)
@@ -96,7 +99,10 @@ def _numbered_knobs(count: int) -> tuple[Continuous, ...]:
 
 
 def _menus(file: h5py.File, engine: Schema, width: int) -> tuple[tuple[Categorical, ...], bool]:
-    """The categoricals, and whether they are the engine's (with or without the wavetable choices)."""
+    """The categoricals, and whether they are the engine's (with or without the wavetable choices).
+
+    A menu of the engine's grows to what the data hold: the earlier program's engine had its own option counts.
+    """
     lowest, highest = _extremes(file[layout.CATEGORICAL])
     for column in np.flatnonzero(lowest < 0)[:1]:
         raise DatasetError(
@@ -105,14 +111,21 @@ def _menus(file: h5py.File, engine: Schema, width: int) -> tuple[tuple[Categoric
     named = tuple(menu for menu in engine.categorical if menu.name not in WAVETABLE_CHOICES)
     if width not in (len(named), len(named) + len(WAVETABLE_CHOICES)):
         return tuple(Categorical(f"categorical_{i}", 0, int(highest[i]) + 1, 0) for i in range(width)), False
-    for column, menu in enumerate(named):
-        if highest[column] >= menu.n_options:
-            raise DatasetError(
-                f"{file.filename}: {menu.name}, column {column} of {layout.CATEGORICAL}, holds option {highest[column]}; "
-                f"{engine.engine} has options 0 to {menu.n_options - 1}. Were the columns written in another order?"
-            )
+    sizes = [max(menu.n_options, int(most) + 1) for menu, most in zip(named, highest, strict=False)]
+    grown = [f"{menu.name} to {n}" for menu, n in zip(named, sizes, strict=True) if n > menu.n_options]
+    if grown:
+        _warn_once(
+            f"{file.filename}: menus hold options that {engine.engine} does not have; their sizes were raised: "
+            f"{', '.join(grown)}. Were the columns written in another order?"
+        )
+    named = tuple(dataclasses.replace(menu, n_options=n) for menu, n in zip(named, sizes, strict=True))
     choices = zip(WAVETABLE_CHOICES, highest[len(named) :], strict=False)  # no wavetable columns: none
     return (*named, *(Categorical(name, 0, int(most) + 1, 0) for name, most in choices)), True
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    logging.warning("%s", message)
 
 
 def _extremes(menus: h5py.Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -140,5 +153,5 @@ def _catalog(file: h5py.File, attributes: dict[str, Any]) -> str | None:
     if path:
         for candidate in (Path(path), Path(file.filename).parent / path):
             if candidate.is_file():
-                return candidate.read_text()
+                return candidate.read_text(encoding="utf-8")
     return None

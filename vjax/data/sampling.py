@@ -16,7 +16,7 @@ from vjax.data.usage import QUANTILES, kind, load_usage
 from vjax.schema import CHANNELS, N_OSCILLATORS, N_SLOTS, WAVETABLE_CHOICES, Parameters, Schema, check_tier
 
 ORIGINS = ("prior", "preset", "crossover", "mutation")
-"""Where a sound comes from; stored in `metadata/source` as an index."""
+"""Where a sound comes from; stored in `metadata/source` as text."""
 
 _TIER_1_SWITCHES = ("osc_1_on", "osc_2_on", "osc_3_on", "filter_1_on", "filter_2_on")
 # Sources that stand still while one held note is recorded: their routes cannot be heard.

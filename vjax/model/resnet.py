@@ -15,8 +15,8 @@ HE_NORMAL = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions added to a shortcut.
 
-    The last scale starts at zero, so that each block starts as its shortcut and a fresh network is a shallow one
-    (Goyal et al. 2017): the residual sum does not grow with depth, which lets the warm-up be short.
+    The last scale starts at zero, so that each block starts as its shortcut (Goyal et al. 2017): a fresh network is a
+    shallow one whose activations do not grow with depth, which is kind to the first steps at full learning rate.
 
     Attributes:
       features: output channels.

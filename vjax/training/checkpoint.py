@@ -147,9 +147,7 @@ def load_checkpoint(directory: str | Path, which: str = "best") -> Restored:
         directory = directory / "checkpoints"
     if not directory.is_dir():
         raise CheckpointError(f"there is no checkpoint folder at {directory}; give the --workdir of a training run")
-    options = ocp.CheckpointManagerOptions(
-        best_fn=lambda metrics: metrics["val_loss"], best_mode="min", read_only=True
-    )
+    options = ocp.CheckpointManagerOptions(best_fn=lambda metrics: metrics["val_loss"], best_mode="min", read_only=True)
     with ocp.CheckpointManager(directory, item_names=_ITEMS, options=options) as manager:
         step = manager.latest_step()
         if step is None:

@@ -22,8 +22,8 @@ ACTIVE_AMOUNT = 1e-6
 """A target cell holds a route if its |amount| is greater."""
 ROUTE_THRESHOLD = 0.05
 """A predicted cell counts as a route if its |amount| is greater: where metrics and export draw the line."""
-MARGIN_SHARPNESS = 200.0
-"""Slope of the margin presence's logit; see `modulation_loss`."""
+MARGIN_SHARPNESS, MARGIN_WEIGHT = 50.0, 0.025
+"""The margin presence: slope of its logit, and its weight among the parts. See `modulation_loss`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,11 +138,7 @@ def audible(categorical: jax.Array, gate: np.ndarray | jax.Array) -> jax.Array:
 
 
 def continuous_loss(
-    pred: jax.Array,
-    target: jax.Array,
-    categorical_target: jax.Array,
-    masks: LossMasks,
-    valid: jax.Array | None = None,
+    pred: jax.Array, target: jax.Array, categorical_target: jax.Array, masks: LossMasks, valid: jax.Array | None = None
 ) -> jax.Array:
     """Importance-weighted squared error over the knobs that can be heard (the report, "loss function breakdown").
 
@@ -150,7 +146,8 @@ def continuous_loss(
     knob's module is on in the *target*; 0 if nothing can be heard. Only the ratios of the weights matter.
     """
     weight = jnp.where(audible(categorical_target, masks.continuous_gate), masks.continuous_weight, 0.0)
-    return _weighted_mean(jnp.square(pred - target), _drop_rows(weight, valid))
+    weight = _drop_rows(weight, valid)
+    return _weighted_sum(jnp.square(pred - target), weight) / _or_one(jnp.sum(weight))
 
 
 def categorical_loss(
@@ -195,16 +192,21 @@ def modulation_loss(
     cells weighted by `pos_weight`, averaged over all cells. The other parts count active cells only and are divided by
     max(n_active, 1): squared error of amount and power (native units), cross-entropy with logits of bipolar and stereo.
 
-    What serves as the presence logit:
+    How presence is scored:
 
-    - "report": |amount|. It cannot be negative, so an absent cell costs log 2 at best and pulls on its amount with a
-      slope of 1/2 over the number of cells. Against that stands the amount error, which is divided by the few active
-      cells: a cell that is active in one sound of some thousands is already predicted above the threshold.
-    - "margin": 200 (|amount| - 0.05): the line that metrics and export draw, as a logit. At amount 0 an absent cell
-      costs softplus(-10) = 5e-5, a route of |amount| 0.1 costs 20 times that: presence is settled within |amount| < 0.1
-      and leaves larger amounts to the squared error alone. The steeper slope makes the line hold against the amount
-      error: at 32 x 428 cells and 6 routes a sound, an amount of 0.5 and pos_weight 20 a cell is predicted
-      present from a probability of 2.4 % on (0.025 % with "report", 4.8 % = 1 / (1 + pos_weight) at the steepest).
+    - "report": |amount| is the logit. It cannot be negative, so an absent cell costs log 2 at best. And its mean over
+      all cells is weak against the amount error, which is divided by the few active ones: at 32 x 428 cells, 6 routes a
+      sound and amounts of 0.5, a cell that is active in one sound of 4000 is already predicted above the threshold.
+    - "margin": the logit is z = 50 (|amount| - 0.05), 0 at the line that metrics and export draw. An absent cell
+      costs softplus(z) less its value at amount 0, so that it reaches 0; an active one pos_weight softplus(-z), which
+      is 0 from an |amount| of about 0.3 on. Their sum is multiplied by 0.025 and divided by max(n_active, 1), as the
+      other parts are (and as in Lin et al. 2017, "Focal loss"): neither the size of the matrix nor the number of routes
+      shifts the balance, and the cell above is predicted present from a probability of 4.5 % on, close to the
+      1 / (1 + pos_weight) that presence alone asks for. A certain amount of 0.1 comes out as 0.16, one of 0.2 as 0.205,
+      larger ones as they are; an uncertain one is pulled towards the line.
+
+    Slope and weight are measured: the head alone on synthetic routes (32 x 428, 1600 steps) reached precision 0.25,
+    recall 0.47, F1 0.33, amount MAE 0.50; with "report" 0.002, 0.87, 0.005 and 0.29.
 
     Args:
       pred: [b, 4, n_sources, n_destinations], channels in the order of `CHANNELS`.
@@ -224,19 +226,11 @@ def modulation_loss(
     real = jnp.ones(len(pred), bool) if valid is None else valid > 0
     real = real[:, None, None]
     active = (jnp.abs(t["amount"]) > ACTIVE_AMOUNT) & real
-    n_cells = jnp.sum(real, dtype=jnp.float32) * p["amount"][0].size
-    n_active = jnp.sum(active)
-
-    logit = jnp.abs(p["amount"])
-    if presence == "margin":
-        logit = MARGIN_SHARPNESS * (logit - ROUTE_THRESHOLD)
-    # -log sigmoid(z) = softplus(-z) and -log(1 - sigmoid(z)) = softplus(z): one softplus a cell, exact for any z.
-    wrong_by = jax.nn.softplus(jnp.where(active, -logit, logit))
-    presence_loss = jnp.sum(jnp.where(real, jnp.where(active, pos_weight, 1.0) * wrong_by, 0.0)) / _or_one(n_cells)
 
     def over_active(error):
-        return jnp.sum(jnp.where(active, error, 0.0)) / _or_one(n_active)
+        return jnp.sum(jnp.where(active, error, 0.0)) / _or_one(jnp.sum(active))
 
+    presence_loss = _presence_loss(p["amount"], active, real, pos_weight, presence)
     amount, power = (over_active(jnp.square(p[c] - t[c])) for c in ("amount", "power"))
     bipolar, stereo = (over_active(jax.nn.softplus(p[c]) - t[c] * p[c]) for c in ("bipolar", "stereo"))
     total = presence_loss + amount + power + bipolar + stereo
@@ -261,27 +255,33 @@ def total_loss(
 ) -> Losses:
     """The whole loss at an epoch, with its parts; those of modulation are 0 without a head or without target routes."""
     continuous = continuous_loss(prediction.continuous, target.continuous, target.categorical, masks, valid)
-    categorical = categorical_loss(
-        prediction.categorical_logits,
-        target.categorical,
-        option_counts,
-        masks,
-        config.label_smoothing,
-        valid,
-        config.gate_menus,
-    )
+    smoothing, gated = config.label_smoothing, config.gate_menus
+    logits = prediction.categorical_logits
+    categorical = categorical_loss(logits, target.categorical, option_counts, masks, smoothing, valid, gated)
     if prediction.modulation is None or target.modulation is None:
         modulation = ModulationLoss(*[jnp.float32(0)] * len(ModulationLoss._fields))
     else:
-        modulation = modulation_loss(
-            prediction.modulation, target.modulation, config.modulation_pos_weight, config.presence, valid
-        )
+        pos_weight = config.modulation_pos_weight
+        modulation = modulation_loss(prediction.modulation, target.modulation, pos_weight, config.presence, valid)
     total = (
         config.continuous_weight * continuous
         + config.categorical_weight * categorical
         + warmup(epoch, config) * config.modulation_weight * modulation.total
     )
     return Losses(total, continuous, categorical, modulation.total, *modulation[:-1])
+
+
+def _presence_loss(amount: jax.Array, active: jax.Array, real: jax.Array, pos_weight: float, presence: str):
+    z, at_rest = jnp.abs(amount), 0.0
+    if presence == "margin":
+        z = MARGIN_SHARPNESS * (z - ROUTE_THRESHOLD)
+        at_rest = jax.nn.softplus(-MARGIN_SHARPNESS * ROUTE_THRESHOLD)
+    # -log sigmoid(z) = softplus(-z) and -log(1 - sigmoid(z)) = softplus(z): one softplus a cell, exact for any z.
+    cost = jax.nn.softplus(jnp.where(active, -z, z))
+    cost = jnp.sum(jnp.where(real, jnp.where(active, pos_weight * cost, cost - at_rest), 0.0))
+    if presence == "margin":
+        return MARGIN_WEIGHT * cost / _or_one(jnp.sum(active))
+    return cost / _or_one(jnp.sum(real, dtype=jnp.float32) * amount[0].size)
 
 
 def _drop_rows(weight: jax.Array, valid: jax.Array | None) -> jax.Array:
@@ -291,10 +291,6 @@ def _drop_rows(weight: jax.Array, valid: jax.Array | None) -> jax.Array:
 def _weighted_sum(values: jax.Array, weight: jax.Array) -> jax.Array:
     # Selected before it is summed: whatever a row of padding holds, even NaN, stays out.
     return jnp.sum(jnp.where(weight > 0, weight * values, 0.0))
-
-
-def _weighted_mean(values: jax.Array, weight: jax.Array) -> jax.Array:
-    return _weighted_sum(values, weight) / _or_one(jnp.sum(weight))
 
 
 def _or_one(count: jax.Array) -> jax.Array:

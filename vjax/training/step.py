@@ -91,7 +91,7 @@ def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch], tuple[Train
             batch_stats=batch_stats,
             opt_state=opt_state,
         )
-        return state, {**_named(losses), "gradient_norm": optax.global_norm(gradients)}
+        return state, {**_named(losses), "gradient_norm": optax.tree.norm(gradients)}
 
     return train_step
 

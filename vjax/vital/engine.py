@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import vita
 
+from vjax.schema import N_SLOTS
 from vjax.vital.isolate import call_isolated
 
 VERSION = f"vita {importlib.metadata.version('vita')}"
@@ -30,6 +31,7 @@ VERSION = f"vita {importlib.metadata.version('vita')}"
 WARMUP_S = 0.5
 """Length of the discarded note. 0.4 s leaves -77 dB of the glide in the worst shared preset; 0.5 s leaves none."""
 
+_REFUSED = "the engine refused the preset: a wavetable, LFO shape or sample of it is malformed"
 _SILENCING_DELAY = 2**0.5  # env_1_delay's maximum: its fourth power is 4 s, longer than the discarded note
 _ENGINE_SAMPLE_RATE = 44100  # a new Synth's rate
 
@@ -115,6 +117,9 @@ def validate_preset(preset: Mapping[str, Any]) -> None:
         slack = 1e-5 * (high - low)  # float32 rounding
         if not low - slack <= value <= high + slack:
             raise ValueError(f"{name} is {value}; it must lie in [{low}, {high}]. Clip it before rendering")
+    n_routes = len(settings.get("modulations", ()))
+    if n_routes > N_SLOTS:
+        raise ValueError(f"the preset has {n_routes} modulation slots; Vital has {N_SLOTS}, and crashes on more")
     sources, destinations = map(frozenset, modulation_names())
     for slot, route in enumerate(settings.get("modulations", ()), start=1):
         for kind, known in (("source", sources), ("destination", destinations)):
@@ -147,7 +152,7 @@ def render_notes(preset: Mapping[str, Any], notes: Sequence[int], config: Render
     for _ in range(seed):
         synth.load_init_preset()
     if not synth.load_json(json.dumps(preset)):
-        raise ValueError("the engine refused the preset: malformed, or from a newer version of Vital")
+        raise ValueError(_REFUSED)
     play = functools.partial(call_isolated, _play, timeout_s=config.timeout_s, method="fork")
     return np.stack([play(synth, note, config) for note in notes])
 
@@ -185,7 +190,7 @@ class LiveSynth:
         validate_preset(preset)
         if not self._synth.load_json(json.dumps(preset)):
             self._synth.load_init_preset()  # a refused preset has already moved some controls
-            raise ValueError("the engine refused the preset: malformed, or from a newer version of Vital")
+            raise ValueError(_REFUSED)
         self._controls = self._synth.get_controls()
         _settle(self._synth, note, self._config.velocity)
 

@@ -29,11 +29,15 @@ def read_preset(path: str | os.PathLike) -> dict[str, Any]:
         raise ValueError(f"{path}: {path.stat().st_size} bytes is no Vital preset; the limit is {MAX_BYTES}")
     try:
         preset = json.loads(path.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also wrong encodings and endless numbers
         raise ValueError(f"{path}: not JSON, so not a Vital preset ({error})") from error
     settings = preset.get("settings") if isinstance(preset, dict) else None
     if not isinstance(settings, dict):
         raise ValueError(f"{path}: no `settings` object, so not a Vital preset")
+    for name in ("modulations", "wavetables"):
+        entries = settings.get(name, [])
+        if not (isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)):
+            raise ValueError(f"{path}: `{name}` is no list of objects, so not a Vital preset")
     return preset
 
 
@@ -63,6 +67,10 @@ def from_parameters(
     settings = preset["settings"]
     menus = dict(zip(schema.categorical_names, map(int, parameters.categorical), strict=True))
     tables = [menus.pop(choice, 0) for choice in WAVETABLE_CHOICES]
+    if max(tables) >= len(catalog):
+        raise ValueError(
+            f"wavetable choice {max(tables)} is not in this catalog of {len(catalog)}; use the schema's own"
+        )
     values = dict(zip(schema.continuous_names, map(float, schema.to_native(parameters.continuous)), strict=True))
     values |= {menu.name: float(menu.minimum + menus[menu.name]) for menu in schema.categorical if menu.name in menus}
     unknown = sorted(values.keys() - engine.control_ranges().keys())
@@ -97,11 +105,11 @@ def to_parameters(preset: Mapping[str, Any], schema: Schema, catalog: WavetableC
 
     def native(name: str, default: float, low: float, high: float) -> float:
         value = settings.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < math.inf:
             raise ValueError(f"{name} is {value!r}; it must be a finite number")
         if not low <= value <= high:
             lost.append(f"{name} {value} clipped to [{low}, {high}]")
-        return min(max(float(value), low), high)
+        return float(min(max(value, low), high))  # float() last: JSON's integers may be larger than any float
 
     continuous = schema.to_norm(np.array([native(k.name, k.default, k.minimum, k.maximum) for k in schema.continuous]))
     categorical = np.zeros(len(schema.categorical), np.int32)
@@ -126,9 +134,9 @@ def _read_routes(settings, schema: Schema, native, lost: list[str]) -> tuple[np.
     route_value = np.zeros((N_SLOTS, len(CHANNELS)), np.float32)
     holder: dict[int, int] = {}  # cell -> the slot that keeps it
     for slot, route in enumerate(settings.get("modulations", ())[:N_SLOTS]):
-        source, destination = route.get("source", ""), route.get("destination", "")
+        source, destination = str(route.get("source", "")), str(route.get("destination", ""))
         prefix = f"modulation_{slot + 1}_"
-        if not source or not destination or settings.get(prefix + "bypass", 0.0) >= 0.5:
+        if not source or not destination or native(prefix + "bypass", 0.0, 0.0, 1.0) >= 0.5:
             continue
         if source not in sources or destination not in destinations:
             lost.append(f"route {source} -> {destination}: no such name")

@@ -21,10 +21,15 @@ VITAL_VERSION = "1.5.5"
 
 
 def table_json(name: str, frames: np.ndarray) -> dict[str, Any]:
-    """A Vital wavetable from cycles. `frames`: [n, 2048] float, spread evenly over the 256 positions."""
+    """A Vital wavetable from cycles. `frames`: [n, 2048] float, spread evenly over the positions 0 to 256.
+
+    Raises ValueError for another shape, more than 257 frames, NaN or infinity.
+    """
     frames = np.asarray(frames, "<f4")
-    if frames.ndim != 2 or frames.shape[1] != FRAME or not len(frames):
-        raise ValueError(f"frames have shape {frames.shape}; a table needs [n, {FRAME}] with n >= 1")
+    if frames.ndim != 2 or frames.shape[1] != FRAME or not 1 <= len(frames) <= POSITIONS + 1:
+        raise ValueError(f"frames have shape {frames.shape}; a table needs [n, {FRAME}], n from 1 to {POSITIONS + 1}")
+    if not np.isfinite(frames).all():
+        raise ValueError(f"frame {np.argwhere(~np.isfinite(frames))[0, 0]} of {name!r} holds NaN or infinity")
     positions = np.rint(np.linspace(0, POSITIONS, len(frames))).astype(int)
     keyframes = [
         {"position": int(position), "wave_data": base64.b64encode(frame.tobytes()).decode("ascii")}
@@ -83,6 +88,8 @@ class WavetableCatalog:
             tables = json.loads(text)["tables"]
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise ValueError(f"not a wavetable catalog: {error}") from error
+        if not (isinstance(tables, list) and tables and all(isinstance(table, dict) for table in tables)):
+            raise ValueError("not a wavetable catalog: `tables` must be a list of at least one wavetable")
         return cls(tuple(tables))
 
 
@@ -103,6 +110,8 @@ def standard_catalog() -> WavetableCatalog:
         "Fifth": _harmonics([0, 1, 0.7, 0.4, 0, 0.4, 0, 0.2]),
     }
     saw = 1 - 2 * phase
+    # Half a cycle late and in float32: bit for bit the engine's own table, so that people's init tables are found.
+    init = np.roll(1 - np.arange(FRAME, dtype=np.float32) * np.float32(2 / (FRAME - 1)), FRAME // 2)
     moving = {
         "Sine to Saw": [_harmonics(1 / np.arange(1, n + 1)) for n in (1, 2, 4, 10, 100)],
         "Saw to Square": [(1 - mix) * saw + mix * _pulse(phase, 0.5) for mix in np.linspace(0, 1, 5)],
@@ -118,7 +127,7 @@ def standard_catalog() -> WavetableCatalog:
         "Resonance": [_resonance(peak) for peak in (1, 2, 4, 7, 12, 20, 32)],
         "Vowels": [_vowel(formants) for formants in _VOWEL_FORMANTS_HZ],
     }
-    tables = [table_json("Init", saw[None])]
+    tables = [table_json("Init", init[None])]
     tables += [table_json(name, _normalised(cycle)[None]) for name, cycle in single.items()]
     tables += [table_json(name, np.stack([_normalised(c) for c in cycles])) for name, cycles in moving.items()]
     return WavetableCatalog(tuple(tables))

@@ -1,0 +1,16 @@
+"""Tier 1, static sounds: oscillators, filters and the amplitude envelope, no modulation.
+
+    python scripts/train.py --config configs/tier1.py:demo --workdir runs/tier1-demo    # minutes on two CPU cores
+    python scripts/train.py --config configs/tier1.py --config.data.path=DATASET --workdir runs/tier1    # a GPU machine
+
+Expected numbers are in BUILD_NOTES.md, beside the command that gave them.
+"""
+
+import ml_collections
+
+from vjax.training.config import base_config
+
+
+def get_config(variant: str = "") -> ml_collections.ConfigDict:
+    """`variant`: empty for the full recipe, `demo` or `smoke`."""
+    return base_config(tier=1, variant=variant)

@@ -1,0 +1,166 @@
+"""Filling features/*: interrupted runs, killed ones too, end as uninterrupted ones do."""
+
+import dataclasses
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from vjax.audio.mel import MelConfig, mel_spectrogram
+from vjax.data.layout import DatasetError
+from vjax.data.precompute import mel_settings, precompute_mels, precompute_modulation
+from vjax.data.reader import Reader
+from vjax.data.store import open_dataset, write_shard
+
+CONFIG = MelConfig(sample_rate=8000, n_fft=256, hop=100, n_mels=16, f_max_hz=4000.0)
+SCRIPT = Path(__file__).parents[2] / "scripts" / "precompute.py"
+
+
+def fake_mel(audio: np.ndarray) -> np.ndarray:
+    """Cheap and different for every sound: [b, samples] to [b, 16, 11]."""
+    return np.stack([audio[:, i : i + 11] for i in range(16)], 1)
+
+
+@pytest.fixture
+def sounds(tmp_path, schema, random_rows, shard_attributes):
+    """A folder of two shards with stereo sound, without pictures."""
+    folder = tmp_path / "sounds"
+    for number, n_presets in enumerate((4, 3)):
+        rows = random_rows(n_presets, seed=number)
+        del rows["features/mel_spectrogram"]
+        noise = np.random.default_rng(number).standard_normal((3 * n_presets, 2, 1000))
+        rows["audio/waveforms"] = noise.astype(np.float16)
+        attributes = shard_attributes | {"mel": dataclasses.asdict(CONFIG)}
+        write_shard(folder / f"shard-{number:05d}.h5", schema, rows, attributes)
+    return folder
+
+
+@pytest.fixture
+def dense(tmp_path, schema, random_rows, shard_attributes):
+    rows = {name: array for name, array in random_rows(10).items() if not name.startswith("modulation/")}
+    rows["params/modulation_t3"] = np.random.default_rng(0).standard_normal((30, 4, 4, 10)).astype(np.float32)
+    write_shard(tmp_path / "dense.h5", schema, rows, shard_attributes)
+    return tmp_path / "dense.h5"
+
+
+def test_mels_are_those_of_the_mean_of_the_channels(sounds):
+    filled = precompute_mels(sounds, CONFIG, lambda audio: mel_spectrogram(audio, CONFIG), 5, progress=False)
+    assert filled == 21
+    info = open_dataset(sounds)
+    assert info.mel_shape == (1, 16, 11)
+    assert MelConfig(**info.mel) == CONFIG
+    with h5py.File(sounds / "shard-00001.h5") as file:
+        assert file["features/mel_spectrogram"].chunks == (1, 1, 16, 11)
+        assert file["features/mel_spectrogram"].compression is None
+        audio = file["audio/waveforms"][4].astype(np.float32)
+    expected = np.asarray(mel_spectrogram((audio[0] + audio[1]) / 2, CONFIG))
+    np.testing.assert_allclose(Reader(info)[12 + 4].mel[0], expected, atol=1e-4)
+
+
+def test_an_interrupted_run_is_continued(sounds, tmp_path):
+    shutil.copytree(sounds, tmp_path / "unbroken")
+    precompute_mels(tmp_path / "unbroken", CONFIG, fake_mel, 2, progress=False)
+    calls = 0
+
+    def interrupted(audio):
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            raise KeyboardInterrupt
+        return fake_mel(audio)
+
+    with pytest.raises(KeyboardInterrupt):
+        precompute_mels(sounds, CONFIG, interrupted, 2, progress=False)
+    with pytest.raises(DatasetError, match=r"mel_spectrogram is half-filled; run: python scripts/precompute\.py mels"):
+        open_dataset(sounds)
+    assert precompute_mels(sounds, CONFIG, fake_mel, 2, progress=False) < 21  # some were there already
+    assert precompute_mels(sounds, CONFIG, fake_mel, 2, progress=False) == 0
+    for name in ("shard-00000.h5", "shard-00001.h5"):
+        with h5py.File(sounds / name) as ours, h5py.File(tmp_path / "unbroken" / name) as theirs:
+            mel = ours["features/mel_spectrogram"]
+            np.testing.assert_array_equal(mel, theirs["features/mel_spectrogram"])
+            assert not mel.attrs
+
+
+KILLED = """
+import sys, time
+import h5py
+from vjax.data import precompute
+original = h5py.Dataset.__setitem__
+def slowly(dataset, where, value):
+    original(dataset, where, value)
+    time.sleep(0.05)
+    print("block", flush=True)
+h5py.Dataset.__setitem__ = slowly
+precompute.precompute_modulation(sys.argv[1], batch_size=2, progress=False)
+"""
+
+
+def test_a_killed_run_is_continued(dense):
+    """SIGKILL in the middle of filling leaves a file that opens, and the next run completes it."""
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(dense)], stdout=subprocess.PIPE, text=True)
+    for _ in range(5):
+        process.stdout.readline()
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    with h5py.File(dense) as file:
+        assert 0 < file["features/modulation_t3"].attrs["rows_done"] < 30
+        # All chunks had their place before the first row came: filling does not touch the file's structure.
+        assert file["features/modulation_t3"].id.get_storage_size() == 30 * 4 * 4 * 10 * 4
+    assert 0 < precompute_modulation(dense, batch_size=2, progress=False) < 30
+    with h5py.File(dense) as file:
+        fast = file["features/modulation_t3"]
+        np.testing.assert_array_equal(fast, file["params/modulation_t3"])
+        assert fast.chunks == (1, 4, 4, 10)
+        assert fast.compression is None
+        assert not fast.attrs
+
+
+def test_finished_and_sparse_datasets_are_left_alone(dense, tiny_dataset):
+    assert precompute_modulation(dense, progress=False) == 30
+    before = dense.read_bytes()
+    assert precompute_modulation(dense, progress=False) == 0
+    assert precompute_modulation(tiny_dataset, progress=False) == 0
+    assert dense.read_bytes() == before
+
+
+def test_what_cannot_be_made_is_named(tiny_dataset, sounds):
+    for shard in tiny_dataset.iterdir():
+        with h5py.File(shard, "r+") as file:
+            del file["modulation"], file["features"]
+    with pytest.raises(
+        DatasetError, match=r"shard-00000\.h5 has no dataset params/modulation_t3; it holds no modulation"
+    ):
+        precompute_modulation(tiny_dataset, progress=False)
+    with pytest.raises(DatasetError, match=r"shard-00000\.h5 has no dataset audio/waveforms; there is no sound"):
+        precompute_mels(tiny_dataset, CONFIG, fake_mel, progress=False)
+    precompute_mels(sounds, CONFIG, fake_mel, progress=False)
+    with pytest.raises(DatasetError, match=r"mel_spectrogram was made with .*\"hop\": 100.*not with .*\"hop\": 200"):
+        precompute_mels(sounds, dataclasses.replace(CONFIG, hop=200), fake_mel, progress=False)
+
+
+def test_the_command(sounds, dense, tmp_path, capsys):
+    spec = importlib.util.spec_from_file_location("precompute_command", SCRIPT)
+    command = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(command)
+    assert command.main(["mels", str(sounds)]) == 0
+    assert "21 rows filled" in capsys.readouterr().out
+    assert open_dataset(sounds).mel_shape == (1, 16, 11)  # the dataset's own mel settings were used
+    assert mel_settings(sounds) == dataclasses.asdict(CONFIG)
+    assert command.main(["modulation", str(dense)]) == 0
+    assert command.main(["modulation", str(dense)]) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert command.main(["modulation", str(tmp_path / "nowhere.h5")]) == 1
+    assert "there is no dataset at" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as help_exit:
+        command.main(["--help"])
+    assert help_exit.value.code == 0
+    assert "example: " in capsys.readouterr().out

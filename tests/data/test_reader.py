@@ -1,0 +1,125 @@
+"""Random access: both ways of reading agree, in this process and in others."""
+
+import pickle
+
+import h5py
+import numpy as np
+import pytest
+
+from vjax.data.layout import DatasetError
+from vjax.data.reader import Reader, Routes
+from vjax.data.store import open_dataset
+
+
+def assert_same(ours, theirs):
+    assert type(ours) is type(theirs)
+    if isinstance(ours, tuple):
+        for a, b in zip(ours, theirs, strict=True):
+            assert_same(a, b)
+    else:
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def rewrite(path, name, **settings):
+    """Stores a dataset anew with other settings, through a second name."""
+    with h5py.File(path, "r+") as file:
+        data = file[name][...]
+        del file[name]
+        file.create_dataset(name, data=settings.pop("data", data), **settings)
+
+
+def test_rows_run_through_all_shards(tiny_dataset, random_rows):
+    reader = Reader(open_dataset(tiny_dataset))
+    assert len(reader) == 39
+    for row, shard, i in (
+        (0, random_rows(8, seed=1), 0),
+        (23, random_rows(8, seed=1), 23),
+        (24, random_rows(5, seed=2), 0),
+    ):
+        sample = reader[row]
+        np.testing.assert_array_equal(sample.mel, shard["features/mel_spectrogram"][i])
+        np.testing.assert_array_equal(sample.continuous, shard["params/continuous"][i])
+        np.testing.assert_array_equal(sample.categorical, shard["params/categorical"][i])
+        assert isinstance(sample.modulation, Routes)
+        np.testing.assert_array_equal(sample.modulation.index, shard["modulation/index"][i])
+        np.testing.assert_array_equal(sample.modulation.value, shard["modulation/value"][i])
+        assert sample.midi_note == shard["metadata/midi_note"][i]
+    np.testing.assert_array_equal(reader.preset_hashes()[:24], random_rows(8, seed=1)["metadata/preset_hash"])
+    np.testing.assert_array_equal(reader.preset_hashes()[24:], random_rows(5, seed=2)["metadata/preset_hash"])
+
+
+@pytest.mark.parametrize("row", [-1, 39])
+def test_rows_that_do_not_exist_are_refused(tiny_dataset, row):
+    with pytest.raises(IndexError, match=f"row {row} of a dataset of 39 rows"):
+        Reader(open_dataset(tiny_dataset))[row]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"chunks": (1, 1, 128, 20)},
+        {"chunks": (1, 1, 128, 20), "compression": "gzip"},
+        {"chunks": (4, 1, 128, 20)},
+        {"chunks": None},
+        {"chunks": (1, 1, 128, 20), "dtype": np.float16},
+        {"chunks": (1, 1, 128, 20), "dtype": ">f8"},
+    ],
+    ids=["row chunks", "gzip", "large chunks", "contiguous", "float16", "big-endian double"],
+)
+def test_direct_reading_equals_h5py(tiny_dataset, settings):
+    rewrite(tiny_dataset / "shard-00000.h5", "features/mel_spectrogram", **settings)
+    info = open_dataset(tiny_dataset)
+    direct, through_h5py = Reader(info), Reader(info, use_pread=False)
+    for row in range(0, len(direct), 5):
+        assert_same(direct[row], through_h5py[row])
+    assert direct[0].mel.dtype == (np.float16 if settings.get("dtype") is np.float16 else np.float32)
+
+
+def test_row_chunks_are_read_without_h5py(tiny_dataset, monkeypatch):
+    reader = Reader(open_dataset(tiny_dataset))
+    expected = reader[7]
+
+    def refuse(*_):
+        raise AssertionError("h5py was asked for rows")
+
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", refuse)
+    assert_same(reader[7], expected)
+
+
+def test_chunks_never_written_read_as_zeros(tiny_dataset):
+    with h5py.File(tiny_dataset / "shard-00000.h5", "r+") as file:
+        del file["modulation/value"]
+        file.create_dataset("modulation/value", (24, 64, 4), np.float32, chunks=(1, 64, 4))
+    assert not Reader(open_dataset(tiny_dataset))[3].modulation.value.any()
+
+
+def test_the_uncompressed_matrix_is_preferred(tmp_path, tiny_dataset):
+    path = tiny_dataset / "shard-00000.h5"
+    with h5py.File(path, "r+") as file:
+        del file["modulation"]
+        file.create_dataset("params/modulation_t3", data=np.zeros((24, 4, 4, 10), np.float32), compression="gzip")
+    assert not Reader(open_dataset(path))[0].modulation.any()
+    with h5py.File(path, "r+") as file:
+        file["features/modulation_t3"] = np.ones((24, 4, 4, 10), np.float32)
+    assert (Reader(open_dataset(path))[0].modulation == 1).all()
+    with h5py.File(path, "r+") as file:
+        file["features/modulation_t3"].attrs["rows_done"] = 3  # half-filled: not to be trusted
+    assert not Reader(open_dataset(path))[0].modulation.any()
+
+
+@pytest.mark.parametrize("use_pread", [True, False])
+def test_a_reader_travels_by_pickle(tiny_dataset, use_pread):
+    reader = Reader(open_dataset(tiny_dataset), use_pread)
+    expected = reader[30]  # files are open now
+    assert_same(pickle.loads(pickle.dumps(reader))[30], expected)
+    assert len(pickle.dumps(reader)) < 1000
+
+
+def test_a_file_cut_short_is_noticed(tiny_dataset):
+    path = tiny_dataset / "shard-00000.h5"
+    reader = Reader(open_dataset(path))
+    reader[0]
+    path.write_bytes(path.read_bytes()[:20000])
+    with pytest.raises(DatasetError, match="cut short"):
+        reader[23]

@@ -1,0 +1,181 @@
+"""Files in the report's layout, written by hand: sizes, attributes and all their absences."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from vjax.data.layout import DatasetError
+from vjax.data.reader import Reader
+from vjax.data.store import open_dataset
+from vjax.schema import WAVETABLE_CHOICES, Schema
+
+N = 5
+SOURCES, DESTINATIONS = 32, 406
+
+
+def write_report_file(path, channel_axis=True, n_continuous=322, n_categorical=126, modulation="params", **attributes):
+    """Random rows; menus 0 or 1 only where nothing else is known. Returns the arrays by dataset."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "params/continuous": rng.random((N, n_continuous), np.float32),
+        "params/categorical": np.zeros((N, n_categorical), np.int64),
+        "features/mel_spectrogram": rng.random((N, 1, 128, 30), np.float32),
+    }
+    arrays["params/categorical"][:, -2:] = rng.integers(0, 2, (N, 2))
+    if not channel_axis:
+        arrays["features/mel_spectrogram"] = arrays["features/mel_spectrogram"][:, 0]
+    matrix = np.zeros((N, 4, SOURCES, DESTINATIONS), np.float32)
+    matrix[:, 0, rng.integers(0, SOURCES, 6), rng.integers(0, DESTINATIONS, 6)] = 0.5
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            file[name] = array
+        if modulation:
+            file.create_dataset("params/modulation_t3", data=matrix, compression="gzip")
+            arrays["params/modulation_t3"] = matrix
+        file.attrs.update(attributes)
+    return arrays
+
+
+@pytest.mark.parametrize("channel_axis", [True, False])
+@pytest.mark.parametrize("with_attributes", [True, False])
+def test_a_hand_written_file_reads(tmp_path, channel_axis, with_attributes):
+    attributes = {}
+    if with_attributes:
+        attributes = {
+            "tier": 3,
+            "mod_source_names": [f"from_{i}" for i in range(SOURCES)],
+            "mod_destination_names": np.array([f"to_{i}" for i in range(DESTINATIONS)], h5py.string_dtype()),
+        }
+    arrays = write_report_file(tmp_path / "report.h5", channel_axis, **attributes)
+    info = open_dataset(tmp_path / "report.h5")
+    engine = Schema.from_engine()
+    assert (info.n, info.tier, info.modulation, info.mel_shape) == (N, 3, "dense", (1, 128, 30))
+    assert info.schema.continuous == engine.continuous
+    assert info.schema.categorical == engine.categorical[:-3]
+    assert len(info.schema.destinations) == DESTINATIONS
+    expected = ("from_3", "to_405") if with_attributes else (engine.sources[3], "destination_405")
+    assert (info.schema.sources[3], info.schema.destinations[405]) == expected
+    reader = Reader(info)
+    sample = reader[2]
+    np.testing.assert_array_equal(sample.mel, arrays["features/mel_spectrogram"].reshape(N, 1, 128, 30)[2])
+    np.testing.assert_array_equal(sample.continuous, arrays["params/continuous"][2])
+    np.testing.assert_array_equal(sample.categorical, arrays["params/categorical"][2])
+    assert sample.categorical.dtype == np.int32
+    np.testing.assert_array_equal(sample.modulation, arrays["params/modulation_t3"][2])
+    assert sample.midi_note == 60
+    assert len(np.unique(reader.preset_hashes())) == N
+
+
+def test_attributes_may_stand_inside_a_json_attribute_or_a_group(tmp_path):
+    names = {"mod_source_names": [f"from_{i}" for i in range(SOURCES)], "tier": 2}
+    write_report_file(tmp_path / "json.h5", schema=json.dumps(names))
+    write_report_file(tmp_path / "group.h5")
+    with h5py.File(tmp_path / "group.h5", "r+") as file:
+        file.create_group("schema").attrs.update({"tier": 2, "mod_source_names": json.dumps(names["mod_source_names"])})
+    for name in ("json.h5", "group.h5"):
+        info = open_dataset(tmp_path / name)
+        assert (info.tier, info.schema.sources[31]) == (2, "from_31")
+
+
+def test_wavetable_columns_are_sized_by_the_data(tmp_path):
+    write_report_file(tmp_path / "report.h5", n_categorical=129)
+    with h5py.File(tmp_path / "report.h5", "r+") as file:
+        file["params/categorical"][:, 126:] = [[40, 3, 0]] * N
+    schema = open_dataset(tmp_path / "report.h5").schema
+    assert schema.categorical_names[126:] == WAVETABLE_CHOICES
+    assert schema.option_counts[126:] == (41, 4, 1)
+
+
+def test_other_widths_get_plain_names(tmp_path):
+    write_report_file(tmp_path / "report.h5", n_continuous=10, n_categorical=4, modulation=None)
+    with h5py.File(tmp_path / "report.h5", "r+") as file:
+        file["params/categorical"][0] = [7, 0, 1, 2]
+    info = open_dataset(tmp_path / "report.h5")
+    assert info.schema.continuous_names == tuple(f"continuous_{i}" for i in range(10))
+    assert info.schema.option_counts == (8, 1, 2, 3)
+    assert (info.tier, info.modulation, info.schema.sources, info.schema.destinations) == (1, "none", (), ())
+    assert Reader(info)[0].modulation.shape == (0,)
+
+
+def test_the_catalog_is_found_beside_the_dataset(tmp_path):
+    write_report_file(tmp_path / "report.h5", wavetable_catalog_path="tables/catalog.json")
+    assert open_dataset(tmp_path / "report.h5").catalog_json is None
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "catalog.json").write_text('{"name": "Häuser"}', encoding="utf-8")
+    assert open_dataset(tmp_path / "report.h5").catalog_json == '{"name": "Häuser"}'
+
+
+def test_stored_preset_names_and_notes_are_used(tmp_path):
+    write_report_file(tmp_path / "report.h5")
+    with h5py.File(tmp_path / "report.h5", "r+") as file:
+        file["metadata/preset_hash"] = ["ab", "cd", "ab", "cd", "ef"]
+        file["metadata/midi_note"] = np.array([48, 60, 72, 48, 60])
+    reader = Reader(open_dataset(tmp_path / "report.h5"))
+    hashes = reader.preset_hashes()
+    assert hashes[0] == hashes[2] != hashes[1] == hashes[3] != hashes[4]
+    assert [int(reader[i].midi_note) for i in range(N)] == [48, 60, 72, 48, 60]
+
+
+def test_uncompressed_routes_alone_are_enough(tmp_path):
+    arrays = write_report_file(tmp_path / "report.h5")
+    with h5py.File(tmp_path / "report.h5", "r+") as file:
+        file.move("params/modulation_t3", "features/modulation_t3")
+    info = open_dataset(tmp_path / "report.h5")
+    assert (info.modulation, info.tier) == ("dense", 3)
+    np.testing.assert_array_equal(Reader(info)[4].modulation, arrays["params/modulation_t3"][4])
+
+
+@pytest.mark.parametrize("n_categorical", [126, 129])
+def test_menus_grow_to_what_the_data_hold_and_the_user_is_told_once(tmp_path, caplog, n_categorical):
+    write_report_file(tmp_path / "report.h5", n_categorical=n_categorical)
+    with h5py.File(tmp_path / "report.h5", "r+") as file:
+        file["params/categorical"][1, 0] = 999
+        file["params/categorical"][3, 125] = 20
+    with caplog.at_level("WARNING", logger="absl"):
+        schemas = [open_dataset(tmp_path / "report.h5").schema for _ in range(2)]
+    engine = Schema.from_engine()
+    sizes = list(engine.option_counts[:126])
+    sizes[0], sizes[125] = 1000, 21
+    assert schemas[0].option_counts[:126] == tuple(sizes)
+    assert schemas[0].categorical_names[:126] == engine.categorical_names[:126]
+    assert schemas[0] == schemas[1]
+    (message,) = (record.getMessage() for record in caplog.records)
+    first, last = engine.categorical_names[0], engine.categorical_names[125]
+    assert f"raised: {first} to 1000, {last} to 21." in message
+    assert "report.h5" in message
+
+
+def test_negative_menu_indices_are_refused(tmp_path):
+    write_report_file(tmp_path / "report.h5")
+    with h5py.File(tmp_path / "report.h5", "r+") as file:
+        file["params/categorical"][1, 3] = -1
+    with pytest.raises(DatasetError, match=r"column 3 .* holds -1; menu indices"):
+        open_dataset(tmp_path / "report.h5")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"mod_source_names": ["a", "b"]}, "attribute mod_source_names has 2 names; the matrix has 32"),
+        ({"tier": 7}, r"attribute tier is 7; expected one of \(1, 2, 3\)"),
+    ],
+)
+def test_attributes_that_contradict_the_arrays_are_named(tmp_path, attributes, message):
+    write_report_file(tmp_path / "report.h5", **attributes)
+    with pytest.raises(DatasetError, match=message):
+        open_dataset(tmp_path / "report.h5")
+
+
+def test_a_matrix_of_the_wrong_shape_is_named(tmp_path):
+    write_report_file(tmp_path / "report.h5", modulation=None)
+    with h5py.File(tmp_path / "report.h5", "r+") as file:
+        file["params/modulation_t3"] = np.zeros((N, 3, SOURCES, DESTINATIONS), np.float32)
+    with pytest.raises(DatasetError, match="params/modulation_t3 has 3 channels; expected 4"):
+        open_dataset(tmp_path / "report.h5")
+    with h5py.File(tmp_path / "report.h5", "r+") as file:
+        del file["params/modulation_t3"]
+        file["params/modulation_t3"] = np.zeros((N - 1, 4, SOURCES, DESTINATIONS), np.float32)
+    with pytest.raises(DatasetError, match=r"\[4, 4, 32, 406\]; expected \[n, 4, 32, 406\] with n = 5"):
+        open_dataset(tmp_path / "report.h5")

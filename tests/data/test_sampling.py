@@ -1,0 +1,391 @@
+"""Sampled presets: reproducible, spread as a Latin hypercube, shaped by tier, and crossed by module."""
+
+import collections
+import functools
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from vjax.data.sampling import (
+    ORIGINS,
+    SamplingConfig,
+    cross_modules,
+    parameters_hash,
+    sample_block,
+)
+from vjax.data.usage import QUANTILES, kind, load_usage
+from vjax.schema import WAVETABLE_CHOICES, Parameters, Schema
+
+VITAL = Schema.from_engine(n_wavetables=24)
+DEFAULTS = VITAL.default_parameters()
+SWITCHES = tuple(name for name in VITAL.categorical_names if name.endswith("_on"))
+VOICE = ("osc_1_on", "osc_2_on", "osc_3_on", "filter_1_on", "filter_2_on")  # a tier-1 sound's modules
+LIMITS = {
+    "volume": (0.45, 0.72),
+    "voice_amplitude": (0.5, 1.0),
+    "env_1_delay": (0.0, 0.3),
+    "env_1_attack": (0.0, 0.42),
+    "env_1_decay": (0.2, 1.0),
+}
+N = 128
+
+
+@functools.cache
+def draws(tier: int, size: int = N) -> tuple[Parameters, ...]:
+    return tuple(draw.parameters for draw in sample_block(VITAL, SamplingConfig(tier=tier), 3, 0, size))
+
+
+@functools.cache
+def bank() -> tuple[tuple[str, Parameters], ...]:
+    block = sample_block(VITAL, SamplingConfig(), seed=99, block=0, size=6)
+    return tuple((f"person {i}", draw.parameters) for i, draw in enumerate(block))
+
+
+def option(parameters: Parameters, name: str) -> int:
+    return int(parameters.categorical[VITAL.position[name]])
+
+
+def norm(parameters: Parameters, name: str) -> float:
+    return float(parameters.continuous[VITAL.position[name]])
+
+
+def routes(parameters: Parameters) -> list[tuple[str, str]]:
+    cells = (divmod(int(cell), len(VITAL.destinations)) for cell in parameters.route_index if cell >= 0)
+    return [(VITAL.sources[source], VITAL.destinations[destination]) for source, destination in cells]
+
+
+def assert_equal(a: Parameters, b: Parameters) -> None:
+    for x, y in zip(a, b, strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_the_same_arguments_draw_the_same_presets():
+    first, again = (sample_block(VITAL, SamplingConfig(), 7, 2, 5, bank()) for _ in range(2))
+    for a, b in zip(first, again, strict=True):
+        assert_equal(a.parameters, b.parameters)
+        assert (a.origin, a.name) == (b.origin, b.name)
+
+
+def test_other_seeds_and_blocks_draw_other_presets():
+    blocks = [sample_block(VITAL, SamplingConfig(), seed, block, 4) for seed, block in ((7, 2), (7, 3), (8, 2))]
+    hashes = [parameters_hash(draw.parameters) for block in blocks for draw in block]
+    assert len(set(hashes)) == 12
+    assert len({draw.name for block in blocks for draw in block}) == 12
+
+
+_ELSEWHERE = """
+from vjax.schema import Schema
+from vjax.data.sampling import *
+schema = Schema.from_engine(n_wavetables=24)
+people = [(f"person {i}", d.parameters) for i, d in enumerate(sample_block(schema, SamplingConfig(), 99, 0, 6))]
+print([(parameters_hash(d.parameters), d.name) for d in sample_block(schema, SamplingConfig(), 7, 2, 12, people)])
+"""
+
+
+def test_another_process_draws_the_same_presets():
+    """Python orders sets differently in each process."""
+    environment = os.environ | {"PYTHONHASHSEED": "12345"}
+    found = subprocess.run(
+        [sys.executable, "-c", _ELSEWHERE], env=environment, check=True, capture_output=True, text=True
+    ).stdout
+    here = [(parameters_hash(d.parameters), d.name) for d in sample_block(VITAL, SamplingConfig(), 7, 2, 12, bank())]
+    assert found.strip() == str(here)
+
+
+def always_heard(name: str) -> bool:
+    """Knobs that every sound uses, so that what was drawn for them stands in the draw."""
+    knob = VITAL.continuous[VITAL.position[name]]
+    module = VITAL.module(name)
+    global_knob = module == "global" and not name.startswith(("macro", "effect"))
+    return (global_knob or module == "env_1") and not knob.frozen and not knob.integer
+
+
+def test_a_block_is_a_latin_hypercube():
+    """N strata of equal probability, one draw in each: the k-th largest value lies in the k-th stratum from the top.
+
+    Below 1 - share a knob keeps its default; above, its value is people's quantile, the quantiles being limited.
+    """
+    usage, names = load_usage(), [name for name in VITAL.continuous_names if always_heard(name)]
+    assert len(names) > 10
+    for name in names:
+        share = max(usage["changed"][kind(name)], 0.03)
+        quantiles = np.array(usage["quantiles"].get(kind(name), QUANTILES)).clip(*LIMITS.get(name, (0, 1)))
+        values = np.array([norm(parameters, name) for parameters in draws(1)])
+        turned = np.sort(values[values != np.float32(DEFAULTS.continuous[VITAL.position[name]])])[::-1]
+        assert len(turned) in (int(share * N), int(share * N) + 1), name
+        for k, value in enumerate(turned):
+            ranks = 1 - np.array([k + 1, k]) / N / share
+            low, high = np.interp(np.clip(ranks, 0, 1), QUANTILES, quantiles)
+            assert low - 1e-6 <= value <= high + 1e-6, (name, k)
+
+
+def test_knobs_stay_where_sounds_are():
+    for parameters in draws(2):
+        assert 0.45 <= norm(parameters, "volume") <= 0.75
+        assert norm(parameters, "env_1_attack") <= 0.42
+        assert norm(parameters, "env_1_delay") <= 0.3
+        assert norm(parameters, "osc_1_level") >= 0.25
+
+
+@pytest.mark.parametrize("tier", [1, 2, 3])
+def test_every_draw_is_a_valid_preset_with_an_oscillator(tier):
+    for parameters in draws(tier):
+        VITAL.validate(parameters)
+        assert any(option(parameters, f"osc_{i}_on") for i in (1, 2, 3))
+        assert [array.dtype for array in parameters] == [array.dtype for array in DEFAULTS]
+
+
+@pytest.mark.parametrize("tier", [1, 2, 3])
+def test_frozen_controls_stay_at_their_default(tier):
+    for parameters in draws(tier):
+        knobs, menus = VITAL.frozen_continuous(), VITAL.frozen_categorical()
+        np.testing.assert_array_equal(parameters.continuous[knobs], DEFAULTS.continuous[knobs])
+        np.testing.assert_array_equal(parameters.categorical[menus], DEFAULTS.categorical[menus])
+
+
+@pytest.mark.parametrize("tier", [1, 2, 3])
+def test_what_is_off_stays_at_its_default(tier):
+    """Knobs and menus that cannot be heard carry no noise into the labels."""
+    for parameters in draws(tier):
+        for gates, field in ((VITAL.continuous_gates(), 0), (VITAL.categorical_gates(), 1)):
+            off = (gates >= 0) & (parameters.categorical[gates] == 0)
+            np.testing.assert_array_equal(parameters[field][off], DEFAULTS[field][off])
+
+
+@pytest.mark.parametrize("tier", [1, 2, 3])
+def test_integer_knobs_hold_what_the_engine_plays(tier):
+    integer = np.array([knob.integer for knob in VITAL.continuous])
+    for parameters in draws(tier):
+        played = VITAL.to_norm(VITAL.to_native(parameters.continuous))
+        np.testing.assert_array_equal(parameters.continuous[integer], played[integer])
+
+
+def test_tier_1_has_neither_effects_nor_wavetables_nor_routes():
+    static = [i for i, name in enumerate(VITAL.continuous_names) if name.startswith(("lfo", "random", "effect"))]
+    for parameters in draws(1):
+        assert not [name for name in SWITCHES if option(parameters, name) and name not in VOICE]
+        assert [option(parameters, choice) for choice in WAVETABLE_CHOICES] == [0, 0, 0]
+        assert (parameters.route_index == -1).all()
+        np.testing.assert_array_equal(parameters.continuous[static], DEFAULTS.continuous[static])
+    assert len({tuple(option(parameters, name) for name in VOICE) for parameters in draws(1)}) > 8
+
+
+def test_tier_2_has_all_modules_but_no_routes():
+    used = collections.Counter(name for parameters in draws(2) for name in SWITCHES if option(parameters, name))
+    assert len(used) > len(VOICE) + 7
+    people = load_usage()["options"]
+    for name in SWITCHES:
+        share = people[name][1] / sum(people[name])
+        assert used[name] / N == pytest.approx(share, abs=0.15), name
+    assert {option(p, "osc_1_wavetable") for p in draws(2) if option(p, "osc_1_on")} >= set(range(5, 20))
+    routed = [i for i, name in enumerate(VITAL.continuous_names) if name.startswith(("lfo", "random", "env_2"))]
+    for parameters in draws(2):
+        assert (parameters.route_index == -1).all()
+        assert not parameters.route_value.any()
+        np.testing.assert_array_equal(parameters.continuous[routed], DEFAULTS.continuous[routed])
+
+
+def test_route_counts_are_geometric():
+    """min(Geometric(0.15) - 1, 20): mean 0.85 (1 - 0.85^20) / 0.15 = 5.45, 15 % without, 3.9 % at the cap."""
+    counts = np.array([len(routes(parameters)) for parameters in draws(3, 400)])
+    assert counts.max() == 20
+    assert counts.mean() == pytest.approx(0.85 * (1 - 0.85**20) / 0.15, abs=0.6)
+    assert np.mean(counts == 0) == pytest.approx(0.15, abs=0.04)
+    assert np.mean(counts == 20) == pytest.approx(0.85**20, abs=0.025)
+
+
+def test_route_settings_are_followed():
+    none = sample_block(VITAL, SamplingConfig(max_routes=0), 0, 0, 8)
+    assert not any(routes(draw.parameters) for draw in none)
+    many = sample_block(VITAL, SamplingConfig(route_p=0.01, max_routes=40), 0, 0, 8)
+    counts = [len(routes(draw.parameters)) for draw in many]
+    assert max(counts) == 40
+    assert sum(counts) > 160
+
+
+def test_routes_connect_each_pair_once_among_what_is_on():
+    for parameters in draws(3, 400):
+        found = routes(parameters)
+        assert len(set(found)) == len(found)
+        sources = {source for source, _ in found}
+        for source, destination in found:
+            assert not destination.startswith(("modulation_", "macro_control_"))
+            assert source not in ("aftertouch", "lift", "mod_wheel", "pitch_wheel", "slide")
+            module = VITAL.module(destination)
+            if f"{module}_on" in SWITCHES:
+                assert option(parameters, f"{module}_on"), destination
+            if module.startswith(("lfo", "random")) or module in ("env_2", "env_3", "env_4", "env_5", "env_6"):
+                assert module in sources, destination  # an LFO that goes nowhere cannot be heard changing
+
+
+def test_routes_are_weighted_as_people_use_them():
+    found = [pair for parameters in draws(3, 400) for pair in routes(parameters)]
+    people = load_usage()["sources"]
+    macros = sum(count for source, count in people.items() if source.startswith("macro")) / sum(people.values())
+    drawn = np.mean([source.startswith("macro") for source, _ in found])
+    assert drawn == pytest.approx(macros, abs=0.06)
+    destinations = collections.Counter(kind(destination) for _, destination in found)
+    assert destinations["filter_N_cutoff"] > 10 * destinations["filter_N_keytrack"]
+    amounts = np.concatenate([p.route_value[p.route_index >= 0, 0] for p in draws(3, 400)])
+    assert (np.abs(amounts) >= 0.05).all()
+    assert np.mean(np.abs(amounts) == 1) == pytest.approx(0.11, abs=0.03)
+    assert np.mean(amounts < 0) == pytest.approx(0.07, abs=0.03)
+
+
+def test_macros_that_route_are_turned_up():
+    raised = 0
+    for parameters in draws(3, 400):
+        for source in {source for source, _ in routes(parameters)}:
+            if source.startswith("macro_control"):
+                assert norm(parameters, source) >= 0.2
+                raised += 1
+    assert raised > 100
+
+
+def test_modulators_come_to_life_when_routed():
+    changed = collections.Counter()
+    for parameters in draws(3, 400):
+        sources = {source for source, _ in routes(parameters)}
+        for name in ("lfo_1_frequency", "lfo_1_smooth_time", "env_2_decay", "env_2_sustain"):
+            moved = norm(parameters, name) != DEFAULTS.continuous[VITAL.position[name]]
+            assert VITAL.module(name) in sources or not moved
+            changed[name] += moved
+    assert min(changed.values()) > 5
+
+
+@pytest.mark.parametrize("tier", [1, 2, 3])
+def test_origins_are_shared_out_as_configured(tier):
+    """Half from the bank: a fifth of it unchanged, two fifths crossed, two fifths mutated."""
+    block = sample_block(VITAL, SamplingConfig(tier=tier), 4, 0, 160, bank())
+    share = {name: np.mean([draw.origin == i for draw in block]) for i, name in enumerate(ORIGINS)}
+    expected = {"prior": 0.5, "preset": 0.1, "crossover": 0.2, "mutation": 0.2}
+    assert share == pytest.approx(expected, abs=0.11)
+    frozen = VITAL.frozen_continuous()
+    for draw in block:
+        VITAL.validate(draw.parameters)
+        np.testing.assert_array_equal(draw.parameters.continuous[frozen], DEFAULTS.continuous[frozen])
+        assert tier == 3 or (draw.parameters.route_index == -1).all()
+        assert tier > 1 or not [n for n in SWITCHES if option(draw.parameters, n) and n not in VOICE]
+        assert tier > 1 or not any(option(draw.parameters, choice) for choice in WAVETABLE_CHOICES)
+        assert any(name in draw.name for name, _ in bank()) == (ORIGINS[draw.origin] != "prior")
+    assert all(share.values())
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_share_of_peoples_presets_can_be_none_or_all(share):
+    block = sample_block(VITAL, SamplingConfig(preset_share=share), 4, 0, 12, bank())
+    assert {draw.origin == ORIGINS.index("prior") for draw in block} == {share == 0.0}
+
+
+def test_an_unchanged_preset_is_the_persons_own():
+    by_name = dict(bank())
+    block = sample_block(VITAL, SamplingConfig(preset_share=1.0), 4, 0, 40, bank())
+    unchanged = [draw for draw in block if ORIGINS[draw.origin] == "preset"]
+    assert len(unchanged) > 3
+    for draw in unchanged:
+        assert_equal(draw.parameters, by_name[draw.name])
+
+
+def test_a_crossover_takes_whole_modules():
+    """Two parents that differ in every control and share no route."""
+    ones = Parameters(
+        np.ones_like(DEFAULTS.continuous),
+        np.array([menu.n_options - 1 for menu in VITAL.categorical], np.int32),
+        np.full(64, -1, np.int32),
+        np.zeros((64, 4), np.float32),
+    )
+    zeros = Parameters(np.zeros_like(ones[0]), np.zeros_like(ones[1]), ones[2].copy(), ones[3].copy())
+    wanted = ("osc_1_level", "osc_2_level", "filter_1_cutoff", "reverb_dry_wet", "lfo_1_frequency", "volume")
+    destinations = [VITAL.destinations.index(name) for name in wanted]
+    for parent, source in ((ones, "lfo_1"), (zeros, "env_2")):
+        cells = VITAL.sources.index(source) * len(VITAL.destinations) + np.array(destinations)
+        parent.route_index[: len(cells)], parent.route_value[: len(cells), 0] = cells, 0.5
+    bridged = VITAL.destinations.index("modulation_3_amount")
+    ones.route_index[10], ones.route_value[10, 0] = bridged, 0.5
+    rng, taken = np.random.default_rng(0), collections.Counter()
+    for _ in range(20):
+        child = cross_modules(VITAL, zeros, ones, 0.5, rng)
+        VITAL.validate(child)
+        sides = collections.defaultdict(set)
+        for name, value in zip(VITAL.continuous_names, child.continuous, strict=True):
+            sides[VITAL.module(name)].add(float(value))
+        for menu, index in zip(VITAL.categorical, child.categorical, strict=True):
+            if menu.n_options > 1:
+                assert index in (0, menu.n_options - 1)
+                sides[VITAL.module(menu.name)].add(float(index > 0))
+        assert all(len(values) == 1 for values in sides.values())
+        assert sides["global"] == {0.0}  # the first parent's
+        for module, values in sides.items():
+            taken[module] += values == {1.0}
+        expected = {("lfo_1" if sides[VITAL.module(name)] == {1.0} else "env_2", name) for name in wanted}
+        assert set(routes(child)) == expected
+        assert len(routes(child)) == len(wanted)
+    assert all(0 < count < 20 for module, count in taken.items() if module != "global")
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_crossover_of_nothing_or_everything(share):
+    first, second = bank()[0][1], bank()[1][1]
+    child = cross_modules(VITAL, first, second, share, np.random.default_rng(0))
+    expected = second if share else first
+    own = np.array([VITAL.module(name) != "global" for name in VITAL.continuous_names])
+    np.testing.assert_array_equal(child.continuous[own], expected.continuous[own])
+    np.testing.assert_array_equal(child.continuous[~own], first.continuous[~own])
+
+
+def test_mutations_stay_in_range_and_near():
+    """Parents at both ends of every range."""
+    people = [("low", DEFAULTS._replace(continuous=np.zeros_like(DEFAULTS.continuous)))]
+    people += [("high", DEFAULTS._replace(continuous=np.ones_like(DEFAULTS.continuous)))]
+    block = sample_block(VITAL, SamplingConfig(preset_share=1.0), 5, 0, 40, people)
+    mutations = [draw.parameters for draw in block if ORIGINS[draw.origin] == "mutation"]
+    assert len(mutations) > 8
+    integer = np.array([knob.integer for knob in VITAL.continuous])
+    for parameters in mutations:
+        VITAL.validate(parameters)
+        parent = np.rint(np.median(parameters.continuous))
+        distance = np.abs(parameters.continuous - parent)
+        assert np.mean(distance < 0.1) > 0.5  # most modules are the parent's
+        assert np.mean((distance > 0) & (distance < 0.1)) > 0.2  # and were moved a little
+        played = VITAL.to_norm(VITAL.to_native(parameters.continuous))
+        np.testing.assert_array_equal(parameters.continuous[integer], played[integer])
+
+
+def test_macros_of_peoples_presets_are_turned_up_too():
+    cell = VITAL.sources.index("macro_control_2") * len(VITAL.destinations) + VITAL.destinations.index("osc_1_level")
+    person = VITAL.default_parameters()
+    person.route_index[0], person.route_value[0, 0] = cell, 1.0
+    block = sample_block(VITAL, SamplingConfig(preset_share=1.0), 5, 0, 10, [("macro", person)])
+    routed = [draw.parameters for draw in block if cell in draw.parameters.route_index]
+    assert len(routed) > 5
+    assert all(norm(parameters, "macro_control_2") >= 0.2 for parameters in routed)
+
+
+def test_the_hash_tells_presets_apart():
+    first = bank()[0][1]
+    same = Parameters(*(array.copy() for array in first))
+    assert parameters_hash(first) == parameters_hash(same)
+    hashes = {parameters_hash(first)}
+    for field in Parameters._fields:
+        changed = Parameters(*(array.copy() for array in first))
+        getattr(changed, field).flat[-1] += 1
+        hashes.add(parameters_hash(changed))
+    assert len(hashes) == 5
+    assert all(0 <= number < 2**63 for number in hashes)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"tier": 4}, "tier 4 does not exist"),
+        ({"preset_share": 1.5}, r"preset_share=1\.5 must lie in \[0, 1\]"),
+        ({"route_p": 0.0}, r"route_p=0\.0 must lie in \(0, 1\]"),
+        ({"max_routes": 65}, "max_routes=65; Vital has 64 slots"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        SamplingConfig(**fields)

@@ -1,0 +1,218 @@
+"""Shards: what is written, what is refused, and that nothing half-written is ever read."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+from vjax.data.layout import DatasetError
+from vjax.data.store import open_dataset, write_importance, write_shard
+
+
+@pytest.fixture
+def shard(tiny_dataset):
+    return tiny_dataset / "shard-00000.h5"
+
+
+def test_a_folder_is_opened_as_one_dataset(tiny_dataset, schema, shard_attributes):
+    info = open_dataset(tiny_dataset)
+    assert info.schema == schema
+    assert (info.n, info.counts, info.tier, info.modulation) == (39, (24, 15), 3, "sparse")
+    assert info.mel == shard_attributes["mel"]
+    assert info.mel_shape == (1, 128, 20)
+    assert info.catalog_json == shard_attributes["catalog"]
+    assert info.importance is None
+    assert [os.path.basename(path) for path in info.paths] == ["shard-00000.h5", "shard-00001.h5"]
+
+
+def test_arrays_are_stored_as_given_in_one_chunk_a_row(shard, random_rows):
+    rows = random_rows(8, seed=1)
+    with h5py.File(shard) as file:
+        for name, array in rows.items():
+            stored = file[name][...]
+            text = stored.dtype.kind == "S"
+            np.testing.assert_array_equal(np.char.decode(stored, "utf-8") if text else stored, array, err_msg=name)
+            assert file[name].chunks == (None if array.ndim == 1 else (1, *array.shape[1:]))
+            assert file[name].compression is None
+
+
+def test_the_same_arrays_give_the_same_bytes(tmp_path, schema, random_rows, shard_attributes):
+    rows = random_rows(4)
+    write_shard(tmp_path / "a.h5", schema, rows, shard_attributes)
+    time.sleep(1.1)  # HDF5's time stamps count seconds
+    write_shard(tmp_path / "b.h5", schema, dict(reversed(rows.items())), dict(reversed(shard_attributes.items())))
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_a_large_catalog_fits(tmp_path, schema, random_rows, shard_attributes):
+    catalog = '{"tables": "' + "x" * 5_000_000 + '"}'
+    write_shard(tmp_path / "a.h5", schema, random_rows(1), shard_attributes | {"catalog": catalog})
+    assert open_dataset(tmp_path / "a.h5").catalog_json == catalog
+
+
+def test_no_catalog_is_no_catalog(tmp_path, schema, random_rows, shard_attributes):
+    write_shard(tmp_path / "a.h5", schema, random_rows(1), shard_attributes | {"catalog": None})
+    assert open_dataset(tmp_path / "a.h5").catalog_json is None
+
+
+def test_dense_routes_are_compressed_on_request(tmp_path, schema, random_rows, shard_attributes):
+    rows = {name: array for name, array in random_rows(2).items() if not name.startswith("modulation/")}
+    rows["params/modulation_t3"] = np.zeros((6, 4, 4, 10), np.float32)
+    write_shard(tmp_path / "a.h5", schema, rows, shard_attributes)
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file["params/modulation_t3"].compression == "gzip"
+    assert open_dataset(tmp_path / "a.h5").modulation == "dense"
+
+
+def test_partial_files_are_never_read(tiny_dataset, shard):
+    shutil.copy(shard, tiny_dataset / "shard-00002.h5.partial")
+    assert open_dataset(tiny_dataset).n == 39
+    with pytest.raises(DatasetError, match=r"\.partial is an unfinished shard"):
+        open_dataset(tiny_dataset / "shard-00002.h5.partial")
+
+
+def test_a_failed_write_leaves_no_shard(tmp_path, schema, random_rows, shard_attributes):
+    with pytest.raises(TypeError):
+        write_shard(tmp_path / "a.h5", schema, random_rows(1), shard_attributes | {"strange": object()})
+    assert not (tmp_path / "a.h5").exists()
+
+
+def test_importance_weights_reach_every_shard(tiny_dataset):
+    for weights in (np.linspace(0, 2, 12), np.linspace(1, 3, 12)):
+        write_importance(tiny_dataset, weights)
+        for path in (tiny_dataset, tiny_dataset / "shard-00001.h5"):
+            np.testing.assert_allclose(open_dataset(path).importance, weights, atol=1e-6)
+    with pytest.raises(DatasetError, match=r"shape \[11\]; expected \[12\].*scripts/importance.py"):
+        write_importance(tiny_dataset, np.ones(11))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"metadata/midi_note": None}, "dataset metadata/midi_note is missing"),
+        ({"features/mel_spectrogram": None}, "needs features/mel_spectrogram or audio/waveforms; neither"),
+        ({"modulation/value": None}, "modulation/index and modulation/value belong together"),
+        ({"params/continous": np.zeros((6, 12))}, r"unknown dataset params/continous; did you mean params/continuous"),
+        (
+            {"params/continuous": np.zeros((6, 11))},
+            r"params/continuous has shape \[6, 11\]; expected \[n, 12\] with n = 6",
+        ),
+        (
+            {"metadata/midi_note": np.zeros(5, np.int32)},
+            r"metadata/midi_note has shape \[5\]; expected \[n\] with n = 6",
+        ),
+        ({"features/mel_spectrogram": np.zeros((6, 128, 20))}, r"\[6, 128, 20\]; expected \[n, 1, any, any\]"),
+        ({"params/categorical": np.zeros((6, 6))}, "params/categorical is float64; expected int32"),
+        ({"metadata/preset_name": np.zeros(6)}, "metadata/preset_name is float64; expected text"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused_by_name(tmp_path, schema, random_rows, shard_attributes, change, message):
+    rows = {name: array for name, array in (random_rows(2) | change).items() if array is not None}
+    with pytest.raises(DatasetError, match=message):
+        write_shard(tmp_path / "a.h5", schema, rows, shard_attributes)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["tier", "mel", "generator_version"])
+def test_an_attribute_not_given_is_named(tmp_path, schema, random_rows, shard_attributes, name):
+    attributes = {key: value for key, value in shard_attributes.items() if key != name}
+    with pytest.raises(DatasetError, match=f"attribute {name} is missing"):
+        write_shard(tmp_path / "a.h5", schema, random_rows(2), attributes)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["params/continuous", "params/categorical", "modulation/value", "metadata/midi_note", "metadata/preset_hash"],
+)
+def test_a_missing_dataset_is_named(tiny_dataset, shard, name):
+    with h5py.File(shard, "r+") as file:
+        del file[name]
+    with pytest.raises(DatasetError, match=rf"shard-00000\.h5 has no dataset {name}"):
+        open_dataset(tiny_dataset)
+
+
+def test_a_missing_picture_is_named_with_the_command_that_makes_it(tiny_dataset, shard):
+    with h5py.File(shard, "r+") as file:
+        del file["features/mel_spectrogram"]
+    with pytest.raises(
+        DatasetError, match=r"mel_spectrogram is missing; run: python scripts/precompute.py mels .*00000"
+    ):
+        open_dataset(tiny_dataset)
+
+
+@pytest.mark.parametrize("name", ["schema", "tier", "mel", "complete"])
+def test_a_missing_attribute_is_named(tiny_dataset, shard, name):
+    with h5py.File(shard, "r+") as file:
+        del file.attrs[name]
+    with pytest.raises(DatasetError, match=rf"shard-00000\.h5 has no attribute {name}"):
+        open_dataset(tiny_dataset)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("complete", False, "is marked as incomplete"),
+        ("tier", 4, r"attribute tier is 4; expected one of \(1, 2, 3\)"),
+        ("schema", "{}", "attribute schema or mel cannot be read: not a vjax schema"),
+    ],
+)
+def test_an_attribute_of_no_sense_is_named(tiny_dataset, shard, name, value, message):
+    with h5py.File(shard, "r+") as file:
+        file.attrs[name] = value
+    with pytest.raises(DatasetError, match=rf"shard-00000\.h5.*{message}"):
+        open_dataset(tiny_dataset)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("params/continuous", (24, 13), r"\[24, 13\]; expected \[n, 12\] with n = 24"),
+        ("params/categorical", (23, 6), r"\[23, 6\]; expected \[n, 6\] with n = 24"),
+        ("modulation/value", (24, 64), r"\[24, 64\]; expected \[n, 64, 4\]"),
+        ("features/mel_spectrogram", (24, 2, 128, 20), r"\[24, 2, 128, 20\]; expected \[n, 1, any, any\]"),
+    ],
+)
+def test_a_shape_that_disagrees_is_named(tiny_dataset, shard, name, shape, message):
+    with h5py.File(shard, "r+") as file:
+        kind = file[name].dtype
+        del file[name]
+        file[name] = np.zeros(shape, kind)
+    with pytest.raises(DatasetError, match=rf"shard-00000\.h5: {name} has shape {message}"):
+        open_dataset(tiny_dataset)
+
+
+@pytest.mark.parametrize(("change", "field"), [({"tier": 2}, r"tier \(3 and 2\)"), ({"catalog": "{}"}, "catalog_json")])
+def test_shards_of_different_attributes_are_refused(tiny_dataset, schema, random_rows, shard_attributes, change, field):
+    write_shard(tiny_dataset / "shard-00002.h5", schema, random_rows(1), shard_attributes | change)
+    with pytest.raises(DatasetError, match=rf"shard-00000\.h5 and .*shard-00002\.h5 differ in {field}"):
+        open_dataset(tiny_dataset)
+
+
+def test_shards_of_different_schemas_are_refused(tiny_dataset, schema, random_rows, shard_attributes):
+    renamed = type(schema).from_json(schema.to_json().replace("reverb_dry_wet", "chorus_dry_wet"))
+    write_shard(tiny_dataset / "shard-00002.h5", renamed, random_rows(1), shard_attributes)
+    with pytest.raises(DatasetError, match=r"shard-00000\.h5 and .*shard-00002\.h5 differ in schema; .*one run"):
+        open_dataset(tiny_dataset)
+
+
+def test_an_empty_folder_a_missing_path_and_a_damaged_file_are_named(tmp_path, tiny_dataset, shard):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "shard-00000.h5.partial").touch()
+    with pytest.raises(DatasetError, match=r"empty holds no \*\.h5 shard \(1 unfinished .*scripts/generate\.py"):
+        open_dataset(tmp_path / "empty")
+    with pytest.raises(DatasetError, match=r"there is no dataset at .*nowhere"):
+        open_dataset(tmp_path / "nowhere")
+    shard.write_bytes(shard.read_bytes()[:5000])
+    with pytest.raises(DatasetError, match=r"shard-00000\.h5 cannot be opened as HDF5"):
+        open_dataset(tiny_dataset)
+
+
+def test_data_modules_import_neither_vita_nor_jax():
+    code = "import sys, vjax.data.reader, vjax.data.precompute; print([m for m in ('jax', 'vita') if m in sys.modules])"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[]"

@@ -1,0 +1,198 @@
+"""Batches: the same bits for any worker count and after any interruption."""
+
+import itertools
+
+import h5py
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vjax.data.layout import DatasetError
+from vjax.data.reader import Reader
+from vjax.data.store import open_dataset, write_shard
+from vjax.data.stream import SpecAugmentConfig, eval_batches, spec_augment, split, train_batches
+
+AUGMENT = SpecAugmentConfig(n_time=2, max_time=6, n_freq=2, max_freq=30)
+
+
+@pytest.fixture
+def reader(tiny_dataset):
+    return Reader(open_dataset(tiny_dataset))
+
+
+def take(batches, count):
+    taken = list(itertools.islice(batches, count))
+    batches.close()
+    return taken
+
+
+def assert_same_batches(ours, theirs):
+    assert len(ours) == len(theirs)
+    for a, b in zip(ours, theirs, strict=True):
+        assert jax.tree.structure(a) == jax.tree.structure(b)
+        for left, right in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+            assert left.dtype == right.dtype
+            np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("val_fraction", [0.01, 0.3, 0.99])
+def test_split_keeps_the_rows_of_a_preset_together(reader, seed, val_fraction):
+    train, val = split(reader, val_fraction, seed)
+    hashes = reader.preset_hashes()
+    assert sorted([*train, *val]) == list(range(39))
+    assert not set(hashes[train]) & set(hashes[val])
+    assert len(set(hashes[val])) == {0.01: 1, 0.3: 4, 0.99: 12}[val_fraction]
+
+
+def test_split_depends_on_the_seed_alone(reader):
+    assert [a.tolist() for a in split(reader, 0.3, 5)] == [a.tolist() for a in split(reader, 0.3, 5)]
+    assert len({tuple(split(reader, 0.3, seed)[1]) for seed in range(6)}) > 1
+
+
+def test_split_hardly_moves_a_preset_as_the_dataset_grows(reader, tiny_dataset):
+    small = Reader(open_dataset(tiny_dataset / "shard-00000.h5"))  # 8 of the 13 presets
+    before, after = split(small, 0.5, 0), split(reader, 0.5, 0)
+    moved = set(after[0][after[0] < 24]) ^ set(before[0])
+    assert len(moved) <= 3 * 2
+
+
+def test_split_refuses_what_it_cannot_divide(reader, tiny_dataset, schema, random_rows, shard_attributes):
+    with pytest.raises(ValueError, match=r"val_fraction=1\.0 must lie between 0 and 1"):
+        split(reader, 1.0, 0)
+    write_shard(tiny_dataset / "one.h5", schema, random_rows(1), shard_attributes)
+    with pytest.raises(DatasetError, match="holds 1 preset; splitting it takes at least 2"):
+        split(Reader(open_dataset(tiny_dataset / "one.h5")), 0.5, 0)
+
+
+def test_a_batch_has_the_promised_arrays(reader):
+    (batch,) = take(train_batches(reader, np.arange(39), 8, seed=0), 1)
+    shapes = jax.tree.map(lambda array: (array.shape, str(array.dtype)), batch)
+    assert shapes.mel == ((8, 1, 128, 20), "float32")
+    assert shapes.continuous == ((8, 12), "float32")
+    assert shapes.categorical == ((8, 6), "int32")
+    assert shapes.midi_note == ((8,), "int32")
+    assert shapes.modulation == (((8, 64), "int32"), ((8, 64, 4), "float32"))
+    assert shapes.valid == ((8,), "float32")
+    assert batch.valid.all()
+
+
+def test_without_modulation_a_batch_carries_an_empty_array(tmp_path, schema, random_rows, shard_attributes):
+    rows = {name: array for name, array in random_rows(3).items() if not name.startswith("modulation/")}
+    write_shard(tmp_path / "a.h5", schema, rows, shard_attributes | {"tier": 1})
+    reader = Reader(open_dataset(tmp_path / "a.h5"))
+    assert take(train_batches(reader, np.arange(9), 4, seed=0), 1)[0].modulation.shape == (4, 0)
+    assert [batch.modulation.shape for batch in eval_batches(reader, np.arange(9), 4)] == [(4, 0)] * 3
+
+
+def test_each_pass_sees_every_row_once_in_its_own_order(reader):
+    rows = np.arange(3, 35)
+    batches = take(train_batches(reader, rows, 8, seed=1), 8)
+    seen = np.concatenate([batch.mel[:, 0, 0, 0] for batch in batches]).reshape(2, 32)
+    all_rows = [reader[row].mel[0, 0, 0] for row in rows]
+    assert sorted(seen[0]) == sorted(seen[1]) == sorted(all_rows)
+    assert not np.array_equal(seen[0], seen[1])
+    assert not np.array_equal(seen[0], all_rows)
+
+
+def test_the_seed_decides_order_and_masks(reader):
+    rows = np.arange(39)
+    first, again, other = (take(train_batches(reader, rows, 8, seed, augment=AUGMENT), 2) for seed in (3, 3, 4))
+    assert_same_batches(first, again)
+    assert not np.array_equal(first[0].continuous, other[0].continuous)
+
+
+@pytest.mark.parametrize("first_step", [1, 4, 11])
+def test_resuming_at_a_step_equals_an_unbroken_run(reader, first_step):
+    rows = np.arange(39)  # 39 / 8 is no whole number: batches reach over the end of a pass
+    unbroken = take(train_batches(reader, rows, 8, seed=2, augment=AUGMENT), 14)
+    resumed = take(train_batches(reader, rows, 8, seed=2, first_step=first_step, augment=AUGMENT), 14 - first_step)
+    assert_same_batches(resumed, unbroken[first_step:])
+
+
+def test_the_worker_count_changes_nothing(reader):
+    """Also from a later step. Spawned workers cost seconds: the one test that starts them."""
+    rows = np.arange(39)
+    alone = take(train_batches(reader, rows, 8, seed=2, augment=AUGMENT), 9)
+    assert_same_batches(
+        take(train_batches(reader, rows, 8, seed=2, first_step=3, workers=2, augment=AUGMENT), 6), alone[3:]
+    )
+
+
+def test_masks_differ_between_rows_and_passes(reader):
+    (first, second) = take(train_batches(reader, np.arange(13), 13, seed=0, augment=AUGMENT), 2)
+    masks = {(batch.mel[i, 0] == 0).tobytes() for batch in (first, second) for i in range(13)}
+    assert len(masks) > 20
+
+
+def test_too_few_rows_for_a_batch_are_refused(reader):
+    with pytest.raises(ValueError, match="batch_size=40 does not fit the 39 training rows; choose 1 to 39"):
+        train_batches(reader, np.arange(39), 40, seed=0)
+    with pytest.raises(ValueError, match="batch_size=0"):
+        eval_batches(reader, np.arange(39), 0)
+
+
+def test_evaluation_goes_once_through_all_rows_in_order(reader):
+    rows = np.array([5, 30, 2, 7, 38, 11, 12])
+    batches = list(eval_batches(reader, rows, 3))
+    assert [batch.valid.tolist() for batch in batches] == [[1, 1, 1], [1, 1, 1], [1, 0, 0]]
+    valid = np.concatenate([batch.valid for batch in batches]) > 0
+    for field in ("mel", "continuous", "categorical", "midi_note"):
+        together = np.concatenate([getattr(batch, field) for batch in batches])
+        assert len(together) == 9
+        np.testing.assert_array_equal(together[valid], [getattr(reader[row], field) for row in rows])
+    np.testing.assert_array_equal(batches[2].modulation.index[1], reader[12].modulation.index)  # padding is well-formed
+
+
+def test_evaluation_of_no_rows_is_empty(reader):
+    assert list(eval_batches(reader, np.arange(0), 3)) == []
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_time=st.integers(0, 3),
+    max_time=st.integers(0, 50),
+    n_freq=st.integers(0, 3),
+    max_freq=st.integers(0, 50),
+)
+def test_masks_are_bounded_stripes(seed, n_time, max_time, n_freq, max_freq):
+    mel = np.ones((1, 32, 24), np.float32)
+    masked = spec_augment(mel, np.random.default_rng(seed), SpecAugmentConfig(n_time, max_time, n_freq, max_freq))
+    assert (mel == 1).all()  # the original stays
+    assert masked.dtype == mel.dtype
+    again = spec_augment(mel, np.random.default_rng(seed), SpecAugmentConfig(n_time, max_time, n_freq, max_freq))
+    np.testing.assert_array_equal(masked, again)
+    frames, bands = (masked[0] == 0).all(0), (masked[0] == 0).all(1)
+    if not frames.all() and not bands.all():
+        assert frames.sum() <= n_time * max_time
+        assert bands.sum() <= n_freq * max_freq
+        np.testing.assert_array_equal(masked[0] == 0, frames[None] | bands[:, None])
+
+
+def test_every_mask_position_and_the_greatest_width_occur():
+    widths, covered = set(), np.zeros(10, bool)
+    for seed in range(300):
+        masked = spec_augment(np.ones((1, 4, 10), np.float32), np.random.default_rng(seed), SpecAugmentConfig(1, 3))
+        zero = masked[0, 0] == 0
+        widths.add(int(zero.sum()))
+        covered |= zero
+    assert widths == {0, 1, 2, 3}
+    assert covered.all()
+
+
+def test_masks_of_negative_size_are_refused():
+    with pytest.raises(ValueError, match="max_freq=-1 must not be negative"):
+        SpecAugmentConfig(max_freq=-1)
+
+
+def test_compressed_data_stream_too(tiny_dataset):
+    path = tiny_dataset / "shard-00000.h5"
+    plain = take(train_batches(Reader(open_dataset(path)), np.arange(24), 8, seed=0), 3)
+    with h5py.File(path, "r+") as file:
+        mel = file["features/mel_spectrogram"][...]
+        del file["features/mel_spectrogram"]
+        file.create_dataset("features/mel_spectrogram", data=mel, compression="gzip")
+    assert_same_batches(take(train_batches(Reader(open_dataset(path)), np.arange(24), 8, seed=0), 3), plain)

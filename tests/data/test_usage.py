@@ -1,0 +1,126 @@
+"""Statistics over presets: pooling by role, counts by hand, the command, and the shipped file."""
+
+import copy
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from vjax.data import usage
+from vjax.data.usage import QUANTILES, count_usage, kind, load_usage
+from vjax.schema import WAVETABLE_CHOICES, Schema
+from vjax.vital.preset import from_parameters, write_preset
+from vjax.vital.wavetables import standard_catalog
+
+VITAL = Schema.from_engine(len(standard_catalog()))
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("osc_2_level", "osc_N_level"),
+        ("filter_1_cutoff", "filter_N_cutoff"),
+        ("filter_fx_cutoff", "filter_fx_cutoff"),
+        ("lfo_8_frequency", "lfo_N_frequency"),
+        ("random_4_style", "random_N_style"),
+        ("env_1_attack", "env_1_attack"),
+        ("env_2_attack", "env_N_attack"),
+        ("env_6_attack", "env_N_attack"),
+        ("macro_control_3", "macro_control_N"),
+        ("modulation_17_amount", "modulation_N_amount"),
+        ("volume", "volume"),
+        ("sample_level", "sample_level"),
+    ],
+)
+def test_kind_pools_controls_of_one_role(name, role):
+    assert kind(name) == role
+
+
+def preset(knobs: dict[str, float], switches: dict[str, int], routes: tuple = ()) -> dict:
+    parameters = VITAL.default_parameters()
+    for name, norm in knobs.items():
+        parameters.continuous[VITAL.position[name]] = norm
+    for name, option in switches.items():
+        parameters.categorical[VITAL.position[name]] = option
+    for slot, (source, destination) in enumerate(routes):
+        cell = VITAL.sources.index(source) * len(VITAL.destinations) + VITAL.destinations.index(destination)
+        parameters.route_index[slot], parameters.route_value[slot, 0] = cell, 0.5
+    return from_parameters(parameters, VITAL, standard_catalog())
+
+
+@pytest.fixture(scope="module")
+def three() -> list[dict]:
+    """Oscillators 1; 1 and 2; 3. Their levels 0.2; default and 0.4; 0.6. Three routes."""
+    return [
+        preset({"osc_1_level": 0.2, "osc_2_level": 0.9}, {}, [("lfo_1", "osc_1_level")]),
+        preset(
+            {"osc_2_level": 0.4, "volume": 0.5},
+            {"osc_2_on": 1, "osc_2_spectral_morph_type": 3},
+            [("macro_control_1", "osc_2_level"), ("macro_control_1", "lfo_3_frequency")],
+        ),
+        preset({"osc_3_level": 0.6}, {"osc_1_on": 0, "osc_3_on": 1}),
+    ]
+
+
+def test_counts_by_hand(three):
+    found = count_usage(three, VITAL)
+    assert found["presets"] == 3
+    # Four oscillators are on; three of their levels were moved. The level of an oscillator that is off says nothing.
+    assert found["changed"]["osc_N_level"] == 0.75
+    np.testing.assert_allclose(found["quantiles"]["osc_N_level"], [0.2, 0.22, 0.3, 0.4, 0.5, 0.58, 0.6], atol=1e-6)
+    assert found["changed"]["volume"] == pytest.approx(1 / 3, abs=1e-4)
+    assert "volume" not in found["quantiles"]  # one value is no distribution
+    assert found["changed"]["env_1_attack"] == 0
+    assert (found["options"]["osc_1_on"], found["options"]["osc_3_on"]) == ([1, 2], [2, 1])
+    assert found["options"]["osc_N_spectral_morph_type"][:5] == [3, 0, 0, 1, 0]
+    assert "reverb_on" in found["options"]
+    assert "reverb_chorus_amount" not in found["changed"]  # nobody's reverb was on
+    assert not any("wavetable" in name for name in found["options"])
+    assert found["sources"] == {"macro_control_1": 2, "lfo_1": 1}
+    assert found["destinations"] == {"osc_N_level": 2, "lfo_N_frequency": 1}
+    assert found["routes"] == 1.0
+
+
+def test_the_command_counts_a_folder(three, tmp_path, monkeypatch, capsys):
+    (tmp_path / "pads").mkdir()
+    for i, made in enumerate(three):
+        write_preset(tmp_path / "pads" / f"{i}.vital", made)
+    out = tmp_path / "usage.json"
+    monkeypatch.setattr(sys, "argv", ["usage", str(tmp_path), "--out", str(out)])
+    usage.main()
+    assert json.loads(out.read_text()) == count_usage(three, VITAL)
+    assert "3 presets, 1.0 routes each" in capsys.readouterr().out
+
+
+def test_the_command_refuses_an_empty_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["usage", str(tmp_path), "--out", str(tmp_path / "usage.json")])
+    with pytest.raises(SystemExit):
+        usage.main()
+    assert "holds no .vital file" in capsys.readouterr().err
+    assert not (tmp_path / "usage.json").exists()
+
+
+def test_shipped_statistics_fit_the_engine():
+    shipped = load_usage()
+    assert shipped["presets"] >= 50
+    assert set(shipped["changed"]) == {kind(name) for name in VITAL.continuous_names}
+    assert all(0 <= share <= 1 for share in shipped["changed"].values())
+    for role, values in shipped["quantiles"].items():
+        assert len(values) == len(QUANTILES), role
+        assert 0 <= values[0] <= values[-1] <= 1, role
+        assert (np.diff(values) >= 0).all(), role
+    for menu in VITAL.categorical:
+        if menu.name not in WAVETABLE_CHOICES:
+            counts = shipped["options"][menu.name if menu.name.endswith("_on") else kind(menu.name)]
+            assert len(counts) == menu.n_options, menu.name
+    assert sum(shipped["options"]["osc_1_on"]) == shipped["presets"]
+    assert set(shipped["sources"]) <= set(VITAL.sources)
+    assert set(shipped["destinations"]) <= {kind(name) for name in VITAL.destinations}
+    assert sum(shipped["sources"].values()) == sum(shipped["destinations"].values())
+
+
+def test_counting_leaves_the_presets_alone(three):
+    before = copy.deepcopy(three)
+    count_usage(three, VITAL)
+    assert three == before

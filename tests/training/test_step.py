@@ -1,0 +1,179 @@
+"""Training and validation steps on real batches: a golden first step, overfitting, devices, accumulation."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from vjax.data.reader import Reader
+from vjax.data.store import open_dataset
+from vjax.data.stream import eval_batches
+from vjax.model.inverse import InverseModel, model_config
+from vjax.training.losses import LossConfig, loss_masks
+from vjax.training.metrics import metric_layout, summarise
+from vjax.training.state import OptimizerConfig, create_state, make_optimizer
+from vjax.training.step import Recipe, data_mesh, make_eval_step, make_train_step, replicate, shard_batch
+
+
+def make_recipe(info, optimizer=None, has_modulation=True, steps_per_epoch=2, **model):
+    config = model_config(info.schema, has_modulation, **{"width": 4, "dropout": 0.1, "mod_embed_dim": 4, **model})
+    optimizer = make_optimizer(optimizer or OptimizerConfig(learning_rate=1e-3), total_steps=200)
+    masks = loss_masks(info.schema, info.tier)
+    loss = LossConfig(modulation_warmup_epochs=0)
+    return Recipe(InverseModel(config), optimizer, masks, loss, metric_layout(info.schema), steps_per_epoch)
+
+
+@pytest.fixture
+def data(tiny_dataset):
+    info = open_dataset(tiny_dataset)
+    reader = Reader(info)
+    return info, lambda n: next(eval_batches(reader, np.arange(n), n))
+
+
+def run(recipe, info, batches, mesh=None, seed=0):
+    mesh = mesh or data_mesh(jax.devices()[:1])
+    state = replicate(create_state(recipe.model, recipe.optimizer, seed, info.mel_shape), mesh)
+    step, losses = make_train_step(recipe), []
+    for batch in batches:
+        state, metrics = step(state, shard_batch(batch, mesh))
+        losses.append({name: float(value) for name, value in metrics.items()})
+    return state, losses
+
+
+def test_golden_first_step(data):
+    """The first two losses of a fixed batch: whatever changes them changes what a recipe trains."""
+    info, batch = data
+    _, losses = run(make_recipe(info, OptimizerConfig(warmup_share=0.0), dropout=0.0), info, [batch(8)] * 2)
+    assert [losses[0][name] for name in ("cont_loss", "cat_loss", "mod_loss", "loss")] == pytest.approx(
+        [0.104241, 1.200357, 25.998, 8.503792], rel=2e-4
+    )
+    assert losses[1]["loss"] == pytest.approx(8.490488, rel=1e-4)
+
+
+def test_total_is_the_weighted_sum_of_its_terms(data):
+    info, batch = data
+    _, (losses,) = run(make_recipe(info), info, [batch(8)])
+    expected = losses["cont_loss"] + 0.5 * losses["cat_loss"] + 0.3 * losses["mod_loss"]
+    assert losses["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_one_batch_is_learnt_by_heart(data):
+    """A model that cannot overfit eight sounds is broken somewhere."""
+    info, batch = data
+    recipe = make_recipe(info, OptimizerConfig(learning_rate=3e-3, weight_decay=0.0), dropout=0.0, width=8)
+    recipe = Recipe(**{**vars(recipe), "loss": LossConfig(label_smoothing=0.0, presence="margin")})
+    state, losses = run(recipe, info, [batch(8)] * 150)
+    assert losses[-1]["cont_loss"] < 0.02 * losses[0]["cont_loss"]
+    assert losses[-1]["cat_loss"] < 0.02 * losses[0]["cat_loss"]
+    _, metrics = make_eval_step(recipe)(state.params, state.batch_stats, batch(8))
+    assert summarise(jax.device_get(metrics))["categorical_accuracy"] > 0.95
+
+
+def test_without_a_modulation_head_the_term_is_zero(data):
+    info, batch = data
+    _, (losses,) = run(make_recipe(info, has_modulation=False), info, [batch(8)])
+    assert losses["mod_loss"] == 0.0
+    assert losses["loss"] == pytest.approx(losses["cont_loss"] + 0.5 * losses["cat_loss"], rel=1e-6)
+
+
+def test_padding_does_not_change_validation(data):
+    info, batch = data
+    recipe = make_recipe(info)
+    state = create_state(recipe.model, recipe.optimizer, 0, info.mel_shape)
+    step = make_eval_step(recipe)
+    whole = batch(6)
+    padded = jax.tree.map(lambda array: np.concatenate([array, np.repeat(array[-1:], 2, 0)]), whole)
+    padded = padded._replace(valid=np.array([1] * 6 + [0] * 2, np.float32))
+    _, expected = step(state.params, state.batch_stats, whole)
+    _, found = step(state.params, state.batch_stats, padded)
+    expected, found = summarise(jax.device_get(expected)), summarise(jax.device_get(found))
+    assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+def test_validation_loss_does_not_depend_on_the_warm_up(data):
+    info, batch = data
+    recipe = make_recipe(info)
+    warm = Recipe(**{**vars(recipe), "loss": LossConfig(modulation_warmup_epochs=5)})
+    state = create_state(recipe.model, recipe.optimizer, 0, info.mel_shape)
+    losses = [make_eval_step(r)(state.params, state.batch_stats, batch(4))[1]["loss"].value() for r in (recipe, warm)]
+    assert float(losses[0]) == float(losses[1])
+
+
+def test_accumulated_steps_leave_parameters_alone_until_the_last(data):
+    info, batch = data
+    recipe = make_recipe(info, OptimizerConfig(learning_rate=1e-2, warmup_share=0.0, accumulate=2))
+    start = create_state(recipe.model, recipe.optimizer, 0, info.mel_shape)
+    one, _ = run(recipe, info, [batch(4)])
+    two, _ = run(recipe, info, [batch(4)] * 2)
+    kernel = ("continuous_head", "Dense_0", "kernel")
+    first, after_one, after_two = (_leaf(state.params, kernel) for state in (start, one, two))
+    np.testing.assert_array_equal(first, after_one)
+    assert np.abs(after_two - first).max() > 1e-4
+
+
+def test_a_batch_that_does_not_divide_over_the_devices_is_refused(data):
+    info, batch = data
+    script = f"{_DEVICES}\nshard_batch(next(eval_batches(reader, np.arange(6), 6)), data_mesh())"
+    result = _in_eight_devices(script, info)
+    assert "6 rows does not divide over 8 devices" in result.stderr
+
+
+def test_eight_devices_compute_what_one_does_with_one_compile(data):
+    info, _ = data
+    script = f"{_DEVICES}\n{_COMPARE}"
+    result = _in_eight_devices(script, info)
+    assert result.returncode == 0, result.stderr
+    losses, compiles = result.stdout.split("|")
+    one, eight = np.array(losses.split(), float).reshape(2, -1)
+    np.testing.assert_allclose(one, eight, rtol=1e-5)
+    assert compiles.strip() == "2", "one compile for one device, one for eight"
+
+
+_DEVICES = """
+import sys
+import jax, numpy as np
+from vjax.data.reader import Reader
+from vjax.data.store import open_dataset
+from vjax.data.stream import eval_batches
+from vjax.training.step import *
+info = open_dataset(sys.argv[1]); reader = Reader(info)
+assert jax.device_count() == 8
+"""
+_COMPARE = """
+from vjax.model.inverse import model_config
+from vjax.training.losses import loss_masks
+from vjax.training.metrics import metric_layout
+from vjax.training.state import *
+compiles = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda name, _, **kw: compiles.append(kw.get("fun_name")) if name.endswith("backend_compile_duration") else None)
+model = InverseModel(model_config(info.schema, True, width=4, dropout=0.1))
+optimizer = make_optimizer(OptimizerConfig(), 10)
+recipe = Recipe(model, optimizer, loss_masks(info.schema, 3), LossConfig(), metric_layout(info.schema), 1)
+batch = next(eval_batches(reader, np.arange(16), 16))
+step = make_train_step(recipe)
+for devices in (jax.devices()[:1], jax.devices()):
+    mesh = data_mesh(devices)
+    state = replicate(create_state(model, optimizer, 0, info.mel_shape), mesh)
+    for _ in range(3):
+        state, metrics = step(state, shard_batch(batch, mesh))
+        print(float(metrics["loss"]), end=" ")
+print("|", sum(name == "jit(train_step)" for name in compiles))
+"""
+
+
+def _in_eight_devices(script, info):
+    folder = info.paths[0].rsplit("/", 1)[0]
+    environment = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    return subprocess.run(
+        [sys.executable, "-c", script, folder], capture_output=True, text=True, env=os.environ | environment
+    )
+
+
+def _leaf(tree, path):
+    for name in path:
+        tree = tree[name]
+    return np.asarray(tree)

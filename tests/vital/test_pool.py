@@ -1,0 +1,81 @@
+"""The render pool: order, worker-count invariance, and survival of crashes, hangs and bad presets."""
+
+import copy
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from vjax.vital import engine
+from vjax.vital.engine import RenderConfig
+from vjax.vital.pool import RenderJob, RenderPool
+
+SHORT = RenderConfig(seconds=0.2, note_s=0.1)
+
+
+def preset(transpose: float = 0.0) -> dict:
+    preset = copy.deepcopy(engine.init_preset())
+    preset["synth_version"] = "1.5.5"
+    preset["settings"]["osc_1_transpose"] = transpose
+    return preset
+
+
+def test_worker_count_and_order_do_not_change_a_bit():
+    jobs = [RenderJob(preset(transpose), (48, 60), seed=i % 3) for i, transpose in enumerate((0, 7, -12, 3))]
+    with RenderPool(SHORT, workers=1) as pool:
+        one = [rendering.audio for rendering in pool.map(jobs)]
+    with RenderPool(SHORT, workers=3) as pool:
+        three = [rendering.audio for rendering in pool.map(reversed(jobs))][::-1]
+    np.testing.assert_array_equal(one, three)
+    assert not np.array_equal(one[0], one[1])
+
+
+def test_map_is_lazy_so_that_endless_jobs_are_fine():
+    taken = itertools.count()
+    jobs = (RenderJob(preset(), (48,)) for _ in iter(lambda: next(taken), None))
+    with RenderPool(SHORT, workers=1) as pool:
+        renderings = pool.map(jobs)
+        assert next(renderings).audio is not None
+        renderings.close()
+    assert next(taken) < 8
+
+
+def component_of(preset: dict) -> dict:
+    return preset["settings"]["wavetables"][0]["groups"][0]["components"][0]
+
+
+def test_a_crash_costs_only_its_own_job():
+    """A wavetable component of unknown type takes the real engine down."""
+    crashing = preset()
+    component_of(crashing)["type"] = "No Such Source"
+    with RenderPool(SHORT, workers=2) as pool:
+        before, crashed, after = pool.map([RenderJob(p, (48,)) for p in (preset(), crashing, preset())])
+    assert before.audio is not None
+    np.testing.assert_array_equal(before.audio, after.audio)
+    assert crashed.audio is None
+    assert "SIGSEGV" in crashed.error
+
+
+def test_a_hang_costs_only_its_own_job():
+    """A keyframe far outside the table keeps the real engine busy for minutes."""
+    hanging = preset()
+    component_of(hanging)["keyframes"][0]["position"] = 10**6
+    config = dataclasses.replace(SHORT, timeout_s=1.0)
+    with RenderPool(config, workers=2) as pool:
+        before, hung, after = pool.map([RenderJob(p, (48,)) for p in (preset(), hanging, preset())])
+    assert hung.audio is None
+    assert hung.error.startswith("hung: no answer within")
+    np.testing.assert_array_equal(before.audio, after.audio)
+
+
+def test_an_invalid_preset_is_reported_not_raised():
+    with RenderPool(SHORT, workers=1) as pool:
+        rendering = pool.render(RenderJob(preset(transpose=1000.0), (48,)))
+    assert rendering.audio is None
+    assert rendering.error.startswith("invalid: osc_1_transpose is 1000.0")
+
+
+def test_zero_workers_are_refused():
+    with pytest.raises(ValueError, match="workers=0"):
+        RenderPool(SHORT, workers=0)

@@ -1,0 +1,120 @@
+"""Listening while training: fixed validation sounds, rendered as they are and as they are predicted.
+
+Each sound leaves two WAV files, the predicted preset and a picture of both log-mels, and goes to TensorBoard. The
+distance is the mean |difference| of the log-mel pictures; it is only read between the rows printed with it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vjax.audio.files import write_wav
+from vjax.audio.mel import MelConfig
+from vjax.data.generate import GenerationConfig, log_mel
+from vjax.data.reader import Routes, Sample
+from vjax.inference.predict import decode
+from vjax.schema import Parameters, Schema, sparse_routes
+from vjax.training.loop import Evaluator, Snapshot
+from vjax.training.writer import Writer, mel_picture
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import from_parameters, write_preset
+from vjax.vital.wavetables import WavetableCatalog, standard_catalog
+
+ROWS = ("random", "nearest", "prediction", "floor")
+"""Another sound of the data, the nearest training sound, the model's answer, the target with other random phases."""
+
+_MOST_NEIGHBOURS = 2000  # training sounds searched for the nearest; more would cost minutes of reading
+_FLOOR_SEED = 7  # any position of the engine's generators that generation does not use
+
+
+def sample_parameters(sample: Sample, schema: Schema) -> Parameters:
+    """The preset behind a row of a dataset, whichever way its routes are stored."""
+    defaults = schema.default_parameters()
+    routes = defaults[2:]
+    if isinstance(sample.modulation, Routes):
+        routes = sample.modulation
+    elif sample.modulation.size:
+        routes = sparse_routes(sample.modulation)
+    return Parameters(sample.continuous, sample.categorical, *routes)
+
+
+def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None = None) -> Evaluator:
+    """An evaluator that renders `n_sounds` validation sounds and their predictions, the same ones each time.
+
+    A dataset that names other controls than the installed engine's (the report's layout, without names) cannot be
+    rendered: the listener then says so and measures nothing.
+    """
+
+    def listen(snapshot: Snapshot, writer: Writer, workdir: Path) -> dict[str, Any]:
+        info, reader = snapshot.info, snapshot.reader
+        _, first = np.unique(reader.preset_hashes()[snapshot.val_rows], return_index=True)
+        rows = snapshot.val_rows[np.sort(first)][:n_sounds]
+        samples = [reader[row] for row in rows]
+        catalog = standard_catalog()
+        if info.catalog_json:
+            catalog = WavetableCatalog.from_json_string(info.catalog_json)
+        try:
+            targets = [_preset(sample_parameters(s, info.schema), info.schema, catalog, "target") for s in samples]
+            answers = decode(snapshot.predict(rows), info.schema)
+            predictions = [_preset(answer, info.schema, catalog, "prediction") for answer in answers]
+        except ValueError as error:
+            print(f"listening is left out: these data cannot be rendered ({error})")
+            return {}
+        renders = _render(config, samples, targets, predictions, workers)
+        bank = [reader[row].mel[0] for row in _spread(snapshot.train_rows, _MOST_NEIGHBOURS)]
+        mel_config, folder = MelConfig(**info.mel) if info.mel else MelConfig(), workdir / "listen"
+        folder.mkdir(exist_ok=True)
+        distances: dict[str, list[float]] = {name: [] for name in ROWS}
+        for i, (prediction, renderings) in enumerate(zip(predictions, renders, strict=True)):
+            failed = [rendering.error for rendering in renderings if rendering.audio is None]
+            if failed:
+                print(f"sound {i}: {failed[0]}; left out")
+                continue
+            target, answer, floor = (rendering.audio[0] for rendering in renderings)
+            mels = log_mel(np.stack([target, answer, floor]), mel_config)
+            _write(folder / f"{i}", target, answer, prediction, mels, config.render.sample_rate)
+            _log(writer, i, target, answer, mels, config.render.sample_rate, snapshot.step)
+            to_bank = [np.abs(mels[0] - picture).mean() for picture in bank]
+            found = (np.median(to_bank), np.min(to_bank), *(np.abs(mels[0] - mel).mean() for mel in mels[1:]))
+            for name, distance in zip(ROWS, found, strict=True):
+                distances[name].append(float(distance))
+        means = {name: float(np.mean(values)) for name, values in distances.items() if values}
+        writer.scalars("val/audio", {f"log_mel_{name}": value for name, value in means.items()}, snapshot.step)
+        return {"log_mel_distance": means}
+
+    return listen
+
+
+def _preset(parameters: Parameters, schema: Schema, catalog: WavetableCatalog, name: str) -> dict[str, Any]:
+    return from_parameters(parameters, schema, catalog, name=name, comments="written by vjax")
+
+
+def _render(config: GenerationConfig, samples, targets, predictions, workers: int | None):
+    """[(target, prediction, target with another seed)] renderings of each sound, at its note."""
+    with RenderPool(config.render, workers) as pool:
+        jobs = []
+        for sample, target, prediction in zip(samples, targets, predictions, strict=True):
+            notes = (int(sample.midi_note),)
+            jobs += [RenderJob(target, notes), RenderJob(prediction, notes), RenderJob(target, notes, _FLOOR_SEED)]
+        renderings = list(pool.map(jobs))
+    return list(zip(renderings[0::3], renderings[1::3], renderings[2::3], strict=True))
+
+
+def _spread(rows: np.ndarray, most: int) -> np.ndarray:
+    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
+
+
+def _write(stem: Path, target, answer, prediction, mels, sample_rate: int) -> None:
+    from PIL import Image
+
+    write_wav(f"{stem}-target.wav", target, sample_rate)
+    write_wav(f"{stem}-prediction.wav", answer, sample_rate)
+    write_preset(f"{stem}-prediction.vital", prediction)
+    Image.fromarray(mel_picture(mels[0], mels[1])).save(f"{stem}-mel.png")
+
+
+def _log(writer: Writer, i: int, target, answer, mels, sample_rate: int, step: int) -> None:
+    writer.audio(f"val/audio/{i}/target", target, sample_rate, step)
+    writer.audio(f"val/audio/{i}/prediction", answer, sample_rate, step)
+    writer.image(f"val/audio/{i}/mel_target_and_prediction", mel_picture(mels[0], mels[1]), step)

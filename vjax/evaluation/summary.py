@@ -1,0 +1,38 @@
+"""What a run prints at its end: the numbers between the rows that give them meaning, and where things are."""
+
+from pathlib import Path
+from typing import Any
+
+
+def print_summary(summary: dict[str, Any], workdir: str | Path) -> None:
+    """Prints a training summary (see `vjax.training.loop.train`) for people."""
+    workdir = Path(workdir)
+    val = summary["val"]
+    print(f"\nDone: {summary['steps']} steps in {summary['seconds']:.0f} s, {summary['samples_per_second']} samples/s")
+    print(f"  validation loss {val['loss']:.4f} (best {summary['best_val_loss']:.4f})")
+    print(f"  audible knobs, mean error {val['continuous_mae']:.3f} of their range")
+    print(f"  menus right {val['categorical_accuracy']:.1%}, of modules that are on {_share(val)}")
+    if "mod_f1" in val:
+        rates = f"precision {val['mod_precision']:.3f}, recall {val['mod_recall']:.3f}, F1 {val['mod_f1']:.3f}"
+        print(f"  routes: {rates}; mean error of true amounts {val.get('mod_amount_mae', float('nan')):.3f}")
+    distances = summary.get("log_mel_distance")
+    if distances:
+        print("  log-mel distance to the target, over the sounds listened to:")
+        meanings = {
+            "random": "another sound of the training data (0 %)",
+            "nearest": "the nearest training sound, the row to beat",
+            "prediction": "this model",
+            "floor": "the target itself with other random phases (100 %)",
+        }
+        for name, meaning in meanings.items():
+            share = (distances["random"] - distances[name]) / max(distances["random"] - distances["floor"], 1e-9)
+            print(f"    {distances[name]:7.4f}  {share:6.1%}  {meaning}")
+    print(f"  checkpoints       {workdir / 'checkpoints'}")
+    print(f"  summary           {workdir / 'summary.json'}")
+    print(f"  TensorBoard       tensorboard --logdir {workdir / 'tensorboard'}")
+    if (workdir / "listen").is_dir():
+        print(f"  sounds, presets and pictures   {workdir / 'listen'}")
+
+
+def _share(val: dict[str, float]) -> str:
+    return f"{val['audible_categorical_accuracy']:.1%}" if "audible_categorical_accuracy" in val else "-"

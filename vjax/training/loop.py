@@ -1,0 +1,266 @@
+"""The training loop: data, model, optimiser, restore, steps, end - in that order."""
+
+import dataclasses
+import functools
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from vjax.data.generate import generate
+from vjax.data.reader import Reader
+from vjax.data.store import DatasetInfo, open_dataset
+from vjax.data.stream import eval_batches, split, train_batches
+from vjax.model.inverse import InverseModel, Prediction, model_config, parameter_counts
+from vjax.training.checkpoint import Checkpoints, make_meta
+from vjax.training.config import Config, as_json
+from vjax.training.losses import loss_masks
+from vjax.training.metrics import merge_metrics, metric_layout, summarise
+from vjax.training.state import TrainState, create_state, make_optimizer
+from vjax.training.step import Recipe, data_mesh, make_eval_step, make_train_step, replicate, shard_batch
+from vjax.training.writer import Writer
+
+
+class NonFiniteLossError(RuntimeError):
+    """A loss or gradient that is no finite number; the text says which, and at which step."""
+
+
+class Snapshot(NamedTuple):
+    """What an evaluator sees of a run.
+
+    Attributes:
+      info, reader, train_rows, val_rows: the data.
+      predict: (rows of the dataset) to a `Prediction` of NumPy arrays, by the weights of now.
+      step, epoch: batches and whole epochs done.
+      last: whether training ends here.
+    """
+
+    info: DatasetInfo
+    reader: Reader
+    train_rows: np.ndarray
+    val_rows: np.ndarray
+    predict: Callable[[np.ndarray], Prediction]
+    step: int
+    epoch: int
+    last: bool
+
+
+Evaluator = Callable[[Snapshot, Writer, Path], dict[str, Any]]
+"""Called after a validation with a folder to write to; what it returns goes into summary.json."""
+
+
+@dataclasses.dataclass
+class _Progress:
+    """What resuming needs besides the arrays; saved in each checkpoint's meta."""
+
+    best_val_loss: float | None = None
+    stale_validations: int = 0
+    train: dict[str, float] = dataclasses.field(default_factory=dict)
+    val: dict[str, float] = dataclasses.field(default_factory=dict)
+
+
+def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] = ()) -> dict[str, Any]:
+    """Trains until the last epoch, or until validation stops improving; continues a run found in `workdir`.
+
+    Args:
+      config: the run.
+      workdir: gets `data/` (if the run renders its own), `checkpoints/`, `tensorboard/`, `summary.json`.
+      evaluators: called in order after a validation, see `Evaluator`.
+
+    Returns:
+      The content of summary.json: steps, final losses by name, parameter counts, seconds, samples per second.
+
+    Raises:
+      NonFiniteLossError: a loss or the gradient stopped being finite.
+      DatasetError, CheckpointError, ValueError: data, checkpoint or configuration that cannot be used.
+    """
+    started = time.perf_counter()
+    workdir = Path(workdir)
+    workdir.mkdir(parents=True, exist_ok=True)
+
+    # Data
+    info = open_dataset(_ensure_data(config, workdir))
+    tier = config.tier or info.tier
+    reader = Reader(info)
+    train_rows, val_rows = split(reader, config.data.val_fraction, config.seed)
+    batch_size = config.train.batch_size
+    steps_per_epoch = max(len(train_rows) // batch_size, 1)
+    total_steps = config.train.epochs * steps_per_epoch
+
+    # Model and optimiser
+    has_modulation = info.modulation != "none"
+    model = InverseModel(model_config(info.schema, has_modulation, **dataclasses.asdict(config.model)))
+    optimizer = make_optimizer(config.optimizer, total_steps)
+    mesh = data_mesh()
+    state = replicate(create_state(model, optimizer, config.seed, info.mel_shape), mesh)
+    masks = loss_masks(info.schema, tier, info.importance)
+    recipe = Recipe(model, optimizer, masks, config.loss, metric_layout(info.schema), steps_per_epoch)
+    train_step, eval_step = make_train_step(recipe), make_eval_step(recipe)
+    meta = make_meta(info, model.config, tier, as_json(config))
+
+    with Checkpoints(workdir / "checkpoints") as checkpoints:
+        # Restore
+        progress = _Progress()
+        if checkpoints.latest_step is not None:
+            state, restored = checkpoints.restore_latest(like=state)
+            progress = _Progress(**restored["progress"])
+        first_step = int(state.step)
+        parameters = parameter_counts(state.params)
+        _announce(info, tier, train_rows, val_rows, parameters, mesh, first_step, total_steps)
+
+        # Steps
+        stopped_early = _exhausted(config, progress)
+        paused_s = 0.0  # spent validating and listening, not stepping
+        take_snapshot = functools.partial(_snapshot, info, reader, train_rows, val_rows, recipe)
+        with Writer(workdir / "tensorboard", first_step) as writer:
+            writer.text("config", f"```\n{json.dumps(as_json(config), indent=1)}\n```", first_step)
+            batches = train_batches(
+                reader, train_rows, batch_size, config.seed, first_step, config.data.workers, config.augment
+            )
+            bar = tqdm(total=total_steps, initial=first_step, desc="training", unit="step", disable=None)
+            pending: tuple[int, dict[str, jax.Array]] | None = None
+            step = first_step
+            loop_started = time.perf_counter()
+            while step < total_steps and not stopped_early:
+                state, metrics = train_step(state, shard_batch(next(batches), mesh))
+                step += 1
+                # The numbers of the step before are ready while this one runs: reading them stalls nothing.
+                if pending:
+                    progress.train = _log_step(writer, config, *pending)
+                pending = (step, metrics)
+                _show(bar, step - first_step, batch_size, loop_started, paused_s, progress)
+
+                epoch, rest = divmod(step, steps_per_epoch)
+                if rest == 0 and (epoch % config.train.eval_every == 0 or step == total_steps):
+                    progress.train, pending = _log_step(writer, config, *pending), None
+                    validation_started = time.perf_counter()
+                    progress.val = _validate(eval_step, state, reader, val_rows, batch_size, mesh)
+                    writer.scalars("val", progress.val, step)
+                    _count_stale(progress)
+                    stopped_early = _exhausted(config, progress)
+                    checkpoints.save(state, {**meta, "progress": vars(progress)}, progress.val["loss"])
+                    last = step == total_steps or stopped_early
+                    if not last and config.train.listen_every and epoch % config.train.listen_every == 0:
+                        _evaluate(evaluators, take_snapshot(state, step, last=False), writer, workdir)
+                    paused_s += time.perf_counter() - validation_started
+                elif step % config.train.checkpoint_every == 0:
+                    progress.train, pending = _log_step(writer, config, *pending), None
+                    checkpoints.save(state, {**meta, "progress": vars(progress)}, None)
+            bar.close()
+            batches.close()
+            loop_s = time.perf_counter() - loop_started - paused_s
+            # Also for a run that had ended before: it may have been killed while it listened.
+            results = _evaluate(evaluators, take_snapshot(state, step, last=True), writer, workdir)
+
+    # End
+    done = step - first_step
+    summary = {
+        "steps": step,
+        "epochs": step // steps_per_epoch,
+        "stopped_early": stopped_early,
+        "tier": tier,
+        "train": progress.train,
+        "val": progress.val,
+        "best_val_loss": progress.best_val_loss,
+        "parameters": parameters,
+        "rows": {"train": len(train_rows), "val": len(val_rows)},
+        "devices": mesh.size,
+        "seconds": round(time.perf_counter() - started, 2),
+        "samples_per_second": round(done * batch_size / loop_s, 2) if done else None,
+        **results,
+    }
+    _write_summary(workdir / "summary.json", summary)
+    return summary
+
+
+def _ensure_data(config: Config, workdir: Path) -> str | Path:
+    if config.data.path:
+        return config.data.path
+    data = config.data
+    generate(
+        config.generation, workdir / "data", data.n, config.seed, data.render_workers or None, data.presets or None
+    )
+    return workdir / "data"
+
+
+def _announce(info, tier, train_rows, val_rows, parameters, mesh, first_step, total_steps) -> None:
+    parts = ", ".join(f"{name} {count:,}" for name, count in parameters.items() if name != "total")
+    print(
+        f"data: {info.n} rows, tier {tier}, routes {info.modulation}; {len(train_rows)} train, {len(val_rows)} validate"
+    )
+    print(f"model: {parameters['total']:,} parameters ({parts}); {mesh.size} {jax.devices()[0].platform} device(s)")
+    print(f"steps: {first_step} of {total_steps} done" if first_step else f"steps: {total_steps}")
+
+
+def _log_step(writer: Writer, config: Config, step: int, metrics: dict[str, jax.Array]) -> dict[str, float]:
+    """Fetches a step's numbers, checks them, and logs every `log_every`-th."""
+    values = {name: float(value) for name, value in jax.device_get(metrics).items()}
+    broken = {name: value for name, value in values.items() if not math.isfinite(value)}
+    if broken:
+        raise NonFiniteLossError(
+            f"step {step}: {broken} (all: {values}); nothing was saved of it. Continue from the last checkpoint with a "
+            "lower --config.optimizer.learning_rate, or look at the data with scripts/inspect_dataset.py"
+        )
+    if step % config.train.log_every == 0:
+        writer.scalars("train", values, step)
+    return values
+
+
+def _show(bar: tqdm, steps: int, batch_size: int, started: float, paused_s: float, progress: _Progress) -> None:
+    rate = steps * batch_size / max(time.perf_counter() - started - paused_s, 1e-9)
+    losses = f"loss {progress.train.get('loss', math.nan):.4f}, val {progress.val.get('loss', math.nan):.4f}"
+    bar.set_postfix_str(f"{rate:.1f} samples/s, {losses}", refresh=False)
+    bar.update()
+
+
+def _validate(
+    eval_step, state: TrainState, reader: Reader, rows: np.ndarray, batch_size: int, mesh
+) -> dict[str, float]:
+    metrics = None
+    for batch in eval_batches(reader, rows, batch_size):
+        _, found = eval_step(state.params, state.batch_stats, shard_batch(batch, mesh))
+        metrics = found if metrics is None else merge_metrics(metrics, found)
+    return summarise(jax.device_get(metrics))
+
+
+def _count_stale(progress: _Progress) -> None:
+    if progress.best_val_loss is None or progress.val["loss"] < progress.best_val_loss:
+        progress.best_val_loss, progress.stale_validations = progress.val["loss"], 0
+    else:
+        progress.stale_validations += 1
+
+
+def _exhausted(config: Config, progress: _Progress) -> bool:
+    return 0 < config.train.patience <= progress.stale_validations
+
+
+def _snapshot(info, reader, train_rows, val_rows, recipe: Recipe, state: TrainState, step: int, last: bool) -> Snapshot:
+    apply = jax.jit(lambda variables, mel: recipe.model.apply(variables, mel))
+    variables = {"params": state.params, "batch_stats": state.batch_stats}
+
+    def predict(rows: np.ndarray) -> Prediction:
+        mel = np.stack([reader[row].mel for row in rows])
+        return jax.device_get(apply(variables, mel))
+
+    return Snapshot(info, reader, train_rows, val_rows, predict, step, step // recipe.steps_per_epoch, last)
+
+
+def _evaluate(evaluators: Sequence[Evaluator], snapshot: Snapshot, writer: Writer, workdir: Path) -> dict[str, Any]:
+    results: dict[str, Any] = {}
+    for evaluator in evaluators:
+        results |= evaluator(snapshot, writer, workdir)
+    writer.flush()
+    return results
+
+
+def _write_summary(path: Path, summary: dict[str, Any]) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(summary, indent=1) + "\n")
+    os.replace(partial, path)
