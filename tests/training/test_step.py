@@ -115,7 +115,7 @@ def test_accumulated_steps_leave_parameters_alone_until_the_last(data):
 
 
 def test_a_batch_that_does_not_divide_over_the_devices_is_refused(data):
-    info, batch = data
+    info, _ = data
     script = f"{_DEVICES}\nshard_batch(next(eval_batches(reader, np.arange(6), 6)), data_mesh())"
     result = _in_eight_devices(script, info)
     assert "6 rows does not divide over 8 devices" in result.stderr

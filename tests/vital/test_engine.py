@@ -14,9 +14,7 @@ SHORT = RenderConfig(seconds=0.3, note_s=0.2)
 
 
 def render(preset, notes=(48,), config=SHORT, seed=0):
-    return call_isolated(
-        engine.render_notes, preset, notes, config, seed, timeout_s=60, method=engine.start_method()
-    )
+    return call_isolated(engine.render_notes, preset, notes, config, seed, timeout_s=60, method=engine.start_method())
 
 
 @pytest.fixture

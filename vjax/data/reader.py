@@ -15,6 +15,7 @@ import numpy as np
 from vjax.data import layout
 from vjax.data.layout import DatasetError
 from vjax.data.store import DatasetInfo
+from vjax.schema import Parameters, Schema, sparse_routes
 
 DEFAULT_MIDI_NOTE = 60
 
@@ -42,6 +43,16 @@ class Sample(NamedTuple):
     categorical: np.ndarray
     midi_note: np.ndarray
     modulation: Routes | np.ndarray
+
+
+def sample_parameters(sample: Sample, schema: Schema) -> Parameters:
+    """The preset behind a row, whichever way its routes are stored."""
+    routes = schema.default_parameters()[2:]
+    if isinstance(sample.modulation, Routes):
+        routes = sample.modulation
+    elif sample.modulation.size:
+        routes = sparse_routes(sample.modulation)
+    return Parameters(sample.continuous, sample.categorical, *routes)
 
 
 class Reader:

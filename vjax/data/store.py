@@ -119,6 +119,14 @@ def write_importance(path: str | os.PathLike, weights: np.ndarray) -> None:
                 file.create_dataset(layout.IMPORTANCE, data=weights, track_times=False)
 
 
+def remove_importance(path: str | os.PathLike) -> None:
+    """Takes the loss weights out of every shard of the dataset; nothing happens where there are none."""
+    for shard in layout.shard_paths(path):
+        with open_hdf5(shard, "r+") as file:
+            if layout.IMPORTANCE in file:
+                del file[layout.IMPORTANCE]
+
+
 def _checked_rows(arrays: Mapping[str, np.ndarray], schema: Schema) -> dict[str, np.ndarray]:
     """The arrays in writing order and in the stored types."""
     specs = layout.specs(schema)

@@ -12,9 +12,9 @@ import numpy as np
 from vjax.audio.files import write_wav
 from vjax.audio.mel import MelConfig
 from vjax.data.generate import GenerationConfig, log_mel
-from vjax.data.reader import Routes, Sample
+from vjax.data.reader import sample_parameters
 from vjax.inference.predict import decode
-from vjax.schema import Parameters, Schema, sparse_routes
+from vjax.schema import Parameters, Schema
 from vjax.training.loop import Evaluator, Snapshot
 from vjax.training.writer import Writer, mel_picture
 from vjax.vital.pool import RenderJob, RenderPool
@@ -26,17 +26,6 @@ ROWS = ("random", "nearest", "prediction", "floor")
 
 _MOST_NEIGHBOURS = 2000  # training sounds searched for the nearest; more would cost minutes of reading
 _FLOOR_SEED = 7  # any position of the engine's generators that generation does not use
-
-
-def sample_parameters(sample: Sample, schema: Schema) -> Parameters:
-    """The preset behind a row of a dataset, whichever way its routes are stored."""
-    defaults = schema.default_parameters()
-    routes = defaults[2:]
-    if isinstance(sample.modulation, Routes):
-        routes = sample.modulation
-    elif sample.modulation.size:
-        routes = sparse_routes(sample.modulation)
-    return Parameters(sample.continuous, sample.categorical, *routes)
 
 
 def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None = None) -> Evaluator:

@@ -111,24 +111,28 @@ class Checkpoints:
         )
         self._manager.save(step, args=arguments, metrics=None if val_loss is None else {"val_loss": val_loss})
 
-    def restore_latest(self, like: TrainState) -> tuple[TrainState, dict[str, Any]]:
-        """The latest state, placed as `like` is, and its meta. Raises CheckpointError if the arrays do not fit."""
+    def restore_latest(self, like: TrainState, meta: dict[str, Any]) -> tuple[TrainState, dict[str, Any]]:
+        """The latest state, placed as `like` is, and its meta.
+
+        Raises CheckpointError if it was made with another model, tier or schema than `meta` describes.
+        """
         step = self.latest_step
-        try:
-            restored = self._manager.restore(
-                step,
-                args=ocp.args.Composite(
-                    variables=ocp.args.StandardRestore(_abstract(_variables(like))),
-                    opt=ocp.args.StandardRestore(_abstract(_optimizer(like))),
-                    meta=ocp.args.JsonRestore(),
-                ),
-            )
-        except (ValueError, KeyError) as error:
-            raise CheckpointError(
-                f"step {step} in {self._manager.directory} does not fit this configuration; "
-                f"choose another --workdir or restore the settings it was made with ({error})"
-            ) from error
-        return TrainState(**restored["variables"], **restored["opt"]), restored["meta"]
+        found = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+        # Through JSON, which knows lists only.
+        ours = json.loads(json.dumps({key: meta[key] for key in ("tier", "schema", "model", "mel_shape")}))
+        for key, value in ours.items():
+            if found[key] != value:
+                change = "" if key == "schema" else f": {found[key]} there, {value} now"
+                raise CheckpointError(
+                    f"{self._manager.directory} holds a run with another {key}{change}; "
+                    "continue it with its own settings, or choose another --workdir"
+                )
+        arrays = ocp.args.Composite(
+            variables=ocp.args.StandardRestore(_abstract(_variables(like))),
+            opt=ocp.args.StandardRestore(_abstract(_optimizer(like))),
+        )
+        restored = self._manager.restore(step, args=arrays)
+        return TrainState(**restored["variables"], **restored["opt"]), found
 
 
 def load_checkpoint(directory: str | Path, which: str = "best") -> Restored:

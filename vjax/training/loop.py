@@ -109,7 +109,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
         # Restore
         progress = _Progress()
         if checkpoints.latest_step is not None:
-            state, restored = checkpoints.restore_latest(like=state)
+            state, restored = checkpoints.restore_latest(state, meta)
             progress = _Progress(**restored["progress"])
         first_step = int(state.step)
         parameters = parameter_counts(state.params)

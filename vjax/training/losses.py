@@ -28,7 +28,7 @@ MARGIN_SHARPNESS, MARGIN_WEIGHT = 50.0, 0.025
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
-    """Weights and switches of `total_loss`. Defaults are the report's.
+    """Weights and switches of `total_loss`. Defaults are the report's, but for `presence` (BUILD_NOTES.md says why).
 
     Attributes:
       label_smoothing: share of a menu's probability spread evenly over its options.
@@ -43,7 +43,7 @@ class LossConfig:
     modulation_warmup_epochs: int = 5
     label_smoothing: float = 0.1
     gate_menus: bool = False
-    presence: str = "report"
+    presence: str = "margin"
 
     def __post_init__(self):
         _check_presence(self.presence)

@@ -13,7 +13,7 @@ def scatter_routes(index: jax.Array, value: jax.Array, n_sources: int, n_destina
     """Routes to matrices: the batched, jittable twin of `vjax.schema.dense_routes`.
 
     Slots outside the matrix (-1, an empty slot, or a cell past its end) are ignored. Of several slots that name one
-    cell the last wins whole, on every device: XLA leaves the order of colliding writes open, so they never collide.
+    cell, which a dataset should not hold, any may win: XLA leaves the order open.
 
     Args:
       index: [b, slots] int32, `source * n_destinations + destination`.
@@ -31,9 +31,7 @@ def scatter_routes(index: jax.Array, value: jax.Array, n_sources: int, n_destina
             f"expected [b, slots] and [b, slots, {len(CHANNELS)}]"
         )
     n_cells = n_sources * n_destinations
-    same_cell = index[:, :, None] == index[:, None, :]
-    overwritten = jnp.any(jnp.triu(same_cell, k=1), axis=-1)
-    index = jnp.where(overwritten | (index < 0), n_cells, index)  # past the end is dropped; -1 would wrap around
+    index = jnp.where(index < 0, n_cells, index)  # past the end is dropped; -1 would wrap around
 
     def scatter(index, value):
         return jnp.zeros((len(CHANNELS), n_cells), value.dtype).at[:, index].set(value.T, mode="drop")

@@ -12,8 +12,11 @@ class Writer:
     """Writes event files that TensorBoard reads. Use as a context manager."""
 
     def __init__(self, directory: str | Path, first_step: int = 0):
-        # A resumed run repeats the steps after its checkpoint: what was logged of them before is taken back.
-        self._writer = tensorboardX.SummaryWriter(str(directory), purge_step=first_step or None)
+        # A resumed run repeats the steps after its checkpoint: what was logged of them before is taken back. The suffix
+        # keeps two runs that start within a second out of one file.
+        self._writer = tensorboardX.SummaryWriter(
+            str(directory), purge_step=first_step or None, filename_suffix=f".{first_step}"
+        )
 
     def __enter__(self) -> "Writer":
         return self

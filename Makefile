@@ -1,0 +1,26 @@
+# `make demo` and `make test` do everything, on a fresh machine too.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+RUN ?= runs/demo
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.installed  ## render a small dataset with Vital, train on it, write presets and a summary
+	$(BIN)/python scripts/train.py --config configs/tier3.py:demo --workdir $(RUN)
+
+test: $(VENV)/.installed  ## every test; under 12 minutes on two cores
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("vjax needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache

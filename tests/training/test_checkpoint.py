@@ -1,0 +1,119 @@
+"""Checkpoints: what they hold, which are kept, and that a folder alone is enough."""
+
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+from vjax.data.store import open_dataset
+from vjax.model.inverse import InverseModel, model_config
+from vjax.training.checkpoint import CheckpointError, Checkpoints, load_checkpoint, make_meta
+from vjax.training.state import OptimizerConfig, create_state, make_optimizer
+
+
+@pytest.fixture
+def run(tiny_dataset):
+    """(fresh state, meta, dataset info) of a tiny model."""
+    info = open_dataset(tiny_dataset)
+    config = model_config(info.schema, True, width=4, mod_embed_dim=4)
+    optimizer = make_optimizer(OptimizerConfig(), 10)
+    state = create_state(InverseModel(config), optimizer, 0, info.mel_shape)
+    return state, make_meta(info, config, tier=3, settings={"seed": 0}), info
+
+
+def at_step(state, step: int):
+    return state.replace(step=np.int32(step), params=jax.tree.map(lambda leaf: leaf + step, state.params))
+
+
+def test_meta_has_the_reports_keys_and_everything_needed_to_stand_alone(run):
+    _, meta, info = run
+    assert meta["tier"] == 3
+    assert meta["wavetable_catalog_json"] == info.catalog_json
+    assert (meta["n_mod_sources"], meta["n_mod_destinations"]) == (4, 10)
+    assert meta["mod_source_names"] == list(info.schema.sources)
+    assert meta["mod_destination_names"] == list(info.schema.destinations)
+    assert meta["mel"] == info.mel
+    assert meta["versions"].keys() == {"vjax", "engine", "jax"}
+
+
+def test_state_comes_back_bit_for_bit(run, tmp_path):
+    state, meta, _ = run
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        checkpoints.save(at_step(state, 7), meta | {"progress": {"best_val_loss": 1.5}}, val_loss=1.5)
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        assert checkpoints.latest_step == 7
+        restored, restored_meta = checkpoints.restore_latest(state, meta)
+    jax.tree.map(np.testing.assert_array_equal, restored, at_step(state, 7))
+    assert restored_meta["progress"] == {"best_val_loss": 1.5}
+
+
+def test_the_best_and_the_latest_are_kept(run, tmp_path):
+    state, meta, _ = run
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        for step, val_loss in ((1, 3.0), (2, 1.0), (3, 2.0), (4, None), (5, 2.5)):
+            checkpoints.save(at_step(state, step), meta, val_loss)
+    assert sorted(int(path.name) for path in (tmp_path / "c").iterdir() if path.name.isdigit()) == [2, 5]
+    assert load_checkpoint(tmp_path / "c").step == 2
+    assert load_checkpoint(tmp_path / "c", "latest").step == 5
+
+
+def test_a_folder_alone_predicts_the_same_elsewhere(run, tmp_path):
+    state, meta, info = run
+    with Checkpoints(tmp_path / "run" / "checkpoints") as checkpoints:
+        checkpoints.save(at_step(state, 1), meta, val_loss=1.0)
+    shutil.move(tmp_path / "run", tmp_path / "elsewhere")
+    restored = load_checkpoint(tmp_path / "elsewhere")
+    assert restored.schema == info.schema
+    mel = np.random.default_rng(0).random((2, *info.mel_shape), np.float32)
+    found = restored.model.apply(restored.variables, mel)
+    expected_params = at_step(state, 1)
+    expected = restored.model.apply({"params": expected_params.params, "batch_stats": expected_params.batch_stats}, mel)
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+def test_an_unfinished_save_is_passed_over(run, tmp_path):
+    """What `kill -9` in the middle of a save leaves: a step's folder under its temporary name."""
+    state, meta, _ = run
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        checkpoints.save(at_step(state, 1), meta, val_loss=1.0)
+    unfinished = tmp_path / "c" / "2.orbax-checkpoint-tmp"
+    shutil.copytree(tmp_path / "c" / "1", unfinished)
+    (unfinished / "_CHECKPOINT_METADATA").unlink()
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        assert checkpoints.latest_step == 1
+        restored, _ = checkpoints.restore_latest(state, meta)
+    assert int(restored.step) == 1
+    assert load_checkpoint(tmp_path / "c", "latest").step == 1
+
+
+def test_another_models_checkpoint_is_refused(run, tmp_path):
+    state, meta, info = run
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        checkpoints.save(at_step(state, 1), meta, val_loss=1.0)
+    wider = InverseModel(model_config(info.schema, True, width=8, mod_embed_dim=4))
+    other = create_state(wider, make_optimizer(OptimizerConfig(), 10), 0, info.mel_shape)
+    other_meta = make_meta(info, wider.config, tier=3, settings={})
+    with (
+        Checkpoints(tmp_path / "c") as checkpoints,
+        pytest.raises(CheckpointError, match=r"another model: .*'width': 4"),
+    ):
+        checkpoints.restore_latest(other, other_meta)
+
+
+def test_missing_checkpoints_are_named(tmp_path):
+    with pytest.raises(CheckpointError, match="no checkpoint folder"):
+        load_checkpoint(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CheckpointError, match="no finished checkpoint"):
+        load_checkpoint(tmp_path / "empty")
+    with pytest.raises(CheckpointError, match="'best' or 'latest'"):
+        load_checkpoint(tmp_path, "newest")
+
+
+def test_a_newer_format_is_refused(run, tmp_path):
+    state, meta, _ = run
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        checkpoints.save(at_step(state, 1), meta | {"format": 99}, val_loss=1.0)
+    with pytest.raises(CheckpointError, match="format 99"):
+        load_checkpoint(tmp_path / "c")

@@ -1,0 +1,144 @@
+"""The whole loop on real data: logs, summary, exact resume (also after kill -9), early stopping, non-finite stop."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from vjax.training.checkpoint import CheckpointError
+from vjax.training.config import base_config, unpack
+from vjax.training.loop import NonFiniteLossError, train
+
+ROOT = Path(__file__).parents[2]
+
+
+def configured(dataset, **train_settings):
+    config = base_config(3, "smoke")
+    config.data.path = str(dataset)
+    config.model.mod_embed_dim = 4
+    config.train.update({"epochs": 3, "batch_size": 8, "checkpoint_every": 2, **train_settings})
+    return config
+
+
+def numbers(summary: dict) -> dict:
+    """What must not depend on how often a run was interrupted."""
+    return {key: summary[key] for key in ("steps", "epochs", "train", "val", "best_val_loss", "parameters", "rows")}
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory, schema, random_rows, shard_attributes):
+    """(dataset, workdir, summary) of a run that nothing interrupted."""
+    from vjax.data.store import write_shard
+
+    folder = tmp_path_factory.mktemp("unbroken")
+    write_shard(folder / "data" / "shard-00000.h5", schema, random_rows(13, seed=1), shard_attributes)
+    return folder / "data", folder / "run", train(unpack(configured(folder / "data")), folder / "run")
+
+
+def test_summary_has_what_scripts_read(unbroken):
+    _, workdir, summary = unbroken
+    assert json.loads((workdir / "summary.json").read_text()) == summary
+    assert summary["steps"] == 3 * (summary["rows"]["train"] // 8)
+    assert {"loss", "cont_loss", "cat_loss", "mod_loss"} <= summary["train"].keys()
+    assert {"loss", "mod_precision", "mod_recall", "mod_amount_mae", "categorical_accuracy"} <= summary["val"].keys()
+    assert summary["parameters"]["total"] == sum(n for name, n in summary["parameters"].items() if name != "total")
+    assert summary["samples_per_second"] > 0
+
+
+def test_the_log_has_the_reports_names(unbroken):
+    _, workdir, summary = unbroken
+    events = EventAccumulator(str(workdir / "tensorboard"), size_guidance={"scalars": 0})
+    events.Reload()
+    names = set(events.Tags()["scalars"])
+    assert {"train/loss", "train/mod_loss", "val/loss", "val/mod_loss"} <= names
+    assert {"val/mod_precision", "val/mod_recall", "val/mod_amount_mae", "val/mse/osc_1"} <= names
+    assert [event.step for event in events.Scalars("train/loss")] == list(range(1, summary["steps"] + 1))
+    assert events.Scalars("val/loss")[-1].value == pytest.approx(summary["val"]["loss"], rel=1e-6)
+
+
+def test_a_finished_run_is_not_trained_again(unbroken):
+    dataset, workdir, summary = unbroken
+    assert numbers(train(unpack(configured(dataset)), workdir)) == numbers(summary)
+
+
+def test_killed_in_the_middle_it_ends_with_the_same_bits(unbroken, tmp_path):
+    """kill -9 as soon as a checkpoint is there - often while the next is being written."""
+    dataset, _, summary = unbroken
+    command = [sys.executable, "scripts/train.py", "--config", "configs/tier3.py:smoke", "--workdir", tmp_path / "run"]
+    settings = {"data.path": dataset, "model.mod_embed_dim": 4}
+    settings |= {"train.epochs": 3, "train.batch_size": 8, "train.checkpoint_every": 2}
+    command += [f"--config.{name}={value}" for name, value in settings.items()]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 180
+    while not list((tmp_path / "run" / "checkpoints").glob("[0-9]")) and time.monotonic() < deadline:
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "run" / "summary.json").exists()
+    continued = train(unpack(configured(dataset)), tmp_path / "run")
+    assert numbers(continued) == numbers(summary)
+
+
+def test_another_models_workdir_is_refused(unbroken):
+    dataset, workdir, _ = unbroken
+    config = configured(dataset)
+    config.model.width = 8
+    with pytest.raises(CheckpointError, match="another model"):
+        train(unpack(config), workdir)
+
+
+def test_it_stops_early_when_validation_no_longer_improves(unbroken, tmp_path):
+    dataset, _, _ = unbroken
+    config = configured(dataset, epochs=20, patience=1)
+    config.optimizer.learning_rate = 1e-9  # nothing can improve
+    config.optimizer.warmup_share = 0.0
+    summary = train(unpack(config), tmp_path / "run")
+    assert summary["stopped_early"]
+    assert summary["epochs"] < 20
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(unbroken, tmp_path):
+    dataset, _, _ = unbroken
+    broken = tmp_path / "broken.h5"
+    with h5py.File(dataset / "shard-00000.h5") as good, h5py.File(broken, "w") as bad:
+        for name in good:
+            good.copy(name, bad)
+        for name, value in good.attrs.items():
+            bad.attrs[name] = value
+        bad["params/continuous"][:, 3] = np.nan
+    with pytest.raises(NonFiniteLossError, match=r"step 1: .*'cont_loss': nan"):
+        train(unpack(configured(broken)), tmp_path / "run")
+
+
+def test_fewer_rows_than_a_batch_are_refused(unbroken, tmp_path):
+    dataset, _, _ = unbroken
+    with pytest.raises(ValueError, match="batch_size=64 does not fit"):
+        train(unpack(configured(dataset, batch_size=64)), tmp_path / "run")
+
+
+@pytest.mark.parametrize("channel_axis", [True, False])
+def test_the_reports_layout_trains(tmp_path, channel_axis):
+    """A file as the earlier program wrote it: 322 knobs, 126 menus, a dense 4 x 32 x 406 matrix, no schema of ours."""
+    rng = np.random.default_rng(0)
+    modulation = np.zeros((12, 4, 32, 406), np.float32)
+    modulation[:, 0, 3, 7] = 0.5
+    shape = (12, 1, 128, 20) if channel_axis else (12, 128, 20)
+    with h5py.File(tmp_path / "report.h5", "w") as file:
+        file["params/continuous"] = rng.random((12, 322), np.float32)
+        file["params/categorical"] = rng.integers(0, 2, (12, 126))
+        file.create_dataset("params/modulation_t3", data=modulation, chunks=(1, 4, 32, 406), compression="gzip")
+        file["features/mel_spectrogram"] = rng.random(shape, np.float32)
+        file.attrs["tier"] = 3
+    config = configured(tmp_path / "report.h5", epochs=1, batch_size=4)
+    summary = train(unpack(config), tmp_path / "run")
+    assert np.isfinite(summary["val"]["mod_loss"])
+    assert summary["val"]["mod_loss"] > 0

@@ -1,0 +1,459 @@
+"""Every loss against plain NumPy loops, the report's verification numbers, gates, masks and padding."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vjax.model.inverse import Prediction
+from vjax.schema import Schema
+from vjax.training.losses import (
+    LossConfig,
+    Targets,
+    categorical_loss,
+    continuous_loss,
+    loss_masks,
+    modulation_loss,
+    total_loss,
+    warmup,
+)
+
+SWITCH = ("Off", "On")
+BATCH = 4
+seeds = st.integers(0, 2**32 - 1)
+
+
+def control(name, labels=(), maximum=1.0, **more):
+    return {"name": name, "minimum": 0.0, "maximum": maximum, "default": 0.0, "discrete": bool(labels)} | {
+        "labels": labels,
+        **more,
+    }
+
+
+def make_schema(n_wavetables=3):
+    """Ten knobs, of which the first five belong to an LFO, as in the report's check; nine menus."""
+    knobs = [f"lfo_1_{name}" for name in ("frequency", "phase", "delay_time", "fade_time", "stereo")]
+    knobs += ["osc_1_level", "osc_1_pan", "filter_1_cutoff", "volume", "beats_per_minute"]
+    controls = [control(name) for name in knobs]
+    controls += [control("osc_1_on", SWITCH), control("filter_1_on", SWITCH)]
+    controls += [control("filter_1_model", SWITCH, 4.0), control("lfo_1_sync", SWITCH, 4.0)]
+    controls += [control("oversampling", SWITCH, 3.0), control("effect_chain_order", SWITCH, 2.0)]
+    return Schema.from_controls(controls, ["lfo_1", "env_2"], ["volume", "osc_1_pan", "osc_1_level"], n_wavetables)
+
+
+SCHEMA = make_schema()
+COUNTS = SCHEMA.option_counts
+REPORT = LossConfig()
+OSC_ON, FILTER_ON = 0, 1
+LEVEL, CUTOFF, TEMPO = 5, 7, 9
+
+
+def random_batch(seed, n=BATCH):
+    rng = np.random.default_rng(seed)
+    active = rng.random((n, 2, 3)) < 0.4
+    bipolar, stereo = rng.random((2, *active.shape)) < 0.5
+    amount, power = rng.uniform(-1, 1, active.shape), 3 * rng.normal(size=active.shape)
+    modulation = np.stack([amount, bipolar, power, stereo], axis=1)
+    prediction = Prediction(
+        continuous=rng.random((n, 10), np.float32),
+        categorical_logits=rng.normal(size=(n, sum(COUNTS))).astype(np.float32) * 3,
+        modulation=rng.normal(size=(n, 4, 2, 3)).astype(np.float32),
+    )
+    targets = Targets(
+        continuous=rng.random((n, 10), np.float32),
+        categorical=rng.integers(0, COUNTS, (n, len(COUNTS))).astype(np.int32),
+        modulation=(modulation * active[:, None]).astype(np.float32),
+    )
+    return prediction, targets
+
+
+@functools.partial(jax.jit, static_argnames=("config",))
+def loss_of(prediction, targets, masks, config=REPORT, epoch=10, valid=None):
+    return total_loss(prediction, targets, masks, config, epoch, COUNTS, valid)
+
+
+@functools.partial(jax.jit, static_argnames=("config",))
+def gradient_of(prediction, targets, masks, config=REPORT, epoch=10):
+    return jax.grad(lambda p: total_loss(p, targets, masks, config, epoch, COUNTS).total)(prediction)
+
+
+def cross_entropy(logit, label):
+    """-log sigmoid(logit) for label 1, -log(1 - sigmoid(logit)) for 0."""
+    return np.logaddexp(0, -logit if label else logit)
+
+
+def numpy_modulation(pred, target, pos_weight=20.0, presence="report"):
+    """The report, phase 3c, cell by cell; "margin" by its own words in the docstring."""
+    sums = dict.fromkeys(("presence", "amount", "power", "bipolar", "stereo"), 0.0)
+    n_cells = n_active = 0
+    for row, source, destination in np.ndindex(pred.shape[0], *pred.shape[2:]):
+        p, t = np.float64(pred[row, :, source, destination]), np.float64(target[row, :, source, destination])
+        active = abs(t[0]) > 1e-6
+        n_cells, n_active = n_cells + 1, n_active + active
+        logit = abs(p[0]) if presence == "report" else 50 * (abs(p[0]) - 0.05)
+        cost = cross_entropy(logit, active) * (pos_weight if active else 1)
+        if presence == "margin" and not active:
+            cost -= cross_entropy(-2.5, 0)
+        sums["presence"] += cost
+        if active:
+            sums["amount"] += (p[0] - t[0]) ** 2
+            sums["bipolar"] += cross_entropy(p[1], t[1])
+            sums["power"] += (p[2] - t[2]) ** 2
+            sums["stereo"] += cross_entropy(p[3], t[3])
+    parts = {name: total / max(n_active, 1) for name, total in sums.items()}
+    parts["presence"] = sums["presence"] / n_cells if presence == "report" else 0.025 * parts["presence"]
+    return {**parts, "total": sum(parts.values())}
+
+
+def numpy_continuous(pred, target, categorical, importance):
+    gates = {5: OSC_ON, 6: OSC_ON, 7: FILTER_ON}
+    total = weights = 0.0
+    for row, knob in np.ndindex(pred.shape):
+        heard = knob not in gates or categorical[row, gates[knob]] == 1
+        weight = importance[knob] * heard * (knob != TEMPO)
+        total += weight * (float(pred[row, knob]) - float(target[row, knob])) ** 2
+        weights += weight
+    return total / weights
+
+
+def numpy_categorical(logits, target, smoothing, frozen=(4,)):
+    losses, offsets = [], np.cumsum([0, *COUNTS])
+    for row, menu in np.ndindex(target.shape):
+        if menu in frozen:
+            continue
+        z = np.float64(logits[row, offsets[menu] : offsets[menu + 1]])
+        log_p = z - np.log(np.exp(z).sum())
+        label = np.full(len(z), smoothing / len(z))
+        label[target[row, menu]] += 1 - smoothing
+        losses.append(-(label * log_p).sum())
+    return np.mean(losses)
+
+
+def test_the_schema_is_what_the_references_assume():
+    assert [SCHEMA.continuous_names[i] for i in (LEVEL, CUTOFF, 8)] == ["osc_1_level", "filter_1_cutoff", "volume"]
+    assert SCHEMA.continuous_names[TEMPO] == "beats_per_minute"
+    assert [SCHEMA.categorical_names[i] for i in (OSC_ON, FILTER_ON)] == ["osc_1_on", "filter_1_on"]
+    assert COUNTS == (2, 2, 5, 5, 4, 3, 3, 3, 3)
+    assert SCHEMA.categorical_names[4] == "oversampling"
+
+
+# Masks
+
+
+def test_tier_1_masks_the_five_lfo_knobs_and_tier_3_none():
+    """The report's verification; tempo is frozen at every tier."""
+    assert np.flatnonzero(SCHEMA.static_mask(1)).tolist() == [0, 1, 2, 3, 4]
+    assert not SCHEMA.static_mask(3).any()
+    assert np.flatnonzero(loss_masks(SCHEMA, 1).continuous_weight == 0).tolist() == [0, 1, 2, 3, 4, TEMPO]
+    assert np.flatnonzero(loss_masks(SCHEMA, 3).continuous_weight == 0).tolist() == [TEMPO]
+
+
+@pytest.mark.parametrize(("tier", "learns"), [(1, False), (2, False), (3, True)])
+def test_lfo_knobs_get_a_gradient_at_tier_3_only(tier, learns):
+    prediction, targets = random_batch(0)
+    gradient = gradient_of(prediction, targets, loss_masks(SCHEMA, tier)).continuous
+    assert np.all((gradient[:, :5] != 0) == learns)
+
+
+def test_importance_scales_the_weights_and_masks_stay():
+    importance = np.arange(10, dtype=np.float32)
+    expected = importance * (np.arange(10) != TEMPO)
+    np.testing.assert_array_equal(loss_masks(SCHEMA, 3, importance).continuous_weight, expected)
+
+
+def test_menus_without_a_choice_or_frozen_have_no_weight():
+    masks = loss_masks(make_schema(n_wavetables=1), 3)
+    np.testing.assert_array_equal(masks.categorical_weight, [1, 1, 1, 1, 0, 1, 0, 0, 0])
+    np.testing.assert_array_equal(masks.categorical_gate[:4], [-1, -1, FILTER_ON, -1])
+
+
+@pytest.mark.parametrize(
+    ("importance", "message"),
+    [
+        (np.ones(9), r"importance has shape \(9,\); expected one weight per knob, \(10,\)"),
+        (np.where(np.arange(10) == 5, -1, 1), "importance of osc_1_level is -1.0"),
+        (np.where(np.arange(10) == 7, np.nan, 1), "importance of filter_1_cutoff is nan"),
+    ],
+)
+def test_bad_importance_is_refused(importance, message):
+    with pytest.raises(ValueError, match=message):
+        loss_masks(SCHEMA, 3, importance)
+
+
+def test_a_tier_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="tier 4"):
+        loss_masks(SCHEMA, 4)
+
+
+# Knobs
+
+
+@settings(deadline=None, max_examples=25)
+@given(seeds)
+def test_continuous_loss_matches_numpy(seed):
+    prediction, targets = random_batch(seed)
+    importance = np.random.default_rng(seed).uniform(0.1, 2, 10).astype(np.float32)
+    masks = loss_masks(SCHEMA, 3, importance)
+    expected = numpy_continuous(prediction.continuous, targets.continuous, targets.categorical, importance)
+    found = jax.jit(continuous_loss)(prediction.continuous, targets.continuous, targets.categorical, masks)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    scaled = loss_masks(SCHEMA, 3, importance * 7)
+    rescaled = jax.jit(continuous_loss)(prediction.continuous, targets.continuous, targets.categorical, scaled)
+    np.testing.assert_allclose(rescaled, found, rtol=1e-5)
+
+
+def test_a_knob_of_a_module_that_is_off_in_the_target_gets_no_gradient():
+    prediction, targets = random_batch(1)
+    targets.categorical[:, OSC_ON] = (0, 1, 0, 1)
+    targets.categorical[:, FILTER_ON] = (1, 1, 0, 0)
+    gradient = gradient_of(prediction, targets, loss_masks(SCHEMA, 3)).continuous
+    np.testing.assert_array_equal(gradient[:, LEVEL] != 0, [False, True, False, True])
+    np.testing.assert_array_equal(gradient[:, CUTOFF] != 0, [True, True, False, False])
+    assert not gradient[:, TEMPO].any()  # frozen
+    assert np.all(gradient[:, 8] != 0)  # volume belongs to no module
+
+
+def test_a_batch_in_which_nothing_is_heard_costs_nothing():
+    prediction, targets = random_batch(2)
+    masks = loss_masks(SCHEMA, 3, np.zeros(10))
+    losses = loss_of(prediction, targets, masks)
+    assert losses.continuous == 0
+    assert not np.any(gradient_of(prediction, targets, masks).continuous)
+
+
+# Menus
+
+
+@settings(deadline=None, max_examples=25)
+@given(seeds, st.sampled_from([0.0, 0.1, 0.5]))
+def test_categorical_loss_matches_numpy(seed, smoothing):
+    prediction, targets = random_batch(seed)
+    masks = loss_masks(SCHEMA, 3)
+    found = jax.jit(categorical_loss, static_argnums=2)(
+        prediction.categorical_logits, targets.categorical, COUNTS, masks, smoothing
+    )
+    expected = numpy_categorical(prediction.categorical_logits, targets.categorical, smoothing)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_frozen_menus_get_no_gradient_and_off_modules_only_when_gated():
+    prediction, targets = random_batch(3)
+    targets.categorical[:, FILTER_ON] = (0, 1, 0, 1)
+    masks, offsets = loss_masks(SCHEMA, 3), np.cumsum([0, *COUNTS])
+    model, oversampling = (slice(offsets[menu], offsets[menu + 1]) for menu in (2, 4))
+    gradient = gradient_of(prediction, targets, masks).categorical_logits
+    assert not gradient[:, oversampling].any()
+    assert np.all(gradient[:, model] != 0)
+    gated = gradient_of(prediction, targets, masks, LossConfig(gate_menus=True)).categorical_logits
+    assert np.all((gated[:, model] != 0) == np.array([[False], [True], [False], [True]]))
+    assert np.all(gated[:, : offsets[2]] != 0)  # the switches themselves
+
+
+def test_huge_logits_stay_finite():
+    prediction, targets = random_batch(4)
+    prediction = prediction._replace(categorical_logits=prediction.categorical_logits * 1e6)
+    assert np.isfinite(loss_of(prediction, targets, loss_masks(SCHEMA, 3)).categorical)
+
+
+def test_menus_of_one_option_count_share_a_softmax():
+    """126 menus of 12 option counts must compile to 12 softmaxes, or compiling takes a minute."""
+    counts = tuple(np.repeat([2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14], [55, 1, 12, 13, 9, 3, 2, 3, 6, 3, 15, 4]))
+    masks = loss_masks(SCHEMA, 3)._replace(categorical_weight=np.ones(126), categorical_gate=np.full(126, -1))
+    logits, target = jnp.zeros((2, sum(counts))), jnp.zeros((2, 126), jnp.int32)
+    jaxpr = str(jax.make_jaxpr(lambda z: categorical_loss(z, target, counts, masks))(logits))
+    assert jaxpr.count("= exp ") == 12
+
+
+# Routes
+
+
+@settings(deadline=None, max_examples=25)
+@given(seeds, st.sampled_from(["report", "margin"]), st.sampled_from([1.0, 20.0]))
+def test_modulation_loss_matches_numpy(seed, presence, pos_weight):
+    prediction, targets = random_batch(seed)
+    found = jax.jit(modulation_loss, static_argnums=(2, 3))(
+        prediction.modulation, targets.modulation, pos_weight, presence
+    )
+    expected = numpy_modulation(prediction.modulation, targets.modulation, pos_weight, presence)
+    for name, value in expected.items():
+        np.testing.assert_allclose(getattr(found, name), value, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_modulation_loss_by_hand():
+    """One active cell of two: presence (20 softplus(-0.5) + softplus(0.2)) / 2, the other parts that cell's alone."""
+    pred, target = np.zeros((2, 1, 4, 1, 2), np.float32)
+    pred[0, :, 0, 0], target[0, :, 0, 0] = (-0.5, 0.0, 1.0, 0.0), (0.3, 1, -1.0, 0)
+    pred[0, :, 0, 1] = (0.2, 9, 9, 9)
+    loss = modulation_loss(pred, target)
+    assert loss.presence == pytest.approx((20 * np.log1p(np.exp(-0.5)) + np.log1p(np.exp(0.2))) / 2, rel=1e-6)
+    assert (float(loss.amount), float(loss.power)) == pytest.approx((0.64, 4.0))
+    assert (float(loss.bipolar), float(loss.stereo)) == pytest.approx((np.log(2), np.log(2)))
+    assert loss.total == pytest.approx(sum(map(float, loss[:-1])), rel=1e-6)
+
+
+@pytest.mark.parametrize(("presence", "cost"), [("report", np.log(2)), ("margin", 0.0)])
+def test_what_a_silent_matrix_costs_at_best(presence, cost):
+    silent = np.zeros((2, 4, 32, 428), np.float32)
+    loss = modulation_loss(silent, silent, presence=presence)
+    np.testing.assert_allclose(loss.presence, cost, rtol=1e-6, atol=1e-4)
+    assert loss[1:5] == (0, 0, 0, 0)
+
+
+def test_margin_draws_the_line_of_the_metrics():
+    """Presence alone asks for a cell that is active in more than 1 / (1 + pos_weight) = 4.8 % of the sounds."""
+    target = np.zeros((100, 4, 1, 1), np.float32)
+    target[:8, 0] = 0.06
+
+    def cost(amount, n_active):
+        pred = jnp.zeros_like(target).at[:, 0].set(amount)
+        # Presence is divided by the active cells: multiply it out to compare sets of different size.
+        return n_active * modulation_loss(pred, target, presence="margin").presence
+
+    slope = jax.grad(cost)
+    assert slope(0.05, 8) < 0  # 8 % of the sounds: up, across the line
+    target[2:8, 0] = 0
+    assert slope(0.05, 2) > 0  # 2 %: down
+
+
+@pytest.mark.parametrize(("amount", "within"), [(0.1, 0.06), (0.3, 1e-3), (-0.5, 1e-3), (1.0, 1e-3)])
+def test_margin_leaves_certain_amounts_calibrated(amount, within):
+    """Gradient descent on one cell that always holds this amount ends within the bound the docstring states."""
+    target = np.zeros((1, 4, 1, 1), np.float32)
+    target[0, 0] = amount
+
+    @jax.jit
+    @jax.grad
+    def slope(x):
+        return modulation_loss(jnp.zeros_like(target).at[0, 0].set(x), target, presence="margin").total
+
+    x = 0.02 * np.sign(amount)
+    for _ in range(2000):
+        x -= 0.01 * float(slope(x))
+    assert abs(x - amount) < within
+    assert abs(x) > 0.05
+
+
+@pytest.mark.parametrize("presence", ["report", "margin"])
+def test_modulation_loss_is_stable_far_out(presence):
+    _, targets = random_batch(5)
+    pred = np.full_like(targets.modulation, 1e4)
+    losses, slopes = jax.value_and_grad(lambda p: modulation_loss(p, targets.modulation, presence=presence).total)(pred)
+    assert np.isfinite(losses)
+    assert np.isfinite(slopes).all()
+
+
+def test_cells_without_a_route_only_answer_for_their_presence():
+    prediction, targets = random_batch(6)
+    slopes = jax.grad(lambda p: modulation_loss(p, targets.modulation).total)(prediction.modulation)
+    absent = np.abs(targets.modulation[:, 0]) <= 1e-6
+    assert absent.any()
+    assert np.all(slopes[:, 0][absent] != 0)
+    for channel in (1, 2, 3):
+        assert not slopes[:, channel][absent].any()
+        assert np.all(slopes[:, channel][~absent] != 0)
+
+
+def test_matrices_of_different_size_are_refused():
+    with pytest.raises(ValueError, match=r"prediction \(1, 4, 2, 3\) and target \(1, 4, 2, 5\)"):
+        modulation_loss(np.zeros((1, 4, 2, 3)), np.zeros((1, 4, 2, 5)))
+
+
+@pytest.mark.parametrize("call", [lambda p: LossConfig(presence=p), lambda p: modulation_loss(0, 0, presence=p)])
+def test_unknown_presence_is_refused(call):
+    with pytest.raises(ValueError, match=r"presence is 'marginal'; choose one of \('report', 'margin'\)"):
+        call("marginal")
+
+
+# The whole
+
+
+@pytest.mark.parametrize(("epoch", "weight"), [(0, 0.0), (1, 0.06), (5, 0.3), (10, 0.3)])
+def test_warm_up_weights_of_the_report(epoch, weight):
+    config = LossConfig(modulation_weight=0.3, modulation_warmup_epochs=5)
+    assert float(config.modulation_weight * warmup(epoch, config)) == pytest.approx(weight, abs=1e-7)
+    prediction, targets = random_batch(7)
+    losses = loss_of(prediction, targets, loss_masks(SCHEMA, 3), config, epoch)
+    expected = losses.continuous + 0.5 * losses.categorical + weight * losses.modulation
+    np.testing.assert_allclose(losses.total, expected, rtol=1e-6)
+    assert losses.modulation > 0
+
+
+def test_no_warm_up_means_full_weight_at_once():
+    assert warmup(0, LossConfig(modulation_warmup_epochs=0)) == 1
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.floats(0, 100), st.floats(0, 100), st.integers(0, 20))
+def test_warm_up_rises_from_0_to_1(a, b, warmup_epochs):
+    config = LossConfig(modulation_warmup_epochs=warmup_epochs)
+    low, high = warmup(min(a, b), config), warmup(max(a, b), config)
+    assert 0 <= low <= high <= 1
+
+
+@pytest.mark.parametrize("missing", ["head", "routes"])
+def test_modulation_loss_is_exactly_zero_without_a_head_or_routes(missing):
+    prediction, targets = random_batch(8)
+    if missing == "head":
+        prediction = prediction._replace(modulation=None)
+    else:
+        targets = targets._replace(modulation=None)
+    losses = loss_of(prediction, targets, loss_masks(SCHEMA, 3))
+    assert losses[3:] == (0, 0, 0, 0, 0, 0)
+    np.testing.assert_allclose(losses.total, losses.continuous + 0.5 * losses.categorical, rtol=1e-6)
+
+
+def test_total_weighs_its_terms_and_names_the_parts():
+    prediction, targets = random_batch(9)
+    config = LossConfig(
+        continuous_weight=2.0,
+        categorical_weight=0.25,
+        modulation_weight=0.5,
+        modulation_pos_weight=3.0,
+        presence="margin",
+    )
+    masks = loss_masks(SCHEMA, 1)
+    losses = loss_of(prediction, targets, masks, config)
+    modulation = numpy_modulation(prediction.modulation, targets.modulation, 3.0, "margin")
+    expected = 2 * losses.continuous + 0.25 * losses.categorical + 0.5 * modulation["total"]
+    np.testing.assert_allclose(losses.total, expected, rtol=1e-4)
+    for name in ("presence", "amount", "power", "bipolar", "stereo"):
+        np.testing.assert_allclose(getattr(losses, name), modulation[name], rtol=1e-4)
+
+
+@settings(deadline=None, max_examples=15)
+@given(seeds, st.sampled_from(["report", "margin"]))
+def test_invalid_rows_count_as_if_they_were_not_there(seed, presence):
+    """Even if what stands in them is no number."""
+    prediction, targets = random_batch(seed)
+    masks, config = loss_masks(SCHEMA, 3), LossConfig(presence=presence, gate_menus=True)
+    valid = np.array([1, 0, 1, 0], np.float32)
+    kept = jax.tree.map(lambda array: array[valid > 0], (prediction, targets))
+    for array in prediction:
+        array[valid == 0] = np.nan
+    found = loss_of(prediction, targets, masks, config, valid=valid)
+    np.testing.assert_allclose(found, loss_of(*kept, masks, config), rtol=1e-5)
+
+
+def test_a_batch_of_padding_costs_nothing():
+    prediction, targets = random_batch(10)
+    losses = loss_of(prediction, targets, loss_masks(SCHEMA, 3), valid=np.zeros(BATCH, np.float32))
+    np.testing.assert_array_equal(losses, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"continuous_weight": -1.0}, "continuous_weight is -1.0"),
+        ({"modulation_weight": float("nan")}, "modulation_weight is nan"),
+        ({"modulation_warmup_epochs": -1}, "modulation_warmup_epochs is -1"),
+        ({"modulation_pos_weight": 0.0}, "modulation_pos_weight is 0.0"),
+        ({"label_smoothing": 1.0}, "label_smoothing is 1.0"),
+    ],
+)
+def test_impossible_weights_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        LossConfig(**change)

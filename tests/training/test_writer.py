@@ -1,0 +1,58 @@
+"""TensorBoard files, read back by TensorBoard's own reader."""
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from vjax.training.writer import Writer, mel_picture
+
+
+def read(folder) -> EventAccumulator:
+    events = EventAccumulator(str(folder), size_guidance={"audio": 0, "images": 0, "scalars": 0})
+    events.Reload()
+    return events
+
+
+def test_tensorboard_reads_scalars_sounds_and_pictures(tmp_path):
+    with Writer(tmp_path) as writer:
+        writer.scalars("train", {"loss": 1.5, "mod_loss": 0.25}, step=3)
+        writer.audio("val/audio/0/target", np.sin(np.arange(8820) / 20)[None].repeat(2, 0), 44100, step=3)
+        writer.image("val/audio/0/mel", mel_picture(np.random.default_rng(0).random((8, 5))), step=3)
+    events = read(tmp_path)
+    assert [(e.step, e.value) for e in events.Scalars("train/loss")] == [(3, 1.5)]
+    assert [(e.step, e.value) for e in events.Scalars("train/mod_loss")] == [(3, 0.25)]
+    (sound,) = events.Audio("val/audio/0/target")
+    assert sound.sample_rate == 44100
+    assert sound.encoded_audio_string[:4] == b"RIFF"
+    (picture,) = events.Images("val/audio/0/mel")
+    assert (picture.width, picture.height) == (10, 16)
+
+
+def test_a_resumed_run_takes_back_the_steps_it_repeats(tmp_path):
+    with Writer(tmp_path) as writer:
+        for step in (1, 2, 3):
+            writer.scalars("train", {"loss": float(step)}, step)
+    with Writer(tmp_path, first_step=2) as writer:
+        writer.scalars("train", {"loss": 20.0}, 2)
+    assert [(e.step, e.value) for e in read(tmp_path).Scalars("train/loss")] == [(1, 1.0), (2, 20.0)]
+
+
+def test_a_sound_above_full_scale_is_scaled_not_clipped(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    import io
+
+    with Writer(tmp_path) as writer:
+        writer.audio("loud", np.linspace(-2, 2, 4410)[None], 44100, step=0)
+    (sound,) = read(tmp_path).Audio("loud")
+    audio, _ = soundfile.read(io.BytesIO(sound.encoded_audio_string))
+    assert audio[-1] == pytest.approx(1.0, abs=1e-3)
+    assert audio[3 * len(audio) // 4] == pytest.approx(0.5, abs=1e-2)
+
+
+def test_mel_pictures_share_one_scale_with_low_pitches_at_the_bottom():
+    low = np.zeros((4, 3))
+    low[0] = 1.0
+    picture = mel_picture(low, np.zeros((4, 3)), gap=1, scale=1)
+    assert picture.shape == (4, 7, 3)
+    assert picture[-1, 0].sum() > picture[0, 0].sum()
+    np.testing.assert_array_equal(picture[0, 0], picture[0, -1])

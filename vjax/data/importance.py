@@ -1,0 +1,90 @@
+"""How much each knob is heard: loss weights measured by turning one knob at a time and listening."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from tqdm import tqdm
+
+from vjax.audio.mel import MelConfig
+from vjax.data.generate import log_mel
+from vjax.schema import Parameters, Schema
+from vjax.vital.engine import RenderConfig
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import from_parameters
+from vjax.vital.wavetables import WavetableCatalog
+
+SMALLEST_WEIGHT, LARGEST_WEIGHT = 0.1, 10.0
+"""Limits of a weight: no knob is forgotten, none drowns the rest."""
+
+
+def measure_importance(
+    presets: list[tuple[Parameters, int]],
+    schema: Schema,
+    catalog: WavetableCatalog,
+    render: RenderConfig,
+    mel: MelConfig,
+    per_knob: int = 4,
+    delta_norm: float = 0.1,
+    workers: int | None = None,
+    progress: bool = True,
+) -> np.ndarray:
+    """Loss weights from perturbation.
+
+    Each knob is turned by `delta_norm` in up to `per_knob` presets in which its module is on; its weight is the mean
+    |change| of the log-mel picture, divided by the mean over all knobs that were heard, and limited to [0.1, 10].
+
+    Args:
+      presets: (parameters, MIDI note) to turn knobs in.
+
+    Returns:
+      [n_continuous] float32; 0.1 for knobs that nothing made audible.
+
+    Raises:
+      ValueError: no presets, or none that renders.
+    """
+    if not presets:
+        raise ValueError("importance needs presets to turn knobs in; the dataset gave none")
+    turns = list(_turns(presets, schema, per_knob, delta_norm))
+    used = sorted({preset for _, preset, _ in turns})
+    with RenderPool(render, workers) as pool:
+        jobs = [_job(presets[i][0], presets[i][1], schema, catalog) for i in used]
+        pictures = {}
+        for i, rendering in zip(used, pool.map(jobs), strict=True):
+            if rendering.audio is not None:
+                pictures[i] = log_mel(rendering.audio, mel)[0]
+        if not pictures:
+            raise ValueError("none of the presets could be rendered; look at the data with scripts/inspect_dataset.py")
+        jobs = (_job(turned, presets[preset][1], schema, catalog) for _, preset, turned in turns)
+        renderings = tqdm(pool.map(jobs), total=len(turns), unit="sound", desc="turning knobs", disable=not progress)
+        heard: list[list[float]] = [[] for _ in schema.continuous]
+        for (knob, preset, _), rendering in zip(turns, renderings, strict=True):
+            if rendering.audio is not None and preset in pictures:
+                heard[knob].append(float(np.abs(log_mel(rendering.audio, mel)[0] - pictures[preset]).mean()))
+    change = np.array([np.mean(values) if values else 0.0 for values in heard])
+    audible = change > 0
+    weights = change / change[audible].mean() if audible.any() else change
+    return np.clip(weights, SMALLEST_WEIGHT, LARGEST_WEIGHT).astype(np.float32)
+
+
+def _turns(presets, schema: Schema, per_knob: int, delta_norm: float) -> Iterator[tuple[int, int, Parameters]]:
+    """(knob, preset, the preset with that knob turned), for every knob that is part of a sound."""
+    gates, frozen = schema.continuous_gates(), schema.frozen_continuous()
+    routed = [
+        {schema.sources[cell // len(schema.destinations)] for cell in p.route_index if cell >= 0} for p, _ in presets
+    ]
+    for knob in np.flatnonzero(~frozen):
+        module = schema.module(schema.continuous[knob].name)
+        needs_route = module in schema.sources and module != "env_1"  # env_1 always plays
+
+        def is_on(i: int, knob: int = knob, module: str = module, needs_route: bool = needs_route) -> bool:
+            switched_on = gates[knob] < 0 or presets[i][0].categorical[gates[knob]]
+            return bool(switched_on) and (not needs_route or module in routed[i])
+
+        for i in list(filter(is_on, range(len(presets))))[:per_knob]:
+            continuous = presets[i][0].continuous.copy()
+            continuous[knob] += delta_norm if continuous[knob] <= 0.5 else -delta_norm
+            yield int(knob), i, presets[i][0]._replace(continuous=continuous)
+
+
+def _job(parameters: Parameters, note: int, schema: Schema, catalog: WavetableCatalog) -> RenderJob:
+    return RenderJob(from_parameters(parameters, schema, catalog), (note,))
