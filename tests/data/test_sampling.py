@@ -81,7 +81,7 @@ from vjax.schema import Schema
 from vjax.data.sampling import *
 schema = Schema.from_engine(n_wavetables=24)
 people = [(f"person {i}", d.parameters) for i, d in enumerate(sample_block(schema, SamplingConfig(), 99, 0, 6))]
-print([(parameters_hash(d.parameters), d.name) for d in sample_block(schema, SamplingConfig(), 7, 2, 12, people)])
+print([(parameters_hash(d.parameters), d.name) for d in sample_block(schema, SamplingConfig(), 7, 2, 40, people)])
 """
 
 
@@ -91,7 +91,7 @@ def test_another_process_draws_the_same_presets():
     found = subprocess.run(
         [sys.executable, "-c", _ELSEWHERE], env=environment, check=True, capture_output=True, text=True
     ).stdout
-    here = [(parameters_hash(d.parameters), d.name) for d in sample_block(VITAL, SamplingConfig(), 7, 2, 12, bank())]
+    here = [(parameters_hash(d.parameters), d.name) for d in sample_block(VITAL, SamplingConfig(), 7, 2, 40, bank())]
     assert found.strip() == str(here)
 
 
@@ -303,8 +303,8 @@ def test_a_crossover_takes_whole_modules():
     for parent, source in ((ones, "lfo_1"), (zeros, "env_2")):
         cells = VITAL.sources.index(source) * len(VITAL.destinations) + np.array(destinations)
         parent.route_index[: len(cells)], parent.route_value[: len(cells), 0] = cells, 0.5
-    bridged = VITAL.destinations.index("modulation_3_amount")
-    ones.route_index[10], ones.route_value[10, 0] = bridged, 0.5
+    # A route to a slot of the matrix means whichever route stands there: a child, whose slots differ, drops it.
+    zeros.route_index[10], zeros.route_value[10, 0] = VITAL.destinations.index("modulation_3_amount"), 0.5
     rng, taken = np.random.default_rng(0), collections.Counter()
     for _ in range(20):
         child = cross_modules(VITAL, zeros, ones, 0.5, rng)
@@ -362,6 +362,16 @@ def test_macros_of_peoples_presets_are_turned_up_too():
     routed = [draw.parameters for draw in block if cell in draw.parameters.route_index]
     assert len(routed) > 5
     assert all(norm(parameters, "macro_control_2") >= 0.2 for parameters in routed)
+
+
+def test_tempo_and_the_like_are_not_taken_from_people():
+    knobs, menus = VITAL.frozen_continuous(), VITAL.frozen_categorical()
+    person = VITAL.default_parameters()
+    person.continuous[knobs] = 0.9
+    person.categorical[menus] = [menu.n_options - 1 for menu in VITAL.categorical if menu.frozen]
+    for draw in sample_block(VITAL, SamplingConfig(preset_share=1.0), 5, 0, 12, [("fast", person)]):
+        np.testing.assert_array_equal(draw.parameters.continuous[knobs], DEFAULTS.continuous[knobs])
+        np.testing.assert_array_equal(draw.parameters.categorical[menus], DEFAULTS.categorical[menus])
 
 
 def test_the_hash_tells_presets_apart():

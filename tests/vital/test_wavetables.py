@@ -98,6 +98,7 @@ def test_standard_tables_have_the_spectra_of_their_names():
         ("Sine to Saw", 4, 1 / order),
         ("Saw to Square", 0, 1 / order),
         ("Saw to Square", 4, odd / order),
+        ("Sine to Square", 4, odd / order),
         ("Harmonic Sweep", 2, order == 3),
     ):
         found = spectrum(cycles(tables[name])[frame])[1:10]
@@ -134,6 +135,11 @@ def test_a_table_is_known_by_content_not_by_name():
     assert table_key(first) == table_key(renamed) != table_key(different)
     catalog = standard_catalog().extended([first])
     assert (catalog.find(renamed), catalog.find(different)) == (24, None)
+
+
+def test_of_equal_tables_the_first_is_found():
+    first = table_json("A", noise(1))
+    assert WavetableCatalog((standard_catalog().tables[1], first, {**first, "name": "B"})).find(first) == 1
 
 
 def test_extended_adds_each_new_content_once_in_order():

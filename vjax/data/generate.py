@@ -23,6 +23,7 @@ from vjax.data import layout
 from vjax.data.layout import DatasetError
 from vjax.data.sampling import ORIGINS, Draw, SamplingConfig, parameters_hash, sample_block
 from vjax.data.store import write_shard
+from vjax.progress import progress_bar
 from vjax.schema import Parameters, Schema
 from vjax.vital.engine import VERSION, RenderConfig
 from vjax.vital.pool import Rendering, RenderJob, RenderPool
@@ -145,7 +146,9 @@ def generate(
     for shard in done:
         rejected.update(shard["rejected"])
     with contextlib.ExitStack() as stack:
-        bar = stack.enter_context(tqdm(total=n, initial=rows, unit="sound", disable=not progress, desc="rendering"))
+        bar = stack.enter_context(
+            progress_bar(total=n, initial=rows, unit="sound", disable=not progress, desc="rendering")
+        )
         pool = stack.enter_context(RenderPool(config.render, workers))
         rendered = stack.enter_context(contextlib.closing(_render_shards(config, schema, bank, seed, len(done), pool)))
         while rows < n:
@@ -240,7 +243,7 @@ def _collect(rendered, config: GenerationConfig, bar: tqdm, wanted: int):
         else:
             kept.append((candidate, draw, rendering.audio))
             bar.update(min(len(config.notes), max(wanted - (len(kept) - 1) * len(config.notes), 0)))
-        bar.set_postfix_str(f"shard {shard}, rejected {sum(rejected.values())} of {candidate + 1}")
+        bar.set_postfix_str(f"shard {shard}, rejected {sum(rejected.values())} of {candidate + 1}", refresh=False)
         last, rows = candidate == config.presets_per_shard - 1, len(kept) * len(config.notes)
         if last or rows >= wanted:  # the rest of the last shard would only be thrown away
             return shard, kept, rejected, rows > wanted or not last

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import numpy as np
-from tqdm import tqdm
 
 from vjax.audio.mel import MelConfig
 from vjax.data.generate import log_mel
+from vjax.progress import progress_bar
 from vjax.schema import Parameters, Schema
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import RenderJob, RenderPool
@@ -55,7 +55,9 @@ def measure_importance(
         if not pictures:
             raise ValueError("none of the presets could be rendered; look at the data with scripts/inspect_dataset.py")
         jobs = (_job(turned, presets[preset][1], schema, catalog) for _, preset, turned in turns)
-        renderings = tqdm(pool.map(jobs), total=len(turns), unit="sound", desc="turning knobs", disable=not progress)
+        renderings = progress_bar(
+            pool.map(jobs), total=len(turns), unit="sound", desc="turning knobs", disable=not progress
+        )
         heard: list[list[float]] = [[] for _ in schema.continuous]
         for (knob, preset, _), rendering in zip(turns, renderings, strict=True):
             if rendering.audio is not None and preset in pictures:

@@ -8,7 +8,9 @@ def print_summary(summary: dict[str, Any], workdir: str | Path) -> None:
     """Prints a training summary (see `vjax.training.loop.train`) for people."""
     workdir = Path(workdir)
     val = summary["val"]
-    print(f"\nDone: {summary['steps']} steps in {summary['seconds']:.0f} s, {summary['samples_per_second']} samples/s")
+    rate = summary["samples_per_second"]
+    pace = f"{rate} samples/s" if rate else "trained before"
+    print(f"\nDone: {summary['steps']} steps, {summary['seconds']:.0f} s in all, {pace}")
     print(f"  validation loss {val['loss']:.4f} (best {summary['best_val_loss']:.4f})")
     print(f"  audible knobs, mean error {val['continuous_mae']:.3f} of their range")
     print(f"  menus right {val['categorical_accuracy']:.1%}, of modules that are on {_share(val)}")

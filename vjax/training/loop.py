@@ -19,6 +19,7 @@ from vjax.data.reader import Reader
 from vjax.data.store import DatasetInfo, open_dataset
 from vjax.data.stream import eval_batches, split, train_batches
 from vjax.model.inverse import InverseModel, Prediction, model_config, parameter_counts
+from vjax.progress import progress_bar
 from vjax.training.checkpoint import Checkpoints, make_meta
 from vjax.training.config import Config, as_json
 from vjax.training.losses import loss_masks
@@ -124,7 +125,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
             batches = train_batches(
                 reader, train_rows, batch_size, config.seed, first_step, config.data.workers, config.augment
             )
-            bar = tqdm(total=total_steps, initial=first_step, desc="training", unit="step", disable=None)
+            bar = progress_bar(total=total_steps, initial=first_step, desc="training", unit="step")
             pending: tuple[int, dict[str, jax.Array]] | None = None
             step = first_step
             loop_started = time.perf_counter()
