@@ -71,7 +71,7 @@ class TrainConfig:
     checkpoint_every: int = 1000
     eval_every: int = 1
     listen_every: int = 10
-    listen_sounds: int = 4
+    listen_sounds: int = 8
     patience: int = 15
 
     def __post_init__(self):
