@@ -1,5 +1,6 @@
 """The training loop: data, model, optimiser, restore, steps, end - in that order."""
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -120,12 +121,12 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
         stopped_early = _exhausted(config, progress)
         paused_s = 0.0  # spent validating and listening, not stepping
         take_snapshot = functools.partial(_snapshot, info, reader, train_rows, val_rows, recipe)
-        with Writer(workdir / "tensorboard", first_step) as writer:
+        batches = train_batches(
+            reader, train_rows, batch_size, config.seed, first_step, config.data.workers, config.augment
+        )
+        bar = progress_bar(total=total_steps, initial=first_step, desc="training", unit="step")
+        with Writer(workdir / "tensorboard", first_step) as writer, contextlib.closing(batches), bar:
             writer.text("config", f"```\n{json.dumps(as_json(config), indent=1)}\n```", first_step)
-            batches = train_batches(
-                reader, train_rows, batch_size, config.seed, first_step, config.data.workers, config.augment
-            )
-            bar = progress_bar(total=total_steps, initial=first_step, desc="training", unit="step")
             pending: tuple[int, dict[str, jax.Array]] | None = None
             step = first_step
             loop_started = time.perf_counter()
@@ -154,8 +155,6 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
                 elif step % config.train.checkpoint_every == 0:
                     progress.train, pending = _log_step(writer, config, *pending), None
                     checkpoints.save(state, {**meta, "progress": vars(progress)}, None)
-            bar.close()
-            batches.close()
             loop_s = time.perf_counter() - loop_started - paused_s
             # Also for a run that had ended before: it may have been killed while it listened.
             results = _evaluate(evaluators, take_snapshot(state, step, last=True), writer, workdir)
