@@ -302,3 +302,15 @@ def test_dense_routes_by_hand():
     matrix = dense_routes(index, value, 5, 40)
     np.testing.assert_array_equal(matrix[:, 2, 31], value[7])
     assert np.count_nonzero(matrix) == 3
+
+
+def test_lfos_and_envelopes_shape_a_source_that_must_be_routed_to_be_heard():
+    shaped = {name: VITAL.shaped_source(name) for name in ("lfo_3_frequency", "env_2_sustain", "random_1_style")}
+    assert shaped == {"lfo_3_frequency": "lfo_3", "env_2_sustain": "env_2", "random_1_style": "random_1"}
+    assert VITAL.shaped_source("env_1_attack") is None
+    assert VITAL.shaped_source("osc_1_level") is None
+    route_index = VITAL.default_parameters().route_index.copy()
+    route_index[5] = VITAL.sources.index("lfo_3") * len(VITAL.destinations) + 7
+    parameters = VITAL.default_parameters()._replace(route_index=route_index)
+    assert VITAL.routed_sources(parameters) == {"lfo_3"}
+    assert VITAL.routed_sources(VITAL.default_parameters()) == set()

@@ -231,6 +231,19 @@ class Schema:
         known = match and (match.group(3) or f"{match.group(1)}_on" in self.position)
         return match.group(1) if known else "global"
 
+    def shaped_source(self, name: str) -> str | None:
+        """The modulation source that a control shapes (`lfo_3_frequency` -> `lfo_3`): silent unless it is routed.
+
+        None for every other control, and for env_1, which always plays.
+        """
+        module = self.module(name)
+        return module if module in self.sources and module != "env_1" else None
+
+    def routed_sources(self, parameters: Parameters) -> set[str]:
+        """Names of the sources that drive at least one destination."""
+        cells = parameters.route_index[parameters.route_index >= 0]
+        return {self.sources[cell // len(self.destinations)] for cell in cells}
+
     def _gate(self, name: str) -> int:
         switch = f"{self.module(name)}_on"
         return self.position[switch] if switch != name and switch in self.categorical_names else -1

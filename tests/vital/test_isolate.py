@@ -56,12 +56,12 @@ def test_other_errors_are_named():
 
 
 def test_crash_is_named_by_its_signal():
-    with pytest.raises(IsolatedCallError, match="crashed: .*SIGSEGV"):
+    with pytest.raises(IsolatedCallError, match=r"crashed: .*SIGSEGV"):
         call_isolated(segfault, timeout_s=30, method="forkserver")
 
 
 def test_silent_exit_is_a_crash():
-    with pytest.raises(IsolatedCallError, match="crashed: .*status 3"):
+    with pytest.raises(IsolatedCallError, match=r"crashed: .*status 3"):
         call_isolated(leave, timeout_s=30, method="forkserver")
 
 

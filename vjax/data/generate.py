@@ -154,7 +154,10 @@ def generate(
         while rows < n:
             number, kept, shard_rejected, cut = _collect(rendered, config, bar, n - rows)
             if not kept:
-                raise ValueError(f"shard {number}: every candidate was rejected ({dict(shard_rejected)})")
+                raise ValueError(
+                    f"shard {number}: every candidate was rejected ({dict(shard_rejected)}); "
+                    "raise generation.presets_per_shard, or choose another seed"
+                )
             arrays = _arrays(config, kept, limit=n - rows)
             summary = {"rows": len(arrays[layout.MIDI_NOTE]), "presets": len(kept)}
             summary |= {"rejected": dict(shard_rejected), "cut": cut}

@@ -71,16 +71,13 @@ def measure_importance(
 def _turns(presets, schema: Schema, per_knob: int, delta_norm: float) -> Iterator[tuple[int, int, Parameters]]:
     """(knob, preset, the preset with that knob turned), for every knob that is part of a sound."""
     gates, frozen = schema.continuous_gates(), schema.frozen_continuous()
-    routed = [
-        {schema.sources[cell // len(schema.destinations)] for cell in p.route_index if cell >= 0} for p, _ in presets
-    ]
+    routed = [schema.routed_sources(parameters) for parameters, _ in presets]
     for knob in np.flatnonzero(~frozen):
-        module = schema.module(schema.continuous[knob].name)
-        needs_route = module in schema.sources and module != "env_1"  # env_1 always plays
+        source = schema.shaped_source(schema.continuous[knob].name)
 
-        def is_on(i: int, knob: int = knob, module: str = module, needs_route: bool = needs_route) -> bool:
-            switched_on = gates[knob] < 0 or presets[i][0].categorical[gates[knob]]
-            return bool(switched_on) and (not needs_route or module in routed[i])
+        def is_on(i: int, knob: int = knob, source: str | None = source) -> bool:
+            switched_on = gates[knob] < 0 or presets[i][0].categorical[gates[knob]] > 0
+            return switched_on and (source is None or source in routed[i])
 
         for i in list(filter(is_on, range(len(presets))))[:per_knob]:
             continuous = presets[i][0].continuous.copy()

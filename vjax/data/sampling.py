@@ -110,8 +110,7 @@ def _draw_prior(schema: Schema, config: SamplingConfig, uniform: np.ndarray, rng
     route_index, route_value = defaults.route_index, defaults.route_value
     if config.tier >= 3:
         route_index, route_value = _draw_routes(schema, config, categorical, rng)
-        used = route_index[route_index >= 0] // len(schema.destinations)
-        live_sources = {schema.sources[source] for source in used}
+        live_sources = schema.routed_sources(defaults._replace(route_index=route_index))
     turned = _invert_prior(schema, uniform)
     live = _live_knobs(schema, config.tier, categorical, live_sources)
     continuous = np.where(live, turned, defaults.continuous).astype(np.float32)
@@ -168,16 +167,10 @@ def _draw_menus(schema: Schema, tier: int, rng: np.random.Generator) -> np.ndarr
     return categorical
 
 
-def _source_of(schema: Schema, name: str) -> str | None:
-    """The modulation source a control shapes (`lfo_3_frequency` -> `lfo_3`), None for env_1, which always plays."""
-    module = schema.module(name)
-    return module if module.split("_")[0] in ("lfo", "random", "env") and module != "env_1" else None
-
-
 def _live_controls(schema, names, gates, tier: int, categorical: np.ndarray, live_sources: set[str]) -> np.ndarray:
     live = np.ones(len(names), bool)
     for i, name in enumerate(names):
-        source = _source_of(schema, name)
+        source = schema.shaped_source(name)
         if source is not None:
             live[i] = source in live_sources
         elif gates[i] >= 0:
@@ -228,7 +221,7 @@ def _destination_weights(schema: Schema, categorical: np.ndarray, live_sources: 
     for name in schema.destinations:
         # Routes to a slot of the matrix name a route by its slot number, which a draw without slots cannot mean.
         silent = name in frozen or name.startswith(("modulation_", "macro_control_"))
-        source, switch = _source_of(schema, name), f"{schema.module(name)}_on"
+        source, switch = schema.shaped_source(name), f"{schema.module(name)}_on"
         silent |= source is not None and source not in live_sources
         silent |= switch in schema.position and not categorical[schema.position[switch]]
         weights.append(0.0 if silent else usage.get(kind(name), 0) + _LEAST_COUNT)
@@ -238,8 +231,7 @@ def _destination_weights(schema: Schema, categorical: np.ndarray, live_sources: 
 def _raise_macros(schema: Schema, parameters: Parameters, rng: np.random.Generator) -> Parameters:
     """A macro at 0 makes its routes silent: those that route anywhere are turned up."""
     continuous = parameters.continuous.copy()
-    used = parameters.route_index[parameters.route_index >= 0] // len(schema.destinations)
-    for source in sorted({schema.sources[s] for s in used}):
+    for source in sorted(schema.routed_sources(parameters)):
         if source.startswith("macro_control") and continuous[schema.position[source]] < 0.2:
             continuous[schema.position[source]] = rng.uniform(0.2, 1.0)
     return parameters._replace(continuous=continuous)

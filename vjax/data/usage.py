@@ -31,7 +31,7 @@ def load_usage() -> dict:
 
 
 def count_usage(presets: list[dict], schema) -> dict:
-    """Counts over presets whose module is on.
+    """Counts over presets in which a control can be heard: its module is on, its modulation source is routed.
 
     Returns:
       {"presets": n, "changed": {kind: share off default}, "quantiles": {kind: norm quantiles where changed},
@@ -47,12 +47,18 @@ def count_usage(presets: list[dict], schema) -> dict:
     gates = schema.continuous_gates(), schema.categorical_gates()
     for preset in presets:
         parameters, _ = to_parameters(preset, schema, standard_catalog())
+        routed = schema.routed_sources(parameters)
+
+        def is_heard(name: str, gate: int, parameters=parameters, routed=routed) -> bool:
+            source = schema.shaped_source(name)
+            return (gate < 0 or parameters.categorical[gate] > 0) and (source is None or source in routed)
+
         for i, knob in enumerate(schema.continuous):
-            if gates[0][i] < 0 or parameters.categorical[gates[0][i]]:
+            if is_heard(knob.name, gates[0][i]):
                 changed = abs(parameters.continuous[i] - defaults.continuous[i]) > 1e-4
                 values[kind(knob.name)].append(float(parameters.continuous[i]) if changed else None)
         for i, menu in enumerate(schema.categorical):
-            if gates[1][i] < 0 or parameters.categorical[gates[1][i]]:
+            if is_heard(menu.name, gates[1][i]):
                 # A switch of one module keeps its own count: osc_1 is on far more often than osc_3.
                 name = menu.name if menu.name.endswith("_on") else kind(menu.name)
                 options.setdefault(name, [0] * menu.n_options)[int(parameters.categorical[i])] += 1
