@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,15 @@ def leave():
 
 def hang():
     time.sleep(60)
+
+
+def note_pid_and_hang(path):
+    path.write_text(str(os.getpid()))
+    hang()
+
+
+def call_that_hangs(path):
+    call_isolated(note_pid_and_hang, path, timeout_s=1, method="fork")
 
 
 def nested_crash():
@@ -75,3 +85,24 @@ def test_hang_ends_at_the_limit():
     with pytest.raises(IsolatedCallError, match=r"hung: no answer within 0\.5 s"):
         call_isolated(hang, timeout_s=0.5, method="forkserver")
     assert time.perf_counter() - started < 20
+
+
+def test_a_hanging_call_does_not_outlive_a_killed_caller(tmp_path):
+    path = tmp_path / "pid"
+    with pytest.raises(IsolatedCallError, match="hung"):
+        # The caller has half a second, its own call a whole one: it is killed while that call still hangs.
+        call_isolated(call_that_hangs, path, timeout_s=0.5, method="fork")
+    pid = int(path.read_text())
+    deadline = time.monotonic() + 10
+    while is_running(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_running(pid)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"

@@ -1,5 +1,6 @@
 """One call in a fresh process of its own: what it breaks, or how long it hangs, ends with that process."""
 
+import math
 import multiprocessing
 import multiprocessing.connection
 import signal
@@ -30,7 +31,7 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
         method = "spawn"
     context = multiprocessing.get_context(method)
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(sender, function, args))
+    process = context.Process(target=_answer, args=(sender, function, args, timeout_s))
     process.start()
     sender.close()  # so that a dead child reads as end of file
     try:
@@ -52,7 +53,13 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
     return answer
 
 
-def _answer(sender: multiprocessing.connection.Connection, function: Callable[..., Any], args: tuple) -> None:
+def _answer(
+    sender: multiprocessing.connection.Connection, function: Callable[..., Any], args: tuple, timeout_s: float
+) -> None:
+    if hasattr(signal, "SIGALRM"):
+        # Should the caller itself be killed, nobody is left to end a hanging call but this clock.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(math.ceil(timeout_s) + 1)
     try:
         answer = function(*args)
     except Exception as error:
