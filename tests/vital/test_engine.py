@@ -1,5 +1,6 @@
 """Rendering with the real engine: bit-exact repeats, settled notes, validation, and the live synth."""
 
+import base64
 import copy
 import math
 
@@ -105,6 +106,24 @@ def test_a_malformed_preset_is_refused(preset):
 def test_render_config_refuses_what_cannot_be_played(fields):
     with pytest.raises(ValueError, match=next(iter(fields))):
         RenderConfig(**fields)
+
+
+def test_the_init_patch_does_not_depend_on_what_a_process_did_before():
+    """Its noise is drawn anew by each Synth; presets written by two processes must not differ by it."""
+    early = call_isolated(_init_preset_after, 0, timeout_s=60, method="forkserver")
+    late = call_isolated(_init_preset_after, 2, timeout_s=60, method="forkserver")
+    assert early == late
+    samples = np.frombuffer(base64.b64decode(early["settings"]["sample"]["samples"]), "<i2")
+    assert len(samples) == early["settings"]["sample"]["length"]
+    assert samples.std() / 32768 == pytest.approx(0.9 / np.sqrt(3), rel=0.02)  # uniform, as the engine's own
+
+
+def _init_preset_after(n_synths: int) -> dict:
+    import vita
+
+    for _ in range(n_synths):
+        vita.Synth()
+    return engine.init_preset()
 
 
 def test_live_synth_follows_its_handles(preset):
