@@ -31,12 +31,20 @@ _FLOOR_SEED = 7  # any position of the engine's generators that generation does 
 def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None = None) -> Evaluator:
     """An evaluator that renders `n_sounds` validation sounds and their predictions, the same ones each time.
 
-    A dataset that names other controls than the installed engine's (the report's layout, without names) cannot be
-    rendered: the listener then says so and measures nothing.
+    A dataset that names other controls than the installed engine's (the report's layout, without names), or whose
+    pictures are of another size than these renders', cannot be compared: the listener says so and measures nothing.
     """
 
     def listen(snapshot: Snapshot, writer: Writer, workdir: Path) -> dict[str, Any]:
         info, reader = snapshot.info, snapshot.reader
+        mel_config = MelConfig(**info.mel)
+        rendered_shape = (1, mel_config.n_mels, mel_config.frames(config.render.samples))
+        if rendered_shape != info.mel_shape:
+            print(
+                f"listening is left out: the data's mel pictures are {info.mel_shape}, those of a render of "
+                f"{config.render.seconds} s would be {rendered_shape}; set config.generation.render to match the data"
+            )
+            return {}
         _, first = np.unique(reader.preset_hashes()[snapshot.val_rows], return_index=True)
         rows = snapshot.val_rows[np.sort(first)][:n_sounds]
         samples = [reader[row] for row in rows]
@@ -52,7 +60,7 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
             return {}
         renders = _render(config, samples, targets, predictions, workers)
         bank = [reader[row].mel[0] for row in _spread(snapshot.train_rows, _MOST_NEIGHBOURS)]
-        mel_config, folder = MelConfig(**info.mel) if info.mel else MelConfig(), workdir / "listen"
+        folder = workdir / "listen"
         folder.mkdir(exist_ok=True)
         distances: dict[str, list[float]] = {name: [] for name in ROWS}
         for i, (prediction, renderings) in enumerate(zip(predictions, renders, strict=True)):
