@@ -33,7 +33,7 @@ from vjax.vital.wavetables import WavetableCatalog, standard_catalog
 GENERATOR_VERSION = "1"
 """Raise it when the same settings no longer give the same data."""
 
-_MEL_BATCH = 32  # fixed, so that the log-mel compiles once and never depends on how rows were grouped
+MEL_BATCH = 32  # fixed, so that the log-mel compiles once and never depends on how rows were grouped
 
 
 @dataclasses.dataclass(frozen=True)
@@ -295,9 +295,9 @@ def _arrays(
 def log_mel(audio: np.ndarray, config: MelConfig) -> np.ndarray:
     """[n, channels, samples] to [n, n_mels, t] float32, on the device, in batches of one fixed size."""
     pictures = []
-    for start in range(0, len(audio), _MEL_BATCH):
-        batch = audio[start : start + _MEL_BATCH]
-        padded = np.pad(batch, [(0, _MEL_BATCH - len(batch)), (0, 0), (0, 0)])
+    for start in range(0, len(audio), MEL_BATCH):
+        batch = audio[start : start + MEL_BATCH]
+        padded = np.pad(batch, [(0, MEL_BATCH - len(batch)), (0, 0), (0, 0)])
         pictures.append(np.asarray(mel_spectrogram(to_mono(padded), config))[: len(batch)])
     return np.concatenate(pictures)
 

@@ -1,15 +1,16 @@
 """How much each knob is heard: loss weights measured by turning one knob at a time and listening."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from vjax.audio.mel import MelConfig
-from vjax.data.generate import log_mel
+from vjax.data.generate import MEL_BATCH, log_mel
 from vjax.progress import progress_bar
 from vjax.schema import Parameters, Schema
 from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.pool import Rendering, RenderJob, RenderPool
 from vjax.vital.preset import from_parameters
 from vjax.vital.wavetables import WavetableCatalog
 
@@ -48,10 +49,8 @@ def measure_importance(
     used = sorted({preset for _, preset, _ in turns})
     with RenderPool(render, workers) as pool:
         jobs = [_job(presets[i][0], presets[i][1], schema, catalog) for i in used]
-        pictures = {}
-        for i, rendering in zip(used, pool.map(jobs), strict=True):
-            if rendering.audio is not None:
-                pictures[i] = log_mel(rendering.audio, mel)[0]
+        found = zip(used, _pictures(pool.map(jobs), mel), strict=True)
+        pictures = {i: picture for i, picture in found if picture is not None}
         if not pictures:
             raise ValueError("none of the presets could be rendered; look at the data with scripts/inspect_dataset.py")
         jobs = (_job(turned, presets[preset][1], schema, catalog) for _, preset, turned in turns)
@@ -59,9 +58,9 @@ def measure_importance(
             pool.map(jobs), total=len(turns), unit="sound", desc="turning knobs", disable=not progress
         )
         heard: list[list[float]] = [[] for _ in schema.continuous]
-        for (knob, preset, _), rendering in zip(turns, renderings, strict=True):
-            if rendering.audio is not None and preset in pictures:
-                heard[knob].append(float(np.abs(log_mel(rendering.audio, mel)[0] - pictures[preset]).mean()))
+        for (knob, preset, _), picture in zip(turns, _pictures(renderings, mel), strict=True):
+            if picture is not None and preset in pictures:
+                heard[knob].append(float(np.abs(picture - pictures[preset]).mean()))
     change = np.array([np.mean(values) if values else 0.0 for values in heard])
     audible = change > 0
     weights = change / change[audible].mean() if audible.any() else change
@@ -83,6 +82,15 @@ def _turns(presets, schema: Schema, per_knob: int, delta_norm: float) -> Iterato
             continuous = presets[i][0].continuous.copy()
             continuous[knob] += delta_norm if continuous[knob] <= 0.5 else -delta_norm
             yield int(knob), i, presets[i][0]._replace(continuous=continuous)
+
+
+def _pictures(renderings: Iterable[Rendering], mel: MelConfig) -> Iterator[np.ndarray | None]:
+    """The log-mel [n_mels, t] of each one-note rendering, None where there is none; made a batch at a time."""
+    renderings = iter(renderings)
+    while chunk := list(itertools.islice(renderings, MEL_BATCH)):
+        audio = [rendering.audio for rendering in chunk if rendering.audio is not None]
+        made = iter(log_mel(np.concatenate(audio), mel) if audio else ())
+        yield from (None if rendering.audio is None else next(made) for rendering in chunk)
 
 
 def _job(parameters: Parameters, note: int, schema: Schema, catalog: WavetableCatalog) -> RenderJob:

@@ -5,10 +5,10 @@ import numpy as np
 from vjax.model.heads import split_logits
 from vjax.model.inverse import Prediction
 from vjax.schema import CHANNELS, Parameters, Schema, sparse_routes
+from vjax.training.losses import ROUTE_THRESHOLD
 
-ROUTE_THRESHOLD = 0.05
 MAX_ROUTES = 20
-"""Routes taken from a predicted matrix: those with |amount| above the threshold, the strongest first (the report)."""
+"""The most routes taken from a predicted matrix, the strongest first (the report's `top_k`)."""
 
 
 def extract_routes(

@@ -104,7 +104,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
     state = replicate(create_state(model, optimizer, config.seed, info.mel_shape), mesh)
     masks = loss_masks(info.schema, tier, info.importance)
     recipe = Recipe(model, optimizer, masks, config.loss, metric_layout(info.schema), steps_per_epoch)
-    train_step, eval_step = make_train_step(recipe), make_eval_step(recipe)
+    train_step, eval_step, apply = make_train_step(recipe), make_eval_step(recipe), jax.jit(model.apply)
     meta = make_meta(info, model.config, tier, as_json(config))
 
     with Checkpoints(workdir / "checkpoints") as checkpoints:
@@ -120,7 +120,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
         # Steps
         stopped_early = _exhausted(config, progress)
         paused_s = 0.0  # spent validating and listening, not stepping
-        take_snapshot = functools.partial(_snapshot, info, reader, train_rows, val_rows, recipe)
+        take_snapshot = functools.partial(_snapshot, info, reader, train_rows, val_rows, steps_per_epoch, apply)
         batches = train_batches(
             reader, train_rows, batch_size, config.seed, first_step, config.data.workers, config.augment
         )
@@ -241,15 +241,16 @@ def _exhausted(config: Config, progress: _Progress) -> bool:
     return 0 < config.train.patience <= progress.stale_validations
 
 
-def _snapshot(info, reader, train_rows, val_rows, recipe: Recipe, state: TrainState, step: int, last: bool) -> Snapshot:
-    apply = jax.jit(lambda variables, mel: recipe.model.apply(variables, mel))
+def _snapshot(
+    info, reader, train_rows, val_rows, steps_per_epoch: int, apply, state: TrainState, step: int, last: bool
+) -> Snapshot:
     variables = {"params": state.params, "batch_stats": state.batch_stats}
 
     def predict(rows: np.ndarray) -> Prediction:
         mel = np.stack([reader[row].mel for row in rows])
         return jax.device_get(apply(variables, mel))
 
-    return Snapshot(info, reader, train_rows, val_rows, predict, step, step // recipe.steps_per_epoch, last)
+    return Snapshot(info, reader, train_rows, val_rows, predict, step, step // steps_per_epoch, last)
 
 
 def _evaluate(evaluators: Sequence[Evaluator], snapshot: Snapshot, writer: Writer, workdir: Path) -> dict[str, Any]:
