@@ -32,8 +32,8 @@ VERSION = f"vita {importlib.metadata.version('vita')}"
 WARMUP_S = 0.5
 """Length of the discarded note: exact for 34 of the 37 shared presets that can be compared bit for bit.
 
-It leaves -90 and -96 dB of the glide in two, and -36 dB in one slow kick; 1.0 s leaves only that one (-59 dB), 2.0 s none,
-for 0.1 s more a render (BUILD_NOTES.md).
+It leaves -90 and -96 dB of the glide in two, and -36 dB in one slow kick; 1.0 s leaves only that one (-59 dB), 2.0 s
+none, for 0.1 s more a render (BUILD_NOTES.md).
 """
 
 _REFUSED = "the engine refused the preset: a wavetable, LFO shape or sample of it is malformed"
