@@ -1,0 +1,346 @@
+"""Distances between sounds against librosa, plain loops, plain NumPy in float64 and known values."""
+
+import subprocess
+import sys
+
+import librosa
+import numpy as np
+import pyloudnorm
+import pytest
+import scipy.fft
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vjax.audio.distances import (
+    dtw_distance,
+    is_silent,
+    loudness_difference,
+    loudness_lufs,
+    mrstft,
+    mss,
+    rms_cosine,
+    sot,
+    wmfcc,
+)
+
+RATE = 44100
+SAMPLES = 21234  # no multiple of any hop; the same in most tests, since every other length is compiled anew
+
+
+def pluck(seed: int, channels: int = 2, samples: int = SAMPLES, sample_rate: int = RATE) -> np.ndarray:
+    """[channels, samples]: a decaying note, another in each channel, a noisy attack, digital silence at the end."""
+    rng = np.random.default_rng(seed)
+    time_s = np.arange(samples) / sample_rate
+    k = np.arange(1, 13)[:, None]
+    phase = 2 * np.pi * rng.uniform(80, 600, (channels, 1, 1)) * k * time_s + rng.uniform(0, 6, (channels, 12, 1))
+    partials = (np.sin(phase) / k).sum(1) * np.exp(-time_s * rng.uniform(1, 6))
+    hiss = rng.standard_normal((channels, samples)) * np.exp(-time_s * 40)
+    sound = 0.15 * partials + 0.1 * hiss
+    sound[:, int(0.85 * samples) :] = 0
+    return sound.astype(np.float32)
+
+
+def sine(hz: float, channels: int = 2, samples: int = SAMPLES, sample_rate: int = RATE) -> np.ndarray:
+    """[channels, samples] at full scale."""
+    wave = np.sin(2 * np.pi * hz * np.arange(samples) / sample_rate)
+    return np.tile(wave, (channels, 1)).astype(np.float32)
+
+
+def reference_mss(pred, target, sample_rate):
+    distances = []
+    for window_ms, hop_ms, n_mels in ((10, 5, 32), (25, 10, 64), (100, 50, 128)):
+        n_fft, hop = (int(ms * sample_rate / 1000) for ms in (window_ms, hop_ms))
+        a, b = (
+            librosa.power_to_db(
+                librosa.feature.melspectrogram(y=y, sr=sample_rate, n_fft=n_fft, hop_length=hop, n_mels=n_mels),
+                ref=np.max,
+            )
+            for y in (pred.astype(np.float64), target.astype(np.float64))
+        )
+        distances.append(np.abs(a - b).mean())
+    return np.mean(distances)
+
+
+def reference_wmfcc(pred, target, sample_rate):
+    n_fft, hop = int(0.05 * sample_rate), int(0.01 * sample_rate)
+    a, b = (
+        np.concatenate(librosa.feature.mfcc(y=y, sr=sample_rate, n_mfcc=20, n_fft=n_fft, hop_length=hop, n_mels=128))
+        for y in (pred, target)
+    )
+    costs = np.abs(a[:, :, None] - b[:, None, :]).mean(0)
+    return reference_dtw(costs)
+
+
+def reference_dtw(costs):
+    n, m = costs.shape
+    total = np.full((n, m), np.inf)
+    total[0, 0] = costs[0, 0]
+    for i in range(n):
+        for j in range(m):
+            if i:
+                total[i, j] = min(total[i, j], total[i - 1, j] + costs[i, j])
+            if j:
+                total[i, j] = min(total[i, j], total[i, j - 1] + costs[i, j])
+            if i and j:
+                total[i, j] = min(total[i, j], total[i - 1, j - 1] + 2 * costs[i, j])
+    return total[-1, -1] / (n + m)
+
+
+def magnitudes(mono, n_fft, hop):
+    """[t, bins] in float64, frames cut out one by one."""
+    padded = np.pad(mono.astype(np.float64), n_fft // 2)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
+    starts = range(0, len(padded) - n_fft + 1, hop)
+    return np.abs([scipy.fft.rfft(padded[start : start + n_fft] * window) for start in starts])
+
+
+def reference_sot(pred, target, sample_rate):
+    n_fft, hop = int(0.05 * sample_rate), int(0.02 * sample_rate)
+    distances = []
+    pairs = zip(*(magnitudes(y.astype(np.float64).mean(0), n_fft, hop) for y in (pred, target)), strict=True)
+    for a, b in pairs:
+        a, b = (frame / frame.sum() if frame.sum() else frame for frame in (a, b))
+        distances.append(np.abs(np.cumsum(a) - np.cumsum(b)).sum() / len(a))
+    return np.mean(distances)
+
+
+def reference_rms_cosine(pred, target, sample_rate):
+    frame, hop = int(0.05 * sample_rate), int(0.025 * sample_rate)
+    a, b = (librosa.feature.rms(y=y.mean(0), frame_length=frame, hop_length=hop)[0] for y in (pred, target))
+    return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+
+
+def reference_mrstft(pred, target, sample_rate):
+    distances = []
+    for n_fft in (1024, 2048, 8192):
+        bands = librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=128, dtype=np.float64)
+        a, b = (np.stack([bands @ magnitudes(y, n_fft, n_fft // 4).T for y in sound]) for sound in (pred, target))
+        convergence = np.linalg.norm(a - b) / np.linalg.norm(b)
+        log_difference = np.abs(np.log(np.maximum(a, 1e-5)) - np.log(np.maximum(b, 1e-5))).mean()
+        distances.append(convergence + log_difference)
+    return np.mean(distances)
+
+
+def reference_loudness_difference(pred, target, sample_rate):
+    meter = pyloudnorm.Meter(sample_rate, filter_class="DeMan")
+    a, b = (meter.integrated_loudness(y.T.astype(np.float64)) for y in (pred, target))
+    return abs(a - b)
+
+
+REFERENCES = {
+    mss: reference_mss,
+    wmfcc: reference_wmfcc,
+    sot: reference_sot,
+    rms_cosine: reference_rms_cosine,
+    mrstft: reference_mrstft,
+    loudness_difference: reference_loudness_difference,
+}
+
+
+def each(*distances):
+    return pytest.mark.parametrize("distance", distances, ids=lambda distance: distance.__name__)
+
+
+@each(*REFERENCES)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_agrees_with_the_reference(distance, channels):
+    pred, target = pluck(0, channels), pluck(1, channels)
+    assert distance(pred, target) == pytest.approx(REFERENCES[distance](pred, target, RATE), rel=3e-5)
+
+
+@each(*REFERENCES)
+def test_agrees_with_the_reference_at_another_rate(distance):
+    pred, target = (pluck(seed, samples=14000, sample_rate=32000) for seed in (2, 3))
+    assert distance(pred, target, 32000) == pytest.approx(REFERENCES[distance](pred, target, 32000), rel=3e-5)
+
+
+@each(*REFERENCES)
+def test_a_sound_equals_itself(distance):
+    sounds = np.stack([pluck(0), pluck(1), sine(440)])
+    np.testing.assert_allclose(distance(sounds, sounds), 1 if distance is rms_cosine else 0, atol=1e-6)
+
+
+@each(*REFERENCES)
+def test_a_batch_equals_its_pairs_one_by_one(distance):
+    pred, target = (np.stack([pluck(first + i) for i in range(3)]) for first in (0, 3))
+    together, alone = distance(pred, target), [distance(p, t) for p, t in zip(pred, target, strict=True)]
+    assert together.dtype == alone[0].dtype == np.float32
+    assert together.shape == (3,)
+    assert alone[0].shape == ()
+    np.testing.assert_allclose(together, alone, rtol=1e-5)
+
+
+@each(sot, rms_cosine, loudness_difference)
+def test_leading_axes_stay(distance):
+    pred, target = (np.stack([[pluck(first + i)] for i in range(3)]) for first in (0, 3))
+    answer = distance(pred, target)
+    assert answer.shape == (3, 1)
+    np.testing.assert_allclose(answer[:, 0], distance(pred[:, 0], target[:, 0]), rtol=1e-5)
+
+
+@each(*REFERENCES)
+def test_many_candidates_meet_one_target(distance):
+    candidates, target = np.stack([pluck(0), pluck(1), pluck(2)]), pluck(3)
+    np.testing.assert_allclose(distance(candidates, target), distance(candidates, np.stack([target] * 3)), rtol=1e-5)
+    np.testing.assert_allclose(distance(target, candidates), distance(np.stack([target] * 3), candidates), rtol=1e-5)
+
+
+@each(mss, wmfcc, sot, rms_cosine, loudness_difference)
+def test_the_order_of_the_two_does_not_matter(distance):
+    a, b = pluck(0), pluck(1)
+    np.testing.assert_allclose(distance(a, b), distance(b, a), rtol=1e-5)
+
+
+def test_mrstft_is_relative_to_the_target():
+    """Half the gain is half of the target away, double the gain all of it; the logarithms are as far apart in both."""
+    sound = pluck(0)
+    assert mrstft(2 * sound, sound) - mrstft(sound, 2 * sound) == pytest.approx(0.5, rel=1e-3)
+
+
+@settings(max_examples=8, deadline=None)
+@given(gain=st.floats(0.2, 8))
+def test_mss_sot_and_rms_cosine_are_blind_to_gain(gain):
+    sound, other = pluck(0), pluck(1)
+    for distance in (mss, sot, rms_cosine):
+        same = 1 if distance is rms_cosine else 0
+        assert distance(np.float32(gain) * sound, sound) == pytest.approx(same, abs=1e-3)
+        assert distance(np.float32(gain) * sound, other) == pytest.approx(float(distance(sound, other)), rel=1e-3)
+
+
+def test_the_others_hear_gain():
+    sound = pluck(0)
+    assert loudness_difference(0.5 * sound, sound) == pytest.approx(20 * np.log10(2), rel=1e-3)
+    assert wmfcc(0.5 * sound, sound) > 1
+    assert mrstft(0.5 * sound, sound) > 0.5
+
+
+def test_wmfcc_forgives_timing_and_mss_does_not():
+    blip, other = (0.3 * sine(hz) * (np.arange(SAMPLES) // 4410 == 1) for hz in (440, 1500))
+    late = np.roll(blip, 4410, -1)
+    assert wmfcc(blip, late) < 0.2 * wmfcc(blip, other)
+    assert mss(blip, late) > 0.5 * mss(blip, other)
+
+
+def test_sot_is_the_distance_in_frequency():
+    """Two sines are apart by their difference in frequency, in parts of half the sample rate."""
+    distance = sot(0.5 * sine(1000), 0.5 * sine(6000))
+    assert distance == pytest.approx(5000 / 22050, rel=0.03)
+    assert sot(3e-4 * sine(1000), 0.5 * sine(6000)) == pytest.approx(float(distance), rel=1e-3)  # -70 dBFS
+
+
+def test_a_sound_that_ends_counts_in_sot():
+    """Digital silence costs nothing against digital silence; against a sine, the bandwidth above the sine."""
+    end, hz = 10600, 440
+    held = 0.3 * sine(hz)
+    cut = held * (np.arange(SAMPLES) < end)
+    assert sot(cut, cut) == 0
+    silent = np.arange(0, SAMPLES, 882) - 1102 > end  # frames that begin behind the end
+    assert sot(held, cut) == pytest.approx(silent.mean() * (1 - hz / 22050), rel=0.03)
+
+
+def test_mss_is_80_db_at_most():
+    click, noise = np.zeros((2, SAMPLES), np.float32), np.random.default_rng(0).uniform(-1, 1, (2, SAMPLES))
+    click[0, 10000] = 1
+    assert 40 < mss(click, noise) <= 80
+
+
+@pytest.mark.parametrize("sample_rate", [44100, 48000])
+def test_loudness_is_that_of_the_standard(sample_rate):
+    """BS.1770: a full-scale sine of 997 Hz in one front channel reads -3.01 LKFS; two channels have twice the power."""
+    mono = sine(997, 1, 2 * sample_rate, sample_rate)
+    assert loudness_lufs(mono, sample_rate) == pytest.approx(-3.01, rel=1e-3)
+    left, both = np.concatenate([mono, 0 * mono]), np.concatenate([mono, mono])
+    readings = loudness_lufs(np.stack([left, both, 0.1 * both]), sample_rate)
+    np.testing.assert_allclose(readings, [-3.01, 0, -20], atol=3e-3)
+    assert loudness_difference(left, both, sample_rate) == pytest.approx(10 * np.log10(2), rel=1e-3)
+
+
+def test_below_the_gate_there_is_no_loudness():
+    faint, sound = 2e-4 * sine(997), sine(997)  # -74 dBFS
+    assert np.isnan(loudness_lufs(faint))
+    assert np.isnan(loudness_difference(np.stack([faint, sound, faint]), np.stack([faint, faint, sound]))).all()
+    assert np.isfinite(sot(faint, sound))
+
+
+def test_loudness_of_a_blip_is_refused():
+    with pytest.raises(ValueError, match=r"at least 0.4 s of sound, not 0.227 s \(10000 samples at 44100 Hz\); render"):
+        loudness_difference(pluck(0, samples=10000), pluck(1, samples=10000))
+
+
+@each(*REFERENCES)
+def test_silence_is_nan_in_its_place(distance):
+    sounds = np.stack([pluck(seed) for seed in range(3)])
+    pred, target = sounds.copy(), sounds[[1, 2, 0]]
+    pred[0] = 3e-5 * sine(440)  # -90.5 dBFS
+    target[2] = 0
+    answer = distance(pred, target)
+    assert np.isnan(answer).tolist() == [True, False, True]
+    np.testing.assert_allclose(answer[1], distance(pred[1], target[1]), rtol=1e-5)
+    assert np.isnan(distance(pred[0], pred[0]))
+    assert np.isnan(distance(pred[0, :1], sounds[0, :1]))  # mono
+
+
+@each(*REFERENCES)
+def test_a_broken_sound_is_nan_in_its_place(distance):
+    sounds = np.stack([pluck(seed) for seed in range(3)])
+    broken = sounds.copy()
+    broken[0, 1, 5], broken[2, 0, 7] = np.nan, np.inf
+    assert np.isnan(distance(broken, sounds)).tolist() == [True, False, True]
+    assert not is_silent(broken).any()
+
+
+def test_channels_that_cancel_are_silent_in_mono():
+    wide, other = sine(440) * np.array([[1], [-1]], np.float32), pluck(0)
+    assert not is_silent(wide)
+    assert np.isnan([sot(wide, other), rms_cosine(wide, other)]).all()
+    assert np.isfinite([distance(wide, other) for distance in (mss, wmfcc, mrstft, loudness_difference)]).all()
+
+
+def test_silence_is_a_peak_below_minus_90_dbfs():
+    threshold = 10 ** (-90 / 20)
+    sounds = np.zeros((4, 2, 100), np.float32)
+    sounds[0, 1, 50] = -1.01 * threshold  # one sample in one channel is a sound
+    sounds[1, 0, 50] = 1.01 * threshold
+    sounds[2, :, 50] = 0.99 * threshold
+    assert is_silent(sounds).tolist() == [False, False, True, True]
+    assert is_silent(sounds[:, :1]).tolist() == [True, False, True, True]
+    assert is_silent(sounds[0]).shape == ()
+
+
+@each(*REFERENCES)
+def test_other_shapes_are_refused(distance):
+    stereo = pluck(0)
+    with pytest.raises(ValueError, match=r"pred has shape \(2, 21234\), target \(2, 21000\): other lengths; cut"):
+        distance(stereo, stereo[:, :21000])
+    with pytest.raises(ValueError, match=r"pred has shape \(1, 21234\), target \(2, 21234\): other channels; .*mono"):
+        distance(stereo[:1], stereo)
+    with pytest.raises(ValueError, match=r"target has shape \(21234, 2\); expected .*target.T for \[samples, channels"):
+        distance(stereo, stereo.T)
+    with pytest.raises(
+        ValueError, match=r"pred has shape \(21234,\); expected \[..., channels, samples\].*pred\[None\]"
+    ):
+        distance(stereo[0], stereo)
+    with pytest.raises(ValueError, match=r"\(3, 2, 21234\), target \(2, 2, 21234\): the axes before channels"):
+        distance(np.stack([stereo] * 3), np.stack([stereo] * 2))
+
+
+def test_a_sound_without_samples_is_refused():
+    with pytest.raises(ValueError, match=r"audio has shape \(2, 0\)"):
+        is_silent(np.zeros((2, 0)))
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (1, 5), (7, 1), (6, 9), (9, 6), (20, 20)])
+def test_warping_agrees_with_plain_loops_and_librosa(n, m):
+    rng = np.random.default_rng(n * 31 + m)
+    costs = np.stack([rng.random((n, m)), rng.integers(0, 3, (n, m))])  # the second has ties
+    answer = dtw_distance(costs)
+    np.testing.assert_allclose(answer, [reference_dtw(c) for c in costs], rtol=1e-12)
+    theirs = [librosa.sequence.dtw(C=c, weights_mul=np.array([2.0, 1, 1]), backtrack=False)[-1, -1] for c in costs]
+    np.testing.assert_allclose(answer, np.array(theirs) / (n + m), rtol=1e-12)
+
+
+def test_importing_the_distances_is_light():
+    heavy = ["librosa", "matplotlib", "numba", "pyloudnorm", "scipy.signal"]
+    program = f"import sys, vjax.audio.distances; print([name for name in {heavy} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
