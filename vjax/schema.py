@@ -3,7 +3,7 @@
 A sound is four arrays (`Parameters`), in the order that a `Schema` fixes:
 
 - `continuous`: one `norm` value in [0, 1] per knob, `norm = (native - minimum) / (maximum - minimum)`;
-- `categorical`: one menu index per switch, menu and wavetable choice;
+- `categorical`: one menu index per switch, menu, wavetable choice and LFO shape choice;
 - `route_index`, `route_value`: at most 64 modulation routes, one row per slot of Vital's matrix.
 
 This module imports neither vita nor jax: spawned data workers load it.
@@ -19,17 +19,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 N_OSCILLATORS = 3
+N_LFOS = 8
 N_SLOTS = 64
 CHANNELS = ("amount", "bipolar", "power", "stereo")
 """Order of the four numbers of a route, in `Parameters.route_value` and on the matrix's first axis."""
 
 WAVETABLE_CHOICES = tuple(f"osc_{i + 1}_wavetable" for i in range(N_OSCILLATORS))
+LFO_SHAPE_CHOICES = tuple(f"lfo_{i + 1}_shape" for i in range(N_LFOS))
+CATALOG_CHOICES = WAVETABLE_CHOICES + LFO_SHAPE_CHOICES
+"""Categoricals that no control of the engine stands behind: indices into the vocabulary's two catalogs."""
+
 TIERS = (1, 2, 3)
 
 VIEW_CONTROLS = frozenset({"osc_1_view_2d", "osc_2_view_2d", "osc_3_view_2d", "view_spectrogram"})
 """Controls that only change the editor's pictures."""
 
-_SLOT_CONTROL = re.compile(r"modulation_\d+_(amount|bipolar|bypass|power|stereo)$")
+_SLOT_CONTROL = re.compile(r"modulation_(\d+)_(amount|bipolar|bypass|power|stereo)$")
 _FROZEN = re.compile(
     r"(beats_per_minute|bypass|oversampling|polyphony|mpe_enabled|legato|mod_wheel|pitch_wheel|pitch_bend_range"
     r"|portamento_.*|voice_priority|voice_override|velocity_track)$"
@@ -75,7 +80,7 @@ class Continuous:
 
 @dataclasses.dataclass(frozen=True)
 class Categorical:
-    """A switch, a menu or a wavetable choice. Index `i` is the engine's value `minimum + i`."""
+    """A switch, a menu or a choice from a catalog. Index `i` is the engine's value `minimum + i`."""
 
     name: str
     minimum: int
@@ -114,12 +119,16 @@ class Schema:
                 raise ValueError(f"{menu.name}: default {menu.default} is not one of its {menu.n_options} options")
 
     @classmethod
-    def from_engine(cls, n_wavetables: int = 1) -> "Schema":
-        """The installed engine's schema, with `n_wavetables` catalog entries to choose from per oscillator."""
+    def from_engine(cls, n_wavetables: int = 1, n_lfo_shapes: int = 1) -> "Schema":
+        """The installed engine's schema, with so many catalog entries to choose from per oscillator and per LFO."""
         from vjax.vital import engine  # vita stays out of the processes that only read data
 
         return cls.from_controls(
-            engine.describe_controls(), *engine.modulation_names(), n_wavetables=n_wavetables, engine=engine.VERSION
+            engine.describe_controls(),
+            *engine.modulation_names(),
+            n_wavetables=n_wavetables,
+            n_lfo_shapes=n_lfo_shapes,
+            engine=engine.VERSION,
         )
 
     @classmethod
@@ -129,6 +138,7 @@ class Schema:
         sources: Sequence[str],
         destinations: Sequence[str],
         n_wavetables: int = 1,
+        n_lfo_shapes: int = 1,
         engine: str = "",
     ) -> "Schema":
         """Sorts raw control descriptions (`name, minimum, maximum, default, discrete, labels`) into knobs and menus.
@@ -156,6 +166,7 @@ class Schema:
             else:
                 continuous.append(Continuous(name, low, high, default, integer=control["discrete"], frozen=frozen))
         categorical += [Categorical(name, 0, n_wavetables, 0) for name in WAVETABLE_CHOICES]
+        categorical += [Categorical(name, 0, n_lfo_shapes, 0) for name in LFO_SHAPE_CHOICES]
         return cls(tuple(continuous), tuple(categorical), tuple(sources), tuple(destinations), engine)
 
     @functools.cached_property
@@ -176,6 +187,17 @@ class Schema:
         """Where a control stands in its own vector (continuous or categorical), by name."""
         names = (self.continuous_names, self.categorical_names)
         return {name: i for vector in names for i, name in enumerate(vector)}
+
+    @functools.cached_property
+    def destination_slots(self) -> np.ndarray:
+        """[n_destinations] int32: the slot (from 0) that a `modulation_N_*` destination points at, -1 for others."""
+        matches = [_SLOT_CONTROL.match(name) for name in self.destinations]
+        return np.array([int(match.group(1)) - 1 if match else -1 for match in matches], np.int32)
+
+    def slot_destination(self, destination: int, slot: int) -> int:
+        """The destination of the same kind (amount or power) as `destination`, pointing at `slot` (from 0)."""
+        kind = self.destinations[destination].rpartition("_")[2]
+        return self.destinations.index(f"modulation_{slot + 1}_{kind}")
 
     @functools.cached_property
     def minimum(self) -> np.ndarray:

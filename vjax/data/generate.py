@@ -9,6 +9,7 @@ import collections
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -22,15 +23,16 @@ from vjax.audio.mel import MelConfig, mel_spectrogram, to_mono
 from vjax.data import layout
 from vjax.data.layout import DatasetError
 from vjax.data.sampling import ORIGINS, Draw, SamplingConfig, parameters_hash, sample_block
-from vjax.data.store import write_shard
+from vjax.data.store import digest, write_shard
 from vjax.progress import progress_bar
 from vjax.schema import Parameters, Schema
+from vjax.vital.default_vocabulary import default_vocabulary
 from vjax.vital.engine import VERSION, RenderConfig
 from vjax.vital.pool import Rendering, RenderJob, RenderPool
-from vjax.vital.preset import from_parameters, read_preset, to_parameters
-from vjax.vital.wavetables import WavetableCatalog, standard_catalog
+from vjax.vital.preset import read_preset
+from vjax.vital.vocabulary import Vocabulary, from_parameters, to_parameters
 
-GENERATOR_VERSION = "1"
+GENERATOR_VERSION = "2"
 """Raise it when the same settings no longer give the same data."""
 
 MEL_BATCH = 32  # fixed, so that the log-mel compiles once and never depends on how rows were grouped
@@ -41,7 +43,9 @@ class GenerationConfig:
     """What a dataset is made of. `n` rows (one sound at one note each) are asked for at the time of generation.
 
     Attributes:
-      notes: every preset is played at each of these MIDI notes.
+      notes: every preset is played at each of these MIDI notes ...
+      random_notes: ... or, if not 0, at so many notes drawn anew for each preset, one from each equal part of
+      note_range: the lowest and the highest of them.
       presets_per_shard: candidates of one shard; a killed run loses at most one shard's work.
       seeds: positions of the engine's random generators in use; candidate i gets position i % seeds.
       silence_db: a sound whose RMS lies below it (dB relative to full scale) is rejected.
@@ -53,6 +57,8 @@ class GenerationConfig:
     render: RenderConfig = RenderConfig()
     mel: MelConfig = MelConfig()
     notes: tuple[int, ...] = (48, 60, 72)
+    random_notes: int = 0
+    note_range: tuple[int, int] = (36, 84)
     presets_per_shard: int = 64
     seeds: int = 4
     silence_db: float = -70.0
@@ -62,6 +68,12 @@ class GenerationConfig:
     def __post_init__(self):
         if not self.notes or not all(0 <= note <= 127 for note in self.notes):
             raise ValueError(f"notes={self.notes}; give MIDI notes from 0 to 127")
+        low, high = self.note_range
+        if not (0 <= low <= high <= 127 and 0 <= self.random_notes <= high - low + 1):
+            raise ValueError(
+                f"random_notes={self.random_notes} in note_range={self.note_range}; give a range of MIDI notes from 0 "
+                "to 127 with room for so many"
+            )
         if self.presets_per_shard < 1 or self.seeds < 1:
             raise ValueError(f"presets_per_shard={self.presets_per_shard}, seeds={self.seeds}; both must be at least 1")
         if self.mel_dtype not in ("float32", "float16"):
@@ -70,6 +82,19 @@ class GenerationConfig:
             raise ValueError(
                 f"mel.sample_rate={self.mel.sample_rate} differs from the renders' {self.render.sample_rate}"
             )
+
+    @property
+    def notes_per_preset(self) -> int:
+        return self.random_notes or len(self.notes)
+
+    def notes_of(self, seed: int, shard: int, candidate: int) -> tuple[int, ...]:
+        """The MIDI notes at which a candidate is played."""
+        if not self.random_notes:
+            return self.notes
+        low, high = self.note_range
+        edges = np.linspace(low, high + 1, self.random_notes + 1).astype(int)
+        rng = np.random.default_rng([seed, shard, candidate])
+        return tuple(int(rng.integers(first, last)) for first, last in itertools.pairwise(edges))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,33 +113,30 @@ class GenerationReport:
 
 @dataclasses.dataclass(frozen=True)
 class Bank:
-    """People's presets as the sampler takes them, and the catalog that holds their wavetables."""
+    """People's presets as the sampler takes them, and the vocabulary that holds their wavetables and LFO shapes."""
 
     entries: tuple[tuple[str, Parameters], ...]
-    catalog: WavetableCatalog
+    vocabulary: Vocabulary
 
 
 def load_bank(directory: str | os.PathLike | None, warn: Callable[[str], None] = print) -> Bank:
-    """Reads every `.vital` file under `directory`; without one, the standard catalog alone.
+    """Reads every `.vital` file under `directory`; without one, the shipped vocabulary alone.
 
     Files that cannot be read are named through `warn` and left out. Raises ValueError if none is left.
     """
-    catalog = standard_catalog()
     if not directory:
-        return Bank((), catalog)
-    presets, schema = [], Schema.from_engine()
+        return Bank((), default_vocabulary())
+    presets = []
     for path in sorted(Path(directory).rglob("*.vital")):
         try:
-            preset = read_preset(path)
-            to_parameters(preset, schema, catalog)  # refuses a bad value while the file is known
-            presets.append((path.stem, preset))
+            presets.append((path.stem, read_preset(path)))
         except (ValueError, OSError) as error:
             warn(f"left out {path.name}: {error}")
     if not presets:
         raise ValueError(f"{directory} holds no readable .vital file; give a folder of presets, or none at all")
-    catalog = catalog.extended(table for _, preset in presets for table in preset["settings"].get("wavetables", ()))
-    schema = Schema.from_engine(len(catalog))
-    return Bank(tuple((name, to_parameters(preset, schema, catalog)[0]) for name, preset in presets), catalog)
+    vocabulary = default_vocabulary().extended(preset for _, preset in presets)
+    schema = vocabulary.schema()
+    return Bank(tuple((name, to_parameters(preset, schema, vocabulary)[0]) for name, preset in presets), vocabulary)
 
 
 def generate(
@@ -137,8 +159,9 @@ def generate(
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     bank = load_bank(presets, warn=lambda text: tqdm.write(text))
-    schema = Schema.from_engine(len(bank.catalog))
-    fingerprint = _fingerprint(config, seed, bank)
+    schema = bank.vocabulary.schema()
+    catalog_json = bank.vocabulary.to_json_string()
+    fingerprint = _fingerprint(config, seed, bank, digest(catalog_json))
     done = _finished_shards(out, fingerprint, n)
     rows = sum(shard["rows"] for shard in done)
     presets_kept = sum(shard["presets"] for shard in done)
@@ -158,10 +181,12 @@ def generate(
                     f"shard {number}: every candidate was rejected ({dict(shard_rejected)}); "
                     "raise generation.presets_per_shard, or choose another seed"
                 )
-            arrays = _arrays(config, kept, limit=n - rows)
+            arrays = _arrays(config, seed, number, kept, limit=n - rows)
             summary = {"rows": len(arrays[layout.MIDI_NOTE]), "presets": len(kept)}
             summary |= {"rejected": dict(shard_rejected), "cut": cut}
-            attributes = _attributes(config, bank, fingerprint, summary)
+            attributes = _attributes(config, fingerprint, summary)
+            # Megabytes, so once: the first shard carries the catalog for the folder.
+            attributes |= {"catalog_sha256": digest(catalog_json)} if number else {"catalog": catalog_json}
             write_shard(out / _shard_name(number), schema, arrays, attributes)
             rows += summary["rows"]
             presets_kept += len(kept)
@@ -169,12 +194,12 @@ def generate(
     return GenerationReport(rows, presets_kept, dict(rejected))
 
 
-def _fingerprint(config: GenerationConfig, seed: int, bank: Bank) -> str:
+def _fingerprint(config: GenerationConfig, seed: int, bank: Bank, catalog_sha256: str) -> str:
     """What the bytes of a shard depend on, beside its number."""
     limits = {"timeout_s"}
     settings = dataclasses.asdict(config)
     settings["render"] = {key: value for key, value in settings["render"].items() if key not in limits}
-    material = hashlib.sha256(bank.catalog.to_json_string().encode())
+    material = hashlib.sha256(catalog_sha256.encode())
     for name, parameters in bank.entries:
         material.update(f"{name} {parameters_hash(parameters)}".encode())
     settings |= {"seed": seed, "material": material.hexdigest()[:16], "engine": VERSION, "version": GENERATOR_VERSION}
@@ -224,8 +249,8 @@ def _render_shards(
             draws = sample_block(schema, config.sampling, seed, shard, config.presets_per_shard, bank.entries)
             for candidate, draw in enumerate(draws):
                 ahead.append((shard, candidate, draw))
-                preset = from_parameters(draw.parameters, schema, bank.catalog, name=draw.name)
-                yield RenderJob(preset, config.notes, seed=candidate % config.seeds)
+                preset = from_parameters(draw.parameters, schema, bank.vocabulary, name=draw.name)
+                yield RenderJob(preset, config.notes_of(seed, shard, candidate), seed=candidate % config.seeds)
             shard += 1
 
     for rendering in pool.map(jobs()):
@@ -234,6 +259,7 @@ def _render_shards(
 
 def _collect(rendered, config: GenerationConfig, bar: tqdm, wanted: int):
     """Takes one shard's candidates: (number, kept (candidate, draw, audio), rejections by reason, cut at `wanted`)."""
+    notes = config.notes_per_preset
     kept: list[tuple[int, Draw, np.ndarray]] = []
     rejected: collections.Counter = collections.Counter()
     while True:
@@ -245,9 +271,9 @@ def _collect(rendered, config: GenerationConfig, bar: tqdm, wanted: int):
                 tqdm.write(f"{draw.name}: {rendering.error}; left out")
         else:
             kept.append((candidate, draw, rendering.audio))
-            bar.update(min(len(config.notes), max(wanted - (len(kept) - 1) * len(config.notes), 0)))
+            bar.update(min(notes, max(wanted - (len(kept) - 1) * notes, 0)))
         bar.set_postfix_str(f"shard {shard}, rejected {sum(rejected.values())} of {candidate + 1}", refresh=False)
-        last, rows = candidate == config.presets_per_shard - 1, len(kept) * len(config.notes)
+        last, rows = candidate == config.presets_per_shard - 1, len(kept) * notes
         if last or rows >= wanted:  # the rest of the last shard would only be thrown away
             return shard, kept, rejected, rows > wanted or not last
 
@@ -265,10 +291,11 @@ def rejection(rendering: Rendering, silence_db: float) -> str:
 
 
 def _arrays(
-    config: GenerationConfig, kept: Sequence[tuple[int, Draw, np.ndarray]], limit: int
+    config: GenerationConfig, seed: int, shard: int, kept: Sequence[tuple[int, Draw, np.ndarray]], limit: int
 ) -> dict[str, np.ndarray]:
     """The datasets of a shard, one row per preset and note, at most `limit`."""
-    notes = len(config.notes)
+    notes = config.notes_per_preset
+    played = [note for candidate, _, _ in kept for note in config.notes_of(seed, shard, candidate)][:limit]
     draws = [draw for _, draw, _ in kept for _ in range(notes)][:limit]
     audio = np.concatenate([audio for _, _, audio in kept])[:limit]
     seeds = np.array([candidate % config.seeds for candidate, _, _ in kept for _ in range(notes)][:limit])
@@ -277,7 +304,7 @@ def _arrays(
         layout.CONTINUOUS: columns.continuous,
         layout.CATEGORICAL: columns.categorical,
         layout.MEL: log_mel(audio, config.mel)[:, None].astype(config.mel_dtype),
-        layout.MIDI_NOTE: np.tile(np.array(config.notes, np.int32), len(kept))[:limit],
+        layout.MIDI_NOTE: np.array(played, np.int32),
         "metadata/velocity": np.full(len(draws), config.render.velocity, np.float32),
         "metadata/source": np.array([ORIGINS[draw.origin] for draw in draws]),
         layout.PRESET_HASH: np.array([parameters_hash(draw.parameters) for draw in draws], np.int64),
@@ -302,11 +329,10 @@ def log_mel(audio: np.ndarray, config: MelConfig) -> np.ndarray:
     return np.concatenate(pictures)
 
 
-def _attributes(config: GenerationConfig, bank: Bank, fingerprint: str, summary: dict[str, Any]) -> dict[str, Any]:
+def _attributes(config: GenerationConfig, fingerprint: str, summary: dict[str, Any]) -> dict[str, Any]:
     return {
         "tier": config.sampling.tier,
         "mel": dataclasses.asdict(config.mel),
-        "catalog": bank.catalog.to_json_string(),
         "generator_version": GENERATOR_VERSION,
         "generation": fingerprint,
         "render": dataclasses.asdict(config.render),

@@ -11,8 +11,7 @@ from vjax.progress import progress_bar
 from vjax.schema import Parameters, Schema
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import Rendering, RenderJob, RenderPool
-from vjax.vital.preset import from_parameters
-from vjax.vital.wavetables import WavetableCatalog
+from vjax.vital.vocabulary import Vocabulary, from_parameters
 
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 0.1, 10.0
 """Limits of a weight: no knob is forgotten, none drowns the rest."""
@@ -21,7 +20,7 @@ SMALLEST_WEIGHT, LARGEST_WEIGHT = 0.1, 10.0
 def measure_importance(
     presets: list[tuple[Parameters, int]],
     schema: Schema,
-    catalog: WavetableCatalog,
+    vocabulary: Vocabulary,
     render: RenderConfig,
     mel: MelConfig,
     per_knob: int = 4,
@@ -48,12 +47,12 @@ def measure_importance(
     turns = list(_turns(presets, schema, per_knob, delta_norm))
     used = sorted({preset for _, preset, _ in turns})
     with RenderPool(render, workers) as pool:
-        jobs = [_job(presets[i][0], presets[i][1], schema, catalog) for i in used]
+        jobs = [_job(presets[i][0], presets[i][1], schema, vocabulary) for i in used]
         found = zip(used, _pictures(pool.map(jobs), mel), strict=True)
         pictures = {i: picture for i, picture in found if picture is not None}
         if not pictures:
             raise ValueError("none of the presets could be rendered; look at the data with scripts/inspect_dataset.py")
-        jobs = (_job(turned, presets[preset][1], schema, catalog) for _, preset, turned in turns)
+        jobs = (_job(turned, presets[preset][1], schema, vocabulary) for _, preset, turned in turns)
         renderings = progress_bar(
             pool.map(jobs), total=len(turns), unit="sound", desc="turning knobs", disable=not progress
         )
@@ -93,5 +92,5 @@ def _pictures(renderings: Iterable[Rendering], mel: MelConfig) -> Iterator[np.nd
         yield from (None if rendering.audio is None else next(made) for rendering in chunk)
 
 
-def _job(parameters: Parameters, note: int, schema: Schema, catalog: WavetableCatalog) -> RenderJob:
-    return RenderJob(from_parameters(parameters, schema, catalog), (note,))
+def _job(parameters: Parameters, note: int, schema: Schema, vocabulary: Vocabulary) -> RenderJob:
+    return RenderJob(from_parameters(parameters, schema, vocabulary), (note,))

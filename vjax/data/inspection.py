@@ -13,7 +13,7 @@ from vjax.data import layout
 from vjax.data.layout import open_hdf5
 from vjax.data.reader import Reader, Routes, Sample
 from vjax.data.store import DatasetInfo, open_dataset
-from vjax.schema import CHANNELS, Schema
+from vjax.schema import CHANNELS, LFO_SHAPE_CHOICES, WAVETABLE_CHOICES, Schema
 
 SILENT = 1e-6
 """A log-mel picture that is nowhere above this is silence: white noise of -75 dBFS RMS just reaches it."""
@@ -86,7 +86,7 @@ def format_report(report: dict[str, Any]) -> str:
         f"{report['categorical']} menus, {report['sources']} sources, {report['destinations']} destinations; "
         f"modulation {report['modulation']}",
         f"mel settings: {json.dumps(report['mel']) if report['mel'] else 'not told'}",
-        f"wavetable catalog: {report['catalog'] or 'none'}",
+        f"catalog of wavetables and LFO shapes: {report['catalog'] or 'none'}",
         f"importance weights: {'yes' if report['importance_weights'] else 'none'}",
         "",
         f"{'dataset':<26} {'shape':<24} {'type':<8} {'chunk':<20} {'filter':<6} {'size':>9}",
@@ -168,13 +168,16 @@ def _route_name(cell: int, schema: Schema) -> str:
 def _describe_catalog(info: DatasetInfo) -> str | None:
     if info.catalog_json is None:
         return None
-    sizes = {name: info.schema.option_counts[info.schema.position[name]] for name in _wavetable_menus(info.schema)}
-    choices = f", {max(sizes.values())} choices per oscillator" if sizes else ""
+    counts = dict(zip(info.schema.categorical_names, info.schema.option_counts, strict=True))
+    choices = "".join(
+        f", {max(found)} {what}"
+        for what, names in (
+            ("tables for each oscillator", WAVETABLE_CHOICES),
+            ("shapes for each LFO", LFO_SHAPE_CHOICES),
+        )
+        if (found := [counts[name] for name in names if name in counts])
+    )
     return f"{_size(len(info.catalog_json.encode()))} of JSON{choices}"
-
-
-def _wavetable_menus(schema: Schema) -> list[str]:
-    return [name for name in schema.categorical_names if name.endswith("_wavetable")]
 
 
 def _describe_datasets(paths: tuple[str, ...]) -> dict[str, dict[str, Any]]:

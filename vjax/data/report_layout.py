@@ -16,7 +16,7 @@ from absl import logging
 
 from vjax.data import layout
 from vjax.data.layout import DatasetError, text
-from vjax.schema import CHANNELS, TIERS, WAVETABLE_CHOICES, Categorical, Continuous, Schema
+from vjax.schema import CATALOG_CHOICES, CHANNELS, TIERS, WAVETABLE_CHOICES, Categorical, Continuous, Schema
 
 _BLOCK_ROWS = 4096
 
@@ -108,7 +108,7 @@ def _menus(file: h5py.File, engine: Schema, width: int) -> tuple[tuple[Categoric
         raise DatasetError(
             f"{file.filename}: column {column} of {layout.CATEGORICAL} holds {lowest[column]}; menu indices start at 0"
         )
-    named = tuple(menu for menu in engine.categorical if menu.name not in WAVETABLE_CHOICES)
+    named = tuple(menu for menu in engine.categorical if menu.name not in CATALOG_CHOICES)
     if width not in (len(named), len(named) + len(WAVETABLE_CHOICES)):
         return tuple(Categorical(f"categorical_{i}", 0, int(highest[i]) + 1, 0) for i in range(width)), False
     sizes = [max(menu.n_options, int(most) + 1) for menu, most in zip(named, highest, strict=False)]

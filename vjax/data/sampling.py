@@ -13,7 +13,17 @@ from typing import NamedTuple
 import numpy as np
 
 from vjax.data.usage import QUANTILES, kind, load_usage
-from vjax.schema import CHANNELS, N_OSCILLATORS, N_SLOTS, WAVETABLE_CHOICES, Parameters, Schema, check_tier
+from vjax.schema import (
+    CATALOG_CHOICES,
+    CHANNELS,
+    LFO_SHAPE_CHOICES,
+    N_OSCILLATORS,
+    N_SLOTS,
+    Parameters,
+    Schema,
+    check_tier,
+)
+from vjax.slots import canonical_slots, merge_slots
 
 ORIGINS = ("prior", "preset", "crossover", "mutation")
 """Where a sound comes from; stored in `metadata/source` as text."""
@@ -22,6 +32,7 @@ _TIER_1_SWITCHES = ("osc_1_on", "osc_2_on", "osc_3_on", "filter_1_on", "filter_2
 # Sources that stand still while one held note is recorded: their routes cannot be heard.
 _SILENT_SOURCES = frozenset({"aftertouch", "lift", "mod_wheel", "pitch_wheel", "slide"})
 _LEAST_CHANGE = 0.03  # even a knob that nobody turned is turned now and then
+_PLAIN_LFO_SHARE = 0.4  # of LFOs in use: about half are not hand-drawn, and some catalog shapes are plain too
 _LEAST_COUNT = 0.3  # likewise an option or a route nobody chose
 
 # Norm ranges outside which most sounds fall silent, clip or start after the recording has ended.
@@ -150,8 +161,9 @@ def _draw_menus(schema: Schema, tier: int, rng: np.random.Generator) -> np.ndarr
     for i, menu in enumerate(schema.categorical):
         if menu.frozen:
             continue
-        if menu.name in WAVETABLE_CHOICES:
-            categorical[i] = rng.integers(menu.n_options) if tier >= 2 else 0
+        if menu.name in CATALOG_CHOICES:
+            plain = menu.name in LFO_SHAPE_CHOICES and rng.random() < _PLAIN_LFO_SHARE
+            categorical[i] = rng.integers(menu.n_options) if tier >= 2 and not plain else 0
             continue
         is_switch = menu.name.endswith("_on")
         if is_switch and tier == 1 and menu.name not in _TIER_1_SWITCHES:
@@ -205,6 +217,7 @@ def _draw_routes(schema: Schema, config: SamplingConfig, categorical: np.ndarray
     destinations = rng.choice(
         len(schema.destinations), n_routes, replace=False, p=destination_weights / destination_weights.sum()
     )
+    _chain(schema, destinations, rng)
     # Shares by FACTS.md, over 660 public presets: 11 % at full amount, 7 % negative, 10 % bipolar, 1.4 % stereo.
     amount = np.where(rng.random(n_routes) < 0.11, 1.0, 0.05 + 0.95 * rng.random(n_routes) ** 1.5)
     amount *= np.where(rng.random(n_routes) < 0.07, -1, 1)
@@ -212,14 +225,25 @@ def _draw_routes(schema: Schema, config: SamplingConfig, categorical: np.ndarray
     bipolar, stereo = rng.random(n_routes) < 0.10, rng.random(n_routes) < 0.014
     route_index[:n_routes] = sources[:n_routes] * len(schema.destinations) + destinations
     route_value[:n_routes] = np.stack([amount, bipolar, power, stereo], axis=1)
-    return route_index, route_value
+    return canonical_slots(route_index, route_value, schema)
+
+
+def _chain(schema: Schema, destinations: np.ndarray, rng: np.random.Generator) -> None:
+    """Points some of the last routes at the amount of an earlier one, as often as people do."""
+    if not (schema.destination_slots >= 0).any() or len(destinations) < 2:
+        return
+    counts = load_usage()["destinations"]
+    share = sum(n for name, n in counts.items() if name.startswith("modulation_")) / sum(counts.values())
+    first = len(destinations) - rng.binomial(len(destinations) - 1, share)
+    for i in range(first, len(destinations)):
+        destinations[i] = schema.destinations.index(f"modulation_{rng.integers(first) + 1}_amount")
 
 
 def _destination_weights(schema: Schema, categorical: np.ndarray, live_sources: set[str]) -> np.ndarray:
     usage, weights = load_usage()["destinations"], []
     frozen = {knob.name for knob in schema.continuous if knob.frozen}
     for name in schema.destinations:
-        # Routes to a slot of the matrix name a route by its slot number, which a draw without slots cannot mean.
+        # Routes that point at routes are drawn by `_chain`, when there are routes to point at.
         silent = name in frozen or name.startswith(("modulation_", "macro_control_"))
         source, switch = schema.shaped_source(name), f"{schema.module(name)}_on"
         silent |= source is not None and source not in live_sources
@@ -262,29 +286,28 @@ def _draw_from_bank(schema, config, bank, fresh: Parameters, name: str, rng: np.
 def cross_modules(
     schema: Schema, first: Parameters, second: Parameters, share: float, rng: np.random.Generator
 ) -> Parameters:
-    """`first` with each module taken from `second` with chance `share`; routes follow their destination's module."""
+    """`first` with each module taken from `second` with chance `share`; routes follow their destination's module.
+
+    A route that points at a route goes where that one goes, and keeps pointing at it.
+    """
     names = schema.continuous_names + schema.categorical_names + schema.destinations
     modules = sorted({schema.module(name) for name in names})
     taken = {module: bool(rng.random() < share) for module in modules}
     taken["global"] = False
     continuous = np.array([taken[schema.module(name)] for name in schema.continuous_names])
     categorical = np.array([taken[schema.module(name)] for name in schema.categorical_names])
-    index = np.full(N_SLOTS, -1, np.int32)
-    value = np.zeros((N_SLOTS, len(CHANNELS)), np.float32)
-    slot, seen = 0, set()
-    for parent, wanted in ((first, False), (second, True)):
-        for cell, numbers in zip(parent.route_index, parent.route_value, strict=True):
-            destination = schema.destinations[cell % len(schema.destinations)]
-            keep = cell >= 0 and taken[schema.module(destination)] == wanted and int(cell) not in seen
-            if keep and not destination.startswith("modulation_") and slot < N_SLOTS:
-                index[slot], value[slot] = cell, numbers
-                seen.add(int(cell))
-                slot += 1
+    destinations = np.array([taken[schema.module(name)] for name in schema.destinations])
+    chained = schema.destination_slots >= 0  # these follow the route that they point at
+
+    def stays(parent: Parameters, wanted: bool) -> np.ndarray:
+        destination = parent.route_index % len(schema.destinations)
+        return (destinations[destination] == wanted) | chained[destination]
+
+    routes = merge_slots([first[2:], second[2:]], schema, keep=[stays(first, False), stays(second, True)])
     return Parameters(
         np.where(continuous, second.continuous, first.continuous),
         np.where(categorical, second.categorical, first.categorical),
-        index,
-        value,
+        *routes,
     )
 
 
@@ -296,7 +319,7 @@ def _restrict_to_tier(schema: Schema, tier: int, parameters: Parameters) -> Para
     if tier == 1:
         for i, menu in enumerate(schema.categorical):
             outside = menu.name.endswith("_on") and menu.name not in _TIER_1_SWITCHES
-            if outside or menu.name in WAVETABLE_CHOICES:
+            if outside or menu.name in CATALOG_CHOICES:
                 categorical[i] = 0
     routes = (parameters if tier >= 3 else defaults)[2:]
     return Parameters(continuous.astype(np.float32), categorical.astype(np.int32), *routes)

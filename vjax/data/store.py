@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import functools
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -25,11 +26,14 @@ class DatasetInfo:
 
     Attributes:
       mel: fields of MelConfig; empty if the file does not tell.
-      catalog_json: the wavetable catalog behind the `osc_*_wavetable` choices, if any.
+      catalog_json: the catalogs behind the `osc_*_wavetable` and `lfo_*_shape` choices, if any; of the shards of a
+        folder, the first carries it.
+      catalog_sha256: its digest, in every shard.
       modulation: how routes are stored.
       mel_shape: (1, n_mels, t), also where the file has no channel axis.
       paths, counts: the shards and their rows.
       importance: [n_continuous] float32 loss weights, or None.
+      render: how the sounds were played (fields of RenderConfig); empty if the file does not tell.
     """
 
     schema: Schema
@@ -42,6 +46,8 @@ class DatasetInfo:
     paths: tuple[str, ...]
     counts: tuple[int, ...]
     importance: np.ndarray | None = dataclasses.field(default=None, compare=False)
+    catalog_sha256: str | None = None
+    render: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def write_shard(
@@ -54,7 +60,8 @@ def write_shard(
       schema: stored as JSON.
       arrays: by dataset path (`vjax.data.layout.specs`); params/*, metadata/midi_note, metadata/preset_hash and
         one of features/mel_spectrogram and audio/waveforms are required.
-      attributes: `tier`, `mel` (dict of MelConfig fields), `generator_version`; `catalog` (JSON text) or None; others
+      attributes: `tier`, `mel` (dict of MelConfig fields), `generator_version`; `catalog` (JSON text) or None, or only
+        the `catalog_sha256` of the catalog in another shard of the folder; others
         are stored too: numbers and text as they are, anything else as JSON.
 
     Raises:
@@ -66,6 +73,8 @@ def write_shard(
             raise DatasetError(f"attribute {name} is missing; a shard needs {', '.join(REQUIRED_ATTRIBUTES)}")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     partial = f"{path}.partial"
+    if attributes.get("catalog") is not None:
+        attributes = {**attributes, "catalog_sha256": digest(attributes["catalog"])}
     with h5py.File(partial, "w", libver=layout.LIBVER) as file:
         file.attrs["schema"] = schema.to_json()
         for name in (*REQUIRED_ATTRIBUTES, *sorted(set(attributes) - set(REQUIRED_ATTRIBUTES))):
@@ -93,7 +102,7 @@ def open_dataset(path: str | os.PathLike) -> DatasetInfo:
     shards = [_open_file(shard) for shard in layout.shard_paths(path)]
     first = shards[0]
     for shard in shards[1:]:
-        for field in ("schema", "tier", "mel", "catalog_json", "modulation", "mel_shape"):
+        for field in ("schema", "tier", "mel", "catalog_sha256", "modulation", "mel_shape"):
             ours, theirs = getattr(first, field), getattr(shard, field)
             if ours != theirs:
                 values = f" ({ours} and {theirs})" if field in ("tier", "mel", "modulation", "mel_shape") else ""
@@ -101,10 +110,25 @@ def open_dataset(path: str | os.PathLike) -> DatasetInfo:
                     f"{first.paths[0]} and {shard.paths[0]} differ in {field}{values}; "
                     "the shards of a folder must come from one run of scripts/generate.py"
                 )
+    catalog_json = next((shard.catalog_json for shard in shards if shard.catalog_json is not None), None)
+    if first.catalog_sha256 is not None and (catalog_json is None or digest(catalog_json) != first.catalog_sha256):
+        raise DatasetError(
+            f"{path}: the wavetable catalog is {'missing' if catalog_json is None else 'another one'}; the first shard "
+            "of a generated folder carries it for all: put shard-00000.h5 beside these"
+        )
     counts = tuple(shard.n for shard in shards)
     return dataclasses.replace(
-        first, n=sum(counts), counts=counts, paths=tuple(path for shard in shards for path in shard.paths)
+        first,
+        n=sum(counts),
+        counts=counts,
+        paths=tuple(path for shard in shards for path in shard.paths),
+        catalog_json=catalog_json,
     )
+
+
+def digest(text: str) -> str:
+    """A catalog's identity in the shards that do not carry it."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_importance(path: str | os.PathLike, weights: np.ndarray) -> None:
@@ -185,11 +209,14 @@ def _open_file(path: str) -> DatasetInfo:
         if n == 0:
             raise DatasetError(f"{path} holds 0 rows; leave it out of the dataset")
         if "complete" in file.attrs or "generator_version" in file.attrs:  # ours: written last and first
-            schema, tier, mel, catalog_json = _our_attributes(file)
+            schema, tier, mel = _our_attributes(file)
+            catalog_json, catalog_sha256 = _catalog(file)
+            render = json.loads(text(file.attrs["render"])) if "render" in file.attrs else {}
             for name in (layout.MIDI_NOTE, layout.PRESET_HASH):
                 require(file, name, "every shard has it; generate the shard again")
         else:
             schema, tier, mel, catalog_json = report_layout.describe(file)
+            catalog_sha256, render = None if catalog_json is None else digest(catalog_json), {}
         if not layout.finished(file, layout.MEL):
             state = "half-filled" if layout.MEL in file else "missing"
             raise DatasetError(f"{path}: {layout.MEL} is {state}; run: python scripts/precompute.py mels {path}")
@@ -205,7 +232,20 @@ def _open_file(path: str) -> DatasetInfo:
             _check_importance(path, importance, len(schema.continuous))
         mel_shape = (1, *file[layout.MEL].shape[-2:])
         modulation = modulation_kind(file)
-    return DatasetInfo(schema, tier, n, mel, catalog_json, modulation, mel_shape, (path,), (n,), importance)
+    return DatasetInfo(
+        schema,
+        tier,
+        n,
+        mel,
+        catalog_json,
+        modulation,
+        mel_shape,
+        (path,),
+        (n,),
+        importance,
+        catalog_sha256,
+        render,
+    )
 
 
 def modulation_kind(file: h5py.File) -> Literal["none", "sparse", "dense"]:
@@ -218,7 +258,15 @@ def modulation_kind(file: h5py.File) -> Literal["none", "sparse", "dense"]:
     return "none"
 
 
-def _our_attributes(file: h5py.File) -> tuple[Schema, int, dict[str, Any], str | None]:
+def _catalog(file: h5py.File) -> tuple[str | None, str | None]:
+    """(the catalog's text, its digest), each None where the shard has none."""
+    catalog_json = text(file.attrs["catalog"]) if "catalog" in file.attrs else None
+    if "catalog_sha256" in file.attrs:
+        return catalog_json, text(file.attrs["catalog_sha256"])
+    return catalog_json, None if catalog_json is None else digest(catalog_json)
+
+
+def _our_attributes(file: h5py.File) -> tuple[Schema, int, dict[str, Any]]:
     path, attributes = file.filename, file.attrs
     for name in ("schema", *REQUIRED_ATTRIBUTES, "complete"):
         if name not in attributes:
@@ -232,7 +280,7 @@ def _our_attributes(file: h5py.File) -> tuple[Schema, int, dict[str, Any], str |
         schema, mel = _schema(text(attributes["schema"])), json.loads(text(attributes["mel"]))
     except ValueError as error:
         raise DatasetError(f"{path}: attribute schema or mel cannot be read: {error}") from error
-    return schema, tier, mel, text(attributes["catalog"]) if "catalog" in attributes else None
+    return schema, tier, mel
 
 
 @functools.lru_cache(maxsize=4)

@@ -30,23 +30,24 @@ def load_usage() -> dict:
     return json.loads(importlib.resources.files("vjax.data").joinpath("usage.json").read_text())
 
 
-def count_usage(presets: list[dict], schema) -> dict:
-    """Counts over presets in which a control can be heard: its module is on, its modulation source is routed.
+def count_usage(presets: list, schema) -> dict:
+    """Counts over `Preset`s in which a control can be heard: its module is on, its modulation source is routed.
 
     Returns:
       {"presets": n, "changed": {kind: share off default}, "quantiles": {kind: norm quantiles where changed},
       "options": {kind: counts by option}, "sources": {name: routes}, "destinations": {kind: routes},
       "routes": mean routes a preset}
     """
-    from vjax.vital.preset import to_parameters
-    from vjax.vital.wavetables import standard_catalog
+    from vjax.vital.standard_tables import standard_catalog
+    from vjax.vital.vocabulary import Vocabulary, to_parameters
 
+    vocabulary = Vocabulary(standard_catalog())
     defaults = schema.default_parameters()
     values, options = collections.defaultdict(list), {}
     sources, destinations = collections.Counter(), collections.Counter()
     gates = schema.continuous_gates(), schema.categorical_gates()
     for preset in presets:
-        parameters, _ = to_parameters(preset, schema, standard_catalog())
+        parameters, _ = to_parameters(preset, schema, vocabulary, stand_in=False)
         routed = schema.routed_sources(parameters)
 
         def is_heard(name: str, gate: int, parameters=parameters, routed=routed) -> bool:
@@ -73,7 +74,7 @@ def count_usage(presets: list[dict], schema) -> dict:
         "quantiles": {
             name: np.quantile(held, QUANTILES).round(4).tolist() for name, held in changed.items() if len(held) >= 3
         },
-        "options": {name: counts for name, counts in options.items() if "wavetable" not in name},
+        "options": {name: counts for name, counts in options.items() if not name.endswith(("_wavetable", "_shape"))},
         "sources": dict(sources.most_common()),
         "destinations": dict(destinations.most_common()),
         "routes": round(sum(sources.values()) / len(presets), 2),

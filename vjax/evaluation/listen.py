@@ -13,13 +13,15 @@ from vjax.audio.files import write_wav
 from vjax.audio.mel import MelConfig
 from vjax.data.generate import GenerationConfig, log_mel
 from vjax.data.reader import sample_parameters
+from vjax.inference.compare import comparison_picture, log_comparison, save_picture
 from vjax.inference.predict import decode
 from vjax.schema import Parameters, Schema
 from vjax.training.loop import Evaluator, Snapshot
-from vjax.training.writer import Writer, mel_picture
+from vjax.training.writer import Writer
+from vjax.vital.default_vocabulary import vocabulary_of
 from vjax.vital.pool import RenderJob, RenderPool
-from vjax.vital.preset import from_parameters, write_preset
-from vjax.vital.wavetables import WavetableCatalog, standard_catalog
+from vjax.vital.preset import write_preset
+from vjax.vital.vocabulary import Vocabulary, from_parameters
 
 ROWS = ("random", "nearest", "prediction", "floor")
 """Another sound of the data, the nearest training sound, the model's answer, the target with other random phases."""
@@ -48,13 +50,11 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
         _, first = np.unique(reader.preset_hashes()[snapshot.val_rows], return_index=True)
         rows = snapshot.val_rows[np.sort(first)][:n_sounds]
         samples = [reader[row] for row in rows]
-        catalog = standard_catalog()
-        if info.catalog_json:
-            catalog = WavetableCatalog.from_json_string(info.catalog_json)
+        vocabulary = vocabulary_of(info.catalog_json)
         try:
-            targets = [_preset(sample_parameters(s, info.schema), info.schema, catalog, "target") for s in samples]
+            targets = [_preset(sample_parameters(s, info.schema), info.schema, vocabulary, "target") for s in samples]
             answers = decode(snapshot.predict(rows), info.schema)
-            predictions = [_preset(answer, info.schema, catalog, "prediction") for answer in answers]
+            predictions = [_preset(answer, info.schema, vocabulary, "prediction") for answer in answers]
         except ValueError as error:
             print(f"listening is left out: these data cannot be rendered ({error})")
             return {}
@@ -70,8 +70,9 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
                 continue
             target, answer, floor = (rendering.audio[0] for rendering in renderings)
             mels = log_mel(np.stack([target, answer, floor]), mel_config)
-            _write(folder / f"{i}", target, answer, prediction, mels, config.render.sample_rate)
-            _log(writer, i, target, answer, mels, config.render.sample_rate, snapshot.step)
+            sounds = {"target": target, "prediction": answer}
+            _write(folder / f"{i}", sounds, prediction, config.render.sample_rate)
+            log_comparison(writer, f"val/audio/{i}", sounds, config.render.sample_rate, snapshot.step)
             to_bank = [np.abs(mels[0] - picture).mean() for picture in bank]
             found = (np.median(to_bank), np.min(to_bank), *(np.abs(mels[0] - mel).mean() for mel in mels[1:]))
             for name, distance in zip(ROWS, found, strict=True):
@@ -83,8 +84,8 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
     return listen
 
 
-def _preset(parameters: Parameters, schema: Schema, catalog: WavetableCatalog, name: str) -> dict[str, Any]:
-    return from_parameters(parameters, schema, catalog, name=name, comments="written by vjax")
+def _preset(parameters: Parameters, schema: Schema, vocabulary: Vocabulary, name: str) -> dict[str, Any]:
+    return from_parameters(parameters, schema, vocabulary, name=name, comments="written by vjax")
 
 
 def _render(config: GenerationConfig, samples, targets, predictions, workers: int | None):
@@ -102,16 +103,8 @@ def _spread(rows: np.ndarray, most: int) -> np.ndarray:
     return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
 
 
-def _write(stem: Path, target, answer, prediction, mels, sample_rate: int) -> None:
-    from PIL import Image
-
-    write_wav(f"{stem}-target.wav", target, sample_rate)
-    write_wav(f"{stem}-prediction.wav", answer, sample_rate)
+def _write(stem: Path, sounds: dict[str, np.ndarray], prediction: dict[str, Any], sample_rate: int) -> None:
+    for label, audio in sounds.items():
+        write_wav(f"{stem}-{label}.wav", audio, sample_rate)
     write_preset(f"{stem}-prediction.vital", prediction)
-    Image.fromarray(mel_picture(mels[0], mels[1])).save(f"{stem}-mel.png")
-
-
-def _log(writer: Writer, i: int, target, answer, mels, sample_rate: int, step: int) -> None:
-    writer.audio(f"val/audio/{i}/target", target, sample_rate, step)
-    writer.audio(f"val/audio/{i}/prediction", answer, sample_rate, step)
-    writer.image(f"val/audio/{i}/mel_target_and_prediction", mel_picture(mels[0], mels[1]), step)
+    save_picture(f"{stem}-mel.png", comparison_picture(sounds, sample_rate))

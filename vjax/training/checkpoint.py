@@ -60,6 +60,7 @@ def make_meta(info: DatasetInfo, model: ModelConfig, tier: int, settings: dict[s
         "schema": json.loads(info.schema.to_json()),
         "mel": info.mel,
         "mel_shape": list(info.mel_shape),
+        "render": info.render,
         "model": dataclasses.asdict(model),
         "settings": settings,
         "versions": {"vjax": vjax.__version__, "engine": info.schema.engine, "jax": jax.__version__},

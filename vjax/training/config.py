@@ -124,6 +124,7 @@ def base_config(tier: int, variant: str = "") -> ml_collections.ConfigDict:
     generation = {f.name: f.default for f in dataclasses.fields(GenerationConfig) if f.name not in _GENERATION_SECTIONS}
     config.generation = generation | {name: dataclasses.asdict(s()) for name, s in _GENERATION_SECTIONS.items()}
     config.generation.sampling.tier = tier
+    config.generation.random_notes = 3  # over the keyboard, where the report played 48, 60 and 72
     if tier < 3:
         config.loss.modulation_weight = 0.0
     if variant:
@@ -137,7 +138,7 @@ def base_config(tier: int, variant: str = "") -> ml_collections.ConfigDict:
         config.train.update({"epochs": 12, "batch_size": 32, "listen_every": 0, "patience": 0})
         config.loss.modulation_warmup_epochs = 3
     if variant == "smoke":
-        config.generation.update({"notes": (60,), "presets_per_shard": 4})
+        config.generation.update({"notes": (60,), "random_notes": 0, "presets_per_shard": 4})
         config.generation.render.update({"seconds": 0.5, "note_s": 0.3})
         config.data.update({"n": 12, "val_fraction": 0.34})
         config.model.width = 4
@@ -150,7 +151,8 @@ def unpack(config: ml_collections.ConfigDict) -> Config:
     raw = config.to_dict()
     generation = raw["generation"]
     nested = {name: section(**generation.pop(name)) for name, section in _GENERATION_SECTIONS.items()}
-    generation = GenerationConfig(**{**generation, "notes": tuple(generation["notes"])}, **nested)
+    tuples = {name: tuple(generation[name]) for name in ("notes", "note_range")}
+    generation = GenerationConfig(**{**generation, **tuples}, **nested)
     sections = {name: section(**raw[name]) for name, section in _SECTIONS.items()}
     return Config(tier=raw["tier"], seed=raw["seed"], generation=generation, **sections)
 

@@ -1,6 +1,5 @@
 """TensorBoard: scalars, sounds and mel pictures under one folder."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -43,24 +42,3 @@ class Writer:
 
     def flush(self) -> None:
         self._writer.flush()
-
-
-def mel_picture(*mels: np.ndarray, gap: int = 4, scale: int = 2) -> np.ndarray:
-    """Log-mel spectrograms side by side on one colour scale, low pitches at the bottom.
-
-    Args:
-      mels: each [n_mels, t].
-
-    Returns:
-      [height, width, 3] uint8.
-    """
-    from matplotlib import colormaps  # takes half a second to import
-
-    low, high = min(mel.min() for mel in mels), max(mel.max() for mel in mels)
-    span = high - low if math.isfinite(high - low) and high > low else 1.0
-    panels = []
-    for mel in mels:
-        panel = colormaps["magma"]((mel[::-1] - low) / span)[..., :3]
-        panels += [panel, np.ones((len(panel), gap, 3))]
-    picture = np.concatenate(panels[:-1], axis=1).repeat(scale, 0).repeat(scale, 1)
-    return (255 * picture).astype(np.uint8)

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import vita
 
-from vjax.schema import N_SLOTS
+from vjax.schema import N_OSCILLATORS, N_SLOTS
 from vjax.vital.isolate import call_isolated
 
 VERSION = f"vita {importlib.metadata.version('vita')}"
@@ -184,6 +184,25 @@ def _settle(synth: vita.Synth, note: int, velocity: float) -> None:
     synth.render(note, velocity, WARMUP_S, WARMUP_S)
     for name, value in kept.items():
         controls[name].set(value)
+
+
+def render_cycles(table: Mapping[str, Any], positions: Sequence[float], note: int, seconds: float) -> np.ndarray:
+    """[len(positions), samples] float32: a wavetable held at each frame position, dry, with one voice.
+
+    Run it in a process of its own: a malformed table may crash the engine. Raises ValueError as `render_notes` does.
+    """
+    synth = prepare()
+    preset = {**init_preset(), "settings": {**init_preset()["settings"], "wavetables": [table] * N_OSCILLATORS}}
+    preset["settings"] |= {"osc_1_random_phase": 0.0, "env_1_attack": 0.0, "env_1_sustain": 1.0}
+    validate_preset(preset)
+    if not synth.load_json(json.dumps(preset)):
+        raise ValueError(_REFUSED)
+    frame, cycles = synth.get_controls()["osc_1_wave_frame"], []
+    for position in positions:
+        frame.set(float(position))
+        synth.render(note, 1.0, 0.1, 0.1)  # the frame glides to its place
+        cycles.append(synth.render(note, 1.0, seconds, seconds)[0])
+    return np.stack(cycles)
 
 
 class LiveSynth:

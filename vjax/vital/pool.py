@@ -4,8 +4,8 @@ import collections
 import dataclasses
 import multiprocessing
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,10 @@ class RenderPool:
 
     def __exit__(self, *_) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def isolated(self, function: Callable[..., Any], *arguments: Any, timeout_s: float) -> Future:
+        """A future of `function(*arguments)`, in a fresh process that holds an unused Synth (see `call_isolated`)."""
+        return self._threads.submit(call_isolated, function, *arguments, timeout_s=timeout_s, method=self._method)
 
     def render(self, job: RenderJob) -> Rendering:
         """One job, now, in the calling thread."""

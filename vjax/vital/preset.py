@@ -1,156 +1,282 @@
-"""Between Vital's own JSON (`.vital`) and the numbers of `vjax.schema`.
+"""A whole `.vital` preset as numbers and parts, read and written without loss.
 
-`Parameters` say a sound in the vocabulary of the model's heads: knobs, menus, a wavetable of the catalog per
-oscillator, and routes. LFO shapes and the noise sample stay at the engine's init patch.
+`Preset` holds a sound by value: its own wavetables, LFO shapes and sample. What of it the model's heads can say is
+`vjax.vital.vocabulary`.
 """
 
 import copy
+import dataclasses
+import functools
 import json
 import math
 import os
 import pathlib
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from vjax.schema import CHANNELS, N_OSCILLATORS, N_SLOTS, WAVETABLE_CHOICES, Parameters, Schema
-from vjax.vital import engine
-from vjax.vital.wavetables import VITAL_VERSION, WavetableCatalog
+from vjax.schema import CATALOG_CHOICES, CHANNELS, N_LFOS, N_OSCILLATORS, N_SLOTS, VIEW_CONTROLS, Schema
+from vjax.vital import checks, engine
+from vjax.vital.wavetables import VITAL_VERSION
 
 MAX_BYTES = 64 * 2**20
 """The largest preset file read; musicians' largest is under 3 MB."""
 
+ROUTE_RANGES = {"amount": (-1.0, 1.0), "bipolar": (0.0, 1.0), "power": (-10.0, 10.0), "stereo": (0.0, 1.0)}
+_TEXTS = {"preset_name": "name", "author": "author", "preset_style": "style", "comments": "comments"}
+_LINE = {"points": [0.0, 1.0, 0.5, 0.0, 1.0, 1.0], "powers": [0.0, 0.0, 0.0], "smooth": False}
+# Settings of Vital 1.5 that this engine does not have, at the values of a preset that does not use them.
+_UNUSED_IN_1_5 = {
+    "custom_warps": [{"name": "Triangle", "num_points": 3, **_LINE}] * 3,
+    "random_values": [{"seed": 4}] * 3,
+    **{f"osc_{i + 1}_spectral_morph_phase": 0.5 for i in range(N_OSCILLATORS)},
+}
 
-def read_preset(path: str | os.PathLike) -> dict[str, Any]:
-    """Reads a `.vital` file. Raises ValueError naming the file and what it lacks."""
+
+class Route(NamedTuple):
+    """One modulation route. `curve` is its remapping (a drawn curve as in vital/lfo_shapes.py), None if straight."""
+
+    source: str
+    destination: str
+    amount: float
+    bipolar: bool = False
+    power: float = 0.0
+    stereo: bool = False
+    bypass: bool = False
+    curve: Mapping[str, Any] | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Preset:
+    """A sound by value, in the engine's own controls (`controls()`), each in range.
+
+    Attributes:
+      continuous: [n_continuous] float64 norm; float64, so that the engine's float32 values come back to the bit.
+      categorical: [n_menus] int32 menu indices, without the choices from catalogs.
+      routes: the route of each slot, from 0, None where it is empty; 64 in all.
+      wavetables: of oscillators 1 to 3.
+      lfo_shapes: of LFOs 1 to 8.
+      sample: of the noise oscillator.
+      macro_names: of the four macros.
+      other_settings, other: what is in the file and has no place above, kept and written back as it is.
+      notes: for people: what was clipped on reading, what is kept aside.
+    """
+
+    continuous: np.ndarray
+    categorical: np.ndarray
+    routes: tuple[Route | None, ...]
+    wavetables: tuple[Mapping[str, Any], ...]
+    lfo_shapes: tuple[Mapping[str, Any], ...]
+    sample: Mapping[str, Any]
+    macro_names: tuple[str, ...] = ("MACRO 1", "MACRO 2", "MACRO 3", "MACRO 4")
+    name: str = ""
+    author: str = ""
+    style: str = ""
+    comments: str = ""
+    other_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    other: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, raw: Any) -> "Preset":
+        """Reads Vital's JSON (versions 1.0.0 to 1.5).
+
+        Values outside a control's range are clipped, fractions of menu values rounded, both with a note; missing
+        controls take their default, as in Vital.
+
+        Raises ValueError naming the first thing that no preset holds, or that the engine would hang or crash on.
+        """
+        settings = _settings(raw)
+        notes: list[str] = []
+        schema = controls()
+
+        def native(name: str, default: float, low: float, high: float) -> float:
+            value = settings.get(name, default)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < math.inf:
+                raise ValueError(f"{name} is {value!r}; it must be a finite number")
+            if not low <= value <= high:
+                shown = repr(value) if len(repr(value)) < 30 else f"{repr(value)[:12]}..."
+                notes.append(f"{name} {shown} clipped to [{low:g}, {high:g}]")
+            return float(min(max(value, low), high))  # float() last: JSON's integers may be larger than any float
+
+        knobs = [native(knob.name, knob.default, knob.minimum, knob.maximum) for knob in schema.continuous]
+        categorical = np.zeros(len(schema.categorical), np.int32)
+        for i, menu in enumerate(schema.categorical):
+            value = native(menu.name, menu.minimum + menu.default, menu.minimum, menu.minimum + menu.n_options - 1)
+            categorical[i] = round(value) - menu.minimum
+            if value != round(value):
+                notes.append(f"{menu.name} {value:g} rounded to {round(value)}")
+        routes = tuple(_read_route(settings, slot, native, notes) for slot in range(N_SLOTS))
+        other_settings = _other_settings(settings, routes, notes)
+        known = {*_TEXTS, *(f"macro{i + 1}" for i in range(4)), "settings", "synth_version"}
+        other = {key: raw[key] for key in raw if key not in known}
+        notes += [f"kept aside: {key}" for key in sorted(other)]
+        return cls(
+            continuous=(np.array(knobs) - schema.minimum) / schema.span,
+            categorical=categorical,
+            routes=routes,
+            wavetables=tuple(settings["wavetables"]),
+            lfo_shapes=tuple(settings["lfos"]),
+            sample=settings["sample"],
+            macro_names=tuple(str(raw.get(f"macro{i + 1}", f"MACRO {i + 1}")) for i in range(4)),
+            other_settings=other_settings,
+            other=other,
+            notes=tuple(notes),
+            **{field: str(raw.get(key, "")) for key, field in _TEXTS.items()},
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Vital's JSON, as version 1.5.5: every control of the engine, 64 slots, all parts.
+
+        Raises ValueError for a value that the engine would swallow and then render wrongly, or crash on.
+        """
+        schema = controls()
+        settings = dict(engine.init_preset()["settings"])
+        # float32 is what Vital stores: the nearest one is the value that was read.
+        native = np.float32(schema.minimum + np.asarray(self.continuous, np.float64) * schema.span)
+        settings |= dict(zip(schema.continuous_names, native.tolist(), strict=True))
+        for menu, index in zip(schema.categorical, self.categorical, strict=True):
+            settings[menu.name] = float(menu.minimum + index)
+        modulations = []
+        for slot, route in enumerate(self.routes, start=1):
+            modulations.append(_connection(route))
+            empty = Route("", "", 0.0)
+            for channel in (*CHANNELS, "bypass"):
+                settings[f"modulation_{slot}_{channel}"] = float(getattr(route or empty, channel))
+        settings |= copy.deepcopy(dict(self.other_settings))
+        settings |= {
+            "modulations": modulations,
+            "wavetables": [{**copy.deepcopy(dict(table)), "version": VITAL_VERSION} for table in self.wavetables],
+            "lfos": copy.deepcopy(list(self.lfo_shapes)),
+            "sample": dict(self.sample),
+        }
+        preset = {key: getattr(self, field) for key, field in _TEXTS.items()}
+        preset |= {f"macro{i + 1}": name for i, name in enumerate(self.macro_names)}
+        preset |= {**copy.deepcopy(dict(self.other)), "synth_version": VITAL_VERSION, "settings": settings}
+        engine.validate_preset(preset)
+        return preset
+
+
+@functools.cache
+def controls() -> Schema:
+    """The engine's own controls, without choices from catalogs: the order of `Preset`'s vectors."""
+    schema = Schema.from_engine()
+    menus = tuple(menu for menu in schema.categorical if menu.name not in CATALOG_CHOICES)
+    return dataclasses.replace(schema, categorical=menus)
+
+
+@functools.cache
+def init() -> Preset:
+    """The engine's init patch."""
+    return dataclasses.replace(Preset.from_json(engine.init_preset()), author="vjax")
+
+
+def read_json(path: str | os.PathLike) -> dict[str, Any]:
+    """The JSON of a `.vital` file. Raises ValueError naming the file if it is too large or not JSON."""
     path = pathlib.Path(path)
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"{path}: {path.stat().st_size} bytes is no Vital preset; the limit is {MAX_BYTES}")
     try:
-        preset = json.loads(path.read_bytes())
+        raw = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:  # ValueError: also wrong encodings and endless numbers
         raise ValueError(f"{path}: not JSON, so not a Vital preset ({error})") from error
-    settings = preset.get("settings") if isinstance(preset, dict) else None
-    if not isinstance(settings, dict):
-        raise ValueError(f"{path}: no `settings` object, so not a Vital preset")
-    for name in ("modulations", "wavetables"):
-        entries = settings.get(name, [])
-        if not (isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)):
-            raise ValueError(f"{path}: `{name}` is no list of objects, so not a Vital preset")
-    return preset
+    try:
+        _settings(raw)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return raw
 
 
-def write_preset(path: str | os.PathLike, preset: Mapping[str, Any]) -> None:
+def read_preset(path: str | os.PathLike) -> Preset:
+    """Reads a `.vital` file; the file's name stands in for a missing name. Raises ValueError naming the file."""
+    raw = read_json(path)
+    try:
+        preset = Preset.from_json(raw)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return preset if preset.name else dataclasses.replace(preset, name=pathlib.Path(path).stem)
+
+
+def write_preset(path: str | os.PathLike, preset: Preset | Mapping[str, Any]) -> None:
     """Writes a `.vital` file; the file appears whole or not at all."""
     path = pathlib.Path(path)
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(preset))
+    partial.write_text(json.dumps(preset.to_json() if isinstance(preset, Preset) else preset))
     os.replace(partial, path)
 
 
-def from_parameters(
-    parameters: Parameters, schema: Schema, catalog: WavetableCatalog, name: str = "", comments: str = ""
-) -> dict[str, Any]:
-    """Vital JSON that plays `parameters`.
-
-    Args:
-      parameters: one sound, without batch axes.
-      schema: names and ranges of the vectors; must describe the installed engine's controls.
-      catalog: what the wavetable choices choose from.
-
-    Raises:
-      ValueError: a value outside the schema, or a name that the engine does not know.
-    """
-    schema.validate(parameters)
-    preset = copy.deepcopy(engine.init_preset())
-    settings = preset["settings"]
-    menus = dict(zip(schema.categorical_names, map(int, parameters.categorical), strict=True))
-    tables = [menus.pop(choice, 0) for choice in WAVETABLE_CHOICES]
-    if max(tables) >= len(catalog):
-        raise ValueError(
-            f"wavetable choice {max(tables)} is not in this catalog of {len(catalog)}; use the schema's own"
-        )
-    values = dict(zip(schema.continuous_names, map(float, schema.to_native(parameters.continuous)), strict=True))
-    values |= {menu.name: float(menu.minimum + menus[menu.name]) for menu in schema.categorical if menu.name in menus}
-    unknown = sorted(values.keys() - engine.control_ranges().keys())
-    if unknown:
-        raise ValueError(f"{unknown[0]} is no control of {engine.VERSION}: this schema is of another instrument")
-    settings.update(values)
-    for slot, (cell, route) in enumerate(zip(parameters.route_index, parameters.route_value, strict=True)):
-        used = cell >= 0
-        source, destination = divmod(int(cell), len(schema.destinations)) if used else (0, 0)
-        settings["modulations"][slot] = {
-            "source": schema.sources[source] if used else "",
-            "destination": schema.destinations[destination] if used else "",
-        }
-        for channel, value in zip(CHANNELS, route, strict=True):
-            settings[f"modulation_{slot + 1}_{channel}"] = float(value) if used else 0.0
-    settings["wavetables"] = [copy.deepcopy(catalog.tables[index]) for index in tables]
-    preset |= {"preset_name": name, "comments": comments, "author": "vjax", "synth_version": VITAL_VERSION}
-    engine.validate_preset(preset)
-    return preset
+def _settings(raw: Any) -> dict[str, Any]:
+    """The settings of Vital's JSON, their parts checked. Raises ValueError naming what no preset holds."""
+    settings = raw.get("settings") if isinstance(raw, dict) else None
+    if not isinstance(settings, dict):
+        raise ValueError("no `settings` object, so not a Vital preset")
+    _check_version(str(raw.get("synth_version", VITAL_VERSION)))
+    checks.check_json(raw, "preset")
+    sizes = {"modulations": (0, N_SLOTS), "wavetables": (N_OSCILLATORS,) * 2, "lfos": (N_LFOS,) * 2}
+    for name, (least, most) in sizes.items():
+        entries = settings.get(name)
+        if not (isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)):
+            raise ValueError(f"`{name}` is no list of objects, so not a Vital preset")
+        if not least <= len(entries) <= most:
+            raise ValueError(f"`{name}` has {len(entries)} entries; Vital has {most}")
+    for i, table in enumerate(settings["wavetables"], start=1):
+        checks.check_table(table, f"wavetable {i}")
+    for i, shape in enumerate(settings["lfos"], start=1):
+        checks.check_curve(shape, f"LFO {i}")
+    checks.check_sample(settings.get("sample"))
+    return settings
 
 
-def to_parameters(preset: Mapping[str, Any], schema: Schema, catalog: WavetableCatalog) -> tuple[Parameters, list[str]]:
-    """The numbers nearest to a preset, and a list of what they could not hold.
-
-    Values outside a control's range are clipped; missing ones take their default, as in Vital. Of several routes
-    between the same two names the strongest stays; bypassed routes are silent and left out.
-
-    Raises:
-      ValueError: a value that is no finite number.
-    """
-    settings, lost = preset["settings"], []
-
-    def native(name: str, default: float, low: float, high: float) -> float:
-        value = settings.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < math.inf:
-            raise ValueError(f"{name} is {value!r}; it must be a finite number")
-        if not low <= value <= high:
-            lost.append(f"{name} {value} clipped to [{low}, {high}]")
-        return float(min(max(value, low), high))  # float() last: JSON's integers may be larger than any float
-
-    continuous = schema.to_norm(np.array([native(k.name, k.default, k.minimum, k.maximum) for k in schema.continuous]))
-    categorical = np.zeros(len(schema.categorical), np.int32)
-    for i, menu in enumerate(schema.categorical):
-        if menu.name not in WAVETABLE_CHOICES:
-            last = menu.minimum + menu.n_options - 1
-            value = native(menu.name, menu.minimum + menu.default, menu.minimum, last)
-            categorical[i] = round(value) - menu.minimum
-    for oscillator, table in enumerate(settings.get("wavetables", ())[:N_OSCILLATORS]):
-        index = catalog.find(table)
-        if index is None:
-            lost.append(f"oscillator {oscillator + 1}: wavetable {table.get('name', '')!r} is not in the catalog")
-        categorical[schema.position[WAVETABLE_CHOICES[oscillator]]] = index or 0
-    route_index, route_value = _read_routes(settings, schema, native, lost)
-    return Parameters(np.clip(continuous, 0, 1), categorical, route_index, route_value), lost
+def _check_version(version: str) -> None:
+    """Vital changed what presets mean until 1.0; since then values have kept their meaning (all 115 were compared)."""
+    match = re.match(r"(\d+)\.(\d+)", version)
+    if not match:
+        raise ValueError(f"synth_version is {version[:40]!r}; a Vital preset says for example {VITAL_VERSION!r}")
+    if int(match.group(1)) < 1:
+        raise ValueError(f"synth_version is {version}, before 1.0; open the preset in Vital and save it again")
 
 
-def _read_routes(settings, schema: Schema, native, lost: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    sources = {name: i for i, name in enumerate(schema.sources)}
-    destinations = {name: i for i, name in enumerate(schema.destinations)}
-    route_index = np.full(N_SLOTS, -1, np.int32)
-    route_value = np.zeros((N_SLOTS, len(CHANNELS)), np.float32)
-    holder: dict[int, int] = {}  # cell -> the slot that keeps it
-    for slot, route in enumerate(settings.get("modulations", ())[:N_SLOTS]):
-        source, destination = str(route.get("source", "")), str(route.get("destination", ""))
-        prefix = f"modulation_{slot + 1}_"
-        if not source or not destination or native(prefix + "bypass", 0.0, 0.0, 1.0) >= 0.5:
-            continue
-        if source not in sources or destination not in destinations:
-            lost.append(f"route {source} -> {destination}: no such name")
-            continue
-        ranges = {"amount": (-1.0, 1.0), "bipolar": (0.0, 1.0), "power": (-10.0, 10.0), "stereo": (0.0, 1.0)}
-        value = [native(prefix + channel, 0.0, *ranges[channel]) for channel in CHANNELS]
-        cell = sources[source] * len(destinations) + destinations[destination]
-        if cell in holder:
-            lost.append(f"route {source} -> {destination}: twice, the stronger one kept")
-            if abs(value[0]) <= abs(route_value[holder[cell], 0]):
-                continue
-            route_index[holder[cell]], route_value[holder[cell]] = -1, 0.0
-        holder[cell] = slot
-        route_index[slot], route_value[slot] = cell, value
-        if "line_mapping" in route:
-            lost.append(f"route {source} -> {destination}: remapped curve made straight")
-    return route_index, route_value
+def _read_route(settings: Mapping[str, Any], slot: int, native, notes: list[str]) -> Route | None:
+    entry = settings["modulations"][slot] if slot < len(settings["modulations"]) else {}
+    source, destination = entry.get("source", ""), entry.get("destination", "")
+    if not source or not destination:
+        return None
+    sources, destinations = engine.modulation_names()
+    if source not in sources or destination not in destinations:
+        notes.append(f"route {source} -> {destination}: no such name, so silent in Vital too; left out")
+        return None
+    if "line_mapping" in entry:
+        checks.check_curve(entry["line_mapping"], f"the curve of route {source} -> {destination}")
+    prefix = f"modulation_{slot + 1}_"
+    value = {channel: native(prefix + channel, 0.0, *limits) for channel, limits in ROUTE_RANGES.items()}
+    bypass = native(prefix + "bypass", 0.0, 0.0, 1.0)
+    return Route(
+        source,
+        destination,
+        amount=value["amount"],
+        bipolar=value["bipolar"] >= 0.5,
+        power=value["power"],
+        stereo=value["stereo"] >= 0.5,
+        bypass=bypass >= 0.5,
+        curve=entry.get("line_mapping"),
+    )
+
+
+def _connection(route: Route | None) -> dict[str, Any]:
+    if route is None:
+        return {"source": "", "destination": ""}
+    curve = {} if route.curve is None else {"line_mapping": copy.deepcopy(dict(route.curve))}
+    return {"source": route.source, "destination": route.destination, **curve}
+
+
+def _other_settings(settings: Mapping[str, Any], routes, notes: list[str]) -> dict[str, Any]:
+    """Settings without a place of their own: the editor's view, and what other versions of Vital have."""
+    slots = {f"modulation_{slot + 1}_{part}" for slot in range(N_SLOTS) for part in (*CHANNELS, "bypass")}
+    ours = {*controls().position, *slots, "modulations", "wavetables", "lfos", "sample"}
+    other = {key: value for key, value in settings.items() if key not in ours}
+    for key in sorted(other.keys() - VIEW_CONTROLS):
+        if other[key] != _UNUSED_IN_1_5.get(key):
+            notes.append(f"kept aside: {key}, which {engine.VERSION} does not play")
+    return other

@@ -1,7 +1,8 @@
 """The wavetable catalog: what the `osc_N_wavetable` choices choose from.
 
 A catalog entry is a whole Vital wavetable (the JSON object of a preset's `wavetables` array), so that a dataset or a
-checkpoint that carries the catalog can write presets anywhere. `standard_catalog` computes its tables from formulas.
+checkpoint that carries the catalog can write presets anywhere. Entries may come with spectra (vital/spectra.py), by
+which a table that the catalog does not hold finds the entry that sounds most like it.
 """
 
 import base64
@@ -9,7 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ FRAME = 2048  # samples of one cycle, Vital's size
 POSITIONS = 256  # the range of a keyframe's position: osc_N_wave_frame
 VITAL_VERSION = "1.5.5"
 """Written into presets and tables: the real Vital refuses the engine's own "99999.9.9"."""
+
+
+_NO_SPECTRUM = -(2**15)
 
 
 def table_json(name: str, frames: np.ndarray) -> dict[str, Any]:
@@ -52,11 +56,24 @@ def table_key(table: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(sound, sort_keys=True).encode()).hexdigest()[:16]
 
 
-@dataclasses.dataclass(frozen=True)
+def n_keyframes(table: Mapping[str, Any]) -> int:
+    """The most keyframes that one component of a table has; a table of one is one still cycle."""
+    components = (component for group in table["groups"] for component in group["components"])
+    return max((len(component.get("keyframes") or ()) for component in components), default=0)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class WavetableCatalog:
-    """An ordered set of wavetables; a choice is an index into `tables`. Entry 0 is the engine's init saw."""
+    """An ordered set of wavetables; a choice is an index into `tables`. Entry 0 is the engine's init saw.
+
+    Attributes:
+      tables: Vital wavetables.
+      spectra: [n, positions, bands] float32 in dB as `spectra.table_spectra` gives them, NaN for tables that nobody
+        has listened to yet; None for none at all. `spectra.with_spectra` fills them in.
+    """
 
     tables: tuple[dict[str, Any], ...]
+    spectra: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.tables)
@@ -74,92 +91,61 @@ class WavetableCatalog:
         return self._positions.get(table_key(table))
 
     def extended(self, tables: Iterable[Mapping[str, Any]]) -> "WavetableCatalog":
-        """This catalog with the tables that it does not hold yet, in the order given."""
-        new = {table_key(table): {**table, "version": VITAL_VERSION} for table in tables}
-        return WavetableCatalog(self.tables + tuple(new[key] for key in new if key not in self._positions))
+        """This catalog with the tables that it does not hold yet, in the order given; their names made unique."""
+        new: dict[str, dict[str, Any]] = {}
+        taken = set(self.names)
+        for table in tables:
+            key = table_key(table)
+            if key not in self._positions and key not in new:
+                name = unique_name(str(table.get("name", "")), key, taken)
+                taken.add(name)
+                new[key] = {**table, "name": name, "version": VITAL_VERSION}
+        spectra = self.spectra
+        if spectra is not None:
+            spectra = np.concatenate([spectra, np.full((len(new), *spectra.shape[1:]), np.nan, np.float32)])
+        return WavetableCatalog(self.tables + tuple(new.values()), spectra)
+
+    def chosen(self, indices: Sequence[int]) -> "WavetableCatalog":
+        """The entries at `indices`, in that order, with their spectra."""
+        spectra = None if self.spectra is None else self.spectra[list(indices)]
+        return WavetableCatalog(tuple(self.tables[i] for i in indices), spectra)
 
     def to_json_string(self) -> str:
-        return json.dumps({"tables": self.tables})
+        return json.dumps(self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types; spectra in tenths of a dB, as base64 of little-endian int16, the smallest of which is NaN."""
+        content: dict[str, Any] = {"tables": self.tables}
+        if self.spectra is not None:
+            tenths = np.where(np.isnan(self.spectra), _NO_SPECTRUM, np.rint(10 * self.spectra)).astype("<i2")
+            data = base64.b64encode(tenths.tobytes()).decode("ascii")
+            content["spectra"] = {"shape": list(tenths.shape), "tenths_of_db": data}
+        return content
 
     @classmethod
     def from_json_string(cls, text: str) -> "WavetableCatalog":
         """Reads `to_json_string`'s text. Raises ValueError for anything else."""
         try:
-            tables = json.loads(text)["tables"]
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            content = json.loads(text)
+            tables, spectra = content["tables"], content.get("spectra")
+            if spectra is not None:
+                tenths = np.frombuffer(base64.b64decode(spectra["tenths_of_db"]), "<i2").reshape(spectra["shape"])
+                spectra = np.where(tenths == _NO_SPECTRUM, np.nan, tenths / 10).astype(np.float32)
+        except (AttributeError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not a wavetable catalog: {error}") from error
         if not (isinstance(tables, list) and tables and all(isinstance(table, dict) for table in tables)):
             raise ValueError("not a wavetable catalog: `tables` must be a list of at least one wavetable")
-        return cls(tuple(tables))
+        if spectra is not None and (spectra.ndim != 3 or len(spectra) != len(tables)):
+            raise ValueError(f"not a wavetable catalog: {len(tables)} tables and spectra of shape {spectra.shape}")
+        return cls(tuple(tables), spectra)
 
 
-@functools.cache
-def standard_catalog() -> WavetableCatalog:
-    """The engine's init saw and 23 tables computed here: single cycles, then moving ones."""
-    phase = np.arange(FRAME) / FRAME
-    single = {
-        "Sine": _harmonics([1.0]),
-        "Triangle": 1 - 4 * np.abs(phase - 0.5),
-        "Square": _pulse(phase, 0.5),
-        "Pulse 25": _pulse(phase, 0.25),
-        "Pulse 10": _pulse(phase, 0.1),
-        "Half Sine": np.abs(np.sin(np.pi * phase)),
-        "Organ": _harmonics([1, 0.8, 0.6, 0.5, 0, 0.3, 0, 0.4]),
-        "Odd": _harmonics([1, 0, 0.5, 0, 0.35, 0, 0.25, 0, 0.2]),
-        "Bell": _harmonics([1, 0, 0, 0.6, 0, 0, 0, 0, 0.5, 0, 0, 0, 0, 0, 0.3]),
-        "Fifth": _harmonics([0, 1, 0.7, 0.4, 0, 0.4, 0, 0.2]),
-    }
-    saw = 1 - 2 * phase
-    # Half a cycle late and in float32: bit for bit the engine's own table, so that people's init tables are found.
-    init = np.roll(1 - np.arange(FRAME, dtype=np.float32) * np.float32(2 / (FRAME - 1)), FRAME // 2)
-    moving = {
-        "Sine to Saw": [_harmonics(1 / np.arange(1, n + 1)) for n in (1, 2, 4, 10, 100)],
-        "Saw to Square": [(1 - mix) * saw + mix * _pulse(phase, 0.5) for mix in np.linspace(0, 1, 5)],
-        "Sine to Square": [_harmonics((np.arange(1, n + 1) % 2) / np.arange(1, n + 1)) for n in (1, 3, 7, 15, 99)],
-        "Pulse Width": [_pulse(phase, width) for width in np.linspace(0.5, 0.05, 6)],
-        "Sync Saw": [1 - 2 * np.mod(ratio * phase, 1) for ratio in np.linspace(1, 4, 7)],
-        "Sync Sine": [np.sin(2 * np.pi * np.mod(ratio * phase, 1)) for ratio in np.linspace(1, 4, 7)],
-        "FM 1:1": [np.sin(2 * np.pi * phase + index * np.sin(2 * np.pi * phase)) for index in np.linspace(0, 6, 7)],
-        "FM 1:2": [np.sin(2 * np.pi * phase + index * np.sin(4 * np.pi * phase)) for index in np.linspace(0, 6, 7)],
-        "FM 1:7": [np.sin(2 * np.pi * phase + index * np.sin(14 * np.pi * phase)) for index in np.linspace(0, 3, 7)],
-        "Fold": [np.sin(np.pi / 2 * gain * np.sin(2 * np.pi * phase)) for gain in np.linspace(1, 9, 7)],
-        "Harmonic Sweep": [_harmonics([0.0] * (n - 1) + [1.0]) for n in (1, 2, 3, 4, 5, 6, 8)],
-        "Resonance": [_resonance(peak) for peak in (1, 2, 4, 7, 12, 20, 32)],
-        "Vowels": [_vowel(formants) for formants in _VOWEL_FORMANTS_HZ],
-    }
-    tables = [table_json("Init", init[None])]
-    tables += [table_json(name, _normalised(cycle)[None]) for name, cycle in single.items()]
-    tables += [table_json(name, np.stack([_normalised(c) for c in cycles])) for name, cycles in moving.items()]
-    return WavetableCatalog(tuple(tables))
-
-
-# First three formants of a man's "heed, head, had, hod, who'd": Peterson and Barney, JASA 24 (1952), table II.
-_VOWEL_FORMANTS_HZ = ((270, 2290, 3010), (530, 1840, 2480), (660, 1720, 2410), (730, 1090, 2440), (300, 870, 2240))
-
-
-def _normalised(cycle: np.ndarray) -> np.ndarray:
-    cycle = cycle - cycle.mean()
-    return cycle / np.abs(cycle).max()
-
-
-def _pulse(phase: np.ndarray, width: float) -> np.ndarray:
-    return np.where(phase < width, 1.0, -1.0)
-
-
-def _harmonics(amplitudes) -> np.ndarray:
-    """A sum of sines: `amplitudes[k]` belongs to harmonic k + 1."""
-    phase = np.arange(FRAME) / FRAME
-    orders = np.arange(1, len(amplitudes) + 1)
-    return np.asarray(amplitudes, float) @ np.sin(2 * np.pi * orders[:, None] * phase)
-
-
-def _resonance(peak: float) -> np.ndarray:
-    orders = np.arange(1, 65)
-    return _harmonics(1 / orders + 3 * np.exp(-((orders - peak) ** 2) / 2) / orders**0.25)
-
-
-def _vowel(formants_hz: tuple[int, ...], pitch_hz: float = 110.0) -> np.ndarray:
-    """A pulse train at `pitch_hz` through resonances of 120 Hz bandwidth, each 6 dB below the one before."""
-    frequency_hz = pitch_hz * np.arange(1, 41)
-    gain = sum(0.5**i / (1 + ((frequency_hz - formant) / 60) ** 2) for i, formant in enumerate(formants_hz))
-    return _harmonics(gain + 0.003)
+def unique_name(name: str, key: str, taken: Collection[str]) -> str:
+    """`name`, or `name #1a2b` with the start of the table's key where it is taken or empty: half of them are "Init"."""
+    if name and name not in taken:
+        return name
+    for length in range(4, len(key) + 1):
+        candidate = f"{name} #{key[:length]}".strip()
+        if candidate not in taken:
+            return candidate
+    raise ValueError(f"wavetable {name!r} with key {key} is already held")

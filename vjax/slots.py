@@ -1,0 +1,94 @@
+"""Modulation slots: one order for the routes of a sound, and routes that point at other routes.
+
+Vital's matrix is a list of 64 slots, and 128 of its destinations (`modulation_N_amount`, `modulation_N_power`) mean
+"the route in slot N". A number of a slot means nothing by itself, so vjax gives every set of routes one canonical
+order: plain routes by cell (source, then destination), then the routes that point at them, then those that point at
+these. Whoever moves a route moves what points at it too.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from vjax.schema import CHANNELS, N_SLOTS, Schema
+
+Slot = tuple[int, int]  # (table, slot in that table)
+
+
+def canonical_slots(route_index: np.ndarray, route_value: np.ndarray, schema: Schema) -> tuple[np.ndarray, np.ndarray]:
+    """The same routes in canonical order, from slot 0 on without gaps.
+
+    Args:
+      route_index: [64] int32 cells, -1 for an empty slot.
+      route_value: [64, 4] float32.
+
+    Returns:
+      The same two arrays. A route that points at an empty slot does nothing and is left out.
+    """
+    return merge_slots([(route_index, route_value)], schema)
+
+
+def merge_slots(
+    tables: Iterable[tuple[np.ndarray, np.ndarray]], schema: Schema, keep: Iterable[np.ndarray] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The routes of several tables in one, in canonical order; each table's routes point at slots of that table.
+
+    Args:
+      tables: (route_index [64], route_value [64, 4]) each.
+      keep: [64] bool for each table: slots to take; by default all. What points at a slot left behind is left out.
+
+    Returns:
+      route_index [64], route_value [64, 4]. Of two equal cells the first table's stays; routes beyond 64 are left out.
+    """
+    tables = list(tables)
+    masks = [np.ones(N_SLOTS, bool)] * len(tables) if keep is None else list(keep)
+    waiting = {
+        (i, slot): divmod(int(index[slot]), len(schema.destinations))
+        for i, ((index, _), mask) in enumerate(zip(tables, masks, strict=True))
+        for slot in np.flatnonzero((index >= 0) & mask)
+    }
+    places: dict[Slot, int] = {}
+    cells: list[int] = []
+
+    def place(batch: dict[Slot, tuple[int, int]]) -> None:
+        for slot in sorted(batch, key=lambda s: (batch[s], s)):
+            cell = batch[slot][0] * len(schema.destinations) + batch[slot][1]
+            if cell not in cells and len(cells) < N_SLOTS:
+                places[slot] = len(cells)
+                cells.append(cell)
+
+    place({slot: pair for slot, pair in waiting.items() if schema.destination_slots[pair[1]] < 0})
+    waiting = {slot: pair for slot, pair in waiting.items() if schema.destination_slots[pair[1]] >= 0}
+    while waiting:
+        # One generation: the routes that point at a route placed before, at its new number.
+        ready = {
+            slot: (source, schema.slot_destination(destination, places[target]))
+            for slot, (source, destination) in waiting.items()
+            if (target := (slot[0], int(schema.destination_slots[destination]))) in places
+        }
+        if not ready:
+            break
+        waiting = {slot: pair for slot, pair in waiting.items() if slot not in ready}
+        place(ready)
+    _place_rings(waiting, places, cells, schema)
+    route_index = np.full(N_SLOTS, -1, np.int32)
+    route_value = np.zeros((N_SLOTS, len(CHANNELS)), np.float32)
+    route_index[: len(cells)] = cells
+    for (table, slot), place_ in places.items():
+        route_value[place_] = tables[table][1][slot]
+    return route_index, route_value
+
+
+def _place_rings(waiting: dict[Slot, tuple[int, int]], places: dict[Slot, int], cells: list[int], schema: Schema):
+    """Routes that point at each other in a ring, and what hangs on them; there no order but the given one exists."""
+    while True:  # leave out what points, at last, at nothing
+        lost = {s for s, (_, d) in waiting.items() if (s[0], int(schema.destination_slots[d])) not in waiting}
+        if not lost:
+            break
+        waiting = {slot: pair for slot, pair in waiting.items() if slot not in lost}
+    ring = sorted(waiting)[: N_SLOTS - len(cells)]
+    places |= {slot: len(cells) + i for i, slot in enumerate(ring)}
+    for slot in ring:
+        source, destination = waiting[slot]
+        target = places.get((slot[0], int(schema.destination_slots[destination])), places[slot])
+        cells.append(source * len(schema.destinations) + schema.slot_destination(destination, target))

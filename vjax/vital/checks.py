@@ -1,0 +1,138 @@
+"""What a preset's structured parts must be before anyone renders them.
+
+Vital's engine trusts its files: an unknown wavetable component crashes it, a keyframe far outside its range hangs it, a
+wrong length reads memory that is not its own. These checks answer first, in one line.
+"""
+
+import base64
+import binascii
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from vjax.vital.wavetables import FRAME, POSITIONS
+
+COMPONENTS = frozenset(
+    {
+        "Wave Source",
+        "Line Source",
+        "Audio File Source",
+        "Phase Shift",
+        "Wave Window",
+        "Frequency Filter",
+        "Slew Limiter",
+        "Wave Folder",
+        "Wave Warp",
+    }
+)
+"""The component types of Vital's wavetable editor."""
+
+MAX_POINTS = 100
+"""The most points of a drawn curve that Vital reads."""
+
+_MAX_DEPTH = 12  # the deepest true preset has 8 levels
+
+
+def check_json(value: Any, where: str, depth: int = 0) -> None:
+    """Raises ValueError if `value` nests deeper than any preset, or holds NaN or infinity, anywhere."""
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"{where} nests deeper than {_MAX_DEPTH} levels; no Vital preset does")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{where} is {value}; it must be a finite number")
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            check_json(item, f"{where}.{key}", depth + 1)
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            check_json(item, f"{where}[{i}]", depth + 1)
+
+
+def check_table(table: Any, where: str = "wavetable") -> None:
+    """Raises ValueError naming what of a wavetable (an entry of `wavetables`) the engine could not take."""
+    _require(table, Mapping, where)
+    groups = _require(table.get("groups"), list, f"{where}.groups")
+    n_components = 0
+    for g, group in enumerate(groups):
+        components = _require(_require(group, Mapping, f"{where}.groups[{g}]").get("components"), list, where)
+        n_components += len(components)
+        for c, component in enumerate(components):
+            _check_component(component, f"{where}.groups[{g}].components[{c}]")
+    if not n_components:
+        raise ValueError(f"{where} has no components, so no sound; a wavetable needs at least one source")
+
+
+def _check_component(component: Any, where: str) -> None:
+    _require(component, Mapping, where)
+    kind = component.get("type")
+    if kind not in COMPONENTS:
+        raise ValueError(f"{where} is of type {kind!r}; Vital knows {sorted(COMPONENTS)}")
+    keyframes = component.get("keyframes")
+    if keyframes is None and kind == "Line Source":  # so written by Vital 1.0.6
+        return
+    for k, keyframe in enumerate(_require(keyframes, list, f"{where}.keyframes")):
+        position = _number(_require(keyframe, Mapping, f"{where}.keyframes[{k}]").get("position"), where)
+        if not 0 <= position <= POSITIONS:
+            raise ValueError(f"{where}.keyframes[{k}] stands at {position}; positions run from 0 to {POSITIONS}")
+        if kind == "Wave Source":
+            data = _bytes(keyframe.get("wave_data"), f"{where}.keyframes[{k}].wave_data")
+            if len(data) != 4 * FRAME:
+                raise ValueError(f"{where}.keyframes[{k}].wave_data has {len(data)} bytes; a cycle has {4 * FRAME}")
+        elif kind == "Line Source":
+            check_curve(keyframe.get("line"), f"{where}.keyframes[{k}].line")
+    if kind == "Audio File Source":
+        _bytes(component.get("audio_file"), f"{where}.audio_file")
+
+
+def check_curve(curve: Any, where: str) -> None:
+    """Raises ValueError naming what of a drawn curve (an LFO shape, a route's remapping) the engine could not take."""
+    _require(curve, Mapping, where)
+    n = _number(curve.get("num_points"), f"{where}.num_points")
+    points, powers = (_require(curve.get(name), list, f"{where}.{name}") for name in ("points", "powers"))
+    if not (2 <= n <= MAX_POINTS and n == int(n) and len(points) >= 2 * n and len(powers) >= n):
+        raise ValueError(
+            f"{where} says {n} points and holds {len(points)} coordinates and {len(powers)} powers; "
+            f"n points (2 to {MAX_POINTS}) need 2 n and n"
+        )
+    for i, value in enumerate(points + powers):
+        _number(value, f"{where}, number {i}")
+    for i, value in enumerate(points):
+        if not -1e-3 <= value <= 1 + 1e-3:
+            raise ValueError(f"{where}.points[{i}] is {value}; coordinates lie in [0, 1]")
+
+
+def check_sample(sample: Any, where: str = "sample") -> None:
+    """Raises ValueError naming what of the noise oscillator's sample the engine could not take."""
+    _require(sample, Mapping, where)
+    length, rate = (_number(sample.get(name), f"{where}.{name}") for name in ("length", "sample_rate"))
+    if length < 1 or not 1000 <= rate <= 400_000:
+        raise ValueError(f"{where} has length {length} at {rate} Hz; it needs at least one sample at 1 to 400 kHz")
+    for name in ("samples", "samples_stereo"):
+        if name == "samples" or name in sample:
+            found = len(_bytes(sample.get(name), f"{where}.{name}"))
+            if found < 2 * length:
+                raise ValueError(f"{where}.{name} has {found} bytes; {length} samples of 16 bits need {2 * length:g}")
+
+
+def _require(value: Any, kind: type, where: str) -> Any:
+    if not isinstance(value, kind):
+        names = {Mapping: "an object", list: "a list", str: "text"}
+        raise ValueError(f"{where} is {_brief(value)}; it must be {names[kind]}")
+    return value
+
+
+def _number(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < math.inf:
+        raise ValueError(f"{where} is {_brief(value)}; it must be a finite number")
+    return value
+
+
+def _bytes(value: Any, where: str) -> bytes:
+    try:
+        return base64.b64decode(_require(value, str, where))
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(f"{where} is no base64 text ({error})") from error
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

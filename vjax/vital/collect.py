@@ -1,0 +1,197 @@
+"""Collects wavetables and LFO shapes from people's files into a vocabulary, each sound once."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vjax.vital import checks, spectra
+from vjax.vital.lfo_shapes import LfoShapeCatalog, shape_key
+from vjax.vital.preset import MAX_BYTES, Preset, read_preset
+from vjax.vital.vocabulary import Vocabulary, heard_lfos, heard_oscillators
+from vjax.vital.wavetables import WavetableCatalog, table_key, unique_name
+
+UNTOLD = frozenset({"", "Init", "Triangle", "Linear"})
+"""Names that Vital gives by itself, and that therefore tell nothing."""
+
+
+def read_table(path: str | os.PathLike) -> dict[str, Any]:
+    """Reads a `.vitaltable` file; an untold name becomes the file's. Raises ValueError naming the file."""
+    path = Path(path)
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{path}: {path.stat().st_size} bytes is no wavetable; the limit is {MAX_BYTES}")
+    try:
+        table = json.loads(path.read_bytes())
+        checks.check_json(table, "wavetable")
+        checks.check_table(table)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: no Vital wavetable ({error})") from error
+    name = str(table.get("name", ""))
+    return {**table, "name": path.stem if name in UNTOLD else name}
+
+
+def find_files(folders: Iterable[str | os.PathLike], suffix: str) -> list[Path]:
+    """All files with `suffix` under the folders (or the files themselves), sorted within each."""
+    found: list[Path] = []
+    for folder in map(Path, folders):
+        if not folder.exists():
+            raise ValueError(f"there is nothing at {folder}; give a folder or a *{suffix} file")
+        matches = [folder] if folder.is_file() else sorted(folder.rglob(f"*{suffix}"))
+        found += [path for path in matches if path.suffix == suffix]
+    return found
+
+
+def read_all(paths: Iterable[Path], read: Callable[[Path], Any], warn: Callable[[str], None]) -> list[Any]:
+    """What `read` makes of each file; files that it refuses are named through `warn` and left out."""
+    items = []
+    for path in paths:
+        try:
+            items.append(read(path))
+        except (ValueError, OSError) as error:
+            warn(f"left out: {error}")
+    return items
+
+
+def preset_tables(presets: Iterable[Preset]) -> list[dict[str, Any]]:
+    """The wavetables of oscillators that are on, in order; untold names become the preset's."""
+    return [
+        {**table, "name": f"{one.name} {i + 1}" if str(table.get("name", "")) in UNTOLD else str(table["name"])}
+        for one in presets
+        for i in heard_oscillators(one)
+        for table in (one.wavetables[i],)
+    ]
+
+
+def preset_shapes(presets: Iterable[Preset]) -> list[dict[str, Any]]:
+    """The shapes of LFOs that drive a route, in order; untold names become the preset's."""
+    return [
+        {**shape, "name": f"{one.name} LFO {i + 1}" if str(shape.get("name", "")) in UNTOLD else str(shape["name"])}
+        for one in presets
+        for i in heard_lfos(one)
+        for shape in (one.lfo_shapes[i],)
+    ]
+
+
+def commonest_first(items: Sequence[Mapping[str, Any]], key: Callable[[Mapping[str, Any]], str]) -> list[Any]:
+    """Each distinct item once, those that occur most often first; ties as they came."""
+    counts: dict[str, int] = {}
+    first: dict[str, Mapping[str, Any]] = {}
+    for item in items:
+        identity = key(item)
+        counts[identity] = counts.get(identity, 0) + 1
+        first.setdefault(identity, item)
+    return [first[identity] for identity in sorted(counts, key=lambda k: -counts[k])]
+
+
+def without_alike(catalog: WavetableCatalog, threshold_db: float, keep: int = 1) -> WavetableCatalog:
+    """The catalog less each table that sounds like an earlier one: nearer than `threshold_db` over all frames.
+
+    The first `keep` entries always stay.
+    """
+    catalog = spectra.with_spectra(catalog)
+    chosen: list[int] = []
+    for i, spectrum in enumerate(catalog.spectra):
+        distances = spectra.spectral_distance(catalog.spectra[chosen], spectrum).mean(-1)
+        if i < keep or not (distances < threshold_db).any():
+            chosen.append(i)
+    return catalog.chosen(chosen)
+
+
+def most_varied(catalog: WavetableCatalog, n: int, keep: int = 1) -> WavetableCatalog:
+    """The first `keep` entries and those that, one after the other, are farthest in sound from all chosen before.
+
+    Farthest-point traversal (Gonzalez 1985, "Clustering to minimize the maximum intercluster distance").
+    """
+    catalog = spectra.with_spectra(catalog)
+    chosen = list(range(min(keep, n, len(catalog))))
+    while len(chosen) < min(n, len(catalog)):
+        to_chosen = spectra.spectral_distance(catalog.spectra[:, None], catalog.spectra[None, chosen]).mean(-1).min(1)
+        chosen.append(int(to_chosen.argmax()))
+    return catalog.chosen(chosen)
+
+
+def best_cover(catalog: WavetableCatalog, n: int, keep: int = 1) -> WavetableCatalog:
+    """The first `keep` entries and those that, one after the other, bring all tables nearest to a chosen one.
+
+    Greedy facility location (Nemhauser, Wolsey and Fisher 1978): each choice lowers the mean distance the most.
+    """
+    catalog = spectra.with_spectra(catalog)
+    distances = spectra.spectral_distance(catalog.spectra[:, None], catalog.spectra[None]).mean(-1)
+    chosen = list(range(min(keep, n, len(catalog))))
+    while len(chosen) < min(n, len(catalog)):
+        left = np.minimum(distances[:, chosen].min(1)[:, None], distances).sum(0)
+        left[chosen] = np.inf
+        chosen.append(int(left.argmin()))
+    return catalog.chosen(chosen)
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """How much a vocabulary takes in.
+
+    Attributes:
+      table_threshold_db: a table nearer than this to one that is held counts as held; 0 keeps all that differ.
+      shape_threshold: likewise for LFO shapes, mean |difference| over a cycle.
+      max_tables, max_shapes: entries in all; 0 means no limit.
+      select: which tables stay under the limit: "varied" (`most_varied`) or "cover" (`best_cover`).
+    """
+
+    table_threshold_db: float = 1.0
+    shape_threshold: float = 0.02
+    max_tables: int = 0
+    max_shapes: int = 0
+    select: str = "cover"
+
+    def __post_init__(self):
+        if self.select not in ("varied", "cover"):
+            raise ValueError(f"select={self.select!r}; choose 'varied' or 'cover'")
+
+
+def build_vocabulary(
+    start: Vocabulary,
+    tables: Sequence[Mapping[str, Any]],
+    shapes: Sequence[Mapping[str, Any]],
+    limits: Limits,
+    progress: bool = False,
+) -> Vocabulary:
+    """`start` with the tables and shapes that it lacks, the commonest first."""
+    catalog = start.wavetables.extended(commonest_first(tables, table_key))
+    catalog = spectra.with_spectra(catalog, progress)
+    catalog = without_alike(catalog, limits.table_threshold_db, keep=len(start.wavetables))
+    if limits.max_tables and len(catalog) > limits.max_tables:
+        select = most_varied if limits.select == "varied" else best_cover
+        catalog = select(catalog, limits.max_tables, keep=len(start.wavetables))
+    grown = start.lfo_shapes.extended(named_apart(shapes, start.lfo_shapes), limits.shape_threshold)
+    if limits.max_shapes:
+        grown = grown.first(limits.max_shapes)
+    return Vocabulary(catalog, grown)
+
+
+def named_apart(shapes: Sequence[Mapping[str, Any]], held: LfoShapeCatalog) -> list[dict[str, Any]]:
+    """The distinct shapes, the commonest first, with names that no other has."""
+    taken, named = set(held.names), []
+    for shape in commonest_first(shapes, shape_key):
+        if held.find(shape) is None:
+            name = unique_name(str(shape.get("name", "")), shape_key(shape), taken)
+            taken.add(name)
+            named.append({**shape, "name": name})
+    return named
+
+
+def collect(
+    folders: Sequence[str | os.PathLike],
+    start: Vocabulary,
+    limits: Limits,
+    warn: Callable[[str], None] = print,
+    progress: bool = False,
+) -> Vocabulary:
+    """A vocabulary from `.vitaltable` and `.vital` files, or folders of them. Raises ValueError if there are none."""
+    tables = read_all(find_files(folders, ".vitaltable"), read_table, warn)
+    presets = read_all(find_files(folders, ".vital"), read_preset, warn)
+    if not (tables or presets):
+        raise ValueError(f"no .vitaltable and no .vital file that can be read in {', '.join(map(str, folders))}")
+    return build_vocabulary(start, tables + preset_tables(presets), preset_shapes(presets), limits, progress)

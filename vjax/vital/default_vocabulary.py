@@ -1,0 +1,128 @@
+"""The vocabulary that ships with vjax: computed tables and shapes, CC0 wavetables, and LFO shapes that people drew.
+
+`python -m vjax.vital.default_vocabulary TABLES PRESETS` makes its two files again: default_tables.npz (cycles as 16-bit
+integers, and the spectra of all tables) and default_shapes.json. CREDITS.md beside them names where they come from.
+"""
+
+import argparse
+import base64
+import functools
+import gzip
+import importlib.resources
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from vjax.vital.lfo_shapes import LfoShapeCatalog, standard_shapes
+from vjax.vital.spectra import FRAME_POSITIONS, spectral_distance, table_spectra, with_spectra
+from vjax.vital.standard_tables import standard_catalog
+from vjax.vital.vocabulary import Vocabulary
+from vjax.vital.wavetables import FRAME, WavetableCatalog, table_json, table_key
+
+_TABLES, _SHAPES = "default_tables.npz", "default_shapes.json"
+_MOST_TABLES, _MOST_SHAPES = 100, 64
+
+
+@functools.cache
+def default_vocabulary() -> Vocabulary:
+    """The shipped vocabulary. The first entries are those of `standard_catalog` and `standard_shapes`."""
+    folder = importlib.resources.files("vjax.vital")
+    with folder.joinpath(_TABLES).open("rb") as file, np.load(file) as data:
+        cycles, names, authors, spectra = (data[key] for key in ("cycles", "names", "authors", "spectra"))
+    tables = tuple(
+        {**table_json(str(name), table / np.float32(2**15)), "author": str(author)}
+        for name, author, table in zip(names, authors, cycles, strict=True)
+    )
+    catalog = WavetableCatalog(standard_catalog().tables + tables, spectra.astype(np.float32))
+    shapes = json.loads(folder.joinpath(_SHAPES).read_text())
+    return Vocabulary(catalog, LfoShapeCatalog(standard_shapes().shapes + tuple(shapes)))
+
+
+def vocabulary_of(text: str | None) -> Vocabulary:
+    """The vocabulary that a dataset or a checkpoint carries; the shipped one if it carries none."""
+    return Vocabulary.from_json_string(text) if text else default_vocabulary()
+
+
+def read_vocabulary(path: str | os.PathLike) -> Vocabulary:
+    """A vocabulary from a file of `vjax catalog build` (.json or .json.gz). Raises ValueError naming the file."""
+    try:
+        raw = pathlib.Path(path).read_bytes()
+        return Vocabulary.from_json_string((gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode())
+    except (ValueError, gzip.BadGzipFile, EOFError) as error:
+        raise ValueError(f"{path} is no catalog of `vjax catalog build`: {error}") from error
+
+
+def write_vocabulary(path: str | os.PathLike, vocabulary: Vocabulary) -> None:
+    """Writes what `read_vocabulary` reads; gzipped if the name ends in .gz. The file appears whole or not at all."""
+    path = pathlib.Path(path)
+    data = vocabulary.to_json_string().encode()
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+    os.replace(partial, path)
+
+
+def to_cycles(table: Mapping[str, Any], n: int = len(FRAME_POSITIONS)) -> np.ndarray:
+    """[n, 2048] float64: whole cycles of a table that is one audio file cut into cycles, evenly over its frames.
+
+    Cycles of another length are resampled as periodic signals. Raises ValueError for a table of another kind.
+    """
+    components = [component for group in table["groups"] for component in group["components"]]
+    if len(components) != 1 or components[0]["type"] != "Audio File Source" or len(components[0]["keyframes"]) != 2:
+        raise ValueError(f"{table.get('name')!r} is not one audio file with two keyframes")
+    (source,) = components
+    audio = np.frombuffer(base64.b64decode(source["audio_file"]), "<i2") / 2**15
+    length = round(source["window_size"])
+    first, last = (round(keyframe["start_position"] / length) for keyframe in source["keyframes"])
+    starts = length * np.rint(np.linspace(first, last, n)).astype(int)
+    spectrum = np.fft.rfft(audio[starts[:, None] + np.arange(length)])
+    return np.fft.irfft(spectrum, FRAME) * (FRAME / length)
+
+
+def main() -> None:
+    from vjax.vital.collect import Limits, build_vocabulary, find_files, preset_shapes, read_all, read_table
+    from vjax.vital.preset import read_preset
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables", type=pathlib.Path, help="folder of CC0 .vitaltable files")
+    parser.add_argument("presets", type=pathlib.Path, help="folder of presets whose LFO shapes may be shipped")
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("vjax/vital"))
+    arguments = parser.parse_args()
+    originals = read_all(find_files([arguments.tables], ".vitaltable"), read_table, print)
+    cycles = [to_cycles(table) for table in originals]
+    scaled = [np.rint(table * (32767 / np.abs(table).max())).astype(np.int16) for table in cycles]
+    tables = [
+        {**table_json(original["name"], table / np.float32(2**15)), "author": original["author"]}
+        for original, table in zip(originals, scaled, strict=True)
+    ]
+    distances = spectral_distance(table_spectra(tables, progress=True), table_spectra(originals, progress=True))
+    print(
+        f"cycles against files, dB over frames: median {np.median(distances):.2f}, most {distances.mean(-1).max():.2f}"
+    )
+    presets = read_all(find_files([arguments.presets], ".vital"), read_preset, print)
+    start = Vocabulary(with_spectra(standard_catalog()), standard_shapes())
+    limits = Limits(max_tables=_MOST_TABLES, max_shapes=_MOST_SHAPES, select="varied")
+    made = build_vocabulary(start, tables, preset_shapes(presets), limits)
+    _write(arguments.out, made, len(start.wavetables), len(start.lfo_shapes), tables, scaled)
+
+
+def _write(out: pathlib.Path, made: Vocabulary, n_tables: int, n_shapes: int, tables, scaled) -> None:
+    cycles = {table_key(table): array for table, array in zip(tables, scaled, strict=True)}
+    chosen = made.wavetables.tables[n_tables:]
+    np.savez_compressed(
+        out / _TABLES,
+        cycles=np.stack([cycles[table_key(table)] for table in chosen]),
+        names=np.array([table["name"] for table in chosen]),
+        authors=np.array([table["author"] for table in chosen]),
+        spectra=made.wavetables.spectra.astype(np.float16),
+    )
+    shapes = made.lfo_shapes.shapes[n_shapes:]
+    (out / _SHAPES).write_text("[\n" + ",\n".join(json.dumps(shape) for shape in shapes) + "\n]\n")
+    print(f"{out}: {len(made.wavetables)} tables, {len(made.lfo_shapes)} LFO shapes")
+
+
+if __name__ == "__main__":
+    main()

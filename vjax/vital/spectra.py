@@ -1,0 +1,97 @@
+"""How wavetables sound: the harmonics that the engine plays from them, and which tables are alike.
+
+Two tables with other bytes may be one sound (phases, file format, name), and one table is many sounds, one a frame. So
+tables are compared by what the engine plays at nine frame positions.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from vjax.progress import progress_bar
+from vjax.vital import engine
+from vjax.vital.pool import RenderPool
+from vjax.vital.wavetables import POSITIONS, WavetableCatalog
+
+FRAME_POSITIONS = tuple(range(0, POSITIONS + 1, 32))
+"""Where a table's cycles are compared."""
+
+FLOOR_DB = 60.0
+"""What lies so far below a cycle's strongest band is not heard beside it."""
+
+_NOTE, _PITCH_HZ = 33, 55.0
+_SECONDS, _SAMPLE_RATE = 0.2, 44100  # 11 whole periods, so that each harmonic is one bin
+# Harmonics 1 to 16 alone, then third octaves up to the 128th (7 kHz), where an ear no longer tells harmonics apart.
+_EDGES = (*range(1, 18), 21, 26, 33, 41, 51, 65, 81, 102, 129)
+BANDS = len(_EDGES) - 1
+
+
+def cycle_spectrum(cycles: np.ndarray) -> np.ndarray:
+    """[..., samples] of sound at 55 Hz, 44.1 kHz, to [..., BANDS] float32: level of each band of harmonics in dB.
+
+    The sound lasts whole periods. Amplitudes under a Hann window; 0 dB is a full-scale sine; floored `FLOOR_DB` below
+    the cycle's strongest band.
+    """
+    window = np.hanning(cycles.shape[-1])
+    periods = round(_PITCH_HZ * cycles.shape[-1] / _SAMPLE_RATE)
+    spectrum = np.fft.rfft(cycles * (2 * window / window.sum()))
+    power = np.abs(spectrum[..., periods * np.arange(1, _EDGES[-1])]) ** 2
+    bands = np.add.reduceat(power, np.array(_EDGES[:-1]) - 1, axis=-1)
+    level_db = 10 * np.log10(np.maximum(bands, 1e-12))
+    return np.maximum(level_db, level_db.max(-1, keepdims=True) - FLOOR_DB).astype(np.float32)
+
+
+def table_spectra(
+    tables: Sequence[Mapping[str, Any]], positions: Sequence[Sequence[float]] | None = None, progress: bool = False
+) -> np.ndarray:
+    """[n, positions, BANDS] float32: each table's bands in dB as the engine plays it, rendered on all cores.
+
+    Args:
+      positions: frames of each table, as many for all; by default FRAME_POSITIONS.
+
+    Raises ValueError or IsolatedCallError for a table that the engine cannot play.
+    """
+    positions = positions or [FRAME_POSITIONS] * len(tables)
+    with RenderPool(engine.RenderConfig()) as pool:
+        futures = [
+            pool.isolated(engine.render_cycles, table, tuple(frames), _NOTE, _SECONDS, timeout_s=60)
+            for table, frames in zip(tables, positions, strict=True)
+        ]
+        bar = progress_bar(futures, desc="listening to tables", unit="table", disable=not progress)
+        return np.stack([cycle_spectrum(future.result()) for future in bar])
+
+
+@functools.lru_cache(maxsize=8)  # a catalog is asked for again with every preset it lacks a table of
+def with_spectra(catalog: WavetableCatalog, progress: bool = False) -> WavetableCatalog:
+    """The catalog with the spectra of its tables."""
+    known = catalog.spectra
+    if known is None:
+        known = np.full((len(catalog), len(FRAME_POSITIONS), BANDS), np.nan, np.float32)
+    missing = np.flatnonzero(np.isnan(known).any((1, 2)))
+    if not missing.size:
+        return catalog
+    filled = known.copy()
+    filled[missing] = table_spectra([catalog.tables[i] for i in missing], progress=progress)
+    return dataclasses.replace(catalog, spectra=filled)
+
+
+def spectral_distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Mean |difference| over the bands in dB, [..., BANDS] each, broadcast."""
+    return np.abs(first - second).mean(-1)
+
+
+def nearest_table(catalog: WavetableCatalog, spectrum: np.ndarray) -> tuple[int, float]:
+    """(index, distance in dB) of the entry nearest over all frames to a moving table, [len(FRAME_POSITIONS), BANDS]."""
+    distances = spectral_distance(catalog.spectra, spectrum).mean(-1)
+    best = int(distances.argmin())
+    return best, float(distances[best])
+
+
+def nearest_cycle(catalog: WavetableCatalog, spectrum: np.ndarray) -> tuple[int, int, float]:
+    """(index, frame position, distance in dB) of the cycle nearest to a still one, [BANDS], in the whole catalog."""
+    distances = spectral_distance(catalog.spectra, spectrum)
+    table, frame = np.unravel_index(distances.argmin(), distances.shape)
+    return int(table), FRAME_POSITIONS[frame], float(distances[table, frame])

@@ -1,0 +1,235 @@
+"""What the model's heads can say, and presets in those words.
+
+A `Preset` holds a sound by value. `Parameters` say it in numbers: knobs, menus, routes in canonical slots, and for each
+oscillator and LFO an index into the vocabulary's catalogs. The noise sample is always the init patch's white noise.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from vjax.schema import (
+    CATALOG_CHOICES,
+    CHANNELS,
+    LFO_SHAPE_CHOICES,
+    N_SLOTS,
+    WAVETABLE_CHOICES,
+    Parameters,
+    Schema,
+)
+from vjax.slots import canonical_slots
+from vjax.vital import engine, preset, spectra
+from vjax.vital.lfo_shapes import LfoShapeCatalog, standard_shapes
+from vjax.vital.preset import Preset, Route
+from vjax.vital.wavetables import WavetableCatalog
+
+
+@dataclasses.dataclass(frozen=True)
+class Vocabulary:
+    """The two catalogs behind the choices of a schema; stored in each dataset and checkpoint as one JSON text."""
+
+    wavetables: WavetableCatalog
+    lfo_shapes: LfoShapeCatalog = dataclasses.field(default_factory=standard_shapes)
+
+    def schema(self) -> Schema:
+        """The installed engine's schema with these choices."""
+        return Schema.from_engine(len(self.wavetables), len(self.lfo_shapes))
+
+    def extended(self, presets: Iterable[Preset]) -> "Vocabulary":
+        """This vocabulary with every wavetable and every LFO shape that can be heard in the presets."""
+        tables, shapes = [], []
+        for one in presets:
+            tables += [one.wavetables[i] for i in heard_oscillators(one)]
+            shapes += [one.lfo_shapes[i] for i in heard_lfos(one)]
+        return Vocabulary(self.wavetables.extended(tables), self.lfo_shapes.extended(shapes))
+
+    def to_json_string(self) -> str:
+        return json.dumps({**self.wavetables.to_json(), "lfo_shapes": self.lfo_shapes.shapes})
+
+    @classmethod
+    def from_json_string(cls, text: str) -> "Vocabulary":
+        """Reads `to_json_string`'s text, or a bare wavetable catalog's. Raises ValueError for anything else."""
+        wavetables = WavetableCatalog.from_json_string(text)
+        shapes = json.loads(text).get("lfo_shapes", standard_shapes().shapes[:1])
+        if not (isinstance(shapes, list | tuple) and shapes and all(isinstance(shape, dict) for shape in shapes)):
+            raise ValueError("not a vocabulary: `lfo_shapes` must be a list of at least one shape")
+        return cls(wavetables, LfoShapeCatalog(tuple(shapes)))
+
+
+def heard_oscillators(one: Preset) -> list[int]:
+    """Oscillators (from 0) that are on."""
+    position = preset.controls().position
+    return [i for i in range(len(WAVETABLE_CHOICES)) if one.categorical[position[f"osc_{i + 1}_on"]]]
+
+
+def heard_lfos(one: Preset) -> list[int]:
+    """LFOs (from 0) that drive a route which is not bypassed."""
+    driving = {route.source for route in one.routes if route is not None and not route.bypass}
+    return [i for i in range(len(LFO_SHAPE_CHOICES)) if f"lfo_{i + 1}" in driving]
+
+
+def to_preset(parameters: Parameters, schema: Schema, vocabulary: Vocabulary, **texts: str) -> Preset:
+    """The preset that `parameters` say.
+
+    Args:
+      parameters: one sound, without batch axes.
+      schema: names and ranges of the vectors; must describe the installed engine's controls.
+      vocabulary: what the choices choose from.
+      texts: `name`, `author`, `style`, `comments`.
+
+    Raises:
+      ValueError: a value outside the schema, or a name that the engine does not know.
+    """
+    schema.validate(parameters)
+    controls, init = preset.controls(), preset.init()
+    menus = dict(zip(schema.categorical_names, map(int, parameters.categorical), strict=True))
+    choices = {name: menus.pop(name, 0) for name in CATALOG_CHOICES}
+    for name, size in (*((n, len(vocabulary.wavetables)) for n in WAVETABLE_CHOICES),
+                       *((n, len(vocabulary.lfo_shapes)) for n in LFO_SHAPE_CHOICES)):  # fmt: skip
+        if choices[name] >= size:
+            raise ValueError(f"{name} {choices[name]} is not in this catalog of {size}; use the schema's own")
+    native = dict(zip(schema.continuous_names, schema.to_native(parameters.continuous), strict=True))
+    unknown = sorted((native.keys() | menus.keys()) - controls.position.keys())
+    if unknown:
+        raise ValueError(f"{unknown[0]} is no control of {engine.VERSION}: this schema is of another instrument")
+    continuous, categorical = init.continuous.copy(), init.categorical.copy()
+    for name, value in native.items():
+        continuous[controls.position[name]] = controls.continuous[controls.position[name]].to_norm(value)
+    for name, index in menus.items():
+        categorical[controls.position[name]] = index
+    return dataclasses.replace(
+        init,
+        continuous=continuous,
+        categorical=categorical,
+        routes=tuple(
+            _route(*pair, schema) for pair in zip(parameters.route_index, parameters.route_value, strict=True)
+        ),
+        wavetables=tuple(vocabulary.wavetables.tables[choices[name]] for name in WAVETABLE_CHOICES),
+        lfo_shapes=tuple(vocabulary.lfo_shapes.shapes[choices[name]] for name in LFO_SHAPE_CHOICES),
+        **texts,
+    )
+
+
+def from_parameters(parameters: Parameters, schema: Schema, vocabulary: Vocabulary, **texts: str) -> dict[str, Any]:
+    """`to_preset` as Vital's JSON, ready to render or to write."""
+    return to_preset(parameters, schema, vocabulary, **texts).to_json()
+
+
+def to_parameters(
+    one: Preset, schema: Schema, vocabulary: Vocabulary, stand_in: bool = True
+) -> tuple[Parameters, list[str]]:
+    """The numbers nearest to a preset, and a list of what they could not hold.
+
+    A wavetable or LFO shape that the vocabulary lacks is stood in for by the entry nearest in sound (and, where no
+    route moves the oscillator's frame, by the nearest single cycle: the frame knob then follows). Of several routes
+    between the same two names the strongest stays; bypassed routes are silent and left out; slots become canonical.
+
+    Args:
+      stand_in: False puts entry 0 in the place of what is missing, and does not start the engine.
+    """
+    lost: list[str] = []
+    controls = preset.controls()
+    native = controls.minimum + one.continuous * controls.span
+    continuous = [
+        knob.to_norm(np.clip(native[controls.position[knob.name]], knob.minimum, knob.maximum))
+        if knob.name in controls.position
+        else knob.to_norm(knob.default)
+        for knob in schema.continuous
+    ]
+    categorical = schema.default_parameters().categorical
+    for i, menu in enumerate(schema.categorical):
+        if menu.name in controls.position:
+            categorical[i] = min(one.categorical[controls.position[menu.name]], menu.n_options - 1)
+    route_index, route_value = _routes(one, schema, lost)
+    parameters = Parameters(np.clip(continuous, 0, 1).astype(np.float32), categorical, route_index, route_value)
+    _choose_shapes(one, schema, vocabulary.lfo_shapes, parameters, stand_in, lost)
+    _choose_tables(one, schema, vocabulary.wavetables, parameters, stand_in, lost)
+    sample_on = one.categorical[controls.position["sample_on"]]
+    if sample_on and one.sample.get("name") != preset.init().sample["name"]:
+        lost.append(f"sample {one.sample.get('name', '')!r} became white noise")
+    return parameters, lost
+
+
+def _choose_shapes(one, schema, catalog: LfoShapeCatalog, parameters: Parameters, stand_in: bool, lost: list[str]):
+    heard = heard_lfos(one)
+    for lfo, choice in enumerate(LFO_SHAPE_CHOICES):
+        index = catalog.find(one.lfo_shapes[lfo])
+        if index is None and lfo in heard:
+            index, distance = catalog.nearest(one.lfo_shapes[lfo]) if stand_in else (0, 1.0)
+            lost.append(f"lfo_{lfo + 1} shape became {catalog.names[index]!r} ({distance:.2f} away)")
+        if choice in schema.position:
+            parameters.categorical[schema.position[choice]] = index or 0
+
+
+def _choose_tables(one, schema, catalog: WavetableCatalog, parameters: Parameters, stand_in: bool, lost: list[str]):
+    missing = []
+    for oscillator, choice in enumerate(WAVETABLE_CHOICES):
+        index = catalog.find(one.wavetables[oscillator])
+        if choice in schema.position:
+            parameters.categorical[schema.position[choice]] = index or 0
+        if index is None and oscillator in heard_oscillators(one):
+            missing.append(oscillator)
+    if not (missing and stand_in):
+        lost += [f"oscillator {o + 1}: wavetable {_name(one, o)} became {catalog.names[0]!r}" for o in missing]
+        return
+    catalog = spectra.with_spectra(catalog)
+    moved = {route.destination for route in one.routes if route is not None and not route.bypass}
+    frames = {o: f"osc_{o + 1}_wave_frame" for o in missing}
+    still = {o: one.continuous[preset.controls().position[frames[o]]] * 256 for o in missing if frames[o] not in moved}
+    positions = [(*spectra.FRAME_POSITIONS, still.get(o, 0.0)) for o in missing]
+    found = spectra.table_spectra([one.wavetables[o] for o in missing], positions)
+    for oscillator, spectrum in zip(missing, found, strict=True):
+        at = ""
+        if oscillator in still:
+            index, frame, distance = spectra.nearest_cycle(catalog, spectrum[-1])
+            parameters.continuous[schema.position[frames[oscillator]]] = frame / 256
+            at = f" at frame {frame}"
+        else:
+            index, distance = spectra.nearest_table(catalog, spectrum[:-1])
+        parameters.categorical[schema.position[WAVETABLE_CHOICES[oscillator]]] = index
+        lost.append(
+            f"oscillator {oscillator + 1}: wavetable {_name(one, oscillator)} became {catalog.names[index]!r}{at} "
+            f"({distance:.1f} dB away)"
+        )
+
+
+def _name(one: Preset, oscillator: int) -> str:
+    return repr(str(one.wavetables[oscillator].get("name", ""))[:40])
+
+
+def _route(cell: int, value: np.ndarray, schema: Schema) -> Route | None:
+    if cell < 0:
+        return None
+    source, destination = divmod(int(cell), len(schema.destinations))
+    amount, bipolar, power, stereo = map(float, value)
+    return Route(schema.sources[source], schema.destinations[destination], amount, bipolar >= 0.5, power, stereo >= 0.5)
+
+
+def _routes(one: Preset, schema: Schema, lost: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    sources = {name: i for i, name in enumerate(schema.sources)}
+    destinations = {name: i for i, name in enumerate(schema.destinations)}
+    route_index = np.full(N_SLOTS, -1, np.int32)
+    route_value = np.zeros((N_SLOTS, len(CHANNELS)), np.float32)
+    holder: dict[int, int] = {}  # cell -> the slot that keeps it
+    for slot, route in enumerate(one.routes):
+        if route is None or route.bypass:
+            continue
+        label = f"route {route.source} -> {route.destination}"
+        if route.source not in sources or route.destination not in destinations:
+            lost.append(f"{label}: not in this schema")
+            continue
+        cell = sources[route.source] * len(destinations) + destinations[route.destination]
+        if cell in holder:
+            lost.append(f"{label}: twice, the stronger one kept")
+            if abs(route.amount) <= abs(route_value[holder[cell], 0]):
+                continue
+            route_index[holder[cell]], route_value[holder[cell]] = -1, 0.0
+        holder[cell] = slot
+        route_index[slot] = cell
+        route_value[slot] = (route.amount, route.bipolar, route.power, route.stereo)
+        if route.curve is not None:
+            lost.append(f"{label}: remapped curve made straight")
+    return canonical_slots(route_index, route_value, schema)
