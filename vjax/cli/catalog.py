@@ -1,0 +1,141 @@
+"""`vjax catalog`: builds and shows catalogs of wavetables and LFO shapes."""
+
+import argparse
+import json
+from pathlib import Path
+
+from vjax.cli.command import at_least, command_parser, run
+
+EPILOG = """\
+A catalog is what the model chooses wavetables and LFO shapes from. Each sound is held once: tables with the same
+content are one, and so are tables that the engine plays alike (nearer than --threshold-db over nine frames). A dataset
+rendered with --presets extends the shipped catalog by itself; build one to measure it (`vjax roundtrip --catalog`) or
+to look.
+
+examples:
+  vjax catalog show                                             # the shipped one
+  vjax catalog show --picture catalog.png
+  vjax catalog build ~/Documents/Vital --out mine.json.gz       # what your presets and tables hold
+  vjax catalog build presets tables --max-tables 100 --start init --out hundred.json.gz
+  vjax catalog show mine.json.gz
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command with the arguments `argv`, by default the process's own. Returns the exit code."""
+    parser = command_parser("catalog", "Builds and shows catalogs of wavetables and LFO shapes.", EPILOG)
+    actions = parser.add_subparsers(dest="action", required=True, metavar="build|show")
+    build = actions.add_parser("build", help="collect a catalog from .vital and .vitaltable files")
+    build.add_argument(
+        "path", nargs="+", help=".vital and .vitaltable files, or folders searched with their subfolders"
+    )
+    build.add_argument("--out", required=True, help="file to write, .json or .json.gz")
+    build.add_argument(
+        "--start",
+        choices=("shipped", "standard", "init"),
+        default="shipped",
+        help="what is there before: the shipped catalog, its computed entries, or the init patch (default %(default)s)",
+    )
+    build.add_argument("--threshold-db", type=float, default=1.0, help="tables nearer than this are one (default 1)")
+    build.add_argument(
+        "--shape-threshold", type=float, default=0.02, help="LFO shapes nearer than this are one (default 0.02 of 1)"
+    )
+    build.add_argument("--max-tables", type=at_least(0), default=0, help="most wavetables; 0 takes all")
+    build.add_argument("--max-shapes", type=at_least(0), default=0, help="most LFO shapes; 0 takes all")
+    build.add_argument(
+        "--select",
+        choices=("cover", "varied"),
+        default="cover",
+        help="which stay under --max-tables: those that stand in best for all (default), or the most different",
+    )
+    show = actions.add_parser("show", help="list a catalog's entries")
+    show.add_argument("path", nargs="?", help="a file of `vjax catalog build`, a dataset or a checkpoint folder")
+    show.add_argument("--json", action="store_true", help="print one JSON object instead")
+    show.add_argument("--picture", metavar="PNG", help="draw the spectra and the LFO shapes")
+    arguments = parser.parse_args(argv)
+    return run(parser.prog, lambda: _build(arguments) if arguments.action == "build" else _show(arguments))
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    from vjax.vital.collect import Limits, collect
+    from vjax.vital.default_vocabulary import default_vocabulary, write_vocabulary
+    from vjax.vital.vocabulary import Vocabulary
+
+    start = default_vocabulary()
+    if arguments.start == "init":
+        start = Vocabulary(start.wavetables.chosen([0]), start.lfo_shapes.first(1))
+    elif arguments.start == "standard":
+        start = Vocabulary(start.wavetables.chosen(range(_n_standard())), start.lfo_shapes.first(_n_standard_shapes()))
+    limits = Limits(
+        arguments.threshold_db,
+        arguments.shape_threshold,
+        arguments.max_tables,
+        arguments.max_shapes,
+        arguments.select,
+    )
+    made = collect(arguments.path, start, limits, progress=True)
+    write_vocabulary(arguments.out, made)
+    size_kb = Path(arguments.out).stat().st_size / 1000
+    print(f"{arguments.out}: {len(made.wavetables)} wavetables, {len(made.lfo_shapes)} LFO shapes, {size_kb:.0f} kB")
+    return 0
+
+
+def _n_standard() -> int:
+    from vjax.vital.standard_tables import standard_catalog
+
+    return len(standard_catalog())
+
+
+def _n_standard_shapes() -> int:
+    from vjax.vital.lfo_shapes import standard_shapes
+
+    return len(standard_shapes())
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from vjax.vital.wavetables import n_keyframes, table_key
+
+    vocabulary = _find(arguments.path)
+    tables, shapes = vocabulary.wavetables, vocabulary.lfo_shapes
+    rows = [
+        {"name": name, "author": table.get("author", ""), "keyframes": n_keyframes(table), "key": table_key(table)}
+        for name, table in zip(tables.names, tables.tables, strict=True)
+    ]
+    drawn = [
+        {"name": name, "points": shape["num_points"], "smooth": bool(shape["smooth"])}
+        for name, shape in zip(shapes.names, shapes.shapes, strict=True)
+    ]
+    if arguments.picture:
+        from vjax.evaluation.pictures import catalog_picture
+        from vjax.inference.compare import save_picture
+
+        save_picture(arguments.picture, catalog_picture(vocabulary))
+    if arguments.json:
+        print(json.dumps({"wavetables": rows, "lfo_shapes": drawn}))
+        return 0
+    print(f"{len(rows)} wavetables")
+    for i, row in enumerate(rows):
+        print(f"  {i:4}  {row['name']:32.32}  {row['keyframes']:3} keyframes  {row['key'][:8]}  {row['author']}")
+    print(f"{len(drawn)} LFO shapes")
+    for i, row in enumerate(drawn):
+        print(f"  {i:4}  {row['name']:32.32}  {row['points']:3} points{', smooth' if row['smooth'] else ''}")
+    if arguments.picture:
+        print(f"picture: {arguments.picture}")
+    return 0
+
+
+def _find(path: str | None):
+    """The vocabulary of a catalog file, a dataset or a checkpoint; the shipped one without a path."""
+    from vjax.vital.default_vocabulary import default_vocabulary, read_vocabulary, vocabulary_of
+
+    if path is None:
+        return default_vocabulary()
+    if path.endswith((".json", ".json.gz")):
+        return read_vocabulary(path)
+    if path.endswith(".h5") or any(Path(path).glob("*.h5")):
+        from vjax.data.store import open_dataset
+
+        return vocabulary_of(open_dataset(path).catalog_json)
+    from vjax.training.checkpoint import load_checkpoint
+
+    return vocabulary_of(load_checkpoint(path).meta["wavetable_catalog_json"])

@@ -1,0 +1,75 @@
+"""`vjax COMMAND`: finds the command and hands it the rest of the command line.
+
+Only the standard library is imported here, and the module of the command that was chosen.
+"""
+
+import argparse
+import difflib
+import importlib
+import sys
+from typing import NamedTuple
+
+from vjax import __version__
+
+
+class Command(NamedTuple):
+    """A subcommand; `module` has `main(argv) -> exit code`."""
+
+    name: str
+    module: str
+    help: str
+
+
+COMMANDS = (
+    Command("match", "vjax.cli.match", "write the Vital preset that makes a sound"),
+    Command("export", "vjax.cli.export", "write presets for a folder of sounds, or for a dataset"),
+    Command("catalog", "vjax.cli.catalog", "build and show catalogs of wavetables and LFO shapes"),
+    Command("roundtrip", "vjax.cli.roundtrip", "measure how well presets survive being numbers"),
+    Command("generate", "vjax.cli.generate", "render a dataset with the real Vital engine"),
+    Command("inspect", "vjax.cli.inspect_dataset", "print what a dataset holds and check every row"),
+    Command("importance", "vjax.cli.importance", "weigh a dataset's knobs by how much they are heard"),
+    Command("precompute", "vjax.cli.precompute", "fill features/* of a dataset made elsewhere"),
+    Command("train", "vjax.cli.train", "train the inverse model"),
+)
+
+EXAMPLES = """\
+examples:
+  vjax train --config tier3:demo --workdir runs/demo    # everything small: data, training, presets to listen to
+  vjax inspect runs/demo/data
+  vjax COMMAND --help                                   # what a command takes, with examples
+
+exit codes: 0 done, 1 the work failed, 2 wrong usage, 130 stopped by Ctrl-C
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs `vjax` with the arguments `argv`, by default the process's own. Returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = _parser()
+    name = parser.parse_args(argv[:1]).command  # the rest is the command's own
+    if name is None:
+        parser.print_help(sys.stderr)
+        return 2
+    modules = {command.name: command.module for command in COMMANDS}
+    if name not in modules:
+        near = difflib.get_close_matches(name, modules)
+        remedy = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(modules)}"
+        print(f"vjax: there is no command {name!r}; {remedy}", file=sys.stderr)
+        return 2
+    return importlib.import_module(modules[name]).main(argv[1:])
+
+
+def _parser() -> argparse.ArgumentParser:
+    width = max(len(command.name) for command in COMMANDS)
+    table = "\n".join(f"  {command.name:{width}}  {command.help}" for command in COMMANDS)
+    parser = argparse.ArgumentParser(
+        prog="vjax",
+        usage="vjax [-h] [--version] COMMAND ...",
+        description="vjax hears a sound and writes the Vital preset that makes it.",
+        epilog=f"commands:\n{table}\n\n{EXAMPLES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"vjax {__version__}")
+    parser.add_argument("command", nargs="?", metavar="COMMAND", help="one of the commands below")
+    return parser

@@ -1,0 +1,44 @@
+"""`vjax precompute`: fills features/* of a dataset once, before training."""
+
+import argparse
+
+from vjax.cli.command import at_least, command_parser, run
+
+EPILOG = """\
+mels        makes features/mel_spectrogram from audio/waveforms
+modulation  copies the gzip-compressed params/modulation_t3 to the uncompressed features/modulation_t3, which training
+            reads several times faster (about 0.2 MB a row). Datasets of `vjax generate` do not need it: their routes
+            are stored sparse
+
+An interrupted run continues where it stopped when it is started again; finished shards are skipped.
+
+examples: a file of the earlier program, made ready for training
+  vjax precompute modulation data/vital_200k.h5
+  vjax inspect data/vital_200k.h5
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command with the arguments `argv`, by default the process's own. Returns the exit code."""
+    parser = command_parser("precompute", "Fills features/* of a dataset, once, before training.", EPILOG)
+    parser.add_argument("what", choices=("mels", "modulation"), help="what to fill")
+    parser.add_argument("path", help="an HDF5 file, or a folder of *.h5 shards")
+    parser.add_argument("--batch-size", type=at_least(1), default=64, help="rows at a time (default %(default)s)")
+    arguments = parser.parse_args(argv)
+    return run(parser.prog, lambda: _precompute(arguments))
+
+
+def _precompute(arguments: argparse.Namespace) -> int:
+    from vjax.data import precompute
+
+    if arguments.what == "mels":
+        from vjax.audio.mel import MelConfig, mel_spectrogram
+
+        config = MelConfig(**precompute.mel_settings(arguments.path))
+        filled = precompute.precompute_mels(
+            arguments.path, config, lambda audio: mel_spectrogram(audio, config), arguments.batch_size
+        )
+    else:
+        filled = precompute.precompute_modulation(arguments.path, arguments.batch_size)
+    print(f"{filled} rows filled" if filled else "nothing to do: all rows are ready for training")
+    return 0

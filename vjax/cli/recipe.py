@@ -1,0 +1,116 @@
+"""The flag `--config`: recipes by name or from a file, and the overrides `--config.section.name=value`."""
+
+import argparse
+import difflib
+import importlib.util
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vjax.cli.command import UsageError
+
+if TYPE_CHECKING:
+    import ml_collections
+
+    from vjax.training.config import Config
+
+TIERS = {"tier1": 1, "tier2": 2, "tier3": 3}
+
+SETTINGS_HELP = """\
+settings:
+  Any setting of the recipe can be given as --config.section.name=value, or in two words. Sections are data, generation
+  (with sampling, render and mel inside), augment, model, loss, optimizer and train; a wrong name is answered with the
+  near ones. A recipe of your own is a Python file with get_config(variant), as those in configs/ of the repository.
+"""
+
+_OVERRIDE = re.compile(r"--?(no)?config\.")
+
+
+def get_config(text: str) -> "ml_collections.ConfigDict":
+    """The recipe `tierN` or `tierN:variant`, as configs/tierN.py gives it. Raises ValueError for an unknown one."""
+    from vjax.training.config import base_config
+
+    tier, _, variant = text.partition(":")
+    if tier not in TIERS:
+        near = difflib.get_close_matches(tier, TIERS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"there is no recipe or file {tier!r}; choose {', '.join(TIERS)} or a Python file{hint}")
+    return base_config(TIERS[tier], variant)
+
+
+def add_config_flag(parser: argparse.ArgumentParser, default: str) -> None:
+    """`--config` with its help. Parse with `parse_arguments`, which lets the overrides through."""
+    parser.add_argument(
+        "--config",
+        metavar="RECIPE",
+        default=default,
+        help=f"{', '.join(TIERS)}, or a file as configs/tier3.py; with a variant after a colon, demo or smoke "
+        "(default %(default)s)",
+    )
+
+
+def parse_arguments(parser: argparse.ArgumentParser, argv: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
+    """(what `parser` knows, the overrides as `--config.section.name=value`). Exits with code 2 on anything else."""
+    arguments, rest = parser.parse_known_args(argv)
+    overrides: list[str] = []
+    unknown = []
+    for i, word in enumerate(rest):
+        if _OVERRIDE.match(word):
+            overrides.append(word)
+        elif i and _OVERRIDE.match(rest[i - 1]) and "=" not in rest[i - 1]:
+            overrides[-1] += f"={word}"
+        else:
+            unknown.append(word)
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return arguments, overrides
+
+
+def read_config(text: str, overrides: list[str]) -> "Config":
+    """The recipe `text` with its overrides. Also sets absl up as jax, Orbax and Grain need it.
+
+    Raises UsageError, in one line, if there is no such recipe or setting, or a setting cannot have its value.
+    """
+    from absl import flags, logging
+    from ml_collections import config_flags
+
+    from vjax.training.config import unpack
+
+    logging.set_verbosity(logging.WARNING)  # jax and Orbax tell at length what they do
+    logging.use_absl_handler()
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()  # Grain hands absl's flags to its workers, and they must be parsed
+
+    try:
+        recipe = _load(text)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"--config {text}: {error}") from error
+    values = flags.FlagValues()
+    try:
+        config_flags.DEFINE_config_dict("config", recipe, flag_values=values, sys_argv=overrides)
+        values(["", *overrides])
+        return unpack(values.config)
+    except (AttributeError, KeyError) as error:  # no such setting; mostly with the near name on a second line
+        message = str(error).strip("\"'").replace("\\n", ". ").replace("\n", ". ").replace("\\", "")
+        hint = "" if "Did you mean" in message else f" is no setting; the sections are {', '.join(recipe)}"
+        raise UsageError(f"a --config flag is wrong: {message}{hint}") from error
+    except (TypeError, ValueError, flags.Error) as error:  # no such value
+        raise UsageError(f"a --config flag is wrong: {' '.join(str(error).split())}") from error
+
+
+def _load(text: str) -> "ml_collections.ConfigDict":
+    name, colon, variant = text.partition(":")
+    if name in TIERS or not Path(name).is_file():
+        return get_config(text)
+    spec = importlib.util.spec_from_file_location("vjax_recipe", name)
+    if spec is None:
+        raise ValueError(f"{name} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "get_config"):
+        raise ValueError(f"{name} has no function get_config(variant)")
+    config = module.get_config(variant) if colon else module.get_config()
+    missing = [section for section in get_config("tier3") if section not in config]
+    if missing:
+        raise ValueError(f"its get_config gives no {', '.join(missing)}; let it begin with base_config(tier, variant)")
+    return config
