@@ -1,48 +1,254 @@
-"""From the model's answer to a preset's numbers."""
+"""From sound to the numbers of a preset, with a checkpoint folder and nothing else.
 
+    predictor = Predictor.from_checkpoint("runs/tier3")
+    answer = predictor.predict(audio, sample_rate=48000)
+
+Many sounds at once: `vjax.inference.stream`.
+"""
+
+import dataclasses
+import functools
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
 import numpy as np
+import soxr
 
+from vjax.audio.clip import prepare_clip
+from vjax.audio.files import AudioError
+from vjax.audio.mel import MelConfig, mel_spectrogram
+from vjax.inference.confidence import Confidence, confidence_maker, knob_spread, menu_probabilities
+from vjax.inference.routes import PredictedRoute, extract_routes, route_arrays
 from vjax.model.heads import split_logits
-from vjax.model.inverse import Prediction
-from vjax.schema import CHANNELS, Parameters, Schema, sparse_routes
-from vjax.training.losses import ROUTE_THRESHOLD
+from vjax.model.inverse import InverseModel, Prediction
+from vjax.schema import Parameters, Schema
+from vjax.training.checkpoint import CheckpointError, load_checkpoint
+from vjax.training.losses import LossConfig
+from vjax.vital.engine import RenderConfig
 
-MAX_ROUTES = 20
-"""The most routes taken from a predicted matrix, the strongest first (the report's `top_k`)."""
-
-
-def extract_routes(
-    matrix: np.ndarray, threshold: float = ROUTE_THRESHOLD, top_k: int = MAX_ROUTES
-) -> tuple[np.ndarray, np.ndarray]:
-    """The routes a predicted matrix means, strongest first.
-
-    Args:
-      matrix: [4, n_sources, n_destinations] as the head answers: amount, logit of bipolar, power, logit of stereo.
-
-    Returns:
-      route_index [64] int32, route_value [64, 4] float32, as in `vjax.schema.Parameters`, inside the engine's ranges.
-    """
-    route_index, raw = sparse_routes(matrix, threshold, top_k)
-    used = route_index >= 0
-    value = np.zeros_like(raw)
-    amount, bipolar, power, stereo = (raw[used, CHANNELS.index(c)] for c in ("amount", "bipolar", "power", "stereo"))
-    value[used] = np.stack([np.clip(amount, -1, 1), bipolar > 0, np.clip(power, -10, 10), stereo > 0], axis=1)
-    return route_index, value
+LOUDEST = 1e6
+"""Of a sound's samples. From about 1e15 on, its mel powers leave float32 and the answer would be NaN."""
 
 
 def decode(prediction: Prediction, schema: Schema) -> list[Parameters]:
-    """The likeliest preset for each row of a prediction (NumPy arrays with a batch axis).
+    """The likeliest preset for each row of a prediction (arrays with a batch axis), its routes in canonical order.
 
     Frozen controls are not part of a sound and stay at their default.
     """
     defaults = schema.default_parameters()
-    menus = np.stack(
-        [np.argmax(logits, -1) for logits in split_logits(prediction.categorical_logits, schema.option_counts)]
-    )
+    frozen_continuous, frozen_categorical = schema.frozen_continuous(), schema.frozen_categorical()
+    logits = split_logits(np.asarray(prediction.categorical_logits), schema.option_counts)
+    menus = np.stack([np.argmax(menu, -1) for menu in logits], axis=-1)
     decoded = []
-    for row in range(len(prediction.continuous)):
-        continuous = np.where(schema.frozen_continuous(), defaults.continuous, prediction.continuous[row])
-        categorical = np.where(schema.frozen_categorical(), defaults.categorical, menus[:, row])
-        routes = defaults[2:] if prediction.modulation is None else extract_routes(prediction.modulation[row])
+    for row, knobs in enumerate(np.asarray(prediction.continuous)):
+        continuous = np.where(frozen_continuous, defaults.continuous, knobs)
+        categorical = np.where(frozen_categorical, defaults.categorical, menus[row])
+        routes = defaults[2:]
+        if prediction.modulation is not None:
+            routes = route_arrays(np.asarray(prediction.modulation[row]), schema)
         decoded.append(Parameters(continuous.astype(np.float32), categorical.astype(np.int32), *routes))
     return decoded
+
+
+class Answer(NamedTuple):
+    """The preset that the model hears in a sound.
+
+    Attributes:
+      name: of the sound.
+      parameters: the preset as numbers.
+      routes: its modulation routes, strongest first.
+      confidence: how sure it is, where that was asked for.
+      target, midi_note: the truth about a dataset's row, in the dataset's own schema; None for other sounds.
+    """
+
+    name: str
+    parameters: Parameters
+    routes: tuple[PredictedRoute, ...]
+    confidence: Confidence | None = None
+    target: Parameters | None = None
+    midi_note: int | None = None
+
+    def summary(self) -> str:
+        """One line for people: how sure the menus and knobs are that can be heard, and how many routes there are."""
+        routes = f"{len(self.routes)} route" + ("s" if len(self.routes) != 1 else "")
+        if self.confidence is None:
+            return routes
+        menus, spread = self.confidence.mean_probability, self.confidence.mean_spread_norm
+        return f"menus {menus:.0%} sure, knobs +-{spread:.1%} of their range, {routes}"
+
+
+class Heard(NamedTuple):
+    """What the device answers to a batch: a `Prediction`, and the spread of its knobs [b, n_continuous]."""
+
+    prediction: Prediction
+    spread: jax.Array
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Predictor:
+    """A checkpoint, ready to answer. The first call compiles; all others, of any number of sounds, do not.
+
+    Attributes:
+      model, variables: the network and its weights, on the device.
+      schema: names and ranges of the answers.
+      meta: everything else the checkpoint tells, see `checkpoint.make_meta`.
+      step: the training step it was taken at.
+      mel: settings of the pictures that the model hears.
+      samples: length of the clip that the model hears.
+      render: how the training sounds were played, or None where the dataset did not tell.
+      batch_size: sounds that go to the device together. One sound costs as much as a full batch.
+    """
+
+    model: InverseModel
+    variables: Any
+    schema: Schema
+    meta: dict[str, Any]
+    step: int
+    mel: MelConfig
+    samples: int
+    render: RenderConfig | None
+    batch_size: int
+
+    @classmethod
+    def from_checkpoint(cls, directory: str | os.PathLike, which: str = "best", batch_size: int = 32) -> "Predictor":
+        """Needs the folder (or the run's folder around it) and nothing else.
+
+        Args:
+          which: "best" by validation loss, or "latest".
+          batch_size: 1 is best for a single sound.
+
+        Raises:
+          CheckpointError: no checkpoint there, or one that contradicts itself.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size}; it must be at least 1")
+        restored = load_checkpoint(directory, which)
+        meta = restored.meta
+        mel = MelConfig(**meta["mel"])
+        render = RenderConfig(**meta["render"]) if meta.get("render") else None
+        return cls(
+            model=restored.model,
+            variables=restored.variables,
+            schema=restored.schema,
+            meta=meta,
+            step=restored.step,
+            mel=mel,
+            samples=_clip_samples(meta, mel, render),
+            render=render,
+            batch_size=batch_size,
+        )
+
+    @property
+    def sample_rate(self) -> int:
+        return self.mel.sample_rate
+
+    @property
+    def catalog_json(self) -> str | None:
+        """What the catalog choices of an answer choose from, as JSON."""
+        return self.meta["wavetable_catalog_json"]
+
+    @property
+    def presence(self) -> str:
+        """The presence loss of the training, which gives `PredictedRoute.presence` its meaning."""
+        return self.meta["settings"].get("loss", {}).get("presence", LossConfig.presence)
+
+    def predict(self, audio: np.ndarray, sample_rate: int | None = None, name: str = "audio") -> Answer:
+        """The preset of one sound.
+
+        Args:
+          audio: floats [channels, samples], full scale at +-1, of any length; what is heard of it, `prepare_clip` says.
+          sample_rate: of `audio`; by default the model's own.
+
+        Raises:
+          AudioError: silence, too short, too loud, NaN, not floats, or another shape.
+        """
+        return self._predict(audio, sample_rate, name, confidence=False)
+
+    def predict_with_confidence(self, audio: np.ndarray, sample_rate: int | None = None, name: str = "audio") -> Answer:
+        """As `predict`, and how sure the answer is. The answer is the same."""
+        return self._predict(audio, sample_rate, name, confidence=True)
+
+    def hear(self, audio: np.ndarray) -> Heard:
+        """Sends mono clips [n, samples], n <= `batch_size`, to the device, padded with silence, and does not wait."""
+        return _hear(self.variables, self._padded(audio), self.model, self.mel)
+
+    def hear_mels(self, mels: np.ndarray) -> Heard:
+        """As `hear`, for log-mel pictures [n, 1, n_mels, t]."""
+        return _hear(self.variables, self._padded(mels), self.model, None)
+
+    def answers(self, heard: Heard, names: Sequence[str], confidence: bool = False) -> list[Answer]:
+        """Waits for the device and decodes its first rows, one for each name."""
+        heard = jax.tree.map(lambda array: array[: len(names)], jax.device_get(heard))
+        prediction, matrices = heard.prediction, heard.prediction.modulation
+        probabilities = menu_probabilities(prediction.categorical_logits, self.schema.option_counts)
+        found = []
+        for row, (name, parameters) in enumerate(zip(names, decode(prediction, self.schema), strict=True)):
+            routes = () if matrices is None else extract_routes(matrices[row], self.schema, presence=self.presence)
+            sure = None
+            if confidence:
+                presence = tuple(route.presence for route in routes)
+                sure = self._confidence(parameters, probabilities[row], heard.spread[row], presence)
+            found.append(Answer(name, parameters, tuple(routes), sure))
+        return found
+
+    def _predict(self, audio: np.ndarray, sample_rate: int | None, name: str, confidence: bool) -> Answer:
+        audio, sample_rate = np.asarray(audio), self.sample_rate if sample_rate is None else sample_rate
+        if not sample_rate > 0:
+            raise AudioError(f"{name} has a sample rate of {sample_rate} Hz; give the rate it was recorded at")
+        if sample_rate != self.sample_rate and audio.ndim == 2 and audio.dtype.kind == "f":  # else refused below
+            audio = soxr.resample(audio[:2].T, sample_rate, self.sample_rate).T
+        clip = mono(prepare_clip(audio, self.sample_rate, self.samples, name), name)
+        return self.answers(self.hear(clip[None]), [name], confidence)[0]
+
+    def _padded(self, sounds: np.ndarray) -> np.ndarray:
+        """`batch_size` rows, so that the device sees one shape only."""
+        if not 0 < len(sounds) <= self.batch_size:
+            raise ValueError(f"{len(sounds)} sounds do not fit a batch of {self.batch_size}")
+        padded = np.zeros((self.batch_size, *sounds.shape[1:]), np.float32)
+        padded[: len(sounds)] = sounds
+        return padded
+
+    @functools.cached_property
+    def _confidence(self):
+        return confidence_maker(self.schema, self.meta["tier"])
+
+
+def mono(clip: np.ndarray, name: str) -> np.ndarray:
+    """[channels, samples] to [samples], on the host: the mean of the channels, as `vjax.audio.mel.to_mono`.
+
+    Raises AudioError for a sound beyond `LOUDEST`.
+    """
+    peak = np.abs(clip).max()
+    if peak > LOUDEST:
+        raise AudioError(f"{name} peaks at {peak:.3g}, where full scale is 1; divide it by its peak")
+    return clip.mean(0)
+
+
+@functools.partial(jax.jit, static_argnames=("model", "mel"))
+def _hear(variables: Any, sounds: jax.Array, model: InverseModel, mel: MelConfig | None) -> Heard:
+    """All the device does, as one compiled function. `sounds` are mono clips [b, samples]; without `mel`, pictures."""
+    pictures = sounds if mel is None else mel_spectrogram(sounds, mel)[:, None]
+    features = model.apply(variables, pictures, method="features")
+    prediction = model.apply(variables, features, method="heads")
+    return Heard(prediction, knob_spread(model, variables, features))
+
+
+def _clip_samples(meta: dict[str, Any], mel: MelConfig, render: RenderConfig | None) -> int:
+    """How long a clip the model hears: it must make as many frames as the pictures it was trained on."""
+    _, n_mels, frames = meta["mel_shape"]
+    if n_mels != mel.n_mels:
+        raise CheckpointError(f"the model hears {n_mels} mel bands, its mel settings make {mel.n_mels}; train again")
+    if render is not None:
+        if (render.sample_rate, mel.frames(render.samples)) != (mel.sample_rate, frames):
+            raise CheckpointError(
+                f"the model hears {frames} frames at {mel.sample_rate} Hz, but its dataset tells of renders of "
+                f"{render.seconds} s at {render.sample_rate} Hz, {mel.frames(render.samples)} frames; train again on "
+                "pictures made from those renders"
+            )
+        return render.samples
+    configured = meta["settings"].get("generation", {}).get("render")  # the run's own recipe, if it fits
+    if configured and mel.frames(RenderConfig(**configured).samples) == frames:
+        return RenderConfig(**configured).samples
+    return (frames - 1) * mel.hop

@@ -78,13 +78,14 @@ class ModulationHead(nn.Module):
         return jnp.einsum("bcsf,bdf->bcsd", projected, destination)
 
 
-def split_logits(logits: jax.Array, option_counts: Sequence[int]) -> tuple[jax.Array, ...]:
-    """Fused logits [..., sum(option_counts)] to one [..., n_i] per menu.
+def split_logits(logits: jax.Array | np.ndarray, option_counts: Sequence[int]) -> tuple[jax.Array | np.ndarray, ...]:
+    """Fused logits [..., sum(option_counts)] to one [..., n_i] per menu. NumPy stays NumPy, and compiles nothing.
 
     Raises ValueError if the last axis is not the sum of the option counts.
     """
     _check_width(logits, option_counts)
-    return tuple(jnp.split(logits, np.cumsum(option_counts)[:-1], axis=-1))
+    split = np.split if isinstance(logits, np.ndarray) else jnp.split
+    return tuple(split(logits, np.cumsum(option_counts)[:-1], axis=-1))
 
 
 def group_logits(logits: jax.Array, option_counts: Sequence[int]) -> tuple[tuple[np.ndarray, jax.Array], ...]:

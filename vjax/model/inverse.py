@@ -89,7 +89,14 @@ class InverseModel(nn.Module):
 
     config: ModelConfig
 
-    @nn.compact
+    def setup(self):
+        config = self.config
+        self.backbone = ResNet18(config.width, jnp.dtype(config.compute_dtype))
+        self.continuous_head = ContinuousHead(config.n_continuous, config.dropout)
+        self.categorical_head = CategoricalHead(config.option_counts)
+        if config.has_modulation:
+            self.modulation_head = ModulationHead(config.n_sources, config.n_destinations, config.mod_embed_dim)
+
     def __call__(self, mel: jax.Array, train: bool = False) -> Prediction:
         """mel [b, 1, n_mels, t], float32 or float16, to a `Prediction`.
 
@@ -97,17 +104,20 @@ class InverseModel(nn.Module):
 
         Raises ValueError if mel is not a batch of one-channel pictures.
         """
+        return self.heads(self.features(mel, train), train)
+
+    def features(self, mel: jax.Array, train: bool = False) -> jax.Array:
+        """What the heads see of mel: [b, 8 * width] float32. With `train`, `batch_stats` must be mutable."""
         if mel.ndim != 4 or mel.shape[1] != 1:
             raise ValueError(f"mel has shape {mel.shape}; the model expects [batch, 1, n_mels, frames]")
-        config = self.config
         pictures = mel[:, 0, :, :, None].astype(jnp.float32)  # NHWC; one channel, so nothing moves in memory
-        features = ResNet18(config.width, jnp.dtype(config.compute_dtype), name="backbone")(pictures, train)
-        continuous = ContinuousHead(config.n_continuous, config.dropout, name="continuous_head")(features, train)
-        logits = CategoricalHead(config.option_counts, name="categorical_head")(features)
-        modulation = None
-        if config.has_modulation:
-            head = ModulationHead(config.n_sources, config.n_destinations, config.mod_embed_dim, name="modulation_head")
-            modulation = head(features)
+        return self.backbone(pictures, train)
+
+    def heads(self, features: jax.Array, train: bool = False) -> Prediction:
+        """Features [b, 8 * width] to a `Prediction`. `train` drops hidden units out, by the random stream `dropout`."""
+        continuous = self.continuous_head(features, train)
+        logits = self.categorical_head(features)
+        modulation = self.modulation_head(features) if self.config.has_modulation else None
         return Prediction(continuous, logits, modulation)
 
 

@@ -1,0 +1,75 @@
+"""Sounds beside each other: one picture for people, and the same into TensorBoard."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from vjax.audio.mel import MelConfig, mel_filterbank
+
+RANGE_DB = 80.0
+"""What lies so far below the loudest of all the sounds is drawn black."""
+
+_TICKS_HZ = (125, 500, 2000, 8000)
+
+
+def mel_db(audio: np.ndarray, config: MelConfig) -> np.ndarray:
+    """[channels, samples] to a mel power spectrogram in dB, [n_mels, t], on the host: drawing compiles nothing."""
+    padded = np.pad(audio.mean(0), config.n_fft // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, config.n_fft)[:: config.hop]
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.n_fft) / config.n_fft)
+    power = np.abs(np.fft.rfft(frames * window)) ** 2
+    return 10 * np.log10(np.maximum(mel_filterbank(config) @ power.T, 1e-10))
+
+
+def comparison_picture(sounds: Mapping[str, np.ndarray], sample_rate: int, title: str = "") -> np.ndarray:
+    """Waveforms and mel spectrograms side by side on one scale, [height, width, 3] uint8.
+
+    Args:
+      sounds: [channels, samples] by label: target, prediction, refined ...
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # takes half a second to import
+    from matplotlib.figure import Figure
+
+    config = MelConfig(sample_rate=sample_rate, f_max_hz=sample_rate / 2)
+    mels = {label: mel_db(audio, config) for label, audio in sounds.items()}
+    top = max(mel.max() for mel in mels.values())
+    figure = Figure(figsize=(4.2 * len(sounds), 4.4), dpi=100, layout="constrained")
+    axes = figure.subplots(2, len(sounds), sharex="col", squeeze=False, height_ratios=(1, 3))
+    centres_hz = np.argmax(mel_filterbank(config), 1) * sample_rate / config.n_fft
+    for column, (label, audio) in enumerate(sounds.items()):
+        seconds = audio.shape[-1] / sample_rate
+        wave, mel = axes[:, column]
+        wave.plot(np.linspace(0, seconds, audio.shape[-1]), audio.mean(0), linewidth=0.4, color="#444")
+        wave.set_ylim(-1.05, 1.05)
+        wave.set_title(label)
+        mel.imshow(
+            mels[label],
+            origin="lower",
+            aspect="auto",
+            cmap="magma",
+            vmin=top - RANGE_DB,
+            vmax=top,
+            extent=(0, seconds, 0, config.n_mels),
+        )
+        mel.set_yticks(np.searchsorted(centres_hz, _TICKS_HZ), [f"{hz} Hz" for hz in _TICKS_HZ])
+        mel.set_xlabel("seconds")
+    if title:
+        figure.suptitle(title)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def save_picture(path: Any, picture: np.ndarray) -> None:
+    """Writes [height, width, 3] uint8 as the format that the name says."""
+    from PIL import Image
+
+    Image.fromarray(picture).save(path)
+
+
+def log_comparison(writer: Any, tag: str, sounds: Mapping[str, np.ndarray], sample_rate: int, step: int) -> None:
+    """Each sound and the picture into TensorBoard, under `tag`. `writer`: `vjax.training.writer.Writer`."""
+    for label, audio in sounds.items():
+        writer.audio(f"{tag}/{label}", audio, sample_rate, step)
+    writer.image(f"{tag}/comparison", comparison_picture(sounds, sample_rate), step)

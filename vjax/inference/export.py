@@ -1,0 +1,30 @@
+"""Answers as presets that open in Vital."""
+
+import vjax
+from vjax.inference.predict import Answer, Predictor
+from vjax.schema import Schema
+from vjax.vital.default_vocabulary import vocabulary_of
+from vjax.vital.preset import Preset
+from vjax.vital.vocabulary import Vocabulary, to_preset
+
+
+def checkpoint_vocabulary(predictor: Predictor) -> Vocabulary:
+    """The catalogs that the checkpoint carries. Raises ValueError if they are not those that its schema counts."""
+    vocabulary = vocabulary_of(predictor.catalog_json)
+    counts = dict(zip(predictor.schema.categorical_names, predictor.schema.option_counts, strict=True))
+    for name, size in (("osc_1_wavetable", len(vocabulary.wavetables)), ("lfo_1_shape", len(vocabulary.lfo_shapes))):
+        if counts.get(name, 0) > size:
+            raise ValueError(
+                f"the checkpoint chooses {name} from {counts[name]} entries, but its catalog holds {size}; train again "
+                "on data that carry their catalog (vjax generate makes them)"
+            )
+    return vocabulary
+
+
+def export_preset(answer: Answer, schema: Schema, vocabulary: Vocabulary, name: str) -> Preset:
+    """The preset of an answer, named `name`, with what the model is sure of in its comment.
+
+    Integer knobs are rounded; `Preset.to_json` writes it as version 1.5.5 with 64 slots.
+    """
+    comments = f"Heard by vjax {vjax.__version__}: {answer.summary()}."
+    return to_preset(answer.parameters, schema, vocabulary, name=name, author="vjax", comments=comments)

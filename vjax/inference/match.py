@@ -1,0 +1,202 @@
+"""From a sound to a preset that was played and listened to: the note, the tuning, the render, the distance."""
+
+import collections
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from vjax.audio.distances import mss
+from vjax.audio.pitch import Pitch, detect_pitch
+from vjax.inference.export import export_preset
+from vjax.inference.predict import Answer, Predictor
+from vjax.inference.stream import Failure
+from vjax.schema import Schema
+from vjax.vital import preset as vital_preset
+from vjax.vital.engine import RenderConfig
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import Preset
+from vjax.vital.vocabulary import Vocabulary, from_parameters
+
+DEFAULT_NOTE = 60
+"""Played when no pitch was heard: C4, the middle of the keyboard."""
+
+SURE = 0.5
+"""A pitch of less confidence is not followed."""
+
+_FLOOR_SEED = 7  # another position of the engine's random generators
+_IN_TUNE_SEMITONES = 0.3  # trackers and unison detuning differ by less
+
+
+@dataclasses.dataclass(frozen=True)
+class MatchConfig:
+    """How answers are played.
+
+    Attributes:
+      note: MIDI note to render; None takes the one that is heard in the sound.
+      tune: transpose the answer until its render has the sound's pitch.
+    """
+
+    note: int | None = None
+    tune: bool = True
+
+    def __post_init__(self):
+        if self.note is not None and not 0 <= self.note <= 127:
+            raise ValueError(f"note {self.note} is no MIDI note; give one from 0 to 127")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Match:
+    """A sound and the preset found for it.
+
+    Attributes:
+      name: of the sound.
+      answer: what the model said.
+      preset: the answer as a preset, tuned.
+      note: MIDI note at which it was played.
+      pitch: what was heard in the sound; None where the note was given.
+      tuned_semitones: by how much the answer was transposed.
+      target, audio: float32 [channels, samples], the sound and the preset's render.
+      mss_db: their distance; NaN if either is silent.
+    """
+
+    name: str
+    answer: Answer
+    preset: Preset
+    note: int
+    pitch: Pitch | None
+    tuned_semitones: float
+    target: np.ndarray
+    audio: np.ndarray
+    mss_db: float
+
+
+class Matcher:
+    """Turns answers into matches on all cores: pitch and renders in threads, in the order of the answers.
+
+    Args:
+      predictor: where the answers come from.
+      vocabulary: its catalogs, `checkpoint_vocabulary(predictor)`.
+      pool: renders; its config should be `render_config(predictor)`.
+    """
+
+    def __init__(self, predictor: Predictor, vocabulary: Vocabulary, pool: RenderPool, config: MatchConfig):
+        self._schema, self._vocabulary, self._pool, self._config = predictor.schema, vocabulary, pool, config
+        self._sample_rate = predictor.sample_rate
+
+    def matches(
+        self,
+        answers: Iterable[Answer | Failure],
+        target: Callable[[Answer], np.ndarray],
+        name: Callable[[Answer], str],
+    ) -> Iterator[Match | Failure]:
+        """A match or a failure for each answer, in order; a few answers ahead of what is asked for.
+
+        Args:
+          target: the sound behind an answer, float32 [channels, samples].
+          name: what its preset is called.
+        """
+        ahead: collections.deque[Future | Failure] = collections.deque()
+        with ThreadPoolExecutor(self._pool.workers, "vjax-match") as threads:
+            try:
+                for answer in answers:
+                    failed = isinstance(answer, Failure)
+                    ahead.append(answer if failed else threads.submit(self._try, answer, target, name(answer)))
+                    if len(ahead) > 2 * self._pool.workers:
+                        yield _result(ahead.popleft())
+                while ahead:
+                    yield _result(ahead.popleft())
+            finally:
+                threads.shutdown(wait=True, cancel_futures=True)
+
+    def render_target(self, answer: Answer, schema: Schema, vocabulary: Vocabulary) -> np.ndarray:
+        """The sound of a dataset's row, rendered from its target parameters (in the dataset's words) at its note."""
+        if answer.target is None:
+            raise ValueError(f"{answer.name} has no target parameters; only rows of a dataset have them")
+        return self._render(from_parameters(answer.target, schema, vocabulary), answer.midi_note)
+
+    def rows(self, match: Match) -> dict[str, float]:
+        """MSS in dB, by meaning, of what a match's distance is read between."""
+        init = self._render(vital_preset.init().to_json(), match.note)
+        again = self._pool.render(RenderJob(match.preset.to_json(), (match.note,), seed=_FLOOR_SEED))
+        found = {"the init patch": float(mss(init, _like(match.target, init), self._sample_rate))}
+        if again.audio is not None:
+            floor = float(mss(again.audio[0], match.audio, self._sample_rate))
+            found["floor: the found preset against itself with other random phases"] = floor
+        return found
+
+    def _try(self, answer: Answer, target: Callable[[Answer], np.ndarray], name: str) -> Match | Failure:
+        try:
+            return self._match(answer, target(answer), name)
+        except (ValueError, OSError) as error:
+            return Failure(answer.name, str(error))
+
+    def _match(self, answer: Answer, target: np.ndarray, name: str) -> Match:
+        pitch, note = None, self._config.note if answer.midi_note is None else answer.midi_note
+        if note is None or self._config.tune:
+            pitch = detect_pitch(target, self._sample_rate)
+        if note is None:
+            note = pitch.note if pitch.confidence >= SURE else DEFAULT_NOTE
+        preset = export_preset(answer, self._schema, self._vocabulary, name)
+        audio, tuned = self._render(preset.to_json(), note), 0.0
+        if self._config.tune and pitch.confidence >= SURE:
+            preset, audio, tuned = self._tuned(preset, audio, note, pitch)
+        shown = pitch if self._config.note is None and answer.midi_note is None else None
+        distance = float(mss(audio, _like(target, audio), self._sample_rate))
+        return Match(answer.name, answer, preset, note, shown, tuned, target, audio, distance)
+
+    def _tuned(self, preset: Preset, audio: np.ndarray, note: int, wanted: Pitch) -> tuple[Preset, np.ndarray, float]:
+        """The preset transposed to the wanted pitch, if its render then is nearer to it."""
+        heard = detect_pitch(audio, self._sample_rate)
+        error = wanted.midi - heard.midi
+        if heard.confidence < SURE or abs(error) < _IN_TUNE_SEMITONES:
+            return preset, audio, 0.0
+        candidate, shift = transposed(preset, error)
+        tuned = self._render(candidate.to_json(), note)
+        again = detect_pitch(tuned, self._sample_rate)
+        if again.confidence >= SURE and abs(wanted.midi - again.midi) < abs(error):
+            return candidate, tuned, shift
+        return preset, audio, 0.0
+
+    def _render(self, raw: dict, note: int) -> np.ndarray:
+        rendering = self._pool.render(RenderJob(raw, (note,)))
+        if rendering.audio is None:
+            raise ValueError(f"the engine could not play the preset at note {note}: {rendering.error}")
+        return rendering.audio[0]
+
+
+def transposed(preset: Preset, semitones: float) -> tuple[Preset, float]:
+    """The preset with its whole voice shifted by about `semitones`, and by how much: within the knobs' ranges.
+
+    Whole semitones go to `voice_transpose`, the rest to `voice_tune`.
+    """
+    controls = vital_preset.controls()
+    transpose, tune = (controls.continuous[controls.position[name]] for name in ("voice_transpose", "voice_tune"))
+    at = [controls.position[knob.name] for knob in (transpose, tune)]
+    now = controls.minimum[at] + preset.continuous[at] * controls.span[at]
+    wanted = now.sum() + semitones
+    whole = np.clip(round(wanted), transpose.minimum, transpose.maximum)
+    rest = np.clip(wanted - whole, tune.minimum, tune.maximum)
+    continuous = preset.continuous.copy()
+    continuous[at] = transpose.to_norm(whole), tune.to_norm(rest)
+    return dataclasses.replace(preset, continuous=continuous), float(whole + rest - now.sum())
+
+
+def render_config(predictor: Predictor) -> RenderConfig:
+    """How answers are played: as the training sounds were, or for the length of the clip."""
+    if predictor.render is not None:
+        return predictor.render
+    seconds = predictor.samples / predictor.sample_rate
+    return RenderConfig(seconds=seconds, note_s=0.75 * seconds, sample_rate=predictor.sample_rate)
+
+
+def _like(target: np.ndarray, audio: np.ndarray) -> np.ndarray:
+    """The target with as many channels and samples as the render."""
+    channels, samples = audio.shape
+    target = np.broadcast_to(target[:1], (channels, target.shape[1])) if len(target) < channels else target[:channels]
+    return np.pad(target[:, :samples], ((0, 0), (0, max(samples - target.shape[1], 0))))
+
+
+def _result(ahead: Future | Failure) -> Match | Failure:
+    return ahead if isinstance(ahead, Failure) else ahead.result()

@@ -1,0 +1,120 @@
+"""From the matrix that the modulation head answers to the routes of a preset."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import expit
+
+from vjax.schema import CHANNELS, Schema, sparse_routes
+from vjax.slots import canonical_slots
+from vjax.training.losses import MARGIN_SHARPNESS, ROUTE_THRESHOLD, LossConfig
+
+MAX_ROUTES = 20
+"""The most routes taken from a predicted matrix, the strongest first (the report's `top_k`)."""
+
+
+class PredictedRoute(NamedTuple):
+    """One modulation route of an answer, its values inside the engine's ranges.
+
+    Attributes:
+      source, destination: names, as in the schema.
+      source_index, destination_index: their places in `Schema.sources` and `Schema.destinations`.
+      amount: in [-1, 1].
+      bipolar, stereo: switches.
+      power: of the route's curve, in [-10, 10].
+      presence: probability that there is such a route, see `presence_probability`.
+    """
+
+    source: str
+    destination: str
+    source_index: int
+    destination_index: int
+    amount: float
+    bipolar: bool
+    power: float
+    stereo: bool
+    presence: float
+
+
+def extract_routes(
+    matrix: np.ndarray,
+    schema: Schema,
+    threshold: float = ROUTE_THRESHOLD,
+    top_k: int = MAX_ROUTES,
+    presence: str = LossConfig.presence,
+) -> list[PredictedRoute]:
+    """The routes a predicted matrix means, strongest first.
+
+    They are those that `decode` writes: of the cells with |amount| > threshold the `top_k` strongest, less those that
+    point at a slot (`modulation_N_amount`) without a route.
+
+    Args:
+      matrix: [4, n_sources, n_destinations] as the head answers: amount, logit of bipolar, power, logit of stereo.
+      presence: the presence loss of the training, `LossConfig.presence`.
+    """
+    route_index, raw = _raw_routes(matrix, schema, threshold, top_k)
+    probability = presence_probability(raw[:, 0], presence)
+    routes = []
+    for slot in np.argsort(-np.abs(raw[:, 0]), kind="stable")[: np.count_nonzero(route_index >= 0)]:
+        source, destination = divmod(int(route_index[slot]), len(schema.destinations))
+        amount, bipolar, power, stereo = _in_range(raw[slot]).tolist()
+        routes.append(
+            PredictedRoute(
+                source=schema.sources[source],
+                destination=schema.destinations[destination],
+                source_index=source,
+                destination_index=destination,
+                amount=amount,
+                bipolar=bool(bipolar),
+                power=power,
+                stereo=bool(stereo),
+                presence=float(probability[slot]),
+            )
+        )
+    return routes
+
+
+def route_arrays(
+    matrix: np.ndarray, schema: Schema, threshold: float = ROUTE_THRESHOLD, top_k: int = MAX_ROUTES
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same routes in canonical order: index [64] int32, value [64, 4] float32, as in `Parameters`."""
+    route_index, raw = _raw_routes(matrix, schema, threshold, top_k)
+    value = np.where(route_index[:, None] >= 0, _in_range(raw), 0)
+    return route_index, value.astype(np.float32)
+
+
+def presence_probability(amount: np.ndarray, presence: str) -> np.ndarray:
+    """The probability that a cell holds a route, from its predicted amount.
+
+    It is the sigmoid of the logit that the presence loss gave the cell in training (`losses.modulation_loss`): |amount|
+    for "report", MARGIN_SHARPNESS (|amount| - ROUTE_THRESHOLD) for "margin". Both losses weight true routes up and work
+    beside the amount's error, so it ranks routes rather than counts them; "report" never answers less than 0.5.
+    """
+    logit = np.abs(amount)
+    if presence == "margin":
+        logit = MARGIN_SHARPNESS * (logit - ROUTE_THRESHOLD)
+    return expit(logit)
+
+
+def _raw_routes(matrix: np.ndarray, schema: Schema, threshold: float, top_k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Routes in canonical order, as `vjax.schema.Parameters` holds them but with the head's raw values."""
+    index, raw = sparse_routes(matrix, threshold, top_k)
+    n_routes = np.count_nonzero(index >= 0)
+    # A cell that points at slot N means the Nth route in canonical order, not the Nth strongest: plain routes by cell
+    # come first, then those that point at them, then those that point at these.
+    target = schema.destination_slots[index[:n_routes] % len(schema.destinations)]
+    generation = np.full(n_routes, n_routes)
+    for number in range(n_routes):
+        placed = np.count_nonzero(generation < n_routes)
+        generation[(generation == n_routes) & (target < placed)] = number
+    order = np.lexsort((index[:n_routes], generation))
+    index[:n_routes], raw[:n_routes] = index[order], raw[order]
+    return canonical_slots(index, raw, schema)
+
+
+def _in_range(raw: np.ndarray) -> np.ndarray:
+    """Head values [..., 4] as the engine takes them: amount and power clipped, logits to 0 or 1."""
+    amount, bipolar, power, stereo = (
+        raw[..., CHANNELS.index(name)] for name in ("amount", "bipolar", "power", "stereo")
+    )
+    return np.stack([np.clip(amount, -1, 1), bipolar > 0, np.clip(power, -10, 10), stereo > 0], axis=-1)

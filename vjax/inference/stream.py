@@ -1,0 +1,170 @@
+"""Many sounds through one predictor: folders of files, rows of a dataset. Order is kept, memory is bounded."""
+
+import collections
+import contextlib
+import functools
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vjax.audio.clip import read_clip
+from vjax.audio.files import AudioError
+from vjax.audio.mel import MelConfig
+from vjax.data.layout import DatasetError
+from vjax.data.reader import Reader, sample_parameters
+from vjax.data.store import DatasetInfo, open_dataset
+from vjax.inference.predict import Answer, Heard, Predictor, mono
+from vjax.schema import Parameters, Schema
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
+
+
+class Failure(NamedTuple):
+    """A file that gave no answer; `error` says why and names it."""
+
+    name: str
+    error: str
+
+
+class _Sound(NamedTuple):
+    """A sound that was read: `heard` is a mono clip [samples] or a log-mel picture [1, n_mels, t]."""
+
+    name: str
+    heard: np.ndarray
+    target: Parameters | None = None
+    midi_note: int | None = None
+
+
+def find_audio(folder: str | os.PathLike) -> list[Path]:
+    """All sound files in a folder and the folders in it, sorted; hidden ones are left out.
+
+    Raises:
+      FileNotFoundError: there is no such folder.
+      AudioError: it holds no sound file.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}; give a folder of sound files")
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    files = sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+    if not files:
+        raise AudioError(f"{folder} holds no sound file; vjax looks for {', '.join(AUDIO_SUFFIXES)}")
+    return files
+
+
+def predict_files(
+    predictor: Predictor, paths: Iterable[str | os.PathLike], confidence: bool = False, threads: int = 4
+) -> Iterator[Answer | Failure]:
+    """Answers to sound files, in their order; a file that cannot be used becomes a `Failure` in its place.
+
+    The files are read by `threads` threads ahead of the device. No more than three batches of clips exist at a time.
+
+    Args:
+      paths: taken one by one as they are needed; an answer's name is its path.
+      confidence: fill in `Answer.confidence`.
+    """
+    read = functools.partial(_read_file, sample_rate=predictor.sample_rate, samples=predictor.samples)
+    return _answers(predictor, predictor.hear, read, paths, confidence, threads)
+
+
+def predict_dataset(
+    predictor: Predictor,
+    dataset: str | os.PathLike | DatasetInfo,
+    rows: Iterable[int] | None = None,
+    confidence: bool = False,
+) -> Iterator[Answer]:
+    """Answers to the stored log-mel pictures of a dataset, each with its target and MIDI note; it needs no audio.
+
+    Args:
+      dataset: a file, a folder of shards, or one that is open.
+      rows: which, in which order; by default all. An answer's name is `row N`.
+      confidence: fill in `Answer.confidence`.
+
+    Raises:
+      DatasetError: its pictures are of another size, or made with other mel settings, than the model's.
+    """
+    info = dataset if isinstance(dataset, DatasetInfo) else open_dataset(dataset)
+    _check_pictures(predictor, info)
+    read = functools.partial(_read_row, reader=Reader(info), schema=info.schema)
+    # One thread: more do not read faster (h5py has one lock), and the device is the slower part.
+    return _answers(predictor, predictor.hear_mels, read, range(info.n) if rows is None else rows, confidence, 1)
+
+
+def _read_file(path: str | os.PathLike, sample_rate: int, samples: int) -> _Sound | Failure:
+    name = os.fspath(path)
+    try:
+        return _Sound(name, mono(read_clip(path, sample_rate, samples), name))
+    except (AudioError, OSError) as error:
+        return Failure(name, str(error))
+
+
+def _read_row(row: int, reader: Reader, schema: Schema) -> _Sound:
+    sample = reader[row]
+    return _Sound(f"row {row}", sample.mel, sample_parameters(sample, schema), int(sample.midi_note))
+
+
+def _check_pictures(predictor: Predictor, info: DatasetInfo) -> None:
+    expected = tuple(predictor.meta["mel_shape"])
+    if info.mel_shape != expected:
+        raise DatasetError(
+            f"{info.paths[0]} has mel pictures of shape {info.mel_shape}, but the model hears {expected}; "
+            "generate the data with the checkpoint's mel and render settings"
+        )
+    if info.mel and MelConfig(**info.mel) != predictor.mel:
+        raise DatasetError(
+            f"{info.paths[0]} has the mel settings {info.mel}, but the model hears {predictor.meta['mel']}; "
+            "generate the data with the checkpoint's mel settings"
+        )
+
+
+def _answers(
+    predictor: Predictor,
+    hear: Callable[[np.ndarray], Heard],
+    read: Callable[[Any], _Sound | Failure],
+    items: Iterable[Any],
+    confidence: bool,
+    threads: int,
+) -> Iterator[Answer | Failure]:
+    """While the device works on a batch, the batch before is decoded here and the next one is read by threads."""
+    waiting: tuple[list[_Sound | Failure], Heard | None] | None = None
+    with contextlib.closing(_read_ahead(read, items, threads, predictor.batch_size)) as entries:
+        while chunk := list(itertools.islice(entries, predictor.batch_size)):
+            sounds = [entry.heard for entry in chunk if isinstance(entry, _Sound)]
+            heard = hear(np.stack(sounds)) if sounds else None
+            if waiting:
+                yield from _finish(predictor, *waiting, confidence)
+            waiting = chunk, heard
+        if waiting:
+            yield from _finish(predictor, *waiting, confidence)
+
+
+def _finish(
+    predictor: Predictor, chunk: list[_Sound | Failure], heard: Heard | None, confidence: bool
+) -> Iterator[Answer | Failure]:
+    names = [entry.name for entry in chunk if isinstance(entry, _Sound)]
+    answers = iter(predictor.answers(heard, names, confidence) if names else ())
+    for entry in chunk:
+        if isinstance(entry, Failure):
+            yield entry
+        else:
+            yield next(answers)._replace(target=entry.target, midi_note=entry.midi_note)
+
+
+def _read_ahead(read: Callable[[Any], Any], items: Iterable[Any], threads: int, most: int) -> Iterator[Any]:
+    """`map(read, items)` in threads, in order, at most `most` results ahead."""
+    ahead: collections.deque[Future] = collections.deque()
+    pool = ThreadPoolExecutor(threads, "vjax-read")
+    try:
+        for item in items:
+            ahead.append(pool.submit(read, item))
+            if len(ahead) > most:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
