@@ -1,9 +1,9 @@
 """What all commands share: how they are parsed, and how they end."""
 
-import _thread
 import argparse
 import atexit
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -74,7 +74,7 @@ def _hear_ctrl_c_again(hook: Callable[[Any], object]) -> Callable[[Any], object]
 
     def heard(unraisable: Any) -> None:
         if unraisable.exc_type is KeyboardInterrupt:
-            threading.Timer(0.1, _thread.interrupt_main).start()  # later, so that it is not raised in here
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()  # later: not to be raised in here
         else:
             hook(unraisable)
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 from pathlib import Path
 
 from vjax.cli.command import command_parser, run
@@ -85,10 +86,14 @@ def _print(match, rows: dict[str, float], files: list[Path], step: int, checkpoi
     print(f"  {match.answer.summary()} ({checkpoint}, step {step})")
     for route in match.answer.routes[:5]:
         print(f"    {route.source} -> {route.destination} {route.amount:+.2f} (sure by {route.presence:.0%})")
-    print(f"  MSS {match.mss_db:6.2f} dB from the sound")
+    print(f"  MSS {_distance(match.mss_db)} from the sound")
     for meaning, distance in rows.items():
-        print(f"      {distance:6.2f} dB {meaning}")
+        print(f"      {_distance(distance)} {meaning}")
     print("  written: " + ", ".join(map(str, files)))
+
+
+def _distance(mss_db: float) -> str:
+    return "  none: silent" if math.isnan(mss_db) else f"{mss_db:6.2f} dB"
 
 
 def _as_json(match, rows: dict[str, float], files: list[Path]) -> dict:

@@ -4,8 +4,11 @@ A step's folder has three Orbax items: `variables` (params, batch_stats), `opt` 
 (JSON: everything about the data and the model that is not an array).
 """
 
+import contextlib
 import dataclasses
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -152,8 +155,14 @@ def load_checkpoint(directory: str | Path, which: str = "best") -> Restored:
         directory = directory / "checkpoints"
     if not directory.is_dir():
         raise CheckpointError(f"there is no checkpoint folder at {directory}; give the --workdir of a training run")
-    options = ocp.CheckpointManagerOptions(best_fn=lambda metrics: metrics["val_loss"], best_mode="min", read_only=True)
-    with ocp.CheckpointManager(directory, item_names=_ITEMS, options=options) as manager:
+    options = ocp.CheckpointManagerOptions(
+        best_fn=lambda metrics: metrics["val_loss"],
+        best_mode="min",
+        read_only=True,
+        create=False,
+        save_interval_steps=0,
+    )
+    with _quiet(), ocp.CheckpointManager(directory, item_names=_ITEMS, options=options) as manager:
         step = manager.latest_step()
         if step is None:
             raise CheckpointError(f"{directory} holds no finished checkpoint; train until the first one is saved")
@@ -168,6 +177,18 @@ def load_checkpoint(directory: str | Path, which: str = "best") -> Restored:
             step, args=ocp.args.Composite(variables=ocp.args.StandardRestore(_on_first_device(shapes)))
         )["variables"]
     return Restored(model, variables, Schema.from_json(json.dumps(meta["schema"])), meta, step)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Orbax's warnings that reading is read-only."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _variables(state: TrainState) -> dict[str, Any]:

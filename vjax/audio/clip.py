@@ -1,0 +1,104 @@
+"""Any sound that a user hands in becomes the clip that the model hears: starts at its onset, has the model's length."""
+
+import os
+
+import numpy as np
+import soundfile
+
+from vjax.audio.files import AudioError, read_audio
+
+ONSET_DB = 40.0
+"""A sound begins at the first sample within this of its peak: below that lie most rooms' noise and a decay's end."""
+
+LEAD_S = 0.005
+"""Kept before the onset, so that the attack is whole: a swell over 0.5 s is 5 ms old when it reaches -40 dB."""
+
+SILENCE_DBFS = -70.0
+"""A lower peak moves the lowest ten steps of 16 bits: what an open input hums, or a recording's rounding."""
+
+SHORTEST_S = 0.046
+"""Two windows of 1024 samples at 44.1 kHz; less shows neither a pitch nor how the sound moves."""
+
+MAX_SAMPLES = 10 * 60 * 48000 * 2
+"""The longest file that is opened, over all channels: ten minutes of stereo, 230 MB as float32."""
+
+
+def prepare_clip(audio: np.ndarray, sample_rate: int, samples: int, name: str = "the sound") -> np.ndarray:
+    """Moves a sound to its onset, then cuts or zero-pads its end to `samples`. Its level is kept.
+
+    The level of a sample is its distance from its channel's median (so that a DC offset is no sound), the larger of
+    both channels. The onset is the first sample whose level lies within `ONSET_DB` of the highest; the clip starts
+    `LEAD_S` before it.
+
+    Args:
+      audio: [channels, samples] floats, full scale at +-1. Channels after the second are dropped.
+      sample_rate: Hz.
+      samples: length of the clip.
+      name: what errors call the sound.
+
+    Returns:
+      float32 [1 or 2, samples].
+
+    Raises:
+      AudioError: not [channels, samples] of floats, NaN or infinite, shorter than `SHORTEST_S`, or silent.
+    """
+    audio = np.asarray(audio)
+    if audio.ndim != 2 or not audio.shape[0] or not np.issubdtype(audio.dtype, np.floating):
+        raise AudioError(
+            f"{name} is an array of {audio.dtype} of shape {audio.shape}; expected floats [channels, samples] "
+            "between -1 and 1. Add the channel axis with sound[None]; divide 16-bit integers by 32768"
+        )
+    with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which the next check names
+        audio = audio[:2].astype(np.float32)
+    if not np.isfinite(audio).all():
+        raise AudioError(
+            f"{name} holds {np.count_nonzero(~np.isfinite(audio))} samples that are NaN or infinite; export it again"
+        )
+    length_s = audio.shape[1] / sample_rate
+    if length_s < SHORTEST_S:
+        raise AudioError(
+            f"{name} lasts {1000 * length_s:.1f} ms ({audio.shape[1]} samples); at least {1000 * SHORTEST_S:.0f} ms are "
+            "needed. Record more of it, with its decay"
+        )
+    level = np.abs(audio - np.median(audio, axis=1, keepdims=True)).max(axis=0)
+    peak = level.max()
+    if peak < 10 ** (SILENCE_DBFS / 20):
+        peak_dbfs = f"{20 * np.log10(peak):.0f} dBFS" if peak else "digital silence"
+        raise AudioError(
+            f"{name} is silent: its peak is {peak_dbfs}, and below {SILENCE_DBFS:.0f} dBFS there is only noise. "
+            "Record it louder, or check that the sound is in the first two channels"
+        )
+    onset = int(np.argmax(level >= peak * 10 ** (-ONSET_DB / 20)))
+    start = max(onset - round(LEAD_S * sample_rate), 0)
+    clip = audio[:, start : start + samples]
+    return np.pad(clip, ((0, 0), (0, samples - clip.shape[1])))
+
+
+def read_clip(path: str | os.PathLike, sample_rate: int, samples: int) -> np.ndarray:
+    """Reads a sound file of any format and rate that `read_audio` reads, and prepares it as `prepare_clip` does.
+
+    Returns:
+      float32 [1 or 2, samples] at `sample_rate`.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      AudioError: what `read_audio` and `prepare_clip` refuse, or more than `MAX_SAMPLES`; the message names the file.
+    """
+    if os.path.isfile(path):
+        _refuse_oversized(path, sample_rate)
+    return prepare_clip(read_audio(path, sample_rate), sample_rate, samples, name=os.fspath(path))
+
+
+def _refuse_oversized(path: str | os.PathLike, sample_rate: int) -> None:
+    """Looks at the header only: reading allocates what it announces, and a low rate grows when it is resampled."""
+    try:
+        info = soundfile.info(path)
+    except soundfile.LibsndfileError:
+        return  # read_audio says what is wrong with it
+    except TypeError as error:  # what soundfile raises for the ending .raw
+        raise AudioError(f"{path} has no header that says its rate and format; convert it to WAV or FLAC") from error
+    if info.channels * max(info.frames, info.duration * sample_rate) > MAX_SAMPLES:
+        raise AudioError(
+            f"{path} lasts {info.duration:.0f} s ({info.channels} channels at {info.samplerate} Hz); the limit is ten "
+            "minutes of stereo. Cut out the note that you want"
+        )

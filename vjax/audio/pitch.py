@@ -1,0 +1,93 @@
+"""The note of a sound, by Praat's pitch tracker.
+
+Praat's autocorrelation method (Boersma 1993, IFA Proceedings 17) follows the pitch through the frames of a sound. The
+answer is the pitch that most of the sound agrees on: that of a plateau between glides, not the mean of a glide.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from vjax.audio.files import AudioError
+
+FLOOR_HZ = 27.0
+"""Just under A0, the lowest key of a piano. Praat looks at three periods of it at once: 0.11 s."""
+
+CEILING_HZ = 2500.0
+"""Above C7 (MIDI 96, 2093 Hz). White noise over a low sine can pass for a note near the ceiling: so no higher."""
+
+STEP_S = 0.02
+"""Between frames. Half of it costs twice the time and changes no measured number by more than a percent."""
+
+NEAR_SEMITONES = 0.5
+"""Frames this near to each other agree on a note."""
+
+_NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+
+
+@dataclasses.dataclass(frozen=True)
+class Pitch:
+    """A sound's pitch: `frequency_hz` and `midi` (a fractional MIDI note, 69 = 440 Hz) are NaN if it has none.
+
+    `confidence` in [0, 1] is the share of the sound, by amplitude, that agrees with this pitch, times how periodic that
+    share is. Measured on 115 musicians' presets, playing an octave higher was heard as an octave in 96 % of the pairs
+    whose confidence was at least 0.5, and in 33 % of the others.
+    """
+
+    frequency_hz: float
+    midi: float
+    confidence: float
+
+    @property
+    def note(self) -> int | None:
+        """The nearest MIDI note, or None."""
+        return None if math.isnan(self.midi) else round(self.midi)
+
+    @property
+    def name(self) -> str:
+        """The note's name, such as "F#3", where C4 is MIDI note 60; "none" without a pitch."""
+        return "none" if self.note is None else f"{_NOTE_NAMES[self.note % 12]}{self.note // 12 - 1}"
+
+
+def detect_pitch(audio: np.ndarray, sample_rate: int) -> Pitch:
+    """The pitch of `audio` ([channels, samples] or [samples], float), between `FLOOR_HZ` and `CEILING_HZ`.
+
+    A chord has the pitch of the lowest period that fits it; a drum or noise gets a low confidence. Two octaves of one
+    note cannot be told apart from one sound with overtones: the lower is the answer.
+
+    Raises:
+      AudioError: another shape, no samples, NaN or infinity.
+    """
+    import parselmouth  # here: 0.1 s that `import vjax` need not wait for
+
+    audio = np.atleast_2d(np.asarray(audio, np.float64))
+    if audio.ndim != 2 or not audio.size:
+        raise AudioError(f"audio has shape {audio.shape}; expected [channels, samples] with at least one sample")
+    if not np.isfinite(audio).all():
+        raise AudioError(f"{np.count_nonzero(~np.isfinite(audio))} of {audio.size} samples are NaN or infinite")
+    # Praat's first and last frame lie half a window inside the sound, and a pluck is over by then.
+    margin = math.ceil(1.5 / FLOOR_HZ * sample_rate) + 1
+    sound = parselmouth.Sound(np.pad(audio, ((0, 0), (margin, margin))), sample_rate)
+    track = sound.to_pitch_ac(time_step=STEP_S, pitch_floor=FLOOR_HZ, pitch_ceiling=CEILING_HZ)
+    frequency_hz, strength = track.selected_array["frequency"], track.selected_array["strength"]
+    amplitude = np.array([frame.intensity for frame in track])
+    voiced = frequency_hz > 0  # Praat's mark of a frame without a pitch
+    if not voiced.any():
+        return Pitch(math.nan, math.nan, 0.0)
+    midi = 69 + 12 * np.log2(frequency_hz[voiced] / 440)
+    weight = (amplitude * strength)[voiced]
+    near = np.abs(midi - _most_supported(midi, weight)) <= NEAR_SEMITONES
+    answer = float(np.average(midi[near], weights=weight[near]))
+    confidence = float(np.clip(weight[near].sum() / amplitude.sum(), 0, 1))
+    return Pitch(440 * 2 ** ((answer - 69) / 12), answer, confidence)
+
+
+def _most_supported(values: np.ndarray, weights: np.ndarray) -> float:
+    """The value with the largest sum of weights within `NEAR_SEMITONES` of it."""
+    order = np.argsort(values)
+    values = values[order]
+    cumulative = np.concatenate([[0], np.cumsum(weights[order])])
+    above = cumulative[np.searchsorted(values, values + NEAR_SEMITONES, side="right")]
+    below = cumulative[np.searchsorted(values, values - NEAR_SEMITONES, side="left")]
+    return float(values[np.argmax(above - below)])
