@@ -24,7 +24,7 @@ from vjax.vital.vocabulary import Vocabulary
 from vjax.vital.wavetables import FRAME, WavetableCatalog, table_json, table_key
 
 _TABLES, _SHAPES = "default_tables.npz", "default_shapes.json"
-_MOST_TABLES, _MOST_SHAPES = 100, 64
+_MOST_TABLES, _MOST_SHAPES = 100, 128
 
 
 @functools.cache
