@@ -7,7 +7,8 @@ RUN ?= runs/demo
 .PHONY: demo test lint clean
 
 demo: $(VENV)/.installed  ## render a small dataset with Vital, train on it, write presets and a summary
-	$(BIN)/python scripts/train.py --config configs/tier3.py:demo --workdir $(RUN)
+	$(BIN)/vjax train --config tier3:demo --workdir $(RUN)
+	$(BIN)/vjax match $(RUN)/listen/0-target.wav --checkpoint $(RUN) -o $(RUN)/match.vital
 
 test: $(VENV)/.installed  ## every test; under 12 minutes on two cores
 	$(BIN)/python -m pytest

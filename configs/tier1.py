@@ -1,7 +1,9 @@
 """Tier 1, static sounds: oscillators, filters and the amplitude envelope, no modulation.
 
-    python scripts/train.py --config configs/tier1.py:demo --workdir runs/tier1-demo    # minutes on two CPU cores
-    python scripts/train.py --config configs/tier1.py --config.data.path=DATASET --workdir runs/tier1    # a GPU machine
+    vjax train --config tier1:demo --workdir runs/tier1-demo    # minutes on two CPU cores
+    vjax train --config tier1 --config.data.path=DATASET --workdir runs/tier1    # a GPU machine
+
+`--config configs/tier1.py:demo` reads this file, or a changed copy of it.
 
 Expected numbers are in BUILD_NOTES.md, beside the command that gave them.
 """

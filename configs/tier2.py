@@ -1,7 +1,9 @@
 """Tier 2, all modules and wavetables, no modulation.
 
-    python scripts/train.py --config configs/tier2.py:demo --workdir runs/tier2-demo    # minutes on two CPU cores
-    python scripts/train.py --config configs/tier2.py --config.data.path=DATASET --workdir runs/tier2    # a GPU machine
+    vjax train --config tier2:demo --workdir runs/tier2-demo    # minutes on two CPU cores
+    vjax train --config tier2 --config.data.path=DATASET --workdir runs/tier2    # a GPU machine
+
+`--config configs/tier2.py:demo` reads this file, or a changed copy of it.
 
 Expected numbers are in BUILD_NOTES.md, beside the command that gave them.
 """

@@ -1,7 +1,9 @@
 """Tier 3, everything: all modules, wavetables and the modulation matrix.
 
-    python scripts/train.py --config configs/tier3.py:demo --workdir runs/tier3-demo    # minutes on two CPU cores
-    python scripts/train.py --config configs/tier3.py --config.data.path=DATASET --workdir runs/tier3    # a GPU machine
+    vjax train --config tier3:demo --workdir runs/tier3-demo    # minutes on two CPU cores
+    vjax train --config tier3 --config.data.path=DATASET --workdir runs/tier3    # a GPU machine
+
+`--config configs/tier3.py:demo` reads this file, or a changed copy of it.
 
 Expected numbers are in BUILD_NOTES.md, beside the command that gave them.
 """

@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from vjax.cli.command import at_least, command_parser, run
+from vjax.cli.command import UsageError, at_least, command_parser, run
 
 EPILOG = """\
 A catalog is what the model chooses wavetables and LFO shapes from. Each sound is held once: tables with the same
@@ -14,10 +14,23 @@ to look.
 
 examples:
   vjax catalog show                                             # the shipped one
-  vjax catalog show --picture catalog.png
   vjax catalog build ~/Documents/Vital --out mine.json.gz       # what your presets and tables hold
-  vjax catalog build presets tables --max-tables 100 --start init --out hundred.json.gz
-  vjax catalog show mine.json.gz
+  vjax catalog show mine.json.gz --picture mine.png
+more: vjax catalog build --help, vjax catalog show --help
+"""
+
+_BUILD_EPILOG = """\
+examples:
+  vjax catalog build ~/Documents/Vital --out mine.json.gz       # the shipped catalog, and what your files add to it
+  vjax catalog build presets tables --start init --max-tables 100 --out hundred.json.gz
+  vjax catalog build presets --threshold-db 3 --shape-threshold 0.1 --out coarse.json.gz    # fewer that are alike
+"""
+
+_SHOW_EPILOG = """\
+examples:
+  vjax catalog show                                             # the shipped one
+  vjax catalog show runs/tier3 --picture choices.png            # what a model chooses from
+  vjax catalog show runs/tier3/data --json
 """
 
 
@@ -25,30 +38,39 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the command with the arguments `argv`, by default the process's own. Returns the exit code."""
     parser = command_parser("catalog", "Builds and shows catalogs of wavetables and LFO shapes.", EPILOG)
     actions = parser.add_subparsers(dest="action", required=True, metavar="build|show")
-    build = actions.add_parser("build", help="collect a catalog from .vital and .vitaltable files")
+    looks = {"formatter_class": parser.formatter_class, "allow_abbrev": False}
+    build = actions.add_parser(
+        "build", help="collect a catalog from .vital and .vitaltable files", epilog=_BUILD_EPILOG, **looks
+    )
     build.add_argument(
         "path", nargs="+", help=".vital and .vitaltable files, or folders searched with their subfolders"
     )
-    build.add_argument("--out", required=True, help="file to write, .json or .json.gz")
+    build.add_argument("--out", required=True, metavar="FILE", help="file to write, .json or .json.gz")
     build.add_argument(
         "--start",
         choices=("shipped", "standard", "init"),
         default="shipped",
         help="what is there before: the shipped catalog, its computed entries, or the init patch (default %(default)s)",
     )
-    build.add_argument("--threshold-db", type=float, default=1.0, help="tables nearer than this are one (default 1)")
     build.add_argument(
-        "--shape-threshold", type=float, default=0.02, help="LFO shapes nearer than this are one (default 0.02 of 1)"
+        "--threshold-db", type=float, default=1.0, metavar="DB", help="tables nearer than this are one (default 1)"
     )
-    build.add_argument("--max-tables", type=at_least(0), default=0, help="most wavetables; 0 takes all")
-    build.add_argument("--max-shapes", type=at_least(0), default=0, help="most LFO shapes; 0 takes all")
+    build.add_argument(
+        "--shape-threshold",
+        type=float,
+        default=0.02,
+        metavar="X",
+        help="LFO shapes nearer than this, of 1, are one (default 0.02)",
+    )
+    build.add_argument("--max-tables", type=at_least(0), default=0, metavar="N", help="most wavetables; 0 takes all")
+    build.add_argument("--max-shapes", type=at_least(0), default=0, metavar="N", help="most LFO shapes; 0 takes all")
     build.add_argument(
         "--select",
         choices=("cover", "varied"),
         default="cover",
         help="which stay under --max-tables: those that stand in best for all (default), or the most different",
     )
-    show = actions.add_parser("show", help="list a catalog's entries")
+    show = actions.add_parser("show", help="list a catalog's entries", epilog=_SHOW_EPILOG, **looks)
     show.add_argument("path", nargs="?", help="a file of `vjax catalog build`, a dataset or a checkpoint folder")
     show.add_argument("--json", action="store_true", help="print one JSON object instead")
     show.add_argument("--picture", metavar="PNG", help="draw the spectra and the LFO shapes")
@@ -61,6 +83,9 @@ def _build(arguments: argparse.Namespace) -> int:
     from vjax.vital.default_vocabulary import default_vocabulary, write_vocabulary
     from vjax.vital.vocabulary import Vocabulary
 
+    if not arguments.out.endswith((".json", ".json.gz")):
+        raise UsageError(f"--out {arguments.out} must end in .json or .json.gz")
+    Path(arguments.out).parent.mkdir(parents=True, exist_ok=True)  # now, and not after all the work
     start = default_vocabulary()
     if arguments.start == "init":
         start = Vocabulary(start.wavetables.chosen([0]), start.lfo_shapes.first(1))
@@ -109,6 +134,7 @@ def _show(arguments: argparse.Namespace) -> int:
         from vjax.evaluation.pictures import catalog_picture
         from vjax.inference.compare import save_picture
 
+        Path(arguments.picture).parent.mkdir(parents=True, exist_ok=True)
         save_picture(arguments.picture, catalog_picture(vocabulary))
     if arguments.json:
         print(json.dumps({"wavetables": rows, "lfo_shapes": drawn}))
@@ -126,16 +152,34 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _find(path: str | None):
     """The vocabulary of a catalog file, a dataset or a checkpoint; the shipped one without a path."""
-    from vjax.vital.default_vocabulary import default_vocabulary, read_vocabulary, vocabulary_of
+    from vjax.vital.default_vocabulary import default_vocabulary, vocabulary_of
 
     if path is None:
         return default_vocabulary()
-    if path.endswith((".json", ".json.gz")):
-        return read_vocabulary(path)
+    if not Path(path).exists():
+        raise ValueError(f"there is nothing at {path}; give a file of `vjax catalog build`, a dataset or a checkpoint")
     if path.endswith(".h5") or any(Path(path).glob("*.h5")):
         from vjax.data.store import open_dataset
 
         return vocabulary_of(open_dataset(path).catalog_json)
+    if Path(path).is_file():
+        return read_catalog(path)
     from vjax.training.checkpoint import load_checkpoint
 
     return vocabulary_of(load_checkpoint(path).meta["wavetable_catalog_json"])
+
+
+def read_catalog(path: str):
+    """The vocabulary in a file of `vjax catalog build`, each entry checked. Raises ValueError naming the file."""
+    from vjax.vital import checks
+    from vjax.vital.default_vocabulary import read_vocabulary
+
+    vocabulary = read_vocabulary(path)
+    try:
+        for i, table in enumerate(vocabulary.wavetables.tables):
+            checks.check_table(table, f"wavetable {i}")
+        for i, shape in enumerate(vocabulary.lfo_shapes.shapes):
+            checks.check_curve(shape, f"LFO shape {i}")
+    except ValueError as error:
+        raise ValueError(f"{path} is no catalog of `vjax catalog build`: {error}") from error
+    return vocabulary

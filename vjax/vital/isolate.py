@@ -56,6 +56,7 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
 def _answer(
     sender: multiprocessing.connection.Connection, function: Callable[..., Any], args: tuple, timeout_s: float
 ) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches the whole group: end at once, without a traceback
     if hasattr(signal, "SIGALRM"):
         # Should the caller itself be killed, nobody is left to end a hanging call but this clock.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)

@@ -1,0 +1,117 @@
+"""The command `vjax`: light until a command starts to work, and the same work from scripts/."""
+
+import importlib.metadata
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import pytest
+
+from vjax import __version__
+from vjax.cli.main import COMMANDS, main
+
+ROOT = Path(__file__).parents[2]
+VJAX = [sys.executable, "-m", "vjax"]
+HEAVY = ("absl", "flax", "grain", "h5py", "jax", "matplotlib", "ml_collections", "numpy", "scipy", "tqdm", "vita")
+
+
+def outcome(*command: object, cwd: Path = ROOT) -> tuple[int, str, str]:
+    """(exit code, stdout, stderr) of a process."""
+    result = subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, text=True)
+    return result.returncode, result.stdout, result.stderr
+
+
+@pytest.mark.parametrize("name", [command.name for command in COMMANDS])
+def test_help_teaches_by_example_and_imports_nothing_heavy(name):
+    code = f"""
+import sys
+from vjax.cli.main import main
+try:
+    main([{name!r}, "--help"])
+finally:
+    print("heavy:", sorted(set({HEAVY!r}) & set(sys.modules)))
+"""
+    returncode, out, err = outcome(sys.executable, "-c", code)
+    assert returncode == 0, err
+    assert out.startswith(f"usage: vjax {name} ")
+    assert f"\n  vjax {name} " in out.partition("examples:")[2]
+    assert out.endswith("heavy: []\n")
+
+
+def test_the_table_of_commands_imports_nothing_heavy():
+    code = "import sys; from vjax.cli.main import main\ntry: main(['-h'])\nfinally: print(*sys.modules, sep=chr(10))"
+    returncode, out, _ = outcome(sys.executable, "-c", code)
+    assert returncode == 0
+    assert "exit codes: " in out
+    assert all(f"\n  {command.name} " in out and command.help in out for command in COMMANDS)
+    assert "vjax.cli.main" in out.splitlines()
+    assert not set(HEAVY) & set(out.splitlines())
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"vjax {__version__}\n"
+
+
+def test_an_unknown_command_is_refused_with_the_near_name(capsys):
+    assert main(["trian", "--config", "tier3"]) == 2
+    assert capsys.readouterr().err == "vjax: there is no command 'trian'; did you mean train?\n"
+    assert main(["xyzzy"]) == 2
+    printed = capsys.readouterr().err
+    assert all(command.name in printed for command in COMMANDS)
+
+
+def test_without_a_command_help_is_printed_and_the_exit_code_says_so(capsys):
+    assert main([]) == 2
+    assert "examples:" in capsys.readouterr().err
+
+
+def test_the_installed_command_is_this_one():
+    (command,) = importlib.metadata.entry_points(group="console_scripts", name="vjax")
+    assert command.load() is main
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "scripts").glob("*.py")), ids=lambda path: path.name)
+def test_every_script_is_a_command(script, tmp_path):
+    assert f"vjax.cli.{script.stem}" in {command.module for command in COMMANDS}
+    returncode, out, _ = outcome(sys.executable, script, "--help", cwd=tmp_path)
+    assert returncode == 0
+    assert out.startswith(f"usage: {script.name} ")
+
+
+def test_script_and_command_do_the_same(tiny_dataset):
+    script = [sys.executable, ROOT / "scripts" / "inspect_dataset.py"]
+    assert outcome(*script, tiny_dataset) == outcome(*VJAX, "inspect", tiny_dataset)
+    assert "39 rows of 13 presets" in outcome(*script, tiny_dataset)[1]
+    with h5py.File(tiny_dataset / "shard-00000.h5", "r+") as file:
+        del file["params/categorical"]
+    (code, out, err), (code_there, out_there, err_there) = (
+        outcome(*script, tiny_dataset),
+        outcome(*VJAX, "inspect", tiny_dataset),
+    )
+    assert code == code_there == 1
+    assert out == out_there == ""
+    assert err.removeprefix("inspect_dataset.py: ") == err_there.removeprefix("vjax inspect: ")
+    assert len(err.splitlines()) == 1
+
+
+def test_ctrl_c_ends_in_one_line_and_with_130(tmp_path):
+    """SIGINT while the real engine renders; what was finished stays."""
+    settings = ["render.seconds=0.1", "render.note_s=0.1", "presets_per_shard=1", "silence_db=-200"]
+    overrides = [f"--config.generation.{setting}" for setting in settings]
+    command = [*VJAX, "generate", "--config", "tier3:smoke", "--n", "1000", "--workers", "1", "--out", "data"]
+    process = subprocess.Popen([*command, *overrides], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "data" / "shard-00000.h5").exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "vjax generate: stopped by Ctrl-C"
+    assert "Traceback" not in err
