@@ -57,8 +57,8 @@ def prepare_clip(audio: np.ndarray, sample_rate: int, samples: int, name: str = 
     length_s = audio.shape[1] / sample_rate
     if length_s < SHORTEST_S:
         raise AudioError(
-            f"{name} lasts {1000 * length_s:.1f} ms ({audio.shape[1]} samples); at least {1000 * SHORTEST_S:.0f} ms are "
-            "needed. Record more of it, with its decay"
+            f"{name} lasts {1000 * length_s:.1f} ms ({audio.shape[1]} samples); at least {1000 * SHORTEST_S:.0f} ms "
+            "are needed. Record more of it, with its decay"
         )
     level = np.abs(audio - np.median(audio, axis=1, keepdims=True)).max(axis=0)
     peak = level.max()

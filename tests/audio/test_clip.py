@@ -1,0 +1,197 @@
+"""Clips: onsets, lengths, and what is refused, through arrays and through real files."""
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vjax.audio import clip
+from vjax.audio.clip import LEAD_S, prepare_clip, read_clip
+from vjax.audio.files import AudioError
+
+RATE = 44100
+CLIP = RATE  # one second
+LEAD = round(LEAD_S * RATE)
+
+
+def sine(seconds: float, peak: float = 0.5, sample_rate: int = RATE) -> np.ndarray:
+    """[1, samples], beginning at its peak, so that the onset is its first sample."""
+    time_s = np.arange(round(seconds * sample_rate)) / sample_rate
+    return (peak * np.cos(2 * np.pi * 440 * time_s)).astype(np.float32)[None]
+
+
+def after_silence(silent_s: float, sound: np.ndarray) -> np.ndarray:
+    return np.pad(sound, ((0, 0), (round(silent_s * RATE), 0)))
+
+
+def test_a_short_sound_is_padded_at_its_end():
+    sound = sine(0.3)
+    got = prepare_clip(sound, RATE, CLIP)
+    assert got.shape == (1, CLIP)
+    assert got.dtype == np.float32
+    np.testing.assert_array_equal(got[:, : sound.shape[1]], sound)
+    assert not got[:, sound.shape[1] :].any()
+
+
+def test_a_long_sound_is_cut_at_its_end():
+    sound = sine(3.0)
+    np.testing.assert_array_equal(prepare_clip(sound, RATE, CLIP), sound[:, :CLIP])
+
+
+@pytest.mark.parametrize("sound_s", [0.3, 3.0], ids=["short", "long"])
+@pytest.mark.parametrize("silent_s", [0.2, 20.0])
+def test_silence_before_the_sound_is_skipped_but_for_the_lead(silent_s, sound_s):
+    sound = sine(sound_s)
+    got = prepare_clip(after_silence(silent_s, sound), RATE, CLIP)
+    kept = min(sound.shape[1], CLIP - LEAD)
+    assert not got[:, :LEAD].any()
+    np.testing.assert_array_equal(got[:, LEAD : LEAD + kept], sound[:, :kept])
+    assert not got[:, LEAD + kept :].any()
+
+
+@given(start=st.integers(0, 3 * RATE), noise_db=st.floats(-90, -45), sign=st.sampled_from([1, -1]))
+@settings(max_examples=25, deadline=None)
+def test_a_click_is_found_in_a_noise_floor(start, noise_db, sign):
+    """A floor whose peaks stay more than 40 dB below the click is not taken for the onset."""
+    audio = np.random.default_rng(start).uniform(-1, 1, (2, 3 * RATE + 1)) * 0.8 * 10 ** (noise_db / 20)
+    audio[1, start] = 0.8 * sign
+    got = prepare_clip(audio.astype(np.float32), RATE, CLIP)
+    assert np.abs(got).max(0).argmax() == min(start, LEAD)
+
+
+def test_a_swell_keeps_its_attack():
+    """A linear attack of 0.5 s reaches -40 dB after 5 ms, the length of the lead: at most its first 1 ms is cut."""
+    swell = (sine(1.0) * np.minimum(np.arange(RATE) / (0.5 * RATE), 1)).astype(np.float32)
+    got = prepare_clip(after_silence(1.0, swell), RATE, 2 * RATE)[0]
+    cut = RATE - 1 - np.flatnonzero(got)[-1]
+    assert 0 <= cut < 0.001 * RATE
+    np.testing.assert_array_equal(got[: RATE - cut], swell[0, cut:])
+
+
+def test_an_offset_is_no_sound():
+    """A cheap converter's constant is neither the onset nor loud enough to pass for a sound."""
+    got = prepare_clip(after_silence(1.0, sine(0.3)) + np.float32(0.1), RATE, CLIP)
+    assert np.argmax(np.abs(got[0] - 0.1) > 0.2) == LEAD
+    with pytest.raises(AudioError, match=r"the sound is silent: its peak is digital silence.* Record it louder"):
+        prepare_clip(np.full((1, CLIP), 0.1), RATE, CLIP)
+
+
+def test_both_channels_move_together():
+    left, right = after_silence(1.0, sine(0.5))[0], after_silence(0.8, sine(0.7, peak=0.1))[0]
+    got = prepare_clip(np.stack([left, right]), RATE, CLIP)
+    kept = CLIP - LEAD
+    np.testing.assert_array_equal(got[1, LEAD : LEAD + round(0.7 * RATE)], sine(0.7, peak=0.1)[0][:kept])
+    assert np.argmax(got[0] != 0) == LEAD + round(0.2 * RATE)
+
+
+def test_further_channels_are_dropped():
+    audio = np.concatenate([sine(0.5, peak) for peak in (0.1, 0.2, 0.9)])
+    got = prepare_clip(audio, RATE, CLIP)
+    np.testing.assert_array_equal(got, prepare_clip(audio[:2], RATE, CLIP))
+    with pytest.raises(AudioError, match="the first two channels"):
+        prepare_clip(np.stack([0 * audio[0], 0 * audio[0], audio[2]]), RATE, CLIP)
+
+
+@given(
+    seconds=st.floats(0.05, 2), silent_s=st.floats(0, 2), channels=st.integers(1, 4), samples=st.integers(100, 2 * RATE)
+)
+@settings(max_examples=25, deadline=None)
+def test_a_clip_is_its_own_clip(seconds, silent_s, channels, samples):
+    """The shape is always [1 or 2, samples], and a clip that begins with its lead is not moved again."""
+    audio = after_silence(silent_s, np.repeat(sine(seconds), channels, 0))
+    once = prepare_clip(audio, RATE, samples)
+    assert once.shape == (min(channels, 2), samples)
+    if samples >= clip.SHORTEST_S * RATE:
+        np.testing.assert_array_equal(prepare_clip(once, RATE, samples), once)
+
+
+def test_the_caller_s_array_is_left_alone():
+    audio = sine(0.5)
+    prepare_clip(audio, RATE, audio.shape[1])[:] = 7
+    np.testing.assert_array_equal(audio, sine(0.5))
+
+
+def test_silence_is_refused():
+    with pytest.raises(AudioError, match=r"kick is silent: its peak is -71 dBFS, and below -70 dBFS"):
+        prepare_clip(sine(1.0, peak=10 ** (-71 / 20)), RATE, CLIP, name="kick")
+    assert prepare_clip(sine(1.0, peak=10 ** (-69 / 20)), RATE, CLIP).any()
+
+
+def test_a_sound_of_an_instant_is_refused():
+    with pytest.raises(AudioError, match=r"tick lasts 45\.0 ms \(1984 samples\); at least 46 ms"):
+        prepare_clip(sine(0.045), RATE, CLIP, name="tick")
+    with pytest.raises(AudioError, match=r"lasts 0\.0 ms"):
+        prepare_clip(np.zeros((2, 0), np.float32), RATE, CLIP)
+    assert prepare_clip(sine(0.046), RATE, CLIP).any()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])
+def test_nan_and_infinity_are_refused(bad):
+    audio = sine(0.5).astype(np.float64)
+    audio[0, 1000] = bad
+    with pytest.raises(AudioError, match="bell holds 1 samples that are NaN or infinite"):
+        prepare_clip(audio, RATE, CLIP, name="bell")
+
+
+@pytest.mark.parametrize(
+    "audio", [np.zeros(RATE), np.zeros((1, 2, RATE)), np.zeros((0, RATE)), np.zeros((1, RATE), np.int16)]
+)
+def test_another_kind_of_array_is_refused(audio):
+    with pytest.raises(AudioError, match=r"an array of \w+ of shape .*; expected floats \[channels, samples\]"):
+        prepare_clip(audio, RATE, CLIP)
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])
+@pytest.mark.parametrize("file_rate", [22050, 44100, 48000])
+def test_files_of_any_format_and_rate_become_the_same_clip(tmp_path, ending, file_rate):
+    """The onset is found to within a lossy codec's smear, and the spectrum's peak stays at 440 Hz."""
+    sound = sine(0.8, sample_rate=file_rate)[0]
+    soundfile.write(tmp_path / f"a.{ending}", np.concatenate([np.zeros(file_rate), sound]), file_rate)
+    got = read_clip(tmp_path / f"a.{ending}", RATE, CLIP)
+    assert got.shape == (1, CLIP)
+    assert np.abs(got).max() == pytest.approx(0.5, rel=0.2)
+    assert LEAD <= np.argmax(np.abs(got[0]) > 0.25) < LEAD + 0.06 * RATE
+    spectrum = np.abs(np.fft.rfft(got[0]))
+    assert np.argmax(spectrum) * RATE / CLIP == pytest.approx(440, abs=2)
+
+
+def test_errors_name_the_file(tmp_path):
+    soundfile.write(tmp_path / "quiet.wav", np.zeros(RATE), RATE)
+    with pytest.raises(AudioError, match=r"quiet\.wav is silent"):
+        read_clip(tmp_path / "quiet.wav", RATE, CLIP)
+    soundfile.write(tmp_path / "tick.wav", sine(0.01)[0], RATE)
+    with pytest.raises(AudioError, match=r"tick\.wav lasts 10\.0 ms"):
+        read_clip(tmp_path / "tick.wav", RATE, CLIP)
+    with pytest.raises(FileNotFoundError, match=r"no sound file at .*nowhere\.wav"):
+        read_clip(tmp_path / "nowhere.wav", RATE, CLIP)
+    (tmp_path / "notes.wav").write_text("shopping list")
+    with pytest.raises(AudioError, match=r"notes\.wav cannot be read as audio"):
+        read_clip(tmp_path / "notes.wav", RATE, CLIP)
+    (tmp_path / "tape.raw").write_bytes(bytes(1000))
+    with pytest.raises(AudioError, match=r"tape\.raw has no header"):
+        read_clip(tmp_path / "tape.raw", RATE, CLIP)
+
+
+def test_a_file_that_is_too_long_is_refused_before_it_is_read(tmp_path):
+    """A FLAC of 0.1 s whose header announces 2**36 - 1 samples, 18 days: reading it would allocate 256 GB."""
+    path = tmp_path / "days.flac"
+    soundfile.write(path, sine(0.1)[0], RATE)
+    header = bytearray(path.read_bytes())
+    announced = int.from_bytes(header[18:26], "big") | (2**36 - 1)  # STREAMINFO's 36 bits of total samples
+    header[18:26] = announced.to_bytes(8, "big")
+    path.write_bytes(header)
+    with pytest.raises(AudioError, match=r"days\.flac lasts 1558265 s \(1 channels at 44100 Hz\); the limit"):
+        read_clip(path, RATE, CLIP)
+
+
+def test_a_small_file_that_grows_when_resampled_is_refused(tmp_path):
+    soundfile.write(tmp_path / "slow.wav", np.ones(5000), 1)  # 5000 s at 1 Hz: 220 million samples at 44.1 kHz
+    with pytest.raises(AudioError, match=r"slow\.wav lasts 5000 s"):
+        read_clip(tmp_path / "slow.wav", RATE, CLIP)
+
+
+def test_four_minutes_are_read(tmp_path):
+    soundfile.write(tmp_path / "song.flac", after_silence(239.0, sine(1.0))[0], RATE)
+    got = read_clip(tmp_path / "song.flac", RATE, CLIP)
+    assert np.abs(got[0, LEAD : LEAD + 200]).max() > 0.4

@@ -1,0 +1,160 @@
+"""The pitch of sines, saws and real engine renders of known notes; doubt where there is no pitch."""
+
+import copy
+import math
+import subprocess
+import sys
+
+import librosa
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vjax.audio.clip import prepare_clip
+from vjax.audio.files import AudioError
+from vjax.audio.pitch import Pitch, detect_pitch
+from vjax.vital import engine
+from vjax.vital.engine import RenderConfig
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.standard_tables import standard_catalog
+
+RATE = 44100
+
+
+def tone(midi: float | np.ndarray, harmonics=(1,), seconds: float = 1.0) -> np.ndarray:
+    """[samples]: harmonics of a note, or of one that moves (`midi` of `seconds * RATE` values), falling as 1 / k."""
+    hz = 440 * 2 ** ((np.broadcast_to(midi, round(seconds * RATE)) - 69) / 12)
+    phase = 2 * np.pi * np.cumsum(hz) / RATE
+    return sum(np.sin(k * phase) / k for k in harmonics if k * hz.max() < RATE / 2)
+
+
+def noise(level: float, shape=RATE) -> np.ndarray:
+    return level * np.random.default_rng(0).standard_normal(shape)
+
+
+@given(
+    midi=st.floats(24, 96),
+    harmonics=st.sampled_from([(1,), tuple(range(1, 20)), (1, 3, 5, 7)]),
+    gain_db=st.floats(-60, 12),
+    sample_rate=st.sampled_from([22050, 44100, 48000]),
+)
+@settings(max_examples=30, deadline=None)
+def test_a_steady_tone_has_its_pitch_at_any_level_and_rate(midi, harmonics, gain_db, sample_rate):
+    audio = 10 ** (gain_db / 20) * tone(midi, harmonics, seconds=0.5)
+    played = midi + 12 * math.log2(sample_rate / RATE)  # the same samples at another rate
+    if not 24 <= played <= 96:
+        return
+    pitch = detect_pitch(audio, sample_rate)
+    assert pitch.midi == pytest.approx(played, abs=0.05)
+    assert pitch.frequency_hz == pytest.approx(float(librosa.midi_to_hz(played)), rel=0.003)
+    assert pitch.confidence > 0.7
+
+
+@pytest.mark.parametrize("midi", [24, 45, 60, 81])
+def test_a_saw_without_its_fundamental_keeps_its_pitch(midi):
+    pitch = detect_pitch(tone(midi, range(2, 16)), RATE)
+    assert pitch.note == midi
+    assert pitch.confidence > 0.8
+
+
+def test_notes_are_named_as_librosa_names_them():
+    for midi in (24.0, 36.4, 48.0, 59.6, 60.0, 61.0, 96.0):
+        name = Pitch(float(librosa.midi_to_hz(midi)), midi, 1.0).name
+        assert name == librosa.midi_to_note(midi, unicode=False)
+    assert Pitch(261.6, 60.0, 1.0).name == "C4"
+
+
+def test_silence_has_no_pitch():
+    for silence in (np.zeros((2, RATE)), np.full(RATE, 0.25), np.zeros(1)):
+        pitch = detect_pitch(silence, RATE)
+        assert math.isnan(pitch.frequency_hz)
+        assert math.isnan(pitch.midi)
+        assert (pitch.note, pitch.name, pitch.confidence) == (None, "none", 0.0)
+
+
+def test_noise_and_glides_are_doubted():
+    assert detect_pitch(noise(0.5), RATE).confidence < 0.2
+    assert detect_pitch(tone(np.linspace(48, 60, RATE)), RATE).confidence < 0.3
+
+
+def test_a_note_that_a_glide_arrives_at_is_the_answer():
+    path = np.interp(np.arange(RATE), [0, RATE // 3], [48, 60])
+    pitch = detect_pitch(tone(path, range(1, 10)), RATE)
+    assert pitch.note == 60
+    assert 0.5 < pitch.confidence < 0.9
+
+
+def test_vibrato_is_averaged():
+    path = 57 + 0.4 * np.sin(2 * np.pi * 5 * np.arange(RATE) / RATE)
+    assert detect_pitch(tone(path, range(1, 10)), RATE).midi == pytest.approx(57, abs=0.05)
+
+
+def test_noise_lowers_confidence_not_the_answer():
+    pitches = [detect_pitch(tone(57, range(1, 10)) + noise(level), RATE) for level in (0, 0.05, 0.1, 0.3)]
+    assert [pitch.note for pitch in pitches] == [57] * 4
+    confidences = [pitch.confidence for pitch in pitches]
+    assert confidences == sorted(confidences, reverse=True)
+    assert confidences[0] > 0.95
+
+
+def test_confidence_is_the_periodic_share():
+    """In power within a frame (0.5 of a sine, 0.3**2 of the noise), in frames over a sound that is half noise."""
+    assert detect_pitch(tone(69, seconds=3) + noise(0.3, 3 * RATE), RATE).confidence == pytest.approx(0.85, abs=0.03)
+    half = np.concatenate([tone(69), np.clip(noise(0.4), -1, 1)])
+    assert detect_pitch(half, RATE).confidence == pytest.approx(0.5, abs=0.15)
+
+
+def test_the_loud_part_of_a_sound_decides():
+    quiet_then_loud = np.concatenate([0.05 * tone(72, seconds=1.5), tone(48, seconds=0.5)])
+    assert detect_pitch(quiet_then_loud, RATE).note == 48
+
+
+def test_stereo_is_mono_even_out_of_phase():
+    mono = tone(50, range(1, 8))
+    pitch = detect_pitch(mono, RATE)
+    for channels in (mono[None], np.stack([mono, mono]), np.stack([mono, -mono]), np.stack([mono, 0 * mono])):
+        other = detect_pitch(channels, RATE)
+        assert other.midi == pytest.approx(pitch.midi, abs=1e-3)
+        assert other.confidence == pytest.approx(pitch.confidence, abs=1e-3)
+
+
+@pytest.mark.parametrize("midi", [36, 60, 84])
+def test_a_short_pluck_has_a_pitch(midi):
+    decay = np.exp(-np.arange(RATE // 10) / (0.03 * RATE))
+    pluck = tone(midi, range(1, 10), seconds=0.1) * decay
+    for audio in (pluck, prepare_clip(pluck[None], RATE, 2 * RATE)[0]):
+        pitch = detect_pitch(audio, RATE)
+        assert pitch.note == midi
+        assert pitch.confidence > 0.5
+
+
+def test_the_engine_s_notes_are_heard():
+    """Init saw, sine, square, and a table without a fundamental, from C1 to C7, as generation renders them."""
+    catalog = standard_catalog()
+    notes = (24, 43, 60, 79, 96)
+    jobs = []
+    for name in ("Init", "Sine", "Square", "Fifth"):
+        preset = copy.deepcopy(engine.init_preset())
+        preset["settings"]["wavetables"][0] = catalog.tables[catalog.names.index(name)]
+        jobs.append(RenderJob(preset, notes))
+    with RenderPool(RenderConfig(seconds=1.0, note_s=0.7)) as pool:
+        renderings = list(pool.map(jobs))
+    for rendering in renderings:
+        pitches = [detect_pitch(audio, RATE) for audio in rendering.audio]
+        np.testing.assert_allclose([pitch.midi for pitch in pitches], notes, atol=0.1)
+        assert min(pitch.confidence for pitch in pitches) > 0.8
+
+
+def test_what_is_no_sound_is_refused():
+    with pytest.raises(AudioError, match=r"shape \(1, 2, 3\); expected \[channels, samples\]"):
+        detect_pitch(np.zeros((1, 2, 3)), RATE)
+    with pytest.raises(AudioError, match="at least one sample"):
+        detect_pitch(np.zeros((2, 0)), RATE)
+    with pytest.raises(AudioError, match="1 of 3 samples are NaN"):
+        detect_pitch(np.array([0, np.nan, 1]), RATE)
+
+
+def test_importing_the_module_does_not_load_the_tracker():
+    code = "import sys, vjax.audio.pitch; sys.exit('parselmouth' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
