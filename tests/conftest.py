@@ -16,8 +16,9 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(__file__).parents[1] / ".pyte
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
 
 MEL = {"sample_rate": 44100, "n_fft": 2048, "hop": 512, "n_mels": 128, "f_min_hz": 0.0, "f_max_hz": 22050.0}
+RENDER = {"seconds": 0.23, "note_s": 0.1, "velocity": 0.8, "sample_rate": 44100, "timeout_s": 30.0}
 NOTES = (48, 60, 72)
-N_FRAMES = 20
+N_FRAMES = 20  # of a render as above
 
 
 def _small_schema() -> Schema:
@@ -101,7 +102,7 @@ def random_rows(schema: Schema) -> Callable[..., dict[str, np.ndarray]]:
 @pytest.fixture(scope="session")
 def shard_attributes() -> dict:
     """Attributes for `write_shard`."""
-    return {"tier": 3, "mel": MEL, "generator_version": "test", "catalog": '{"tables": []}'}
+    return {"tier": 3, "mel": MEL, "generator_version": "test", "catalog": '{"tables": []}', "render": RENDER}
 
 
 @pytest.fixture
@@ -111,3 +112,98 @@ def tiny_dataset(tmp_path: Path, schema: Schema, random_rows, shard_attributes) 
     write_shard(folder / "shard-00000.h5", schema, random_rows(8, seed=1), shard_attributes)
     write_shard(folder / "shard-00001.h5", schema, random_rows(5, seed=2), shard_attributes)
     return folder
+
+
+@pytest.fixture(scope="session")
+def engine_vocabulary():
+    """A catalog of three wavetables and three LFO shapes, in another order than the shipped one and with a new table.
+
+    All of `vjax.vital` that it needs is imported here and not above: most tests are faster without.
+    """
+    from vjax.vital.default_vocabulary import default_vocabulary
+    from vjax.vital.lfo_shapes import LfoShapeCatalog
+    from vjax.vital.vocabulary import Vocabulary
+    from vjax.vital.wavetables import WavetableCatalog, table_json
+
+    shipped = default_vocabulary()
+    hollow = np.sin(2 * np.pi * np.arange(2048) / 2048) + 0.5 * np.sin(6 * np.pi * np.arange(2048) / 2048)
+    tables = (shipped.wavetables.tables[0], table_json("Hollow", hollow[None] / 1.5), shipped.wavetables.tables[3])
+    shapes = tuple(shipped.lfo_shapes.shapes[i] for i in (0, 5, 2))
+    return Vocabulary(WavetableCatalog(tables), LfoShapeCatalog(shapes))
+
+
+@pytest.fixture(scope="session")
+def engine_run(tmp_path_factory, engine_vocabulary) -> Path:
+    """A run's folder as training leaves it, `data` and `checkpoints`, of the real engine with `engine_vocabulary`.
+
+    The data are four rendered sounds of 0.4 s; the model is tiny, and its answers lie near the init patch: with the
+    table Hollow in oscillator 1, the shape Square Late in LFO 1, and LFO 1 on the volume. So each can be heard.
+    """
+    from vjax.data.generate import log_mel
+    from vjax.data.store import open_dataset
+    from vjax.model.inverse import InverseModel, model_config
+    from vjax.training.checkpoint import Checkpoints, make_meta
+    from vjax.training.state import OptimizerConfig, create_state, make_optimizer
+
+    folder = tmp_path_factory.mktemp("engine_run")
+    schema = engine_vocabulary.schema()
+    _write_engine_rows(folder / "data" / "shard-00000.h5", schema, engine_vocabulary, log_mel)
+    info = open_dataset(folder / "data")
+    config = model_config(schema, True, width=4, mod_embed_dim=4)
+    state = create_state(InverseModel(config), make_optimizer(OptimizerConfig(), 10), 0, info.mel_shape)
+    state = state.replace(params=_near_the_init_patch(state.params, schema), step=np.int32(3))
+    with Checkpoints(folder / "checkpoints") as checkpoints:
+        checkpoints.save(state, make_meta(info, config, tier=3, settings={}), val_loss=1.0)
+    return folder
+
+
+def _write_engine_rows(path: Path, schema: Schema, vocabulary, log_mel: Callable) -> None:
+    from vjax.audio.mel import MelConfig
+    from vjax.vital.engine import RenderConfig
+    from vjax.vital.pool import RenderJob, RenderPool
+    from vjax.vital.vocabulary import from_parameters
+
+    notes = (48, 55, 60, 64)
+    rows = [schema.default_parameters() for _ in notes]
+    for i, row in enumerate(rows):
+        row.categorical[schema.position["osc_1_wavetable"]] = i % 3
+        row.continuous[schema.position["env_1_sustain"]] = 0.3 + 0.2 * i
+    render = dict(RENDER, seconds=0.4, note_s=0.3)
+    presets = [from_parameters(row, schema, vocabulary) for row in rows]
+    with RenderPool(RenderConfig(**render), workers=2) as pool:
+        jobs = (RenderJob(preset, (note,)) for preset, note in zip(presets, notes, strict=True))
+        audio = np.concatenate([rendering.audio for rendering in pool.map(jobs)])
+    arrays = {
+        "params/continuous": np.stack([row.continuous for row in rows]),
+        "params/categorical": np.stack([row.categorical for row in rows]),
+        "modulation/index": np.stack([row.route_index for row in rows]),
+        "modulation/value": np.stack([row.route_value for row in rows]),
+        "features/mel_spectrogram": log_mel(audio, MelConfig(**MEL))[:, None],
+        "metadata/midi_note": np.array(notes, np.int32),
+        "metadata/preset_hash": np.arange(len(notes)),
+    }
+    attributes = {"tier": 3, "mel": MEL, "generator_version": "test", "render": render}
+    write_shard(path, schema, arrays, attributes | {"catalog": vocabulary.to_json_string()})
+
+
+def _near_the_init_patch(params: dict, schema: Schema) -> dict:
+    """`params` with biases that say it, and little influence of what is heard."""
+    default = schema.default_parameters()
+    default.categorical[schema.position["osc_1_wavetable"]] = 1
+    default.categorical[schema.position["lfo_1_shape"]] = 1
+    norm = np.clip(default.continuous, 0.002, 0.998)
+    menus = [6.0 * np.eye(n)[option] for n, option in zip(schema.option_counts, default.categorical, strict=True)]
+    source, destination = (np.zeros((len(names), 4)) for names in (schema.sources, schema.destinations))
+    source[schema.sources.index("lfo_1"), 0] = destination[schema.destinations.index("osc_1_level"), 0] = 1
+    biases = {
+        ("continuous_head", "Dense_2"): np.log(norm / (1 - norm)),
+        ("categorical_head", "Dense_0"): np.concatenate(menus),
+        ("modulation_head", "source"): source.ravel(),
+        ("modulation_head", "destination"): destination.ravel(),
+    }
+    for (head, layer), bias in biases.items():
+        params[head][layer] = {"bias": bias.astype(np.float32), "kernel": 0.1 * params[head][layer]["kernel"]}
+    bilinear = np.zeros((4, 4, 4), np.float32)
+    bilinear[0, 0, 0] = -0.4
+    params["modulation_head"]["bilinear"] = bilinear
+    return params

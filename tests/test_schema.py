@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vjax.schema import (
+    CATALOG_CHOICES,
     CHANNELS,
+    LFO_SHAPE_CHOICES,
     N_SLOTS,
     VIEW_CONTROLS,
     WAVETABLE_CHOICES,
@@ -24,14 +26,15 @@ from vjax.schema import (
 )
 from vjax.vital import engine
 
-VITAL = Schema.from_engine(n_wavetables=24)
+VITAL = Schema.from_engine(n_wavetables=24, n_lfo_shapes=30)
 
 
 def test_counts_of_the_engine():
     assert len(VITAL.continuous) == 322
     assert sum(knob.integer for knob in VITAL.continuous) == 29
-    assert len(VITAL.categorical) == 126 + 3
-    assert VITAL.categorical_names[126:] == WAVETABLE_CHOICES
+    assert len(VITAL.categorical) == 126 + 3 + 8
+    assert VITAL.categorical_names[126:] == CATALOG_CHOICES == WAVETABLE_CHOICES + LFO_SHAPE_CHOICES
+    assert VITAL.option_counts[126:] == (24,) * 3 + (30,) * 8
     assert (len(VITAL.sources), len(VITAL.destinations)) == (32, 428)
     assert VITAL.engine == engine.VERSION
 
@@ -44,6 +47,22 @@ def test_every_control_of_the_engine_has_one_place():
     assert len(names) + len(VIEW_CONTROLS) + len(slots) == len(engine.control_ranges()) == 772
     assert all(VITAL.position[name] == i for i, name in enumerate(VITAL.continuous_names))
     assert all(VITAL.position[name] == i for i, name in enumerate(VITAL.categorical_names))
+
+
+def test_the_destinations_that_are_other_routes():
+    """modulation_N_amount and modulation_N_power, N from 1 to 64: two for each slot."""
+    slots = VITAL.destination_slots
+    assert slots.dtype == np.int32
+    assert sorted(slots[slots >= 0].tolist()) == sorted([*range(N_SLOTS)] * 2)
+    for destination in np.flatnonzero(slots >= 0):
+        name = VITAL.destinations[destination]
+        kind = name.rpartition("_")[2]
+        assert name == f"modulation_{slots[destination] + 1}_{kind}"
+        assert VITAL.slot_destination(destination, int(slots[destination])) == destination
+        assert VITAL.destinations[VITAL.slot_destination(destination, 63)] == f"modulation_64_{kind}"
+    assert (
+        slots[[VITAL.destinations.index(name) for name in ("volume", "osc_1_level", "macro_control_1")]] == -1
+    ).all()
 
 
 def test_menus_are_sized_by_their_range_not_by_their_labels():
@@ -135,6 +154,7 @@ def test_integer_knobs_are_rounded():
         ("env_1_attack", "env_1"),
         ("random_4_style", "random_4"),
         ("osc_2_wavetable", "osc_2"),
+        ("lfo_8_shape", "lfo_8"),
         ("macro_control_1", "global"),
         ("modulation_12_amount", "global"),
         ("effect_chain_order", "global"),
@@ -162,6 +182,7 @@ def test_module(name, module):
         ("env_1_attack", None),
         ("lfo_1_frequency", None),
         ("lfo_1_sync", None),
+        ("lfo_1_shape", None),
         ("volume", None),
         ("macro_control_1", None),
     ],
@@ -305,8 +326,8 @@ def test_dense_routes_by_hand():
 
 
 def test_lfos_and_envelopes_shape_a_source_that_must_be_routed_to_be_heard():
-    shaped = {name: VITAL.shaped_source(name) for name in ("lfo_3_frequency", "env_2_sustain", "random_1_style")}
-    assert shaped == {"lfo_3_frequency": "lfo_3", "env_2_sustain": "env_2", "random_1_style": "random_1"}
+    names = ("lfo_3_frequency", "lfo_3_shape", "env_2_sustain", "random_1_style")
+    assert [VITAL.shaped_source(name) for name in names] == ["lfo_3", "lfo_3", "env_2", "random_1"]
     assert VITAL.shaped_source("env_1_attack") is None
     assert VITAL.shaped_source("osc_1_level") is None
     route_index = VITAL.default_parameters().route_index.copy()

@@ -81,14 +81,21 @@ def merge_slots(
 
 def _place_rings(waiting: dict[Slot, tuple[int, int]], places: dict[Slot, int], cells: list[int], schema: Schema):
     """Routes that point at each other in a ring, and what hangs on them; there no order but the given one exists."""
-    while True:  # leave out what points, at last, at nothing
-        lost = {s for s, (_, d) in waiting.items() if (s[0], int(schema.destination_slots[d])) not in waiting}
-        if not lost:
-            break
-        waiting = {slot: pair for slot, pair in waiting.items() if slot not in lost}
-    ring = sorted(waiting)[: N_SLOTS - len(cells)]
+    waiting = _closed(waiting, schema)
+    while len(waiting) > N_SLOTS - len(cells):
+        waiting = _closed({slot: waiting[slot] for slot in sorted(waiting)[:-1]}, schema)
+    ring = sorted(waiting)
     places |= {slot: len(cells) + i for i, slot in enumerate(ring)}
     for slot in ring:
         source, destination = waiting[slot]
-        target = places.get((slot[0], int(schema.destination_slots[destination])), places[slot])
+        target = places[slot[0], int(schema.destination_slots[destination])]
         cells.append(source * len(schema.destinations) + schema.slot_destination(destination, target))
+
+
+def _closed(waiting: dict[Slot, tuple[int, int]], schema: Schema) -> dict[Slot, tuple[int, int]]:
+    """`waiting` without what points, at last, at nothing in it."""
+    while True:
+        lost = {s for s, (_, d) in waiting.items() if (s[0], int(schema.destination_slots[d])) not in waiting}
+        if not lost:
+            return waiting
+        waiting = {slot: pair for slot, pair in waiting.items() if slot not in lost}

@@ -11,6 +11,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vjax.data import generate as generation
 from vjax.data.generate import GenerationConfig, generate, load_bank, log_mel, rejection
@@ -20,18 +22,25 @@ from vjax.data.sampling import SamplingConfig, parameters_hash
 from vjax.data.store import open_dataset
 from vjax.schema import Parameters, Schema
 from vjax.training.config import base_config, unpack
-from vjax.vital import engine
+from vjax.vital import engine, preset
+from vjax.vital.default_vocabulary import default_vocabulary
 from vjax.vital.engine import RenderConfig
+from vjax.vital.lfo_shapes import shape_json, shape_key, shape_values
 from vjax.vital.pool import Rendering, RenderJob, RenderPool
-from vjax.vital.preset import from_parameters, read_preset, write_preset
-from vjax.vital.wavetables import WavetableCatalog, standard_catalog, table_json
+from vjax.vital.preset import Preset, Route, read_preset, write_preset
+from vjax.vital.standard_tables import standard_catalog
+from vjax.vital.vocabulary import Vocabulary, from_parameters, heard_lfos, heard_oscillators, to_preset
+from vjax.vital.wavetables import table_json, table_key
 
 REPOSITORY = Path(__file__).parents[2]
+PEOPLE = Path(__file__).parent / "presets"
 # Two presets make a shard, each with two rows.
 TINY = GenerationConfig(
     render=RenderConfig(seconds=0.25, note_s=0.2), notes=(48, 60), presets_per_shard=2, seeds=2, store_audio=True
 )
 ROWS, SEED = 11, 5
+# Three notes a preset, over the middle of the keyboard; so picky that some candidates are rejected.
+KEYBOARD = dataclasses.replace(TINY, random_notes=3, note_range=(40, 69), silence_db=-30.0)
 
 
 def make(out, n=ROWS, config=TINY, seed=SEED, workers=2, presets=None):
@@ -51,6 +60,15 @@ def column(folder: Path, name: str) -> np.ndarray:
     return np.concatenate(parts)
 
 
+def rows_of(folder: Path) -> tuple[Schema, Vocabulary, list[Parameters]]:
+    """What the dataset says about itself, and its presets as numbers."""
+    info = open_dataset(folder)
+    names = ("params/continuous", "params/categorical", "modulation/index", "modulation/value")
+    columns = [column(folder, name) for name in names]
+    rows = [Parameters(*arrays) for arrays in zip(*columns, strict=True)]
+    return info.schema, Vocabulary.from_json_string(info.catalog_json), rows
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> tuple[Path, generation.GenerationReport]:
     """The dataset that others are compared with: 11 rows by three workers, never interrupted."""
@@ -65,12 +83,25 @@ def test_exactly_n_rows_in_shards_that_open(made):
     assert len(info.counts) > 2
     assert max(info.counts) <= 4
     assert (info.tier, info.modulation, info.mel_shape) == (3, "sparse", (1, 128, 1 + TINY.render.samples // 512))
-    assert info.schema == Schema.from_engine(24)
-    assert WavetableCatalog.from_json_string(info.catalog_json) == standard_catalog()
-    assert info.mel == dataclasses.asdict(TINY.mel)
+    assert info.schema == default_vocabulary().schema()
+    assert (info.mel, info.render) == (dataclasses.asdict(TINY.mel), dataclasses.asdict(TINY.render))
     assert len(Reader(info)) == ROWS
     assert report.presets == len(np.unique(Reader(info).preset_hashes())) == 6
     assert not list(folder.glob("*.partial"))
+
+
+def test_the_first_shard_alone_carries_the_catalog(made, tmp_path):
+    folder, _ = made
+    info = open_dataset(folder)
+    assert info.catalog_json == default_vocabulary().to_json_string()
+    for number, path in enumerate(sorted(folder.iterdir())):
+        with h5py.File(path) as file:
+            assert ("catalog" in file.attrs) == (number == 0)
+            assert file.attrs["catalog_sha256"] == info.catalog_sha256
+    shutil.copytree(folder, tmp_path / "rest")
+    (tmp_path / "rest" / "shard-00000.h5").unlink()
+    with pytest.raises(DatasetError, match=r"the wavetable catalog is missing; .*put shard-00000\.h5 beside these"):
+        open_dataset(tmp_path / "rest")
 
 
 def test_rows_say_what_they_are(made):
@@ -92,23 +123,18 @@ def test_rows_say_what_they_are(made):
 def test_stored_numbers_make_the_stored_sound_again(made):
     """The key property: vectors -> preset -> engine -> log-mel gives the stored picture, bit for bit."""
     folder, _ = made
-    with h5py.File(folder / "shard-00000.h5") as file:
-        schema = Schema.from_json(file.attrs["schema"])
-        catalog = WavetableCatalog.from_json_string(file.attrs["catalog"])
-        config = RenderConfig(**json.loads(file.attrs["render"]))
-    names = ("params/continuous", "params/categorical", "modulation/index", "modulation/value")
-    columns = Parameters(*(column(folder, name) for name in names))
+    schema, vocabulary, parameters = rows_of(folder)
+    config = RenderConfig(**open_dataset(folder).render)
     notes, seeds = column(folder, "metadata/midi_note"), column(folder, "metadata/seed")
     hashes, mels = column(folder, "metadata/preset_hash"), column(folder, "features/mel_spectrogram")
     audio = column(folder, "audio/waveforms")
     rows = (0, 1, 2, ROWS - 1)
     jobs = []
     for row in rows:
-        parameters = Parameters(*(array[row] for array in columns))
-        schema.validate(parameters)
-        assert parameters_hash(parameters) == hashes[row]
-        preset = from_parameters(parameters, schema, catalog)
-        jobs.append(RenderJob(preset, (int(notes[row]),), int(seeds[row])))
+        schema.validate(parameters[row])
+        assert parameters_hash(parameters[row]) == hashes[row]
+        sound = from_parameters(parameters[row], schema, vocabulary)
+        jobs.append(RenderJob(sound, (int(notes[row]),), int(seeds[row])))
     assert len({(job.notes, job.seed) for job in jobs}) > 2
     with RenderPool(config, workers=2) as pool:
         for row, rendering in zip(rows, pool.map(jobs), strict=True):
@@ -133,6 +159,82 @@ def test_more_rows_with_another_worker_count_end_with_the_same_bytes(made, tmp_p
     assert contents(tmp_path / "grown") == whole
 
 
+@pytest.fixture(scope="module")
+def keyboard(tmp_path_factory) -> Path:
+    """11 rows at random notes by three workers: four presets, the last at two of its three notes."""
+    folder = tmp_path_factory.mktemp("generated") / "keyboard"
+    make(folder, workers=3, config=KEYBOARD)
+    return folder
+
+
+def test_random_notes_spread_each_preset_over_the_keyboard(keyboard):
+    notes, hashes = column(keyboard, "metadata/midi_note"), column(keyboard, "metadata/preset_hash")
+    assert len(notes) == ROWS
+    for i in range(0, 9, 3):
+        assert len(set(hashes[i : i + 3])) == 1
+        assert [int(note) // 10 for note in notes[i : i + 3]] == [4, 5, 6]  # a third of 40 to 69 each
+    assert hashes[9] == hashes[10]
+    assert len(set(hashes)) == 4
+    assert len({tuple(notes[i : i + 3]) for i in range(0, 9, 3)}) == 3
+    names = [name.decode().split("-b")[1].split("-") for name in column(keyboard, "metadata/preset_name")[::3]]
+    assert any(int(candidate) for candidate in dict(reversed(names)).values())  # a shard lost its first candidate
+    expected = [note for name in names for note in KEYBOARD.notes_of(SEED, *map(int, name))]
+    np.testing.assert_array_equal(notes, expected[:ROWS])
+
+
+def test_random_notes_are_the_same_however_the_data_came_about(keyboard, tmp_path):
+    """Four rows by one worker, cut within a preset, then 11 by two, with the scraps of a killed run."""
+    make(tmp_path / "grown", n=4, workers=1, config=KEYBOARD)
+    (tmp_path / "grown" / "shard-00001.h5.partial").write_bytes(b"killed here")
+    make(tmp_path / "grown", workers=2, config=KEYBOARD)
+    assert contents(tmp_path / "grown") == contents(keyboard)
+
+
+def test_the_stored_note_is_the_one_that_was_played(keyboard):
+    schema, vocabulary, parameters = rows_of(keyboard)
+    notes, seeds = column(keyboard, "metadata/midi_note"), column(keyboard, "metadata/seed")
+    audio = column(keyboard, "audio/waveforms")
+    rows = (1, ROWS - 1)
+    jobs = []
+    for row in rows:
+        sound, note = from_parameters(parameters[row], schema, vocabulary), int(notes[row])
+        jobs += [RenderJob(sound, (played,), int(seeds[row])) for played in (note, note + 1)]
+    with RenderPool(KEYBOARD.render, workers=2) as pool:
+        renderings = [rendering.audio[0].astype(np.float16) for rendering in pool.map(jobs)]
+    for row, played, neighbour in zip(rows, renderings[0::2], renderings[1::2], strict=True):
+        np.testing.assert_array_equal(played, audio[row])
+        assert not np.array_equal(neighbour, audio[row])
+
+
+@settings(deadline=None)
+@given(st.integers(0, 127), st.integers(1, 128), st.data())
+def test_one_note_falls_into_each_equal_part_of_the_range(low, width, data):
+    """Parts of whole notes differ by one at most; every note of the range can be drawn."""
+    width = min(width, 128 - low)
+    n = data.draw(st.integers(1, width))
+    config = GenerationConfig(random_notes=n, note_range=(low, low + width - 1))
+    assert config.notes_per_preset == n
+    part = width / n
+    for candidate in range(5):
+        notes = config.notes_of(seed=1, shard=2, candidate=candidate)
+        assert len(notes) == n
+        for i, note in enumerate(notes):
+            assert low + i * part - 1 < note < low + (i + 1) * part
+
+
+def test_every_note_of_the_range_is_drawn_and_candidates_differ():
+    config = GenerationConfig(random_notes=3)
+    drawn = [config.notes_of(0, shard, candidate) for shard in range(5) for candidate in range(64)]
+    assert {note for notes in drawn for note in notes} == set(range(36, 85))
+    assert len(set(drawn)) > 250
+    assert config.notes_of(0, 1, 0) == drawn[64]
+    assert config.notes_of(1, 1, 0) != drawn[64]
+    assert GenerationConfig(notes=(50, 40)).notes_of(0, 0, 0) == (50, 40)
+    # A stream of its own: the first candidate's notes are not the numbers that its shard's knobs are drawn from.
+    knobs = np.random.default_rng([0, 1])
+    assert config.notes_of(0, 1, 0) != tuple(int(knobs.integers(*part)) for part in ((36, 52), (52, 68), (68, 85)))
+
+
 def test_a_finished_dataset_is_left_alone(made):
     folder, report = made
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
@@ -149,6 +251,8 @@ def test_fewer_rows_are_refused(made):
     ("changes", "seed", "named"),
     [
         ({}, 1, r"\(seed 5 there, 1 now\)"),
+        ({"random_notes": 2}, SEED, r"\(random_notes 0 there, 2 now\)"),
+        ({"note_range": (40, 60)}, SEED, r"\(note_range \[36, 84\] there, \[40, 60\] now\)"),
         ({"silence_db": -60.0}, SEED, r"\(silence_db -70\.0 there, -60\.0 now\)"),
         ({"sampling": SamplingConfig(max_routes=3)}, SEED, r"sampling .*'max_routes': 20.* there, .*'max_routes': 3"),
         ({"render": dataclasses.replace(TINY.render, note_s=0.1)}, SEED, r"render .*0\.2.* there, .*0\.1.* now"),
@@ -228,16 +332,15 @@ def test_rejection_names_the_reason():
 
 
 def vital(**values: float) -> dict:
-    preset = json.loads(json.dumps(engine.init_preset()))
-    preset["settings"] |= values
-    return preset
+    made = json.loads(json.dumps(engine.init_preset()))
+    made["settings"] |= values
+    return made
 
 
-def test_presets_that_crash_the_engine_or_say_nothing_are_left_out_and_counted(tmp_path, capsys):
-    """Three people's presets: one with a wavetable that takes the real engine down, one fine, one silent."""
+def test_presets_that_say_nothing_are_left_out_and_counted(tmp_path):
+    """Three people's presets: one that the engine could not take, one fine, one silent."""
     bad = vital()
-    bad["settings"]["wavetables"][0] = table_json("Broken", np.sin(np.arange(2048))[None])
-    bad["settings"]["wavetables"][0]["groups"][0]["components"][0]["type"] = "No Such Source"
+    bad["settings"]["wavetables"][0]["groups"][0]["components"][0]["type"] = "No Such Source"  # crashes the engine
     (tmp_path / "a").mkdir()
     write_preset(tmp_path / "a" / "bad.vital", bad)
     write_preset(tmp_path / "a" / "good.vital", vital(osc_1_level=0.6))
@@ -246,18 +349,20 @@ def test_presets_that_crash_the_engine_or_say_nothing_are_left_out_and_counted(t
         TINY, sampling=SamplingConfig(preset_share=1.0), notes=(48,), presets_per_shard=8, store_audio=False
     )
     report = make(tmp_path / "out", n=7, config=config, seed=1, presets=tmp_path / "a")
-    info = open_dataset(tmp_path / "out")
-    assert info.n == report.rows == 7
-    assert report.rejected["crashed"] > 0
+    assert open_dataset(tmp_path / "out").n == report.rows == 7
     assert report.rejected["silent"] > 0
-    rejected = sum(report.rejected.values())
-    assert report.rejected_share == rejected / (rejected + 7)
-    crashing = WavetableCatalog.from_json_string(info.catalog_json).find(bad["settings"]["wavetables"][0])
-    assert crashing == 24  # it is in the catalog
-    assert not (column(tmp_path / "out", "params/categorical")[:, -3:] == crashing).any()
-    assert "crashed" in capsys.readouterr().out
+    assert report.rejected_share == sum(report.rejected.values()) / (sum(report.rejected.values()) + 7)
     sources = set(column(tmp_path / "out", "metadata/source"))
     assert sources <= {b"preset", b"crossover", b"mutation"}
+    assert not any(b"bad" in name for name in column(tmp_path / "out", "metadata/preset_name"))
+
+
+def test_renders_that_fail_are_named_and_counted(tmp_path, capsys):
+    """Nobody renders in a hundredth of a millisecond."""
+    config = dataclasses.replace(TINY, render=dataclasses.replace(TINY.render, timeout_s=1e-5), notes=(48,))
+    with pytest.raises(ValueError, match=r"shard 0: every candidate was rejected \({'hung': 2}\)"):
+        make(tmp_path, config=config)
+    assert "s5-b0-1: hung: no answer within 2e-05 s; left out" in capsys.readouterr().out
 
 
 def test_a_shard_without_any_sound_is_an_error(tmp_path):
@@ -284,20 +389,116 @@ def test_the_bank_leaves_unreadable_files_out_and_says_so(tmp_path):
     assert any("folder.vital" in text for text in said)
 
 
-def test_the_bank_brings_its_wavetables(tmp_path):
-    own = vital()
-    own["settings"]["wavetables"][1] = table_json("Mine", np.cos(np.arange(2048))[None])
-    write_preset(tmp_path / "own.vital", own)
+MINE = table_json("Mine", np.cos(np.arange(2048))[None])
+DRAWN = shape_json("Triangle", [(0, 0.3), (0.2, 1), (1, 0.1)], bend=2)
+
+
+def preset_of(*routes: Route, switches: dict[str, int] | None = None, **parts) -> Preset:
+    """The init patch with routes, menu indices and other parts in the place of its own."""
+    init = preset.init()
+    categorical = init.categorical.copy()
+    for name, index in (switches or {}).items():
+        categorical[preset.controls().position[name]] = index
+    return dataclasses.replace(init, categorical=categorical, routes=(*routes, *init.routes[len(routes) :]), **parts)
+
+
+def test_the_bank_brings_what_can_be_heard(tmp_path):
+    """Oscillators 1 and 3 play the same table under two names, LFO 2 a drawn shape; what is silent is left at home."""
+    unheard, undrawn = table_json("Off", np.sin(np.arange(2048))[None]), {**DRAWN, "smooth": True}
+    square, hat = standard_catalog().tables[3], {**default_vocabulary().lfo_shapes.shapes[17], "name": "My own"}
+    own = preset_of(
+        Route("lfo_2", "osc_1_level", 0.5),
+        Route("lfo_3", "osc_1_pan", 0.5),
+        Route("lfo_4", "osc_1_pan", 0.5, bypass=True),
+        switches={"osc_3_on": 1},
+        wavetables=(MINE, unheard, {**MINE, "name": "Mine as well", "author": "me"}),
+        lfo_shapes=(undrawn, DRAWN, hat, undrawn, *preset.init().lfo_shapes[4:]),
+    )
+    other = preset_of(wavetables=({**square, "name": "Init"}, unheard, unheard))
+    write_preset(tmp_path / "own.vital", own.to_json())
+    write_preset(tmp_path / "zother.vital", other.to_json())
     bank = load_bank(tmp_path)
-    assert (len(bank.catalog), bank.catalog.names[24]) == (25, "Mine")
-    schema = Schema.from_engine(25)
-    ((_, parameters),) = bank.entries
-    assert [int(parameters.categorical[schema.position[f"osc_{i}_wavetable"]]) for i in (1, 2, 3)] == [0, 24, 0]
-    assert read_preset(tmp_path / "own.vital") == own
+    shipped = default_vocabulary()
+    vocabulary = bank.vocabulary
+    assert vocabulary.wavetables.names == (*shipped.wavetables.names, "Mine")
+    assert len(vocabulary.lfo_shapes) == len(shipped.lfo_shapes) + 1
+    assert shape_key(vocabulary.lfo_shapes.shapes[-1]) == shape_key(DRAWN)
+    schema = vocabulary.schema()
+    (_, first), (_, second) = bank.entries
+    new = len(shipped.wavetables)
+
+    def choices(parameters: Parameters, names: str, n: int) -> list[int]:
+        return [int(parameters.categorical[schema.position[names.format(i + 1)]]) for i in range(n)]
+
+    assert choices(first, "osc_{}_wavetable", 3) == [new, 0, new]
+    assert choices(first, "lfo_{}_shape", 8) == [0, len(shipped.lfo_shapes), 17, 0, 0, 0, 0, 0]
+    assert choices(second, "osc_{}_wavetable", 3) == [3, 0, 0]
 
 
-def test_without_presets_the_bank_is_the_standard_catalog():
-    assert load_bank(None) == generation.Bank((), standard_catalog())
+def test_peoples_presets_lose_no_wavetable_no_shape_and_no_chain_in_the_bank():
+    bank = load_bank(PEOPLE)
+    schema = bank.vocabulary.schema()
+    back = {name: to_preset(parameters, schema, bank.vocabulary) for name, parameters in bank.entries}
+    assert len(back) == 5
+    for name, ours in back.items():
+        theirs = read_preset(PEOPLE / f"{name}.vital")
+        assert heard_oscillators(theirs) == heard_oscillators(ours) != []
+        assert heard_lfos(theirs) == heard_lfos(ours)
+        for i in heard_oscillators(theirs):
+            assert table_key(ours.wavetables[i]) == table_key(theirs.wavetables[i])
+        for i in heard_lfos(theirs):
+            np.testing.assert_array_equal(shape_values(ours.lfo_shapes[i]), shape_values(theirs.lfo_shapes[i]))
+    assert heard_lfos(back["Chippy_Klassic"]) == [0]
+    assert not np.allclose(
+        shape_values(back["Chippy_Klassic"].lfo_shapes[0]), shape_values(preset.init().lfo_shapes[0])
+    )
+    pad = back["Drifting_Pad_1108Redux"].routes
+    (chain,) = (route for route in pad if route and route.destination.startswith("modulation_"))
+    target = pad[int(chain.destination.split("_")[1]) - 1]
+    assert (chain.source, target.source, target.destination) == ("macro_control_1", "random_1", "osc_1_wave_frame")
+
+
+def test_chains_and_drawn_shapes_of_a_person_reach_the_dataset(tmp_path):
+    """From a file with gaps between its slots to rows, and from a row's numbers back to a preset."""
+    empty = None
+    one = preset_of(
+        Route("macro_control_1", "modulation_5_amount", 0.8, bipolar=True),
+        empty,
+        Route("env_2", "modulation_1_power", -0.4),
+        empty,
+        Route("lfo_1", "osc_1_level", 0.5, power=1.5),
+        Route("velocity", "osc_1_pan", 0.25, stereo=True),
+        lfo_shapes=(DRAWN, *preset.init().lfo_shapes[1:]),
+    )
+    one.continuous[preset.controls().position["macro_control_1"]] = 0.6  # the sampler would turn a lower one up
+    (tmp_path / "people").mkdir()
+    write_preset(tmp_path / "people" / "one.vital", one.to_json())
+    config = dataclasses.replace(TINY, sampling=SamplingConfig(preset_share=1.0), notes=(48,), store_audio=False)
+    make(tmp_path / "out", n=4, config=config, presets=tmp_path / "people")
+    schema, vocabulary, rows = rows_of(tmp_path / "out")
+    origins = column(tmp_path / "out", "metadata/source")
+    kept = [row for row, origin in zip(rows, origins, strict=True) if origin in (b"preset", b"crossover")]
+    assert kept  # one person crossed with themselves is the same person
+    for row in kept:
+        back = to_preset(row, schema, vocabulary)
+        assert [shape_key(shape) for shape in back.lfo_shapes] == [shape_key(shape) for shape in one.lfo_shapes]
+        used = [route for route in back.routes if route is not None]
+        assert back.routes[: len(used)] == tuple(used)
+        plain = {route.source: route for route in used if not route.destination.startswith("modulation_")}
+        assert plain == {"lfo_1": one.routes[4], "velocity": one.routes[5]}
+        slots = {route.source: i for i, route in enumerate(used, start=1)}
+        amount, power = (used[slots[source] - 1] for source in ("macro_control_1", "env_2"))
+        assert amount == one.routes[0]._replace(destination=f"modulation_{slots['lfo_1']}_amount", amount=amount.amount)
+        assert power == one.routes[2]._replace(
+            destination=f"modulation_{slots['macro_control_1']}_power", amount=power.amount
+        )
+        assert (amount.amount, power.amount) == pytest.approx((0.8, -0.4))
+
+
+def test_without_presets_the_bank_is_the_shipped_vocabulary():
+    bank = load_bank(None)
+    assert bank.entries == ()
+    assert bank.vocabulary is default_vocabulary()
 
 
 @pytest.mark.parametrize("name", ["empty", "missing"])
@@ -312,6 +513,11 @@ def test_a_folder_without_presets_is_named(tmp_path, name):
     [
         ({"notes": ()}, r"notes=\(\)"),
         ({"notes": (60, 128)}, r"notes=\(60, 128\); give MIDI notes from 0 to 127"),
+        ({"random_notes": -1}, r"random_notes=-1 in note_range=\(36, 84\)"),
+        ({"random_notes": 4, "note_range": (60, 62)}, r"random_notes=4 in note_range=\(60, 62\); .* room for so many"),
+        ({"note_range": (62, 60)}, r"note_range=\(62, 60\)"),
+        ({"note_range": (-1, 60)}, r"note_range=\(-1, 60\)"),
+        ({"note_range": (60, 128)}, r"note_range=\(60, 128\); give a range of MIDI notes from 0 to 127"),
         ({"presets_per_shard": 0}, "presets_per_shard=0"),
         ({"seeds": 0}, "seeds=0"),
         ({"mel_dtype": "int8"}, "mel_dtype='int8'; choose 'float32' or 'float16'"),
@@ -332,7 +538,7 @@ SMOKE_ROWS, SMOKE_SEED = 6, 3
 
 
 def script(out: Path, *flags: str) -> list[str]:
-    overrides = ("render.seconds=0.25", "render.note_s=0.2", "presets_per_shard=2")
+    overrides = ("render.seconds=0.25", "render.note_s=0.2", "presets_per_shard=2", "random_notes=2")
     return [
         sys.executable,
         "scripts/generate.py",
@@ -367,7 +573,7 @@ def test_a_killed_run_started_again_equals_one_that_was_not_killed(tmp_path):
     assert "rejected:" in again.stdout
 
     recipe = base_config(tier=3, variant="smoke")
-    recipe.generation.update({"presets_per_shard": 2})
+    recipe.generation.update({"presets_per_shard": 2, "random_notes": 2})
     recipe.generation.render.update({"seconds": 0.25, "note_s": 0.2})
     report = make(tmp_path / "whole", n=SMOKE_ROWS, config=unpack(recipe).generation, seed=SMOKE_SEED)
     assert contents(killed) == contents(tmp_path / "whole")
@@ -381,5 +587,5 @@ def test_the_command_says_in_one_line_what_is_wrong(made):
     failed = subprocess.run(script(made[0]), cwd=REPOSITORY, capture_output=True, text=True)
     assert failed.returncode == 1
     assert "Traceback" not in failed.stderr
-    assert "scripts/generate.py: " in failed.stderr
+    assert "generate.py: " in failed.stderr
     assert "seed 5 there, 3 now" in failed.stderr

@@ -7,15 +7,17 @@ from vjax.audio.mel import MelConfig
 from vjax.data.importance import LARGEST_WEIGHT, SMALLEST_WEIGHT, measure_importance
 from vjax.schema import Schema
 from vjax.vital.engine import RenderConfig
-from vjax.vital.wavetables import standard_catalog
+from vjax.vital.standard_tables import standard_catalog
+from vjax.vital.vocabulary import Vocabulary
 
 RENDER = RenderConfig(seconds=0.3, note_s=0.2)
+VOCABULARY = Vocabulary(standard_catalog())
 
 
 @pytest.fixture(scope="module")
 def few_knobs() -> Schema:
     """The engine's schema with six knobs of the init patch."""
-    schema = Schema.from_engine(len(standard_catalog()))
+    schema = VOCABULARY.schema()
     names = ("env_1_sustain", "lfo_1_phase", "osc_1_level", "osc_1_transpose", "osc_2_level", "polyphony")
     knobs = tuple(knob for knob in schema.continuous if knob.name in names)
     return Schema(knobs, schema.categorical, schema.sources, schema.destinations, schema.engine)
@@ -23,7 +25,7 @@ def few_knobs() -> Schema:
 
 def test_what_is_heard_weighs_more_than_what_is_not(few_knobs):
     presets = [(few_knobs.default_parameters(), 48)]
-    weights = measure_importance(presets, few_knobs, standard_catalog(), RENDER, MelConfig(), progress=False)
+    weights = measure_importance(presets, few_knobs, VOCABULARY, RENDER, MelConfig(), progress=False)
     weight = dict(zip(few_knobs.continuous_names, weights, strict=True))
     assert weights.dtype == np.float32
     assert ((weights >= SMALLEST_WEIGHT) & (weights <= LARGEST_WEIGHT)).all()
@@ -32,6 +34,21 @@ def test_what_is_heard_weighs_more_than_what_is_not(few_knobs):
     assert {weight[name] for name in ("osc_2_level", "lfo_1_phase", "polyphony")} == {np.float32(SMALLEST_WEIGHT)}
 
 
+def test_a_modulator_is_heard_where_it_is_routed(few_knobs):
+    """Its knob is turned under the shape that the preset chose."""
+    position, destinations = few_knobs.position, few_knobs.destinations
+    weights = {}
+    for shape in ("Saw Down", "Full"):  # the phase of a flat line is nothing to hear
+        routed = few_knobs.default_parameters()
+        cell = few_knobs.sources.index("lfo_1") * len(destinations) + destinations.index("osc_1_level")
+        routed.route_index[0], routed.route_value[0, 0] = cell, -0.7
+        routed.categorical[position["lfo_1_shape"]] = VOCABULARY.lfo_shapes.names.index(shape)
+        found = measure_importance([(routed, 48)], few_knobs, VOCABULARY, RENDER, MelConfig(), progress=False)
+        weights[shape] = found[position["lfo_1_phase"]]
+    assert weights["Saw Down"] > SMALLEST_WEIGHT
+    assert weights["Full"] == np.float32(SMALLEST_WEIGHT)
+
+
 def test_without_presets_there_is_nothing_to_measure(few_knobs):
     with pytest.raises(ValueError, match="needs presets"):
-        measure_importance([], few_knobs, standard_catalog(), RENDER, MelConfig())
+        measure_importance([], few_knobs, VOCABULARY, RENDER, MelConfig())

@@ -1,26 +1,17 @@
 """The inspector counts right and finds every kind of damage."""
 
-import importlib.util
+import dataclasses
 import json
 from collections import Counter
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+from vjax.cli.inspect_dataset import main
 from vjax.data.inspection import format_report, inspect_dataset
-from vjax.schema import dense_routes
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "inspect_dataset.py"
-
-
-@pytest.fixture(scope="module")
-def command():
-    spec = importlib.util.spec_from_file_location("inspect_command", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from vjax.data.store import write_shard
+from vjax.schema import Categorical, dense_routes
 
 
 def test_a_sound_dataset_is_counted(tiny_dataset, schema, random_rows):
@@ -41,6 +32,26 @@ def test_a_sound_dataset_is_counted(tiny_dataset, schema, random_rows):
     )
     assert dict(report["commonest_routes"]).items() <= names.items()
     assert report["commonest_routes"][0][1] == max(names.values())
+
+
+def test_the_catalog_is_described_by_what_there_is_to_choose(
+    tiny_dataset, schema, random_rows, shard_attributes, tmp_path
+):
+    report = inspect_dataset(tiny_dataset)
+    assert report["catalog"] == "14 B of JSON, 4 tables for each oscillator"
+    assert "catalog of wavetables and LFO shapes: 14 B of JSON, 4 tables for each oscillator\n" in format_report(report)
+    shaped = dataclasses.replace(schema, categorical=(*schema.categorical, Categorical("lfo_1_shape", 0, 7, 0)))
+    rows = random_rows(2)
+    rows["params/categorical"] = np.pad(rows["params/categorical"], [(0, 0), (0, 1)], constant_values=6)
+    write_shard(tmp_path / "shaped.h5", shaped, rows, shard_attributes)
+    report = inspect_dataset(tmp_path / "shaped.h5")
+    assert report["catalog"] == "14 B of JSON, 4 tables for each oscillator, 7 shapes for each LFO"
+    assert report["valid"]
+    rows["params/categorical"][3, -1] = 7
+    write_shard(tmp_path / "none.h5", shaped, rows, shard_attributes | {"catalog": None})
+    report = inspect_dataset(tmp_path / "none.h5")
+    assert report["catalog"] is None
+    assert report["examples"] == ["row 3: no such menu option: lfo_1_shape is 7, of 7 options"]
 
 
 def test_the_same_routes_are_found_in_dense_form(tiny_dataset):
@@ -96,24 +107,24 @@ def test_a_route_value_out_of_range_is_found(tiny_dataset, channel, value, name)
     ]
 
 
-def test_the_command_prints_and_answers_by_exit_code(command, tiny_dataset, capsys):
-    assert command.main([str(tiny_dataset)]) == 0
+def test_the_command_prints_and_answers_by_exit_code(tiny_dataset, capsys):
+    assert main([str(tiny_dataset)]) == 0
     printed = capsys.readouterr().out
     for expected in ("39 rows of 13 presets in 2 file(s)", "48 x 13", "routes per preset:", "->", "valid: every row"):
         assert expected in printed
-    assert command.main([str(tiny_dataset), "--json"]) == 0
+    assert main([str(tiny_dataset), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["presets"] == 13
     with h5py.File(tiny_dataset / "shard-00000.h5", "r+") as file:
         file["params/continuous"][0, 0] = 2
-    assert command.main([str(tiny_dataset)]) == 1
+    assert main([str(tiny_dataset)]) == 1
     assert "INVALID: 1 x knob outside [0, 1]" in capsys.readouterr().out
     with h5py.File(tiny_dataset / "shard-00000.h5", "r+") as file:
         del file["params/categorical"]
-    assert command.main([str(tiny_dataset), "--json"]) == 1
+    assert main([str(tiny_dataset), "--json"]) == 1
     assert "has no dataset params/categorical" in json.loads(capsys.readouterr().out)["error"]
 
 
-def test_help_teaches_by_example(command, capsys):
+def test_help_teaches_by_example(capsys):
     with pytest.raises(SystemExit):
-        command.main(["--help"])
-    assert "python scripts/inspect_dataset.py runs/demo/data" in capsys.readouterr().out
+        main(["--help"])
+    assert "vjax inspect runs/demo/data" in capsys.readouterr().out

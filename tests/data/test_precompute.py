@@ -1,26 +1,24 @@
 """Filling features/*: interrupted runs, killed ones too, end as uninterrupted ones do."""
 
 import dataclasses
-import importlib.util
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
 from vjax.audio.mel import MelConfig, mel_spectrogram
+from vjax.cli.precompute import main
 from vjax.data.layout import DatasetError
 from vjax.data.precompute import mel_settings, precompute_mels, precompute_modulation
 from vjax.data.reader import Reader
 from vjax.data.store import open_dataset, write_shard
 
 CONFIG = MelConfig(sample_rate=8000, n_fft=256, hop=100, n_mels=16, f_max_hz=4000.0)
-SCRIPT = Path(__file__).parents[2] / "scripts" / "precompute.py"
 
 
 def fake_mel(audio: np.ndarray) -> np.ndarray:
@@ -148,19 +146,16 @@ def test_what_cannot_be_made_is_named(tiny_dataset, sounds):
 
 
 def test_the_command(sounds, dense, tmp_path, capsys):
-    spec = importlib.util.spec_from_file_location("precompute_command", SCRIPT)
-    command = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(command)
-    assert command.main(["mels", str(sounds)]) == 0
+    assert main(["mels", str(sounds)]) == 0
     assert "21 rows filled" in capsys.readouterr().out
     assert open_dataset(sounds).mel_shape == (1, 16, 11)  # the dataset's own mel settings were used
     assert mel_settings(sounds) == dataclasses.asdict(CONFIG)
-    assert command.main(["modulation", str(dense)]) == 0
-    assert command.main(["modulation", str(dense)]) == 0
+    assert main(["modulation", str(dense)]) == 0
+    assert main(["modulation", str(dense)]) == 0
     assert "nothing to do" in capsys.readouterr().out
-    assert command.main(["modulation", str(tmp_path / "nowhere.h5")]) == 1
+    assert main(["modulation", str(tmp_path / "nowhere.h5")]) == 1
     assert "there is no dataset at" in capsys.readouterr().err
     with pytest.raises(SystemExit) as help_exit:
-        command.main(["--help"])
+        main(["--help"])
     assert help_exit.value.code == 0
-    assert "example: " in capsys.readouterr().out
+    assert "examples: " in capsys.readouterr().out

@@ -8,8 +8,8 @@ import pytest
 
 from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader
-from vjax.data.store import open_dataset
-from vjax.schema import WAVETABLE_CHOICES, Schema
+from vjax.data.store import digest, open_dataset
+from vjax.schema import CATALOG_CHOICES, LFO_SHAPE_CHOICES, WAVETABLE_CHOICES, Schema
 
 N = 5
 SOURCES, DESTINATIONS = 32, 406
@@ -53,7 +53,10 @@ def test_a_hand_written_file_reads(tmp_path, channel_axis, with_attributes):
     engine = Schema.from_engine()
     assert (info.n, info.tier, info.modulation, info.mel_shape) == (N, 3, "dense", (1, 128, 30))
     assert info.schema.continuous == engine.continuous
-    assert info.schema.categorical == engine.categorical[:-3]
+    named = tuple(menu for menu in engine.categorical if menu.name not in CATALOG_CHOICES)
+    assert len(named) == 126
+    assert info.schema.categorical == named
+    assert (info.schema.engine, info.render) == (engine.engine, {})
     assert len(info.schema.destinations) == DESTINATIONS
     expected = ("from_3", "to_405") if with_attributes else (engine.sources[3], "destination_405")
     assert (info.schema.sources[3], info.schema.destinations[405]) == expected
@@ -88,6 +91,25 @@ def test_wavetable_columns_are_sized_by_the_data(tmp_path):
     assert schema.option_counts[126:] == (41, 4, 1)
 
 
+def test_lfo_shape_columns_are_sized_by_the_data_too(tmp_path):
+    write_report_file(tmp_path / "report.h5", n_categorical=137)
+    with h5py.File(tmp_path / "report.h5", "r+") as file:
+        file["params/categorical"][:, 126:] = [[40, 3, 0, 9, 0, 0, 0, 0, 0, 0, 63]] * N
+    schema = open_dataset(tmp_path / "report.h5").schema
+    assert schema.categorical_names[126:] == WAVETABLE_CHOICES + LFO_SHAPE_CHOICES
+    assert schema.option_counts[126:] == (41, 4, 1, 10, 1, 1, 1, 1, 1, 1, 64)
+    assert schema.categorical_names == Schema.from_engine().categorical_names
+    assert schema.engine == Schema.from_engine().engine
+
+
+@pytest.mark.parametrize("n_categorical", [127, 134, 138])
+def test_other_numbers_of_choices_are_no_choices(tmp_path, n_categorical):
+    write_report_file(tmp_path / "report.h5", n_categorical=n_categorical)
+    schema = open_dataset(tmp_path / "report.h5").schema
+    assert schema.categorical_names == tuple(f"categorical_{i}" for i in range(n_categorical))
+    assert schema.engine == ""
+
+
 def test_other_widths_get_plain_names(tmp_path):
     write_report_file(tmp_path / "report.h5", n_continuous=10, n_categorical=4, modulation=None)
     with h5py.File(tmp_path / "report.h5", "r+") as file:
@@ -104,7 +126,9 @@ def test_the_catalog_is_found_beside_the_dataset(tmp_path):
     assert open_dataset(tmp_path / "report.h5").catalog_json is None
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables" / "catalog.json").write_text('{"name": "Häuser"}', encoding="utf-8")
-    assert open_dataset(tmp_path / "report.h5").catalog_json == '{"name": "Häuser"}'
+    info = open_dataset(tmp_path / "report.h5")
+    assert info.catalog_json == '{"name": "Häuser"}'
+    assert info.catalog_sha256 == digest(info.catalog_json)
 
 
 def test_stored_preset_names_and_notes_are_used(tmp_path):
@@ -127,7 +151,7 @@ def test_uncompressed_routes_alone_are_enough(tmp_path):
     np.testing.assert_array_equal(Reader(info)[4].modulation, arrays["params/modulation_t3"][4])
 
 
-@pytest.mark.parametrize("n_categorical", [126, 129])
+@pytest.mark.parametrize("n_categorical", [126, 129, 137])
 def test_menus_grow_to_what_the_data_hold_and_the_user_is_told_once(tmp_path, caplog, n_categorical):
     write_report_file(tmp_path / "report.h5", n_categorical=n_categorical)
     with h5py.File(tmp_path / "report.h5", "r+") as file:

@@ -1,6 +1,10 @@
-"""Sampled presets: reproducible, spread as a Latin hypercube, shaped by tier, and crossed by module."""
+"""Sampled presets: reproducible, spread as a Latin hypercube, shaped by tier, and crossed by module.
+
+Some routes point at other routes (`modulation_N_amount`): here they are called chains, and named by what they point at.
+"""
 
 import collections
+import dataclasses
 import functools
 import os
 import subprocess
@@ -17,9 +21,10 @@ from vjax.data.sampling import (
     sample_block,
 )
 from vjax.data.usage import QUANTILES, kind, load_usage
-from vjax.schema import WAVETABLE_CHOICES, Parameters, Schema
+from vjax.schema import CATALOG_CHOICES, LFO_SHAPE_CHOICES, Parameters, Schema
+from vjax.slots import canonical_slots
 
-VITAL = Schema.from_engine(n_wavetables=24)
+VITAL = Schema.from_engine(n_wavetables=24, n_lfo_shapes=20)
 DEFAULTS = VITAL.default_parameters()
 SWITCHES = tuple(name for name in VITAL.categorical_names if name.endswith("_on"))
 VOICE = ("osc_1_on", "osc_2_on", "osc_3_on", "filter_1_on", "filter_2_on")  # a tier-1 sound's modules
@@ -57,6 +62,32 @@ def routes(parameters: Parameters) -> list[tuple[str, str]]:
     return [(VITAL.sources[source], VITAL.destinations[destination]) for source, destination in cells]
 
 
+def chains(parameters: Parameters) -> list[tuple[int, int]]:
+    """(slot, slot that it points at) of each route that points at a route."""
+    targets = VITAL.destination_slots[parameters.route_index % len(VITAL.destinations)]
+    return [(int(slot), int(targets[slot])) for slot in np.flatnonzero((parameters.route_index >= 0) & (targets >= 0))]
+
+
+def plain(names: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [pair for pair in names if not pair[1].startswith("modulation_")]
+
+
+def spelt_out(parameters: Parameters) -> dict[tuple[str, ...], tuple[float, ...]]:
+    """The four numbers of each route by its path: source, kind of each route in between, last destination.
+
+    `("macro_control_1", "amount", "lfo_1", "osc_1_level")` is a chain: no slot's number stands in it.
+    """
+    names, targets = routes(parameters), dict(chains(parameters))
+
+    def path(slot: int) -> tuple[str, ...]:
+        source, destination = names[slot]
+        if slot not in targets:
+            return source, destination
+        return source, destination.rpartition("_")[2], *path(targets[slot])
+
+    return {path(slot): tuple(parameters.route_value[slot].tolist()) for slot in range(len(names))}
+
+
 def assert_equal(a: Parameters, b: Parameters) -> None:
     for x, y in zip(a, b, strict=True):
         np.testing.assert_array_equal(x, y)
@@ -79,7 +110,7 @@ def test_other_seeds_and_blocks_draw_other_presets():
 _ELSEWHERE = """
 from vjax.schema import Schema
 from vjax.data.sampling import *
-schema = Schema.from_engine(n_wavetables=24)
+schema = Schema.from_engine(n_wavetables=24, n_lfo_shapes=20)
 people = [(f"person {i}", d.parameters) for i, d in enumerate(sample_block(schema, SamplingConfig(), 99, 0, 6))]
 print([(parameters_hash(d.parameters), d.name) for d in sample_block(schema, SamplingConfig(), 7, 2, 40, people)])
 """
@@ -167,7 +198,7 @@ def test_tier_1_has_neither_effects_nor_wavetables_nor_routes():
     static = [i for i, name in enumerate(VITAL.continuous_names) if name.startswith(("lfo", "random", "effect"))]
     for parameters in draws(1):
         assert not [name for name in SWITCHES if option(parameters, name) and name not in VOICE]
-        assert [option(parameters, choice) for choice in WAVETABLE_CHOICES] == [0, 0, 0]
+        assert not any(option(parameters, choice) for choice in CATALOG_CHOICES)
         assert (parameters.route_index == -1).all()
         np.testing.assert_array_equal(parameters.continuous[static], DEFAULTS.continuous[static])
     assert len({tuple(option(parameters, name) for name in VOICE) for parameters in draws(1)}) > 8
@@ -180,11 +211,12 @@ def test_tier_2_has_all_modules_but_no_routes():
     for name in SWITCHES:
         share = people[name][1] / sum(people[name])
         assert used[name] / N == pytest.approx(share, abs=0.15), name
-    assert {option(p, "osc_1_wavetable") for p in draws(2) if option(p, "osc_1_on")} >= set(range(5, 20))
+    assert len({option(p, "osc_1_wavetable") for p in draws(2) if option(p, "osc_1_on")}) > 20
     routed = [i for i, name in enumerate(VITAL.continuous_names) if name.startswith(("lfo", "random", "env_2"))]
     for parameters in draws(2):
         assert (parameters.route_index == -1).all()
         assert not parameters.route_value.any()
+        assert not any(option(parameters, choice) for choice in LFO_SHAPE_CHOICES)
         np.testing.assert_array_equal(parameters.continuous[routed], DEFAULTS.continuous[routed])
 
 
@@ -211,14 +243,58 @@ def test_routes_connect_each_pair_once_among_what_is_on():
         found = routes(parameters)
         assert len(set(found)) == len(found)
         sources = {source for source, _ in found}
-        for source, destination in found:
-            assert not destination.startswith(("modulation_", "macro_control_"))
+        for source, destination in plain(found):
+            assert not destination.startswith("macro_control_")
             assert source not in ("aftertouch", "lift", "mod_wheel", "pitch_wheel", "slide")
             module = VITAL.module(destination)
             if f"{module}_on" in SWITCHES:
                 assert option(parameters, f"{module}_on"), destination
             if module.startswith(("lfo", "random")) or module in ("env_2", "env_3", "env_4", "env_5", "env_6"):
                 assert module in sources, destination  # an LFO that goes nowhere cannot be heard changing
+
+
+def test_some_routes_point_at_routes_as_often_as_peoples_do():
+    """Any but a sound's first route may; it points at the amount of a plain one in use."""
+    people = load_usage()["destinations"]
+    share = sum(n for name, n in people.items() if name.startswith("modulation_")) / sum(people.values())
+    assert share > 0.05
+    n_chains, n_could = 0, 0
+    for parameters in draws(3, 400):
+        found, linked = routes(parameters), chains(parameters)
+        for slot, target in linked:
+            assert target < len(found)
+            assert found[slot][1] == f"modulation_{target + 1}_amount"
+            assert target not in dict(linked)
+        n_chains += len(linked)
+        n_could += max(len(found) - 1, 0)
+    assert n_could > 1000
+    assert n_chains / n_could == pytest.approx(share, abs=0.03)
+
+
+def test_routes_stand_in_canonical_order():
+    """Slot numbers mean nothing by themselves: one set of routes, one way to write it, whatever it comes from."""
+    crossed = sample_block(VITAL, SamplingConfig(preset_share=1.0), 6, 0, 60, bank())
+    assert {ORIGINS[draw.origin] for draw in crossed} == {"preset", "crossover", "mutation"}
+    for parameters in (*draws(3, 400), *(draw.parameters for draw in crossed)):
+        index, value = canonical_slots(parameters.route_index, parameters.route_value, VITAL)
+        np.testing.assert_array_equal(index, parameters.route_index)
+        np.testing.assert_array_equal(value, parameters.route_value)
+
+
+def test_lfos_in_use_have_shapes_and_the_others_the_default():
+    """Of those in use a part stays plain; the others choose evenly, the plain one among them."""
+    used = []
+    for parameters in draws(3, 400):
+        sources = {source for source, _ in routes(parameters)}
+        for i, choice in enumerate(LFO_SHAPE_CHOICES, start=1):
+            if f"lfo_{i}" in sources:
+                used.append(option(parameters, choice))
+            else:
+                assert option(parameters, choice) == 0
+    assert len(used) > 300
+    assert np.mean(np.array(used) == 0) == pytest.approx(0.4 + 0.6 / 20, abs=0.07)
+    assert set(used) == set(range(20))
+    assert max(np.bincount(used)[1:]) < 5 * min(np.bincount(used)[1:])
 
 
 def test_routes_are_weighted_as_people_use_them():
@@ -269,7 +345,7 @@ def test_origins_are_shared_out_as_configured(tier):
         np.testing.assert_array_equal(draw.parameters.continuous[frozen], DEFAULTS.continuous[frozen])
         assert tier == 3 or (draw.parameters.route_index == -1).all()
         assert tier > 1 or not [n for n in SWITCHES if option(draw.parameters, n) and n not in VOICE]
-        assert tier > 1 or not any(option(draw.parameters, choice) for choice in WAVETABLE_CHOICES)
+        assert tier > 1 or not any(option(draw.parameters, choice) for choice in CATALOG_CHOICES)
         assert any(name in draw.name for name, _ in bank()) == (ORIGINS[draw.origin] != "prior")
     assert all(share.values())
 
@@ -303,8 +379,6 @@ def test_a_crossover_takes_whole_modules():
     for parent, source in ((ones, "lfo_1"), (zeros, "env_2")):
         cells = VITAL.sources.index(source) * len(VITAL.destinations) + np.array(destinations)
         parent.route_index[: len(cells)], parent.route_value[: len(cells), 0] = cells, 0.5
-    # A route to a slot of the matrix means whichever route stands there: a child, whose slots differ, drops it.
-    zeros.route_index[10], zeros.route_value[10, 0] = VITAL.destinations.index("modulation_3_amount"), 0.5
     rng, taken = np.random.default_rng(0), collections.Counter()
     for _ in range(20):
         child = cross_modules(VITAL, zeros, ones, 0.5, rng)
@@ -324,6 +398,71 @@ def test_a_crossover_takes_whole_modules():
         assert set(routes(child)) == expected
         assert len(routes(child)) == len(wanted)
     assert all(0 < count < 20 for module, count in taken.items() if module != "global")
+
+
+def routed(*found: tuple[str, str, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Route arrays with these (source, destination, amount) in slots 1, 2 ..."""
+    index, value = DEFAULTS.route_index.copy(), DEFAULTS.route_value.copy()
+    for slot, (source, destination, amount) in enumerate(found):
+        index[slot] = VITAL.sources.index(source) * len(VITAL.destinations) + VITAL.destinations.index(destination)
+        value[slot] = amount, slot % 2, 10 * amount, 1 - slot % 2
+    return index, value
+
+
+def modules_taken(child: Parameters) -> set[str]:
+    """Modules that came from the second parent, whose knobs are all 1; the first parent's are all 0."""
+    return {VITAL.module(name) for name, value in zip(VITAL.continuous_names, child.continuous, strict=True) if value}
+
+
+def inherited(first: Parameters, second: Parameters, taken: set[str]) -> dict[tuple[str, ...], tuple[float, ...]]:
+    """What a child should route: each path goes, whole, where the module of its last destination goes."""
+    kept = {path: value for path, value in spelt_out(first).items() if VITAL.module(path[-1]) not in taken}
+    return kept | {path: value for path, value in spelt_out(second).items() if VITAL.module(path[-1]) in taken}
+
+
+def test_a_crossover_keeps_a_chain_with_its_target_and_drops_it_without():
+    ours = (
+        ("lfo_1", "osc_1_level", 0.1),
+        ("macro_control_1", "modulation_1_amount", 0.2),
+        ("env_2", "modulation_2_power", 0.3),  # a chain of two
+        ("note", "filter_1_cutoff", 0.4),
+        ("random_1", "modulation_4_amount", 0.5),
+    )
+    theirs = (
+        ("lfo_2", "modulation_3_amount", 0.6),  # before its target
+        ("env_3", "reverb_dry_wet", 0.7),
+        ("lfo_1", "osc_1_level", -0.8),
+    )
+    first = Parameters(np.zeros_like(DEFAULTS.continuous), DEFAULTS.categorical, *routed(*ours))
+    second = Parameters(np.ones_like(DEFAULTS.continuous), DEFAULTS.categorical, *routed(*theirs))
+    rng, seen = np.random.default_rng(0), set()
+    for _ in range(40):
+        child = cross_modules(VITAL, first, second, 0.5, rng)
+        VITAL.validate(child)
+        taken = modules_taken(child)
+        assert spelt_out(child) == inherited(first, second, taken)
+        seen.add(("osc_1" in taken, "filter_1" in taken))
+        chained = [path for path in spelt_out(child) if len(path) > 2]
+        if "osc_1" in taken:
+            assert ("lfo_2", "amount", "lfo_1", "osc_1_level") in chained
+            assert not any(path[0] in ("macro_control_1", "env_2") for path in chained)
+        else:
+            assert ("env_2", "power", "macro_control_1", "amount", "lfo_1", "osc_1_level") in chained
+            assert "lfo_2" not in (path[0] for path in chained)
+    assert len(seen) == 4
+
+
+def test_crossovers_of_drawn_sounds_inherit_their_routes_whole():
+    ends = np.zeros_like(DEFAULTS.continuous), np.ones_like(DEFAULTS.continuous)
+    chained = [parameters for parameters in draws(3, 400) if chains(parameters)]
+    rng, n_chains = np.random.default_rng(1), 0
+    for _ in range(60):
+        parents = (chained[i] for i in rng.integers(len(chained), size=2))
+        first, second = (parent._replace(continuous=end) for parent, end in zip(parents, ends, strict=True))
+        child = cross_modules(VITAL, first, second, 0.5, rng)
+        assert spelt_out(child) == inherited(first, second, modules_taken(child))
+        n_chains += len(chains(child))
+    assert n_chains > 30
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
@@ -372,6 +511,32 @@ def test_tempo_and_the_like_are_not_taken_from_people():
     for draw in sample_block(VITAL, SamplingConfig(preset_share=1.0), 5, 0, 12, [("fast", person)]):
         np.testing.assert_array_equal(draw.parameters.continuous[knobs], DEFAULTS.continuous[knobs])
         np.testing.assert_array_equal(draw.parameters.categorical[menus], DEFAULTS.categorical[menus])
+
+
+@pytest.mark.parametrize("tier", [1, 2, 3])
+def test_lfo_shapes_of_people_need_routes_to_be_heard(tier):
+    person = DEFAULTS._replace(categorical=DEFAULTS.categorical.copy())
+    person.categorical[[VITAL.position[name] for name in LFO_SHAPE_CHOICES]] = 7
+    block = sample_block(VITAL, SamplingConfig(tier=tier, preset_share=1.0), 5, 0, 12, [("drawn", person)])
+    found = {option(draw.parameters, name) for draw in block for name in LFO_SHAPE_CHOICES}
+    assert found == {0} if tier < 3 else 7 in found
+
+
+@pytest.mark.parametrize("tier", [1, 2, 3])
+def test_an_instrument_without_chains_and_shapes_is_sampled_too(tier):
+    """As vjax knew Vital at first: no destination points at a slot, no LFO has a shape to choose."""
+    plainer = dataclasses.replace(
+        VITAL,
+        categorical=tuple(menu for menu in VITAL.categorical if menu.name not in LFO_SHAPE_CHOICES),
+        destinations=tuple(name for name in VITAL.destinations if not name.startswith("modulation_")),
+    )
+    fresh = [draw.parameters for draw in sample_block(plainer, SamplingConfig(tier=tier), 1, 0, 30)]
+    people = [(f"person {i}", parameters) for i, parameters in enumerate(fresh[:5])]
+    crossed = sample_block(plainer, SamplingConfig(tier=tier, preset_share=1.0), 2, 0, 30, people)
+    for parameters in (*fresh, *(draw.parameters for draw in crossed)):
+        plainer.validate(parameters)
+        assert tier == 3 or (parameters.route_index == -1).all()
+    assert tier < 3 or max((parameters.route_index >= 0).sum() for parameters in fresh) > 3
 
 
 def test_the_hash_tells_presets_apart():

@@ -1,5 +1,6 @@
 """Shards: what is written, what is refused, and that nothing half-written is ever read."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -11,7 +12,10 @@ import numpy as np
 import pytest
 
 from vjax.data.layout import DatasetError
-from vjax.data.store import open_dataset, write_importance, write_shard
+from vjax.data.store import digest, open_dataset, write_importance, write_shard
+
+CATALOG = '{"tables": [], "name": "Häuser"}'
+SHA256 = hashlib.sha256(CATALOG.encode("utf-8")).hexdigest()
 
 
 @pytest.fixture
@@ -26,6 +30,8 @@ def test_a_folder_is_opened_as_one_dataset(tiny_dataset, schema, shard_attribute
     assert info.mel == shard_attributes["mel"]
     assert info.mel_shape == (1, 128, 20)
     assert info.catalog_json == shard_attributes["catalog"]
+    assert info.catalog_sha256 == hashlib.sha256(shard_attributes["catalog"].encode()).hexdigest()
+    assert info.render == shard_attributes["render"]
     assert info.importance is None
     assert [os.path.basename(path) for path in info.paths] == ["shard-00000.h5", "shard-00001.h5"]
 
@@ -57,7 +63,68 @@ def test_a_large_catalog_fits(tmp_path, schema, random_rows, shard_attributes):
 
 def test_no_catalog_is_no_catalog(tmp_path, schema, random_rows, shard_attributes):
     write_shard(tmp_path / "a.h5", schema, random_rows(1), shard_attributes | {"catalog": None})
-    assert open_dataset(tmp_path / "a.h5").catalog_json is None
+    info = open_dataset(tmp_path / "a.h5")
+    assert (info.catalog_json, info.catalog_sha256) == (None, None)
+
+
+@pytest.fixture
+def one_catalog(tmp_path, schema, random_rows, shard_attributes):
+    """A folder as generation leaves it: three shards, of which the first carries the catalog for all."""
+    folder = tmp_path / "one_catalog"
+    for number in range(3):
+        own = {"catalog_sha256": SHA256, "catalog": None} if number else {"catalog": CATALOG}
+        write_shard(folder / f"shard-0000{number}.h5", schema, random_rows(1, number), shard_attributes | own)
+    return folder
+
+
+def test_the_first_shard_carries_the_catalog_for_the_folder(one_catalog):
+    info = open_dataset(one_catalog)
+    assert (info.n, info.catalog_json, info.catalog_sha256) == (9, CATALOG, SHA256)
+    assert digest(CATALOG) == SHA256
+    for number in range(3):
+        with h5py.File(one_catalog / f"shard-0000{number}.h5") as file:
+            assert file.attrs["catalog_sha256"] == SHA256
+            assert ("catalog" in file.attrs) == (number == 0)
+
+
+def test_a_folder_without_its_first_shard_says_what_is_missing(one_catalog):
+    (one_catalog / "shard-00000.h5").rename(one_catalog.parent / "shard-00000.h5")
+    for path in (one_catalog, one_catalog / "shard-00001.h5"):
+        with pytest.raises(DatasetError, match=rf"{path}: the wavetable catalog is missing; .* put shard-00000\.h5"):
+            open_dataset(path)
+    assert open_dataset(one_catalog.parent / "shard-00000.h5").catalog_json == CATALOG
+
+
+def test_a_first_shard_of_another_run_is_refused(one_catalog, schema, random_rows, shard_attributes):
+    first = one_catalog / "shard-00000.h5"
+    write_shard(first, schema, random_rows(1), shard_attributes | {"catalog": '{"tables": [1]}'})
+    with pytest.raises(
+        DatasetError, match=r"shard-00000\.h5 and .*shard-00001\.h5 differ in catalog_sha256; .*one run"
+    ):
+        open_dataset(one_catalog)
+
+
+def test_a_catalog_that_was_changed_is_refused(one_catalog):
+    with h5py.File(one_catalog / "shard-00000.h5", "r+") as file:
+        file.attrs["catalog"] = CATALOG.replace("[]", "[1]")
+    with pytest.raises(DatasetError, match="the wavetable catalog is another one"):
+        open_dataset(one_catalog)
+
+
+def test_older_shards_without_digests_open(one_catalog):
+    """Each carries the whole catalog, none a digest; a folder that has both kinds opens too."""
+    for number in range(3):
+        with h5py.File(one_catalog / f"shard-0000{number}.h5", "r+") as file:
+            del file.attrs["catalog_sha256"], file.attrs["render"]
+            file.attrs["catalog"] = CATALOG
+        if number == 0:
+            assert open_dataset(one_catalog).catalog_json == CATALOG
+    info = open_dataset(one_catalog)
+    assert (info.n, info.catalog_json, info.catalog_sha256, info.render) == (9, CATALOG, SHA256, {})
+    with h5py.File(one_catalog / "shard-00002.h5", "r+") as file:
+        file.attrs["catalog"] = CATALOG.replace("[]", "[1]")
+    with pytest.raises(DatasetError, match=r"shard-00002\.h5 differ in catalog_sha256"):
+        open_dataset(one_catalog)
 
 
 def test_dense_routes_are_compressed_on_request(tmp_path, schema, random_rows, shard_attributes):
@@ -186,7 +253,9 @@ def test_a_shape_that_disagrees_is_named(tiny_dataset, shard, name, shape, messa
         open_dataset(tiny_dataset)
 
 
-@pytest.mark.parametrize(("change", "field"), [({"tier": 2}, r"tier \(3 and 2\)"), ({"catalog": "{}"}, "catalog_json")])
+@pytest.mark.parametrize(
+    ("change", "field"), [({"tier": 2}, r"tier \(3 and 2\)"), ({"catalog": "{}"}, "catalog_sha256")]
+)
 def test_shards_of_different_attributes_are_refused(tiny_dataset, schema, random_rows, shard_attributes, change, field):
     write_shard(tiny_dataset / "shard-00002.h5", schema, random_rows(1), shard_attributes | change)
     with pytest.raises(DatasetError, match=rf"shard-00000\.h5 and .*shard-00002\.h5 differ in {field}"):

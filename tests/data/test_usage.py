@@ -1,6 +1,6 @@
 """Statistics over presets: pooling by role, counts by hand, the command, and the shipped file."""
 
-import copy
+import dataclasses
 import json
 import sys
 
@@ -9,11 +9,15 @@ import pytest
 
 from vjax.data import usage
 from vjax.data.usage import QUANTILES, count_usage, kind, load_usage
-from vjax.schema import WAVETABLE_CHOICES, Schema
-from vjax.vital.preset import from_parameters, write_preset
-from vjax.vital.wavetables import standard_catalog
+from vjax.schema import CATALOG_CHOICES
+from vjax.vital.lfo_shapes import shape_json
+from vjax.vital.preset import Preset, Route, write_preset
+from vjax.vital.standard_tables import standard_catalog
+from vjax.vital.vocabulary import Vocabulary, to_preset
+from vjax.vital.wavetables import table_json
 
-VITAL = Schema.from_engine(len(standard_catalog()))
+VOCABULARY = Vocabulary(standard_catalog())
+VITAL = VOCABULARY.schema()
 
 
 @pytest.mark.parametrize(
@@ -37,7 +41,7 @@ def test_kind_pools_controls_of_one_role(name, role):
     assert kind(name) == role
 
 
-def preset(knobs: dict[str, float], switches: dict[str, int], routes: tuple = ()) -> dict:
+def preset(knobs: dict[str, float], switches: dict[str, int], routes: tuple = ()) -> Preset:
     parameters = VITAL.default_parameters()
     for name, norm in knobs.items():
         parameters.continuous[VITAL.position[name]] = norm
@@ -46,11 +50,11 @@ def preset(knobs: dict[str, float], switches: dict[str, int], routes: tuple = ()
     for slot, (source, destination) in enumerate(routes):
         cell = VITAL.sources.index(source) * len(VITAL.destinations) + VITAL.destinations.index(destination)
         parameters.route_index[slot], parameters.route_value[slot, 0] = cell, 0.5
-    return from_parameters(parameters, VITAL, standard_catalog())
+    return to_preset(parameters, VITAL, VOCABULARY)
 
 
 @pytest.fixture(scope="module")
-def three() -> list[dict]:
+def three() -> list[Preset]:
     """Oscillators 1; 1 and 2; 3. Their levels 0.2; default and 0.4; 0.6. Three routes."""
     return [
         preset({"osc_1_level": 0.2, "osc_2_level": 0.9}, {}, [("lfo_1", "osc_1_level")]),
@@ -76,16 +80,37 @@ def test_counts_by_hand(three):
     assert found["options"]["osc_N_spectral_morph_type"][:5] == [3, 0, 0, 1, 0]
     assert "reverb_on" in found["options"]
     assert "reverb_chorus_amount" not in found["changed"]  # nobody's reverb was on
-    assert not any("wavetable" in name for name in found["options"])
+    assert not any(name.endswith(("wavetable", "shape")) for name in found["options"])
     assert found["sources"] == {"macro_control_1": 2, "lfo_1": 1}
     assert found["destinations"] == {"osc_N_level": 2, "lfo_N_frequency": 1}
     assert found["routes"] == 1.0
 
 
+def test_chains_count_and_silent_routes_do_not(three):
+    """A route that points at a route counts by its kind; bypassed ones, and those that point at nothing, are silent."""
+    first, second, third = (list(preset.routes) for preset in three)
+    first[1] = Route("lfo_2", "modulation_1_amount", 0.5)
+    second[1] = second[1]._replace(bypass=True)
+    third[0] = Route("env_2", "modulation_9_power", 0.5)
+    routes = (first, second, third)
+    found = count_usage([dataclasses.replace(p, routes=tuple(r)) for p, r in zip(three, routes, strict=True)], VITAL)
+    assert found["sources"] == {"lfo_1": 1, "lfo_2": 1, "macro_control_1": 1}
+    assert found["destinations"] == {"osc_N_level": 2, "modulation_N_amount": 1}
+    assert found["routes"] == 1.0
+
+
+def test_own_wavetables_and_shapes_change_no_count(three):
+    """They are not counted: each person's are their own."""
+    table = table_json("Mine", np.cos(np.arange(2048))[None])
+    shape = shape_json("Mine", [(0, 0.3), (0.2, 1), (1, 0.1)])
+    own = [dataclasses.replace(preset, wavetables=(table,) * 3, lfo_shapes=(shape,) * 8) for preset in three]
+    assert count_usage(own, VITAL) == count_usage(three, VITAL)
+
+
 def test_the_command_counts_a_folder(three, tmp_path, monkeypatch, capsys):
     (tmp_path / "pads").mkdir()
     for i, made in enumerate(three):
-        write_preset(tmp_path / "pads" / f"{i}.vital", made)
+        write_preset(tmp_path / "pads" / f"{i}.vital", made.to_json())
     out = tmp_path / "usage.json"
     monkeypatch.setattr(sys, "argv", ["usage", str(tmp_path), "--out", str(out)])
     usage.main()
@@ -111,7 +136,7 @@ def test_shipped_statistics_fit_the_engine():
         assert 0 <= values[0] <= values[-1] <= 1, role
         assert (np.diff(values) >= 0).all(), role
     for menu in VITAL.categorical:
-        if menu.name not in WAVETABLE_CHOICES:
+        if menu.name not in CATALOG_CHOICES:
             counts = shipped["options"][menu.name if menu.name.endswith("_on") else kind(menu.name)]
             assert len(counts) == menu.n_options, menu.name
     assert sum(shipped["options"]["osc_1_on"]) == shipped["presets"]
@@ -121,6 +146,6 @@ def test_shipped_statistics_fit_the_engine():
 
 
 def test_counting_leaves_the_presets_alone(three):
-    before = copy.deepcopy(three)
+    before = [preset.to_json() for preset in three]
     count_usage(three, VITAL)
-    assert three == before
+    assert [preset.to_json() for preset in three] == before

@@ -15,9 +15,12 @@ from vjax.data.reader import Reader, sample_parameters
 from vjax.data.store import open_dataset
 from vjax.inference.predict import decode
 from vjax.training.checkpoint import load_checkpoint
+from vjax.training.config import base_config, unpack
+from vjax.vital.default_vocabulary import vocabulary_of
+from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import RenderJob, RenderPool
-from vjax.vital.preset import from_parameters, read_preset
-from vjax.vital.wavetables import WavetableCatalog
+from vjax.vital.preset import read_json
+from vjax.vital.vocabulary import from_parameters
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,11 +55,13 @@ def test_sounds_pictures_and_presets_are_written(smoke):
     target, _ = soundfile.read(workdir / "listen" / "0-target.wav")
     assert np.abs(target).max() > 1e-3
     with Image.open(workdir / "listen" / "0-mel.png") as picture:
-        assert picture.size[0] > 2 * 44
+        width, height = picture.size
+        assert picture.mode == "RGB"
+        assert width > height > 100  # target and prediction side by side
     events = EventAccumulator(str(workdir / "tensorboard"))
     events.Reload()
     assert {"val/audio/0/target", "val/audio/0/prediction"} <= set(events.Tags()["audio"])
-    assert "val/audio/0/mel_target_and_prediction" in events.Tags()["images"]
+    assert "val/audio/0/comparison" in events.Tags()["images"]
     assert "val/audio/log_mel_nearest" in events.Tags()["scalars"]
 
 
@@ -65,24 +70,33 @@ def test_the_checkpoint_alone_writes_the_preset_that_was_heard(smoke):
     workdir, _ = smoke
     restored = load_checkpoint(workdir, "latest")
     reader = Reader(open_dataset(workdir / "data"))
-    written = read_preset(workdir / "listen" / "0-prediction.vital")
-    catalog = WavetableCatalog.from_json_string(restored.meta["wavetable_catalog_json"])
-    rows = [i for i in range(len(reader)) if _is_target(reader[i], restored.schema, catalog, workdir)]
+    written = read_json(workdir / "listen" / "0-prediction.vital")
+    vocabulary = vocabulary_of(restored.meta["wavetable_catalog_json"])
+    render = RenderConfig(**restored.meta["render"])
+    rows = [i for i in range(len(reader)) if _is_target(reader[i], restored.schema, vocabulary, render, workdir)]
     assert len(rows) == 1
     prediction = restored.model.apply(restored.variables, reader[rows[0]].mel[None])
     (answer,) = decode(prediction, restored.schema)
-    again = from_parameters(answer, restored.schema, catalog, name="prediction", comments="written by vjax")
-    assert again["settings"]["modulations"] == written["settings"]["modulations"]
+    again = from_parameters(answer, restored.schema, vocabulary, name="prediction", comments="written by vjax")
+    for part in ("modulations", "wavetables", "lfos"):
+        assert again["settings"][part] == written["settings"][part]
     for name, value in written["settings"].items():
         if isinstance(value, float):
             assert again["settings"][name] == pytest.approx(value, rel=1e-3, abs=1e-3), name
 
 
-def _is_target(sample, schema, catalog, workdir) -> bool:
-    from vjax.training.config import base_config, unpack
+def test_the_checkpoint_tells_how_its_sounds_were_played_and_carries_all_choices(smoke):
+    workdir, _ = smoke
+    info, meta = open_dataset(workdir / "data"), load_checkpoint(workdir).meta
+    assert RenderConfig(**meta["render"]) == unpack(base_config(3, "smoke")).generation.render
+    assert meta["render"] == info.render
+    assert meta["wavetable_catalog_json"] == info.catalog_json
+    assert vocabulary_of(meta["wavetable_catalog_json"]).schema() == info.schema
 
-    preset = from_parameters(sample_parameters(sample, schema), schema, catalog, name="target")
-    with RenderPool(unpack(base_config(3, "smoke")).generation.render, workers=1) as pool:
+
+def _is_target(sample, schema, vocabulary, render, workdir) -> bool:
+    preset = from_parameters(sample_parameters(sample, schema), schema, vocabulary, name="target")
+    with RenderPool(render, workers=1) as pool:
         audio = pool.render(RenderJob(preset, (int(sample.midi_note),))).audio[0]
     heard, _ = soundfile.read(workdir / "listen" / "0-target.wav")
     return np.allclose(audio.T, heard, atol=1e-4)

@@ -1,35 +1,32 @@
-"""From predicted arrays to presets."""
+"""From predicted arrays to presets, and from sounds to answers with a checkpoint folder alone."""
 
+import dataclasses
+import shutil
+
+import jax
 import numpy as np
+import pytest
+import soxr
 
-from vjax.inference.predict import decode, extract_routes
+from vjax.audio.files import AudioError
+from vjax.audio.mel import MelConfig, mel_spectrogram
+from vjax.inference.predict import Predictor, decode
 from vjax.model.inverse import Prediction
+from vjax.training.checkpoint import CheckpointError, load_checkpoint
+from vjax.vital.engine import RenderConfig
 
 
-def matrix_with(schema, routes):
-    matrix = np.zeros((4, len(schema.sources), len(schema.destinations)), np.float32)
-    for source, destination, values in routes:
-        matrix[:, source, destination] = values
-    return matrix
+@pytest.fixture(scope="module")
+def predictor(checkpoint):
+    return Predictor.from_checkpoint(checkpoint, batch_size=3)
 
 
-def test_routes_come_strongest_first_above_the_threshold(schema):
-    matrix = matrix_with(schema, [(0, 1, (0.2, -3, 0, 5)), (1, 2, (-0.9, 3, 2, -5)), (2, 3, (0.04, 9, 9, 9))])
-    index, value = extract_routes(matrix)
-    n = len(schema.destinations)
-    assert index[:3].tolist() == [1 * n + 2, 0 * n + 1, -1]
-    np.testing.assert_allclose(value[:2], [[-0.9, 1, 2, 0], [0.2, 0, 0, 1]], rtol=1e-6)
-    assert not value[2:].any()
-
-
-def test_at_most_top_k_routes_and_values_inside_the_engines_ranges(schema):
-    rng = np.random.default_rng(0)
-    matrix = rng.normal(0, 20, (4, len(schema.sources), len(schema.destinations)))
-    index, value = extract_routes(matrix, top_k=5)
-    assert (index >= 0).sum() == 5
-    assert np.abs(value[:5, 0]).max() <= 1
-    assert np.abs(value[:5, 2]).max() <= 10
-    assert set(value[:5, [1, 3]].ravel()) <= {0.0, 1.0}
+def assert_same(one, other, **tolerance):
+    """Two answers' numbers; bit for bit without a tolerance."""
+    compare = np.testing.assert_allclose if tolerance else np.testing.assert_array_equal
+    for a, b in zip(one.parameters, other.parameters, strict=True):
+        compare(a, b, **tolerance)
+    assert [route[:4] for route in one.routes] == [route[:4] for route in other.routes]
 
 
 def test_decoded_presets_are_valid_and_leave_frozen_knobs_alone(schema):
@@ -48,6 +45,9 @@ def test_decoded_presets_are_valid_and_leave_frozen_knobs_alone(schema):
         start = sum(schema.option_counts[:1])
         best = np.argmax(prediction.categorical_logits[row, start : start + schema.option_counts[1]])
         assert parameters.categorical[1] == best
+        used = parameters.route_index[parameters.route_index >= 0]
+        assert len(used) == 20
+        assert sorted(used) == used.tolist(), "canonical order is by cell"
 
 
 def test_without_a_modulation_head_there_are_no_routes(schema):
@@ -55,3 +55,142 @@ def test_without_a_modulation_head_there_are_no_routes(schema):
         np.zeros((1, len(schema.continuous)), np.float32), np.zeros((1, sum(schema.option_counts)), np.float32), None
     )
     assert (decode(prediction, schema)[0].route_index == -1).all()
+
+
+def test_the_folder_tells_everything(predictor, schema):
+    assert predictor.schema == schema
+    assert predictor.step == 7
+    assert predictor.sample_rate == 44100
+    assert predictor.render == RenderConfig(seconds=0.23, note_s=0.1)
+    assert predictor.samples == predictor.render.samples
+    assert predictor.mel.frames(predictor.samples) == predictor.meta["mel_shape"][-1]
+    assert predictor.catalog_json == '{"tables": []}'
+    assert predictor.presence == "margin"
+
+
+def test_a_copied_folder_predicts_the_same_bits(checkpoint, predictor, tone, tmp_path):
+    shutil.copytree(checkpoint / "checkpoints", tmp_path / "elsewhere")
+    copied = Predictor.from_checkpoint(tmp_path / "elsewhere", batch_size=3)
+    one, other = (p.predict_with_confidence(tone(220)) for p in (predictor, copied))
+    assert_same(one, other)
+    assert one.routes == other.routes
+    for a, b in zip(jax.tree.leaves(one.confidence), jax.tree.leaves(other.confidence), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_an_answer_is_the_models_for_the_log_mel_of_the_clip(checkpoint, predictor, tone):
+    restored = load_checkpoint(checkpoint)
+    clip = tone(220)[0, : predictor.samples]
+    mel = mel_spectrogram(clip, MelConfig())[None, None]
+    (expected,) = decode(jax.jit(restored.model.apply)(restored.variables, mel), restored.schema)
+    answer = predictor.predict(tone(220), name="a tone")
+    for a, b in zip(answer.parameters, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    assert answer.name == "a tone"
+    assert answer.confidence is None
+    assert len(answer.routes) == (expected.route_index >= 0).sum() > 0
+    predictor.schema.validate(answer.parameters)
+
+
+def test_other_sounds_have_other_answers(predictor, tone):
+    one, other = (predictor.predict(tone(hz)).parameters.continuous for hz in (110, 880))
+    assert np.abs(one - other).max() > 1e-3
+
+
+def test_channels_rates_and_lengths(predictor, tone):
+    mono = predictor.predict(tone(220))
+    assert_same(predictor.predict(np.repeat(tone(220), 2, 0)), mono)
+    assert_same(predictor.predict(tone(220), sample_rate=44100), mono)
+    assert_same(predictor.predict(tone(220, seconds=2.0)), mono)
+    short = tone(220, seconds=0.1)
+    silence = np.zeros((1, predictor.samples - short.shape[1]), np.float32)
+    assert_same(predictor.predict(short), predictor.predict(np.concatenate([short, silence], 1)))
+    faster = tone(220, sample_rate=48000)
+    resampled = soxr.resample(faster[0], 48000, 44100)[None]
+    assert_same(predictor.predict(faster, sample_rate=48000), predictor.predict(resampled), rtol=1e-4, atol=1e-5)
+    as_if = predictor.predict(faster).parameters.continuous
+    assert np.abs(as_if - predictor.predict(faster, 48000).parameters.continuous).max() > 1e-5
+
+
+@pytest.mark.parametrize(
+    "audio",
+    [
+        np.zeros((1, 20000), np.float32),
+        np.full((1, 20000), np.nan, np.float32),
+        np.ones((1, 441), np.float32),
+        np.zeros((2, 0), np.float32),
+        np.zeros((1, 2, 20000), np.float32),
+        np.ones(20000, np.float32),
+        np.tile(np.array([1e20, -1e20], np.float32), (1, 10000)),
+        np.tile(np.array([9999, -9999], np.int16), (1, 10000)),
+        np.tile(np.array([[1, -1]], np.float32), (20000, 1)),
+    ],
+    ids=["silence", "nan", "10 ms", "empty", "three axes", "one axis", "overflow", "integers", "transposed"],
+)
+@pytest.mark.parametrize("sample_rate", [None, 48000])
+def test_what_is_no_sound_is_refused_by_name(predictor, audio, sample_rate):
+    with pytest.raises(AudioError, match="my sound"):
+        predictor.predict(audio, sample_rate, name="my sound")
+
+
+def test_a_rate_of_nothing_is_refused(predictor, tone):
+    with pytest.raises(AudioError, match="a sample rate of 0 Hz"):
+        predictor.predict(tone(220), 0)
+
+
+def test_confidence_tells_of_menus_knobs_and_routes(predictor, tone, schema):
+    plain, answer = predictor.predict(tone(220)), predictor.predict_with_confidence(tone(220))
+    assert_same(plain, answer)
+    confidence = answer.confidence
+    assert set(confidence.menu_probability) == set(schema.categorical_names)
+    for i, menu in enumerate(schema.categorical):
+        distribution = confidence.menu_distribution[menu.name]
+        assert distribution.shape == (menu.n_options,)
+        assert distribution.sum() == pytest.approx(1, abs=1e-5)
+        assert distribution.argmax() == answer.parameters.categorical[i]
+        assert confidence.menu_probability[menu.name] == distribution.max()
+    assert set(confidence.spread_norm) == set(schema.continuous_names) - {"beats_per_minute"}
+    assert min(confidence.spread_norm.values()) > 0
+    assert confidence.presence == tuple(route.presence for route in answer.routes)
+    assert answer.summary() == (
+        f"menus {confidence.mean_probability:.0%} sure, knobs +-{confidence.mean_spread_norm:.1%} of their range, "
+        f"{len(answer.routes)} routes"
+    )
+    assert plain.summary() == f"{len(answer.routes)} routes"
+
+
+def test_a_model_without_dropout_has_no_spread(save_checkpoint, tone, tmp_path):
+    without = Predictor.from_checkpoint(save_checkpoint(tmp_path / "dry", dropout=0.0), batch_size=1)
+    answer = without.predict_with_confidence(tone(220))
+    assert set(answer.confidence.spread_norm.values()) == {0.0}
+    assert answer.confidence.mean_spread_norm == 0
+
+
+def test_the_clips_length_comes_from_the_data_the_recipe_or_the_frames(save_checkpoint, predictor, tmp_path):
+    def samples(name, **meta):
+        found = Predictor.from_checkpoint(save_checkpoint(tmp_path / name, **meta), batch_size=1)
+        assert found.render is None
+        return found.samples
+
+    recipe = RenderConfig(seconds=0.225, note_s=0.1)
+    fits = {"generation": {"render": dataclasses.asdict(recipe)}}
+    assert samples("recipe", render={}, settings=fits) == recipe.samples != predictor.samples
+    misfits = {"generation": {"render": dataclasses.asdict(RenderConfig())}}
+    assert samples("other recipe", render={}, settings=misfits) == 19 * 512
+
+
+def test_a_checkpoint_that_contradicts_itself_is_refused(save_checkpoint, tmp_path):
+    longer = dataclasses.asdict(RenderConfig(seconds=0.5, note_s=0.1))
+    folder = save_checkpoint(tmp_path / "longer", render=longer)
+    with pytest.raises(CheckpointError, match=r"hears 20 frames .* renders of 0.5 s at 44100 Hz, 44 frames"):
+        Predictor.from_checkpoint(folder)
+    folder = save_checkpoint(tmp_path / "bands", mel=dataclasses.asdict(MelConfig(n_mels=64)))
+    with pytest.raises(CheckpointError, match="hears 128 mel bands, its mel settings make 64"):
+        Predictor.from_checkpoint(folder)
+
+
+def test_an_empty_batch_is_refused(checkpoint, predictor):
+    with pytest.raises(ValueError, match="batch_size=0"):
+        Predictor.from_checkpoint(checkpoint, batch_size=0)
+    with pytest.raises(ValueError, match="4 sounds do not fit a batch of 3"):
+        predictor.hear(np.ones((4, predictor.samples), np.float32))

@@ -101,6 +101,11 @@ def test_split_and_grouped_logits_agree(counts):
             np.testing.assert_array_equal(part[:, i], split[menu])
 
 
+def test_splitting_on_the_host_stays_there():
+    assert [type(part) for part in split_logits(np.zeros((2, 5), np.float32), (2, 3))] == [np.ndarray] * 2
+    assert all(isinstance(part, jax.Array) for part in split_logits(jnp.zeros((2, 5)), (2, 3)))
+
+
 @pytest.mark.parametrize("take_apart", [split_logits, group_logits])
 def test_logits_of_another_schema_are_refused(take_apart):
     with pytest.raises(ValueError, match="logits are 6 wide, but 2 menus have 5 options"):

@@ -106,6 +106,24 @@ def test_rows_do_not_see_each_other_when_evaluating(tiny):
     assert [part.shape for part in split_logits(together.categorical_logits, config.option_counts)] == [(4, 2), (4, 3)]
 
 
+def test_the_heads_can_be_asked_again_for_the_same_features(tiny):
+    """What Monte Carlo dropout needs: the backbone's work once, the heads' as often as wanted."""
+    config, variables, mel = tiny
+    model = InverseModel(config)
+
+    @jax.jit
+    def apply(variables, mel):
+        features = model.apply(variables, mel, method="features")
+        dropped = model.apply(variables, features, True, method="heads", rngs={"dropout": jax.random.key(1)})
+        return model.apply(variables, mel), model.apply(variables, features, method="heads"), dropped
+
+    whole, parts, dropped = apply(variables, mel)
+    for a, b in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+    assert np.abs(whole.continuous - dropped.continuous).max() > 1e-4
+    np.testing.assert_allclose(whole.modulation, dropped.modulation, rtol=1e-6)
+
+
 def test_bfloat16_is_near_float32_and_answers_float32(tiny):
     config, variables, mel = tiny
     exact = jax.jit(InverseModel(config).apply)(variables, mel)

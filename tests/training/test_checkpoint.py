@@ -1,5 +1,6 @@
 """Checkpoints: what they hold, which are kept, and that a folder alone is enough."""
 
+import json
 import shutil
 
 import jax
@@ -34,6 +35,8 @@ def test_meta_has_the_reports_keys_and_everything_needed_to_stand_alone(run):
     assert meta["mod_source_names"] == list(info.schema.sources)
     assert meta["mod_destination_names"] == list(info.schema.destinations)
     assert meta["mel"] == info.mel
+    assert meta["render"] == info.render
+    assert info.render["note_s"] == 0.1
     assert meta["versions"].keys() == {"vjax", "engine", "jax"}
 
 
@@ -65,6 +68,7 @@ def test_a_folder_alone_predicts_the_same_elsewhere(run, tmp_path):
     shutil.move(tmp_path / "run", tmp_path / "elsewhere")
     restored = load_checkpoint(tmp_path / "elsewhere")
     assert restored.schema == info.schema
+    assert restored.meta == json.loads(json.dumps(meta))
     mel = np.random.default_rng(0).random((2, *info.mel_shape), np.float32)
     found = restored.model.apply(restored.variables, mel)
     expected_params = at_step(state, 1)
@@ -85,6 +89,17 @@ def test_an_unfinished_save_is_passed_over(run, tmp_path):
         restored, _ = checkpoints.restore_latest(state, meta)
     assert int(restored.step) == 1
     assert load_checkpoint(tmp_path / "c", "latest").step == 1
+
+
+def test_an_older_checkpoint_that_does_not_tell_how_its_sounds_were_played_is_continued(run, tmp_path):
+    state, meta, _ = run
+    older = {key: value for key, value in meta.items() if key != "render"}
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        checkpoints.save(at_step(state, 1), older, val_loss=1.0)
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        restored, found = checkpoints.restore_latest(state, meta)
+    assert int(restored.step) == 1
+    assert "render" not in found
 
 
 def test_another_models_checkpoint_is_refused(run, tmp_path):

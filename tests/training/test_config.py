@@ -30,6 +30,30 @@ def test_the_full_recipe_has_the_reports_numbers():
     assert (config.generation.sampling.route_p, config.generation.sampling.max_routes) == (0.15, 20)
 
 
+@pytest.mark.parametrize("tier", [1, 2, 3])
+def test_recipes_play_each_preset_over_the_keyboard(tier):
+    for variant, n in (("", 3), ("demo", 3), ("smoke", 1)):
+        generation = unpack(base_config(tier, variant)).generation
+        assert generation.notes_per_preset == len(generation.notes_of(0, 0, 0)) == n
+        assert (generation.notes_of(0, 0, 0) != generation.notes_of(0, 0, 1)) == (n > 1)
+    low, high = unpack(base_config(tier)).generation.note_range
+    assert low < 48
+    assert high > 72
+
+
+def test_the_reports_notes_and_another_range_are_one_override_away():
+    config = base_config(3)
+    config.generation.random_notes = 0
+    assert unpack(config).generation.notes_of(0, 0, 7) == (48, 60, 72)
+    config.generation.update({"random_notes": 2, "note_range": [24, 35]})  # a list, as JSON has it
+    generation = unpack(config).generation
+    assert generation.note_range == (24, 35)
+    assert all(24 <= note <= 35 for note in generation.notes_of(0, 0, 7))
+    config.generation.random_notes = 13
+    with pytest.raises(ValueError, match=r"random_notes=13 in note_range=\(24, 35\)"):
+        unpack(config)
+
+
 def test_an_unknown_variant_is_refused_with_the_near_name():
     with pytest.raises(ValueError, match=r"'dmeo' does not exist.*did you mean 'demo'"):
         base_config(3, "dmeo")

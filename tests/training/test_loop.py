@@ -126,8 +126,15 @@ def test_fewer_rows_than_a_batch_are_refused(unbroken, tmp_path):
         train(unpack(configured(dataset, batch_size=64)), tmp_path / "run")
 
 
-def test_routes_without_names_train_but_are_not_rendered(tmp_path, capsys):
-    """Pictures of the right size, but `destination_7` is nothing that the engine knows."""
+@pytest.mark.parametrize(
+    ("catalog", "reason"),
+    [
+        (None, "destination_7"),  # nothing that the engine knows
+        ('{"wavetables": []}', "not a wavetable catalog: 'tables'"),  # the earlier program had a form of its own
+    ],
+)
+def test_what_cannot_be_rendered_trains_all_the_same(tmp_path, capsys, catalog, reason):
+    """Pictures of the right size, but no presets in Vital's words."""
     rng = np.random.default_rng(0)
     modulation = np.zeros((8, 4, 32, 406), np.float32)
     modulation[:, 0, 3, 7] = 0.5
@@ -136,9 +143,14 @@ def test_routes_without_names_train_but_are_not_rendered(tmp_path, capsys):
         file["params/categorical"] = rng.integers(0, 2, (8, 126))
         file["params/modulation_t3"] = modulation
         file["features/mel_spectrogram"] = rng.random((8, 1, 128, 44), np.float32)  # 0.5 s, as the smoke recipe renders
+        if catalog:
+            (tmp_path / "catalog.json").write_text(catalog)
+            file.attrs["wavetable_catalog_path"] = "catalog.json"
     config = unpack(configured(tmp_path / "report.h5", epochs=1, batch_size=4))
     train(config, tmp_path / "run", evaluators=[make_listener(config.generation, n_sounds=1)])
-    assert "destination_7" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "listening is left out: these data cannot be rendered (" in printed
+    assert reason in printed
     assert (tmp_path / "run" / "summary.json").exists()
 
 

@@ -34,15 +34,16 @@ def control(name, labels=(), maximum=1.0, **more):
     }
 
 
-def make_schema(n_wavetables=3):
-    """Ten knobs, of which the first five belong to an LFO, as in the report's check; nine menus."""
+def make_schema(n_wavetables=3, n_lfo_shapes=2):
+    """Ten knobs, of which the first five belong to an LFO, as in the report's check; six menus, eleven choices."""
     knobs = [f"lfo_1_{name}" for name in ("frequency", "phase", "delay_time", "fade_time", "stereo")]
     knobs += ["osc_1_level", "osc_1_pan", "filter_1_cutoff", "volume", "beats_per_minute"]
     controls = [control(name) for name in knobs]
     controls += [control("osc_1_on", SWITCH), control("filter_1_on", SWITCH)]
     controls += [control("filter_1_model", SWITCH, 4.0), control("lfo_1_sync", SWITCH, 4.0)]
     controls += [control("oversampling", SWITCH, 3.0), control("effect_chain_order", SWITCH, 2.0)]
-    return Schema.from_controls(controls, ["lfo_1", "env_2"], ["volume", "osc_1_pan", "osc_1_level"], n_wavetables)
+    destinations = ["volume", "osc_1_pan", "osc_1_level"]
+    return Schema.from_controls(controls, ["lfo_1", "env_2"], destinations, n_wavetables, n_lfo_shapes)
 
 
 SCHEMA = make_schema()
@@ -137,7 +138,7 @@ def test_the_schema_is_what_the_references_assume():
     assert [SCHEMA.continuous_names[i] for i in (LEVEL, CUTOFF, 8)] == ["osc_1_level", "filter_1_cutoff", "volume"]
     assert SCHEMA.continuous_names[TEMPO] == "beats_per_minute"
     assert [SCHEMA.categorical_names[i] for i in (OSC_ON, FILTER_ON)] == ["osc_1_on", "filter_1_on"]
-    assert COUNTS == (2, 2, 5, 5, 4, 3, 3, 3, 3)
+    assert SCHEMA.option_counts == (2, 2, 5, 5, 4, 3, *3 * [3], *8 * [2])
     assert SCHEMA.categorical_names[4] == "oversampling"
 
 
@@ -166,8 +167,10 @@ def test_importance_scales_the_weights_and_masks_stay():
 
 
 def test_menus_without_a_choice_or_frozen_have_no_weight():
-    masks = loss_masks(make_schema(n_wavetables=1), 3)
-    np.testing.assert_array_equal(masks.categorical_weight, [1, 1, 1, 1, 0, 1, 0, 0, 0])
+    for n_wavetables, n_lfo_shapes in ((1, 1), (1, 2), (3, 1)):
+        masks = loss_masks(make_schema(n_wavetables, n_lfo_shapes), 3)
+        expected = [1, 1, 1, 1, 0, 1, *3 * [n_wavetables > 1], *8 * [n_lfo_shapes > 1]]
+        np.testing.assert_array_equal(masks.categorical_weight, expected)
     np.testing.assert_array_equal(masks.categorical_gate[:4], [-1, -1, FILTER_ON, -1])
 
 

@@ -1,22 +1,21 @@
-"""The wavetable catalog: what goes in comes out, identity by content, and the standard tables in the real engine."""
+"""The wavetable catalog: what goes in comes out, identity by content, names told apart, and the text form."""
 
 import base64
-import copy
 import json
 
 import numpy as np
 import pytest
 
-from vjax.vital import engine
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.spectra import BANDS, FRAME_POSITIONS
+from vjax.vital.standard_tables import standard_catalog
 from vjax.vital.wavetables import (
     FRAME,
     VITAL_VERSION,
     WavetableCatalog,
-    standard_catalog,
+    n_keyframes,
     table_json,
     table_key,
+    unique_name,
 )
 
 
@@ -27,11 +26,6 @@ def keyframes(table) -> list[dict]:
 def cycles(table) -> np.ndarray:
     """[n, 2048]: the frames of a table, decoded here."""
     return np.stack([np.frombuffer(base64.b64decode(k["wave_data"]), "<f4") for k in keyframes(table)])
-
-
-def spectrum(cycle: np.ndarray) -> np.ndarray:
-    """Amplitudes of harmonics 0, 1, 2 ..."""
-    return np.abs(np.fft.rfft(cycle)) / (len(cycle) / 2)
 
 
 def noise(n: int, seed: int = 0) -> np.ndarray:
@@ -64,64 +58,43 @@ def test_frames_that_are_no_numbers_are_refused(value):
         table_json("Bad", frames)
 
 
-def test_standard_catalog_holds_24_different_tables():
-    catalog = standard_catalog()
-    assert len(catalog) == 24
-    assert len(set(catalog.names)) == 24
-    assert [catalog.find(table) for table in catalog.tables] == list(range(24))
-    assert all(table["version"] == VITAL_VERSION for table in catalog.tables)
-
-
-def test_standard_tables_fill_the_range_without_dc():
-    for table in standard_catalog().tables:
-        frames = cycles(table)
-        np.testing.assert_allclose(np.abs(frames).max(1), 1, atol=1e-6, err_msg=table["name"])
-        np.testing.assert_allclose(frames.mean(1), 0, atol=1e-6, err_msg=table["name"])
-
-
-def test_entry_0_is_the_init_table_of_the_engine():
-    init = engine.init_preset()["settings"]["wavetables"][0]
-    np.testing.assert_array_equal(cycles(standard_catalog().tables[0]), cycles(init))
-    assert standard_catalog().find(init) == 0
-
-
-def test_standard_tables_have_the_spectra_of_their_names():
-    """Fourier series by hand: square 1/n on odd harmonics, triangle 1/n^2 on odd ones, saw 1/n."""
-    tables = dict(zip(standard_catalog().names, standard_catalog().tables, strict=True))
-    order = np.arange(1, 10)
-    odd = order % 2
-    for name, frame, series in (
-        ("Init", 0, 1 / order),
-        ("Sine", 0, order == 1),
-        ("Square", 0, odd / order),
-        ("Triangle", 0, odd / order**2),
-        ("Sine to Saw", 4, 1 / order),
-        ("Saw to Square", 0, 1 / order),
-        ("Saw to Square", 4, odd / order),
-        ("Sine to Square", 4, odd / order),
-        ("Harmonic Sweep", 2, order == 3),
-    ):
-        found = spectrum(cycles(tables[name])[frame])[1:10]
-        np.testing.assert_allclose(found / found.max(), series, atol=0.01, err_msg=f"{name} {frame}")
-
-
-def test_vowels_peak_at_their_formants():
-    """At 110 Hz, "heed" has its formants near harmonics 2.5 and 21, "hod" near 6.6 and 9.9."""
-    vowels = standard_catalog().tables[standard_catalog().names.index("Vowels")]
-    heed, hod = (spectrum(cycles(vowels)[i])[1:41] for i in (0, 3))
-    assert int(np.argmax(heed[:10])) + 1 in (2, 3)
-    assert int(np.argmax(heed[12:24])) + 13 == 21
-    assert int(np.argmax(hod[:9])) + 1 in (6, 7)
+def with_random_spectra(catalog: WavetableCatalog) -> WavetableCatalog:
+    """Spectra in tenths of a dB, as the text keeps them; nobody has listened to table 2."""
+    tenths = np.random.default_rng(0).integers(-1200, 10, (len(catalog), len(FRAME_POSITIONS), BANDS))
+    spectra = (tenths / 10).astype(np.float32)
+    spectra[2] = np.nan
+    return WavetableCatalog(catalog.tables, spectra)
 
 
 def test_json_string_round_trip():
     again = WavetableCatalog.from_json_string(standard_catalog().to_json_string())
-    assert again == standard_catalog()
+    assert (again.tables, again.spectra) == (standard_catalog().tables, None)
     assert again.names == standard_catalog().names
+    heard = with_random_spectra(standard_catalog())
+    again = WavetableCatalog.from_json_string(heard.to_json_string())
+    assert again.tables == heard.tables
+    assert again.spectra.dtype == np.float32
+    np.testing.assert_array_equal(again.spectra, heard.spectra)  # NaN too
+    assert again.to_json_string() == heard.to_json_string()
+
+
+def test_the_text_keeps_spectra_to_a_twentieth_of_a_db():
+    spectra = np.linspace(-120, 6, BANDS * len(FRAME_POSITIONS)).reshape(1, -1, BANDS).astype(np.float32)
+    held = WavetableCatalog(standard_catalog().tables[:1], spectra)
+    again = WavetableCatalog.from_json_string(held.to_json_string())
+    np.testing.assert_allclose(again.spectra, spectra, atol=0.0501)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"tables": 5}', '{"tables": "Saw"}', '{"tables": []}', '{"tables": [3]}']
+    "text",
+    [
+        *("", "[]", "{}", '{"tables": 5}', '{"tables": "Saw"}', '{"tables": []}', '{"tables": [3]}'),
+        '{"tables": [{}], "spectra": 5}',
+        '{"tables": [{}], "spectra": {}}',
+        '{"tables": [{}], "spectra": {"shape": [1, 1, 2], "tenths_of_db": "AAAA"}}',
+        '{"tables": [{}], "spectra": {"shape": [2, 1, 1], "tenths_of_db": "AAAAAA=="}}',
+        '{"tables": [{}], "spectra": {"shape": [1, 2], "tenths_of_db": "AAAAAA=="}}',
+    ],
 )
 def test_other_text_is_no_catalog(text):
     with pytest.raises(ValueError, match="not a wavetable catalog"):
@@ -153,20 +126,41 @@ def test_extended_adds_each_new_content_once_in_order():
     assert len(standard_catalog()) == 24
 
 
-def test_standard_tables_sound_in_the_engine():
-    """One oscillator at a time, all tables; each must be heard and sound different from its neighbours."""
-    config = RenderConfig(seconds=0.15, note_s=0.15)
-    jobs = []
-    for table in standard_catalog().tables:
-        preset = copy.deepcopy(engine.init_preset())
-        preset["settings"]["wavetables"][0] = table
-        preset["settings"] |= {"osc_1_random_phase": 0.0, "osc_1_wave_frame": 100.0}
-        jobs.append(RenderJob(preset, (48,)))
-    with RenderPool(config, workers=2) as pool:
-        renderings = list(pool.map(jobs))
-    assert [rendering.error for rendering in renderings] == [""] * 24
-    sounds = np.stack([rendering.audio[0, 0] for rendering in renderings])
-    rms = np.sqrt(np.mean(np.square(sounds, dtype=np.float64), axis=-1))
-    assert (rms > 0.02).all(), dict(zip(standard_catalog().names, rms, strict=True))
-    assert np.abs(sounds).max() < 1
-    assert (np.abs(np.diff(sounds, axis=0)).max(1) > 0.01).all()
+def test_extended_and_chosen_take_the_spectra_along():
+    heard = with_random_spectra(standard_catalog())
+    grown = heard.extended([table_json("A", noise(1))])
+    np.testing.assert_array_equal(grown.spectra[:24], heard.spectra)
+    assert np.isnan(grown.spectra[24]).all()
+    assert grown.spectra.dtype == np.float32
+    picked = grown.chosen([5, 24, 0])
+    assert picked.tables == (grown.tables[5], grown.tables[24], grown.tables[0])
+    np.testing.assert_array_equal(picked.spectra, grown.spectra[[5, 24, 0]])
+    assert standard_catalog().chosen([3]).spectra is None
+
+
+def test_names_are_made_unique():
+    """Half of the tables in the wild are called "Init"."""
+    tables = [table_json(name, noise(1, seed)) for seed, name in enumerate(("Init", "Init", "", "Bell", "Mine"))]
+    catalog = standard_catalog().extended(tables)
+    keys = [table_key(table)[:4] for table in tables]
+    expected = (f"Init #{keys[0]}", f"Init #{keys[1]}", f"#{keys[2]}", f"Bell #{keys[3]}", "Mine")
+    assert catalog.names[24:] == expected
+    assert len(set(catalog.names)) == len(catalog)
+    assert [catalog.find(table) for table in tables] == list(range(24, 29))
+
+
+def test_a_unique_name_takes_as_much_of_the_key_as_it_needs():
+    assert unique_name("Saw", "0123456789abcdef", ()) == "Saw"
+    assert unique_name("Saw", "0123456789abcdef", {"Saw"}) == "Saw #0123"
+    assert unique_name("Saw", "0123456789abcdef", {"Saw", "Saw #0123"}) == "Saw #01234"
+    taken = {"Saw", *(f"Saw #{'0123456789abcdef'[:n]}" for n in range(4, 17))}
+    with pytest.raises(ValueError, match="wavetable 'Saw' with key 0123456789abcdef is already held"):
+        unique_name("Saw", "0123456789abcdef", taken)
+
+
+def test_a_table_of_one_keyframe_is_one_still_cycle():
+    assert [n_keyframes(table_json("N", noise(n))) for n in (1, 5)] == [1, 5]
+    one = table_json("One", noise(1))
+    components = [one["groups"][0]["components"][0], {"type": "Line Source", "keyframes": None}]
+    assert n_keyframes({**one, "groups": [{"components": components}, {"components": []}]}) == 1
+    assert n_keyframes({**one, "groups": []}) == 0

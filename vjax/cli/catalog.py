@@ -120,6 +120,8 @@ def _n_standard_shapes() -> int:
 def _show(arguments: argparse.Namespace) -> int:
     from vjax.vital.wavetables import n_keyframes, table_key
 
+    if arguments.picture and not arguments.picture.endswith(".png"):
+        raise UsageError(f"--picture {arguments.picture} must end in .png")
     vocabulary = _find(arguments.path)
     tables, shapes = vocabulary.wavetables, vocabulary.lfo_shapes
     rows = [

@@ -115,7 +115,7 @@ def _print(match, rows: dict[str, float], files: list[Path], step: int, checkpoi
     if len(match.answer.routes) > 5:
         print(f"    and {len(match.answer.routes) - 5} weaker ones")
     if math.isnan(match.mss_db):
-        print("  the found preset is silent, or the sound is: no distance. Another --note may be heard")
+        print(f"  the found preset is silent at note {match.note}: no distance. Try another --note, or train longer")
     else:
         print(f"  MSS {match.mss_db:6.2f} dB from the found preset to the sound; to compare")
         for name, meaning in _DISTANCES.items():

@@ -93,7 +93,8 @@ class GenerationConfig:
             return self.notes
         low, high = self.note_range
         edges = np.linspace(low, high + 1, self.random_notes + 1).astype(int)
-        rng = np.random.default_rng([seed, shard, candidate])
+        # The 1 makes it a stream of its own: NumPy ignores zeros at the end, and the sampler has [seed, shard].
+        rng = np.random.default_rng([seed, shard, candidate, 1])
         return tuple(int(rng.integers(first, last)) for first, last in itertools.pairwise(edges))
 
 

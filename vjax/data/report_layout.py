@@ -99,7 +99,7 @@ def _numbered_knobs(count: int) -> tuple[Continuous, ...]:
 
 
 def _menus(file: h5py.File, engine: Schema, width: int) -> tuple[tuple[Categorical, ...], bool]:
-    """The categoricals, and whether they are the engine's (with or without the wavetable choices).
+    """The categoricals, and whether they are the engine's (alone, with the wavetable choices, or with LFO shapes too).
 
     A menu of the engine's grows to what the data hold: the earlier program's engine had its own option counts.
     """
@@ -109,7 +109,7 @@ def _menus(file: h5py.File, engine: Schema, width: int) -> tuple[tuple[Categoric
             f"{file.filename}: column {column} of {layout.CATEGORICAL} holds {lowest[column]}; menu indices start at 0"
         )
     named = tuple(menu for menu in engine.categorical if menu.name not in CATALOG_CHOICES)
-    if width not in (len(named), len(named) + len(WAVETABLE_CHOICES)):
+    if width - len(named) not in (0, len(WAVETABLE_CHOICES), len(CATALOG_CHOICES)):
         return tuple(Categorical(f"categorical_{i}", 0, int(highest[i]) + 1, 0) for i in range(width)), False
     sizes = [max(menu.n_options, int(most) + 1) for menu, most in zip(named, highest, strict=False)]
     grown = [f"{menu.name} to {n}" for menu, n in zip(named, sizes, strict=True) if n > menu.n_options]
@@ -119,7 +119,7 @@ def _menus(file: h5py.File, engine: Schema, width: int) -> tuple[tuple[Categoric
             f"{', '.join(grown)}. Were the columns written in another order?"
         )
     named = tuple(dataclasses.replace(menu, n_options=n) for menu, n in zip(named, sizes, strict=True))
-    choices = zip(WAVETABLE_CHOICES, highest[len(named) :], strict=False)  # no wavetable columns: none
+    choices = zip(CATALOG_CHOICES, highest[len(named) :], strict=False)  # as many as there are columns
     return (*named, *(Categorical(name, 0, int(most) + 1, 0) for name, most in choices)), True
 
 

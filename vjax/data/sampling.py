@@ -321,5 +321,7 @@ def _restrict_to_tier(schema: Schema, tier: int, parameters: Parameters) -> Para
             outside = menu.name.endswith("_on") and menu.name not in _TIER_1_SWITCHES
             if outside or menu.name in CATALOG_CHOICES:
                 categorical[i] = 0
+    if tier < 3:  # nothing is routed: the shape of an LFO cannot be heard
+        categorical[[schema.position[name] for name in LFO_SHAPE_CHOICES if name in schema.position]] = 0
     routes = (parameters if tier >= 3 else defaults)[2:]
     return Parameters(continuous.astype(np.float32), categorical.astype(np.int32), *routes)

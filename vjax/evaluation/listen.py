@@ -50,8 +50,8 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
         _, first = np.unique(reader.preset_hashes()[snapshot.val_rows], return_index=True)
         rows = snapshot.val_rows[np.sort(first)][:n_sounds]
         samples = [reader[row] for row in rows]
-        vocabulary = vocabulary_of(info.catalog_json)
         try:
+            vocabulary = vocabulary_of(info.catalog_json)
             targets = [_preset(sample_parameters(s, info.schema), info.schema, vocabulary, "target") for s in samples]
             answers = decode(snapshot.predict(rows), info.schema)
             predictions = [_preset(answer, info.schema, vocabulary, "prediction") for answer in answers]

@@ -1,5 +1,6 @@
 """Sounds beside each other: one picture for people, and the same into TensorBoard."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from vjax.audio.mel import MelConfig, mel_filterbank
 RANGE_DB = 80.0
 """What lies so far below the loudest of all the sounds is drawn black."""
 
+_FLOOR_DB = -100.0  # the least that is drawn: no colour for silence
+_TITLE_LETTERS = 42  # beside each other over one sound
 _TICKS_HZ = (125, 500, 2000, 8000)
 
 
@@ -19,45 +22,57 @@ def mel_db(audio: np.ndarray, config: MelConfig) -> np.ndarray:
     frames = np.lib.stride_tricks.sliding_window_view(padded, config.n_fft)[:: config.hop]
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.n_fft) / config.n_fft)
     power = np.abs(np.fft.rfft(frames * window)) ** 2
-    return 10 * np.log10(np.maximum(mel_filterbank(config) @ power.T, 1e-10))
+    return 10 * np.log10(np.maximum(mel_filterbank(config) @ power.T, 10 ** (_FLOOR_DB / 10)))
 
 
 def comparison_picture(sounds: Mapping[str, np.ndarray], sample_rate: int, title: str = "") -> np.ndarray:
-    """Waveforms and mel spectrograms side by side on one scale, [height, width, 3] uint8.
+    """Waveforms and mel spectrograms side by side, on one scale of time and one of level, [height, width, 3] uint8.
 
     Args:
       sounds: [channels, samples] by label: target, prediction, refined ...
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # takes half a second to import
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # takes half a second to import
 
     config = MelConfig(sample_rate=sample_rate, f_max_hz=sample_rate / 2)
     mels = {label: mel_db(audio, config) for label, audio in sounds.items()}
-    top = max(mel.max() for mel in mels.values())
+    bottom_db = max(max(mel.max() for mel in mels.values()) - RANGE_DB, _FLOOR_DB)
+    peak = max(1.0, *(np.abs(audio).max() for audio in sounds.values()))
+    longest_s = max(audio.shape[-1] for audio in sounds.values()) / sample_rate
     figure = Figure(figsize=(4.2 * len(sounds), 4.4), dpi=100, layout="constrained")
-    axes = figure.subplots(2, len(sounds), sharex="col", squeeze=False, height_ratios=(1, 3))
+    axes = figure.subplots(2, len(sounds), sharex=True, sharey="row", squeeze=False, height_ratios=(1, 3))
     centres_hz = np.argmax(mel_filterbank(config), 1) * sample_rate / config.n_fft
     for column, (label, audio) in enumerate(sounds.items()):
         seconds = audio.shape[-1] / sample_rate
         wave, mel = axes[:, column]
         wave.plot(np.linspace(0, seconds, audio.shape[-1]), audio.mean(0), linewidth=0.4, color="#444")
-        wave.set_ylim(-1.05, 1.05)
-        wave.set_title(label)
+        wave.set(xlim=(0, longest_s), ylim=(-1.05 * peak, 1.05 * peak))
+        wave.set_title(label, parse_math=False)
         mel.imshow(
             mels[label],
             origin="lower",
             aspect="auto",
             cmap="magma",
-            vmin=top - RANGE_DB,
-            vmax=top,
+            vmin=bottom_db,
+            vmax=bottom_db + RANGE_DB,
             extent=(0, seconds, 0, config.n_mels),
         )
         mel.set_yticks(np.searchsorted(centres_hz, _TICKS_HZ), [f"{hz} Hz" for hz in _TICKS_HZ])
+        mel.locator_params(axis="x", nbins=5)
         mel.set_xlabel("seconds")
     if title:
-        figure.suptitle(title)
+        most = _TITLE_LETTERS * len(sounds)
+        figure.suptitle(title if len(title) <= most else title[: most - 3] + "...", parse_math=False)
+    return figure_pixels(figure)
+
+
+def figure_pixels(figure: Any) -> np.ndarray:
+    """A matplotlib figure as [height, width, 3] uint8."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # people name sounds in every script
+        canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 

@@ -1,10 +1,13 @@
 """Presets for many sounds, one after the other, in a run that may be stopped and called again."""
 
+import collections
 import contextlib
 import dataclasses
 import functools
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -14,7 +17,7 @@ from vjax.data.store import open_dataset
 from vjax.inference.compare import log_comparison
 from vjax.inference.export import checkpoint_vocabulary, export_preset
 from vjax.inference.match import Match, MatchConfig, Matcher, render_config
-from vjax.inference.outputs import append_row, index_row, write_match
+from vjax.inference.outputs import RENDER_END, append_row, index_row, start_table, write_match
 from vjax.inference.predict import Answer, Predictor
 from vjax.inference.stream import Failure, find_audio, predict_dataset, predict_files
 from vjax.progress import progress_bar
@@ -38,10 +41,18 @@ class ExportConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ExportReport:
-    """What a run did: presets written now, presets that were there, failures, the median distance of the new ones."""
+    """What a run did.
+
+    Attributes:
+      written, there: presets made now, and presets that were there before.
+      silent: of those made now, how many have no distance: they, or their targets, are silent.
+      failures: sounds without a preset.
+      median_mss_db: of the distances of those made now; None without any.
+    """
 
     written: int
     there: int
+    silent: int
     failures: tuple[Failure, ...]
     median_mss_db: float | None
 
@@ -62,13 +73,17 @@ def export_many(
 ) -> ExportReport:
     """Exports a sound file or a folder of them (`audio`), or the rows of a dataset.
 
+    Args:
+      out: a folder, which also gets `index.csv`; or for a single sound the preset, X.vital.
+
     Raises:
       ValueError, OSError: nothing to export, or a dataset or checkpoint that cannot be used.
     """
+    if out.exists() and out.is_dir() == (out.suffix == ".vital"):
+        raise ValueError(f"{out} is a {'folder' if out.is_dir() else 'file'}; give a folder, or X.vital for one sound")
     work = _audio_work(predictor, out, config, audio) if audio else _dataset_work(predictor, out, config, dataset)
-    index = (out.parent if out.suffix == ".vital" else out) / "index.csv"
-    index.parent.mkdir(parents=True, exist_ok=True)
     vocabulary = checkpoint_vocabulary(predictor)
+    record = _recorder(out, work)
     failures: list[Failure] = []
     distances: list[float] = []
     written = 0
@@ -93,33 +108,52 @@ def export_many(
             bar.update()
             if isinstance(result, Failure):
                 failures.append(result)
-                append_row(index, {"name": result.name, "error": result.error})
-                tqdm.write(f"left out: {result.error}")
+                record({"name": result.name, "error": result.error})
+                tqdm.write(f"left out: {result.error}", file=sys.stderr)
                 continue
             path = work.paths[result.name]
             written += 1
             if isinstance(result, Answer):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_preset(path, export_preset(result, predictor.schema, vocabulary, path.stem))
-                append_row(index, {"name": result.name, "preset": str(path), "summary": result.summary()})
+                record({"name": result.name, "preset": str(path), "summary": result.summary()})
                 continue
             write_match(result, path, predictor.sample_rate, work.with_target)
-            append_row(index, index_row(result, path))
+            record(index_row(result, path))
             distances.append(result.mss_db)
             if writer:
                 sounds = {"target": result.target, "prediction": result.audio}
-                log_comparison(writer, f"export/{path.stem}", sounds, predictor.sample_rate, predictor.step)
+                tag = path.stem if path == out else path.relative_to(out).with_suffix("").as_posix()
+                log_comparison(writer, f"export/{tag}", sounds, predictor.sample_rate, predictor.step)
     finite = [distance for distance in distances if np.isfinite(distance)]
-    return ExportReport(written, work.there, tuple(failures), float(np.median(finite)) if finite else None)
+    return ExportReport(
+        written=written,
+        there=work.there,
+        silent=len(distances) - len(finite),
+        failures=tuple(failures),
+        median_mss_db=float(np.median(finite)) if finite else None,
+    )
+
+
+def _recorder(out: Path, work: _Work) -> Callable[[dict[str, Any]], None]:
+    """What keeps the rows of a run; a preset that is named alone has no table beside it."""
+    if out.suffix == ".vital":
+        return lambda row: None
+    out.mkdir(parents=True, exist_ok=True)
+    index = out / "index.csv"
+    start_table(index, work.paths.keys())
+    return functools.partial(append_row, index)
 
 
 def _audio_work(predictor: Predictor, out: Path, config: ExportConfig, audio: str) -> _Work:
     source = Path(audio)
-    files = find_audio(source) if source.is_dir() else [source]
+    if not source.exists():
+        raise ValueError(f"there is nothing at {audio}; give a sound file, or a folder of them")
     if out.suffix == ".vital" and source.is_dir():
         raise ValueError(f"--out {out} names one preset, but {audio} is a folder; give a folder for --out")
+    files = [file for file in find_audio(source) if not _is_render(file)] if source.is_dir() else [source]
     base = source if source.is_dir() else source.parent
-    paths = _preset_paths(files[: config.limit or None], base, out)
+    paths = dict(list(_preset_paths(files, base, out).items())[: config.limit or None])
     left = {name: path for name, path in paths.items() if config.overwrite or not path.exists()}
 
     def target(_: Matcher, answer: Answer) -> np.ndarray:
@@ -139,12 +173,21 @@ def _preset_paths(files: list[Path], base: Path, out: Path) -> dict[str, Path]:
     if out.suffix == ".vital":
         return {str(files[0]): out}
     stems = [file.relative_to(base).with_suffix("") for file in files]
-    taken = {stem for stem in stems if stems.count(stem) > 1}
-    names = (
-        stem.with_name(f"{stem.name}-{file.suffix[1:].lower()}") if stem in taken else stem
-        for file, stem in zip(files, stems, strict=True)
-    )
-    return {str(file): out / f"{name}.vital" for file, name in zip(files, names, strict=True)}
+    often = {stem for stem, count in collections.Counter(stems).items() if count > 1}
+    paths: dict[str, Path] = {}
+    for file, stem in zip(files, stems, strict=True):
+        name = f"{stem}-{file.suffix[1:].lower()}" if stem in often else str(stem)
+        paths[str(file)] = out / f"{name}.vital"
+    for path in (path for path, count in collections.Counter(paths.values()).items() if count > 1):
+        alike = " and ".join(file for file, other in paths.items() if other == path)
+        raise ValueError(f"{alike} would both become {path}; rename one of them")
+    return paths
+
+
+def _is_render(file: Path) -> bool:
+    """Whether an earlier export into the folder of the sounds wrote it: x-vjax.wav beside x.vital."""
+    stem = file.name.removesuffix(RENDER_END)
+    return stem != file.name and file.with_name(f"{stem}.vital").exists()
 
 
 def _dataset_work(predictor: Predictor, out: Path, config: ExportConfig, dataset: str) -> _Work:

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from vjax.audio.distances import mss
+from vjax.audio.distances import is_silent, mss
 from vjax.audio.pitch import Pitch, detect_pitch
 from vjax.inference.export import export_preset
 from vjax.inference.predict import Answer, Predictor
@@ -34,7 +34,7 @@ class MatchConfig:
     """How answers are played.
 
     Attributes:
-      note: MIDI note to render; None takes the one that is heard in the sound.
+      note: MIDI note to render; None takes the one that is heard in the sound. A dataset's rows have their own.
       tune: transpose the answer until its render has the sound's pitch.
     """
 
@@ -55,7 +55,7 @@ class Match:
       answer: what the model said.
       preset: the answer as a preset, tuned.
       note: MIDI note at which it was played.
-      pitch: what was heard in the sound; None where the note was given.
+      pitch: what was heard in the sound, followed if its confidence is at least `SURE`; None where the note was given.
       tuned_semitones: by how much the answer was transposed.
       target, audio: float32 [channels, samples], the sound and the preset's render.
       mss_db: their distance; NaN if either is silent.
@@ -117,20 +117,24 @@ class Matcher:
         return self._render(from_parameters(answer.target, schema, vocabulary), answer.midi_note)
 
     def rows(self, match: Match) -> dict[str, float]:
-        """MSS in dB, by meaning, of what a match's distance is read between."""
+        """What a match's distance is read between, MSS in dB; NaN against silence.
+
+        `init_db` is the init patch against the target, `floor_db` the found preset against itself with other random
+        phases: no preset that has such phases comes nearer to its own sound.
+        """
         init = self._render(vital_preset.init().to_json(), match.note)
-        again = self._pool.render(RenderJob(match.preset.to_json(), (match.note,), seed=_FLOOR_SEED))
-        found = {"the init patch": float(mss(init, _like(match.target, init), self._sample_rate))}
-        if again.audio is not None:
-            floor = float(mss(again.audio[0], match.audio, self._sample_rate))
-            found["floor: the found preset against itself with other random phases"] = floor
-        return found
+        again = self._render(match.preset.to_json(), match.note, seed=_FLOOR_SEED)
+        return {
+            "init_db": float(mss(init, _like(match.target, init), self._sample_rate)),
+            "floor_db": float(mss(again, match.audio, self._sample_rate)),
+        }
 
     def _try(self, answer: Answer, target: Callable[[Answer], np.ndarray], name: str) -> Match | Failure:
         try:
             return self._match(answer, target(answer), name)
         except (ValueError, OSError) as error:
-            return Failure(answer.name, str(error))
+            text = str(error)
+            return Failure(answer.name, text if answer.name in text else f"{answer.name}: {text}")
 
     def _match(self, answer: Answer, target: np.ndarray, name: str) -> Match:
         pitch, note = None, self._config.note if answer.midi_note is None else answer.midi_note
@@ -147,7 +151,7 @@ class Matcher:
         return Match(answer.name, answer, preset, note, shown, tuned, target, audio, distance)
 
     def _tuned(self, preset: Preset, audio: np.ndarray, note: int, wanted: Pitch) -> tuple[Preset, np.ndarray, float]:
-        """The preset transposed to the wanted pitch, if its render then is nearer to it."""
+        """The preset transposed to the wanted pitch, if its render then is nearer to it and can be heard."""
         heard = detect_pitch(audio, self._sample_rate)
         error = wanted.midi - heard.midi
         if heard.confidence < SURE or abs(error) < _IN_TUNE_SEMITONES:
@@ -155,14 +159,17 @@ class Matcher:
         candidate, shift = transposed(preset, error)
         tuned = self._render(candidate.to_json(), note)
         again = detect_pitch(tuned, self._sample_rate)
-        if again.confidence >= SURE and abs(wanted.midi - again.midi) < abs(error):
+        heard_better = again.confidence >= SURE and abs(wanted.midi - again.midi) < abs(error)
+        if heard_better and not is_silent(tuned):
             return candidate, tuned, shift
         return preset, audio, 0.0
 
-    def _render(self, raw: dict, note: int) -> np.ndarray:
-        rendering = self._pool.render(RenderJob(raw, (note,)))
+    def _render(self, raw: dict, note: int, seed: int = 0) -> np.ndarray:
+        rendering = self._pool.render(RenderJob(raw, (note,), seed))
         if rendering.audio is None:
             raise ValueError(f"the engine could not play the preset at note {note}: {rendering.error}")
+        if not np.isfinite(rendering.audio).all():
+            raise ValueError(f"the engine played NaN or infinite samples at note {note}")
         return rendering.audio[0]
 
 

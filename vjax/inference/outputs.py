@@ -1,7 +1,9 @@
 """What a match leaves on disk: the preset, its sound, a picture; and a table of many matches."""
 
 import csv
+import math
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ from vjax.vital.preset import write_preset
 
 COLUMNS = ("name", "preset", "note", "pitch_hz", "pitch_confidence", "tuned_semitones", "mss_db", "summary", "error")
 """Of the table `index.csv`."""
+
+RENDER_END = "-vjax.wav"
+"""Ends the name of a preset's render, beside the preset."""
 
 
 def write_match(
@@ -29,10 +34,11 @@ def write_match(
     preset_path = Path(preset_path)
     preset_path.parent.mkdir(parents=True, exist_ok=True)
     stem = preset_path.with_suffix("")
-    wav, png, target = (stem.with_name(stem.name + end) for end in ("-vjax.wav", "-vjax.png", "-target.wav"))
+    wav, png, target = (stem.with_name(stem.name + end) for end in (RENDER_END, "-vjax.png", "-target.wav"))
     write_wav(wav, match.audio, sample_rate)
     sounds = {"target": match.target, "prediction": match.audio}
-    title = f"{match.preset.name}, note {match.note}, MSS {match.mss_db:.1f} dB"
+    distance = "silent" if math.isnan(match.mss_db) else f"MSS {match.mss_db:.1f} dB"
+    title = f"{match.preset.name:.40}, note {match.note}, {distance}"
     save_picture(png, comparison_picture(sounds, sample_rate, title))
     if with_target:
         write_wav(target, match.target, sample_rate)
@@ -41,26 +47,48 @@ def write_match(
 
 
 def index_row(match: Match, preset_path: str | os.PathLike) -> dict[str, Any]:
-    """The row of a match in `index.csv`."""
+    """The row of a match in `index.csv`; what is not known (no pitch, no distance to silence) stays empty."""
     pitch = match.pitch
     return {
         "name": match.name,
         "preset": str(preset_path),
         "note": match.note,
-        "pitch_hz": "" if pitch is None else round(pitch.frequency_hz, 2),
-        "pitch_confidence": "" if pitch is None else round(pitch.confidence, 3),
-        "tuned_semitones": round(match.tuned_semitones, 3),
-        "mss_db": round(match.mss_db, 3),
+        "pitch_hz": "" if pitch is None else _rounded(pitch.frequency_hz, 2),
+        "pitch_confidence": "" if pitch is None else _rounded(pitch.confidence, 3),
+        "tuned_semitones": _rounded(match.tuned_semitones, 3),
+        "mss_db": _rounded(match.mss_db, 3),
         "summary": match.answer.summary(),
         "error": "",
     }
 
 
+def start_table(path: str | os.PathLike, names: Collection[str]) -> None:
+    """Makes the table ready for rows of the sounds `names`: new, or as it is without their earlier rows.
+
+    Raises:
+      ValueError: there is a file of another kind.
+    """
+    path = Path(path)
+    kept: list[dict[str, Any]] = []
+    if path.exists():
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise ValueError(f"{path} is another table than vjax writes there; move it, or choose another folder")
+            kept = [row for row in reader if row["name"] not in names]
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(kept)
+    os.replace(partial, path)
+
+
 def append_row(path: str | os.PathLike, row: dict[str, Any]) -> None:
-    """Appends to a table of COLUMNS, with its heading if the file is new."""
-    new = not os.path.exists(path)
-    with open(path, "a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    """Appends to the table that `start_table` made, at once: a stopped run keeps its rows."""
+    with open(path, "a", newline="", encoding="utf-8") as file:
+        csv.DictWriter(file, COLUMNS, restval="").writerow(row)
+
+
+def _rounded(value: float, digits: int) -> float | str:
+    return "" if math.isnan(value) else round(value, digits)

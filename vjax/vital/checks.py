@@ -10,6 +10,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from vjax.vital.wavetables import FRAME, POSITIONS
 
 COMPONENTS = frozenset(
@@ -34,14 +36,17 @@ _MAX_DEPTH = 12  # the deepest true preset has 8 levels
 
 
 def check_json(value: Any, where: str, depth: int = 0) -> None:
-    """Raises ValueError if `value` nests deeper than any preset, or holds NaN or infinity, anywhere."""
+    """Raises ValueError if `value` nests deeper than any preset, or holds NaN, infinity or a lone surrogate."""
     if depth > _MAX_DEPTH:
         raise ValueError(f"{where} nests deeper than {_MAX_DEPTH} levels; no Vital preset does")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{where} is {value}; it must be a finite number")
+    if isinstance(value, str) and not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise ValueError(f"{where} is {_brief(value)}; it holds a lone surrogate, which is no text")
     if isinstance(value, Mapping):
         for key, item in value.items():
-            check_json(item, f"{where}.{key}", depth + 1)
+            check_json(key, f"a name in {where}", depth)
+            check_json(item, f"{where}.{key[:40]}", depth + 1)
     elif isinstance(value, list):
         for i, item in enumerate(value):
             check_json(item, f"{where}[{i}]", depth + 1)
@@ -50,6 +55,7 @@ def check_json(value: Any, where: str, depth: int = 0) -> None:
 def check_table(table: Any, where: str = "wavetable") -> None:
     """Raises ValueError naming what of a wavetable (an entry of `wavetables`) the engine could not take."""
     _require(table, Mapping, where)
+    _check_types(table, where, texts=("name", "author"), flags=("full_normalize", "remove_all_dc"))
     groups = _require(table.get("groups"), list, f"{where}.groups")
     n_components = 0
     for g, group in enumerate(groups):
@@ -64,19 +70,22 @@ def check_table(table: Any, where: str = "wavetable") -> None:
 def _check_component(component: Any, where: str) -> None:
     _require(component, Mapping, where)
     kind = component.get("type")
-    if kind not in COMPONENTS:
-        raise ValueError(f"{where} is of type {kind!r}; Vital knows {sorted(COMPONENTS)}")
+    if not isinstance(kind, str) or kind not in COMPONENTS:
+        raise ValueError(f"{where} is of type {_brief(kind)}; Vital knows {sorted(COMPONENTS)}")
     keyframes = component.get("keyframes")
     if keyframes is None and kind == "Line Source":  # so written by Vital 1.0.6
         return
     for k, keyframe in enumerate(_require(keyframes, list, f"{where}.keyframes")):
-        position = _number(_require(keyframe, Mapping, f"{where}.keyframes[{k}]").get("position"), where)
+        _require(keyframe, Mapping, f"{where}.keyframes[{k}]")
+        position = _number(keyframe.get("position"), f"{where}.keyframes[{k}].position")
         if not 0 <= position <= POSITIONS:
             raise ValueError(f"{where}.keyframes[{k}] stands at {position}; positions run from 0 to {POSITIONS}")
         if kind == "Wave Source":
             data = _bytes(keyframe.get("wave_data"), f"{where}.keyframes[{k}].wave_data")
             if len(data) != 4 * FRAME:
                 raise ValueError(f"{where}.keyframes[{k}].wave_data has {len(data)} bytes; a cycle has {4 * FRAME}")
+            if not np.isfinite(np.frombuffer(data, "<f4")).all():
+                raise ValueError(f"{where}.keyframes[{k}].wave_data holds NaN or infinity")
         elif kind == "Line Source":
             check_curve(keyframe.get("line"), f"{where}.keyframes[{k}].line")
     if kind == "Audio File Source":
@@ -86,6 +95,7 @@ def _check_component(component: Any, where: str) -> None:
 def check_curve(curve: Any, where: str) -> None:
     """Raises ValueError naming what of a drawn curve (an LFO shape, a route's remapping) the engine could not take."""
     _require(curve, Mapping, where)
+    _check_types(curve, where, texts=("name",), flags=("smooth",))
     n = _number(curve.get("num_points"), f"{where}.num_points")
     points, powers = (_require(curve.get(name), list, f"{where}.{name}") for name in ("points", "powers"))
     if not (2 <= n <= MAX_POINTS and n == int(n) and len(points) >= 2 * n and len(powers) >= n):
@@ -103,6 +113,7 @@ def check_curve(curve: Any, where: str) -> None:
 def check_sample(sample: Any, where: str = "sample") -> None:
     """Raises ValueError naming what of the noise oscillator's sample the engine could not take."""
     _require(sample, Mapping, where)
+    _check_types(sample, where, texts=("name",))
     length, rate = (_number(sample.get(name), f"{where}.{name}") for name in ("length", "sample_rate"))
     if length < 1 or not 1000 <= rate <= 400_000:
         raise ValueError(f"{where} has length {length} at {rate} Hz; it needs at least one sample at 1 to 400 kHz")
@@ -113,22 +124,33 @@ def check_sample(sample: Any, where: str = "sample") -> None:
                 raise ValueError(f"{where}.{name} has {found} bytes; {length} samples of 16 bits need {2 * length:g}")
 
 
+def _check_types(part: Mapping[str, Any], where: str, texts: tuple[str, ...], flags: tuple[str, ...] = ()) -> None:
+    for name in texts:
+        if name in part:
+            _require(part[name], str, f"{where}.{name}")
+    for name in flags:
+        if name in part:
+            _require(part[name], bool, f"{where}.{name}")
+
+
 def _require(value: Any, kind: type, where: str) -> Any:
     if not isinstance(value, kind):
-        names = {Mapping: "an object", list: "a list", str: "text"}
+        names = {Mapping: "an object", list: "a list", str: "text", bool: "true or false"}
         raise ValueError(f"{where} is {_brief(value)}; it must be {names[kind]}")
     return value
 
 
 def _number(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < math.inf:
+    # JSON's integers may be larger than any float; no number of a preset's parts comes near the limit.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e15:
         raise ValueError(f"{where} is {_brief(value)}; it must be a finite number")
     return value
 
 
 def _bytes(value: Any, where: str) -> bytes:
+    _require(value, str, where)
     try:
-        return base64.b64decode(_require(value, str, where))
+        return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError) as error:
         raise ValueError(f"{where} is no base64 text ({error})") from error
 

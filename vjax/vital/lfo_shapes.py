@@ -55,9 +55,9 @@ def shape_values(shape: Mapping[str, Any], n: int = RESOLUTION) -> np.ndarray:
 def shape_key(shape: Mapping[str, Any]) -> str:
     """A shape's identity: a hash of what it draws, without its name (which stays "Triangle" after editing)."""
     count = int(shape["num_points"])
-    drawn = {
-        "points": [float(v) for v in shape["points"][: 2 * count]],
-        "powers": [float(v) for v in shape["powers"][: count - 1]],  # the last point has no segment
+    drawn = {  # in float32, as Vital saves it
+        "points": np.float32(shape["points"][: 2 * count]).tolist(),
+        "powers": np.float32(shape["powers"][: count - 1]).tolist(),  # the last point has no segment
         "smooth": bool(shape.get("smooth")),
     }
     return hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()[:16]

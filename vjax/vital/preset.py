@@ -95,7 +95,7 @@ class Preset:
         def native(name: str, default: float, low: float, high: float) -> float:
             value = settings.get(name, default)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < math.inf:
-                raise ValueError(f"{name} is {value!r}; it must be a finite number")
+                raise ValueError(f"{name} is {repr(value)[:60]}; it must be a finite number")
             if not low <= value <= high:
                 shown = repr(value) if len(repr(value)) < 30 else f"{repr(value)[:12]}..."
                 notes.append(f"{name} {shown} clipped to [{low:g}, {high:g}]")
@@ -109,10 +109,10 @@ class Preset:
             if value != round(value):
                 notes.append(f"{menu.name} {value:g} rounded to {round(value)}")
         routes = tuple(_read_route(settings, slot, native, notes) for slot in range(N_SLOTS))
-        other_settings = _other_settings(settings, routes, notes)
+        other_settings = _other_settings(settings, native, notes)
         known = {*_TEXTS, *(f"macro{i + 1}" for i in range(4)), "settings", "synth_version"}
         other = {key: raw[key] for key in raw if key not in known}
-        notes += [f"kept aside: {key}" for key in sorted(other)]
+        notes += [f"kept aside: {key[:40]}" for key in sorted(other)]
         return cls(
             continuous=(np.array(knobs) - schema.minimum) / schema.span,
             categorical=categorical,
@@ -124,7 +124,7 @@ class Preset:
             other_settings=other_settings,
             other=other,
             notes=tuple(notes),
-            **{field: str(raw.get(key, "")) for key, field in _TEXTS.items()},
+            **{field: str(raw.get(key) or "") for key, field in _TEXTS.items()},
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -231,11 +231,11 @@ def _settings(raw: Any) -> dict[str, Any]:
 
 def _check_version(version: str) -> None:
     """Vital changed what presets mean until 1.0; since then values have kept their meaning (all 115 were compared)."""
-    match = re.match(r"(\d+)\.(\d+)", version)
+    match = re.match(r"(\d{1,9})\.\d", version)
     if not match:
         raise ValueError(f"synth_version is {version[:40]!r}; a Vital preset says for example {VITAL_VERSION!r}")
     if int(match.group(1)) < 1:
-        raise ValueError(f"synth_version is {version}, before 1.0; open the preset in Vital and save it again")
+        raise ValueError(f"synth_version is {version[:40]}, before 1.0; open the preset in Vital and save it again")
 
 
 def _read_route(settings: Mapping[str, Any], slot: int, native, notes: list[str]) -> Route | None:
@@ -245,7 +245,9 @@ def _read_route(settings: Mapping[str, Any], slot: int, native, notes: list[str]
         return None
     sources, destinations = engine.modulation_names()
     if source not in sources or destination not in destinations:
-        notes.append(f"route {source} -> {destination}: no such name, so silent in Vital too; left out")
+        notes.append(
+            f"route {str(source)[:40]} -> {str(destination)[:40]}: no such name, so silent in Vital too; left out"
+        )
         return None
     if "line_mapping" in entry:
         checks.check_curve(entry["line_mapping"], f"the curve of route {source} -> {destination}")
@@ -271,12 +273,13 @@ def _connection(route: Route | None) -> dict[str, Any]:
     return {"source": route.source, "destination": route.destination, **curve}
 
 
-def _other_settings(settings: Mapping[str, Any], routes, notes: list[str]) -> dict[str, Any]:
+def _other_settings(settings: Mapping[str, Any], native, notes: list[str]) -> dict[str, Any]:
     """Settings without a place of their own: the editor's view, and what other versions of Vital have."""
     slots = {f"modulation_{slot + 1}_{part}" for slot in range(N_SLOTS) for part in (*CHANNELS, "bypass")}
     ours = {*controls().position, *slots, "modulations", "wavetables", "lfos", "sample"}
     other = {key: value for key, value in settings.items() if key not in ours}
     for key in sorted(other.keys() - VIEW_CONTROLS):
         if other[key] != _UNUSED_IN_1_5.get(key):
-            notes.append(f"kept aside: {key}, which {engine.VERSION} does not play")
+            notes.append(f"kept aside: {key[:40]}, which {engine.VERSION} does not play")
+    other |= {key: native(key, 0.0, *engine.control_ranges()[key]) for key in sorted(other.keys() & VIEW_CONTROLS)}
     return other

@@ -156,10 +156,11 @@ def to_parameters(
 def _choose_shapes(one, schema, catalog: LfoShapeCatalog, parameters: Parameters, stand_in: bool, lost: list[str]):
     heard = heard_lfos(one)
     for lfo, choice in enumerate(LFO_SHAPE_CHOICES):
-        index = catalog.find(one.lfo_shapes[lfo])
+        held = catalog if choice in schema.position else catalog.first(1)  # an older schema leaves no choice
+        index = held.find(one.lfo_shapes[lfo])
         if index is None and lfo in heard:
-            index, distance = catalog.nearest(one.lfo_shapes[lfo]) if stand_in else (0, 1.0)
-            lost.append(f"lfo_{lfo + 1} shape became {catalog.names[index]!r} ({distance:.2f} away)")
+            index, distance = held.nearest(one.lfo_shapes[lfo]) if stand_in else (0, 1.0)
+            lost.append(f"lfo_{lfo + 1} shape became {held.names[index]!r} ({distance:.2f} away)")
         if choice in schema.position:
             parameters.categorical[schema.position[choice]] = index or 0
 

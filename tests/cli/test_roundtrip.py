@@ -1,0 +1,83 @@
+"""`vjax roundtrip`."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from vjax.cli.main import main
+from vjax.vital.default_vocabulary import default_vocabulary, write_vocabulary
+from vjax.vital.vocabulary import Vocabulary
+
+PEOPLE = Path(__file__).parents[1] / "data" / "presets"
+
+
+@pytest.fixture
+def presets(tmp_path):
+    """A preset in a folder in a folder, and a file that is none."""
+    (tmp_path / "presets" / "keys").mkdir(parents=True)
+    shutil.copy(PEOPLE / "Rhodesy.vital", tmp_path / "presets" / "keys")
+    (tmp_path / "presets" / "zero.vital").write_text("")
+    return tmp_path / "presets"
+
+
+def test_a_table_a_summary_and_all_of_it_as_json(presets, tmp_path, capsys):
+    out = tmp_path / "new" / "out.json"
+    assert main(["roundtrip", str(presets), "--json", str(out), "--workers", "2", "--note", "60"]) == 0
+    printed, warned = capsys.readouterr()
+    assert warned == ""
+    lines = printed.splitlines()
+    assert lines[0].split()[:4] == ["preset", "floor_db", "exact_db", "vocab_db"]
+    assert lines[1].startswith("Rhodesy ")
+    assert lines[2].startswith("zero ")
+    assert "not JSON" in lines[2]
+    assert "presets: 2, exact to the bit: 1, without a distance: 1" in lines
+    assert f"written to     {out}" in printed
+    content = json.loads(out.read_text())
+    shipped = default_vocabulary()
+    sizes = {"tables": len(shipped.wavetables), "shapes": len(shipped.lfo_shapes)}
+    assert content["settings"] == {"note": 60, **sizes}
+    assert content["summary"]["presets"] == 2
+    trip = content["presets"][str(presets / "keys" / "Rhodesy.vital")]
+    assert (trip["exact_db"], trip["exact_bits"]) == (0, True)
+    assert trip["floor_db"] > 0
+    assert trip["vocabulary_db"] > 0
+    assert trip["reasons"]
+    assert [float(number) for number in lines[1].split()[1:4]] == [
+        round(trip[field], 2) for field in ("floor_db", "exact_db", "vocabulary_db")
+    ]
+
+
+def test_a_catalog_of_ones_own_and_a_limit(presets, engine_vocabulary, tmp_path, capsys):
+    small = Vocabulary(engine_vocabulary.wavetables.chosen([0]), engine_vocabulary.lfo_shapes.first(1))
+    write_vocabulary(tmp_path / "small.json.gz", small)
+    command = ["roundtrip", str(presets), "--catalog", str(tmp_path / "small.json.gz"), "--limit", "1"]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert "wavetable 'The Sine' became 'Init'" in printed
+    assert "presets: 1," in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{tmp}/empty"], "no .vital file in {tmp}/empty"),
+        (["{tmp}/nowhere"], "there is nothing at {tmp}/nowhere; give a folder or a *.vital file"),
+        (["{tmp}/presets", "--catalog", "{tmp}/presets/zero.vital"], "{tmp}/presets/zero.vital is no catalog of "),
+        (["{tmp}/presets", "--catalog", "{tmp}/nothing.json"], "[Errno 2] No such file or directory: "),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_1(presets, tmp_path, capsys, arguments, message):
+    (tmp_path / "empty").mkdir()
+    assert main(["roundtrip", *(text.format(tmp=tmp_path) for text in arguments)]) == 1
+    printed, error = capsys.readouterr()
+    assert printed == ""
+    assert error.startswith(f"vjax roundtrip: {message.format(tmp=tmp_path)}")
+    assert len(error.splitlines()) == 1
+
+
+def test_a_note_off_the_keyboard_is_refused(presets, capsys):
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(["roundtrip", str(presets), "--note", "200"])
+    assert "'200' is no MIDI note" in capsys.readouterr().err

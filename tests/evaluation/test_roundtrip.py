@@ -1,0 +1,153 @@
+"""People's presets there and back through the real engine, in short renders."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vjax.audio.distances import mss
+from vjax.evaluation.roundtrip import FLOOR_SEEDS, RoundTrip, as_json, round_trips, summarise, table_row
+from vjax.vital import preset as vital_preset
+from vjax.vital.default_vocabulary import default_vocabulary
+from vjax.vital.engine import RenderConfig
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import Preset, read_json, write_preset
+from vjax.vital.vocabulary import from_parameters, to_parameters
+
+PEOPLE = Path(__file__).parents[1] / "data" / "presets"
+RENDER = RenderConfig(seconds=0.4, note_s=0.3)
+NOTE = 50
+
+
+def init_with(**native):
+    """The init patch as Vital JSON, but for the controls given in native units."""
+    raw = vital_preset.init().to_json()
+    raw["settings"] |= native
+    return raw
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("presets")
+    for name in ("Rhodesy", "Chippy_Klassic"):
+        shutil.copy(PEOPLE / f"{name}.vital", folder)
+    write_preset(folder / "fixed.vital", init_with(osc_1_random_phase=0.0))
+    write_preset(folder / "random.vital", init_with())
+    write_preset(folder / "silent.vital", init_with(osc_1_on=0.0))
+    write_preset(folder / "outside.vital", init_with(osc_1_level=7.0))
+    (folder / "broken.vital").write_text('{"settings": {}}')
+    (folder / "text.vital").write_text("no preset at all")
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def trips(files):
+    """The round trips by the file's name, in order."""
+    found = list(round_trips(files, default_vocabulary(), RENDER, note=NOTE, workers=2))
+    assert [trip.file for trip in found] == [str(path) for path in files]
+    return {Path(trip.file).stem: trip for trip in found}
+
+
+@pytest.mark.parametrize("name", ["Rhodesy", "Chippy_Klassic", "fixed", "random"])
+def test_read_and_written_back_a_preset_sounds_the_same_to_the_bit(trips, name):
+    assert trips[name].exact_bits is True
+    assert trips[name].exact_db == 0
+    assert trips[name].error == ""
+
+
+def test_the_floor_is_that_of_random_phases(trips):
+    assert trips["random"].floor_db > 0.05
+    assert trips["Chippy_Klassic"].floor_db > 0.05
+    assert trips["fixed"].floor_db == pytest.approx(0, abs=1e-3)
+
+
+def test_what_the_vocabulary_cannot_say_is_measured_and_named(trips):
+    for name in ("Rhodesy", "Chippy_Klassic"):
+        assert 0 < trips[name].vocabulary_db < 80
+        assert trips[name].reasons
+    assert any("wavetable 'The Sine' became 'Sine'" in reason for reason in trips["Rhodesy"].reasons)
+    assert any("lfo_1 shape became" in reason for reason in trips["Chippy_Klassic"].reasons)
+    assert trips["random"].reasons == ()
+    assert trips["random"].vocabulary_db == pytest.approx(0, abs=1e-3), "the init patch can be said"
+
+
+def test_the_numbers_are_distances_of_renders(trips, files):
+    """Computed again, step by step."""
+    raw = read_json(next(path for path in files if path.stem == "Rhodesy"))
+    vocabulary = default_vocabulary()
+    schema = vocabulary.schema()
+    parameters, _ = to_parameters(Preset.from_json(raw), schema, vocabulary)
+    said = from_parameters(parameters, schema, vocabulary)
+    jobs = [RenderJob(raw, (NOTE,)), RenderJob(said, (NOTE,)), *(RenderJob(raw, (NOTE,), seed) for seed in FLOOR_SEEDS)]
+    with RenderPool(RENDER, workers=2) as pool:
+        original, *others = (rendering.audio[0] for rendering in pool.map(jobs))
+    vocabulary_db, *floor = (float(mss(other, original)) for other in others)
+    assert trips["Rhodesy"].vocabulary_db == pytest.approx(vocabulary_db, rel=1e-3)
+    assert trips["Rhodesy"].floor_db == pytest.approx(np.mean(floor), rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("silent", "at this note it is silent"),
+        ("outside", "osc_1_level is 7.0; it must lie in"),
+        ("broken", "broken.vital: "),
+        ("text", "text.vital: not JSON"),
+    ],
+)
+def test_what_has_no_distance_is_a_row_with_its_reason(trips, name, reason):
+    trip = trips[name]
+    assert reason in trip.error
+    assert (trip.floor_db, trip.exact_db, trip.vocabulary_db) == (None, None, None)
+    row = table_row(trip)
+    assert row.startswith(name)
+    assert trip.error in row
+
+
+def test_clipping_is_a_reason_at_the_exact_level(trips):
+    assert trips["outside"].exact_reasons == ("osc_1_level 7.0 clipped to [0, 1]",)
+
+
+def test_a_row_of_the_table(trips):
+    row = table_row(trips["Chippy_Klassic"])
+    trip = trips["Chippy_Klassic"]
+    name, *numbers = row.split()[:4]
+    assert name == "Chippy_Klassic"
+    shown = (trip.floor_db, trip.exact_db, trip.vocabulary_db)
+    assert [float(number) for number in numbers] == pytest.approx(shown, abs=0.0051)
+    assert all(reason in row for reason in trip.reasons)
+    mute = dataclasses.replace(trip, vocabulary_db=None, exact_reasons=("x clipped",))
+    assert "silent" in table_row(mute)
+    assert "exact: x clipped" in table_row(mute)
+
+
+def test_the_summary_counts_and_takes_medians():
+    trips = [
+        RoundTrip("a", floor_db=1.0, exact_db=0.0, exact_bits=True, vocabulary_db=3.0),
+        RoundTrip("b", floor_db=2.0, exact_db=0.5, exact_bits=False, vocabulary_db=5.0),
+        RoundTrip("c", floor_db=6.0, exact_db=0.0, exact_bits=True, vocabulary_db=None, error="silent"),
+        RoundTrip("d", error="no preset"),
+    ]
+    summary = summarise(trips)
+    assert (summary["presets"], summary["failed"], summary["exact_to_the_bit"]) == (4, 1, 2)
+    assert summary["floor_db"] == {"median": 2.0, "mean": 3.0, "worst": 6.0, "p95": 5.6}
+    assert summary["vocabulary_db"]["median"] == 4.0
+    assert summarise(trips[3:]) == {"presets": 1, "failed": 1, "exact_to_the_bit": 0}
+
+
+def test_the_json_is_json_and_holds_every_number_and_reason(trips):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    content = json.loads(as_json(list(trips.values()), {"note": NOTE}), parse_constant=refuse)
+    assert content["settings"] == {"note": NOTE}
+    assert content["summary"]["presets"] == len(trips)
+    for trip in trips.values():
+        stored = content["presets"][trip.file]
+        for field in ("floor_db", "exact_db", "exact_bits", "vocabulary_db", "error"):
+            assert stored[field] == getattr(trip, field)
+        for field in ("reasons", "exact_reasons"):
+            assert stored[field] == list(getattr(trip, field))

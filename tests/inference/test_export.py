@@ -1,0 +1,136 @@
+"""The file that a musician opens: complete, of a version that Vital takes, and sounding as it was heard here."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from vjax.inference.export import checkpoint_vocabulary, export_preset
+from vjax.inference.match import MatchConfig, Matcher, render_config
+from vjax.inference.outputs import write_match
+from vjax.inference.predict import Predictor
+from vjax.vital import engine
+from vjax.vital.default_vocabulary import default_vocabulary
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import controls, read_json, write_preset
+from vjax.vital.vocabulary import Vocabulary
+from vjax.vital.wavetables import table_key
+
+CHOICES = ("osc_1_wavetable", "lfo_1_shape")
+
+
+@pytest.fixture(scope="module")
+def predictor(engine_run):
+    return Predictor.from_checkpoint(engine_run, batch_size=1)
+
+
+@pytest.fixture(scope="module")
+def answer(predictor, tone):
+    return predictor.predict_with_confidence(tone(220), name="a tone")
+
+
+@pytest.fixture(scope="module")
+def exported(predictor, answer, tone, tmp_path_factory):
+    """(match, path of its preset): the answer as `vjax match` leaves it."""
+    path = tmp_path_factory.mktemp("exported") / "a tone.vital"
+    with RenderPool(render_config(predictor), workers=1) as pool:
+        matcher = Matcher(predictor, checkpoint_vocabulary(predictor), pool, MatchConfig())
+        (match,) = matcher.matches([answer], lambda _: tone(220)[:, : predictor.samples], lambda _: "a tone")
+    write_match(match, path, predictor.sample_rate)
+    return match, path
+
+
+def test_the_written_file_sounds_as_the_match_to_the_last_bit(exported, predictor):
+    match, path = exported
+    assert match.tuned_semitones != 0, "the answer is out of tune, and the file is what was tuned"
+    with RenderPool(render_config(predictor), workers=1) as pool:
+        again = pool.render(RenderJob(read_json(path), (match.note,)))
+    np.testing.assert_array_equal(again.audio[0], match.audio)
+    assert np.abs(match.audio).max() > 0.01
+
+
+def test_the_file_is_one_that_vital_opens(exported):
+    _, path = exported
+    raw, init = read_json(path), engine.init_preset()
+    assert raw["synth_version"] == "1.5.5"
+    assert [table["version"] for table in raw["settings"]["wavetables"]] == ["1.5.5"] * 3
+    assert len(raw["settings"]["modulations"]) == 64
+    assert set(raw) == set(init)
+    assert set(raw["settings"]) == set(init["settings"])
+    assert set(engine.control_ranges()) <= set(raw["settings"])
+    engine.validate_preset(raw)
+
+
+def test_counts_are_whole(exported):
+    settings = read_json(exported[1])["settings"]
+    whole = [knob.name for knob in controls().continuous if knob.integer]
+    whole += [menu.name for menu in controls().categorical]
+    assert "osc_1_transpose" in whole
+    assert {name: settings[name] for name in whole} == {name: round(settings[name]) for name in whole}
+
+
+def test_the_comment_says_how_sure_the_model_is(exported, answer):
+    raw = read_json(exported[1])
+    assert answer.summary() in raw["comments"]
+    assert "% sure" in answer.summary()
+    assert (raw["preset_name"], raw["author"]) == ("a tone", "vjax")
+
+
+def test_routes_are_written_into_the_slots(exported, answer):
+    settings = read_json(exported[1])["settings"]
+    written = [
+        (entry["source"], entry["destination"], settings[f"modulation_{slot}_amount"])
+        for slot, entry in enumerate(settings["modulations"], start=1)
+        if entry["source"]
+    ]
+    assert written == [(route.source, route.destination, pytest.approx(route.amount)) for route in answer.routes]
+    assert len(written) == 1
+
+
+def test_what_is_chosen_comes_from_the_checkpoints_catalog(predictor, answer, exported, engine_vocabulary):
+    """The entries that it chooses are others in the shipped catalog, or not in it at all."""
+    chosen = [int(answer.parameters.categorical[predictor.schema.position[name]]) for name in CHOICES]
+    assert chosen == [1, 1]
+    settings, shipped = read_json(exported[1])["settings"], default_vocabulary()
+    table, shape = settings["wavetables"][0], settings["lfos"][0]
+    assert table_key(table) == table_key(engine_vocabulary.wavetables.tables[1])
+    assert table["name"] == "Hollow"
+    assert shipped.wavetables.find(table) is None
+    assert shape == engine_vocabulary.lfo_shapes.shapes[1]
+    assert shipped.lfo_shapes.find(shape) not in (None, 1)
+    heard = checkpoint_vocabulary(predictor)
+    assert heard.to_json_string() == engine_vocabulary.to_json_string()
+
+
+def test_a_copied_checkpoint_exports_the_same_file(engine_run, predictor, answer, tone, tmp_path):
+    shutil.copytree(engine_run / "checkpoints", tmp_path / "elsewhere")
+    copied = Predictor.from_checkpoint(tmp_path / "elsewhere", batch_size=1)
+    there = copied.predict_with_confidence(tone(220), name="a tone")
+    for name, one, other in (("here", predictor, answer), ("there", copied, there)):
+        write_preset(tmp_path / name, export_preset(other, one.schema, checkpoint_vocabulary(one), "a tone"))
+    assert (tmp_path / "here").read_bytes() == (tmp_path / "there").read_bytes()
+
+
+def with_catalog(predictor, catalog_json):
+    return dataclasses.replace(predictor, meta=predictor.meta | {"wavetable_catalog_json": catalog_json})
+
+
+def test_a_catalog_smaller_than_the_schema_counts_is_refused(predictor, engine_vocabulary):
+    fewer_tables = Vocabulary(engine_vocabulary.wavetables.chosen([0, 1]), engine_vocabulary.lfo_shapes)
+    with pytest.raises(ValueError, match="osc_1_wavetable from 3 entries, but its catalog holds 2; train again"):
+        checkpoint_vocabulary(with_catalog(predictor, fewer_tables.to_json_string()))
+    fewer_shapes = Vocabulary(engine_vocabulary.wavetables, engine_vocabulary.lfo_shapes.first(2))
+    with pytest.raises(ValueError, match="lfo_1_shape from 3 entries, but its catalog holds 2"):
+        checkpoint_vocabulary(with_catalog(predictor, fewer_shapes.to_json_string()))
+
+
+def test_a_checkpoint_without_a_catalog_means_the_shipped_one(predictor):
+    assert checkpoint_vocabulary(with_catalog(predictor, None)) is default_vocabulary()
+
+
+def test_a_bare_wavetable_catalog_of_an_older_run_has_one_shape(predictor, engine_vocabulary):
+    bare = json.dumps(engine_vocabulary.wavetables.to_json())
+    with pytest.raises(ValueError, match="lfo_1_shape from 3 entries, but its catalog holds 1"):
+        checkpoint_vocabulary(with_catalog(predictor, bare))

@@ -1,0 +1,204 @@
+"""The shipped vocabulary: complete, sound, credited, in agreement with the engine, and how it is made and kept."""
+
+import base64
+import gzip
+import importlib.resources
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vjax.vital import default_vocabulary as module
+from vjax.vital.checks import check_curve, check_table
+from vjax.vital.default_vocabulary import (
+    default_vocabulary,
+    read_vocabulary,
+    to_cycles,
+    vocabulary_of,
+    write_vocabulary,
+)
+from vjax.vital.lfo_shapes import shape_json, shape_values, standard_shapes
+from vjax.vital.spectra import BANDS, FRAME_POSITIONS, spectral_distance, table_spectra
+from vjax.vital.standard_tables import standard_catalog
+from vjax.vital.vocabulary import Vocabulary
+from vjax.vital.wavetables import FRAME, n_keyframes, table_json
+
+PRESETS = Path(__file__).parents[1] / "data" / "presets"
+SHIPPED = default_vocabulary()
+
+
+def test_it_is_large_and_each_entry_is_its_own():
+    assert len(SHIPPED.wavetables) >= 90
+    assert len(SHIPPED.lfo_shapes) >= 50
+    for catalog, entries in (
+        (SHIPPED.wavetables, SHIPPED.wavetables.tables),
+        (SHIPPED.lfo_shapes, SHIPPED.lfo_shapes.shapes),
+    ):
+        assert len(set(catalog.names)) == len(catalog)
+        assert [catalog.find(entry) for entry in entries] == list(range(len(catalog)))
+
+
+def test_the_first_entries_are_the_standard_ones():
+    standard, shapes = standard_catalog(), standard_shapes()
+    assert SHIPPED.wavetables.tables[: len(standard)] == standard.tables
+    assert SHIPPED.lfo_shapes.shapes[: len(shapes)] == shapes.shapes
+
+
+def test_all_entries_pass_the_checks():
+    for table in SHIPPED.wavetables.tables:
+        check_table(table, table["name"])
+    for shape in SHIPPED.lfo_shapes.shapes:
+        check_curve(shape, shape["name"])
+
+
+def test_tables_of_others_say_who_made_them_and_fill_the_range():
+    others = SHIPPED.wavetables.tables[len(standard_catalog()) :]
+    for table in others:
+        assert table["author"]
+        assert table["author"] != "vjax"
+        assert n_keyframes(table) == len(FRAME_POSITIONS)
+        (component,) = table["groups"][0]["components"]
+        data = b"".join(base64.b64decode(keyframe["wave_data"]) for keyframe in component["keyframes"])
+        assert np.abs(np.frombuffer(data, "<f4")).max() == pytest.approx(1, abs=1e-4)
+
+
+def test_no_two_entries_are_alike():
+    """Collected with thresholds: 1 dB between tables, 0.02 between shapes; the standard ones may be nearer."""
+    spectra = SHIPPED.wavetables.spectra
+    distances = spectral_distance(spectra[:, None], spectra[None]).mean(-1)
+    curves = np.stack([shape_values(shape) for shape in SHIPPED.lfo_shapes.shapes])
+    differences = np.abs(curves[:, None] - curves[None]).mean(-1)
+    for matrix, least, n_standard in (
+        (distances, 0.99, len(standard_catalog())),  # stored in half precision
+        (differences, 0.02, len(standard_shapes())),
+    ):
+        assert np.tril(np.ones_like(matrix), -1)[n_standard:].any()
+        assert (matrix[np.tril_indices(len(matrix), -1)] > 0).all()
+        assert min(matrix[i, :i].min() for i in range(n_standard, len(matrix))) >= least
+
+
+def test_stored_spectra_are_what_the_engine_plays():
+    assert SHIPPED.wavetables.spectra.shape == (len(SHIPPED.wavetables), len(FRAME_POSITIONS), BANDS)
+    chosen = np.random.default_rng(20).choice(len(SHIPPED.wavetables), 3, replace=False)
+    found = table_spectra([SHIPPED.wavetables.tables[i] for i in chosen])
+    assert spectral_distance(found, SHIPPED.wavetables.spectra[chosen]).max() < 0.3
+
+
+def test_the_files_are_part_of_the_package_and_credited():
+    folder = importlib.resources.files("vjax.vital")
+    names = ("default_tables.npz", "default_shapes.json", "CREDITS.md")
+    assert all(folder.joinpath(name).is_file() for name in names)
+    assert sum(len(folder.joinpath(name).read_bytes()) for name in names) < 4e6
+    credits = folder.joinpath("CREDITS.md").read_text()
+    for source in ("atsushieno/open-vital-resources", "CC0", "instatetragrammaton/Patches", "CC BY 4.0", *names[:2]):
+        assert source in credits
+    n_others = len(SHIPPED.wavetables) - len(standard_catalog())
+    assert f"{n_others} of the" in credits
+
+
+def test_the_schema_offers_all_entries():
+    schema = SHIPPED.schema()
+    assert schema.option_counts[schema.position["osc_3_wavetable"]] == len(SHIPPED.wavetables)
+    assert schema.option_counts[schema.position["lfo_8_shape"]] == len(SHIPPED.lfo_shapes)
+
+
+def test_data_without_a_vocabulary_mean_the_shipped_one():
+    small = Vocabulary(SHIPPED.wavetables.chosen([0, 5]), SHIPPED.lfo_shapes.first(3))
+    assert vocabulary_of(small.to_json_string()).wavetables.names == small.wavetables.names
+    assert vocabulary_of(None) is vocabulary_of("") is SHIPPED
+
+
+@pytest.mark.parametrize("name", ["catalog.json", "catalog.json.gz"])
+def test_written_vocabularies_read_back(tmp_path, name):
+    small = Vocabulary(SHIPPED.wavetables.chosen([0, 50]), SHIPPED.lfo_shapes.first(40))
+    write_vocabulary(tmp_path / name, small)
+    assert (tmp_path / name).read_bytes().startswith(b"\x1f\x8b") == name.endswith(".gz")
+    again = read_vocabulary(tmp_path / name)
+    assert again.to_json_string() == small.to_json_string()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    if name.endswith(".gz"):
+        assert (tmp_path / name).read_bytes()[4:8] == bytes(4)  # no time of writing: equal files for equal content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{}", b"\xff\xfe", b"\x1f\x8b", b"\x1f\x8bno gzip", gzip.compress(b"{}"), gzip.compress(b"[1]" * 99)[:-9]],
+)
+def test_files_that_are_no_vocabulary_are_named(tmp_path, content):
+    (tmp_path / "bad.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"bad\.json is no catalog of `vjax catalog build`: "):
+        read_vocabulary(tmp_path / "bad.json")
+
+
+def audio_table(cycles: np.ndarray, name: str = "Audio") -> dict:
+    """Cycles of any length [n, length] as an editor's "Audio File Source", from the first cycle to the last."""
+    length = cycles.shape[1]
+    audio = np.rint(cycles.ravel() * 32767).astype("<i2")
+    component = {
+        "audio_file": base64.b64encode(audio.tobytes()).decode("ascii"),
+        "audio_sample_rate": 44100,
+        "fade_style": 3,  # whole cycles, none faded into the next
+        "interpolation_style": 1,
+        "keyframes": [
+            {"position": 0, "start_position": 0.0, "window_fade": 1.0, "window_size": float(length)},
+            {
+                "position": 256,
+                "start_position": float(length * (len(cycles) - 1)),
+                "window_fade": 1.0,
+                "window_size": float(length),
+            },
+        ],
+        "normalize_gain": False,
+        "normalize_mult": False,
+        "phase_style": 0,
+        "random_seed": 0,
+        "type": "Audio File Source",
+        "window_size": float(length),
+    }
+    return {**table_json(name, np.zeros((1, FRAME))), "author": "somebody", "groups": [{"components": [component]}]}
+
+
+def harmonics(n: int, length: int) -> np.ndarray:
+    """[n, length]: cycle i is harmonic i + 1 and a little of the first."""
+    phase = 2 * np.pi * np.arange(length) / length
+    return np.stack([0.7 * np.sin((i + 1) * phase) + 0.2 * np.sin(phase) for i in range(n)])
+
+
+@pytest.mark.parametrize("length", [256, 2048, 600])
+def test_cycles_of_any_length_become_vitals(length):
+    """Resampled as periodic signals: the same formula at another length."""
+    found = to_cycles(audio_table(harmonics(17, length)))
+    assert found.shape == (9, FRAME)
+    np.testing.assert_allclose(found, harmonics(17, FRAME)[::2], atol=2e-4)
+
+
+def test_tables_of_another_kind_have_no_cycles():
+    with pytest.raises(ValueError, match="'Init' is not one audio file with two keyframes"):
+        to_cycles(standard_catalog().tables[0])
+
+
+def test_the_two_files_can_be_made_again(tmp_path, monkeypatch, capsys):
+    """From two tables and a preset, with the command that made the shipped ones."""
+    for name, cycles in (("Harmonics", harmonics(17, 256)), ("Fading", harmonics(9, 256)[::-1])):
+        (tmp_path / f"{name}.vitaltable").write_text(json.dumps(audio_table(cycles, name)))
+    preset = json.loads((PRESETS / "Chippy_Klassic.vital").read_bytes())
+    preset["settings"]["lfos"][0] = shape_json("Triangle", [(0, 0.5), (0.9, 0.7), (1, 0.1)])
+    (tmp_path / "hand_drawn.vital").write_text(json.dumps(preset))
+    monkeypatch.setattr(sys, "argv", ["default_vocabulary", str(tmp_path), str(tmp_path), "--out", str(tmp_path)])
+    module.main()
+    text = capsys.readouterr().out
+    assert f"{len(standard_catalog()) + 2} tables, {len(standard_shapes()) + 1} LFO shapes" in text
+    # The cycles are cut and scaled well: their sound is the files', at the engine.
+    median_db, most_db = (float(number) for number in re.findall(r"(?:median|most) ([0-9.]+)", text))
+    assert 0 <= median_db < 0.5
+    assert most_db < 1
+    with np.load(tmp_path / "default_tables.npz") as data:
+        assert data["names"].tolist() == ["Fading", "Harmonics"]
+        assert data["authors"].tolist() == ["somebody"] * 2
+        assert (data["cycles"].shape, data["cycles"].dtype) == ((2, 9, FRAME), np.int16)
+        assert data["spectra"].shape == (len(standard_catalog()) + 2, len(FRAME_POSITIONS), BANDS)
+    (shape,) = json.loads((tmp_path / "default_shapes.json").read_text())
+    assert shape["name"] == "Chippy LFO 1"

@@ -1,0 +1,241 @@
+"""Broken and hostile preset files: one error that names the file, and nothing accepted that breaks the engine."""
+
+import copy
+import json
+import math
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vjax.vital import engine
+from vjax.vital.engine import RenderConfig
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import Preset, read_json, read_preset
+
+PRESETS = sorted((Path(__file__).parents[1] / "data" / "presets").glob("*.vital"))
+
+
+@pytest.fixture
+def vital_json() -> dict:
+    return copy.deepcopy(engine.init_preset())
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, "loud", None, True, [1.0], {}])
+@pytest.mark.parametrize("name", ["osc_1_level", "filter_1_model", "modulation_1_amount", "view_spectrogram"])
+def test_a_value_that_is_no_number_is_named(vital_json, name, value):
+    vital_json["settings"]["modulations"][0] = {"source": "lfo_1", "destination": "osc_1_level"}
+    vital_json["settings"][name] = value
+    with pytest.raises(ValueError, match=rf"^(preset\.settings\.)?{name} is .*; it must be a finite number$"):
+        Preset.from_json(json.loads(json.dumps(vital_json)))
+
+
+GONE = object()
+KEYFRAME = ("wavetables", 1, "groups", 0, "components", 0, "keyframes", 0)
+
+
+def changed(vital_json: dict, path: tuple, value) -> dict:
+    inner = vital_json
+    for step in path[:-1]:
+        inner = inner[step]
+    if value is GONE:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
+    return vital_json
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("settings",), GONE, "no `settings` object, so not a Vital preset"),
+        (("settings",), [1], "no `settings` object"),
+        (("synth_version",), "0.9.5", r"synth_version is 0\.9\.5, before 1\.0; open the preset in Vital and save it"),
+        (("synth_version",), "new", r"synth_version is 'new'; a Vital preset says for example '1\.5\.5'"),
+        (("synth_version",), ["1.5.5"], r"synth_version is .*; a Vital preset says"),
+        (("synth_version",), "9" * 5000 + ".1", r"synth_version is '9{40}'; a Vital preset says"),
+        (("author",), [[[[[[[[[[[[[[]]]]]]]]]]]]]], "nests deeper than 12 levels"),
+        (("author",), "\ud800", r"preset\.author is '\\ud800'; it holds a lone surrogate"),
+        (("settings", "wavetables"), GONE, "`wavetables` is no list of objects, so not a Vital preset"),
+        (("settings", "wavetables"), 5, "`wavetables` is no list of objects"),
+        (("settings", "wavetables", 2), GONE, "`wavetables` has 2 entries; Vital has 3"),
+        (("settings", "wavetables", 0), "saw", "`wavetables` is no list of objects"),
+        (("settings", "lfos"), GONE, "`lfos` is no list of objects"),
+        (("settings", "lfos"), [{}] * 9, "`lfos` has 9 entries; Vital has 8"),
+        (("settings", "modulations"), GONE, "`modulations` is no list of objects"),
+        (("settings", "modulations"), {"a": 1}, "`modulations` is no list of objects"),
+        (("settings", "modulations"), [{}] * 65, "`modulations` has 65 entries; Vital has 64"),
+        (("settings", "sample"), GONE, "sample is None; it must be an object"),
+        (("settings", *KEYFRAME, "position"), 1e6, r"wavetable 2.*keyframes\[0\] stands at 1000000"),
+        (("settings", *KEYFRAME, "position"), math.nan, r"wavetables\[1\].*\.position is nan; it must be a finite"),
+        (("settings", *KEYFRAME, "wave_data"), "AAAA", r"wavetable 2.*wave_data has 3 bytes; a cycle has 8192"),
+        (("settings", *KEYFRAME, "wave_data"), "()", "wavetable 2.*wave_data is no base64 text"),
+        (("settings", *KEYFRAME[:-2], "type"), "Saw", "wavetable 2.*is of type 'Saw'; Vital knows"),
+        (("settings", "lfos", 7, "powers"), [0.0], "LFO 8 says 3 points and holds 6 coordinates and 1 powers"),
+        (("settings", "lfos", 7, "points", 1), math.inf, r"lfos\[7\]\.points\[1\] is inf; it must be a finite number"),
+        (("settings", "sample", "length"), 10**6, r"sample\.samples has 88200 bytes; 1000000 samples"),
+        (
+            ("settings", "modulations", 2),
+            {"source": "lfo_1", "destination": "osc_1_pan", "line_mapping": {"num_points": 2}},
+            r"the curve of route lfo_1 -> osc_1_pan\.points is None; it must be a list",
+        ),
+    ],
+)
+def test_a_broken_file_gives_one_error_that_names_it(tmp_path, vital_json, path, value, message):
+    (tmp_path / "bad.vital").write_text(json.dumps(changed(vital_json, path, value)))
+    with pytest.raises(ValueError, match=rf"bad\.vital: .*{message}") as caught:
+        read_preset(tmp_path / "bad.vital")
+    assert len(str(caught.value)) < 500
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"RIFF\x00\x01", "not JSON"),
+        (b"", "not JSON"),
+        (b"\xff\xfe\xff", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b'{"settings":' * 100_000, "not JSON"),
+        (b'{"settings": {"volume": ' + b"1" * 5000 + b"}}", "not JSON"),
+        (b"[1, 2]", "no `settings` object"),
+        (b"null", "no `settings` object"),
+        (b'{"preset_name": "x"}', "no `settings` object"),
+        (b'{"settings": {}}', "`modulations` is no list of objects"),
+    ],
+)
+@pytest.mark.parametrize("read", [read_json, read_preset])
+def test_a_file_that_is_no_preset_is_named(tmp_path, content, message, read):
+    (tmp_path / "bad.vital").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"bad\.vital: {message}"):
+        read(tmp_path / "bad.vital")
+
+
+def test_a_file_too_large_is_not_even_read(tmp_path):
+    with open(tmp_path / "huge.vital", "wb") as file:
+        file.truncate(100 * 2**20)  # takes no space
+    with pytest.raises(ValueError, match=r"huge\.vital: 104857600 bytes is no Vital preset; the limit is 67108864"):
+        read_preset(tmp_path / "huge.vital")
+
+
+FILES = [path.read_bytes() for path in PRESETS]
+JUNK = [None, True, False, 0, -1, 1, 0.5, 2048, 65, 1e6, 1e308, -1e308, 10**30, 10**400, math.nan, math.inf, -0.0]
+JUNK += ["", "x", "é", "\ud800", "AAAA", [], {}, [[]], [{}], {"a": 1}, [1, 2], [None], [0.0] * 300, "1.0.0", [[[]] * 9]]
+PARTS = ("wavetables", "lfos", "modulations", "sample")
+
+
+def mutated(raw: dict, rng: random.Random) -> dict:
+    """`raw` with up to four places deleted, doubled or replaced by junk; mostly in its structured parts."""
+    for _ in range(rng.choice([1, 1, 2, 4])):
+        inner = raw
+        while isinstance(inner, dict | list) and inner:
+            key = rng.choice(sorted(inner)) if isinstance(inner, dict) else rng.randrange(len(inner))
+            if inner is raw and "settings" in raw and rng.random() < 0.8:
+                key = "settings"
+            elif isinstance(inner, dict) and any(part in inner for part in PARTS) and rng.random() < 0.7:
+                key = rng.choice([part for part in PARTS if part in inner])
+            value = inner[key]
+            if not isinstance(value, dict | list) or not value or rng.random() < 0.15:
+                change = rng.random()
+                if change < 0.25:
+                    del inner[key]
+                elif change < 0.4 and isinstance(inner, list):
+                    inner.insert(key, copy.deepcopy(value))
+                else:
+                    inner[key] = copy.deepcopy(rng.choice(JUNK))
+                break
+            inner = value
+    return raw
+
+
+def read_or_refuse(path: Path, content: bytes) -> Preset | None:
+    """None if refused in one line that names the file; anything but a Preset and ValueError fails the test."""
+    path.write_bytes(content)
+    try:
+        return read_preset(path)
+    except ValueError as error:
+        refused = str(error)
+    assert refused.startswith(f"{path}: ")
+    assert len(refused) < 1000
+    return None
+
+
+def assert_valid(one: Preset) -> None:
+    """What was accepted can be written, is strict JSON, holds what the engine takes, and reads back as it is."""
+    text = json.dumps(one.to_json(), allow_nan=False)
+    engine.validate_preset(json.loads(text))
+    again = Preset.from_json(json.loads(text))
+    assert again.to_json() == one.to_json()
+    assert all(len(note) < 200 for note in one.notes)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.randoms(use_true_random=False), st.sampled_from(range(len(FILES))))
+def test_presets_with_anything_anywhere_are_read_or_refused(tmp_path_factory, rng, i):
+    one = read_or_refuse(
+        tmp_path_factory.getbasetemp() / "fuzz.vital", json.dumps(mutated(json.loads(FILES[i]), rng)).encode()
+    )
+    if one is not None:
+        assert_valid(one)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.sampled_from(range(len(FILES))),
+    st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=3)), max_size=6),
+    st.floats(0, 1) | st.just(1.0),
+)
+def test_files_with_any_bytes_are_read_or_refused(tmp_path_factory, i, patches, end):
+    content = bytearray(FILES[i])
+    for place, patch in patches:
+        start = int(place * len(content))
+        content[start : start + len(patch)] = patch
+    one = read_or_refuse(tmp_path_factory.getbasetemp() / "fuzz.vital", bytes(content[: int(end * len(content))]))
+    if one is not None:
+        assert_valid(one)
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(ANY_JSON)
+def test_any_json_in_a_presets_place_is_refused(value):
+    for raw in (value, {"settings": value}):
+        with pytest.raises(ValueError, match=r"so not a Vital preset|it must be a finite number|nests deeper|surrogate"):
+            Preset.from_json(raw)
+
+
+@settings(deadline=None, max_examples=30)
+@given(ANY_JSON, st.sampled_from(["author", "preset_name", "macro1", "tags", "comments"]))
+def test_any_json_in_a_texts_place_is_read_or_refused(value, key):
+    try:
+        one = Preset.from_json({**engine.init_preset(), key: value})
+    except ValueError:
+        return
+    assert_valid(one)
+
+
+def test_what_is_read_from_fuzzed_files_does_not_break_the_engine(tmp_path):
+    """Forty mutated presets that were accepted: each plays or is refused; none crashes or hangs its process."""
+    rng, accepted = random.Random(3), []
+    while len(accepted) < 40:
+        raw = mutated(json.loads(rng.choice(FILES)), rng)
+        one = read_or_refuse(tmp_path / "fuzz.vital", json.dumps(raw).encode())
+        if one is not None:
+            assert_valid(one)
+            accepted.append(one)
+    config = RenderConfig(seconds=0.1, note_s=0.1, timeout_s=20)
+    with RenderPool(config, workers=2) as pool:
+        renderings = list(pool.map(RenderJob(one.to_json(), (48,)) for one in accepted))
+    broken = [one.error for one in renderings if one.audio is None and not one.error.startswith("invalid: ")]
+    assert not broken
+    played = [one.audio for one in renderings if one.audio is not None]
+    assert len(played) >= 30
+    assert all(np.isfinite(audio).all() for audio in played)
