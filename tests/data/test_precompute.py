@@ -76,7 +76,7 @@ def test_an_interrupted_run_is_continued(sounds, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         precompute_mels(sounds, CONFIG, interrupted, 2, progress=False)
-    with pytest.raises(DatasetError, match=r"mel_spectrogram is half-filled; run: python scripts/precompute\.py mels"):
+    with pytest.raises(DatasetError, match=r"mel_spectrogram is half-filled; run: vjax precompute mels"):
         open_dataset(sounds)
     assert precompute_mels(sounds, CONFIG, fake_mel, 2, progress=False) < 21  # some were there already
     assert precompute_mels(sounds, CONFIG, fake_mel, 2, progress=False) == 0

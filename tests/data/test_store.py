@@ -154,7 +154,7 @@ def test_importance_weights_reach_every_shard(tiny_dataset):
         write_importance(tiny_dataset, weights)
         for path in (tiny_dataset, tiny_dataset / "shard-00001.h5"):
             np.testing.assert_allclose(open_dataset(path).importance, weights, atol=1e-6)
-    with pytest.raises(DatasetError, match=r"shape \[11\]; expected \[12\].*scripts/importance.py"):
+    with pytest.raises(DatasetError, match=r"shape \[11\]; expected \[12\].*`vjax importance`"):
         write_importance(tiny_dataset, np.ones(11))
 
 
@@ -206,9 +206,7 @@ def test_a_missing_dataset_is_named(tiny_dataset, shard, name):
 def test_a_missing_picture_is_named_with_the_command_that_makes_it(tiny_dataset, shard):
     with h5py.File(shard, "r+") as file:
         del file["features/mel_spectrogram"]
-    with pytest.raises(
-        DatasetError, match=r"mel_spectrogram is missing; run: python scripts/precompute.py mels .*00000"
-    ):
+    with pytest.raises(DatasetError, match=r"mel_spectrogram is missing; run: vjax precompute mels .*00000"):
         open_dataset(tiny_dataset)
 
 
@@ -272,7 +270,7 @@ def test_shards_of_different_schemas_are_refused(tiny_dataset, schema, random_ro
 def test_an_empty_folder_a_missing_path_and_a_damaged_file_are_named(tmp_path, tiny_dataset, shard):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "shard-00000.h5.partial").touch()
-    with pytest.raises(DatasetError, match=r"empty holds no \*\.h5 shard \(1 unfinished .*scripts/generate\.py"):
+    with pytest.raises(DatasetError, match=r"empty holds no \*\.h5 shard \(1 unfinished .*`vjax generate`"):
         open_dataset(tmp_path / "empty")
     with pytest.raises(DatasetError, match=r"there is no dataset at .*nowhere"):
         open_dataset(tmp_path / "nowhere")

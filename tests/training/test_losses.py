@@ -174,6 +174,13 @@ def test_menus_without_a_choice_or_frozen_have_no_weight():
     np.testing.assert_array_equal(masks.categorical_gate[:4], [-1, -1, FILTER_ON, -1])
 
 
+@pytest.mark.parametrize(("tier", "weight"), [(1, 0), (2, 0), (3, 1)])
+def test_lfo_shapes_count_at_tier_3_only(tier, weight):
+    weights = loss_masks(SCHEMA, tier).categorical_weight
+    np.testing.assert_array_equal(weights[-8:], weight)
+    np.testing.assert_array_equal(weights[6:9], 1)  # the wavetables
+
+
 @pytest.mark.parametrize(
     ("importance", "message"),
     [

@@ -208,7 +208,9 @@ ANY_JSON = st.recursive(
 @given(ANY_JSON)
 def test_any_json_in_a_presets_place_is_refused(value):
     for raw in (value, {"settings": value}):
-        with pytest.raises(ValueError, match=r"so not a Vital preset|it must be a finite number|nests deeper|surrogate"):
+        with pytest.raises(
+            ValueError, match=r"so not a Vital preset|it must be a finite number|nests deeper|surrogate"
+        ):
             Preset.from_json(raw)
 
 

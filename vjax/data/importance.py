@@ -51,7 +51,7 @@ def measure_importance(
         found = zip(used, _pictures(pool.map(jobs), mel), strict=True)
         pictures = {i: picture for i, picture in found if picture is not None}
         if not pictures:
-            raise ValueError("none of the presets could be rendered; look at the data with scripts/inspect_dataset.py")
+            raise ValueError("none of the presets could be rendered; look at the data with `vjax inspect`")
         jobs = (_job(turned, presets[preset][1], schema, vocabulary) for _, preset, turned in turns)
         renderings = progress_bar(
             pool.map(jobs), total=len(turns), unit="sound", desc="turning knobs", disable=not progress

@@ -101,13 +101,13 @@ def shard_paths(path: str | os.PathLike) -> tuple[str, ...]:
             unfinished = len(list(path.glob("*.partial")))
             raise DatasetError(
                 f"{path} holds no *.h5 shard ({unfinished} unfinished *.partial files); "
-                "run scripts/generate.py on it, again if it was interrupted"
+                "run `vjax generate` on it, again if it was interrupted"
             )
         return shards
     if not path.is_file():
         raise DatasetError(f"there is no dataset at {path}; give an HDF5 file or a folder of *.h5 shards")
     if path.suffix == ".partial":
-        raise DatasetError(f"{path} is an unfinished shard; run scripts/generate.py again to finish it")
+        raise DatasetError(f"{path} is an unfinished shard; run `vjax generate` again to finish it")
     return (str(path),)
 
 
@@ -133,7 +133,7 @@ def require(file: h5py.File, name: str, remedy: str) -> h5py.Dataset:
 
 
 def finished(file: h5py.File, name: str) -> bool:
-    """Whether the dataset is there, and not half-filled by an interrupted `scripts/precompute.py`."""
+    """Whether the dataset is there, and not half-filled by an interrupted `vjax precompute`."""
     return name in file and ROWS_DONE not in file[name].attrs
 
 

@@ -108,7 +108,7 @@ def open_dataset(path: str | os.PathLike) -> DatasetInfo:
                 values = f" ({ours} and {theirs})" if field in ("tier", "mel", "modulation", "mel_shape") else ""
                 raise DatasetError(
                     f"{first.paths[0]} and {shard.paths[0]} differ in {field}{values}; "
-                    "the shards of a folder must come from one run of scripts/generate.py"
+                    "the shards of a folder must come from one run of `vjax generate`"
                 )
     catalog_json = next((shard.catalog_json for shard in shards if shard.catalog_json is not None), None)
     if first.catalog_sha256 is not None and (catalog_json is None or digest(catalog_json) != first.catalog_sha256):
@@ -198,7 +198,7 @@ def _check_importance(path: str, weights: np.ndarray, n_continuous: int) -> None
     if weights.shape != (n_continuous,) or not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise DatasetError(
             f"{layout.IMPORTANCE} for {path} has shape {list(weights.shape)}; expected [{n_continuous}], "
-            "finite and not negative; make it again with scripts/importance.py"
+            "finite and not negative; make it again with `vjax importance`"
         )
 
 
@@ -219,7 +219,7 @@ def _open_file(path: str) -> DatasetInfo:
             catalog_sha256, render = None if catalog_json is None else digest(catalog_json), {}
         if not layout.finished(file, layout.MEL):
             state = "half-filled" if layout.MEL in file else "missing"
-            raise DatasetError(f"{path}: {layout.MEL} is {state}; run: python scripts/precompute.py mels {path}")
+            raise DatasetError(f"{path}: {layout.MEL} is {state}; run: vjax precompute mels {path}")
         for name, spec in layout.specs(schema).items():
             if name in file:
                 shape = file[name].shape

@@ -206,7 +206,7 @@ def _log_step(writer: Writer, config: Config, step: int, metrics: dict[str, jax.
     if broken:
         raise NonFiniteLossError(
             f"step {step}: {broken} (all: {values}); nothing was saved of it. Continue from the last checkpoint with a "
-            "lower --config.optimizer.learning_rate, or look at the data with scripts/inspect_dataset.py"
+            "lower --config.optimizer.learning_rate, or look at the data with `vjax inspect`"
         )
     if step % config.train.log_every == 0:
         writer.scalars("train", values, step)

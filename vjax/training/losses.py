@@ -15,7 +15,7 @@ import numpy as np
 
 from vjax.model.heads import group_logits
 from vjax.model.inverse import Prediction
-from vjax.schema import CHANNELS, Schema
+from vjax.schema import CHANNELS, LFO_SHAPE_CHOICES, Schema
 
 PRESENCES = ("report", "margin")
 ACTIVE_AMOUNT = 1e-6
@@ -123,6 +123,8 @@ def loss_masks(schema: Schema, tier: int, importance: np.ndarray | None = None) 
     for i in np.flatnonzero(~(np.isfinite(importance) & (importance >= 0)))[:1]:
         raise ValueError(f"the importance of {schema.continuous[i].name} is {importance[i]}; it must be finite, >= 0")
     choice = np.array(schema.option_counts) > 1
+    # Below tier 3 nothing is routed: no LFO is heard, so its shape is the default everywhere.
+    choice &= np.array([tier >= 3 or name not in LFO_SHAPE_CHOICES for name in schema.categorical_names])
     return LossMasks(
         continuous_weight=np.where(masked, 0, importance).astype(np.float32),
         continuous_gate=schema.continuous_gates(),

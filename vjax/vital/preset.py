@@ -249,6 +249,8 @@ def _read_route(settings: Mapping[str, Any], slot: int, native, notes: list[str]
             f"route {str(source)[:40]} -> {str(destination)[:40]}: no such name, so silent in Vital too; left out"
         )
         return None
+    extra = sorted(entry.keys() - {"source", "destination", "line_mapping"})
+    notes += [f"route {source} -> {destination}: {key[:40]} is nothing that vjax knows; left out" for key in extra]
     if "line_mapping" in entry:
         checks.check_curve(entry["line_mapping"], f"the curve of route {source} -> {destination}")
     prefix = f"modulation_{slot + 1}_"
