@@ -12,11 +12,12 @@ from PIL import Image
 
 from vjax.cli.main import main
 from vjax.vital import spectra
+from vjax.vital.collect import Limits, best_cover, collect, most_varied
 from vjax.vital.default_vocabulary import default_vocabulary, read_vocabulary
 from vjax.vital.lfo_shapes import standard_shapes
 from vjax.vital.preset import read_preset
 from vjax.vital.standard_tables import standard_catalog
-from vjax.vital.vocabulary import heard_lfos, heard_oscillators
+from vjax.vital.vocabulary import Vocabulary, heard_lfos, heard_oscillators
 from vjax.vital.wavetables import table_json
 
 PEOPLE = Path(__file__).parents[1] / "data" / "presets"
@@ -78,14 +79,19 @@ def test_thresholds_take_in_less(mine, tmp_path, capsys):
     assert apart[~np.eye(len(listened), dtype=bool)].min() >= 6
 
 
-@pytest.mark.parametrize("select", ["cover", "varied"])
-def test_limits(tmp_path, select):
+@pytest.mark.parametrize(("select", "choose"), [("cover", best_cover), ("varied", most_varied)])
+def test_limits(tmp_path, select, choose):
+    shipped = default_vocabulary()
+    init = Vocabulary(shipped.wavetables.chosen([0]), shipped.lfo_shapes.first(1))
+    tables = collect([PEOPLE], init, Limits(table_threshold_db=0)).wavetables
     path = tmp_path / "few.json"
-    command = ["catalog", "build", str(PEOPLE), "--start", "init", "--select", select]
-    assert main([*command, "--max-tables", "3", "--max-shapes", "2", "--out", str(path)]) == 0
+    command = ["catalog", "build", str(PEOPLE), "--start", "init", "--threshold-db", "0", "--select", select]
+    assert main([*command, "--max-tables", "3", "--max-shapes", "1", "--out", str(path)]) == 0
     few = read_vocabulary(path)
-    assert (len(few.wavetables), len(few.lfo_shapes)) == (3, 2)
-    assert few.wavetables.tables[0] == default_vocabulary().wavetables.tables[0]
+    assert len(few.lfo_shapes) == 1
+    assert few.wavetables.names == choose(tables, 3).names
+    assert few.wavetables.tables[0] == shipped.wavetables.tables[0]
+    assert best_cover(tables, 3).names != most_varied(tables, 3).names, "or this could not tell them apart"
 
 
 def test_vitaltable_files_and_a_start(tmp_path, capsys):

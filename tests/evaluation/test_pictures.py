@@ -35,6 +35,9 @@ def test_tables_and_shapes_stand_in_order_each_in_its_cell(picture):
     # A sine is one bright line on black; a saw has all harmonics.
     black = [(table.max(-1) < 10).sum() for table in (sine, saw)]
     assert black[0] > 10 * black[1]
+    red, _, blue = np.moveaxis(sine.astype(int), -1, 0)
+    rows, columns = np.nonzero(red - blue > 40)
+    assert np.ptp(rows) < 5 < np.ptp(columns) / 10, "over all frames"
     for shape, expected in ((up, -1), (down, 1)):  # rows are counted from the top
         curve = shape[round(0.45 * len(shape)) :].max(-1) < 128  # dark on white, below its name
         assert np.corrcoef(*np.nonzero(curve))[0, 1] == pytest.approx(expected, abs=0.1)
@@ -57,5 +60,5 @@ def test_tables_that_nobody_has_listened_to_are_played_first(engine_vocabulary):
 
 def test_any_name_can_be_drawn():
     odd = chosen([0], [0])
-    shapes = LfoShapeCatalog((shape_json("$x^{ 低音 🎹", [(0, 0), (1, 1)]), *odd.lfo_shapes.shapes))
+    shapes = LfoShapeCatalog((shape_json("$x^{$ 低音 🎹", [(0, 0), (1, 1)]), *odd.lfo_shapes.shapes))
     catalog_picture(Vocabulary(odd.wavetables, shapes))

@@ -36,6 +36,7 @@ def files(tmp_path_factory):
         shutil.copy(PEOPLE / f"{name}.vital", folder)
     write_preset(folder / "fixed.vital", init_with(osc_1_random_phase=0.0))
     write_preset(folder / "random.vital", init_with())
+    write_preset(folder / "fraction.vital", init_with(osc_2_on=0.3))
     write_preset(folder / "silent.vital", init_with(osc_1_on=0.0))
     write_preset(folder / "outside.vital", init_with(osc_1_level=7.0))
     (folder / "broken.vital").write_text('{"settings": {}}')
@@ -105,6 +106,14 @@ def test_what_has_no_distance_is_a_row_with_its_reason(trips, name, reason):
     row = table_row(trip)
     assert row.startswith(name)
     assert trip.error in row
+
+
+def test_what_reading_changes_is_measured_and_named(trips):
+    """The engine takes each switch that is not 0 for on; a `Preset` rounds it."""
+    trip = trips["fraction"]
+    assert trip.exact_bits is False
+    assert trip.exact_db > 1
+    assert trip.exact_reasons == ("osc_2_on 0.3 rounded to 0",)
 
 
 def test_clipping_is_a_reason_at_the_exact_level(trips):
