@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vjax.data import generate as generation
-from vjax.data.generate import GenerationConfig, generate, load_bank, log_mel, rejection
+from vjax.data.bank import load_bank
+from vjax.data.generate import GenerationConfig, generate, log_mel, rejection
 from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader
 from vjax.data.sampling import SamplingConfig, parameters_hash

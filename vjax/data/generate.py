@@ -12,7 +12,7 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,15 @@ from tqdm import tqdm
 
 from vjax.audio.mel import MelConfig, mel_spectrogram, to_mono
 from vjax.data import layout
+from vjax.data.bank import Bank, load_bank
 from vjax.data.layout import DatasetError
 from vjax.data.sampling import ORIGINS, Draw, SamplingConfig, parameters_hash, sample_block
 from vjax.data.store import digest, write_shard
 from vjax.progress import progress_bar
 from vjax.schema import Parameters, Schema
-from vjax.vital.default_vocabulary import default_vocabulary
 from vjax.vital.engine import VERSION, RenderConfig
 from vjax.vital.pool import Rendering, RenderJob, RenderPool
-from vjax.vital.preset import read_preset
-from vjax.vital.vocabulary import Vocabulary, from_parameters, to_parameters
+from vjax.vital.vocabulary import from_parameters
 
 GENERATOR_VERSION = "2"
 """Raise it when the same settings no longer give the same data."""
@@ -110,34 +109,6 @@ class GenerationReport:
     def rejected_share(self) -> float:
         n = sum(self.rejected.values())
         return n / max(n + self.presets, 1)
-
-
-@dataclasses.dataclass(frozen=True)
-class Bank:
-    """People's presets as the sampler takes them, and the vocabulary that holds their wavetables and LFO shapes."""
-
-    entries: tuple[tuple[str, Parameters], ...]
-    vocabulary: Vocabulary
-
-
-def load_bank(directory: str | os.PathLike | None, warn: Callable[[str], None] = print) -> Bank:
-    """Reads every `.vital` file under `directory`; without one, the shipped vocabulary alone.
-
-    Files that cannot be read are named through `warn` and left out. Raises ValueError if none is left.
-    """
-    if not directory:
-        return Bank((), default_vocabulary())
-    presets = []
-    for path in sorted(Path(directory).rglob("*.vital")):
-        try:
-            presets.append((path.stem, read_preset(path)))
-        except (ValueError, OSError) as error:
-            warn(f"left out {path.name}: {error}")
-    if not presets:
-        raise ValueError(f"{directory} holds no readable .vital file; give a folder of presets, or none at all")
-    vocabulary = default_vocabulary().extended(preset for _, preset in presets)
-    schema = vocabulary.schema()
-    return Bank(tuple((name, to_parameters(preset, schema, vocabulary)[0]) for name, preset in presets), vocabulary)
 
 
 def generate(
