@@ -400,7 +400,8 @@ def preset_of(*routes: Route, switches: dict[str, int] | None = None, **parts) -
     categorical = init.categorical.copy()
     for name, index in (switches or {}).items():
         categorical[preset.controls().position[name]] = index
-    return dataclasses.replace(init, categorical=categorical, routes=(*routes, *init.routes[len(routes) :]), **parts)
+    routes = (*routes, *init.routes[len(routes) :])
+    return dataclasses.replace(init, continuous=init.continuous.copy(), categorical=categorical, routes=routes, **parts)
 
 
 def test_the_bank_brings_what_can_be_heard(tmp_path):

@@ -169,8 +169,10 @@ def controls() -> Schema:
 
 @functools.cache
 def init() -> Preset:
-    """The engine's init patch."""
-    return dataclasses.replace(Preset.from_json(engine.init_preset()), author="vjax")
+    """The engine's init patch; one for all who ask, so its arrays cannot be written to."""
+    patch = dataclasses.replace(Preset.from_json(engine.init_preset()), author="vjax")
+    patch.continuous.flags.writeable = patch.categorical.flags.writeable = False
+    return patch
 
 
 def read_json(path: str | os.PathLike) -> dict[str, Any]:
