@@ -81,6 +81,8 @@ def main(argv: list[str] | None = None) -> int:
 def _build(arguments: argparse.Namespace) -> int:
     from vjax.vital.collect import Limits, collect
     from vjax.vital.default_vocabulary import default_vocabulary, write_vocabulary
+    from vjax.vital.lfo_shapes import standard_shapes
+    from vjax.vital.standard_tables import standard_catalog
     from vjax.vital.vocabulary import Vocabulary
 
     if not arguments.out.endswith((".json", ".json.gz")):
@@ -90,7 +92,7 @@ def _build(arguments: argparse.Namespace) -> int:
     if arguments.start == "init":
         start = Vocabulary(start.wavetables.chosen([0]), start.lfo_shapes.first(1))
     elif arguments.start == "standard":
-        start = Vocabulary(start.wavetables.chosen(range(_n_standard())), start.lfo_shapes.first(_n_standard_shapes()))
+        start = Vocabulary(start.wavetables.chosen(range(len(standard_catalog()))), standard_shapes())
     limits = Limits(
         arguments.threshold_db,
         arguments.shape_threshold,
@@ -103,18 +105,6 @@ def _build(arguments: argparse.Namespace) -> int:
     size_kb = Path(arguments.out).stat().st_size / 1000
     print(f"{arguments.out}: {len(made.wavetables)} wavetables, {len(made.lfo_shapes)} LFO shapes, {size_kb:.0f} kB")
     return 0
-
-
-def _n_standard() -> int:
-    from vjax.vital.standard_tables import standard_catalog
-
-    return len(standard_catalog())
-
-
-def _n_standard_shapes() -> int:
-    from vjax.vital.lfo_shapes import standard_shapes
-
-    return len(standard_shapes())
 
 
 def _show(arguments: argparse.Namespace) -> int:
@@ -154,7 +144,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _find(path: str | None):
     """The vocabulary of a catalog file, a dataset or a checkpoint; the shipped one without a path."""
-    from vjax.vital.default_vocabulary import default_vocabulary, vocabulary_of
+    from vjax.vital.default_vocabulary import default_vocabulary, read_vocabulary, vocabulary_of
 
     if path is None:
         return default_vocabulary()
@@ -165,23 +155,7 @@ def _find(path: str | None):
 
         return vocabulary_of(open_dataset(path).catalog_json)
     if Path(path).is_file():
-        return read_catalog(path)
+        return read_vocabulary(path)
     from vjax.training.checkpoint import load_checkpoint
 
     return vocabulary_of(load_checkpoint(path).meta["wavetable_catalog_json"])
-
-
-def read_catalog(path: str):
-    """The vocabulary in a file of `vjax catalog build`, each entry checked. Raises ValueError naming the file."""
-    from vjax.vital import checks
-    from vjax.vital.default_vocabulary import read_vocabulary
-
-    vocabulary = read_vocabulary(path)
-    try:
-        for i, table in enumerate(vocabulary.wavetables.tables):
-            checks.check_table(table, f"wavetable {i}")
-        for i, shape in enumerate(vocabulary.lfo_shapes.shapes):
-            checks.check_curve(shape, f"LFO shape {i}")
-    except ValueError as error:
-        raise ValueError(f"{path} is no catalog of `vjax catalog build`: {error}") from error
-    return vocabulary

@@ -4,7 +4,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from vjax.cli.catalog import read_catalog
 from vjax.cli.command import at_least, command_parser, run
 from vjax.cli.match import midi_note
 
@@ -43,13 +42,13 @@ def _roundtrip(arguments: argparse.Namespace) -> int:
     from vjax.evaluation.roundtrip import HEADER, as_json, round_trips, summarise, table_row
     from vjax.progress import progress_bar
     from vjax.vital.collect import find_files
-    from vjax.vital.default_vocabulary import default_vocabulary
+    from vjax.vital.default_vocabulary import default_vocabulary, read_vocabulary
     from vjax.vital.engine import RenderConfig
 
     files = find_files(arguments.path, ".vital")[: arguments.limit or None]
     if not files:
         raise ValueError(f"no .vital file in {', '.join(arguments.path)}")
-    vocabulary = read_catalog(arguments.catalog) if arguments.catalog else default_vocabulary()
+    vocabulary = read_vocabulary(arguments.catalog) if arguments.catalog else default_vocabulary()
     if arguments.json:
         Path(arguments.json).parent.mkdir(parents=True, exist_ok=True)  # now, and not after all the work
     found = round_trips(files, vocabulary, RenderConfig(), arguments.note, arguments.workers or None)

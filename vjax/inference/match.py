@@ -1,9 +1,7 @@
 """From a sound to a preset that was played and listened to: the note, the tuning, the render, the distance."""
 
-import collections
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
@@ -11,7 +9,7 @@ from vjax.audio.distances import is_silent, mss
 from vjax.audio.pitch import Pitch, detect_pitch
 from vjax.inference.export import export_preset
 from vjax.inference.predict import Answer, Predictor
-from vjax.inference.stream import Failure
+from vjax.inference.stream import Failure, map_ahead
 from vjax.schema import Schema
 from vjax.vital import preset as vital_preset
 from vjax.vital.engine import RenderConfig
@@ -97,18 +95,11 @@ class Matcher:
           target: the sound behind an answer, float32 [channels, samples].
           name: what its preset is called.
         """
-        ahead: collections.deque[Future | Failure] = collections.deque()
-        with ThreadPoolExecutor(self._pool.workers, "vjax-match") as threads:
-            try:
-                for answer in answers:
-                    failed = isinstance(answer, Failure)
-                    ahead.append(answer if failed else threads.submit(self._try, answer, target, name(answer)))
-                    if len(ahead) > 2 * self._pool.workers:
-                        yield _result(ahead.popleft())
-                while ahead:
-                    yield _result(ahead.popleft())
-            finally:
-                threads.shutdown(wait=True, cancel_futures=True)
+
+        def match(answer: Answer | Failure) -> Match | Failure:
+            return answer if isinstance(answer, Failure) else self._try(answer, target, name(answer))
+
+        return map_ahead(match, answers, self._pool.workers, most=2 * self._pool.workers)
 
     def render_target(self, answer: Answer, schema: Schema, vocabulary: Vocabulary) -> np.ndarray:
         """The sound of a dataset's row, rendered from its target parameters (in the dataset's words) at its note."""
@@ -203,7 +194,3 @@ def _like(target: np.ndarray, audio: np.ndarray) -> np.ndarray:
     channels, samples = audio.shape
     target = np.broadcast_to(target[:1], (channels, target.shape[1])) if len(target) < channels else target[:channels]
     return np.pad(target[:, :samples], ((0, 0), (0, max(samples - target.shape[1], 0))))
-
-
-def _result(ahead: Future | Failure) -> Match | Failure:
-    return ahead if isinstance(ahead, Failure) else ahead.result()

@@ -132,7 +132,7 @@ def _answers(
 ) -> Iterator[Answer | Failure]:
     """While the device works on a batch, the batch before is decoded here and the next one is read by threads."""
     waiting: tuple[list[_Sound | Failure], Heard | None] | None = None
-    with contextlib.closing(_read_ahead(read, items, threads, predictor.batch_size)) as entries:
+    with contextlib.closing(map_ahead(read, items, threads, predictor.batch_size)) as entries:
         while chunk := list(itertools.islice(entries, predictor.batch_size)):
             sounds = [entry.heard for entry in chunk if isinstance(entry, _Sound)]
             heard = hear(np.stack(sounds)) if sounds else None
@@ -155,13 +155,13 @@ def _finish(
             yield next(answers)._replace(target=entry.target, midi_note=entry.midi_note)
 
 
-def _read_ahead(read: Callable[[Any], Any], items: Iterable[Any], threads: int, most: int) -> Iterator[Any]:
-    """`map(read, items)` in threads, in order, at most `most` results ahead."""
+def map_ahead(work: Callable[[Any], Any], items: Iterable[Any], threads: int, most: int) -> Iterator[Any]:
+    """`map(work, items)` in threads, in order, at most `most` results ahead."""
     ahead: collections.deque[Future] = collections.deque()
-    pool = ThreadPoolExecutor(threads, "vjax-read")
+    pool = ThreadPoolExecutor(threads, "vjax-ahead")
     try:
         for item in items:
-            ahead.append(pool.submit(read, item))
+            ahead.append(pool.submit(work, item))
             if len(ahead) > most:
                 yield ahead.popleft().result()
         while ahead:

@@ -30,8 +30,7 @@ def read_table(path: str | os.PathLike) -> dict[str, Any]:
         checks.check_table(table)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: no Vital wavetable ({error})") from error
-    name = str(table.get("name", ""))
-    return {**table, "name": path.stem if name in UNTOLD else name}
+    return _named(table, path.stem)
 
 
 def find_files(folders: Iterable[str | os.PathLike], suffix: str) -> list[Path]:
@@ -58,22 +57,18 @@ def read_all(paths: Iterable[Path], read: Callable[[Path], Any], warn: Callable[
 
 def preset_tables(presets: Iterable[Preset]) -> list[dict[str, Any]]:
     """The wavetables of oscillators that are on, in order; untold names become the preset's."""
-    return [
-        {**table, "name": f"{one.name} {i + 1}" if str(table.get("name", "")) in UNTOLD else str(table["name"])}
-        for one in presets
-        for i in heard_oscillators(one)
-        for table in (one.wavetables[i],)
-    ]
+    return [_named(one.wavetables[i], f"{one.name} {i + 1}") for one in presets for i in heard_oscillators(one)]
 
 
 def preset_shapes(presets: Iterable[Preset]) -> list[dict[str, Any]]:
     """The shapes of LFOs that drive a route, in order; untold names become the preset's."""
-    return [
-        {**shape, "name": f"{one.name} LFO {i + 1}" if str(shape.get("name", "")) in UNTOLD else str(shape["name"])}
-        for one in presets
-        for i in heard_lfos(one)
-        for shape in (one.lfo_shapes[i],)
-    ]
+    return [_named(one.lfo_shapes[i], f"{one.name} LFO {i + 1}") for one in presets for i in heard_lfos(one)]
+
+
+def _named(part: Mapping[str, Any], instead: str) -> dict[str, Any]:
+    """A table or shape under its own name, or under `instead` if that tells nothing."""
+    name = str(part.get("name", ""))
+    return {**part, "name": instead if name in UNTOLD else name}
 
 
 def commonest_first(items: Sequence[Mapping[str, Any]], key: Callable[[Mapping[str, Any]], str]) -> list[Any]:

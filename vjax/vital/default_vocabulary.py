@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from vjax.vital import checks
 from vjax.vital.lfo_shapes import LfoShapeCatalog, standard_shapes
 from vjax.vital.spectra import FRAME_POSITIONS, spectral_distance, table_spectra, with_spectra
 from vjax.vital.standard_tables import standard_catalog
@@ -48,10 +49,18 @@ def vocabulary_of(text: str | None) -> Vocabulary:
 
 
 def read_vocabulary(path: str | os.PathLike) -> Vocabulary:
-    """A vocabulary from a file of `vjax catalog build` (.json or .json.gz). Raises ValueError naming the file."""
+    """A vocabulary from a file of `vjax catalog build` (.json or .json.gz), each entry checked.
+
+    Raises ValueError naming the file.
+    """
     try:
         raw = pathlib.Path(path).read_bytes()
-        return Vocabulary.from_json_string((gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode())
+        vocabulary = Vocabulary.from_json_string((gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode())
+        for i, table in enumerate(vocabulary.wavetables.tables):
+            checks.check_table(table, f"wavetable {i}")
+        for i, shape in enumerate(vocabulary.lfo_shapes.shapes):
+            checks.check_curve(shape, f"LFO shape {i}")
+        return vocabulary
     except (ValueError, gzip.BadGzipFile, EOFError) as error:
         raise ValueError(f"{path} is no catalog of `vjax catalog build`: {error}") from error
 
