@@ -108,6 +108,9 @@ def test_batch_metrics_match_numpy(schema, batch, tier):
     assert summary["categorical_accuracy"] == pytest.approx(np.mean(correct), rel=1e-5)
     assert summary["audible_categorical_accuracy"] == pytest.approx(np.mean(audible_correct), rel=1e-5)
     assert len(audible_correct) < len(correct)
+    menus = targets.categorical[valid > 0].T
+    commonest = [np.bincount(menu).max() for menu in menus]  # of each menu, what always saying it gets right
+    assert summary["categorical_majority"] == pytest.approx(sum(commonest) / menus.size)
     found = {name.removeprefix("mse/"): value for name, value in summary.items() if name.startswith("mse/")}
     assert found == pytest.approx({module: np.mean(errors) for module, errors in by_module.items()}, rel=1e-5)
     assert ("lfo_1" in found) == (tier == 3)
@@ -115,6 +118,26 @@ def test_batch_metrics_match_numpy(schema, batch, tier):
     rates = modulation_metrics(*(matrix[valid > 0] for matrix in (prediction.modulation, targets.modulation)))
     for name, value in rates._asdict().items():
         assert summary[f"mod_{name}"] == pytest.approx(float(value), rel=1e-5)
+
+
+def test_the_majority_class_is_the_best_constant_answer(schema, batch):
+    """Over the menus that count: no row of constant logits beats it, and the one of the commonest options ties."""
+    _, targets = batch
+    masks, layout = loss_masks(schema, 3), metric_layout(schema)
+    best = 0.0
+    for seed in range(20):
+        constant = np.random.default_rng(seed).normal(size=sum(schema.option_counts)).astype(np.float32)
+        prediction = batch[0]._replace(categorical_logits=np.tile(constant, (6, 1)))
+        summary = summarise(measure(prediction, targets, masks, layout))
+        best = max(best, summary["categorical_accuracy"])
+    assert best <= summary["categorical_majority"]
+    commonest = [
+        np.eye(n)[np.bincount(menu).argmax()]
+        for n, menu in zip(schema.option_counts, targets.categorical.T, strict=True)
+    ]
+    prediction = batch[0]._replace(categorical_logits=np.tile(np.float32(np.concatenate(commonest)), (6, 1)))
+    summary = summarise(measure(prediction, targets, masks, layout))
+    assert summary["categorical_accuracy"] == pytest.approx(summary["categorical_majority"])
 
 
 def test_importance_decides_what_counts_but_does_not_weigh(schema, batch):

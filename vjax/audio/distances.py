@@ -53,7 +53,7 @@ def mss(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.nd
       [...] float32 from 0 to 80; NaN for silence.
     """
     pred, target = _pair(pred, target)
-    return _scored(_mss(mss_spectra(pred, sample_rate), mss_spectra(target, sample_rate)), pred, target)
+    return _scored(mss_of(mss_spectra(pred, sample_rate), mss_spectra(target, sample_rate)), pred, target)
 
 
 def wmfcc(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
@@ -114,7 +114,7 @@ def mrstft(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np
       [...] float32; NaN for silence.
     """
     pred, target = _pair(pred, target)
-    return _scored(_mrstft(mrstft_spectra(pred, sample_rate), mrstft_spectra(target, sample_rate)), pred, target)
+    return _scored(mrstft_of(mrstft_spectra(pred, sample_rate), mrstft_spectra(target, sample_rate)), pred, target)
 
 
 def loudness_difference(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
@@ -193,7 +193,8 @@ def dtw_distance(costs: np.ndarray) -> np.ndarray:
 
 
 @jax.jit
-def _mss(pred: list[jax.Array], target: list[jax.Array]) -> jax.Array:
+def mss_of(pred: list[jax.Array], target: list[jax.Array]) -> jax.Array:
+    """`mss` of spectra that `mss_spectra` made, for callers that are jitted themselves. Silence is scored too."""
     return jnp.stack([_mean(jnp.abs(p - t)) for p, t in zip(pred, target, strict=True)]).mean(0)
 
 
@@ -209,7 +210,8 @@ def _sot(pred: jax.Array, target: jax.Array) -> jax.Array:
 
 
 @jax.jit
-def _mrstft(pred: list[jax.Array], target: list[jax.Array]) -> jax.Array:
+def mrstft_of(pred: list[jax.Array], target: list[jax.Array]) -> jax.Array:
+    """`mrstft` of spectra that `mrstft_spectra` made, as `mss_of`."""
     distances = []
     for p, t in zip(pred, target, strict=True):
         convergence = jnp.sqrt(_mean((p - t) ** 2) / _mean(t**2))

@@ -73,13 +73,23 @@ def mel_filterbank(config: MelConfig) -> np.ndarray:
     The mel scale and the norm are those of Slaney's Auditory Toolbox (Interval Research report 1998-010): linear up to
     1000 Hz, logarithmic above, and each triangle scaled by 2 / (its width in hertz).
     """
-    ends_mel = _hz_to_mel(np.array([config.f_min_hz, config.f_max_hz]))
-    edges_hz = _mel_to_hz(np.linspace(*ends_mel, config.n_mels + 2))
+    edges_hz = _mel_edges_hz(config)
     bins_hz = np.arange(1 + config.n_fft // 2) * (config.sample_rate / config.n_fft)
     low, peak, high = (edges_hz[i : i + config.n_mels, None] for i in range(3))
     rising, falling = (bins_hz - low) / (peak - low), (high - bins_hz) / (high - peak)
     triangles = np.maximum(0, np.minimum(rising, falling))
     return (triangles * (2 / (high - low))).astype(np.float32)
+
+
+def mel_centres_hz(config: MelConfig) -> np.ndarray:
+    """[n_mels] the peaks of the bands of `mel_filterbank`."""
+    return _mel_edges_hz(config)[1:-1]
+
+
+def _mel_edges_hz(config: MelConfig) -> np.ndarray:
+    """[n_mels + 2] evenly spaced in mel: band i rises from edge i to i + 1 and falls to i + 2."""
+    ends_mel = _hz_to_mel(np.array([config.f_min_hz, config.f_max_hz]))
+    return _mel_to_hz(np.linspace(*ends_mel, config.n_mels + 2))
 
 
 # Slaney's scale: 15 mel per 1000 Hz below the knee, then 27 mel per factor 6.4.

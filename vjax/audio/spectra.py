@@ -70,10 +70,15 @@ def mrstft_spectra(audio: jax.Array, sample_rate: int) -> list[jax.Array]:
     """[..., channels, 128, t] at each FFT size of MRSTFT: magnitudes in mel bands."""
 
     def magnitudes(sound):
-        configs = (_mel_config(sample_rate, n_fft, n_fft // 4, 128) for n_fft in _MRSTFT_FFT_SIZES)
+        configs = mrstft_configs(sample_rate)
         return [_mel_bands(jnp.sqrt(_power(sound, config.n_fft, config.hop)), config) for config in configs]
 
     return _of_each(magnitudes, audio)
+
+
+def mrstft_configs(sample_rate: int) -> list[MelConfig]:
+    """The resolutions of `mrstft_spectra`, in its order."""
+    return [_mel_config(sample_rate, n_fft, n_fft // 4, 128) for n_fft in _MRSTFT_FFT_SIZES]
 
 
 def _of_each(spectra: Callable[[jax.Array], Any], audio: jax.Array) -> Any:

@@ -51,7 +51,10 @@ class Restored(NamedTuple):
 
 
 def make_meta(info: DatasetInfo, model: ModelConfig, tier: int, settings: dict[str, Any]) -> dict[str, Any]:
-    """The report's keys and what a checkpoint needs to stand alone. `settings`: the training configuration, as JSON."""
+    """The report's keys and what a checkpoint needs to stand alone. `settings`: the training configuration, as JSON.
+
+    The loop adds `progress` and, after a validation, `knob_error_norm`: by knob, see `metrics.knob_errors`.
+    """
     return {
         "format": FORMAT,
         "tier": tier,

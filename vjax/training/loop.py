@@ -24,7 +24,7 @@ from vjax.progress import progress_bar
 from vjax.training.checkpoint import Checkpoints, make_meta
 from vjax.training.config import Config, as_json
 from vjax.training.losses import loss_masks
-from vjax.training.metrics import merge_metrics, metric_layout, summarise
+from vjax.training.metrics import Mean, knob_errors, merge_metrics, metric_layout, summarise
 from vjax.training.state import TrainState, create_state, make_optimizer
 from vjax.training.step import Recipe, data_mesh, make_eval_step, make_train_step, replicate, shard_batch
 from vjax.training.writer import Writer
@@ -105,7 +105,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
     masks = loss_masks(info.schema, tier, info.importance)
     recipe = Recipe(model, optimizer, masks, config.loss, metric_layout(info.schema), steps_per_epoch)
     train_step, eval_step, apply = make_train_step(recipe), make_eval_step(recipe), jax.jit(model.apply)
-    meta = make_meta(info, model.config, tier, as_json(config))
+    meta = make_meta(info, model.config, tier, as_json(config)) | {"knob_error_norm": None}
 
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         # Restore
@@ -113,6 +113,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
         if checkpoints.latest_step is not None:
             state, restored = checkpoints.restore_latest(state, meta)
             progress = _Progress(**restored["progress"])
+            meta["knob_error_norm"] = restored.get("knob_error_norm")
         first_step = int(state.step)
         parameters = parameter_counts(state.params)
         _announce(info, tier, train_rows, val_rows, parameters, mesh, first_step, total_steps)
@@ -143,7 +144,8 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
                 if rest == 0 and (epoch % config.train.eval_every == 0 or step == total_steps):
                     progress.train, pending = _log_step(writer, config, *pending), None
                     validation_started = time.perf_counter()
-                    progress.val = _validate(eval_step, state, reader, val_rows, batch_size, mesh)
+                    validated = _validate(eval_step, state, reader, val_rows, batch_size, mesh)
+                    progress.val, meta["knob_error_norm"] = summarise(validated), knob_errors(validated)
                     writer.scalars("val", progress.val, step)
                     _count_stale(progress)
                     stopped_early = _exhausted(config, progress)
@@ -220,14 +222,12 @@ def _show(bar: tqdm, steps: int, batch_size: int, started: float, paused_s: floa
     bar.update()
 
 
-def _validate(
-    eval_step, state: TrainState, reader: Reader, rows: np.ndarray, batch_size: int, mesh
-) -> dict[str, float]:
+def _validate(eval_step, state: TrainState, reader: Reader, rows: np.ndarray, batch_size: int, mesh) -> dict[str, Mean]:
     metrics = None
     for batch in eval_batches(reader, rows, batch_size):
         _, found = eval_step(state.params, state.batch_stats, shard_batch(batch, mesh))
         metrics = found if metrics is None else merge_metrics(metrics, found)
-    return summarise(jax.device_get(metrics))
+    return jax.device_get(metrics)
 
 
 def _count_stale(progress: _Progress) -> None:

@@ -18,7 +18,7 @@ from vjax.training.losses import ROUTE_THRESHOLD, LossMasks, Targets, audible
 
 
 class Mean(NamedTuple):
-    """A mean in the making: scalars, float32 on the device."""
+    """A mean in the making: scalars (or, per knob, vectors) of float32 on the device."""
 
     sum: jax.Array
     count: jax.Array
@@ -86,8 +86,11 @@ def batch_metrics(
 
     A knob counts if its weight in the loss is not 0 and its module is on in the target; importance does not weigh.
 
-    - `continuous_mae`: |error| in norm units; `mse/<module>`: squared error, module by module.
+    - `continuous_mae`: |error| in norm units; `mse/<module>`: squared error, module by module; `knob_mse`: knob by
+      knob, [n_continuous].
     - `categorical_accuracy`: menus that are not frozen; `audible_categorical_accuracy`: of modules that are on.
+    - `menu_options`: how often each option is the target of those menus, [n_menus, most options] of [n_menus, 1];
+      `summarise` makes `categorical_majority` of it.
     - `mod_hits`, `mod_false_alarms`, `mod_misses`: routes a sound; `mod_amount_mae`: see `modulation_metrics`. Only
       with a modulation head and target routes.
     """
@@ -99,6 +102,7 @@ def batch_metrics(
     # Per knob first, then per module: one pass over the batch, whatever the number of modules.
     squared = jnp.sum(jnp.where(knobs, jnp.square(error), 0.0), axis=0)
     counted = jnp.sum(knobs, axis=0, dtype=jnp.float32)
+    metrics["knob_mse"] = Mean(squared, counted)
     modules = sorted(set(layout.modules))
     module_of = np.array([modules.index(module) for module in layout.modules])
     sums = (jnp.unstack(jax.ops.segment_sum(x, module_of, len(modules))) for x in (squared, counted))
@@ -110,6 +114,11 @@ def batch_metrics(
         chosen = chosen.at[:, positions].set(jnp.argmax(logits, axis=-1).astype(chosen.dtype))
     correct = jnp.float32(chosen == targets.categorical)
     metrics["categorical_accuracy"] = Mean.of(correct, menus)
+    options = jnp.arange(max(layout.option_counts))
+    chosen_options = (targets.categorical[..., None] == options) & menus[..., None]
+    metrics["menu_options"] = Mean(
+        jnp.sum(chosen_options, axis=0, dtype=jnp.float32), jnp.sum(menus, axis=0, dtype=jnp.float32)[:, None]
+    )
     on = menus & audible(targets.categorical, masks.categorical_gate)
     metrics["audible_categorical_accuracy"] = Mean.of(correct, on)
 
@@ -128,14 +137,31 @@ def merge_metrics(a: Mapping[str, Mean], b: Mapping[str, Mean]) -> dict[str, Mea
 def summarise(metrics: Mapping[str, Mean]) -> dict[str, float]:
     """Merged metrics to numbers, with `mod_precision`, `mod_recall`, `mod_f1` from the totals.
 
-    A metric that counted nothing is left out (a module that never is on has no error); a rate of no routes is 0.
+    A metric that counted nothing is left out (a module that never is on has no error); a rate of no routes is 0. What
+    is a vector (`knob_mse`) is no number for people: see `knob_errors`.
+
+    `categorical_majority` is the accuracy of always answering each menu's commonest option, over the menus and rows of
+    `categorical_accuracy`. The commonest is that of these rows themselves: no constant answer scores higher.
     """
-    summary = {name: float(mean.value()) for name, mean in metrics.items() if mean.count > 0}
+    summary = {name: float(m.value()) for name, m in metrics.items() if jnp.ndim(m.count) == 0 and m.count > 0}
+    if "menu_options" in metrics:
+        chosen, counted = (np.asarray(array) for array in metrics["menu_options"])
+        if counted.any():
+            summary["categorical_majority"] = float(chosen.max(-1).sum() / counted.sum())
     if "mod_hits" in metrics:
         totals = (metrics[name].sum for name in ("mod_hits", "mod_false_alarms", "mod_misses"))
         rates = (float(rate) for rate in _rates(*totals))
         summary |= dict(zip(("mod_precision", "mod_recall", "mod_f1"), rates, strict=True))
     return summary
+
+
+def knob_errors(metrics: Mapping[str, Mean]) -> list[float | None]:
+    """The root mean square error of each knob in norm units, over the sounds in which it counts; None for none.
+
+    Refinement takes its first steps that large (`vjax.inference.space`).
+    """
+    squared, counted = np.asarray(metrics["knob_mse"].sum), np.asarray(metrics["knob_mse"].count)
+    return [float(np.sqrt(s / n)) if n else None for s, n in zip(squared, counted, strict=True)]
 
 
 def _route_counts(pred: jax.Array, target: jax.Array, threshold: float, rows: jax.Array) -> dict[str, Mean]:

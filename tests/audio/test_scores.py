@@ -1,0 +1,35 @@
+"""All metrics at once."""
+
+import numpy as np
+import pytest
+
+from vjax.audio import distances
+from vjax.audio.metrics import METRICS
+from vjax.audio.scores import as_metrics, pair_scores, scores
+
+RATE = 44100
+
+
+def test_pairs_are_scored_as_one_by_one():
+    rng = np.random.default_rng(0)
+    bank, targets = (rng.normal(0, 0.1, (n, 2, 17640)).astype(np.float32) for n in (3, 9))
+    targets[8] = 0
+    found = pair_scores(bank, targets, RATE)
+    for i, j in ((0, 0), (2, 7), (1, 3)):
+        alone = as_metrics(scores(bank[i], targets[j], RATE))
+        assert {name: float(found[name][i, j]) for name in METRICS} == pytest.approx(alone, rel=1e-4)
+    assert np.isnan([found[name][:, 8] for name in METRICS]).all()
+    assert np.isnan(scores(bank[0, :, :9000], targets[0, :, :9000], RATE)["loudness_difference"])
+
+
+def test_each_is_the_distance_of_its_name():
+    pred, target = np.random.default_rng(1).normal(0, 0.1, (2, 2, 17640)).astype(np.float32)
+    found = as_metrics(scores(pred, target, RATE))
+    assert list(found) == list(METRICS)
+    for name, value in found.items():
+        assert value == pytest.approx(float(getattr(distances, name)(pred, target, RATE)), rel=1e-5)
+
+
+def test_silence_becomes_none():
+    silence, noise = np.zeros((2, 17640), np.float32), np.full((2, 17640), 0.1, np.float32)
+    assert as_metrics(scores(silence, noise, RATE)) == dict.fromkeys(METRICS)

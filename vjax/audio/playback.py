@@ -1,0 +1,85 @@
+"""Playing sounds through the computer's loudspeaker, where there is one. Needs `sounddevice`, of the extra `tui`."""
+
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+_INSTEAD = "or export the preset and play it in Vital"
+
+
+class PlaybackError(OSError):
+    """No sound can be played here; the text says what is missing and what to do."""
+
+
+def check_playback() -> str:
+    """Starts the sound system and looks for an output: its name.
+
+    A terminal program calls this before it takes the screen: starting makes the sound system chatter on stderr.
+
+    Raises:
+      PlaybackError: no sounddevice, no PortAudio, or no device with an output.
+    """
+    sounddevice = _sounddevice()
+    try:
+        return str(sounddevice.query_devices(kind="output")["name"])
+    except (sounddevice.PortAudioError, ValueError) as error:  # ValueError: the default's name fits no device
+        raise _no_device(error) from error
+
+
+def play(audio: np.ndarray, sample_rate: int) -> None:
+    """Starts to play a sound, in the place of the one that plays now, and does not wait for its end.
+
+    Args:
+      audio: floats [channels, samples], mono or stereo, full scale at +-1; what is louder is clipped.
+      sample_rate: in Hz.
+
+    Raises:
+      ValueError: `audio` is not of that shape, holds no sample, or one that is NaN or infinite.
+      PlaybackError: as `check_playback`, or the device does not take such a sound.
+    """
+    audio = np.asarray(audio, np.float32)
+    if audio.ndim != 2 or audio.shape[0] not in (1, 2) or not audio.shape[1]:
+        raise ValueError(f"audio has shape {audio.shape}; expected [channels, samples] with one or two channels")
+    if not np.isfinite(audio).all():
+        raise ValueError(f"{np.count_nonzero(~np.isfinite(audio))} of {audio.size} samples are NaN or infinite")
+    check_playback()
+    sounddevice = _sounddevice()
+    try:
+        sounddevice.play(np.clip(audio, -1, 1).T, sample_rate)
+    except sounddevice.PortAudioError as error:
+        raise PlaybackError(
+            f"the sound device refuses {audio.shape[0]} channel(s) at {sample_rate} Hz ({error}); choose another "
+            f"output in the system's settings, {_INSTEAD}"
+        ) from error
+
+
+def wait() -> None:
+    """Waits until what plays has ended. Raises PlaybackError as `check_playback`."""
+    _sounddevice().wait()
+
+
+def stop() -> None:
+    """Ends what plays; nothing happens where nothing does or can."""
+    if "sounddevice" in sys.modules:  # else nothing has played; a failing import would look for PortAudio each time
+        sys.modules["sounddevice"].stop()
+
+
+def _sounddevice() -> ModuleType | Any:
+    """Imported here and not above: the import itself fails without PortAudio, and only who plays needs it."""
+    try:
+        import sounddevice
+    except ModuleNotFoundError as error:
+        raise PlaybackError(
+            f"no sound: the package sounddevice is not installed; pip install sounddevice, {_INSTEAD}"
+        ) from error
+    except OSError as error:  # "PortAudio library not found"
+        raise PlaybackError(
+            f"no sound: {error}; install it (Debian, Ubuntu: apt install libportaudio2), {_INSTEAD}"
+        ) from error
+    return sounddevice
+
+
+def _no_device(error: Exception) -> PlaybackError:
+    return PlaybackError(f"no sound: there is no output device ({error}); connect one and start again, {_INSTEAD}")
