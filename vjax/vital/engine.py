@@ -159,6 +159,16 @@ def render_notes(preset: Mapping[str, Any], notes: Sequence[int], config: Render
       ValueError: the preset holds a value or a route name that the engine cannot take.
       IsolatedCallError: a note crashed the engine or took longer than `config.timeout_s`.
     """
+    synth = load(preset, config, seed)
+    performance = functools.partial(call_isolated, play, timeout_s=config.timeout_s, method="fork")
+    return np.stack([performance(synth, note, config) for note in notes])
+
+
+def load(preset: Mapping[str, Any], config: RenderConfig, seed: int = 0) -> vita.Synth:
+    """This process's Synth with a preset loaded, ready for `play`. Arguments and errors as in `render_notes`.
+
+    A process has one Synth to give: call this once in each.
+    """
     validate_preset(preset)
     synth = prepare()
     if config.sample_rate != _ENGINE_SAMPLE_RATE:
@@ -167,13 +177,31 @@ def render_notes(preset: Mapping[str, Any], notes: Sequence[int], config: Render
         synth.load_init_preset()
     if not synth.load_json(json.dumps(preset)):
         raise ValueError(_REFUSED)
-    play = functools.partial(call_isolated, _play, timeout_s=config.timeout_s, method="fork")
-    return np.stack([play(synth, note, config) for note in notes])
+    return synth
 
 
-def _play(synth: vita.Synth, note: int, config: RenderConfig) -> np.ndarray:
+def play(synth: vita.Synth, note: int, config: RenderConfig, values: Mapping[str, float] | None = None) -> np.ndarray:
+    """float32 [2, samples] of the loaded preset, with some controls set to native `values` first.
+
+    The Synth remembers what it played: play in a fork of its process. `validate_values` says what it takes.
+    """
+    if values:
+        controls = synth.get_controls()
+        for name, value in values.items():
+            controls[name].set(value)
     _settle(synth, note, config.velocity)
     return synth.render(note, config.velocity, config.note_s, config.seconds)
+
+
+def validate_values(values: Mapping[str, float]) -> None:
+    """Raises ValueError for an unknown control, NaN, or a value out of its range: the engine would take them."""
+    ranges = control_ranges()
+    for name, value in values.items():
+        if name not in ranges:
+            raise ValueError(f"the engine has no control {name!r}")
+        low, high = ranges[name]
+        if not low <= value <= high:  # false for NaN too
+            raise ValueError(f"{name} is {value}; it must lie in [{low}, {high}]")
 
 
 def _settle(synth: vita.Synth, note: int, velocity: float) -> None:
@@ -203,46 +231,6 @@ def render_cycles(table: Mapping[str, Any], positions: Sequence[float], note: in
         synth.render(note, 1.0, 0.1, 0.1)  # the frame glides to its place
         cycles.append(synth.render(note, 1.0, seconds, seconds)[0])
     return np.stack(cycles)
-
-
-class LiveSynth:
-    """A Synth kept between renders, steered by control handles: fast, but it remembers (about 0.65 dB).
-
-    For loops such as refinement that render near-equal candidates and judge the winner with `render_notes`.
-    """
-
-    def __init__(self, config: RenderConfig):
-        self._config = config
-        self._synth = vita.Synth()
-        if config.sample_rate != _ENGINE_SAMPLE_RATE:
-            self._synth.set_sample_rate(config.sample_rate)
-        self._controls: dict[str, Any] = {}
-
-    def load(self, preset: Mapping[str, Any], note: int) -> None:
-        """Loads a preset and lets its parameters settle at `note`. Raises ValueError as `render_notes` does."""
-        validate_preset(preset)
-        if not self._synth.load_json(json.dumps(preset)):
-            self._synth.load_init_preset()  # a refused preset has already moved some controls
-            raise ValueError(_REFUSED)
-        self._controls = self._synth.get_controls()
-        _settle(self._synth, note, self._config.velocity)
-
-    def set(self, values: Mapping[str, float]) -> None:
-        """Sets controls to native values. Raises ValueError for an unknown name, NaN, or a value out of range."""
-        ranges = control_ranges()
-        for name, value in values.items():
-            if name not in ranges:
-                raise ValueError(f"the engine has no control {name!r}")
-            low, high = ranges[name]
-            if not low <= value <= high:  # false for NaN too
-                raise ValueError(f"{name} is {value}; it must lie in [{low}, {high}]")
-        for name, value in values.items():
-            self._controls[name].set(float(value))
-
-    def render(self, note: int) -> np.ndarray:
-        """float32 [2, samples] of the current state."""
-        config = self._config
-        return self._synth.render(note, config.velocity, config.note_s, config.seconds)
 
 
 def start_method() -> str:

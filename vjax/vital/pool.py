@@ -36,6 +36,14 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def prepare_method() -> str:
+    """How render processes are made here, see `engine.start_method`; a fork server will hold an unused Synth."""
+    method = engine.start_method()
+    if method == "forkserver":
+        multiprocessing.get_context(method).set_forkserver_preload(["__main__", "vjax.vital.preload"])
+    return method
+
+
 class RenderPool:
     """`workers` processes at a time, each for one job. Use as a context manager.
 
@@ -49,9 +57,7 @@ class RenderPool:
         self.config = config
         self.workers = workers or default_workers()
         self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="render")
-        self._method = engine.start_method()
-        if self._method == "forkserver":
-            multiprocessing.get_context("forkserver").set_forkserver_preload(["__main__", "vjax.vital.preload"])
+        self._method = prepare_method()
 
     def __enter__(self) -> "RenderPool":
         return self

@@ -1,0 +1,104 @@
+"""Tests of vjax.vital.live: variations are pure functions of their values, and what breaks costs itself alone."""
+
+import math
+import os
+
+import numpy as np
+import pytest
+
+from vjax.vital import engine
+from vjax.vital.live import LivePool, LivePreset, Variation
+from vjax.vital.pool import RenderJob, RenderPool
+
+SHORT = engine.RenderConfig(seconds=0.3, note_s=0.2)
+
+
+@pytest.fixture(scope="module")
+def preset():
+    """The init patch with all its randomness, and a reverb whose tail would be heard in the next note."""
+    init = engine.init_preset()
+    return {**init, "settings": init["settings"] | {"osc_1_random_phase": 1.0, "reverb_on": 1.0}}
+
+
+@pytest.fixture(scope="module")
+def live(preset):
+    with LivePreset(preset, 48, SHORT) as one:
+        yield one
+
+
+def test_without_values_it_is_the_render_of_a_fresh_process(live, preset):
+    with RenderPool(SHORT, 1) as pool:
+        fresh = pool.render(RenderJob(preset, (48,)))
+    np.testing.assert_array_equal(live.render({}).audio, fresh.audio)
+
+
+def test_no_variation_hears_another(live):
+    quiet = {"osc_1_level": 0.2, "filter_1_cutoff": 60.0}
+    first = live.render(quiet).audio
+    loud = live.render({"osc_1_level": 1.0, "reverb_dry_wet": 1.0}).audio
+    assert np.abs(loud).max() > 2 * np.abs(first).max()
+    np.testing.assert_array_equal(live.render(quiet).audio, first)
+
+
+def test_a_knob_set_by_handle_sounds_as_it_is_loaded(preset):
+    """To the bit: both are settled, and draw the same phases."""
+    settings = preset["settings"] | {"osc_1_transpose": 7.0, "reverb_on": 0.0}
+    with LivePreset({**preset, "settings": preset["settings"] | {"reverb_on": 0.0}}, 48, SHORT) as live:
+        moved = live.render({"osc_1_transpose": 7.0}).audio
+    with RenderPool(SHORT, 1) as pool:
+        loaded = pool.render(RenderJob({**preset, "settings": settings}, (48,))).audio
+    np.testing.assert_allclose(moved, loaded, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [({"osc_9_level": 0.5}, "no control 'osc_9_level'"), ({"osc_1_level": math.nan}, "osc_1_level is nan")],
+)
+def test_bad_values_are_errors_of_their_own_render(live, values, message):
+    assert message in live.render(values).error
+    assert live.render({}).audio is not None
+
+
+def test_a_preset_that_cannot_be_loaded_is_an_error_of_every_render(preset):
+    broken = {**preset, "settings": preset["settings"] | {"osc_1_level": 99.0}}
+    with LivePreset(broken, 48, SHORT) as live:
+        for _ in range(2):
+            assert live.render({}).error.startswith("invalid: osc_1_level is 99")
+
+
+def test_a_preset_that_crashes_the_engine_is_an_error(preset):
+    """An unknown component type in a wavetable ends the process."""
+    table = {**preset["settings"]["wavetables"][0], "groups": [{"components": [{"type": "Nothing", "keyframes": []}]}]}
+    broken = {**preset, "settings": preset["settings"] | {"wavetables": [table] * 3}}
+    with LivePreset(broken, 48, SHORT) as live:
+        assert live.render({}).error.startswith("crashed")
+
+
+def test_a_closed_one_leaves_no_process_and_answers_with_errors(preset):
+    live = LivePreset(preset, 48, SHORT)
+    pid = live._process.pid
+    live.close()
+    assert not os.path.exists(f"/proc/{pid}")
+    assert "crashed" in live.render({}).error
+
+
+def test_a_pool_renders_several_presets_the_same_on_any_number_of_workers(preset):
+    other = {**preset, "settings": preset["settings"] | {"osc_1_transpose": 12.0}}
+    variations = [Variation(key, {"osc_1_level": level}) for level in (0.3, 0.6, 0.9) for key in ("one", "other")]
+    found = []
+    for workers in (1, 2):
+        with LivePool(SHORT, workers, places=2) as pool:
+            pool.load("one", preset, 48)
+            pool.load("other", other, 48)
+            found.append(dict(pool.render(variations)))
+    assert sorted(found[0]) == sorted(found[1]) == list(range(6))
+    for i in range(6):
+        np.testing.assert_array_equal(found[0][i].audio, found[1][i].audio)
+    assert len({found[0][i].audio.tobytes() for i in range(6)}) == 6
+
+
+def test_a_pool_answers_for_a_preset_that_nobody_loaded():
+    with LivePool(SHORT, 1) as pool:
+        ((_, rendering),) = pool.render([Variation("unknown", {})])
+    assert rendering.audio is None
+    assert "unknown" in rendering.error
