@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from vjax.cli.command import UsageError, at_least, command_parser, run
-from vjax.cli.match import add_matching, read_checkpoint
+from vjax.cli.match_flags import add_matching, read_checkpoint
 
 EPILOG = """\
 For each sound X the folder --out gets X.vital, its render (X-vjax.wav), a picture of both (X-vjax.png), and a row of

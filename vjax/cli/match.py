@@ -1,14 +1,14 @@
 """`vjax match`: writes the Vital preset that makes a sound."""
 
 import argparse
+import dataclasses
 import json
 import math
 from pathlib import Path
 
 from vjax.cli.command import UsageError, command_parser, run
-
-CHECKPOINT = "runs/demo"
-"""Where `make demo` leaves its model."""
+from vjax.cli.match_flags import add_matching, read_checkpoint
+from vjax.cli.refine import add_refining, refine_config, stop_on_ctrl_c
 
 _DISTANCES = {
     "init_db": "from the init patch to the sound",
@@ -24,6 +24,8 @@ plays in tune. A model to use comes from: vjax train --config tier3:demo --workd
 examples:
   vjax match bass.wav -o bass.vital
   vjax match bass.wav --checkpoint runs/tier3 --note 36
+  vjax match bass.wav --refine --evals 500   # also evolve the preset against the real engine
+  vjax match bass.wav --refine --bank ~/Documents/Vital --seconds 120
   vjax match bass.wav --json                 # everything as JSON: routes, probabilities, spreads
 many sounds: see vjax export --help
 """
@@ -36,40 +38,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("-o", "--out", metavar="X.vital", help="the preset to write; by default beside the sound")
     add_matching(parser)
     parser.add_argument("--json", action="store_true", help="print everything found as one JSON object")
+    parser.add_argument(
+        "--refine", action="store_true", help="evolve the preset against the real engine: it sounds nearer"
+    )
+    add_refining(parser)
     arguments = parser.parse_args(argv)
     return run(parser.prog, lambda: _match(arguments))
-
-
-def add_matching(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that `match` and `export` share."""
-    parser.add_argument(
-        "--checkpoint", default=CHECKPOINT, metavar="DIR", help="a training run's folder (default %(default)s)"
-    )
-    parser.add_argument("--which", choices=("best", "latest"), default="best", help="which checkpoint (default best)")
-    parser.add_argument(
-        "--note",
-        type=midi_note,
-        help="MIDI note of the sound, 0 to 127; by default the one that is heard",
-    )
-    parser.add_argument("--no-tune", action="store_true", help="leave the preset's pitch as the model heard it")
-
-
-def midi_note(text: str) -> int:
-    """An argparse `type`: a MIDI note number."""
-    if not (text.isdecimal() and int(text) <= 127):
-        raise argparse.ArgumentTypeError(f"{text!r} is no MIDI note; give a number from 0 to 127, C4 is 60")
-    return int(text)
-
-
-def read_checkpoint(arguments: argparse.Namespace, batch_size: int):
-    """The predictor that `add_matching`'s flags name. Raises CheckpointError, naming the flag."""
-    from vjax.inference.predict import Predictor
-    from vjax.training.checkpoint import CheckpointError
-
-    try:
-        return Predictor.from_checkpoint(arguments.checkpoint, arguments.which, batch_size)
-    except CheckpointError as error:
-        raise CheckpointError(f"--checkpoint {arguments.checkpoint}: {error}") from error
 
 
 def _match(arguments: argparse.Namespace) -> int:
@@ -91,21 +65,61 @@ def _match(arguments: argparse.Namespace) -> int:
     clip = read_clip(sound, predictor.sample_rate, predictor.samples)
     out.parent.mkdir(parents=True, exist_ok=True)  # now, and not after all the work
     answer = predictor.predict_with_confidence(clip, name=str(sound))
+    vocabulary = checkpoint_vocabulary(predictor)
+    refined = None
     with RenderPool(render_config(predictor)) as pool:
-        matcher = Matcher(predictor, checkpoint_vocabulary(predictor), pool, config)
+        matcher = Matcher(predictor, vocabulary, pool, config)
         (match,) = matcher.matches([answer], lambda _: clip, lambda _: out.stem)
         if isinstance(match, Failure):
             raise ValueError(match.error)
+        if arguments.refine:
+            files = write_match(match, out, predictor.sample_rate)  # the prediction, should refinement be killed
+            refined, files = _refined(arguments, predictor, vocabulary, pool, match, out)
+            match = dataclasses.replace(
+                match, preset=refined.preset, audio=refined.after.audio, mss_db=refined.after.distances["mss"]
+            )
+        else:
+            files = write_match(match, out, predictor.sample_rate)
         rows = matcher.rows(match)
-    files = write_match(match, out, predictor.sample_rate)
     if arguments.json:
-        print(json.dumps(_as_json(match, rows, files, predictor.step), allow_nan=False))
+        print(json.dumps(_as_json(match, rows, files, predictor.step, refined), allow_nan=False))
     else:
-        _print(match, rows, files, predictor.step, arguments.checkpoint)
+        _print(match, rows, files, predictor.step, arguments.checkpoint, refined)
     return 0
 
 
-def _print(match, rows: dict[str, float], files: list[Path], step: int, checkpoint: str) -> None:
+def _refined(arguments: argparse.Namespace, predictor, vocabulary, pool, match, out: Path):
+    """(the refinement of a match, the files it wrote). The best so far is on disk at any time, as X.vital."""
+    from vjax.inference.match import render_config
+    from vjax.inference.refine import Progress, refine
+    from vjax.inference.refine_many import bank_finder, knob_errors
+    from vjax.inference.refine_outputs import write_refined
+    from vjax.inference.starts import refine_target
+    from vjax.progress import progress_bar
+    from vjax.vital.preset import write_preset
+
+    banks = bank_finder(predictor, arguments.checkpoint, vocabulary, arguments.bank, pool)
+    target = refine_target(predictor, vocabulary, match, banks(match.note), arguments.starts, str(match.name))
+    bar = progress_bar(total=arguments.evals, desc="refining", unit="eval")
+
+    def on_progress(progress: Progress) -> None:
+        bar.set_postfix_str(
+            f"loss {progress.first_loss:.3f} -> {progress.loss:.3f} from {progress.start}", refresh=False
+        )
+        bar.update(progress.evals - bar.n)
+        if progress.better is not None:
+            write_preset(out, dataclasses.replace(progress.better, name=out.stem))
+
+    with stop_on_ctrl_c() as should_stop, bar:
+        config, render = refine_config(arguments, places=1), render_config(predictor)
+        (refined,) = refine([target], config, render, None, knob_errors(predictor), on_progress, should_stop)
+    if refined.error:
+        raise ValueError(refined.error)
+    refined = dataclasses.replace(refined, preset=dataclasses.replace(refined.preset, name=out.stem))
+    return refined, write_refined(refined, target, out, predictor.sample_rate, with_target=False)
+
+
+def _print(match, rows: dict[str, float], files: list[Path], step: int, checkpoint: str, refined) -> None:
     print(f"{match.name}: played at note {match.note}, {_why_this_note(match.pitch)}")
     if match.tuned_semitones:
         print(f"  transposed by {match.tuned_semitones:+.2f} semitones to be in tune")
@@ -117,10 +131,21 @@ def _print(match, rows: dict[str, float], files: list[Path], step: int, checkpoi
     if math.isnan(match.mss_db):
         print(f"  the found preset is silent at note {match.note}: no distance. Try another --note, or train longer")
     else:
+        if refined:
+            _print_refined(refined)
         print(f"  MSS {match.mss_db:6.2f} dB from the found preset to the sound; to compare")
         for name, meaning in _DISTANCES.items():
             print(f"      {rows[name]:6.2f} dB {meaning}")
     print("  written: " + ", ".join(map(str, files)))
+
+
+def _print_refined(refined) -> None:
+    took = f"{refined.evals} evaluations in {refined.seconds:.0f} s, {refined.dimensions} knobs and amounts"
+    print(f"  refined from {refined.start!r}: {took}")
+    print(f"      {'':20} {'before':>8} {'after':>8}")
+    print(f"      {'loss (minimised)':20} {refined.before.loss:8.3f} {refined.after.loss:8.3f}")
+    for metric, before in refined.before.distances.items():
+        print(f"      {metric:20} {before:8.3f} {refined.after.distances[metric]:8.3f}")
 
 
 def _why_this_note(pitch) -> str:
@@ -134,7 +159,9 @@ def _why_this_note(pitch) -> str:
     return f"heard {heard}" if pitch.confidence >= SURE else f"because no clear pitch is heard, perhaps {heard}"
 
 
-def _as_json(match, rows: dict[str, float], files: list[Path], step: int) -> dict:
+def _as_json(match, rows: dict[str, float], files: list[Path], step: int, refined) -> dict:
+    from vjax.inference.refine_outputs import trace_json
+
     sure, pitch = match.answer.confidence, match.pitch
     heard = pitch and {"hz": _number(pitch.frequency_hz), "midi": _number(pitch.midi), "confidence": pitch.confidence}
     return {
@@ -149,6 +176,7 @@ def _as_json(match, rows: dict[str, float], files: list[Path], step: int) -> dic
         "routes": [route._asdict() for route in match.answer.routes],
         "menu_probability": sure.menu_probability,
         "spread_norm": sure.spread_norm,
+        "refined": refined and trace_json(refined),
     }
 
 

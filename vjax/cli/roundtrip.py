@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from vjax.cli.command import at_least, command_parser, run
-from vjax.cli.match import midi_note
+from vjax.cli.match_flags import midi_note
 
 EPILOG = """\
 Each preset is rendered as it is, as vjax reads it and writes it back (exact: wavetables and LFO shapes by value), and

@@ -32,12 +32,13 @@ def main(argv: list[str] | None = None) -> int:
 def _train(arguments: argparse.Namespace, overrides: list[str]) -> int:
     from vjax.evaluation.listen import make_listener
     from vjax.evaluation.summary import print_summary
+    from vjax.inference.retrieval import write_bank
     from vjax.training.loop import NonFiniteLossError, train
 
     config = read_config(arguments.config, overrides)
     listener = make_listener(config.generation, config.train.listen_sounds, config.data.render_workers or None)
     try:
-        summary = train(config, arguments.workdir, evaluators=[listener])
+        summary = train(config, arguments.workdir, evaluators=[listener, write_bank])
     except NonFiniteLossError as error:
         raise CommandError(str(error)) from error
     print_summary(summary, arguments.workdir)

@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ class ExportReport:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Work:
+class Work:
     """What is left to do: `answers()` streams it, `target` finds a sound, `paths` where each preset goes, by name."""
 
     answers: Callable[[], Iterator[Answer | Failure]]
@@ -81,7 +81,11 @@ def export_many(
     """
     if out.exists() and out.is_dir() == (out.suffix == ".vital"):
         raise ValueError(f"{out} is a {'folder' if out.is_dir() else 'file'}; give a folder, or X.vital for one sound")
-    work = _audio_work(predictor, out, config, audio) if audio else _dataset_work(predictor, out, config, dataset)
+    work = (
+        audio_work(predictor, out, audio, config.limit, config.overwrite)
+        if audio
+        else dataset_work(predictor, out, dataset, config.limit, config.overwrite)
+    )
     vocabulary = checkpoint_vocabulary(predictor)
     record = _recorder(out, work)
     failures: list[Failure] = []
@@ -135,7 +139,7 @@ def export_many(
     )
 
 
-def _recorder(out: Path, work: _Work) -> Callable[[dict[str, Any]], None]:
+def _recorder(out: Path, work: Work) -> Callable[[dict[str, Any]], None]:
     """What keeps the rows of a run; a preset that is named alone has no table beside it."""
     if out.suffix == ".vital":
         return lambda row: None
@@ -145,7 +149,8 @@ def _recorder(out: Path, work: _Work) -> Callable[[dict[str, Any]], None]:
     return functools.partial(append_row, index)
 
 
-def _audio_work(predictor: Predictor, out: Path, config: ExportConfig, audio: str) -> _Work:
+def audio_work(predictor: Predictor, out: Path, audio: str, limit: int = 0, overwrite: bool = False) -> Work:
+    """The work of a sound file or a folder; see `export_many`."""
     source = Path(audio)
     if not source.exists():
         raise ValueError(f"there is nothing at {audio}; give a sound file, or a folder of them")
@@ -153,13 +158,13 @@ def _audio_work(predictor: Predictor, out: Path, config: ExportConfig, audio: st
         raise ValueError(f"--out {out} names one preset, but {audio} is a folder; give a folder for --out")
     files = [file for file in find_audio(source) if not _is_render(file)] if source.is_dir() else [source]
     base = source if source.is_dir() else source.parent
-    paths = dict(list(_preset_paths(files, base, out).items())[: config.limit or None])
-    left = {name: path for name, path in paths.items() if config.overwrite or not path.exists()}
+    paths = dict(list(_preset_paths(files, base, out).items())[: limit or None])
+    left = {name: path for name, path in paths.items() if overwrite or not path.exists()}
 
     def target(_: Matcher, answer: Answer) -> np.ndarray:
         return read_clip(answer.name, predictor.sample_rate, predictor.samples)
 
-    return _Work(
+    return Work(
         answers=lambda: predict_files(predictor, left, confidence=True),
         target=target,
         paths=left,
@@ -190,15 +195,24 @@ def _is_render(file: Path) -> bool:
     return stem != file.name and file.with_name(f"{stem}.vital").exists()
 
 
-def _dataset_work(predictor: Predictor, out: Path, config: ExportConfig, dataset: str) -> _Work:
+def dataset_work(
+    predictor: Predictor,
+    out: Path,
+    dataset: str,
+    limit: int = 0,
+    overwrite: bool = False,
+    rows: Sequence[int] | None = None,
+) -> Work:
+    """The work of a dataset's first `limit` rows (0: all), or of the given `rows`; see `export_many`."""
     if out.suffix == ".vital":
         raise ValueError(f"--out {out} names one preset; give a folder for the presets of a dataset")
     info = open_dataset(dataset)
-    paths = {f"row {row}": out / f"row-{row:06d}.vital" for row in range(min(config.limit or info.n, info.n))}
-    left = {name: path for name, path in paths.items() if config.overwrite or not path.exists()}
+    wanted = range(min(limit or info.n, info.n)) if rows is None else rows
+    paths = {f"row {row}": out / f"row-{row:06d}.vital" for row in wanted}
+    left = {name: path for name, path in paths.items() if overwrite or not path.exists()}
     vocabulary = vocabulary_of(info.catalog_json)
     rows = [int(name.removeprefix("row ")) for name in left]
-    return _Work(
+    return Work(
         answers=lambda: predict_dataset(predictor, info, rows, confidence=True),
         target=lambda matcher, answer: matcher.render_target(answer, info.schema, vocabulary),
         paths=left,

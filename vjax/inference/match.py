@@ -116,7 +116,7 @@ class Matcher:
         init = self._render(vital_preset.init().to_json(), match.note)
         again = self._render(match.preset.to_json(), match.note, seed=_FLOOR_SEED)
         return {
-            "init_db": float(mss(init, _like(match.target, init), self._sample_rate)),
+            "init_db": float(mss(init, like_render(match.target, init.shape), self._sample_rate)),
             "floor_db": float(mss(again, match.audio, self._sample_rate)),
         }
 
@@ -138,7 +138,7 @@ class Matcher:
         if self._config.tune and pitch.confidence >= SURE:
             preset, audio, tuned = self._tuned(preset, audio, note, pitch)
         shown = pitch if self._config.note is None and answer.midi_note is None else None
-        distance = float(mss(audio, _like(target, audio), self._sample_rate))
+        distance = float(mss(audio, like_render(target, audio.shape), self._sample_rate))
         return Match(answer.name, answer, preset, note, shown, tuned, target, audio, distance)
 
     def _tuned(self, preset: Preset, audio: np.ndarray, note: int, wanted: Pitch) -> tuple[Preset, np.ndarray, float]:
@@ -189,8 +189,8 @@ def render_config(predictor: Predictor) -> RenderConfig:
     return RenderConfig(seconds=seconds, note_s=0.75 * seconds, sample_rate=predictor.sample_rate)
 
 
-def _like(target: np.ndarray, audio: np.ndarray) -> np.ndarray:
-    """The target with as many channels and samples as the render."""
-    channels, samples = audio.shape
+def like_render(target: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A sound [channels, samples] with as many channels and samples as a render of this shape."""
+    channels, samples = shape
     target = np.broadcast_to(target[:1], (channels, target.shape[1])) if len(target) < channels else target[:channels]
     return np.pad(target[:, :samples], ((0, 0), (0, max(samples - target.shape[1], 0))))

@@ -62,8 +62,8 @@ def index_row(match: Match, preset_path: str | os.PathLike) -> dict[str, Any]:
     }
 
 
-def start_table(path: str | os.PathLike, names: Collection[str]) -> None:
-    """Makes the table ready for rows of the sounds `names`: new, or as it is without their earlier rows.
+def start_table(path: str | os.PathLike, names: Collection[str], columns: tuple[str, ...] = COLUMNS) -> None:
+    """Makes a table of `columns` ready for rows of the sounds `names`: new, or as it is without their earlier rows.
 
     Raises:
       ValueError: there is a file of another kind.
@@ -73,21 +73,21 @@ def start_table(path: str | os.PathLike, names: Collection[str]) -> None:
     if path.exists():
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
+            if tuple(reader.fieldnames or ()) != columns:
                 raise ValueError(f"{path} is another table than vjax writes there; move it, or choose another folder")
             kept = [row for row in reader if row["name"] not in names]
     partial = path.with_name(path.name + ".partial")
     with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(kept)
     os.replace(partial, path)
 
 
-def append_row(path: str | os.PathLike, row: dict[str, Any]) -> None:
+def append_row(path: str | os.PathLike, row: dict[str, Any], columns: tuple[str, ...] = COLUMNS) -> None:
     """Appends to the table that `start_table` made, at once: a stopped run keeps its rows."""
     with open(path, "a", newline="", encoding="utf-8") as file:
-        csv.DictWriter(file, COLUMNS, restval="").writerow(row)
+        csv.DictWriter(file, columns, restval="").writerow(row)
 
 
 def _rounded(value: float, digits: int) -> float | str:

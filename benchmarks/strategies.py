@@ -1,0 +1,234 @@
+"""Which evolution strategy earns its place: evosax's and pycma with the same budget, starts and objective.
+
+    python benchmarks/strategies.py --presets DIR --checkpoint runs/demo --out runs/strategies
+
+Targets are musicians' presets at note 48, `--seconds` long. Three kinds of start: the target's own knobs, disturbed; the
+network's answer; and the nearest preset by another author (its folder) among the same ones. To fit hours on two cores,
+targets and neighbours are taken from the cheaper presets to render (`--cheapest`). One line of runs.jsonl a search;
+what is there is not run again. The table compares best losses so far, by candidates' renders, at several budgets.
+"""
+
+import argparse
+import functools
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--presets", required=True, type=Path)
+    parser.add_argument("--checkpoint", help="for --starts prediction")
+    parser.add_argument("--out", type=Path, default=Path("runs/strategies"))
+    parser.add_argument("--targets", type=int, default=20)
+    parser.add_argument("--cheapest", type=int, default=60, help="so many presets, cheapest to render, take part")
+    parser.add_argument("--evals", type=int, default=500)
+    parser.add_argument("--at", default="100,500,5000", help="budgets in the table")
+    parser.add_argument("--starts", default="nearest,perturbed,prediction")
+    parser.add_argument("--strategies", default="cma_es,sep_cma_es,snes,pycma")
+    parser.add_argument("--population", type=int, default=16)
+    parser.add_argument("--sigma", type=float, default=0.05)
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of the sounds")
+    parser.add_argument("--tag", default="", help="is added to a strategy's name, to compare settings")
+    parser.add_argument("--patience", type=int, default=10)
+    parser.add_argument("--objective", default="", help="weights as mss=1,mrstft=0,... instead of the default")
+    parser.add_argument("--json", type=Path, help="write the table's numbers there")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    targets = _targets(arguments)
+    log = arguments.out / "runs.jsonl"
+    for kind in filter(None, arguments.starts.split(",")):
+        for strategy in filter(None, arguments.strategies.split(",")):
+            done = {(r["start"], r["strategy"], r["target"]) for r in _lines(log) if r["evals"] >= arguments.evals}
+            name = strategy + arguments.tag
+            left = [t for t in targets if (kind, name, t["name"]) not in done]
+            if left:
+                _run(arguments, kind, strategy, name, left, log)
+    _table(arguments, _lines(log))
+
+
+def _targets(arguments) -> list[dict]:
+    """Names, paths and sounds of the presets that are sought, spread over the authors, with their nearest others."""
+    from vjax.audio.distances import mss
+    from vjax.vital.pool import RenderJob, RenderPool
+    from vjax.vital.preset import read_json
+
+    cache = arguments.out / "bank.npz"
+    files = sorted(arguments.presets.rglob("*.vital"))
+    if not cache.exists():
+        audio, cost = [], []
+        with RenderPool(_render(arguments), 1) as pool:
+            for file in files:
+                job = RenderJob(read_json(file), (48,))
+                pool.render(job)
+                began = time.perf_counter()
+                audio.append(pool.render(job).audio[0])
+                cost.append(time.perf_counter() - began)
+        audio = np.stack(audio)
+        np.savez(cache, audio=audio, cost=cost)
+    stored = np.load(cache)
+    audio, chosen = stored["audio"], np.sort(np.argsort(stored["cost"])[: arguments.cheapest])
+    authors = [file.relative_to(arguments.presets).parts[0] for file in files]
+    spread = chosen[np.linspace(0, len(chosen) - 1, min(arguments.targets, len(chosen))).astype(int)]
+    found = []
+    for i in spread:
+        others = [j for j in chosen if authors[j] != authors[i]]
+        distances = np.asarray(mss(audio[others], audio[i]))
+        nearest = files[others[int(np.nanargmin(distances))]]
+        found.append({"name": str(files[i].stem), "file": files[i], "audio": audio[i], "nearest": nearest})
+    return found
+
+
+def _render(arguments):
+    from vjax.vital.engine import RenderConfig
+
+    return RenderConfig(seconds=arguments.seconds, note_s=0.75 * arguments.seconds)
+
+
+def _start(arguments, kind: str, target: dict):
+    from vjax.inference.space import make_space
+    from vjax.vital.preset import read_preset
+
+    if kind == "nearest":
+        return read_preset(target["nearest"])
+    if kind == "perturbed":
+        space = make_space(read_preset(target["file"]))
+        rng = np.random.default_rng(sum(target["name"].encode()))
+        return space.to_preset(space.origin + rng.normal(0, 0.1, space.size))
+    predictor, vocabulary = _predictor(arguments.checkpoint)
+    from vjax.inference.export import export_preset
+
+    return export_preset(predictor.predict(target["audio"]), predictor.schema, vocabulary, target["name"])
+
+
+@functools.cache
+def _predictor(checkpoint: str):
+    from vjax.inference.export import checkpoint_vocabulary
+    from vjax.inference.predict import Predictor
+
+    predictor = Predictor.from_checkpoint(checkpoint, batch_size=1)
+    return predictor, checkpoint_vocabulary(predictor)
+
+
+def _run(arguments, kind: str, strategy: str, name: str, targets: list[dict], log: Path) -> None:
+    from vjax.inference.objective import ObjectiveConfig
+    from vjax.inference.refine import RefineConfig, RefineTarget, refine
+    from vjax.inference.search import Start
+    from vjax.inference.strategy import StrategyConfig
+
+    wanted = [RefineTarget(t["name"], t["audio"], 48, (Start(kind, _start(arguments, kind, t)),)) for t in targets]
+    weights = dict(pair.split("=") for pair in arguments.objective.split(",") if pair)
+    objective = ObjectiveConfig(**{term: float(weight) for term, weight in weights.items()})
+    began = time.perf_counter()
+    if strategy == "pycma":
+        results = _pycma(wanted, arguments, objective)
+    else:
+        settings = StrategyConfig(strategy, population=arguments.population, sigma=arguments.sigma)
+        config = RefineConfig(
+            evals=arguments.evals, strategy=settings, objective=objective, patience=arguments.patience
+        )
+        results = refine(wanted, config, _render(arguments))
+    for refined in results:
+        if refined.error:
+            print(f"{name} {kind}: {refined.error}")
+            continue
+        row = {"start": kind, "strategy": name, "target": refined.name, "evals": refined.evals}
+        row |= {"trace": refined.trace, "dimensions": refined.dimensions, "restarts": refined.restarts}
+        row |= {"before": refined.before.distances, "after": refined.after.distances}
+        row |= {"loss_before": refined.before.loss, "loss_after": refined.after.loss}
+        with log.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(
+            f"{name:12} {kind:10} {refined.name:30} {refined.before.loss:.3f} -> {refined.after.loss:.3f}", flush=True
+        )
+    print(f"{name} {kind}: {time.perf_counter() - began:.0f} s for {len(wanted)} targets", flush=True)
+
+
+def _pycma(targets, arguments, objective_config):
+    """pycma with its own population size and defaults, candidates clipped to be played; judged as `refine` judges."""
+    import cma
+
+    from vjax.inference.judge import Judge
+    from vjax.inference.objective import Objective
+    from vjax.inference.refine import Refined
+    from vjax.inference.search import Found
+    from vjax.inference.space import first_steps, make_space
+    from vjax.vital.live import LivePool, Variation
+    from vjax.vital.pool import RenderPool
+
+    render = _render(arguments)
+    objective = Objective(objective_config, 1, 4, render.samples, render.sample_rate)
+
+    class Search:
+        place = 0
+
+    with RenderPool(render) as fresh, LivePool(render, None, 2) as live:
+        judge = Judge(objective, fresh)
+        for target in targets:
+            objective.set_target(0, target.audio)
+            space = make_space(target.starts[0].preset)
+            live.load(target.name, target.starts[0].preset.to_json(), target.note)
+            options = {"verbose": -9, "seed": 1, "CMA_stds": first_steps(space, arguments.sigma)}
+            evolution = cma.CMAEvolutionStrategy(space.origin, 1.0, options)
+            evals, best, trace = 1, [Found(judge.losses([space.preset], target, 0)[0], "start", space.preset)], []
+            trace.append((1, float(best[0].loss)))
+            while evals < arguments.evals:
+                candidates = evolution.ask()
+                losses = np.full(len(candidates), np.nan)
+                n = min(len(candidates), arguments.evals - evals)
+                variations = [Variation(target.name, space.values(x)) for x in candidates[:n]]
+                rendered = [(i, r.audio[0]) for i, r in live.render(variations) if r.audio is not None]
+                for chunk in (rendered[k : k + 4] for k in range(0, len(rendered), 4)):
+                    found, _ = objective.distances(np.stack([a for _, a in chunk]), [0] * len(chunk))
+                    losses[[i for i, _ in chunk]] = found
+                evals += n
+                i = int(np.nanargmin(losses))
+                best.append(Found(float(losses[i]), "start", space.to_preset(candidates[i])))
+                best = sorted(best, key=lambda one: one.loss)[:3]
+                trace.append((evals, float(best[0].loss)))
+                if n == len(candidates):
+                    evolution.tell(candidates, np.where(np.isnan(losses), 1e3, losses).tolist())
+            search = Search()
+            search.target, search.best = target, best
+            before, after = judge.best(search)
+            live.unload(target.name)
+            yield Refined(target.name, after.preset, "start", before, after, tuple(trace), {}, evals, 0.0, space.size)
+
+
+def _lines(log: Path) -> list[dict]:
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def _table(arguments, runs: list[dict]) -> None:
+    """Medians over targets of best loss / first loss, for each start and strategy, at each budget."""
+    budgets = [int(text) for text in arguments.at.split(",")]
+    columns = [f"loss@{budget}" for budget in budgets]
+    print(
+        f"{'start':11} {'strategy':22} {'n':>3} {'first':>7} "
+        + " ".join(f"{c:>10}" for c in columns)
+        + "  MSS before -> after"
+    )
+    table = []
+    for kind in sorted({run["start"] for run in runs}):
+        for strategy in sorted({run["strategy"] for run in runs if run["start"] == kind}):
+            mine = [run for run in runs if run["start"] == kind and run["strategy"] == strategy]
+            entry = {"start": kind, "strategy": strategy, "n": len(mine)}
+            entry["first"] = float(np.median([run["trace"][0][1] for run in mine]))
+            for budget, column in zip(budgets, columns, strict=True):
+                reached = [r for r in mine if r["evals"] >= budget]
+                losses = [min(loss for evals, loss in r["trace"] if evals <= budget) for r in reached]
+                entry[column] = float(np.median(losses)) if losses else None
+            for when in ("before", "after"):
+                entry[f"mss_{when}"] = float(np.nanmedian([run[when]["mss"] for run in mine]))
+            shown = " ".join("         -" if entry[c] is None else f"{entry[c]:10.3f}" for c in columns)
+            mss = f"{entry['mss_before']:6.2f} -> {entry['mss_after']:.2f}"
+            print(f"{kind:11} {strategy:22} {len(mine):3} {entry['first']:7.3f} {shown}  {mss}")
+            table.append(entry)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(table, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""`vjax refine`, `vjax match --refine`, and runs that are killed."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from vjax.cli.main import main
+from vjax.vital.preset import read_preset
+
+ROOT = Path(__file__).parents[2]
+RATE = 44100
+QUICK = ["--evals", "25", "--starts", "1", "--note", "57"]
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory) -> Path:
+    """Two sounds that the init patch is not: a sine and a dull saw, fading out."""
+    folder = tmp_path_factory.mktemp("sounds")
+    t_s = np.arange(RATE // 2) / RATE
+    soundfile.write(folder / "sine.wav", 0.3 * np.sin(2 * np.pi * 220 * t_s), RATE)
+    dull = sum(np.sin(2 * np.pi * k * 220 * t_s) / k**2 for k in range(1, 8)) * np.exp(-4 * t_s)
+    soundfile.write(folder / "dull.wav", 0.3 * dull, RATE)
+    return folder
+
+
+def test_match_refine_prints_before_and_after_between_its_rows(sounds, engine_run, tmp_path, capsys):
+    out = tmp_path / "sine.vital"
+    command = ["match", str(sounds / "sine.wav"), "-o", str(out), "--checkpoint", str(engine_run), "--refine", *QUICK]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert "refined from" in printed
+    before, after = map(float, re.search(r"loss \(minimised\) +([\d.]+) +([\d.]+)", printed).groups())
+    assert after < before
+    for row in ("mss ", "wmfcc ", "loudness_difference ", "init patch", "other random phases"):
+        assert row in printed
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "sine-trace.json", "sine-trace.png", "sine-vjax.png", "sine-vjax.wav", "sine.vital"
+    ]  # fmt: skip
+    preset = read_preset(out)
+    assert preset.name == "sine"
+    told = json.loads((tmp_path / "sine-trace.json").read_text())
+    assert told["evals"] == 25
+    assert told["after"]["loss"] == pytest.approx(after, abs=1e-3)
+
+
+def test_match_refine_as_json(sounds, engine_run, tmp_path, capsys):
+    command = ["match", str(sounds / "dull.wav"), "-o", str(tmp_path / "x.vital"), "--checkpoint", str(engine_run)]
+    assert main([*command, "--refine", "--json", *QUICK]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["mss_db"] == pytest.approx(told["refined"]["after"]["mss"], abs=1e-4)
+    assert told["refined"]["after"]["loss"] <= told["refined"]["before"]["loss"]
+
+
+def test_a_dataset_is_refined_and_leaves_a_table_and_traces(engine_run, tmp_path, capsys):
+    out = tmp_path / "out"
+    command = ["refine", "--checkpoint", str(engine_run), "--dataset", str(engine_run / "data"), "--out", str(out)]
+    assert main([*command, "--targets", "2", "--evals", "20", "--starts", "0", "--workers", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert f"{out}: refined 2, were there: 0, failed: 0" in printed
+    with (out / "index.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(row["name"] for row in rows) == ["row 0", "row 1"]
+    for row in rows:
+        assert row["evals"] == "20"
+        assert float(row["loss_after"]) <= float(row["loss_before"])
+        assert read_preset(row["preset"])
+    assert (out / "row-000000-target.wav").exists()
+    assert (out / "traces.png").stat().st_size > 1000
+    assert len(json.loads((out / "traces.json").read_text())) == 2
+    assert not list(out.glob("*.part*"))
+
+    assert main([*command, "--targets", "3", "--evals", "20", "--starts", "0"]) == 0
+    assert "refined 1, were there: 2" in capsys.readouterr().out
+    assert len(json.loads((out / "traces.json").read_text())) == 3
+
+
+def test_a_killed_run_goes_on_from_its_best(sounds, engine_run, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["--checkpoint", str(engine_run), "--audio", str(sounds / "dull.wav"), "--out", str(out)]
+    arguments += ["--note", "57", "--starts", "0", "--no-tune"]
+    command = [sys.executable, "scripts/refine.py", *arguments, "--evals", "100000"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    state = out / "dull.part.json"
+    try:
+        deadline_s = time.monotonic() + 120
+        while not (state.exists() and (out / "dull.part.vital").exists()) and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    reached = json.loads(state.read_text())
+    evals = reached["evals"] + 30
+    assert main(["refine", *arguments, "--evals", str(evals)]) == 0
+    told = json.loads((out / "dull-trace.json").read_text())
+    assert told["trace"][0][0] == reached["evals"] + 2  # both starts, the answer and the best so far, played anew
+    assert told["trace"][0][1] < reached["trace"][0][1]
+    assert told["evals"] == evals
+    assert any(label.endswith(", refined") for label in told["starts"])
+    assert not list(out.glob("*.part*"))
+
+
+def test_ctrl_c_judges_what_was_found(sounds, engine_run, tmp_path):
+    out = tmp_path / "dull.vital"
+    command = [sys.executable, "-m", "vjax", "match", str(sounds / "dull.wav"), "-o", str(out), "--refine"]
+    command += ["--checkpoint", str(engine_run), "--evals", "100000", "--starts", "0", "--note", "57"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline_s = time.monotonic() + 120
+    while not out.exists() and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    time.sleep(2)  # from the prediction, which is written first, into the search
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the render processes hear it too
+    printed, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error
+    assert "stopping: judging what was found" in error
+    assert "refined from" in printed
+    assert (tmp_path / "dull-trace.json").exists()
+
+
+def test_what_cannot_be_is_told(engine_run, tmp_path, capsys):
+    command = ["refine", "--checkpoint", str(engine_run), "--dataset", str(engine_run / "data"), "--out", str(tmp_path)]
+    assert main([*command, "--note", "60"]) == 2
+    assert "--note is for sound files" in capsys.readouterr().err
+    assert main([*command, "--bank", str(tmp_path / "none"), "--evals", "5"]) == 1
+    assert "holds no .vital file" in capsys.readouterr().err

@@ -1,0 +1,88 @@
+"""Tests of vjax.inference.objective against the distances and NumPy."""
+
+import numpy as np
+import pytest
+
+from vjax.audio.distances import loudness_lufs, mrstft, mss
+from vjax.inference.objective import TERMS, TYPICAL, Objective, ObjectiveConfig
+
+SAMPLES, RATE = 22050, 44100
+
+
+@pytest.fixture(scope="module")
+def sounds() -> np.ndarray:
+    """[4, 2, samples]: two tones, noise, and the second tone half as loud."""
+    rng = np.random.default_rng(0)
+    t_s = np.arange(SAMPLES) / RATE
+    low, high = (0.4 * np.sin(2 * np.pi * hz * t_s * np.array([[1.0], [1.01]])) for hz in (220, 1500))
+    return np.stack([low, high, 0.1 * rng.normal(size=low.shape), 0.5 * high]).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def objective(sounds) -> Objective:
+    made = Objective(ObjectiveConfig(), places=2, batch=3, samples=SAMPLES, sample_rate=RATE)
+    made.set_target(0, sounds[0])
+    made.set_target(1, sounds[1])
+    return made
+
+
+def test_terms_are_the_distances_of_the_reports(objective, sounds):
+    places = [0, 1, 1]
+    losses, found = objective.distances(sounds[1:], places)
+    for i, place in enumerate(places):
+        target = sounds[place]
+        assert found[i, 0] == pytest.approx(float(mss(sounds[i + 1], target)), rel=1e-4, abs=1e-4)
+        assert found[i, 1] == pytest.approx(float(mrstft(sounds[i + 1], target)), rel=1e-4, abs=1e-4)
+    weights = np.array([1 / TYPICAL["mss"], 1 / TYPICAL["mrstft"], 1 / TYPICAL["ltas"], 0.25 / TYPICAL["loudness"]])
+    np.testing.assert_allclose(losses, found @ weights, rtol=1e-5)
+
+
+def test_a_sound_is_at_no_distance_from_itself(objective, sounds):
+    losses, _ = objective.distances(sounds[:2], [0, 1])
+    np.testing.assert_allclose(losses, 0, atol=1e-5)
+
+
+def test_half_the_level_is_six_db_and_the_same_spectrum(objective, sounds):
+    _, found = objective.distances(sounds[3:], [1])
+    terms = dict(zip(TERMS, found[0], strict=True))
+    assert terms["loudness"] == pytest.approx(6.02, abs=0.05)
+    assert terms["ltas"] == pytest.approx(6.02, abs=0.3)  # bands of leakage at the floor move less
+    assert terms["mss"] < 0.5
+
+
+def test_loudness_is_that_of_the_standard_for_steady_sounds(objective, sounds):
+    _, found = objective.distances(sounds[2:3], [0])
+    expected = abs(loudness_lufs(sounds[2]) - loudness_lufs(sounds[0]))
+    assert found[0, 3] == pytest.approx(float(expected), abs=0.5)
+
+
+def test_ltas_has_no_time_axis(objective, sounds):
+    """Noise played backwards is another sound frame by frame, and the same on average."""
+    objective.set_target(0, sounds[2])
+    _, found = objective.distances(sounds[2:3, :, ::-1].copy(), [0])
+    objective.set_target(0, sounds[0])
+    terms = dict(zip(TERMS, found[0], strict=True))
+    assert terms["mss"] > 2
+    assert terms["ltas"] < 0.2
+
+
+def test_silence_and_broken_sounds_have_no_loss(objective, sounds):
+    broken = sounds[:3].copy()
+    broken[0] = 0
+    broken[1, 0, 5] = np.nan
+    losses, _ = objective.distances(broken, [0, 0, 0])
+    assert np.isnan(losses[:2]).all()
+    assert np.isfinite(losses[2])
+
+
+def test_what_cannot_be_a_target_is_refused(objective, sounds):
+    with pytest.raises(ValueError, match="silent"):
+        objective.set_target(0, np.zeros_like(sounds[0]))
+    with pytest.raises(ValueError, match=r"\(1, 22050\)"):
+        objective.set_target(0, sounds[0][:1])
+
+
+@pytest.mark.parametrize("weights", [{"mss": -1.0}, {"mss": 0.0, "mrstft": 0.0, "ltas": 0.0, "loudness": 0.0}])
+def test_weights_that_mean_nothing_are_refused(weights):
+    with pytest.raises(ValueError, match="weights"):
+        ObjectiveConfig(**weights)

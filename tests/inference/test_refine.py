@@ -1,0 +1,172 @@
+"""Tests of vjax.inference.refine, search and judge, with the real engine and short sounds."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from vjax.inference.judge import JUDGE_SEEDS
+from vjax.inference.refine import RefineConfig, RefineTarget, refine
+from vjax.inference.search import Start
+from vjax.inference.strategy import StrategyConfig
+from vjax.vital import preset as vital_preset
+from vjax.vital.engine import RenderConfig
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import controls
+
+RENDER = RenderConfig(seconds=0.4, note_s=0.3)
+CONFIG = RefineConfig(evals=61, strategy=StrategyConfig(population=8), places=2)
+
+
+def edited(**norm: float) -> vital_preset.Preset:
+    """The init patch with filter 1 on, fixed phases and some knobs, in norm units."""
+    init = vital_preset.init()
+    continuous, categorical = init.continuous.copy(), init.categorical.copy()
+    categorical[controls().position["filter_1_on"]] = 1
+    for name, value in {"osc_1_random_phase": 0.0, **norm}.items():
+        continuous[controls().position[name]] = value
+    return dataclasses.replace(init, continuous=continuous, categorical=categorical)
+
+
+@pytest.fixture(scope="module")
+def sounds() -> dict[str, np.ndarray]:
+    """[2, samples] of two presets, played for themselves."""
+    with RenderPool(RENDER, 2) as pool:
+        presets = {"dark": edited(filter_1_cutoff=0.3), "quiet": edited(osc_1_level=0.3)}
+        jobs = [RenderJob(preset.to_json(), (48,)) for preset in presets.values()]
+        return {name: r.audio[0] for name, r in zip(presets, pool.map(jobs), strict=True)}
+
+
+@pytest.fixture(scope="module")
+def bright() -> Start:
+    return Start("bright", edited(filter_1_cutoff=0.8))
+
+
+@pytest.fixture(scope="module")
+def refined(sounds, bright):
+    """Both sounds from the same start, at once; with what `on_progress` was told."""
+    seen = []
+    targets = [RefineTarget(name, audio, 48, (bright,)) for name, audio in sounds.items()]
+    return {r.name: r for r in refine(targets, CONFIG, RENDER, 2, on_progress=seen.append)}, seen
+
+
+def test_it_comes_nearer_by_fresh_renders_and_by_other_metrics(refined):
+    results, _ = refined
+    assert set(results) == {"dark", "quiet"}
+    for result in results.values():
+        assert not result.error
+        assert result.evals == CONFIG.evals
+        assert result.start == "bright"
+        assert result.after.loss < 0.9 * result.before.loss
+        assert result.after.distances["wmfcc"] < result.before.distances["wmfcc"]
+    cutoff = controls().position["filter_1_cutoff"]
+    assert results["dark"].preset.continuous[cutoff] < 0.8
+
+
+def test_what_is_judged_is_what_a_fresh_process_plays(refined, sounds):
+    from vjax.audio.distances import mss
+
+    result = refined[0]["dark"]
+    with RenderPool(RENDER, 2) as pool:
+        jobs = [RenderJob(result.preset.to_json(), (48,), seed) for seed in JUDGE_SEEDS]
+        audio = np.stack([rendering.audio[0] for rendering in pool.map(jobs)])
+    np.testing.assert_array_equal(audio[0], result.after.audio)
+    assert result.after.distances["mss"] == pytest.approx(float(np.mean(mss(audio, sounds["dark"]))), rel=1e-4)
+
+
+def test_the_trace_falls_and_ends_at_the_budget(refined):
+    for result in refined[0].values():
+        evals, losses = zip(*result.trace, strict=True)
+        assert list(evals) == sorted(evals)
+        assert evals[-1] == CONFIG.evals
+        assert list(losses) == sorted(losses, reverse=True)
+
+
+def test_progress_tells_of_each_generation_and_hands_over_what_is_better(refined):
+    results, seen = refined
+    for name, result in results.items():
+        mine = [progress for progress in seen if progress.name == name]
+        assert [progress.evals for progress in mine] == [evals for evals, _ in result.trace[1:]]
+        better = [progress.loss for progress in mine if progress.better is not None]
+        assert better == sorted(set(better), reverse=True)
+
+
+def test_a_run_repeats_on_any_number_of_workers(refined, sounds, bright):
+    targets = [RefineTarget(name, audio, 48, (bright,)) for name, audio in sounds.items()]
+    again = {r.name: r for r in refine(targets, CONFIG, RENDER, 1)}
+    for name, result in refined[0].items():
+        assert again[name].trace == result.trace
+        np.testing.assert_array_equal(again[name].preset.continuous, result.preset.continuous)
+
+
+def test_it_never_returns_worse_than_the_start(sounds):
+    """The start is the answer: nothing can beat it, and it comes back."""
+    answer = Start("answer", edited(filter_1_cutoff=0.3))
+    config = dataclasses.replace(CONFIG, evals=20)
+    (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (answer,))], config, RENDER, 2)
+    assert result.after.loss == pytest.approx(result.before.loss, abs=1e-6)
+    np.testing.assert_array_equal(result.preset.continuous, answer.preset.continuous)
+
+
+def test_starts_compete_and_the_first_is_what_is_compared_with(sounds, bright):
+    near = Start("near", edited(filter_1_cutoff=0.35))
+    config = dataclasses.replace(CONFIG, evals=20)
+    (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (bright, near))], config, RENDER, 2)
+    assert result.start == "near"
+    assert result.before.label == "bright"
+    assert result.start_losses["near"] < result.start_losses["bright"]
+    assert result.after.loss <= result.start_losses["near"] + 1e-6
+
+
+def test_a_search_that_stands_still_tries_the_next_start(sounds):
+    """From its answer nothing improves; the rival next door is tried, and then wider steps."""
+    starts = (Start("answer", edited(filter_1_cutoff=0.3)), Start("rival", edited(filter_1_cutoff=0.3001)))
+    config = dataclasses.replace(CONFIG, evals=2 + 9 * 5, patience=1)
+    (result,) = refine([RefineTarget("dark", sounds["dark"], 48, starts)], config, RENDER, 2)
+    assert result.restarts >= 2
+    assert result.evals == config.evals
+
+
+def test_what_cannot_be_refined_is_an_error_and_costs_nobody_else(sounds, bright):
+    mute = edited()
+    mute.continuous[controls().position["osc_1_level"]] = 0.0
+    targets = [
+        RefineTarget("silent target", np.zeros_like(sounds["dark"]), 48, (bright,)),
+        RefineTarget("silent start", sounds["dark"], 48, (Start("mute", mute),)),
+        RefineTarget("no start", sounds["dark"], 48, ()),
+        RefineTarget("fine", sounds["dark"], 48, (bright,)),
+    ]
+    config = dataclasses.replace(CONFIG, evals=10)
+    found = {r.name: r for r in refine(targets, config, RENDER, 2)}
+    assert "silent" in found["silent target"].error
+    assert "none of the 1 starts can be heard at note 48" in found["silent start"].error
+    assert "no start" in found["no start"].error
+    assert not found["fine"].error
+
+
+def test_one_can_stop_and_gets_the_best_so_far(sounds, bright):
+    targets = [RefineTarget(name, audio, 48, (bright,)) for name, audio in sounds.items()]
+    found = list(refine(targets, CONFIG, RENDER, 2, should_stop=lambda: True))
+    assert [result.evals for result in found] == [1 + 9, 1 + 9]
+    assert all(result.after.loss <= result.before.loss for result in found)
+
+
+def test_what_an_earlier_run_spent_is_not_spent_again(sounds, bright):
+    target = RefineTarget("dark", sounds["dark"], 48, (bright,), spent=50)
+    (result,) = refine([target], CONFIG, RENDER, 2)
+    assert result.trace[0][0] == 51
+    assert result.evals == CONFIG.evals
+
+
+def test_time_ends_a_search_too(sounds, bright):
+    config = dataclasses.replace(CONFIG, evals=10**6, seconds=0.01)
+    (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (bright,))], config, RENDER, 2)
+    assert result.evals == 1 + 9
+
+
+def test_wrong_settings_are_refused(sounds, bright):
+    with pytest.raises(ValueError, match="two targets are called 'dark'"):
+        list(refine([RefineTarget("dark", sounds["dark"], 48, (bright,))] * 2, CONFIG, RENDER))
+    for fields in ({"evals": 0}, {"patience": 0}, {"places": 0}, {"seconds": -1.0}):
+        with pytest.raises(ValueError, match=next(iter(fields))):
+            RefineConfig(**fields)

@@ -1,0 +1,125 @@
+"""Tests of vjax.inference.retrieval: banks of a folder and of a checkpoint."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vjax.audio.mel import MelConfig
+from vjax.data.generate import log_mel
+from vjax.data.reader import Reader
+from vjax.data.store import open_dataset
+from vjax.inference.retrieval import (
+    CHECKPOINT_BANK,
+    FOLDER_INDEX,
+    SoundBank,
+    checkpoint_bank,
+    folder_bank,
+    index_picture,
+    write_checkpoint_bank,
+)
+from vjax.vital import preset as vital_preset
+from vjax.vital.engine import RenderConfig
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import controls, read_preset, write_preset
+
+PRESETS = Path(__file__).parents[1] / "data" / "presets"
+RENDER = RenderConfig(seconds=0.4, note_s=0.3)
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with RenderPool(RENDER, 2) as pool:
+        yield pool
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Three presets, one of them in a subfolder, and a file that is none."""
+    (tmp_path / "bank" / "more").mkdir(parents=True)
+    for name, place in (("FM_Bass1", ""), ("Rhodesy", ""), ("Sine2Saw", "more")):
+        shutil.copy(PRESETS / f"{name}.vital", tmp_path / "bank" / place)
+    (tmp_path / "bank" / "broken.vital").write_text("not JSON")
+    return tmp_path / "bank"
+
+
+def picture_of(pool, preset, note: int) -> np.ndarray:
+    audio = pool.render(RenderJob(preset.to_json(), (note,))).audio
+    return index_picture(log_mel(audio, MelConfig())[0])
+
+
+def test_a_preset_is_its_own_nearest_sound(pool, folder, capsys):
+    bank = folder_bank(folder, 55, pool, MelConfig())
+    assert "broken.vital" in capsys.readouterr().err
+    assert sorted(bank.names) == ["FM_Bass1", "Rhodesy", "more/Sine2Saw"]
+    wanted = read_preset(folder / "Rhodesy.vital")
+    first, second = bank.nearest(picture_of(pool, wanted, 55), 55, 2)
+    assert first.name == "Rhodesy"
+    assert first.distance_db < 0.1 < second.distance_db  # float16
+    np.testing.assert_array_equal(first.preset.continuous, wanted.continuous)
+    others = bank.nearest(picture_of(pool, wanted, 55), 55, 5, leave_out=["Rhodesy"])
+    assert sorted(other.name for other in others) == ["FM_Bass1", "more/Sine2Saw"]
+
+
+def test_the_folder_carries_the_index_and_only_what_is_new_is_rendered(pool, folder, capsys):
+    first = folder_bank(folder, 55, pool, MelConfig())
+    index = folder / FOLDER_INDEX
+    before = index.stat().st_mtime_ns
+    again = folder_bank(folder, 55, pool, MelConfig())
+    assert index.stat().st_mtime_ns == before  # nothing was rendered, not even what is broken
+    np.testing.assert_array_equal(again.pictures, first.pictures)
+    shutil.copy(PRESETS / "Chippy_Klassic.vital", folder)
+    capsys.readouterr()
+    grown = folder_bank(folder, 55, pool, MelConfig())
+    assert len(grown.names) == 4
+    assert "1/1" in capsys.readouterr().err
+    other_note = folder_bank(folder, 60, pool, MelConfig())
+    assert not np.array_equal(other_note.pictures[0], grown.pictures[0])
+
+
+def test_an_index_that_cannot_be_read_is_made_again(pool, folder, capsys):
+    (folder / FOLDER_INDEX).write_bytes(b"PK\x03\x04 no archive")
+    assert len(folder_bank(folder, 55, pool, MelConfig()).names) == 3
+    assert "is made again" in capsys.readouterr().err
+
+
+def test_a_folder_without_sounds_is_refused(pool, tmp_path):
+    with pytest.raises(ValueError, match=r"holds no \.vital file"):
+        folder_bank(tmp_path, 48, pool, MelConfig())
+    init = vital_preset.init()
+    continuous = init.continuous.copy()
+    continuous[controls().position["osc_1_level"]] = 0
+    write_preset(tmp_path / "mute.vital", vital_preset.dataclasses.replace(init, continuous=continuous))
+    with pytest.raises(ValueError, match=r"none of the 1 presets .* note 48"):
+        folder_bank(tmp_path, 48, pool, MelConfig())
+
+
+def test_a_checkpoint_carries_its_training_sounds(engine_run, engine_vocabulary, tmp_path):
+    """Each row finds itself; at another note its preset is transposed to sound as it did."""
+    info = open_dataset(engine_run / "data")
+    reader = Reader(info)
+    assert checkpoint_bank(tmp_path, info.schema, engine_vocabulary) is None
+    write_checkpoint_bank(tmp_path / CHECKPOINT_BANK, info, reader, np.arange(info.n))
+    bank = checkpoint_bank(tmp_path, info.schema, engine_vocabulary)
+    row = 2  # at note 60
+    (found,) = bank.nearest(index_picture(reader[row].mel[0]), 60, 1)
+    assert found.distance_db < 0.1
+    assert found.preset.wavetables[0]["name"] == engine_vocabulary.wavetables.names[2]
+    (transposed,) = bank.nearest(index_picture(reader[row].mel[0]), 48, 1)
+    at = controls().position["voice_transpose"]
+    knob = controls().continuous[at]
+    assert knob.to_native(transposed.preset.continuous[at]) == knob.to_native(found.preset.continuous[at]) + 12
+
+
+def test_pictures_of_another_size_are_refused():
+    bank = SoundBank(np.zeros((2, 64, 10), np.float16), np.zeros(2), ["a", "b"], lambda i: None)
+    with pytest.raises(ValueError, match="other mel or render settings"):
+        bank.nearest(np.zeros((64, 9), np.float32), 48, 1)
+
+
+def test_index_pictures_are_in_db_below_the_maximum():
+    mel = np.log1p(np.full((4, 8), 1e-3, np.float32))
+    mel[:2, :4] = np.log1p(10.0)
+    picture = index_picture(mel)
+    np.testing.assert_allclose(picture, [[0, -40], [-40, -40]], atol=0.01)

@@ -1,0 +1,77 @@
+"""Tests of vjax.inference.space: vectors, native values and presets say the same."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vjax.inference.space import first_steps, make_space
+from vjax.vital.preset import controls, read_preset
+
+PRESETS = Path(__file__).parents[1] / "data" / "presets"
+
+
+@pytest.fixture(scope="module")
+def space():
+    return make_space(read_preset(PRESETS / "Drifting_Pad_1108Redux.vital"))
+
+
+def test_the_origin_is_the_preset(space):
+    again = space.to_preset(space.origin)
+    np.testing.assert_allclose(again.continuous, space.preset.continuous, atol=1e-12)
+    before = [route and route.amount for route in space.preset.routes]
+    assert [route and route.amount for route in again.routes] == pytest.approx(before)
+
+
+def test_a_vector_holds_the_audible_knobs_and_then_the_amounts(space):
+    assert space.size == len(space.names) == len(set(space.names)) == len(space.scale)
+    amounts = [name for name in space.names if name.startswith("modulation_")]
+    assert len(amounts) == len(space.slots) == 7
+    assert list(space.names[-7:]) == amounts
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**31))
+def test_values_and_preset_agree(space, seed):
+    norm = np.random.default_rng(seed).uniform(-0.5, 1.5, space.size)
+    values, preset = space.values(norm), space.to_preset(norm)
+    schema = controls()
+    for name, value in values.items():
+        if name.startswith("modulation_"):
+            assert preset.routes[int(name.split("_")[1]) - 1].amount == pytest.approx(value)
+            assert -1 <= value <= 1
+        else:
+            knob = schema.continuous[schema.position[name]]
+            assert knob.minimum - 1e-9 <= value <= knob.maximum + 1e-9
+            assert preset.continuous[schema.position[name]] == pytest.approx(knob.to_norm(value))
+            assert not knob.integer or value == round(value)
+    untouched = np.setdiff1d(np.arange(len(schema.continuous)), space.knobs)
+    np.testing.assert_array_equal(preset.continuous[untouched], space.preset.continuous[untouched])
+
+
+def test_steps_follow_the_networks_errors(space):
+    first, second = space.names[:2]
+    errors = {name: 0.1 for name in space.names} | {first: 0.2, second: 0.0001}
+    scaled = make_space(space.preset, errors)
+    assert scaled.scale[0] == pytest.approx(2)
+    assert scaled.scale[1] == 0.25  # never left behind
+    assert np.median(scaled.scale) == 1
+    np.testing.assert_array_equal(make_space(space.preset).scale, 1)
+
+
+def test_integer_knobs_step_by_half_a_unit(space):
+    steps = dict(zip(space.names, first_steps(space, 0.01), strict=True))
+    assert steps["osc_1_transpose"] == pytest.approx(0.5 / 96)
+    assert steps["osc_1_unison_voices"] == pytest.approx(0.5 / 15)
+    assert steps["osc_1_level"] == pytest.approx(0.01)
+
+
+def test_the_largest_steps_stay_where_dimensions_are_limited(space):
+    errors = {name: 0.1 + 0.01 * i for i, name in enumerate(space.names)}
+    small = make_space(space.preset, errors, most=10)
+    assert small.size == 10
+    assert set(small.names) <= set(space.names)
+    moved = small.values(small.origin + 0.1)
+    assert set(moved) == set(small.names)

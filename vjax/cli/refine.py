@@ -1,0 +1,147 @@
+"""`vjax refine`: evolves the presets of many sounds against the engine; and the flags it shares with `vjax match`."""
+
+import argparse
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from vjax.cli.command import at_least, command_parser, run
+from vjax.cli.match_flags import add_matching, read_checkpoint
+
+STRATEGY_NAMES = ("cma_es", "sep_cma_es", "snes")
+"""Those of `vjax.inference.strategy`, the default first; a copy, so that --help imports no jax."""
+
+EPILOG = """\
+A network's answer is a start: an evolution strategy then turns the knobs that can be heard, renders every candidate
+with Vital, and keeps what sounds nearer. Routes, menus and wavetables stay those of the start, but several starts
+compete: the answer, variants of it, the nearest training sounds, and the nearest presets of a --bank.
+
+The folder --out gets for each sound X: X.vital, its render (X-vjax.wav), a picture (X-vjax.png), the trace of the
+search (X-trace.png, X-trace.json); and index.csv, traces.png and traces.json of all. What is there is passed over; a
+run that was killed goes on from the best so far (X.part.vital), with the evaluations that are left. Ctrl-C ends the
+searches and judges what they have; press it twice to leave at once. Of a dataset the validation rows are taken.
+
+examples:
+  vjax refine --checkpoint runs/tier3 --dataset runs/tier3/data --targets 16
+  vjax refine --checkpoint runs/tier3 --audio recordings --bank ~/Documents/Vital --evals 2000
+  vjax refine --checkpoint runs/demo --dataset runs/demo/data --targets 4 --evals 100 --seconds 60
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command with the arguments `argv`, by default the process's own. Returns the exit code."""
+    parser = command_parser("refine", "Evolves the presets of many sounds against the real engine.", EPILOG)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--dataset", metavar="PATH", help="an HDF5 file, or a folder of shards")
+    what.add_argument("--audio", metavar="PATH", help="a sound file, or a folder searched with its subfolders")
+    parser.add_argument("--out", default="runs/refine", metavar="DIR", help="where things go (default %(default)s)")
+    parser.add_argument(
+        "--targets", type=at_least(1), default=16, metavar="N", help="sounds to refine, at most (default %(default)s)"
+    )
+    parser.add_argument(
+        "--places", type=at_least(1), default=8, metavar="N", help="sounds refined at a time (default %(default)s)"
+    )
+    parser.add_argument(
+        "--workers", type=at_least(0), default=0, metavar="N", help="processes that render; 0 takes every core"
+    )
+    add_matching(parser)
+    add_refining(parser)
+    arguments = parser.parse_args(argv)
+    return run(parser.prog, lambda: _refine(arguments))
+
+
+def add_refining(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that `refine` and `match --refine` share; `refine_config` reads them."""
+    group = parser.add_argument_group("refinement")
+    group.add_argument(
+        "--evals", type=at_least(1), default=500, metavar="N", help="renders a sound may cost (default %(default)s)"
+    )
+    group.add_argument(
+        "--seconds", type=at_least(0), default=0, metavar="S", help="time a sound may take; 0 has no limit (default)"
+    )
+    group.add_argument(
+        "--bank", default="", metavar="DIR", help="also start from the nearest presets of this folder (indexed there)"
+    )
+    group.add_argument(
+        "--starts",
+        type=at_least(0),
+        default=3,
+        metavar="K",
+        help="variants of the answer, and neighbours from each bank, that compete with it (default %(default)s)",
+    )
+    group.add_argument("--strategy", choices=STRATEGY_NAMES, default=STRATEGY_NAMES[0], help="default %(default)s")
+    group.add_argument("--seed", type=at_least(0), default=0, metavar="N", help="of the samples (default %(default)s)")
+
+
+def refine_config(arguments: argparse.Namespace, places: int):
+    """The RefineConfig that `add_refining`'s flags ask for."""
+    from vjax.inference.refine import RefineConfig
+    from vjax.inference.strategy import StrategyConfig
+
+    return RefineConfig(
+        evals=arguments.evals,
+        seconds=arguments.seconds,
+        strategy=StrategyConfig(arguments.strategy),
+        places=places,
+        seed=arguments.seed,
+    )
+
+
+@contextlib.contextmanager
+def stop_on_ctrl_c() -> Iterator[Callable[[], bool]]:
+    """A function that answers whether Ctrl-C was pressed; pressed twice, it is KeyboardInterrupt as ever."""
+    pressed = False
+
+    def press(*_) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+        print("stopping: judging what was found; Ctrl-C again leaves at once", file=sys.stderr)
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _refine(arguments: argparse.Namespace) -> int:
+    from vjax.cli.command import UsageError
+    from vjax.inference.match import MatchConfig
+    from vjax.inference.refine_many import RefineManyConfig, refine_many
+
+    if arguments.dataset and arguments.note is not None:
+        raise UsageError("--note is for sound files; the rows of a --dataset are played at their own notes")
+    predictor = read_checkpoint(arguments, batch_size=8)
+    config = RefineManyConfig(
+        refine=refine_config(arguments, arguments.places),
+        match=MatchConfig(arguments.note, not arguments.no_tune),
+        starts=arguments.starts,
+        bank=arguments.bank,
+        targets=arguments.targets,
+        workers=arguments.workers or None,
+    )
+    out = Path(arguments.out)
+    with stop_on_ctrl_c() as should_stop:
+        report = refine_many(
+            predictor, arguments.checkpoint, out, config, arguments.audio, arguments.dataset, should_stop
+        )
+    _print(report, out)
+    if should_stop():
+        return 130
+    return 1 if report.failures else 0
+
+
+def _print(report, out: Path) -> None:
+    print(f"\n{'sound':30} {'start':22} {'evals':>6} {'seconds':>8} {'MSS before':>11} {'after':>7}")
+    for refined in report.refined:
+        before, after = (judged.distances.get("mss", float("nan")) for judged in (refined.before, refined.after))
+        print(
+            f"{refined.name[-30:]:30} {refined.start[-22:]:22} {refined.evals:6} {refined.seconds:8.1f} "
+            f"{before:8.2f} dB {after:7.2f} dB"
+        )
+    print(f"{out}: refined {len(report.refined)}, were there: {report.there}, failed: {len(report.failures)}")
+    print(f"  table  {out / 'index.csv'}\n  traces {out / 'traces.png'}")

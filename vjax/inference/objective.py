@@ -1,0 +1,147 @@
+"""What refinement minimises: how far candidates are from their targets, for many targets in one jitted call.
+
+    loss = sum_k weight_k distance_k / TYPICAL_k
+
+Each distance is divided by what it is between two unrelated presets, so that weights compare; with all terms at that
+distance the loss is the sum of the weights. The terms:
+
+- `mss`: `vjax.audio.distances.mss`, the headline of vjax's reports. It is blind to gain.
+- `mrstft`: `vjax.audio.distances.mrstft`, the report's objective. It hears gain.
+- `ltas`: mean |difference| of long-term average spectra in dB, band by band. It has no time axis: it forgives phases,
+  shifted envelopes and LFOs out of step, and shows the way where frame-by-frame distances are flat.
+- `loudness`: |difference| of K-weighted levels in dB: BS.1770's loudness without its gate.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vjax.audio.distances import is_silent, mrstft_of, mss_of
+from vjax.audio.mel import mel_centres_hz
+from vjax.audio.spectra import mrstft_configs, mrstft_spectra, mss_spectra
+
+TERMS = ("mss", "mrstft", "ltas", "loudness")
+TYPICAL = {"mss": 19.0, "mrstft": 4.8, "ltas": 15.4, "loudness": 4.8}
+"""Medians over 115 pairs of musicians' presets (BUILD_NOTES.md): in dB, without unit, in dB, in LU."""
+
+_RANGE_DB = 80.0
+_LTAS_SIZE = 1  # of MRSTFT's three resolutions the one of 2048 samples
+
+
+@dataclasses.dataclass(frozen=True)
+class ObjectiveConfig:
+    """Weights of the terms. A weight of 0 leaves a term out of the loss; it is measured all the same."""
+
+    mss: float = 1.0
+    mrstft: float = 1.0
+    ltas: float = 1.0
+    loudness: float = 0.25
+
+    def __post_init__(self):
+        weights = dataclasses.astuple(self)
+        if min(weights) < 0 or max(weights) == 0:
+            raise ValueError(f"weights {dataclasses.asdict(self)}: none may be below 0, and one must be above it")
+
+
+class _Spectra(NamedTuple):
+    """What is compared of a sound; lists of [..., channels, bands, t], then [..., channels, bands] and [...]."""
+
+    mss: list[jax.Array]
+    mrstft: list[jax.Array]
+    ltas_db: jax.Array
+    level_db: jax.Array
+
+
+class Objective:
+    """Scores candidates against the targets in its `places`. Compiled once for its sizes.
+
+    Args:
+      config: weights.
+      places: how many targets there are at a time.
+      batch: how many candidates are scored in one call.
+      samples, sample_rate: of all sounds, which are stereo.
+    """
+
+    def __init__(self, config: ObjectiveConfig, places: int, batch: int, samples: int, sample_rate: int):
+        self.batch = batch
+        self._sample_rate, self._shape = sample_rate, (2, samples)
+        self._weights = np.array([getattr(config, term) / TYPICAL[term] for term in TERMS], np.float32)
+        sounds = jax.ShapeDtypeStruct((places, *self._shape), np.float32)
+        shapes = jax.eval_shape(functools.partial(_spectra, sample_rate=sample_rate), sounds)
+        self._targets = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+
+    def set_target(self, place: int, audio: np.ndarray) -> None:
+        """Puts a target [2, samples] into a place. Raises ValueError if it is silent or has another shape."""
+        if audio.shape != self._shape:
+            raise ValueError(f"the target has shape {audio.shape}; all of a run have {self._shape}")
+        if is_silent(audio):
+            raise ValueError("the target is silent: nothing is near to silence")
+        batch = np.broadcast_to(audio, (self.batch, *self._shape)).astype(np.float32)  # the shape that is compiled
+        spectra = jax.tree.map(lambda leaf: leaf[0], _jitted_spectra(batch, self._sample_rate))
+        self._targets = _put(self._targets, spectra, place)
+
+    def distances(self, audio: np.ndarray, places: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Scores up to `batch` candidates.
+
+        Args:
+          audio: float32 [n, 2, samples].
+          places: [n], the place of each one's target.
+
+        Returns:
+          losses [n] and distances [n, len(TERMS)], float32 on the host; NaN for silent or broken candidates.
+        """
+        n = len(audio)
+        padded = np.zeros((self.batch, *self._shape), np.float32)
+        padded[:n] = audio
+        where = np.zeros(self.batch, np.int32)
+        where[:n] = places
+        found = np.array(_distances(self._targets, padded, where, self._sample_rate))[:n]
+        found[is_silent(padded[:n]) | ~np.isfinite(padded[:n]).all((1, 2))] = np.nan
+        return found @ self._weights, found
+
+
+def _spectra(audio: jax.Array, sample_rate: int) -> _Spectra:
+    mrstft = mrstft_spectra(audio, sample_rate)
+    power = jnp.mean(mrstft[_LTAS_SIZE] ** 2, -1)
+    db = 10 * jnp.log10(jnp.maximum(power, 1e-10))
+    db = jnp.maximum(db, db.max((-2, -1), keepdims=True) - _RANGE_DB)
+    level = jnp.sum(power * _k_weights(sample_rate), (-2, -1))
+    return _Spectra(mss_spectra(audio, sample_rate), mrstft, db, 10 * jnp.log10(jnp.maximum(level, 1e-10)))
+
+
+_jitted_spectra = jax.jit(_spectra, static_argnames="sample_rate")
+
+
+@jax.jit
+def _put(targets: Any, spectra: Any, place: int) -> Any:
+    return jax.tree.map(lambda all_, one: all_.at[place].set(one), targets, spectra)
+
+
+@functools.partial(jax.jit, static_argnames="sample_rate")
+def _distances(targets: _Spectra, audio: jax.Array, places: jax.Array, sample_rate: int) -> jax.Array:
+    """[batch, len(TERMS)]."""
+    found = _jitted_spectra(audio, sample_rate)
+    target = jax.tree.map(lambda leaf: leaf[places], targets)
+    ltas = jnp.abs(found.ltas_db - target.ltas_db).mean((-2, -1))
+    loudness = jnp.abs(found.level_db - target.level_db)
+    return jnp.stack([mss_of(found.mss, target.mss), mrstft_of(found.mrstft, target.mrstft), ltas, loudness], -1)
+
+
+def _k_weights(sample_rate: int) -> np.ndarray:
+    """[bands]: BS.1770's K-weighting at the centre of each mel band, times the width that Slaney's norm divides by.
+
+    The two filters are those of ITU-R BS.1770-4, tables 1 and 2 (given there for 48 kHz).
+    """
+    config = mrstft_configs(sample_rate)[_LTAS_SIZE]
+    centres_hz = mel_centres_hz(config)
+    z = np.exp(-2j * np.pi * centres_hz / 48000)
+    shelf = (1.53512485958697 - 2.69169618940638 * z + 1.19839281085285 * z**2) / (
+        1 - 1.69065929318241 * z + 0.73248077421585 * z**2
+    )
+    high_pass = (1 - 2 * z + z**2) / (1 - 1.99004745483398 * z + 0.99007225036621 * z**2)
+    return (np.abs(shelf * high_pass) ** 2 * np.gradient(centres_hz)).astype(np.float32)

@@ -1,0 +1,232 @@
+"""Refinement: evolution against the real engine, many targets at a time.
+
+Each target has a place. A generation of all places is rendered by one pool of workers and scored, as renders arrive, in
+batches on the device; what is told to the strategies does not depend on the order of arrival, so a run repeats. A
+target that is done gives its place to the next. Continuous knobs and route amounts move (`vjax.inference.space`);
+routing, menus and wavetables stay those of the start, and a search that stands still goes on from another start, or
+wider.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from vjax.inference.judge import Judge, Judged
+from vjax.inference.objective import Objective, ObjectiveConfig
+from vjax.inference.search import Search, Start
+from vjax.inference.space import make_space
+from vjax.inference.strategy import Strategies, StrategyConfig
+from vjax.vital.engine import RenderConfig
+from vjax.vital.live import LivePool, Variation
+from vjax.vital.pool import RenderPool
+from vjax.vital.preset import Preset
+
+_PADDING = 16  # spaces are padded to a multiple of this: a run's compile is found in the cache by the next one
+_BATCH = 4  # candidates scored in one call: few, so that scoring keeps up with rendering
+
+
+@dataclasses.dataclass(frozen=True)
+class RefineConfig:
+    """How long and how to search.
+
+    Attributes:
+      evals: renders a target may cost, starts included; those that judge the end are not counted.
+      seconds: wall time a target may take; 0 has no limit. Whichever ends first.
+      patience: generations without a loss better by 0.5 % before a search goes on elsewhere.
+      places: targets searched at a time.
+      seed: of the samples.
+    """
+
+    evals: int = 500
+    seconds: float = 0.0
+    strategy: StrategyConfig = StrategyConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    patience: int = 10
+    places: int = 8
+    seed: int = 0
+
+    def __post_init__(self):
+        for field in ("evals", "patience", "places"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"{field}={getattr(self, field)}; it must be at least 1")
+        if not self.seconds >= 0:
+            raise ValueError(f"seconds={self.seconds}; give the time a target may take, or 0 for no limit")
+
+
+class RefineTarget(NamedTuple):
+    """A sound to come near to.
+
+    Attributes:
+      name: unique in a run.
+      audio: float32 [2, samples], as long as a render.
+      note: MIDI note that candidates play.
+      starts: presets to begin with, at least one; the first is what refinement never does worse than.
+      spent: evaluations that an earlier, killed run has used up.
+    """
+
+    name: str
+    audio: np.ndarray
+    note: int
+    starts: tuple[Start, ...]
+    spent: int = 0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Refined:
+    """What became of a target. Losses are the objective's, distances by name those of `vjax.audio.distances`.
+
+    Attributes:
+      name: of the target.
+      preset: the best one, by settled renders in fresh processes over several seeds; a start where nothing beat it.
+      start: label of the start that it came from.
+      before, after: `Judged` of the first start and of `preset`.
+      trace: (evaluations, best loss so far) after each generation, by candidates' renders with one fixed seed.
+      start_losses: by label, of the starts that could be rendered.
+      evals, seconds, dimensions, restarts: what the search took; dimensions of its last space.
+      error: why there is no result; `preset`, `before` and `after` are then None.
+    """
+
+    name: str
+    preset: Preset | None = None
+    start: str = ""
+    before: Judged | None = None
+    after: Judged | None = None
+    trace: tuple[tuple[int, float], ...] = ()
+    start_losses: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    evals: int = 0
+    seconds: float = 0.0
+    dimensions: int = 0
+    restarts: int = 0
+    error: str = ""
+
+
+class Progress(NamedTuple):
+    """A target after a generation. `better` is the preset where this generation found a better one, else None."""
+
+    name: str
+    evals: int
+    loss: float
+    first_loss: float
+    better: Preset | None
+    start: str
+    trace: tuple[tuple[int, float], ...]
+
+
+def refine(
+    targets: Sequence[RefineTarget],
+    config: RefineConfig,
+    render: RenderConfig,
+    workers: int | None = None,
+    knob_error_norm: Mapping[str, float] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Iterator[Refined]:
+    """Refines targets, and yields each as soon as it is done.
+
+    Args:
+      render: how starts and candidates are played.
+      workers: render processes at a time; by default one a core.
+      knob_error_norm: by knob, how far off starts are, see `space.make_space`.
+      on_progress: called in this thread after each generation, for each target.
+      should_stop: asked after each generation; True ends all searches, which then yield their best so far.
+
+    Raises:
+      ValueError: two targets of one name.
+    """
+    names = [target.name for target in targets]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two targets are called {max(names, key=names.count)!r}; names must differ")
+    if not targets:
+        return
+    places = min(config.places, len(targets))
+    sizes = [make_space(start.preset).size for target in targets for start in target.starts]
+    padded = _PADDING * math.ceil(max(sizes, default=1) / _PADDING)
+    strategies = Strategies(config.strategy, places, padded, config.seed)
+    objective = Objective(config.objective, places, _BATCH, render.samples, render.sample_rate)
+    waiting = list(targets)[::-1]
+    searches: dict[int, Search] = {}
+    with RenderPool(render, workers) as fresh, LivePool(render, workers, places) as live:
+        judge = Judge(objective, fresh)
+        while waiting or searches:
+            while waiting and len(searches) < places:
+                target, place = waiting.pop(), min(set(range(places)) - searches.keys())
+                try:
+                    objective.set_target(place, target.audio)
+                    searches[place] = Search.begin(
+                        target, place, config, judge, strategies, live, knob_error_norm or {}
+                    )
+                except ValueError as error:
+                    yield Refined(target.name, error=f"{target.name}: {error}")
+            _generation(searches, strategies, objective, live)
+            stopping = should_stop is not None and should_stop()
+            for place, search in list(searches.items()):
+                if on_progress:
+                    on_progress(search.progress())
+                if stopping or search.exhausted():
+                    del searches[place]
+                    yield _result(search, judge)
+            if stopping:
+                return
+
+
+def _generation(searches: dict[int, Search], strategies: Strategies, objective: Objective, live: LivePool) -> None:
+    """Asks, renders, scores and tells one generation of all places; the last one of a budget may be a part of it."""
+    if not searches:
+        return
+    population, means = strategies.ask()
+    asked = {place: np.concatenate([means[place][None], population[place]]) for place in searches}
+    variations, owners = [], []
+    for place, search in searches.items():
+        for k in range(min(len(asked[place]), search.left())):
+            variations.append(Variation(search.live_key, search.values(asked[place][k])))
+            owners.append((place, k))
+    losses = {place: np.full(len(z), np.nan, np.float32) for place, z in asked.items()}
+    batch: list[tuple[int, int, np.ndarray]] = []
+
+    def score() -> None:
+        found, _ = objective.distances(np.stack([audio for *_, audio in batch]), [place for place, *_ in batch])
+        for (place, k, _), loss in zip(batch, found, strict=True):
+            losses[place][k] = loss
+        batch.clear()
+
+    for i, rendering in live.render(variations):
+        if rendering.audio is not None:
+            batch.append((*owners[i], rendering.audio[0]))
+        if len(batch) == objective.batch:
+            score()
+    if batch:
+        score()
+    told = np.zeros(len(population), bool)
+    told_losses = np.full(population.shape[:2], np.nan, np.float32)
+    for place, search in searches.items():
+        n = sum(owner == place for owner, _ in owners)
+        told[place] = n == len(asked[place])
+        told_losses[place] = losses[place][1:]
+        search.learn(asked[place][:n], losses[place][:n])
+    strategies.tell(population, told_losses, told)
+    for search in searches.values():
+        search.move_on_if_stagnant()
+
+
+def _result(search: Search, judge: Judge) -> Refined:
+    try:
+        before, after = judge.best(search)
+    except ValueError as error:
+        return Refined(search.target.name, error=f"{search.target.name}: {error}", evals=search.evals)
+    return Refined(
+        name=search.target.name,
+        preset=after.preset,
+        start=after.label,
+        before=before,
+        after=after,
+        trace=tuple(search.trace),
+        start_losses=search.start_losses,
+        evals=search.evals,
+        seconds=time.monotonic() - search.began_s,
+        dimensions=search.space.size,
+        restarts=search.restarts,
+    )

@@ -1,0 +1,228 @@
+"""The nearest sounds of a bank: presets that already sound like the target, to begin a refinement with.
+
+A sound is found by its index entry, a small picture: the log-mel spectrogram in dB below its own maximum, averaged over
+pairs of bands and four frames at a time; two are as far apart as their mean |difference|. There are two banks:
+
+- a folder of `.vital` files, each rendered once at the note that is asked for; the folder carries the index;
+- the training sounds of a checkpoint, with pictures that are in the dataset anyway; `bank.npz` beside the checkpoint.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import sys
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from vjax.audio.distances import is_silent
+from vjax.audio.mel import MelConfig
+from vjax.data.generate import log_mel
+from vjax.data.reader import Reader, sample_parameters
+from vjax.data.store import DatasetInfo
+from vjax.inference.match import transposed
+from vjax.progress import progress_bar
+from vjax.schema import Parameters, Schema
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import Preset, read_preset
+from vjax.vital.vocabulary import Vocabulary, to_preset
+
+FOLDER_INDEX = ".vjax-bank.npz"
+CHECKPOINT_BANK = "bank.npz"
+MOST_TRAINING_SOUNDS = 2000
+"""Of a checkpoint's bank: about 7 kB each, and beyond some thousands the nearest hardly comes nearer."""
+
+_RANGE_DB = 80.0
+_BANDS, _FRAMES = 2, 4  # of the spectrogram, averaged into one entry
+
+
+class Neighbour(NamedTuple):
+    """A preset of a bank, transposed to be played at the note that was asked for."""
+
+    name: str
+    distance_db: float
+    preset: Preset
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SoundBank:
+    """Sounds to search.
+
+    Attributes:
+      pictures: [n, bands, t] float16, dB, see `index_picture`.
+      notes: [n] MIDI notes at which they were played.
+      names: [n].
+      preset: the preset of an entry.
+    """
+
+    pictures: np.ndarray
+    notes: np.ndarray
+    names: Sequence[str]
+    preset: Callable[[int], Preset]
+
+    def nearest(self, picture: np.ndarray, note: int, k: int, leave_out: Sequence[str] = ()) -> list[Neighbour]:
+        """The `k` nearest to `index_picture` [bands, t], the nearest first; no name of `leave_out`, none twice.
+
+        Raises ValueError if the picture is of another size than the bank's: it was made with other settings.
+        """
+        if not len(self.pictures):
+            return []
+        if picture.shape != self.pictures.shape[1:]:
+            raise ValueError(
+                f"the bank's pictures are {self.pictures.shape[1:]}, the sound's is {picture.shape}: they were made "
+                "with other mel or render settings; build the bank with those of the checkpoint"
+            )
+        distances = np.abs(self.pictures.astype(np.float32) - picture).mean((1, 2))
+        seen, found = set(leave_out), []
+        for i in np.argsort(distances, kind="stable"):
+            if len(found) == k:
+                break
+            if self.names[i] not in seen:
+                seen.add(self.names[i])
+                preset, _ = transposed(self.preset(int(i)), float(self.notes[i]) - note)
+                found.append(Neighbour(self.names[i], float(distances[i]), preset))
+        return found
+
+
+def index_picture(log_mel_picture: np.ndarray) -> np.ndarray:
+    """[..., n_mels, t] log(1 + mel power) to [..., n_mels // 2, t // 4] float32 dB, from -80 to 0 at its maximum."""
+    db = 10 * np.log10(np.maximum(np.expm1(log_mel_picture.astype(np.float32)), 1e-10))
+    db = np.maximum(db - db.max((-2, -1), keepdims=True), -_RANGE_DB)
+    bands, frames = db.shape[-2] // _BANDS, db.shape[-1] // _FRAMES
+    db = db[..., : bands * _BANDS, : frames * _FRAMES]
+    return db.reshape(*db.shape[:-2], bands, _BANDS, frames, _FRAMES).mean((-3, -1))
+
+
+def folder_bank(folder: str | os.PathLike, note: int, pool: RenderPool, mel: MelConfig) -> SoundBank:
+    """The presets under a folder, at a note. What the folder's index lacks is rendered, and added to it.
+
+    Files that cannot be read or played are named on stderr and left out.
+
+    Raises:
+      ValueError: there is no `.vital` file that can be played.
+    """
+    folder = Path(folder)
+    files = sorted(folder.rglob("*.vital"))
+    if not files:
+        raise ValueError(f"{folder} holds no .vital file; give a folder of presets as the bank")
+    path = _index_path(folder)
+    settings = hashlib.sha256(json.dumps([dataclasses.asdict(pool.config), dataclasses.asdict(mel)]).encode())
+    keys = [f"{hashlib.sha256(file.read_bytes()).hexdigest()[:24]}-{note}-{settings.hexdigest()[:8]}" for file in files]
+    index = _read_index(path)
+    missing = [(key, file) for key, file in zip(keys, files, strict=True) if key not in index]
+    if missing:
+        index |= _rendered(missing, note, pool, mel)
+        _write_npz(path, keys=np.array(list(index)), pictures=np.stack(list(index.values())))
+    # A preset that cannot be played is indexed as silence, so that it is not tried again.
+    heard = [i for i, key in enumerate(keys) if key in index and index[key].max() > -_RANGE_DB]
+    if not heard:
+        raise ValueError(f"none of the {len(files)} presets in {folder} can be heard at note {note}")
+    return SoundBank(
+        pictures=np.stack([index[keys[i]] for i in heard]),
+        notes=np.full(len(heard), note),
+        names=[str(files[i].relative_to(folder).with_suffix("")) for i in heard],
+        preset=lambda i: read_preset(files[heard[i]]),
+    )
+
+
+def write_checkpoint_bank(path: str | os.PathLike, info: DatasetInfo, reader: Reader, rows: np.ndarray) -> None:
+    """Writes a bank of training rows, evenly spread where there are more than MOST_TRAINING_SOUNDS."""
+    rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_TRAINING_SOUNDS)).astype(int))]
+    samples = [reader[row] for row in rows]
+    columns = Parameters(
+        *(np.stack(c) for c in zip(*(sample_parameters(s, info.schema) for s in samples), strict=True))
+    )
+    _write_npz(
+        Path(path),
+        pictures=np.stack([index_picture(sample.mel[0]) for sample in samples]).astype(np.float16),
+        notes=np.array([int(sample.midi_note) for sample in samples], np.int16),
+        hashes=reader.preset_hashes()[rows],
+        **columns._asdict(),
+    )
+
+
+def write_bank(snapshot: Any, _: Any, workdir: Path) -> dict[str, Any]:
+    """An evaluator (see `vjax.training.loop`) that leaves the bank of a run beside its checkpoints, at its end."""
+    if snapshot.last:
+        write_checkpoint_bank(
+            workdir / "checkpoints" / CHECKPOINT_BANK, snapshot.info, snapshot.reader, snapshot.train_rows
+        )
+    return {}
+
+
+def checkpoint_bank(checkpoint: str | os.PathLike, schema: Schema, vocabulary: Vocabulary) -> SoundBank | None:
+    """The bank that a checkpoint carries, or None. `checkpoint`: the run's folder, or the checkpoints in it."""
+    folders = (Path(checkpoint), Path(checkpoint) / "checkpoints")
+    path = next((folder / CHECKPOINT_BANK for folder in folders if (folder / CHECKPOINT_BANK).is_file()), None)
+    if path is None:
+        return None
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    names = [f"training sound {value:x}" for value in arrays["hashes"].astype(np.uint64)]
+
+    def preset(i: int) -> Preset:
+        parameters = Parameters(*(arrays[field][i] for field in Parameters._fields))
+        return to_preset(parameters, schema, vocabulary, name=names[i])
+
+    return SoundBank(arrays["pictures"], arrays["notes"], names, preset)
+
+
+def _rendered(
+    missing: Sequence[tuple[str, Path]], note: int, pool: RenderPool, mel: MelConfig
+) -> dict[str, np.ndarray]:
+    """Index entries of presets by key."""
+    playable: list[tuple[str, Path]] = []
+    size = index_picture(np.zeros((mel.n_mels, mel.frames(pool.config.samples)))).shape
+    found = {key: np.full(size, -_RANGE_DB, np.float16) for key, _ in missing}
+
+    def jobs():
+        for key, file in missing:
+            try:
+                raw = read_preset(file).to_json()
+            except (ValueError, OSError) as error:
+                tqdm.write(f"left out: {error}", file=sys.stderr)
+                continue
+            playable.append((key, file))
+            yield RenderJob(raw, (note,))
+
+    with progress_bar(total=len(missing), desc="rendering the bank", unit="preset") as bar:
+        for n, rendering in enumerate(pool.map(jobs())):
+            bar.update()
+            key, file = playable[n]
+            if rendering.audio is None or not np.isfinite(rendering.audio).all():
+                tqdm.write(f"left out: {file}: {rendering.error or 'NaN samples'}", file=sys.stderr)
+            elif not is_silent(rendering.audio[0]):
+                found[key] = index_picture(log_mel(rendering.audio, mel)[0]).astype(np.float16)
+    return found
+
+
+def _index_path(folder: Path) -> Path:
+    """In the folder, or where that cannot be written, in the user's cache."""
+    if os.access(folder, os.W_OK):
+        return folder / FOLDER_INDEX
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vjax" / "banks"
+    cache.mkdir(parents=True, exist_ok=True)
+    return cache / f"{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}.npz"
+
+
+def _read_index(path: Path) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file, np.load(file) as stored:
+            return dict(zip(stored["keys"].tolist(), stored["pictures"], strict=True))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        print(f"{path} is no index that can be read ({error}); it is made again", file=sys.stderr)
+        return {}
+
+
+def _write_npz(path: Path, **arrays: np.ndarray) -> None:
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "wb") as file:
+        np.savez_compressed(file, **arrays)
+    os.replace(partial, path)

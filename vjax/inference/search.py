@@ -1,0 +1,186 @@
+"""One target's search: its starts, its present space, the best it has found, and when it goes on elsewhere."""
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from vjax.inference.space import Space, first_steps, make_space
+from vjax.vital.preset import Preset
+
+if TYPE_CHECKING:
+    from vjax.inference.judge import Judge
+    from vjax.inference.refine import Progress, RefineConfig, RefineTarget
+    from vjax.inference.strategy import Strategies
+    from vjax.vital.live import LivePool
+
+KEPT = 3
+"""So many of a search's best candidates are judged at the end: one may owe its rank to the seed that all played."""
+
+_PROGRESS = 0.005  # a loss must fall by this share to count as better
+_RIVAL = 1.5  # starts whose loss is within this factor of the best are tried when a search stands still
+_WIDER = 2.0  # steps of a restart from the best point, against those of the start before
+
+
+class Start(NamedTuple):
+    """A preset to begin with; `label` says for people where it comes from."""
+
+    label: str
+    preset: Preset
+
+
+class Found(NamedTuple):
+    """A candidate worth keeping."""
+
+    loss: float
+    label: str
+    preset: Preset
+
+
+@dataclasses.dataclass(eq=False)
+class Search:
+    """See `refine`. `rivals` are the starts not yet searched from, the best first, with their losses."""
+
+    target: "RefineTarget"
+    place: int
+    config: "RefineConfig"
+    strategies: "Strategies"
+    live: "LivePool"
+    knob_error_norm: Mapping[str, float]
+    start_losses: dict[str, float]
+    rivals: list[tuple[float, Start]]
+    space: Space
+    steps: np.ndarray
+    label: str
+    evals: int
+    began_s: float
+    best: list[Found] = dataclasses.field(default_factory=list)
+    trace: list[tuple[int, float]] = dataclasses.field(default_factory=list)
+    restarts: int = 0
+    _sigma: float = 1.0
+    _reference: float = np.inf  # the loss that counts as standing still, and for how many generations it has
+    _stagnant: int = 0
+    _improved: bool = False
+    _here: tuple[float, np.ndarray | None] = (np.inf, None)  # best loss in this space, and where
+
+    @classmethod
+    def begin(
+        cls,
+        target: "RefineTarget",
+        place: int,
+        config: "RefineConfig",
+        judge: "Judge",
+        strategies: "Strategies",
+        live: "LivePool",
+        knob_error_norm: Mapping[str, float],
+    ) -> "Search":
+        """Plays all starts, and begins at the best. Raises ValueError if none of them can be heard."""
+        if not target.starts:
+            raise ValueError("there is no start; give at least one preset")
+        began_s = time.monotonic()
+        starts = target.starts[: max(config.evals - target.spent, 1)]
+        losses = judge.losses([start.preset for start in starts], target, place)
+        ranked = sorted(
+            ((loss, i, start) for i, (loss, start) in enumerate(zip(losses, starts, strict=True)) if loss == loss),
+            key=lambda entry: entry[:2],
+        )
+        if not ranked:
+            raise ValueError(f"none of the {len(starts)} starts can be heard at note {target.note}")
+        search = cls(
+            target=target,
+            place=place,
+            config=config,
+            strategies=strategies,
+            live=live,
+            knob_error_norm=knob_error_norm,
+            start_losses={start.label: float(loss) for loss, _, start in ranked},
+            rivals=[(float(loss), start) for loss, _, start in ranked],
+            space=make_space(ranked[0][2].preset, knob_error_norm),
+            steps=np.zeros(0),
+            label="",
+            evals=target.spent + len(starts),
+            began_s=began_s,
+        )
+        search.best = [Found(loss, start.label, start.preset) for loss, start in search.rivals[:1]]
+        search.trace.append((search.evals, search.best[0].loss))
+        search._enter_rival()
+        return search
+
+    @property
+    def live_key(self) -> Any:
+        """Names the loaded preset whose variations the candidates are."""
+        return self.target.name, self.label
+
+    def left(self) -> int:
+        """Evaluations left."""
+        return max(self.config.evals - self.evals, 0)
+
+    def exhausted(self) -> bool:
+        took_s = time.monotonic() - self.began_s
+        return self.left() == 0 or 0 < self.config.seconds <= took_s
+
+    def values(self, z: np.ndarray) -> dict[str, float]:
+        """Native values of a sample [padded] of the strategy."""
+        return self.space.values(self._norm(z))
+
+    def learn(self, z: np.ndarray, losses: np.ndarray) -> None:
+        """Takes in the candidates [n, padded] of a generation and their losses [n], NaN for those without a sound."""
+        self.evals += len(z)
+        self._improved = False
+        if np.isnan(losses).all():
+            self._stagnant += 1
+            return
+        k = int(np.nanargmin(losses))
+        loss = float(losses[k])
+        if loss < self._here[0]:
+            self._here = (loss, np.clip(self._norm(z[k]), 0, 1))
+        if len(self.best) < KEPT or loss < self.best[-1].loss:
+            self._improved = loss < self.best[0].loss
+            found = Found(loss, self.label, self.space.to_preset(self._norm(z[k])))
+            self.best = sorted([*self.best, found], key=lambda one: one.loss)[:KEPT]
+        self.trace.append((self.evals, self.best[0].loss))
+        if loss < self._reference * (1 - _PROGRESS):
+            self._reference, self._stagnant = loss, 0
+        else:
+            self._stagnant += 1
+
+    def move_on_if_stagnant(self) -> None:
+        """After `patience` generations without progress: the next start if it is near enough, else wider steps."""
+        if self._stagnant < self.config.patience or not self.left():
+            return
+        self.restarts += 1
+        if self.rivals and self.rivals[0][0] < _RIVAL * self.best[0].loss:
+            self._enter_rival()
+            return
+        self._sigma = min(self._sigma * _WIDER, 4.0)
+        if self._here[1] is not None:
+            self.space = dataclasses.replace(self.space, origin=self._here[1])
+        self._begin_here()
+
+    def progress(self) -> "Progress":
+        from vjax.inference.refine import Progress
+
+        better = self.best[0].preset if self._improved else None
+        first = next(iter(self.start_losses.values()))
+        return Progress(
+            self.target.name, self.evals, self.best[0].loss, first, better, self.best[0].label, tuple(self.trace)
+        )
+
+    def _enter_rival(self) -> None:
+        _, start = self.rivals.pop(0)
+        if self.label:
+            self.live.unload(self.live_key)
+        self.label, self.space = start.label, make_space(start.preset, self.knob_error_norm)
+        self.live.load(self.live_key, start.preset.to_json(), self.target.note)
+        self._sigma, self._here = 1.0, (np.inf, None)
+        self._begin_here()
+
+    def _begin_here(self) -> None:
+        self.steps = first_steps(self.space, self.config.strategy.sigma)
+        self.strategies.start(self.place, self.space.size, self._sigma)
+        self._reference, self._stagnant = np.inf, 0
+
+    def _norm(self, z: np.ndarray) -> np.ndarray:
+        return self.space.origin + self.steps * z[: self.space.size]

@@ -1,0 +1,98 @@
+"""The knobs of a preset that a search turns, as a vector."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+
+from vjax.inference.audible import audible_knobs
+from vjax.vital.preset import Preset, controls
+
+_NARROWEST, _WIDEST = 0.25, 4.0  # a knob's step against the median one's: no knob is left behind, none runs away
+_INTEGER_STEP = 0.5  # of one unit: a third of the candidates hear a neighbour, and none is an octave out of tune
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Space:
+    """`d` dimensions: the audible knobs of a preset in norm units, then its routes' amounts mapped to [0, 1].
+
+    Attributes:
+      preset: where the search starts; what it does not turn stays as it is here.
+      knobs: [k] positions in `Preset.continuous`.
+      slots: [d - k] of the routes whose amounts are turned.
+      origin: [d] float64, the preset's own values.
+      scale: [d] float64, relative first step sizes, about 1.
+    """
+
+    preset: Preset
+    knobs: np.ndarray
+    slots: np.ndarray
+    origin: np.ndarray
+    scale: np.ndarray
+
+    @property
+    def size(self) -> int:
+        return len(self.origin)
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """[d] names of the engine's controls."""
+        knobs = tuple(controls().continuous_names[i] for i in self.knobs)
+        return knobs + tuple(f"modulation_{slot + 1}_amount" for slot in self.slots)
+
+    def values(self, norm: np.ndarray) -> dict[str, float]:
+        """Native values by control name, for `LivePreset.render`: [d] clipped to [0, 1], integer knobs rounded."""
+        schema, norm = controls(), np.clip(norm, 0, 1)
+        knobs = [schema.continuous[i].to_native(value) for i, value in zip(self.knobs, norm, strict=False)]
+        amounts = 2 * norm[len(self.knobs) :] - 1
+        return dict(zip(self.names, [*knobs, *amounts.tolist()], strict=True))
+
+    def to_preset(self, norm: np.ndarray) -> Preset:
+        """The preset with the same values as `values(norm)`."""
+        schema, norm = controls(), np.clip(norm, 0, 1)
+        continuous = self.preset.continuous.copy()
+        for i, value in zip(self.knobs, norm, strict=False):
+            knob = schema.continuous[i]
+            continuous[i] = knob.to_norm(knob.to_native(value)) if knob.integer else value
+        routes = list(self.preset.routes)
+        for slot, value in zip(self.slots, norm[len(self.knobs) :], strict=True):
+            routes[slot] = routes[slot]._replace(amount=float(2 * value - 1))
+        return dataclasses.replace(self.preset, continuous=continuous, routes=tuple(routes))
+
+
+def make_space(preset: Preset, knob_error_norm: Mapping[str, float] | None = None, most: int = 0) -> Space:
+    """The dimensions of a preset.
+
+    Args:
+      knob_error_norm: by knob, how far off predictions are (a checkpoint's `knob_error_norm`): knobs that the network
+        knows well take small steps, others large ones. Without it all steps are equal. They are relative: `scale`
+        has the median 1, whatever the size of the errors.
+      most: the most dimensions; 0 has no limit. Beyond it, knobs with the smallest steps are left out.
+    """
+    names, slots = audible_knobs(preset)
+    schema = controls()
+    knobs = np.array([schema.position[name] for name in names], int)
+    amounts = np.array([preset.routes[slot].amount for slot in slots])
+    origin = np.concatenate([preset.continuous[knobs], (amounts + 1) / 2])
+    errors = np.array([(knob_error_norm or {}).get(name) or np.nan for name in names] + [np.nan] * len(slots))
+    scale = errors / np.nanmedian(errors) if np.isfinite(errors).any() else errors
+    scale = np.clip(np.nan_to_num(scale, nan=1.0), _NARROWEST, _WIDEST)
+    if most and len(origin) > most:
+        kept = np.sort(np.argsort(-scale, kind="stable")[:most])
+        n_knobs = np.count_nonzero(kept < len(knobs))
+        knobs, slots = knobs[kept[:n_knobs]], np.array(slots)[kept[n_knobs:] - len(knobs)]
+        origin, scale = origin[kept], scale[kept]
+    return Space(preset, knobs, np.array(slots, int), origin, scale)
+
+
+def first_steps(space: Space, sigma: float) -> np.ndarray:
+    """[d] standard deviations of the first generation, norm units: `sigma` times `scale`.
+
+    An integer knob's step is half a unit of it, whatever its range: smaller ones would hardly ever be rounded to
+    another value, and 0.05 of an oscillator's 96 semitones would be five.
+    """
+    schema = controls()
+    integer = np.array([schema.continuous[i].integer for i in space.knobs] + [False] * len(space.slots))
+    units = np.concatenate([1 / schema.span[space.knobs], np.ones(len(space.slots))])
+    return np.where(integer, _INTEGER_STEP * units, sigma * space.scale)
