@@ -11,11 +11,17 @@ import soundfile
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from vjax.audio.distances import mss
+from vjax.audio.metrics import METRICS
+from vjax.data.generate import GenerationConfig
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.store import open_dataset
+from vjax.evaluation.listen import ROWS, make_listener
 from vjax.inference.predict import decode
 from vjax.training.checkpoint import load_checkpoint
 from vjax.training.config import base_config, unpack
+from vjax.training.loop import Snapshot
+from vjax.training.writer import Writer
 from vjax.vital.default_vocabulary import vocabulary_of
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import RenderJob, RenderPool
@@ -23,13 +29,14 @@ from vjax.vital.preset import read_json
 from vjax.vital.vocabulary import from_parameters
 
 ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "scripts/train.py", "--config", "configs/tier3.py:smoke"]
 
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
     """(workdir, what was printed) of scripts/train.py on the smoke recipe, which renders its own data."""
     workdir = tmp_path_factory.mktemp("smoke")
-    command = [sys.executable, "scripts/train.py", "--config", "configs/tier3.py:smoke", "--workdir", workdir]
+    command = [*COMMAND, "--workdir", workdir]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     return workdir, result.stdout
@@ -40,8 +47,19 @@ def test_the_script_says_where_things_are_and_between_which_rows_it_stands(smoke
     for name in ("checkpoints", "summary.json", "tensorboard", "listen"):
         assert str(workdir / name) in printed
         assert (workdir / name).exists()
-    for row in ("random", "nearest", "prediction", "floor"):
-        assert json.loads((workdir / "summary.json").read_text())["log_mel_distance"][row] >= 0
+    summary = json.loads((workdir / "summary.json").read_text())
+    assert list(summary["audio_distance"]) == list(METRICS)
+    for metric, rows in summary["audio_distance"].items():
+        assert all(np.isfinite(distance) and distance >= 0 for distance in rows.values()), metric
+    mss = summary["audio_distance"]["mss"]
+    assert mss["floor"] < mss["random"]
+    # After two steps the answer is silent: that is said, and not scored.
+    assert summary["silent_predictions"] == 1
+    assert "prediction" not in mss
+    assert "distance: 1 predictions" in printed
+    val = summary["val"]
+    assert 0 < val["categorical_majority"] < 1
+    assert f"{val['categorical_accuracy']:.1%}, majority class {val['categorical_majority']:.1%}" in printed
     assert "(0 %)" in printed
     assert "(100 %)" in printed
 
@@ -62,7 +80,10 @@ def test_sounds_pictures_and_presets_are_written(smoke):
     events.Reload()
     assert {"val/audio/0/target", "val/audio/0/prediction"} <= set(events.Tags()["audio"])
     assert "val/audio/0/comparison" in events.Tags()["images"]
-    assert "val/audio/log_mel_nearest" in events.Tags()["scalars"]
+    summary = json.loads((workdir / "summary.json").read_text())
+    for metric, rows in summary["audio_distance"].items():
+        for row, distance in rows.items():
+            assert events.Scalars(f"val/audio/{metric}_{row}")[-1].value == pytest.approx(distance, rel=1e-5)
 
 
 def test_the_checkpoint_alone_writes_the_preset_that_was_heard(smoke):
@@ -105,9 +126,46 @@ def _is_target(sample, schema, vocabulary, render, workdir) -> bool:
 def test_a_second_call_finds_the_run_finished(smoke):
     workdir, _ = smoke
     before = json.loads((workdir / "summary.json").read_text())
-    command = [sys.executable, "scripts/train.py", "--config", "configs/tier3.py:smoke", "--workdir", workdir]
+    command = [*COMMAND, "--workdir", workdir]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     after = json.loads((workdir / "summary.json").read_text())
-    for key in ("steps", "val", "log_mel_distance"):
+    for key in ("steps", "val", "audio_distance"):
         assert after[key] == before[key]
+
+
+def test_the_rows_are_the_metrics_of_renders(engine_run, tmp_path):
+    """On a model whose answers can be heard; computed again, step by step."""
+    info, restored = open_dataset(engine_run / "data"), load_checkpoint(engine_run)
+    reader, render = Reader(info), RenderConfig(**info.render)
+    train_rows, val_rows = np.array([0, 1]), np.array([2, 3])
+
+    def predict(rows):
+        return restored.model.apply(restored.variables, np.stack([reader[row].mel for row in rows]))
+
+    snapshot = Snapshot(info, reader, train_rows, val_rows, predict, step=3, epoch=1, last=True)
+    listener = make_listener(GenerationConfig(render=render), n_sounds=2, workers=2)
+    with Writer(tmp_path / "tensorboard") as writer:
+        found = listener(snapshot, writer, tmp_path)
+    assert found["silent_predictions"] == 0
+    assert list(found["audio_distance"]) == list(METRICS)
+    assert all(list(rows) == list(ROWS) for rows in found["audio_distance"].values())
+
+    vocabulary, presets = vocabulary_of(info.catalog_json), []
+    for row in range(4):
+        presets.append(from_parameters(sample_parameters(reader[row], info.schema), info.schema, vocabulary))
+    answers = [from_parameters(one, info.schema, vocabulary) for one in decode(predict(val_rows), info.schema)]
+    notes = [(int(reader[row].midi_note),) for row in range(4)]
+    expected = {name: [] for name in ROWS}
+    with RenderPool(render, workers=2) as pool:
+        sounds = [pool.render(RenderJob(*job)).audio[0] for job in zip(presets, notes, strict=True)]
+        for row, answer in zip(val_rows, answers, strict=True):
+            to_train = [float(mss(sounds[other], sounds[row])) for other in train_rows]
+            pictures = [np.abs(reader[other].mel - reader[row].mel).mean() for other in train_rows]
+            again = [pool.render(RenderJob(presets[row], notes[row], seed)).audio[0] for seed in (1, 2, 3)]
+            expected["random"].append(np.median(to_train))
+            expected["nearest"].append(to_train[int(np.argmin(pictures))])
+            expected["prediction"].append(mss(pool.render(RenderJob(answer, notes[row])).audio[0], sounds[row]))
+            expected["floor"].append(np.mean([mss(sound, sounds[row]) for sound in again]))
+    for name, values in expected.items():
+        assert found["audio_distance"]["mss"][name] == pytest.approx(np.mean(values), rel=1e-3, abs=1e-4), name

@@ -22,8 +22,10 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("match", "vjax.cli.match", "write the Vital preset that makes a sound"),
+    Command("refine", "vjax.cli.refine", "evolve the presets of many sounds against the real engine"),
     Command("export", "vjax.cli.export", "write presets for a folder of sounds, or for a dataset"),
     Command("catalog", "vjax.cli.catalog", "build and show catalogs of wavetables and LFO shapes"),
+    Command("evaluate", "vjax.cli.evaluate", "measure how close the sound is, beside the rows to beat"),
     Command("roundtrip", "vjax.cli.roundtrip", "measure how well presets survive being numbers"),
     Command("generate", "vjax.cli.generate", "render a dataset with the real Vital engine"),
     Command("inspect", "vjax.cli.inspect_dataset", "print what a dataset holds and check every row"),

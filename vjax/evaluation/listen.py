@@ -1,18 +1,24 @@
 """Listening while training: fixed validation sounds, rendered as they are and as they are predicted.
 
 Each sound leaves two WAV files, the predicted preset and a picture of both log-mels, and goes to TensorBoard. The
-distance is the mean |difference| of the log-mel pictures; it is only read between the rows printed with it.
+distances are those of `vjax evaluate`, from settled renders; they are only read between the rows printed with them.
 """
 
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vjax.audio.distances import is_silent
 from vjax.audio.files import write_wav
 from vjax.audio.mel import MelConfig
-from vjax.data.generate import GenerationConfig, log_mel
-from vjax.data.reader import sample_parameters
+from vjax.audio.metrics import METRICS
+from vjax.audio.scores import scores
+from vjax.data.generate import GenerationConfig
+from vjax.data.reader import Reader, Sample, sample_parameters
+from vjax.evaluation.roundtrip import FLOOR_SEEDS
 from vjax.inference.compare import comparison_picture, log_comparison, save_picture
 from vjax.inference.predict import decode
 from vjax.schema import Parameters, Schema
@@ -24,14 +30,22 @@ from vjax.vital.preset import write_preset
 from vjax.vital.vocabulary import Vocabulary, from_parameters
 
 ROWS = ("random", "nearest", "prediction", "floor")
-"""Another sound of the data, the nearest training sound, the model's answer, the target with other random phases."""
+"""Other training sounds (the median of a few), the nearest training sound, the model's answer, and the target with
+other random phases (the mean of a few)."""
 
 _MOST_NEIGHBOURS = 2000  # training sounds searched for the nearest; more would cost minutes of reading
-_FLOOR_SEED = 7  # any position of the engine's generators that generation does not use
+_N_RANDOM = 5  # training sounds, spread over the data
 
 
 def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None = None) -> Evaluator:
     """An evaluator that renders `n_sounds` validation sounds and their predictions, the same ones each time.
+
+    It logs `val/audio/METRIC_ROW` for each of METRICS and ROWS, and returns these numbers as `audio_distance`: means
+    over the sounds in which all rows have one. `silent_predictions` counts the predictions that have none; a row of
+    nothing else is left out.
+
+    The nearest training sound is the one of least mean |difference| of log-mel pictures, which are all that is stored
+    of it; it is rendered again, from its parameters at its own note, for the metrics.
 
     A dataset that names other controls than the installed engine's (the report's layout, without names), or whose
     pictures are of another size than these renders', cannot be compared: the listener says so and measures nothing.
@@ -50,53 +64,96 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
         _, first = np.unique(reader.preset_hashes()[snapshot.val_rows], return_index=True)
         rows = snapshot.val_rows[np.sort(first)][:n_sounds]
         samples = [reader[row] for row in rows]
+        nearest = _nearest(reader, _spread(snapshot.train_rows, _MOST_NEIGHBOURS), samples)
+        random = [reader[row] for row in _spread(snapshot.train_rows, _N_RANDOM)]
         try:
             vocabulary = vocabulary_of(info.catalog_json)
-            targets = [_preset(sample_parameters(s, info.schema), info.schema, vocabulary, "target") for s in samples]
             answers = decode(snapshot.predict(rows), info.schema)
             predictions = [_preset(answer, info.schema, vocabulary, "prediction") for answer in answers]
+            jobs = [_job(sample, info.schema, vocabulary) for sample in random]
+            for sample, prediction, neighbour in zip(samples, predictions, nearest, strict=True):
+                target = _job(sample, info.schema, vocabulary)
+                jobs += [target, RenderJob(prediction, target.notes), _job(neighbour, info.schema, vocabulary)]
+                jobs += [RenderJob(target.preset, target.notes, seed) for seed in FLOOR_SEEDS]
         except ValueError as error:
             print(f"listening is left out: these data cannot be rendered ({error})")
             return {}
-        renders = _render(config, samples, targets, predictions, workers)
-        bank = [reader[row].mel[0] for row in _spread(snapshot.train_rows, _MOST_NEIGHBOURS)]
-        folder = workdir / "listen"
-        folder.mkdir(exist_ok=True)
-        distances: dict[str, list[float]] = {name: [] for name in ROWS}
-        for i, (prediction, renderings) in enumerate(zip(predictions, renders, strict=True)):
-            failed = [rendering.error for rendering in renderings if rendering.audio is None]
-            if failed:
-                print(f"sound {i}: {failed[0]}; left out")
-                continue
-            target, answer, floor = (rendering.audio[0] for rendering in renderings)
-            mels = log_mel(np.stack([target, answer, floor]), mel_config)
-            sounds = {"target": target, "prediction": answer}
-            _write(folder / f"{i}", sounds, prediction, config.render.sample_rate)
-            log_comparison(writer, f"val/audio/{i}", sounds, config.render.sample_rate, snapshot.step)
-            to_bank = [np.abs(mels[0] - picture).mean() for picture in bank]
-            found = (np.median(to_bank), np.min(to_bank), *(np.abs(mels[0] - mel).mean() for mel in mels[1:]))
-            for name, distance in zip(ROWS, found, strict=True):
-                distances[name].append(float(distance))
-        means = {name: float(np.mean(values)) for name, values in distances.items() if values}
-        writer.scalars("val/audio", {f"log_mel_{name}": value for name, value in means.items()}, snapshot.step)
-        return {"log_mel_distance": means}
+        with RenderPool(config.render, workers) as pool:
+            renderings = pool.map(jobs)
+            others = [
+                played.audio[0] for played in itertools.islice(renderings, len(random)) if played.audio is not None
+            ]
+            folder = workdir / "listen"
+            folder.mkdir(exist_ok=True)
+            found, silent = [], 0
+            for i, prediction in enumerate(predictions):
+                played = list(itertools.islice(renderings, 3 + len(FLOOR_SEEDS)))
+                failed = [rendering.error for rendering in played if rendering.audio is None]
+                if failed:
+                    print(f"sound {i}: {failed[0]}; left out")
+                    continue
+                target, answer, neighbour, *again = (rendering.audio[0] for rendering in played)
+                sounds = {"target": target, "prediction": answer}
+                _write(folder / f"{i}", sounds, prediction, config.render.sample_rate)
+                log_comparison(writer, f"val/audio/{i}", sounds, config.render.sample_rate, snapshot.step)
+                found.append(_distances(target, answer, neighbour, again, others, config.render.sample_rate))
+                silent += bool(is_silent(answer))
+        means = _means(found)
+        scalars = {f"{metric}_{row}": mean for metric, by_row in means.items() for row, mean in by_row.items()}
+        writer.scalars("val/audio", {**scalars, "silent_predictions": silent}, snapshot.step)
+        return {"audio_distance": means, "silent_predictions": silent}
 
     return listen
+
+
+def _nearest(reader: Reader, rows: np.ndarray, samples: Sequence[Sample]) -> list[Sample]:
+    """The row for each sample whose log-mel picture is nearest."""
+    best = [(np.inf, -1)] * len(samples)
+    for row in rows:
+        mel = reader[row].mel
+        for i, sample in enumerate(samples):
+            best[i] = min(best[i], (float(np.abs(sample.mel - mel).mean()), int(row)))
+    return [reader[row] for _, row in best]
+
+
+def _distances(
+    target: np.ndarray,
+    answer: np.ndarray,
+    neighbour: np.ndarray,
+    again: Sequence[np.ndarray],
+    others: Sequence[np.ndarray],
+    sample_rate: int,
+) -> dict[str, tuple[float, ...]]:
+    """Each of METRICS for the ROWS of one sound; NaN for silence."""
+    found = scores(np.stack([answer, neighbour, *again, *others]), target, sample_rate)
+    rows = {}
+    for metric, values in found.items():
+        floor, random = values[2 : 2 + len(again)], values[2 + len(again) :]
+        random = random[~np.isnan(random)]
+        rows[metric] = (np.median(random) if len(random) else np.nan, values[1], values[0], floor.mean())
+    return rows
+
+
+def _means(found: Sequence[dict[str, tuple[float, ...]]]) -> dict[str, dict[str, float]]:
+    """By metric and row. A row without any number is left out; the others are over the sounds in which all have one."""
+    means: dict[str, dict[str, float]] = {}
+    for metric in METRICS:
+        table = np.array([sound[metric] for sound in found]).reshape(-1, len(ROWS))
+        heard = ~np.isnan(table).all(0)
+        whole = table[~np.isnan(table[:, heard]).any(1)]
+        if heard.any() and len(whole):
+            means[metric] = {row: float(whole[:, i].mean()) for i, row in enumerate(ROWS) if heard[i]}
+    return means
 
 
 def _preset(parameters: Parameters, schema: Schema, vocabulary: Vocabulary, name: str) -> dict[str, Any]:
     return from_parameters(parameters, schema, vocabulary, name=name, comments="written by vjax")
 
 
-def _render(config: GenerationConfig, samples, targets, predictions, workers: int | None):
-    """[(target, prediction, target with another seed)] renderings of each sound, at its note."""
-    with RenderPool(config.render, workers) as pool:
-        jobs = []
-        for sample, target, prediction in zip(samples, targets, predictions, strict=True):
-            notes = (int(sample.midi_note),)
-            jobs += [RenderJob(target, notes), RenderJob(prediction, notes), RenderJob(target, notes, _FLOOR_SEED)]
-        renderings = list(pool.map(jobs))
-    return list(zip(renderings[0::3], renderings[1::3], renderings[2::3], strict=True))
+def _job(sample: Sample, schema: Schema, vocabulary: Vocabulary) -> RenderJob:
+    """The sound of a row, at its note."""
+    preset = _preset(sample_parameters(sample, schema), schema, vocabulary, "target")
+    return RenderJob(preset, (int(sample.midi_note),))
 
 
 def _spread(rows: np.ndarray, most: int) -> np.ndarray:

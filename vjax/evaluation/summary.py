@@ -13,22 +13,27 @@ def print_summary(summary: dict[str, Any], workdir: str | Path) -> None:
     print(f"\nDone: {summary['steps']} steps, {summary['seconds']:.0f} s in all, {pace}")
     print(f"  validation loss {val['loss']:.4f} (best {summary['best_val_loss']:.4f})")
     print(f"  audible knobs, mean error {val['continuous_mae']:.3f} of their range")
-    print(f"  menus right {val['categorical_accuracy']:.1%}, of modules that are on {_share(val)}")
+    print(f"  menus right {_share(val, 'categorical_accuracy')}, majority class {_share(val, 'categorical_majority')}")
+    print(f"    of modules that are on {_share(val, 'audible_categorical_accuracy')}")
     if "mod_f1" in val:
         rates = f"precision {val['mod_precision']:.3f}, recall {val['mod_recall']:.3f}, F1 {val['mod_f1']:.3f}"
         print(f"  routes: {rates}; mean error of true amounts {val.get('mod_amount_mae', float('nan')):.3f}")
-    distances = summary.get("log_mel_distance")
+    distances = summary.get("audio_distance", {}).get("mss")
     if distances:
-        print("  log-mel distance to the target, over the sounds listened to:")
+        print("  MSS distance to the target in dB, mean over the sounds listened to, and the recovered share:")
         meanings = {
-            "random": "another sound of the training data (0 %)",
+            "random": "other training sounds (0 %)",
             "nearest": "the nearest training sound, the row to beat",
             "prediction": "this model",
             "floor": "the target itself with other random phases (100 %)",
         }
+        gap = distances.get("random", 0.0) - distances.get("floor", 0.0)
         for name, meaning in meanings.items():
-            share = (distances["random"] - distances[name]) / max(distances["random"] - distances["floor"], 1e-9)
-            print(f"    {distances[name]:7.4f}  {share:6.1%}  {meaning}")
+            if name in distances:
+                share = f"{(distances['random'] - distances[name]) / gap:.1%}" if gap > 0 else "-"
+                print(f"    {distances[name]:7.2f}  {share:>6}  {meaning}")
+    if summary.get("silent_predictions"):
+        print(f"    silent, and so without a distance: {summary['silent_predictions']} predictions")
     print(f"  checkpoints       {workdir / 'checkpoints'}")
     print(f"  summary           {workdir / 'summary.json'}")
     print(f"  TensorBoard       tensorboard --logdir {workdir / 'tensorboard'}")
@@ -36,5 +41,5 @@ def print_summary(summary: dict[str, Any], workdir: str | Path) -> None:
         print(f"  sounds, presets and pictures   {workdir / 'listen'}")
 
 
-def _share(val: dict[str, float]) -> str:
-    return f"{val['audible_categorical_accuracy']:.1%}" if "audible_categorical_accuracy" in val else "-"
+def _share(val: dict[str, float], name: str) -> str:
+    return f"{val[name]:.1%}" if name in val else "-"

@@ -1,0 +1,195 @@
+"""`vjax evaluate`: one command to the table, the files and the report; killed, it goes on."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vjax.audio.metrics import METRICS
+from vjax.cli.main import main
+from vjax.evaluation.results import Results
+
+PEOPLE = Path(__file__).parents[1] / "data" / "presets"
+METHODS = ["init", "random", "nearest", "prediction", "nearest+9", "floor"]
+
+
+@pytest.fixture(scope="module")
+def presets(tmp_path_factory):
+    """Four presets of two authors, one of them no preset."""
+    folder = tmp_path_factory.mktemp("presets")
+    for author, name in (("ann", "FM_Bass1"), ("ann", "Sine2Saw"), ("bob", "Rhodesy")):
+        (folder / author).mkdir(exist_ok=True)
+        shutil.copy(PEOPLE / f"{name}.vital", folder / author)
+    (folder / "bob" / "zero.vital").write_text("")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def command(presets, engine_run):
+    """With a checkpoint of 0.4 s sounds, so that renders are short; the real refinement."""
+    arguments = ["--presets", str(presets), "--checkpoint", str(engine_run), "--starts", "nearest", "--workers", "2"]
+    return ["evaluate", *arguments, "--refine-evals", "9"]
+
+
+@pytest.fixture(scope="module")
+def finished(command, tmp_path_factory):
+    out = tmp_path_factory.mktemp("evaluation")
+    assert main([*command, "--out", str(out)]) == 0
+    return out
+
+
+def test_everything_is_written(finished):
+    content = json.loads((finished / "evaluation.json").read_text())
+    assert list(content) == ["settings", "targets", "rows", "summary"]
+    assert content["settings"]["refine_evals"] == [9]
+    assert content["settings"]["render"]["seconds"] == 0.4
+    assert {target["author"] for target in content["targets"] if target["author"]} == {"ann", "bob"}
+    by_method = {}
+    for row in content["rows"]:
+        by_method.setdefault(row["method"], {})[row["target"]] = row
+    assert list(by_method) == METHODS
+    for rows in by_method.values():
+        assert set(rows) == {"ann-FM_Bass1", "ann-Sine2Saw", "bob-Rhodesy", "bob-zero"}
+        assert "not JSON" in rows["bob-zero"]["error"]
+        assert all(rows["bob-Rhodesy"]["metrics"][metric] is not None for metric in METRICS)
+    share = content["summary"]["recovered_share"]
+    assert list(share) == list(METRICS)
+    assert (share["mss"]["random"], share["mss"]["floor"]) == (0, 1)
+    refined = by_method["nearest+9"]["bob-Rhodesy"]
+    assert 0 < refined["evals"] <= 9
+    assert refined["label"] == "nearest"
+    assert refined["seconds"] > 0
+    with open(finished / "evaluation.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["target"], row["method"]) for row in rows] == [(r["target"], r["method"]) for r in content["rows"]]
+    assert float(rows[0]["mss"]) == content["rows"][0]["metrics"]["mss"]
+    assert (finished / "report.html").read_text().lstrip().lower().startswith("<!doctype html>")
+
+
+def test_a_second_call_renders_nothing_and_prints_the_table(finished, command, capsys):
+    before = {path: path.stat().st_mtime_ns for path in (finished / "sounds").rglob("*.*")}
+    assert main([*command, "--out", str(finished)]) == 0
+    printed, warned = capsys.readouterr()
+    assert warned == ""
+    assert {path: path.stat().st_mtime_ns for path in (finished / "sounds").rglob("*.*")} == before
+    lines = printed.splitlines()
+    assert lines[0].split()[:3] == ["method", "n", "share"]
+    assert [line.split()[0] for line in lines[1:7]] == METHODS
+    assert next(line for line in lines if line.startswith("floor")).split()[1:3] == ["3", "100%"]
+    assert any(line.startswith(f"no score: bob-zero ({', '.join(METHODS)}): the target: ") for line in lines)
+    assert any(line.startswith("left out of the bank: ") and "zero.vital: not JSON" in line for line in lines)
+    for name in ("evaluation.json", "evaluation.csv", "report.html", "sounds"):
+        assert str(finished / name) in lines[-1]
+
+
+def test_json_is_the_file(finished, command, capsys):
+    assert main([*command, "--out", str(finished), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((finished / "evaluation.json").read_text())
+
+
+def test_other_settings_are_refused_in_one_line(finished, command, capsys):
+    assert main([*command, "--out", str(finished), "--note", "50"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(
+        f"vjax evaluate: {finished} holds an evaluation with note=48, now it is 50; give another --out"
+    )
+    assert len(error.splitlines()) == 1
+
+
+def test_killed_and_called_again_it_ends_with_the_same_scores(finished, command, tmp_path):
+    """kill -9 as soon as a few rows are there; then the rest, and a larger limit."""
+    base = command[: command.index("--refine-evals")]
+    arguments = [sys.executable, "-m", "vjax", *base, "--out", tmp_path / "out", "--limit", "3"]
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    log, deadline = tmp_path / "out" / "results.jsonl", time.monotonic() + 120
+    while not log.exists() or log.read_bytes().count(b"\n") < 4:
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "out" / "evaluation.json").exists()
+    kept = Results(tmp_path / "out").rows
+    assert main([*base, "--out", str(tmp_path / "out"), "--limit", "4"]) == 0
+    rows, whole = Results(tmp_path / "out").rows, Results(finished).rows
+    assert kept.items() <= rows.items()
+    assert set(rows) == {key for key in whole if key[1] != "nearest+9"}
+    for key, row in rows.items():
+        assert row.error == whole[key].error
+        if row.scored:
+            assert row.metrics == pytest.approx(whole[key].metrics, rel=1e-3, abs=1e-5)
+
+
+def test_validation_rows_of_a_dataset(engine_run, tmp_path):
+    """Played as the model's sounds were, from their own parameters; without a bank there is no share."""
+    arguments = ["--dataset", str(engine_run / "data"), "--checkpoint", str(engine_run), "--out", str(tmp_path)]
+    assert main(["evaluate", *arguments]) == 0
+    content = json.loads((tmp_path / "evaluation.json").read_text())
+    assert content["settings"]["source"] == "dataset"
+    (target,) = content["targets"]  # one preset of four
+    assert target["id"].startswith("row-00000")
+    assert target["note"] in (48, 55, 60, 64)
+    assert [row["method"] for row in content["rows"]] == ["init", "prediction", "floor"]
+    assert all(row["metrics"]["mss"] is not None for row in content["rows"])
+    assert content["summary"]["recovered_share"]["mss"] == dict.fromkeys(("init", "prediction", "floor"))
+
+
+def test_nothing_scored_is_exit_code_1(engine_run, tmp_path, capsys):
+    (tmp_path / "sounds").mkdir()
+    (tmp_path / "sounds" / "a.wav").write_text("no sound")
+    arguments = ["--audio", str(tmp_path / "sounds"), "--checkpoint", str(engine_run), "--out", str(tmp_path / "out")]
+    assert main(["evaluate", *arguments]) == 1
+    printed, warned = capsys.readouterr()
+    assert "no score: a.wav (init, prediction): the target: " in printed
+    assert "no --bank, so no random and nearest presets" in warned
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["summary"]["n_targets"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--presets", "{tmp}/nowhere"], "there is nothing at {tmp}/nowhere; give a folder"),
+        (["--presets", "{tmp}"], "{tmp} holds no .vital file; give a folder of presets"),
+        (["--audio", "{tmp}/nowhere"], "there is nothing at {tmp}/nowhere; give a sound file"),
+        (["--dataset", "{tmp}/nowhere"], "{tmp}/nowhere"),
+        (["--presets", "{tmp}", "--checkpoint", "{tmp}"], "--checkpoint {tmp}: {tmp} holds no finished checkpoint"),
+    ],
+)
+def test_what_cannot_be_is_one_line_before_the_work(tmp_path, capsys, arguments, message):
+    command = [text.format(tmp=tmp_path) for text in arguments]
+    assert main(["evaluate", *command, "--out", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert message.format(tmp=tmp_path) in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "one of the arguments --presets --audio --dataset is required"),
+        (["--presets", "a", "--audio", "b"], "not allowed with argument --presets"),
+        (["--presets", "a", "--refine-evals", "100,zero"], "'zero' is no whole number"),
+        (["--presets", "a", "--refine-evals", "0"], "0 is too small; give 1 or more"),
+        (
+            ["--presets", "a", "--starts", "nearest,worst"],
+            "there is no start 'worst'; choose from prediction,nearest,best",
+        ),
+    ],
+)
+def test_a_command_line_that_cannot_be(capsys, arguments, message):
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(["evaluate", *arguments])
+    assert message in capsys.readouterr().err
+
+
+def test_the_browser_wants_a_checkpoint_and_a_dataset(tmp_path, capsys):
+    assert main(["evaluate", "--presets", str(tmp_path), "--tui"]) == 2
+    assert "give --checkpoint and --dataset" in capsys.readouterr().err

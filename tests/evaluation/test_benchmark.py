@@ -1,0 +1,288 @@
+"""The whole benchmark through the real engine, in short renders: five people's presets of three authors."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vjax.audio.distances import mss, wmfcc
+from vjax.audio.files import read_audio, write_wav
+from vjax.audio.metrics import METRICS
+from vjax.audio.pitch import detect_pitch
+from vjax.data.store import open_dataset
+from vjax.evaluation.benchmark import Plan, run_benchmark
+from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
+from vjax.evaluation.preset_files import find_presets
+from vjax.evaluation.results import Results
+from vjax.evaluation.sound_bank import SoundBank
+from vjax.evaluation.targets import audio_tasks, dataset_tasks, preset_tasks
+from vjax.inference.export import checkpoint_vocabulary
+from vjax.inference.match import SURE, MatchConfig, Matcher, transposed
+from vjax.inference.predict import Predictor
+from vjax.inference.refine import Refined
+from vjax.vital import preset as vital_preset
+from vjax.vital.engine import RenderConfig
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import read_json, read_preset
+
+PEOPLE = Path(__file__).parents[1] / "data" / "presets"
+AUTHORS = {"ann": ("FM_Bass1", "Sine2Saw"), "bob": ("Rhodesy", "Chippy_Klassic"), "cid": ("Drifting_Pad_1108Redux",)}
+RENDER = RenderConfig(seconds=0.4, note_s=0.3)
+NOTE = 48
+RATE = RENDER.sample_rate
+
+
+def transposing(asked: list):
+    """A refinement of one idea: the first start, an octave up. Notes what it was asked."""
+
+    def refine(targets, evals):
+        asked.extend((target.name, evals, [start.label for start in target.starts]) for target in targets)
+        for target in reversed(targets):  # in order of completion, whatever that is
+            assert target.audio.shape == (2, RENDER.samples)
+            yield Refined(
+                target.name,
+                preset=transposed(target.starts[0].preset, 12)[0],
+                start=target.starts[0].label,
+                evals=evals,
+            )
+
+    return refine
+
+
+@pytest.fixture(scope="module")
+def model(engine_run):
+    return Predictor.from_checkpoint(engine_run, batch_size=4)
+
+
+@pytest.fixture(scope="module")
+def finished(preset_folder, model, tmp_path_factory):
+    """(out, tasks, plan, results, what refinement was asked) of a whole run."""
+    out, asked = tmp_path_factory.mktemp("out"), []
+    tasks = preset_tasks(find_presets(preset_folder), preset_folder, NOTE)
+    plan = Plan(has_bank=True, has_model=True, starts=("nearest", "best"), refine_evals=(7,))
+    with RenderPool(RENDER, workers=2) as pool:
+        bank = SoundBank(find_presets(preset_folder), preset_folder, out / "bank", pool)
+        results = run_benchmark(tasks, out, plan, pool, bank, model, transposing(asked))
+    return out, tasks, plan, results, asked
+
+
+def sound(out, target, name):
+    return read_audio(out / "sounds" / target / f"{name}.wav", RATE)
+
+
+def rendered(preset, note=NOTE, seed=0):
+    with RenderPool(RENDER, workers=1) as pool:
+        return pool.render(RenderJob(preset, (note,), seed)).audio[0]
+
+
+def test_every_method_of_every_target_has_a_row_with_scores_or_a_reason(finished):
+    out, tasks, plan, results, _ = finished
+    methods = ("init", "random", "nearest", "prediction", "nearest+7", "best+7", "floor")
+    assert plan.order(tasks) == methods
+    assert set(results.rows) == {(task.target.id, method) for task in tasks for method in methods}
+    for row in results.rows.values():
+        if row.target in ("cid-silent", "cid-zero"):
+            assert set(row.metrics.values()) == {None}
+            assert ("silent at note 48" if row.target == "cid-silent" else "zero.vital: not JSON") in row.error
+        else:
+            assert row.error == ""
+            assert list(row.metrics) == list(METRICS)
+            assert all(np.isfinite(value) for value in row.metrics.values())
+    assert Results(out).rows == results.rows
+
+
+def test_sounds_and_presets_are_there_and_belong_together(finished):
+    out, *_ = finished
+    names = {path.name for path in (out / "sounds" / "bob-Rhodesy").iterdir()}
+    made = ("target", "nearest", "prediction", "nearest+7", "best+7")
+    assert names == {f"{name}.{end}" for name in made for end in ("wav", "vital")}
+    for name in made:
+        again = rendered(read_preset(out / "sounds" / "bob-Rhodesy" / f"{name}.vital").to_json())
+        assert np.array_equal(sound(out, "bob-Rhodesy", name), again), name
+    assert np.array_equal(sound(out, "bob-Rhodesy", "target"), rendered(read_json(PEOPLE / "Rhodesy.vital")))
+
+
+def test_the_scores_are_distances_of_those_sounds(finished):
+    out, _, _, results, _ = finished
+    target = sound(out, "bob-Rhodesy", "target")
+    for method in ("nearest", "prediction", "nearest+7"):
+        row, heard = results.rows["bob-Rhodesy", method], sound(out, "bob-Rhodesy", method)
+        assert row.metrics["mss"] == pytest.approx(float(mss(heard, target)), rel=1e-4)
+        assert row.metrics["wmfcc"] == pytest.approx(float(wmfcc(heard, target)), rel=1e-4)
+    init = rendered(vital_preset.init().to_json())
+    assert results.rows["bob-Rhodesy", "init"].metrics["mss"] == pytest.approx(float(mss(init, target)), rel=1e-4)
+    again = [rendered(read_json(PEOPLE / "Rhodesy.vital"), seed=seed) for seed in (1, 2, 3)]
+    floor = np.mean([float(mss(one, target)) for one in again])
+    assert results.rows["bob-Rhodesy", "floor"].metrics["mss"] == pytest.approx(floor, rel=1e-4)
+
+
+def test_neighbours_are_by_other_authors_and_of_other_content(finished, preset_folder):
+    """Rhodesy may be compared with ann's and cid's audible ones; FM_Bass1 never with its copy."""
+    out, _, _, results, _ = finished
+    others = ("ann/FM_Bass1", "ann/Sine2Saw", "cid/Drifting_Pad_1108Redux")
+    target = sound(out, "bob-Rhodesy", "target")
+    found = {name: float(mss(rendered(read_json(preset_folder / f"{name}.vital")), target)) for name in others}
+    nearest, random = results.rows["bob-Rhodesy", "nearest"], results.rows["bob-Rhodesy", "random"]
+    assert nearest.label == min(found, key=found.get)
+    assert nearest.metrics["mss"] == pytest.approx(min(found.values()), rel=1e-4)
+    assert random.metrics["mss"] == pytest.approx(np.median(list(found.values())), rel=1e-4)
+    assert random.label == "median of 3 presets"
+    # bob's two and cid's one, not its own copy at cid's (which is the same bank entry).
+    assert results.rows["ann-FM_Bass1", "random"].label == "median of 3 presets"
+    assert results.rows["cid-Stolen_Bass", "random"].label == "median of 3 presets"
+
+
+def test_the_prediction_is_the_one_of_match(finished, model):
+    out, _, _, results, _ = finished
+    target = sound(out, "bob-Chippy_Klassic", "target")
+    answer = model.predict_with_confidence(target)._replace(midi_note=NOTE)
+    with RenderPool(RENDER, workers=1) as pool:
+        matcher = Matcher(model, checkpoint_vocabulary(model), pool, MatchConfig())
+        (match,) = matcher.matches([answer], lambda _: target, lambda _: "Chippy_Klassic")
+    assert np.allclose(sound(out, "bob-Chippy_Klassic", "prediction"), match.audio, atol=1e-5)
+    assert results.rows["bob-Chippy_Klassic", "prediction"].metrics["mss"] == pytest.approx(match.mss_db, rel=1e-3)
+
+
+def test_refinement_starts_from_what_was_found(finished):
+    out, _, _, results, asked = finished
+    usable = {target for target, _ in results.rows if target not in ("cid-silent", "cid-zero")}
+    assert {(name, *labels) for name, _, labels in asked if len(labels) == 1} == {(name, "nearest") for name in usable}
+    assert {name for name, _, labels in asked if labels == ["prediction", "nearest"]} == usable
+    row = results.rows["bob-Rhodesy", "best+7"]
+    assert (row.evals, row.label) == (7, "prediction")
+    start, up = (read_preset(out / "sounds" / "bob-Rhodesy" / f"{name}.vital") for name in ("prediction", "best+7"))
+    assert np.array_equal(up.continuous, transposed(start, 12)[0].continuous)
+
+
+def test_what_refinement_may_come_back_with(finished, tmp_path):
+    """Silence, an error, or nothing: reasons instead of scores."""
+    out, tasks, *_ = finished
+    shutil.copytree(out, tmp_path / "more")
+    silent = vital_preset.init().to_json()
+    silent["settings"]["osc_1_on"] = 0.0
+
+    def refine(targets, evals):
+        first, second, *_ = targets
+        yield Refined(first.name, preset=vital_preset.Preset.from_json(silent), start="nearest", evals=evals)
+        yield Refined(second.name, error=f"{second.name}: no start could be rendered")
+
+    plan = Plan(has_bank=True, has_model=False, starts=("nearest",), refine_evals=(3,))
+    with RenderPool(RENDER, workers=2) as pool:
+        bank = SoundBank([], out, tmp_path / "more" / "bank", pool)
+        results = run_benchmark(tasks, tmp_path / "more", plan, pool, bank, refine=refine)
+    rows = [results.rows[task.target.id, "nearest+3"] for task in tasks]
+    assert all(set(row.metrics.values()) == {None} for row in rows)
+    reasons = [row.error for row in rows if row.target not in ("cid-silent", "cid-zero")]
+    assert reasons[0] == "silent at note 48"
+    assert reasons[1].endswith(": no start could be rendered")
+    assert set(reasons[2:]) == {"refinement gave no answer"}
+    summary = evaluation({}, [task.target for task in tasks], results.rows, plan.order(tasks))["summary"]
+    assert summary["methods"]["nearest+3"]["n_failed"] == len(tasks)
+    assert summary["methods"]["nearest+3"]["metrics"]["mss"]["mean"] is None
+    assert summary["recovered_share"]["mss"]["nearest+3"] is None
+
+
+def test_a_run_killed_anywhere_goes_on_to_the_same_rows(finished, preset_folder, model, tmp_path):
+    """Cut in the middle of a line, with the files that were there then or more."""
+    out, tasks, plan, results, _ = finished
+    lines = (out / "results.jsonl").read_bytes().splitlines(keepends=True)
+    cut = len(lines) // 2
+    shutil.copytree(out, tmp_path / "killed")
+    (tmp_path / "killed" / "results.jsonl").write_bytes(b"".join(lines[:cut]) + lines[cut][:30])
+    (tmp_path / "killed" / "sounds" / "bob-Rhodesy" / "prediction.wav").unlink()
+    asked = []
+    with RenderPool(RENDER, workers=2) as pool:
+        bank = SoundBank(find_presets(preset_folder), preset_folder, tmp_path / "killed" / "bank", pool)
+        again = run_benchmark(tasks, tmp_path / "killed", plan, pool, bank, model, transposing(asked))
+    written = (tmp_path / "killed" / "results.jsonl").read_bytes()
+    assert written.startswith(b"".join(lines[:cut]))
+    assert sorted(written.splitlines()) == sorted(line.rstrip() for line in lines)
+    assert again.rows == results.rows
+    assert np.array_equal(
+        sound(tmp_path / "killed", "bob-Rhodesy", "prediction"), sound(out, "bob-Rhodesy", "prediction")
+    )
+
+
+def test_summary_csv_and_table_hold_every_number(finished):
+    _, tasks, plan, results, _ = finished
+    targets = [task.target for task in tasks]
+    content = json.loads(
+        json.dumps(evaluation({"note": NOTE}, targets, results.rows, plan.order(tasks)), allow_nan=False)
+    )
+    summary = content["summary"]
+    scored = [task.target.id for task in tasks if results.rows[task.target.id, "init"].scored]
+    assert (summary["n_targets"], len(scored)) == (8, 6)
+    values = {m: [results.rows[t, m].metrics["mss"] for t in scored] for m in plan.order(tasks)}
+    for method, found in values.items():
+        told = summary["methods"][method]
+        assert (told["n_failed"], told["metrics"]["mss"]["n"]) == (2, 6)
+        assert told["metrics"]["mss"]["median"] == pytest.approx(np.median(found), rel=1e-5)
+        low, high = told["metrics"]["mss"]["mean_interval"]
+        assert low <= np.mean(found) <= high
+        share = (np.mean(values["random"]) - np.mean(found)) / (np.mean(values["random"]) - np.mean(values["floor"]))
+        assert summary["recovered_share"]["mss"][method] == pytest.approx(share, rel=1e-4, abs=1e-5)
+    by_author = [
+        np.mean([results.rows[f"{a}-{n}", "init"].metrics["mss"] for n in names]) for a, names in AUTHORS.items()
+    ]
+    stolen = results.rows["cid-Stolen_Bass", "init"].metrics["mss"]
+    by_author[2] = (by_author[2] + stolen) / 2
+    assert summary["methods"]["init"]["metrics"]["mss"]["macro_average"] == pytest.approx(np.mean(by_author), rel=1e-5)
+    assert summary["recovered_share"]["mss"]["random"] == 0
+    assert summary["recovered_share"]["mss"]["floor"] == 1
+    assert set(summary["failed"]["floor"]) == {"cid-silent", "cid-zero"}
+    lines = table(summary).splitlines()
+    assert [line.split()[0] for line in lines[1:-2]] == list(plan.order(tasks))
+    assert f"{np.median(values['nearest']):.2f}" in next(line for line in lines if line.startswith("nearest "))
+    rows = csv_text(targets, [results.rows[key] for key in results.rows], summary).splitlines()
+    assert len(rows) == 1 + len(results.rows)
+    assert rows[0].startswith("target,name,author,source,note,method,mss,")
+
+
+def test_sound_files_have_no_floor_and_no_share(preset_folder, tmp_path):
+    audio = rendered(read_json(PEOPLE / "FM_Bass1.vital"), note=60)
+    (tmp_path / "sounds").mkdir()
+    write_wav(tmp_path / "sounds" / "bass.wav", audio[:1], RATE)
+    (tmp_path / "sounds" / "broken.wav").write_text("no sound")
+    tasks = audio_tasks(sorted((tmp_path / "sounds").iterdir()), tmp_path / "sounds", RENDER)
+    plan = Plan(has_bank=True, has_model=False, refine_evals=(3,))
+    with RenderPool(RENDER, workers=2) as pool:
+        bank = SoundBank(find_presets(preset_folder), preset_folder, tmp_path / "bank", pool)
+        results = run_benchmark(tasks, tmp_path / "out", plan, pool, bank, refine=transposing([]))
+    assert plan.order(tasks) == ("init", "random", "nearest", "nearest+3")
+    assert "cannot be read as audio" in results.rows["broken.wav", "init"].error
+    assert results.rows["bass.wav", "nearest"].label == "ann/FM_Bass1"  # nobody is excluded
+    assert sound(tmp_path / "out", "bass.wav", "target").shape == (2, RENDER.samples)
+    targets = [task.target for task in tasks]
+    heard = detect_pitch(audio[:1], RATE)  # sure of itself, and an octave or two off: FM
+    assert heard.confidence >= SURE
+    assert {target.id: target.note for target in targets}["bass.wav"] == heard.note
+    summary = evaluation({}, targets, results.rows, plan.order(tasks))["summary"]
+    assert summary["recovered_share"]["mss"]["nearest"] is None
+    assert " - " in table(summary)
+
+
+def test_rows_of_a_dataset_play_at_their_own_notes(engine_run, tmp_path):
+    info = open_dataset(engine_run / "data")
+    tasks = dataset_tasks(info, val_fraction=0.5, seed=0)
+    notes = {task.target.id: task.target.note for task in tasks}
+    assert len(notes) == 2
+    all_notes = dict(zip(("row-000000", "row-000001", "row-000002", "row-000003"), (48, 55, 60, 64), strict=True))
+    assert notes.items() <= all_notes.items()
+    with RenderPool(RENDER, workers=2) as pool:
+        results = run_benchmark(tasks, tmp_path, Plan(has_bank=False, has_model=False), pool)
+    assert {method for _, method in results.rows} == {"init", "floor"}
+    assert all(row.scored for row in results.rows.values())
+    for target, note in notes.items():
+        again = rendered(read_preset(tmp_path / "sounds" / target / "target.vital").to_json(), note)
+        assert np.array_equal(sound(tmp_path, target, "target"), again)
+
+
+def test_plans_that_cannot_be():
+    with pytest.raises(ValueError, match="there is no start 'worst'; choose from prediction, nearest, best"):
+        Plan(True, True, starts=("worst",))
+    with pytest.raises(ValueError, match="a budget of 0 evaluations refines nothing"):
+        Plan(True, True, refine_evals=(100, 0))
+    assert Plan(True, False, refine_evals=(5,)).refinements == (("nearest", 5),)
+    assert Plan(False, True, refine_evals=(5,)).refinements == (("prediction", 5),)

@@ -1,0 +1,111 @@
+"""Routes, knobs and menus of two presets beside each other."""
+
+import dataclasses
+
+import pytest
+
+from vjax.evaluation.preset_difference import OFF, MenuDifference, RouteDifference, preset_difference
+from vjax.schema import N_SLOTS
+from vjax.vital.preset import Preset, Route, controls, init
+
+
+def _preset(routes: tuple[Route, ...] = (), menus: dict | None = None, **natives: float) -> Preset:
+    """The init patch with these native knob values, menu indices and routes."""
+    schema, base = controls(), init()
+    continuous, categorical = base.continuous.copy(), base.categorical.copy()
+    for name, native in natives.items():
+        place = schema.position[name]
+        continuous[place] = schema.continuous[place].to_norm(native)
+    for name, index in (menus or {}).items():
+        categorical[schema.position[name]] = index
+    slots = (*routes, *[None] * (N_SLOTS - len(routes)))
+    return dataclasses.replace(base, continuous=continuous, categorical=categorical, routes=slots)
+
+
+def test_a_preset_does_not_differ_from_itself():
+    preset = _preset((Route("lfo_1", "filter_1_cutoff", 0.5),), {"filter_1_on": 1})
+    difference = preset_difference(preset, preset)
+    assert difference.found == (RouteDifference("lfo_1", "filter_1_cutoff", 0.5, 0.5),)
+    assert (difference.missed, difference.invented, difference.knobs, difference.menus) == ((), (), (), ())
+    assert difference.knobs_heard > 20
+
+
+def test_routes_are_found_missed_and_invented_strongest_first():
+    target = _preset(
+        (Route("lfo_1", "osc_1_level", 0.2), Route("env_2", "osc_1_pan", -0.4), Route("lfo_2", "volume", 1))
+    )
+    match = _preset((Route("lfo_1", "osc_1_level", -0.3), Route("lfo_3", "volume", 0.1)))
+    difference = preset_difference(target, match)
+    assert difference.found == (RouteDifference("lfo_1", "osc_1_level", 0.2, -0.3),)
+    assert [(r.source, r.target, r.match) for r in difference.missed] == [("lfo_2", 1, None), ("env_2", -0.4, None)]
+    assert difference.invented == (RouteDifference("lfo_3", "volume", None, 0.1),)
+
+
+def test_a_bypassed_route_is_not_there_and_of_two_the_stronger_counts():
+    route = Route("lfo_1", "osc_1_level", 0.2)
+    target = _preset((route, route._replace(amount=-0.7), Route("lfo_2", "volume", 1, bypass=True)))
+    assert preset_difference(target, init()).missed == (RouteDifference("lfo_1", "osc_1_level", -0.7, None),)
+
+
+def test_a_route_at_a_route_is_told_by_what_its_slot_holds():
+    plain, at_it = Route("lfo_1", "osc_1_level", 0.2), Route("macro_control_1", "modulation_1_amount", 0.5)
+    other = Route("lfo_2", "volume", 0.1)
+    target = _preset((plain, at_it))
+    match = _preset((other, plain, at_it._replace(destination="modulation_2_amount")))
+    found = preset_difference(target, match).found
+    assert found[0] == RouteDifference("macro_control_1", "amount of lfo_1 > osc_1_level", 0.5, 0.5)
+    assert len(found) == 2
+
+
+def test_knobs_come_largest_difference_first_in_the_units_of_the_panel():
+    target = _preset(osc_1_pan=-1.0, env_1_attack=0.5)
+    difference = preset_difference(target, _preset(osc_1_pan=1.0, env_1_attack=1.0))
+    assert [knob.name for knob in difference.knobs] == ["osc_1_pan", "env_1_attack"]
+    assert (difference.knobs[0].target, difference.knobs[0].match) == ("-100 %", "100 %")
+    assert (difference.knobs[0].target_norm, difference.knobs[0].match_norm) == (0.0, 1.0)
+    assert difference.knobs[1].target == "62.5 ms"
+    assert len(preset_difference(target, init(), most_knobs=1).knobs) == 1
+
+
+@pytest.mark.parametrize("name", ["osc_2_pan", "lfo_1_phase", "filter_fx_mix", "beats_per_minute"])
+def test_what_cannot_be_heard_in_either_is_not_listed(name):
+    knob = controls().continuous[controls().position[name]]
+    difference = preset_difference(_preset(**{name: knob.minimum}), _preset(**{name: knob.maximum}))
+    assert difference.knobs == ()
+
+
+def test_a_knob_heard_in_one_preset_alone_is_off_in_the_other():
+    target = _preset(osc_2_pan=1.0, menus={"osc_2_on": 1})
+    difference = preset_difference(target, init())
+    assert [(knob.name, knob.target, knob.match) for knob in difference.knobs] == [("osc_2_pan", "100 %", OFF)]
+    assert MenuDifference("osc_2_on", "On", "Off") in difference.menus
+    routed = _preset((Route("lfo_1", "osc_1_level", 0.5),), lfo_1_phase=1.0)
+    assert [(knob.name, knob.match) for knob in preset_difference(routed, init()).knobs] == [("lfo_1_phase", OFF)]
+
+
+def test_menus_wavetables_and_shapes_that_are_heard_are_listed_by_name():
+    target = _preset(
+        (Route("lfo_1", "osc_1_level", 0.5),), {"filter_1_on": 1, "filter_1_model": 1, "filter_2_model": 2}
+    )
+    table = {**init().wavetables[0], "name": "Other", "full_normalize": False}
+    shape = {**init().lfo_shapes[0], "name": "Ramp", "smooth": True}
+    match = dataclasses.replace(
+        _preset((Route("lfo_1", "osc_1_level", 0.5),), {"filter_1_on": 1}),
+        wavetables=(table, table, table),
+        lfo_shapes=(shape,) * 8,
+    )
+    assert [(menu.name, menu.match) for menu in preset_difference(target, match).menus] == [
+        ("filter_1_model", "Analog"),
+        ("osc_1_wavetable", "Other"),
+        ("lfo_1_shape", "Ramp"),
+    ]
+
+
+def test_codes_are_no_distances():
+    match = _preset(effect_chain_order=1.0, osc_1_transpose_quantize=2.0, osc_2_transpose_quantize=2.0)
+    difference = preset_difference(init(), match)
+    assert difference.knobs == ()
+    assert {(menu.name, menu.target, menu.match) for menu in difference.menus} == {
+        ("effect_chain_order", "0", "1"),
+        ("osc_1_transpose_quantize", "0", "2"),
+    }

@@ -1,0 +1,32 @@
+"""Folders of presets: authors, contents, changes."""
+
+from pathlib import Path
+
+import pytest
+
+from vjax.evaluation.preset_files import content_of, find_presets, folder_digest, read_file
+from vjax.vital import preset as vital_preset
+from vjax.vital.preset import read_json, write_preset
+
+PEOPLE = Path(__file__).parents[1] / "data" / "presets"
+
+
+def test_who_made_a_preset_and_which_are_the_same(preset_folder, tmp_path):
+    stolen = read_file(preset_folder / "cid" / "Stolen Bass.vital", preset_folder)
+    bass = read_file(preset_folder / "ann" / "FM_Bass1.vital", preset_folder)
+    assert (bass.author, bass.authors) == ("ann", {"ann", "b. muxbeats"})
+    assert (stolen.author, stolen.relative) == ("cid", "cid/Stolen Bass")
+    assert stolen.content == bass.content != read_file(preset_folder / "ann" / "Sine2Saw.vital", preset_folder).content
+    assert stolen.content == content_of(read_json(PEOPLE / "FM_Bass1.vital"))
+    assert read_file(PEOPLE / "Rhodesy.vital", PEOPLE).author == "Pyotr Growpotkin"
+    write_preset(tmp_path / "a.vital", vital_preset.init().to_json() | {"author": ""})
+    nobody = read_file(tmp_path / "a.vital", tmp_path)
+    assert (nobody.author, nobody.authors) == ("unknown", frozenset())
+    before = folder_digest(find_presets(tmp_path), tmp_path)
+    write_preset(tmp_path / "a.vital", vital_preset.init())
+    assert folder_digest(find_presets(tmp_path), tmp_path) != before
+
+
+def test_a_folder_without_presets_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"holds no .vital file; give a folder of presets"):
+        find_presets(tmp_path)

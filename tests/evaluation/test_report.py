@@ -1,0 +1,354 @@
+"""The report of an evaluation, of real renders, in a real browser."""
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from selenium import webdriver
+from selenium.common.exceptions import NoAlertPresentException
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
+
+from vjax.audio.files import write_wav
+from vjax.audio.metrics import METRICS
+from vjax.audio.scores import as_metrics, scores
+from vjax.evaluation.report import embedded_json, write_report
+from vjax.evaluation.report_data import page_data, read_evaluation, sound_detail
+from vjax.evaluation.results import Results, Row, Target, failed_row, start_folder
+from vjax.vital.engine import RenderConfig
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import Route, controls, init, read_preset, write_preset
+
+PRESETS = Path(__file__).parents[1] / "data" / "presets"
+RENDER = RenderConfig(seconds=0.5, note_s=0.4)
+NAMES = ("<script>alert(1)</script>", '</script><img src=x onerror="alert(2)">', "A sound without sound")
+AUTHORS = ("Bob & <!-- Sons", "<b>Zoë</b>", "anna")
+METHODS = ("init", "random", "nearest", "prediction", "prediction+100", "best+100", "floor")
+MINUS = "\u2212"  # as wide as a digit
+BROKEN = "the engine <i>refused</i> the preset"
+
+
+def _answers(target, other):
+    """A preset for each method, as an evaluation has them."""
+    continuous = target.continuous.copy()
+    continuous[controls().position["filter_1_cutoff"]] = 0.9
+    continuous[controls().position["osc_1_pan"]] = 0.1
+    routes = (Route("lfo_8", "osc_1_pan", 0.25), *target.routes[1:])
+    prediction = dataclasses.replace(target, continuous=continuous, routes=routes)
+    refined = dataclasses.replace(target, routes=routes)
+    return dict(zip(METHODS, (init(), other, other, prediction, refined, refined, target), strict=True))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """An evaluation of three sounds: two presets with hostile names, and one of which every row has failed."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    presets = [read_preset(PRESETS / f"{name}.vital") for name in ("FM_Bass1", "Rhodesy")]
+    targets = [Target(f"t{i}", name, AUTHORS[i], "presets", f"{i}.vital", 60 - i) for i, name in enumerate(NAMES)]
+    start_folder(folder, {"checkpoint": "runs/</script>", "limit": 3}, targets)
+    results = Results(folder)
+    with RenderPool(RENDER) as pool:
+        for i, (preset, other) in enumerate(zip(presets, presets[::-1], strict=True)):
+            answers = _answers(preset, other)
+            jobs = [RenderJob(preset.to_json(), (60,))]
+            jobs += [RenderJob(one.to_json(), (60,), 7 * (method == "floor")) for method, one in answers.items()]
+            target, *audio = (rendering.audio[0] for rendering in pool.map(jobs))
+            found = scores(np.stack(audio), target[None], RENDER.sample_rate)
+            sounds = folder / "sounds" / f"t{i}"
+            sounds.mkdir(parents=True)
+            for name, sound in zip(("target", *answers), (target, *audio), strict=True):
+                write_wav(sounds / f"{name}.wav", sound, RENDER.sample_rate)
+            for name, one in {"target": preset, **answers}.items():
+                write_preset(sounds / f"{name}.vital", one)
+            for j, method in enumerate(METHODS):
+                metrics = as_metrics({name: values[j] for name, values in found.items()})
+                results.add(Row(f"t{i}", method, metrics, label=NAMES[1 - i] if method == "nearest" else ""))
+    for method in METHODS:
+        results.add(failed_row("t2", method, BROKEN))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path, tmp_path_factory) -> Path:
+    """The report, alone in another folder: it may need no other file."""
+    return Path(shutil.copy(write_report(folder), tmp_path_factory.mktemp("moved") / "report.html"))
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    chromium, driver = (shutil.which(name) for name in ("chromium", "chromedriver"))
+    if not (chromium and driver):
+        reason = "no chromium and chromedriver found; apt-get install chromium chromium-driver"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    flags = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
+    for flag in (*flags.split(), "disable-component-update", "disable-sync", "window-size=1300,1000"):
+        options.add_argument(f"--{flag}")
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def opened(browser, page):
+    """The page, freshly loaded. Whatever a test does with it, nothing may be complained about or fetched."""
+    browser.get("about:blank")
+    browser.get_log("performance")  # the browser's own first page
+    browser.get(page.as_uri())
+    yield browser
+    assert browser.get_log("browser") == []
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    requests = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+    assert page.as_uri() in requests
+    assert {url.partition(":")[0] for url in requests} <= {"file", "data", "blob"}
+    assert {url for url in requests if url.startswith("file")} == {page.as_uri()}
+
+
+def _open(browser, index: int) -> None:
+    browser.find_element(By.CSS_SELECTOR, f'tr.sound[data-index="{index}"] .opener').click()
+
+
+def _play_button(browser, method: str):
+    return browser.find_element(By.CSS_SELECTOR, f'.play[data-method="{method}"]')
+
+
+def _audio(browser, method: str) -> dict:
+    found = f"document.querySelector('audio[data-method=\"{method}\"]')"
+    return browser.execute_script(f"const a = {found}; return {{paused: a.paused, at: a.currentTime, s: a.duration}}")
+
+
+def _wait(browser, condition) -> None:
+    WebDriverWait(browser, 10, poll_frequency=0.02).until(lambda _: condition())
+
+
+def _press(browser, key: str) -> None:
+    ActionChains(browser).send_keys(key).perform()
+
+
+def _names(browser) -> list[str]:
+    return [element.text for element in browser.find_elements(By.CSS_SELECTOR, "tr.sound .opener")]
+
+
+def _column(browser, method: str) -> list[str]:
+    cells = browser.find_elements(By.CSS_SELECTOR, f'tr.sound > td[data-method="{method}"]')
+    return [cell.text for cell in cells]
+
+
+def test_a_play_button_plays_one_sound_at_a_time(opened):
+    _open(opened, 0)
+    opened.find_element(By.CSS_SELECTOR, ".loop").click()  # half a second would end before it is looked at
+    for method, other in (("target", "prediction"), ("prediction", "target")):
+        _play_button(opened, method).click()
+        _wait(opened, lambda method=method: _audio(opened, method)["at"] > 0.05)
+        assert not _audio(opened, method)["paused"]
+        assert _audio(opened, method)["s"] == pytest.approx(0.5, abs=0.03)
+        assert _audio(opened, other)["paused"]
+        assert _play_button(opened, method).get_attribute("aria-pressed") == "true"
+        assert _play_button(opened, other).get_attribute("aria-pressed") == "false"
+    _play_button(opened, "prediction").click()
+    _wait(opened, lambda: _audio(opened, "prediction")["paused"])
+
+
+def test_keys_play_switch_at_the_same_moment_and_move_between_sounds(opened):
+    _open(opened, 0)
+    opened.find_element(By.CSS_SELECTOR, '.version[data-method="nearest"] .picture').click()  # its middle
+    _wait(opened, lambda: _audio(opened, "nearest")["at"] > 0.24)
+    opened.execute_script("document.activeElement.blur()")
+    _press(opened, Keys.SPACE)
+    _wait(opened, lambda: _audio(opened, "nearest")["paused"])
+    opened.execute_script("document.querySelector('audio[data-method=nearest]').currentTime = 0.3")
+    _press(opened, Keys.ARROW_RIGHT)
+    assert _audio(opened, "prediction")["at"] == pytest.approx(0.3, abs=0.001)
+    assert opened.find_element(By.CSS_SELECTOR, ".version.current").get_attribute("data-method") == "prediction"
+    _press(opened, Keys.ARROW_LEFT)
+    assert opened.find_element(By.CSS_SELECTOR, ".version.current").get_attribute("data-method") == "nearest"
+    _press(opened, Keys.ARROW_DOWN)
+    assert opened.find_element(By.CSS_SELECTOR, "tr.open").get_attribute("data-index") == "1"
+    assert len(opened.find_elements(By.CSS_SELECTOR, ".detail")) == 1
+    _press(opened, Keys.ARROW_UP)
+    assert opened.find_element(By.CSS_SELECTOR, "tr.open").get_attribute("data-index") == "0"
+    _press(opened, Keys.ESCAPE)
+    assert not opened.find_elements(By.CSS_SELECTOR, ".detail")
+
+
+def test_a_header_sorts_up_then_down_and_failed_rows_stay_last(opened, folder):
+    header = opened.find_element(By.CSS_SELECTOR, 'th[data-key="author"]')
+    for wanted, order in (("ascending", 1), ("descending", -1)):
+        header.find_element(By.TAG_NAME, "button").click()
+        assert header.get_attribute("aria-sort") == wanted
+        authors = [
+            row.find_elements(By.TAG_NAME, "td")[1].text for row in opened.find_elements(By.CSS_SELECTOR, "tr.sound")
+        ]
+        assert authors[::order] == [AUTHORS[1], AUTHORS[2], AUTHORS[0]]  # signs, then letters of either case
+    mss = {row.target: row.metrics["mss"] for row in Results(folder).rows.values() if row.method == "prediction"}
+    order = [NAMES[int(target[1])] for target in sorted(("t0", "t1"), key=mss.get)]
+    header = opened.find_element(By.CSS_SELECTOR, 'th[data-key="method:prediction"]')
+    for wanted, expected in (("ascending", order), ("descending", order[::-1])):
+        header.find_element(By.TAG_NAME, "button").click()
+        assert header.get_attribute("aria-sort") == wanted
+        assert _names(opened) == [*expected, NAMES[2]]
+        assert _column(opened, "prediction")[2] == "failed"
+    assert opened.find_element(By.CSS_SELECTOR, 'th[data-key="author"]').get_attribute("aria-sort") == "none"
+
+
+def test_the_metric_can_be_chosen_and_numbers_are_those_of_the_folder(opened, folder):
+    rows = Results(folder).rows
+    assert _column(opened, "nearest")[0] == f"{rows['t0', 'nearest'].metrics['mss']:.2f}"
+    opened.find_element(By.XPATH, "//button[text()='RMS cosine']").click()
+    assert _column(opened, "nearest")[0] == f"{rows['t0', 'nearest'].metrics['rms_cosine']:.3f}"
+    summary = opened.find_elements(By.CSS_SELECTOR, '#summary tr[data-method="nearest"] td.number')
+    means = [np.mean([rows[target, "nearest"].metrics[name] for target in ("t0", "t1")]) for name in METRICS]
+    shown = [float(cell.text.split()[0].replace(MINUS, "-")) for cell in summary]
+    assert shown == pytest.approx(means, abs=0.006)
+    shares = {
+        method: opened.find_element(By.CSS_SELECTOR, f'#summary tr[data-method="{method}"] .share').text
+        for method in ("random", "floor")
+    }
+    assert shares == {"random": "0 %", "floor": "100 %"}
+    assert len(opened.find_elements(By.CSS_SELECTOR, "#summary .dot")) == len(METHODS)
+
+
+def test_hostile_names_are_text(opened, page):
+    for index in (0, 1, 2):
+        _open(opened, index)
+    with pytest.raises(NoAlertPresentException):
+        _ = opened.switch_to.alert
+    assert _names(opened) == list(NAMES)
+    assert not opened.find_elements(By.CSS_SELECTOR, "table b:not(.version b), table i:not(.route i), img[src=x]")
+    scripts = opened.execute_script("return [...document.scripts].map((script) => [script.type, script.id])")
+    assert scripts == [
+        ["application/json", "report-data"],
+        ["", ""],
+        *(["application/json", f"detail-{i}"] for i in range(3)),
+    ]
+    assert BROKEN in opened.find_element(By.CSS_SELECTOR, ".scores .reason").text
+
+
+def test_a_sound_shows_pictures_and_where_its_presets_differ(opened):
+    _open(opened, 0)
+    versions = [card.get_attribute("data-method") for card in opened.find_elements(By.CSS_SELECTOR, ".version")]
+    assert versions == ["target", "nearest", "prediction", "prediction+100", "floor"]  # best+100 is prediction+100
+    sizes = opened.execute_script("return [...document.querySelectorAll('.picture img')].map((i) => i.naturalWidth)")
+    assert sizes == [44] * 5
+    comparison = opened.find_element(By.CSS_SELECTOR, ".comparison")
+    assert "lfo 8→osc 1 pan" in comparison.text.replace("\u00a0", " ")
+    first = comparison.find_element(By.CSS_SELECTOR, ".knobs tbody tr")
+    assert first.text.replace("\u00a0", " ").split("\n") == ["osc 1 pan 0 %", f"{MINUS}80.0 %"]
+    opened.find_element(By.XPATH, "//div[@aria-label='Compare with']/button[text()='Prediction + 100']").click()
+    assert not comparison.find_elements(By.CSS_SELECTOR, ".knobs tbody tr")
+
+
+def test_a_filter_leaves_what_it_names(opened):
+    opened.find_element(By.ID, "filter").send_keys("ZOË")
+    assert [row.is_displayed() for row in opened.find_elements(By.CSS_SELECTOR, "tr.sound")] == [False, True, False]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_scrolls_the_tables_and_not_the_page(opened, scheme):
+    metrics = {"width": 390, "height": 800, "deviceScaleFactor": 2, "mobile": True}
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    opened.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    )
+    _open(opened, 0)
+    try:
+        assert opened.execute_script("return document.documentElement.scrollWidth") <= 390
+        ground = opened.execute_script("return getComputedStyle(document.body).backgroundColor")
+        assert (int(re.findall(r"\d+", ground)[0]) > 128) == (scheme == "light")
+    finally:
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_file_names_no_address_and_is_written_whole(folder, page):
+    text = page.read_text()
+    assert not re.search(
+        r"""(src|href)\s*=\s*["']?(?!data:)|@import|url\(""", re.sub(r"<script.*?</script>", "", text, flags=re.S)
+    )
+    addresses = set(re.findall(r"https?://[^\s\"']+", text))
+    assert addresses <= {"http://www.w3.org/2000/svg"}  # a name, not an address
+    assert "default-src 'none'" in text
+    assert not list(folder.glob("*.partial"))
+
+
+def test_embedded_json_cannot_end_its_script():
+    content = {"name": "</script><!-- \u2028 é", "list": [1.5, None]}
+    text = embedded_json(content)
+    assert "<" not in text
+    assert json.loads(text) == content
+
+
+def test_a_limit_leaves_sounds_out_but_not_their_scores(folder, page, tmp_path):
+    copied = Path(shutil.copytree(folder, tmp_path / "copy"))
+    small = write_report(copied, sounds_limit=1).read_text()
+    assert len(small) < 0.8 * page.stat().st_size
+    details = [json.loads(text) for text in re.findall(r'id="detail-\d+">(.*?)</script>', small)]
+    assert len(details[0]["versions"]) == 5
+    assert details[1] == {"problem": "Left out of this page for its size; see sounds/t1 beside it."}
+    with pytest.raises(ValueError, match="sounds_limit=-1"):
+        write_report(copied, sounds_limit=-1)
+
+
+def test_an_unfinished_or_damaged_folder_is_shown_as_far_as_it_goes(folder, tmp_path):
+    copied = Path(shutil.copytree(folder, tmp_path / "copy"))
+    lines = (copied / "results.jsonl").read_text().splitlines()[:3]  # init, random, nearest of the first sound
+    (copied / "results.jsonl").write_text("\n".join(lines) + '\n{"target": "t1", "meth')
+    (copied / "settings.json").unlink()
+    (copied / "sounds" / "t0" / "nearest.wav").write_text("not a sound")
+    (copied / "sounds" / "t0" / "nearest.vital").write_text("not a preset")
+    evaluation = read_evaluation(copied)
+    data = page_data(evaluation)
+    assert data["methods"] == ("init", "random", "nearest")
+    assert data["summary"]["nearest"][0]["share"] is None
+    assert data["summary"]["nearest"][0]["n"] == 1
+    detail = sound_detail(evaluation, evaluation.targets[0])
+    assert "nearest.wav" in detail["problem"]
+    assert "nearest.vital" in detail["differences"]["nearest"]["problem"]
+    assert write_report(copied).is_file()
+
+
+def test_shares_run_from_random_to_floor(folder):
+    rows, data = Results(folder).rows, page_data(read_evaluation(folder))
+    for i, name in enumerate(METRICS):
+        random, found, floor = (
+            [rows[target, method].metrics[name] for target in ("t0", "t1")]
+            for method in ("random", "prediction", "floor")
+        )
+        gap = np.sum(random) - np.sum(floor)
+        if (gap < 0) == (name == "rms_cosine"):
+            share = (np.sum(random) - np.sum(found)) / gap
+            assert data["summary"]["prediction"][i]["share"] == pytest.approx(share, rel=1e-4), name
+        of_first = (random[0] - found[0]) / (random[0] - floor[0])
+        assert data["sounds"][0]["rows"]["prediction"]["shares"][i] in (None, pytest.approx(of_first, rel=1e-4)), name
+    assert data["summary"]["prediction"][0]["share"] is not None
+    assert data["sounds"][0]["rows"]["prediction"]["shares"][0] is not None
+
+
+def test_a_folder_without_an_evaluation_says_so(tmp_path):
+    with pytest.raises(ValueError, match=r"targets\.json; give a folder that `vjax evaluate` wrote"):
+        write_report(tmp_path)
+    (tmp_path / "targets.json").write_text('[{"id": "a"}]')
+    with pytest.raises(ValueError, match=r"no list of targets"):
+        write_report(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../out", "a/b", "..", "", "a\\b"])
+def test_no_id_leads_out_of_the_folder(tmp_path, name):
+    start_folder(tmp_path, {}, [Target(name, "n", "", "presets", "p", 60)])
+    with pytest.raises(ValueError, match="is no file's name"):
+        read_evaluation(tmp_path)
+    start_folder(tmp_path, {}, [Target("t0", "n", "", "presets", "p", 60)])
+    Results(tmp_path).add(failed_row("t0", name, "failed"))
+    with pytest.raises(ValueError, match="is no file's name"):
+        read_evaluation(tmp_path)

@@ -1,0 +1,98 @@
+"""Sounds as data: addresses: what a browser would decode from them."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from vjax.audio.files import AudioError, write_wav
+from vjax.evaluation.report_media import page_media, picture_ticks
+
+RATE = 44100
+
+
+def _tone(frequency_hz: float, seconds: float = 0.5, level: float = 0.5) -> np.ndarray:
+    wave = level * np.sin(2 * np.pi * frequency_hz * np.arange(round(seconds * RATE)) / RATE)
+    return np.stack([wave, 0.5 * wave]).astype(np.float32)
+
+
+@pytest.fixture
+def media(tmp_path):
+    """`media(**sounds)`: written as WAV, then read by `page_media`."""
+
+    def write(rate: int = RATE, **sounds: np.ndarray):
+        for label, sound in sounds.items():
+            write_wav(tmp_path / f"{label}.wav", sound, rate)
+        return page_media({label: tmp_path / f"{label}.wav" for label in sounds})
+
+    return write
+
+
+def _content(address: str, kind: str) -> bytes:
+    head, content = address.split(",")
+    assert head == f"data:{kind};base64"
+    return base64.b64decode(content)
+
+
+def _audio(address: str) -> np.ndarray:
+    audio, rate = soundfile.read(io.BytesIO(_content(address, "audio/mpeg")))
+    assert rate == RATE
+    return audio.T
+
+
+def _picture(address: str) -> np.ndarray:
+    """[height, width] brightness."""
+    return np.asarray(Image.open(io.BytesIO(_content(address, "image/webp"))).convert("L"), float)
+
+
+def test_the_mp3_is_the_sound(media):
+    sound = _tone(440)
+    decoded = _audio(media(a=sound).sounds["a"].audio)
+    assert decoded.shape == sound.shape
+    assert np.sqrt(np.mean((decoded - sound) ** 2)) < 0.01  # in place to the sample, in stereo, at its level
+
+
+def test_one_gain_keeps_all_from_clipping_and_their_balance(media):
+    page = media(loud=_tone(440, level=2.0), soft=_tone(440, level=0.5))
+    assert page.gain_db == pytest.approx(-6.02, abs=0.01)
+    peaks = [np.abs(_audio(page.sounds[label].audio)).max() for label in ("loud", "soft")]
+    assert peaks == pytest.approx([1.0, 0.25], abs=0.03)
+    assert media(soft=_tone(440, level=0.5)).gain_db == 0
+
+
+def test_pictures_share_one_level_and_one_length(media):
+    page = media(loud=_tone(1000), soft=_tone(1000, level=0.005), short=_tone(1000, seconds=0.25))
+    loud, soft, short = (_picture(page.sounds[label].picture) for label in ("loud", "soft", "short"))
+    assert loud.shape == soft.shape == short.shape == (128, 44)
+    assert page.seconds == 0.5
+    assert loud.max() > soft.max() + 50  # 40 dB
+    assert short[:, :15].max() > 150
+    assert short[:, -15:].max() < 20
+
+
+def test_low_sounds_are_at_the_bottom_and_the_ticks_where_their_tones_are(media):
+    for label, height in picture_ticks():
+        frequency_hz = float(label.replace("k", "000"))
+        picture = _picture(media(a=_tone(frequency_hz)).sounds["a"].picture)
+        row = np.argmax(picture[:, 15:30].mean(1))
+        assert 1 - (row + 0.5) / 128 == pytest.approx(height, abs=0.02), label
+
+
+def test_equal_sounds_are_encoded_once_and_other_rates_resampled(media):
+    page = media(a=_tone(440), b=_tone(440), c=_tone(550))
+    assert page.sounds["a"] is page.sounds["b"]
+    assert page.sounds["a"] != page.sounds["c"]
+    resampled = _audio(media(rate=22050, a=_tone(440)[:, ::2]).sounds["a"].audio)
+    assert resampled.shape == (2, RATE // 2)
+
+
+def test_mono_and_silence_are_sounds_and_text_is_not(media, tmp_path):
+    page = media(mono=_tone(440)[:1], silent=np.zeros((2, RATE // 2)))
+    assert _audio(page.sounds["mono"].audio).shape[-1] == RATE // 2
+    assert np.abs(_audio(page.sounds["silent"].audio)).max() < 1e-3
+    (tmp_path / "text.wav").write_text("not a sound")
+    with pytest.raises(AudioError, match=r"text\.wav"):
+        page_media({"text": tmp_path / "text.wav"})

@@ -1,0 +1,39 @@
+"""A bank of presets and its cache."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from vjax.evaluation.preset_files import find_presets
+from vjax.evaluation.sound_bank import SoundBank
+from vjax.vital import preset as vital_preset
+from vjax.vital.engine import RenderConfig
+from vjax.vital.pool import RenderPool
+from vjax.vital.preset import write_preset
+
+RENDER = RenderConfig(seconds=0.4, note_s=0.3)
+NOTE = 48
+
+
+def test_the_bank_plays_what_changed_and_nothing_else(preset_folder, tmp_path):
+    shutil.copytree(preset_folder, tmp_path / "bank")
+    with RenderPool(RENDER, workers=2) as pool:
+
+        def played():
+            bank = SoundBank(find_presets(tmp_path / "bank"), tmp_path / "bank", tmp_path / "cache", pool)
+            bank.play([NOTE])
+            files, sounds = bank.sounds(NOTE)
+            assert len(files) == len(sounds) == 6
+            return bank, {file.relative: sound for file, sound in zip(files, sounds, strict=True)}
+
+        bank, first = played()
+        assert [Path(path).name for path in bank.failures] == ["zero.vital"]
+        times = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.npy")}
+        write_preset(tmp_path / "bank" / "bob" / "Rhodesy.vital", vital_preset.init())
+        _, second = played()
+        for name, audio in first.items():
+            assert np.array_equal(audio, second[name]) == (name != "bob/Rhodesy")
+        now = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.npy")}
+        assert len(now) == len(times) + 1
+        assert times.items() <= now.items()

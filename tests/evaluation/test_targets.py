@@ -1,0 +1,26 @@
+"""Which sounds an evaluation takes, and what they are called."""
+
+from vjax.evaluation.preset_files import find_presets
+from vjax.evaluation.targets import preset_tasks
+from vjax.vital import preset as vital_preset
+from vjax.vital.preset import write_preset
+
+NOTE = 48
+
+
+def test_a_limit_takes_a_sample_that_a_larger_one_keeps(preset_folder):
+    files = find_presets(preset_folder)
+    everything = [task.target.id for task in preset_tasks(files, preset_folder, NOTE)]
+    assert len(set(everything)) == len(files) == 8
+    assert everything != sorted(everything)
+    for limit in (1, 3):
+        assert [task.target.id for task in preset_tasks(files, preset_folder, NOTE, limit)] == everything[:limit]
+
+
+def test_names_become_ids_that_differ(tmp_path):
+    for name in ("a/b c.vital", "a-b_c.vital", "A/b c.vital", "é:?.vital"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_preset(tmp_path / name, vital_preset.init())
+    ids = {task.target.id for task in preset_tasks(find_presets(tmp_path), tmp_path, NOTE)}
+    assert len({identity.casefold() for identity in ids}) == 4
+    assert all(identity.replace("-", "").replace("_", "").isalnum() for identity in ids)

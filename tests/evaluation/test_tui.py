@@ -1,0 +1,257 @@
+"""The browser, driven by Textual's own pilot over a real run: its checkpoint, its sounds, the real engine."""
+
+import asyncio
+import json
+
+import numpy as np
+import pytest
+
+from vjax.audio.playback import PlaybackError, check_playback
+from vjax.data.layout import DatasetError
+from vjax.data.reader import Reader
+from vjax.data.store import open_dataset, write_shard
+from vjax.evaluation import tui_session
+from vjax.evaluation.tui import PAGE, Browser
+from vjax.evaluation.tui_details import Details
+from vjax.evaluation.tui_help import HelpScreen
+from vjax.evaluation.tui_widgets import MelView, Sounds, Table
+from vjax.training.checkpoint import CheckpointError
+from vjax.vital.preset import read_preset
+
+
+@pytest.fixture
+def browse(engine_run, tmp_path):
+    """`browse(visit, dataset=None)`: runs the async `visit(app, pilot)` once the sounds are listed."""
+
+    def run(visit, dataset=None):
+        async def main():
+            data = str(dataset or engine_run / "data")
+            app = Browser(str(engine_run), data, out=tmp_path / "presets")
+            async with app.run_test(size=(80, 24)) as pilot:
+                await settle(app, pilot)
+                await visit(app, pilot)
+            return app
+
+        return asyncio.run(main())
+
+    return run
+
+
+async def settle(app, pilot) -> None:
+    await app.workers.wait_for_complete()
+    await pilot.pause()
+
+
+async def press(app, pilot, *keys) -> None:
+    for key in keys:
+        await pilot.press(key)
+        await settle(app, pilot)
+
+
+def rows(app, name) -> list[list[str]]:
+    table = app.query_one(f"#{name}", Table)
+    return [[cell.plain.strip() for cell in table.get_row_at(i)] for i in range(table.row_count)]
+
+
+def summary(app) -> str:
+    return str(app.query_one("#summary").render())
+
+
+def said(app) -> list[str]:
+    return [notification.message for notification in app._notifications]
+
+
+def why_not() -> str:
+    """Why no sound can be played here; empty where it can."""
+    try:
+        check_playback()
+    except PlaybackError as error:
+        return str(error)
+    return ""
+
+
+def test_sounds_are_listed_and_walked_through(browse):
+    async def visit(app, pilot):
+        listed = rows(app, "sounds")
+        assert [row[:2] for row in listed] == [["0", "C3"], ["1", "G3"], ["2", "C4"], ["3", "E4"]]
+        assert all(row[2].endswith("%") and row[3] == "" for row in listed)
+        assert "all rows" in app.sub_title  # this checkpoint does not tell of a split
+        assert not app.query_one(Sounds).loading
+        seen = [summary(app)]
+        for key in ("j", "right", "down", "k", "left"):
+            await press(app, pilot, key)
+            seen.append(summary(app))
+        assert [line.partition(":")[0] for line in seen] == [
+            "row 0, C3",
+            "row 1, G3",
+            "row 2, C4",
+            "row 3, E4",
+            "row 2, C4",
+            "row 1, G3",
+        ]
+        await pilot.press("q")
+
+    app = browse(visit)
+    assert app.return_value is None
+    assert app.return_code == 0
+
+
+def test_the_target_is_pictured_at_once_and_the_prediction_after_rendering(browse):
+    async def visit(app, pilot):
+        target, prediction = app.query_one("#target", MelView), app.query_one("#prediction", MelView)
+        assert "▀" in target.render().plain
+        assert "r renders it" in prediction.render().plain
+        await press(app, pilot, "r")
+        assert "▀" in prediction.render().plain
+        told = rows(app, "sounds")[0][3]
+        assert 0 < float(told) < 80
+        assert prediction.border_title == f"predicted, MSS {told} dB"
+        pair = app._pairs[0]
+        assert pair.problems == ()
+        assert pair.target.shape == pair.prediction.shape == (2, 17640)
+        # What was rendered again is what the dataset's picture was made of.
+        stored = tui_session.stored_mel(app._session, 0)
+        again = tui_session.render_pair(
+            app._session, app._pool, app._answers[0]._replace(parameters=app._answers[0].target)
+        )
+        np.testing.assert_allclose(again.picture, stored, atol=1e-3)
+        await press(app, pilot, "j")
+        assert "r renders it" in prediction.render().plain
+        await press(app, pilot, "k")
+        assert "▀" in prediction.render().plain
+
+    browse(visit)
+
+
+def test_tables_filter_and_differences(browse):
+    async def visit(app, pilot):
+        every = rows(app, "parameters-table")
+        assert {"osc_1", "lfo_8", "reverb"} <= {row[0] for row in every if not row[1]}
+        await press(app, pilot, "d")
+        fewer = rows(app, "parameters-table")
+        assert 0 < len(fewer) < len(every) / 4
+        assert [row[0] for row in fewer if "wavetable" in row[0]] == ["wavetable"]  # Init and Hollow
+        await press(app, pilot, "d", "slash", *"sust", "enter")
+        filtered = rows(app, "parameters-table")
+        assert {row[0] for row in filtered if row[1]} == {"sustain"}
+        assert len([row for row in filtered if row[1]]) == 6
+        await press(app, pilot, "j")  # the keys work again: the field is left
+        assert summary(app).startswith("row 1,")
+        await press(app, pilot, "escape")
+        assert len(rows(app, "parameters-table")) == len(every)
+        await press(app, pilot, "2")
+        assert [row[:3] for row in rows(app, "routes-table")][:1] == [["+ new", "lfo_1", "osc_1_level"]]
+        await press(app, pilot, "3")
+        menus = {row[0]: row for row in rows(app, "menus-table")}
+        assert menus["osc_1_wavetable"][2] == "Hollow"
+        assert menus["osc_1_wavetable"][4].startswith("Hollow 100%")
+
+    browse(visit)
+
+
+def test_playing_plays_or_says_why_not(browse):
+    async def visit(app, pilot):
+        await press(app, pilot, "t", "p", "space", "s")
+        assert app._side == "target"  # space played the other one
+        assert list(app._pairs) == [0]  # rendered once
+        assert said(app) == [why_not()] * 3 if why_not() else []
+
+    browse(visit)
+
+
+def test_presets_are_exported_and_none_is_overwritten(browse, tmp_path):
+    async def visit(app, pilot):
+        await press(app, pilot, "j", "e", "e")
+        folder = tmp_path / "presets"
+        assert said(app) == [f"written: {folder / name}" for name in ("row-000001.vital", "row-000001-2.vital")]
+        preset = read_preset(folder / "row-000001.vital")
+        assert preset.wavetables[0]["name"] == "Hollow"
+        assert [(route.source, route.destination) for route in preset.routes if route] == [("lfo_1", "osc_1_level")]
+        (tmp_path / "taken").write_text("a file where the folder should be")
+        app._out = tmp_path / "taken"
+        await press(app, pilot, "e")
+        assert said(app)[-1].startswith("not exported: ")
+
+    browse(visit)
+
+
+def test_everything_has_a_place_on_a_small_and_on_a_large_screen(browse):
+    async def visit(app, pilot):
+        widths = []
+        for size in ((80, 24), (160, 50)):
+            await pilot.resize_terminal(*size)
+            await settle(app, pilot)
+            for widget in (app.query_one(Sounds), *app.query(MelView), app.query_one(Details)):
+                assert app.screen.region.contains_region(widget.region)
+                assert widget.region.width >= 20
+                assert widget.region.height >= 7
+            table = app.query_one("#parameters-table", Table)
+            assert table.virtual_size.width <= table.size.width  # nothing to scroll to
+            widths.append(table.virtual_size.width)
+        assert widths[0] < widths[1]
+        await press(app, pilot, "question_mark")
+        assert isinstance(app.screen, HelpScreen)
+        await press(app, pilot, "escape")
+        assert not isinstance(app.screen, HelpScreen)
+
+    browse(visit)
+
+
+@pytest.fixture
+def long_dataset(engine_run, tmp_path):
+    """The run's sounds, in turn, more than a page of them."""
+    info = open_dataset(engine_run / "data")
+    samples = [Reader(info)[i % info.n] for i in range(PAGE + 10)]
+    arrays = {
+        "params/continuous": np.stack([sample.continuous for sample in samples]),
+        "params/categorical": np.stack([sample.categorical for sample in samples]),
+        "modulation/index": np.stack([sample.modulation.index for sample in samples]),
+        "modulation/value": np.stack([sample.modulation.value for sample in samples]),
+        "features/mel_spectrogram": np.stack([sample.mel for sample in samples]),
+        "metadata/midi_note": np.stack([sample.midi_note for sample in samples]),
+        "metadata/preset_hash": np.arange(len(samples)),
+    }
+    attributes = {"tier": 3, "mel": info.mel, "generator_version": "test", "render": info.render}
+    write_shard(tmp_path / "long.h5", info.schema, arrays, attributes | {"catalog": info.catalog_json})
+    return tmp_path / "long.h5"
+
+
+def test_the_next_page_comes_when_the_end_is_near(browse, long_dataset):
+    async def visit(app, pilot):
+        assert len(rows(app, "sounds")) == PAGE
+        app.action_sound(PAGE - 30)
+        await settle(app, pilot)
+        assert len(rows(app, "sounds")) == PAGE
+        app.action_sound(29)
+        await settle(app, pilot)
+        assert [row[0] for row in rows(app, "sounds")] == [str(i) for i in range(PAGE + 10)]
+
+    browse(visit, dataset=long_dataset)
+
+
+def test_what_cannot_be_opened_ends_the_browser(engine_run, tmp_path):
+    async def open_and_wait(*arguments):
+        app = Browser(*arguments)
+        async with app.run_test() as pilot:
+            while app.return_value is None:
+                await pilot.pause(0.02)
+        return app.return_value
+
+    found = asyncio.run(open_and_wait(str(engine_run), str(tmp_path / "nowhere")))
+    assert isinstance(found, DatasetError)
+    assert "nowhere" in str(found)
+    found = asyncio.run(open_and_wait(str(tmp_path), str(engine_run / "data")))
+    assert isinstance(found, CheckpointError)
+    with pytest.raises(ValueError, match="limit=-1"):
+        tui_session.open_session(engine_run, engine_run / "data", "best", -1)
+
+
+def test_the_runs_validation_rows_are_chosen(engine_run, long_dataset):
+    session = tui_session.open_session(engine_run, long_dataset, "best", 0)
+    assert session.choice == "all rows"
+    assert len(tui_session.open_session(engine_run, long_dataset, "latest", 2).rows) == 2
+    settings = {"data": {"val_fraction": 0.25}, "seed": 3}
+    session.predictor.meta["settings"].update(json.loads(json.dumps(settings)))
+    rows, choice = tui_session._rows(session.predictor, session.reader)
+    assert choice == "validation rows"
+    assert len(rows) == round(0.25 * (PAGE + 10))

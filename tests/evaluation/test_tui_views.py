@@ -1,0 +1,196 @@
+"""Answers as rows of text and sounds as pictures of characters."""
+
+import math
+
+import numpy as np
+import pytest
+
+from vjax.audio.mel import MelConfig
+from vjax.evaluation.tui_controls import Control, RoutePair
+from vjax.evaluation.tui_mel import RANGE_DB, frequency_ticks, mel_picture, to_db
+from vjax.evaluation.tui_views import (
+    NARROW,
+    WIDE,
+    Show,
+    control_rows,
+    difference_bar,
+    menu_rows,
+    note_name,
+    percent,
+    route_rows,
+)
+
+
+def _control(name, module, difference=0.0, heard=True, probability=None, **values):
+    menu = {"probability": probability, "spread_norm": None} if probability is not None else {}
+    plain = {
+        "predicted": "1",
+        "target": "2",
+        "spread_norm": 0.053,
+        "probability": None,
+        "best": (("Saw", 0.7), ("Sine", 0.2)) if probability is not None else (),
+    }
+    return Control(name, module, difference_norm=difference, heard=heard, **(plain | menu | values))
+
+
+CONTROLS = [
+    _control("osc_1_on", "osc_1", 0.0, probability=0.9),
+    _control("osc_1_level", "osc_1", -0.3),
+    _control("osc_1_view", "osc_1", 1.0, probability=0.6),
+    _control("lfo_1_phase", "lfo_1", 0.4, heard=False),
+    _control("lfo_1_rate", "lfo_1", math.nan, target=""),
+]
+
+
+def _cells(rows):
+    return [[cell.plain for cell in row] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("difference", "bar", "colour"),
+    [
+        (0.0, "     │     ", "green"),
+        (0.04, "     │▌    ", "green"),
+        (-0.1, "    █│     ", "yellow"),
+        (-0.15, "   ▐█│     ", "yellow"),
+        (0.3, "     │███  ", "red"),
+        (0.5, "     │█████", "red"),
+        (-1.0, "█████│     ", "red"),
+    ],
+)
+def test_a_bar_points_to_where_the_prediction_went(difference, bar, colour):
+    found = difference_bar(difference, 11)
+    assert found.plain == bar
+    assert colour in {str(span.style) for span in found.spans}
+
+
+def test_a_bar_of_an_unknown_difference_is_empty():
+    assert difference_bar(math.nan, 11).plain == " " * 11
+
+
+def test_controls_stand_under_their_module():
+    rows = _cells(control_rows(CONTROLS, Show()))
+    assert [row[0].strip() for row in rows] == ["osc_1", "on", "level", "view", "lfo_1", "phase", "rate"]
+    on, level = rows[1], rows[2]
+    assert "same" in on[3]
+    assert on[4].strip() == "90%"
+    assert [cell.strip() for cell in level[1:3]] == ["2", "1"]
+    assert "███│" in level[3]
+    assert level[4].strip() == "±5.3%"
+    assert "other" in rows[3][3]
+
+
+def test_what_is_not_heard_is_dim():
+    rows = control_rows(CONTROLS, Show())
+    dim = [row[0].plain.strip() for row in rows if "dim" in str(row[0].style)]
+    assert dim == ["phase"]
+    silent = control_rows(CONTROLS[3:4], Show())
+    assert ["dim" in str(row[0].style) for row in silent] == [True, True]
+
+
+def test_a_filter_and_only_what_differs():
+    def names(show):
+        return [row[0].strip() for row in _cells(control_rows(CONTROLS, show))]
+
+    assert names(Show("LEV")) == ["osc_1", "level"]
+    assert names(Show("nothing")) == []
+    # phase differs, but nobody hears it; the target of rate is not known.
+    assert names(Show(only_different=True)) == ["osc_1", "level", "view"]
+
+
+def test_menus_the_least_sure_first():
+    rows = _cells(menu_rows(CONTROLS, Show()))
+    assert [row[0].strip() for row in rows] == ["osc_1_view", "osc_1_on"]
+    assert rows[0][3].strip() == "60%"
+    assert rows[0][4].strip() == "Saw 70% · Sine 20%"
+    colours = [str(row[2].style) for row in menu_rows(CONTROLS, Show())]
+    assert colours == ["red", "green"]
+
+
+def test_routes_by_kind():
+    routes = [
+        RoutePair("lfo_1", "osc_1_level", (0.5, 1.0, 0.0, 0.0), (-0.25, 0.0, 0.0, 0.0), 0.8),
+        RoutePair("macro_control_1", "volume", (0.1, 0.0, 2.0, 1.0), None, None),
+        RoutePair("env_2", "power of (lfo_1 > osc_1_level)", None, (0.3, 0.0, 0.0, 0.0), 0.55),
+    ]
+    rows = [[cell.strip() for cell in row] for row in _cells(route_rows(routes, Show()))]
+    assert rows[0] == ["✓ found", "lfo_1", "osc_1_level", "+0.50", "-0.25", "80%", "bipolar > plain"]
+    assert rows[1] == ["- missed", "macro_1", "volume", "+0.10", "", "", "stereo, power 2.0"]
+    assert rows[2] == ["+ new", "env_2", "power of (lfo_1 > osc_1_level)", "", "+0.30", "55%", "plain"]
+    assert len(route_rows(routes, Show(only_different=True))) == 2
+    assert len(route_rows(routes, Show("volume"))) == 1
+
+
+@pytest.mark.parametrize("columns", [NARROW, WIDE])
+def test_rows_fit_their_columns(columns):
+    long = [_control("osc_1_" + "x" * 60, "osc_1", 0.2, predicted="y" * 60, probability=0.5)]
+    for table, rows in (
+        (columns.controls, control_rows([*CONTROLS, *long], Show(), columns)),
+        (columns.menus, menu_rows(long, Show(), columns)),
+    ):
+        assert rows
+        for row in rows:
+            assert all(len(cell) <= column.width for cell, column in zip(row, table, strict=True))
+            assert all(cell.plain[:1] in ("", " ") for cell in row)
+
+
+def test_the_narrow_columns_leave_room_for_the_list_of_sounds():
+    assert sum(column.width for column in NARROW.controls) <= 80 - 23 - 1
+
+
+def test_notes_and_percents():
+    assert [note_name(note) for note in (60, 0, 127, None)] == ["C4", "C-1", "G9", ""]
+    assert [percent(value) for value in (0.934, None, math.nan)] == ["93%", "", ""]
+
+
+def _pixels(text):
+    """[2 * lines, width] brightness of a picture, from its colours."""
+    rows = []
+    for line in text.split("\n"):
+        upper, lower = [], []
+        for span in line.spans:
+            width = span.end - span.start
+            upper += [sum(span.style.color.triplet)] * width
+            lower += [sum(span.style.bgcolor.triplet)] * width
+        rows += [upper, lower]
+    return np.array(rows)
+
+
+def test_a_picture_has_its_size_and_low_notes_at_the_bottom():
+    picture_db = np.full((128, 173), -100.0)
+    picture_db[:16] = 20  # the lowest eighth
+    picture_db[64:, 86:] = -20  # the upper half, later, weaker
+    text = mel_picture(picture_db, width=40, height=8, top_db=20)
+    assert text.plain.split("\n") == ["▀" * 40] * 8
+    pixels = _pixels(text)
+    assert pixels.shape == (16, 40)
+    assert (pixels[14:] == pixels.max()).all()
+    assert (pixels[8:14] == pixels.min()).all()
+    assert (pixels[:8, :19] == pixels.min()).all()
+    assert pixels.min() < pixels[0, 30] < pixels.max()
+
+
+def test_a_picture_may_be_smaller_or_larger_than_its_cells():
+    one = np.zeros((3, 2))
+    one[0, 1] = RANGE_DB
+    pixels = _pixels(mel_picture(one, width=7, height=3, top_db=RANGE_DB))
+    assert pixels.shape == (6, 7)
+    assert (pixels == pixels.max()).sum() == 2 * 3
+    thin = np.zeros((128, 173))
+    thin[50] = RANGE_DB  # one partial is not averaged away
+    assert _pixels(mel_picture(thin, width=10, height=2, top_db=RANGE_DB)).max() == sum((252, 253, 191))
+
+
+def test_decibels_of_a_stored_picture():
+    power = np.array([[0.0, 1e-3, 1.0, 1e6]])
+    np.testing.assert_allclose(to_db(np.log1p(power)), [[-100, -30, 0, 60]], atol=1e-6)
+
+
+def test_frequencies_lie_where_the_mel_bands_are():
+    ticks = frequency_ticks(MelConfig(), 16)
+    assert [tick for tick in ticks if tick] == ["8k", "2k", "500", "125"]
+    # 1000 Hz is 15 mel of Slaney's scale, 22.05 kHz is 60: 500 Hz lies an eighth up.
+    assert ticks.index("500") == 15 - 16 // 8
+    telephone = frequency_ticks(MelConfig(sample_rate=8000, f_max_hz=4000.0), 16)
+    assert "8k" not in telephone
+    assert "2k" in telephone

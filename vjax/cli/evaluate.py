@@ -1,0 +1,241 @@
+"""`vjax evaluate`: how close the sound is, between rows that give the number meaning."""
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+from vjax.cli.command import CommandError, UsageError, at_least, command_parser, run
+from vjax.cli.match_flags import midi_note
+
+EPILOG = """\
+Each target is a preset of a folder, a sound file, or a validation row of a dataset. For each of them vjax plays the
+init patch, the presets of a bank that are by other authors (random: their median; nearest: the one of least MSS, the
+row to beat), the model's prediction, what refinement makes of each start with each budget, and the target's own preset
+with other random phases (floor: no method comes nearer). All are settled renders by the real engine. The recovered
+share is 0 % at the random preset and 100 % at the floor. Silence is reported and never scored.
+
+The author of a preset is the first folder below the one that is given, or else the author field of the preset. A limit
+takes a random sample, always the same. A run that was stopped goes on when it is called again; --limit may then be
+larger and --refine-evals may have more budgets. The folder --out gets evaluation.json, evaluation.csv, report.html, and
+in sounds/ every sound and preset.
+
+examples:
+  vjax evaluate --presets ~/Documents/Vital --limit 24                       # what a search in your presets reaches
+  vjax evaluate --checkpoint runs/tier3 --presets presets --limit 24 --refine-evals 100
+  vjax evaluate --checkpoint runs/tier3 --presets presets --refine-evals 100,500 --starts prediction,best --out runs/ev
+  vjax evaluate --checkpoint runs/tier3 --audio recordings --bank presets    # no floor, and so no share
+  vjax evaluate --checkpoint runs/tier3 --dataset runs/tier3/data --limit 50 --bank presets --json
+  vjax evaluate --checkpoint runs/tier3 --dataset runs/tier3/data --tui      # look and listen, one by one
+exit codes: 0 if at least one target has a score, else 1
+"""
+
+_STARTS = "prediction,nearest,best"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command with the arguments `argv`, by default the process's own. Returns the exit code."""
+    parser = command_parser("evaluate", "Measures how close the sound is, beside the rows to beat.", EPILOG)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--presets", metavar="DIR", help="targets: a folder of .vital files, with its subfolders")
+    what.add_argument("--audio", metavar="DIR", help="targets: a folder of sound files, or one")
+    what.add_argument("--dataset", metavar="PATH", help="targets: the validation presets of a dataset, one row of each")
+    parser.add_argument("--bank", metavar="DIR", help="presets to search in and compare with (default: --presets)")
+    parser.add_argument("--checkpoint", metavar="DIR", help="a training run's folder; without it nothing is predicted")
+    parser.add_argument("--which", choices=("best", "latest"), default="best", help="which checkpoint (default best)")
+    parser.add_argument(
+        "--refine-evals", type=_budgets, default=(), metavar="N,N", help="budgets of refinement (default: none)"
+    )
+    parser.add_argument(
+        "--starts", type=_names, default=_names(_STARTS), metavar="A,B", help=f"of refinement (default {_STARTS})"
+    )
+    parser.add_argument(
+        "--note", type=midi_note, default=48, help="MIDI note at which --presets are played (default %(default)s)"
+    )
+    parser.add_argument(
+        "--limit", type=at_least(0), default=0, metavar="N", help="a sample of so many targets; 0 takes all"
+    )
+    parser.add_argument("--out", default="runs/evaluate", metavar="DIR", help="folder to write (default %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print evaluation.json instead of the table")
+    parser.add_argument(
+        "--workers", type=at_least(0), default=0, metavar="N", help="processes that render; 0 takes every core"
+    )
+    parser.add_argument(
+        "--tui", action="store_true", help="walk through the predictions of --checkpoint on --dataset, in the terminal"
+    )
+    arguments = parser.parse_args(argv)
+    return run(parser.prog, lambda: _browse(arguments) if arguments.tui else _evaluate(arguments))
+
+
+def _browse(arguments: argparse.Namespace) -> int:
+    if not (arguments.checkpoint and arguments.dataset):
+        raise UsageError("--tui shows a checkpoint's predictions on a dataset; give --checkpoint and --dataset")
+    try:
+        from vjax.evaluation.tui import run_tui
+    except ModuleNotFoundError as error:
+        raise CommandError(f"--tui needs {error.name}; install it with: pip install 'vjax[tui]'") from error
+    return run_tui(arguments.checkpoint, arguments.dataset, arguments.which, arguments.limit)
+
+
+def _budgets(text: str) -> tuple[int, ...]:
+    """An argparse `type`: whole numbers from 1 on, separated by commas."""
+    return tuple(sorted({at_least(1)(part) for part in text.split(",")}))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """An argparse `type`: some of _STARTS, in its order."""
+    given = text.split(",")
+    unknown = [name for name in given if name not in _STARTS.split(",")]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"there is no start {unknown[0]!r}; choose from {_STARTS}")
+    return tuple(name for name in _STARTS.split(",") if name in given)
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from vjax.cli.match_flags import read_checkpoint
+    from vjax.evaluation.benchmark import Plan, run_benchmark
+    from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
+    from vjax.evaluation.results import start_folder, write_json
+    from vjax.evaluation.sound_bank import SoundBank
+    from vjax.vital.pool import RenderPool
+
+    out, workers = Path(arguments.out), arguments.workers or None
+    predictor = read_checkpoint(arguments, batch_size=8) if arguments.checkpoint else None
+    render, tasks, settings = _targets(arguments, predictor)
+    bank_path = Path(arguments.bank or arguments.presets) if arguments.bank or arguments.presets else None
+    bank_files, bank_settings = _bank(bank_path)
+    plan = Plan(bank_path is not None, predictor is not None, arguments.starts, arguments.refine_evals)
+    settings |= bank_settings | _model_settings(arguments, predictor) | _plan_settings(arguments, render)
+    targets = [task.target for task in tasks]
+    start_folder(out, settings, targets)
+    with RenderPool(render, workers) as pool:
+        bank = SoundBank(bank_files, bank_path, out / "bank", pool) if bank_path else None
+        refine = _refiner(render, workers, predictor) if plan.refinements else None
+        results = run_benchmark(tasks, out, plan, pool, bank, predictor, refine)
+    content = evaluation(settings, targets, results.rows, plan.order(tasks))
+    rows = [results.rows[row["target"], row["method"]] for row in content["rows"]]
+    write_json(out / "evaluation.json", content)
+    (out / "evaluation.csv").write_text(csv_text(targets, rows, content["summary"]))
+    report = _report(out)
+    if arguments.json:
+        print(json.dumps(content, allow_nan=False))
+    else:
+        print(table(content["summary"]))
+        _print_failures(rows, bank.failures if bank else {})
+        files = [out / "evaluation.json", out / "evaluation.csv", report, out / "sounds"]
+        print("written: " + ", ".join(map(str, files)))
+    return 0 if any(row.scored for row in rows) else 1
+
+
+def _targets(arguments: argparse.Namespace, predictor) -> tuple:
+    """(how presets are played, the targets, what settings.json says of them)."""
+    from vjax.data.reader import Reader
+    from vjax.data.store import open_dataset
+    from vjax.evaluation import targets
+    from vjax.evaluation.preset_files import find_presets, folder_digest
+    from vjax.inference.match import render_config
+    from vjax.inference.stream import find_audio
+    from vjax.training.config import DataConfig
+    from vjax.vital.engine import RenderConfig
+
+    render = render_config(predictor) if predictor else RenderConfig()
+    given = arguments.presets or arguments.audio or arguments.dataset
+    path, limit = Path(given), arguments.limit
+    about = {"source": "presets", "path": str(path.absolute())}
+    if arguments.presets:
+        files = find_presets(path)
+        about |= {"sha256": folder_digest(files, path), "note": arguments.note}
+        return render, targets.preset_tasks(files, path, arguments.note, limit), about
+    if arguments.audio:
+        if not path.exists():
+            raise ValueError(f"there is nothing at {path}; give a sound file, or a folder of them")
+        files = find_audio(path) if path.is_dir() else [path]
+        about |= {"source": "audio", "sha256": folder_digest(files, path)}
+        return render, targets.audio_tasks(files, path, render, limit), about
+    info = open_dataset(path)
+    if predictor is None and info.render:
+        render = RenderConfig(**info.render)
+    trained = predictor.meta["settings"] if predictor else {}
+    val_fraction = trained.get("data", {}).get("val_fraction", DataConfig.val_fraction)
+    seed = trained.get("seed", 0)
+    digest = hashlib.sha256(Reader(info).preset_hashes().tobytes()).hexdigest()
+    about |= {"source": "dataset", "sha256": digest, "val_fraction": val_fraction, "seed": seed}
+    return render, targets.dataset_tasks(info, val_fraction, seed, limit), about
+
+
+def _bank(path: Path | None) -> tuple[list[Path], dict]:
+    from vjax.evaluation.preset_files import find_presets, folder_digest
+
+    if path is None:
+        print("no --bank, so no random and nearest presets, and no recovered share", file=sys.stderr)
+        return [], {"bank": None}
+    files = find_presets(path)
+    return files, {"bank": str(path.absolute()), "bank_sha256": folder_digest(files, path)}
+
+
+def _model_settings(arguments: argparse.Namespace, predictor) -> dict:
+    """Which model, by its weights: a folder that was trained on is another model."""
+    import jax
+    import numpy as np
+
+    if predictor is None:
+        return {"checkpoint": None}
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(predictor.variables):
+        digest.update(np.asarray(leaf).tobytes())
+    return {
+        "checkpoint": str(Path(arguments.checkpoint).absolute()),
+        "which": arguments.which,
+        "step": predictor.step,
+        "weights_sha256": digest.hexdigest(),
+    }
+
+
+def _plan_settings(arguments: argparse.Namespace, render) -> dict:
+    from vjax.audio.metrics import METRICS
+    from vjax.evaluation.roundtrip import FLOOR_SEEDS
+    from vjax.inference.refine import RefineConfig
+    from vjax.vital.engine import VERSION
+
+    refine = dataclasses.asdict(RefineConfig())
+    del refine["evals"]  # the budgets, which may grow
+    return {
+        "limit": arguments.limit,
+        "starts": arguments.starts,
+        "refine_evals": arguments.refine_evals,
+        "refine": refine,
+        "render": dataclasses.asdict(render),
+        "floor_seeds": FLOOR_SEEDS,
+        "metrics": METRICS,
+        "random": "the median over all other presets of the bank, metric by metric",
+        "engine": VERSION,
+    }
+
+
+def _refiner(render, workers: int | None, predictor):
+    """`vjax.inference.refine.refine` with all settings but the budget."""
+    from vjax.inference.refine import RefineConfig, refine
+    from vjax.inference.refine_many import knob_errors
+
+    by_knob = knob_errors(predictor) if predictor else {}
+    return lambda targets, evals: refine(targets, RefineConfig(evals=evals), render, workers, by_knob)
+
+
+def _report(out: Path) -> Path:
+    from vjax.evaluation.report import write_report
+
+    return write_report(out)
+
+
+def _print_failures(rows, bank_failures: dict[str, str]) -> None:
+    """A line for each target and reason, with the methods that have it."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row.error:
+            reasons.setdefault((row.target, row.error), []).append(row.method)
+    for (target, reason), methods in reasons.items():
+        print(f"no score: {target} ({', '.join(methods)}): {reason}")
+    for path, reason in bank_failures.items():
+        print(f"left out of the bank: {reason if path in reason else f'{path}: {reason}'}")

@@ -1,0 +1,95 @@
+"""What is benchmarked: the model's prediction, and refinement from each start."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from vjax.evaluation.targets import Task
+from vjax.evaluation.workbench import Workbench, broken
+from vjax.inference.export import checkpoint_vocabulary
+from vjax.inference.match import MatchConfig, Matcher
+from vjax.inference.predict import Answer, Predictor
+from vjax.inference.refine import Refined, RefineTarget
+from vjax.inference.search import Start
+from vjax.inference.stream import Failure, predict_files
+from vjax.vital.pool import RenderJob
+from vjax.vital.preset import read_preset
+
+Refine = Callable[[Sequence[RefineTarget], int], Iterator[Refined]]
+"""Refines targets with so many evaluations each, in order of completion."""
+
+BEST = "best"
+"""The start at which all starts compete."""
+
+PREDICTION = "prediction"
+NEAREST = "nearest"
+
+_REFINED_AT_ONCE = 64  # targets whose sounds and starts are in memory
+
+
+def add_predictions(bench: Workbench, tasks: Sequence[Task], predictor: Predictor) -> None:
+    """The model's answer to each target's sound, as `vjax match` gives it: tuned, and played at the target's note."""
+    left = bench.missing(tasks, PREDICTION)
+    by_path = {str(bench.path(task, "target.wav")): task for task in left}
+    matcher = Matcher(predictor, checkpoint_vocabulary(predictor), bench.pool, MatchConfig())
+
+    def answers() -> Iterator[Answer | Failure]:
+        for answer in predict_files(predictor, by_path, confidence=True):
+            known = isinstance(answer, Answer)
+            yield answer._replace(midi_note=by_path[answer.name].target.note) if known else answer
+
+    matches = matcher.matches(
+        answers(), lambda answer: bench.audio(by_path[answer.name]), lambda answer: by_path[answer.name].target.name
+    )
+    for match in matches:
+        task = by_path[match.name]
+        if isinstance(match, Failure):
+            bench.fail(task, [PREDICTION], match.error)
+            continue
+        bench.keep(task, PREDICTION, match.audio, match.preset)
+        bench.score(task, PREDICTION, match.audio, label=match.answer.summary())
+
+
+def add_refined(bench: Workbench, tasks: Sequence[Task], refine: Refine, start: str, evals: int) -> None:
+    """Refines from `start` (prediction, nearest or best), and scores what comes out in a settled render."""
+    method = f"{start}+{evals}"
+    left = bench.missing(tasks, method)
+    for first in range(0, len(left), _REFINED_AT_ONCE):
+        wanted = {}
+        for task in left[first : first + _REFINED_AT_ONCE]:
+            starts = tuple(_starts(bench, task, start))
+            if starts:
+                target = RefineTarget(task.target.id, bench.audio(task), task.target.note, starts)
+                wanted[task.target.id] = task, target
+            else:
+                bench.fail(task, [method], _why_no_start(bench, task, start))
+        for refined in refine([target for _, target in wanted.values()], evals):
+            task, _ = wanted.pop(refined.name)
+            _add_refined(bench, task, method, refined)
+        for task, _ in wanted.values():
+            bench.fail(task, [method], "refinement gave no answer")
+
+
+def _starts(bench: Workbench, task: Task, start: str) -> Iterator[Start]:
+    for name in (PREDICTION, NEAREST) if start == BEST else (start,):
+        row = bench.results.rows.get((task.target.id, name))
+        if row is not None and row.scored:
+            yield Start(name, read_preset(bench.path(task, f"{name}.vital")))
+
+
+def _why_no_start(bench: Workbench, task: Task, start: str) -> str:
+    names = (PREDICTION, NEAREST) if start == BEST else (start,)
+    rows = [bench.results.rows.get((task.target.id, name)) for name in names]
+    return f"nothing to start from: {'; '.join(row.error for row in rows if row is not None)}"
+
+
+def _add_refined(bench: Workbench, task: Task, method: str, refined: Refined) -> None:
+    if refined.error:
+        bench.fail(task, [method], refined.error)
+        return
+    rendering = bench.pool.render(RenderJob(refined.preset.to_json(), (task.target.note,)))
+    reason = broken(task, rendering)
+    if reason:
+        bench.fail(task, [method], reason)
+        return
+    bench.keep(task, method, rendering.audio[0], refined.preset)
+    seconds = round(float(refined.seconds), 3)
+    bench.score(task, method, rendering.audio[0], evals=int(refined.evals), seconds=seconds, label=refined.start)

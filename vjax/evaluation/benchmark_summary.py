@@ -1,0 +1,148 @@
+"""An evaluation's rows, together: evaluation.json, evaluation.csv and the printed table."""
+
+import csv
+import dataclasses
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from vjax.audio.metrics import HIGHER_IS_BETTER, METRICS
+from vjax.audio.scores import number
+from vjax.evaluation.preset_files import UNKNOWN
+from vjax.evaluation.results import Row, Target
+from vjax.evaluation.statistics import describe, macro_average, recovered_share
+
+_TITLES = {"mss": "MSS dB", "rms_cosine": "RMS cosine", "loudness_difference": "loudness LU", "wmfcc": "wMFCC"}
+_DECIMALS = {"sot": 3, "rms_cosine": 3}
+
+Rows = Mapping[tuple[str, str], Row]
+
+
+def evaluation(settings: Mapping[str, Any], targets: Sequence[Target], rows: Rows, methods: Sequence[str]) -> dict:
+    """The content of evaluation.json: settings, targets, rows (by target, then method) and summary."""
+    chosen = [rows[target.id, method] for target in targets for method in methods if (target.id, method) in rows]
+    return {
+        "settings": dict(settings),
+        "targets": [dataclasses.asdict(target) for target in targets],
+        "rows": [dataclasses.asdict(row) for row in chosen],
+        "summary": summarise(targets, chosen, methods),
+    }
+
+
+def summarise(targets: Sequence[Target], rows: Sequence[Row], methods: Sequence[str]) -> dict[str, Any]:
+    """What all rows say together.
+
+    Returns:
+      `n_targets`; `failed`: reason by method and target;
+      `methods`: for each, `n_failed` (silence included) and, metric by metric, `n`, `mean`, `median`, their 95 %
+      intervals and `macro_average`, the mean over authors of each author's mean;
+      `recovered_share`: by metric and method, the headline of `statistics.Share`; `recovered_share_interval`,
+      `recovered_share_of_medians`, `recovered_share_n` likewise; `recovered_share_by_sound`: by metric, method and
+      target. None where there is no number: the share of sounds without a floor.
+    """
+    by_method = {method: {row.target: row for row in rows if row.method == method} for method in methods}
+    columns = {
+        (method, metric): np.array([_value(found.get(target.id), metric) for target in targets])
+        for method, found in by_method.items()
+        for metric in METRICS
+    }
+    authors = [target.author or UNKNOWN for target in targets]
+    failed = {
+        method: {target: row.error for target, row in found.items() if row.error} for method, found in by_method.items()
+    }
+    described = {
+        method: {
+            "n_failed": len(failed[method]),
+            "metrics": {metric: _described(columns[method, metric], authors) for metric in METRICS},
+        }
+        for method in methods
+    }
+    return {
+        "n_targets": len(targets),
+        "failed": {method: reasons for method, reasons in failed.items() if reasons},
+        "methods": described,
+        **_shares(columns, methods, [target.id for target in targets]),
+    }
+
+
+def csv_text(targets: Sequence[Target], rows: Sequence[Row], summary: Mapping[str, Any]) -> str:
+    """A line for each row, with its target and its recovered share of MSS."""
+    about = {target.id: target for target in targets}
+    shares = summary["recovered_share_by_sound"]["mss"]
+    names = ["target", "name", "author", "source", "note", "method", *METRICS, "recovered_share_mss"]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*names, "evals", "seconds", "label", "error"], lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        target = dataclasses.asdict(about[row.target])
+        told = {name: target[name] for name in ("name", "author", "source", "note")}
+        plain = {name: value for name, value in dataclasses.asdict(row).items() if name != "metrics"}
+        share = shares.get(row.method, {}).get(row.target)
+        writer.writerow({**told, **plain, **row.metrics, "recovered_share_mss": share})
+    return text.getvalue()
+
+
+def table(summary: Mapping[str, Any]) -> str:
+    """A line for each method: how many scored, the recovered share of MSS, medians with their intervals."""
+    titles = [_TITLES.get(metric, metric.upper()) for metric in METRICS]
+    lines = [f"{'method':14} {'n':>4} {'share':>6} {' '.join(f'{title:>15}' for title in titles)}"]
+    for method, described in summary["methods"].items():
+        share = summary["recovered_share"]["mss"][method]
+        shown = "-" if share is None else f"{share:.0%}"
+        cells = [f"{_cell(described['metrics'][metric], _DECIMALS.get(metric, 2)):>15}" for metric in METRICS]
+        lines.append(f"{method:14} {described['metrics']['mss']['n']:4} {shown:>6} {' '.join(cells)}")
+    lines.append("medians and their 95 % intervals; share: recovered of MSS, from the random preset to the floor")
+    if any("+" in method for method in summary["methods"]):
+        lines.append("refinement minimises MSS, MRSTFT and loudness; wMFCC, SOT and RMS cosine judge it from outside")
+    return "\n".join(lines)
+
+
+def _value(row: Row | None, metric: str) -> float:
+    value = None if row is None else row.metrics.get(metric)
+    return math.nan if value is None else value
+
+
+def _described(values: np.ndarray, authors: Sequence[str]) -> dict[str, Any]:
+    found = describe(values)
+    return {
+        "n": found.n,
+        "mean": number(found.mean),
+        "mean_interval": _interval(found.mean_interval),
+        "median": number(found.median),
+        "median_interval": _interval(found.median_interval),
+        "macro_average": number(macro_average(values, authors)),
+    }
+
+
+def _interval(interval: tuple[float, float]) -> list[float] | None:
+    return None if math.isnan(interval[0]) else list(interval)
+
+
+def _shares(
+    columns: Mapping[tuple[str, str], np.ndarray], methods: Sequence[str], ids: Sequence[str]
+) -> dict[str, Any]:
+    none = np.full(len(ids), np.nan)
+    found: dict[str, dict] = {}
+    for metric in METRICS:
+        ends = [columns.get((end, metric), none) for end in ("random", "floor")]
+        for method in methods:
+            share = recovered_share(ends[0], columns[method, metric], ends[1], metric in HIGHER_IS_BETTER)
+            for name, value in (
+                ("recovered_share", number(share.share)),
+                ("recovered_share_interval", _interval(share.interval)),
+                ("recovered_share_of_medians", number(share.of_medians)),
+                ("recovered_share_n", share.n),
+                ("recovered_share_by_sound", dict(zip(ids, map(number, share.by_sound.tolist()), strict=True))),
+            ):
+                found.setdefault(name, {}).setdefault(metric, {})[method] = value
+    return found
+
+
+def _cell(described: Mapping[str, Any], decimals: int) -> str:
+    if described["median"] is None:
+        return "-"
+    low, high = (f"{end:.{decimals - 1}f}" for end in described["median_interval"])
+    return f"{described['median']:.{decimals}f} {low}-{high}"

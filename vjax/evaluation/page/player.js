@@ -1,0 +1,70 @@
+"use strict";
+
+/* One sound in several versions, of which one plays. Switching keeps the position, so that both are heard at the same
+   moment of the sound. */
+class Player {
+  constructor(versions, changed) {
+    this.changed = changed;
+    this.loop = false;
+    this.audios = new Map(versions.map((version) => [version.method, this.element(version)]));
+    this.current = versions[0].method;
+  }
+
+  element(version) {
+    const address = URL.createObjectURL(blobOf(version.audio));
+    const audio = el("audio", { src: address, preload: "auto", "data-method": version.method });
+    for (const event of ["play", "pause", "ended", "seeked"]) audio.addEventListener(event, () => this.changed());
+    return audio;
+  }
+
+  get audio() { return this.audios.get(this.current); }
+  get playing() { return !this.audio.paused && !this.audio.ended; }
+  get position() { return this.audio.currentTime; }
+
+  /* Chooses a version; it plays on if the one before was playing, or if `play` says so. */
+  choose(method, play = this.playing) {
+    const before = this.audio;
+    const at = before.ended ? 0 : before.currentTime;
+    before.pause();
+    this.current = method;
+    if (this.audio !== before) this.audio.currentTime = at;
+    if (play) this.start();
+    this.changed();
+  }
+
+  seek(seconds) {
+    this.audio.currentTime = seconds;
+    this.changed();
+  }
+
+  start() {
+    if (this.audio.duration && this.audio.currentTime >= this.audio.duration - 0.01) this.audio.currentTime = 0;
+    // A pause before the sound has begun rejects the promise: nothing went wrong.
+    this.audio.play().catch((error) => { if (error.name !== "AbortError") console.error(error); });
+  }
+
+  toggle(method = this.current) {
+    if (method !== this.current) this.choose(method, true);
+    else if (this.playing) this.audio.pause();
+    else this.start();
+  }
+
+  setLoop(loop) {
+    this.loop = loop;
+    for (const audio of this.audios.values()) audio.loop = loop;
+  }
+
+  dispose() {
+    for (const audio of this.audios.values()) {
+      audio.pause();
+      URL.revokeObjectURL(audio.src);
+    }
+  }
+}
+
+/* A data: address as a Blob: browsers seek in blobs everywhere. */
+function blobOf(address) {
+  const [head, content] = address.split(",");
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  return new Blob([bytes], { type: head.slice("data:".length).split(";")[0] });
+}

@@ -1,0 +1,93 @@
+"use strict";
+
+const report = JSON.parse(document.getElementById("report-data").textContent);
+const chosen = { metric: 0, statistic: "mean" };
+const PLOT = { width: window.innerWidth < 640 ? 130 : 240, height: 22, low: -0.5, high: 1.15 };
+
+function drawChoices() {
+  const metrics = report.metrics.map((metric, i) => [i, metric.label]);
+  const statistics = [["mean", "Mean"], ["median", "Median"]];
+  document.getElementById("choices").append(
+    segmented("Metric", metrics, chosen.metric, (value) => { chosen.metric = value; drawSummary(); drawScores(); }),
+    segmented("Average", statistics, chosen.statistic, (value) => { chosen.statistic = value; drawSummary(); }),
+  );
+}
+
+function shareOf(entry) {
+  return chosen.statistic === "mean" ? entry.share : entry.share_of_medians;
+}
+
+function drawSummary() {
+  const range = plotRange();
+  const head = el("tr", {},
+    el("th", { scope: "col" }, "Method"),
+    el("th", { scope: "col", class: "plot" }, axis(range)),
+    report.metrics.map((metric, i) =>
+      el("th", { scope: "col", class: i === chosen.metric ? "number chosen" : "number" },
+        metric.label, el("small", {}, `${metric.unit} ${metric.higher ? "↑" : "↓"}`))),
+  );
+  const rows = report.methods.map((method) => {
+    const entries = report.summary[method];
+    const meaning = report.meanings[method];
+    return el("tr", { "data-method": method },
+      el("th", { scope: "row" }, methodName(method), el("small", {}, meaning)),
+      el("td", { class: "plot" }, mark(entries[chosen.metric], range, method)),
+      entries.map((entry, i) => {
+        const value = number(entry[chosen.statistic], report.metrics[i].digits);
+        const title = `${entry.n} sounds; mean ${number(entry.mean, report.metrics[i].digits)}, ` +
+          `median ${number(entry.median, report.metrics[i].digits)}`;
+        return el("td", { class: i === chosen.metric ? "number chosen" : "number", title },
+          value, el("span", { class: "share" }, percent(shareOf(entry))));
+      }),
+    );
+  });
+  document.getElementById("summary").replaceChildren(el("thead", {}, head), el("tbody", {}, rows));
+  document.getElementById("marks").textContent = chosen.statistic === "mean"
+    ? "Shares are ratios of means, with 95 % bootstrap intervals over sounds." : "Shares are ratios of medians.";
+}
+
+/* The part of the axis that all methods need, within limits: a method may be far worse than random. */
+function plotRange() {
+  const shares = report.methods.map((method) => shareOf(report.summary[method][chosen.metric])).filter((s) => s !== null);
+  return {
+    low: Math.max(PLOT.low, Math.min(-0.05, ...shares.map((s) => s - 0.05))),
+    high: Math.min(PLOT.high, Math.max(1.05, ...shares.map((s) => s + 0.05))),
+  };
+}
+
+function place(share, range) {
+  const inside = Math.min(Math.max(share, range.low), range.high);
+  return 6 + ((inside - range.low) / (range.high - range.low)) * (PLOT.width - 12);
+}
+
+function axis(range) {
+  const labels = (PLOT.width > 200 ? [0, 0.5, 1] : [0, 1]).map((share) =>
+    svg("text", { x: place(share, range), y: 12, "text-anchor": share === 1 ? "end" : "middle" }, percent(share)));
+  return svg("svg", { width: PLOT.width, height: 16, "aria-hidden": "true" }, labels);
+}
+
+function mark(entry, range, method) {
+  const share = shareOf(entry);
+  const middle = PLOT.height / 2;
+  const lines = [0, 0.5, 1].map((at) =>
+    svg("line", { class: "grid", x1: place(at, range), x2: place(at, range), y1: 0, y2: PLOT.height }));
+  const picture = svg("svg",
+    { width: PLOT.width, height: PLOT.height, role: "img", "aria-label": `${methodName(method)}: ${percent(share)}` }, lines);
+  if (share === null) return picture;
+  picture.append(svg("line", { class: "stem", x1: place(0, range), x2: place(share, range), y1: middle, y2: middle }));
+  if (chosen.statistic === "mean" && entry.interval) {
+    const [low, high] = entry.interval.map((end) => place(end, range));
+    picture.append(svg("line", { class: "interval", x1: low, x2: high, y1: middle, y2: middle }));
+  }
+  const x = place(share, range);
+  const outside = share < range.low || share > range.high;
+  picture.append(outside
+    ? svg("path", { class: "dot", d: share < 0 ? `M${x - 5} ${middle}l7 -4.5v9z` : `M${x + 5} ${middle}l-7 -4.5v9z` })
+    : svg("circle", { class: "dot", cx: x, cy: middle, r: 4 }));
+  return picture;
+}
+
+function drawFacts() {
+  document.getElementById("facts").append(...report.facts.map(([name, text]) =>
+    el("span", {}, el("span", { class: "muted" }, `${name} `), text)));
+}

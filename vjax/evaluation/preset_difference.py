@@ -1,0 +1,191 @@
+"""Where two presets differ: routes, knobs and menus, as far as they can be heard.
+
+Everything is compared by name. Oscillators, LFOs and envelopes are interchangeable, so that a preset with LFO 1 and
+LFO 2 exchanged sounds the same and is told here to differ: read these lists beside the distances, not instead of them.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from vjax.evaluation.knob_text import knob_text
+from vjax.vital.preset import Preset, Route, controls
+from vjax.vital.vocabulary import heard_lfos, heard_oscillators
+from vjax.vital.wavetables import table_key
+
+LEAST_NORM = 0.01
+"""Knobs nearer to each other than this part of their range are not listed."""
+
+OFF = "off"
+"""In the place of a value that is not heard in that preset: its module is off, or nothing is routed from its source."""
+
+_CODE = re.compile(r"effect_chain_order|\w+_transpose_quantize")  # a permutation, and a set of notes
+_SLOT = re.compile(r"modulation_(\d+)_(amount|power)")
+
+
+@dataclasses.dataclass(frozen=True)
+class RouteDifference:
+    """A route of either preset; its amount is None in the preset that lacks it."""
+
+    source: str
+    destination: str
+    target: float | None
+    match: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class KnobDifference:
+    """A knob: as text in the panel's units (`OFF` where it is not heard), and norm in [0, 1]."""
+
+    name: str
+    target: str
+    match: str
+    target_norm: float
+    match_norm: float
+
+
+@dataclasses.dataclass(frozen=True)
+class MenuDifference:
+    """A menu, switch, wavetable, LFO shape or sample that is another one, as text."""
+
+    name: str
+    target: str
+    match: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PresetDifference:
+    """All that differs, and the routes that do not.
+
+    Attributes:
+      found, missed, invented: routes of both, of the target alone, of the match alone; strongest first.
+      knobs: those heard in either preset, the largest difference first.
+      menus: those heard in either preset, with the wavetables, LFO shapes and sample.
+      knobs_heard: how many knobs were compared.
+    """
+
+    found: tuple[RouteDifference, ...]
+    missed: tuple[RouteDifference, ...]
+    invented: tuple[RouteDifference, ...]
+    knobs: tuple[KnobDifference, ...]
+    menus: tuple[MenuDifference, ...]
+    knobs_heard: int
+
+
+def preset_difference(target: Preset, match: Preset, most_knobs: int = 20) -> PresetDifference:
+    """Compares two presets; of the knobs the `most_knobs` largest differences are kept."""
+    found, missed, invented = _routes(_amounts(target), _amounts(match))
+    knobs, heard = _knobs(target, match)
+    menus = _menus(target, match) + _parts(target, match) + _codes(target, match)
+    return PresetDifference(found, missed, invented, tuple(knobs[:most_knobs]), tuple(menus), heard)
+
+
+def _amounts(preset: Preset) -> dict[tuple[str, str], float]:
+    """Amount by (source, destination) of the routes that are heard; of several the strongest."""
+    amounts: dict[tuple[str, str], float] = {}
+    for route in preset.routes:
+        if route is None or route.bypass:
+            continue
+        pair = (route.source, _destination(preset.routes, route))
+        if abs(route.amount) >= abs(amounts.get(pair, 0.0)):
+            amounts[pair] = route.amount
+    return amounts
+
+
+def _destination(routes: tuple[Route | None, ...], route: Route) -> str:
+    """A route's destination; a route that points at a slot is told by what that slot holds, as slots have no order."""
+    slot = _SLOT.fullmatch(route.destination)
+    pointed = routes[int(slot.group(1)) - 1] if slot else None
+    return f"{slot.group(2)} of {pointed.source} > {pointed.destination}" if pointed else route.destination
+
+
+def _routes(target: Mapping[tuple[str, str], float], match: Mapping[tuple[str, str], float]):
+    lists: tuple[list, list, list] = ([], [], [])
+    for pair in {**target, **match}:
+        amounts = (target.get(pair), match.get(pair))
+        lists[0 if None not in amounts else 1 if amounts[1] is None else 2].append(RouteDifference(*pair, *amounts))
+    by_strength = (sorted(routes, key=lambda r: -max(abs(r.target or 0), abs(r.match or 0))) for routes in lists)
+    return tuple(tuple(routes) for routes in by_strength)
+
+
+def _sources(preset: Preset) -> set[str]:
+    return {route.source for route in preset.routes if route is not None and not route.bypass}
+
+
+def _heard(preset: Preset, names: tuple[str, ...], gates: np.ndarray) -> np.ndarray:
+    """[len(names)] bool: the module is on, and a source that the control shapes drives something."""
+    driving, schema = _sources(preset), controls()
+    shaped = [schema.shaped_source(name) for name in names]
+    routed = np.array([source is None or source in driving for source in shaped])
+    return routed & ((gates < 0) | (preset.categorical[gates] > 0))
+
+
+def _knobs(target: Preset, match: Preset) -> tuple[list[KnobDifference], int]:
+    schema = controls()
+    heard = [_heard(one, schema.continuous_names, schema.continuous_gates()) for one in (target, match)]
+    codes = np.array([bool(_CODE.fullmatch(name)) for name in schema.continuous_names])
+    either = (heard[0] | heard[1]) & ~schema.frozen_continuous() & ~codes
+    difference = np.where(either, np.abs(target.continuous - match.continuous), 0)
+    knobs = []
+    for i in np.argsort(-difference, kind="stable"):
+        if difference[i] < LEAST_NORM:
+            break
+        name = schema.continuous_names[i]
+        norms = [float(one.continuous[i]) for one in (target, match)]
+        texts = [
+            knob_text(name, schema.continuous[i].to_native(norm)) if on[i] else OFF
+            for norm, on in zip(norms, heard, strict=True)
+        ]
+        knobs.append(KnobDifference(name, *texts, *norms))
+    return knobs, int(either.sum())
+
+
+def _codes(target: Preset, match: Preset) -> list[MenuDifference]:
+    """Knobs whose number is a code: another one is another one, however near."""
+    schema, differences = controls(), []
+    heard = [_heard(one, schema.continuous_names, schema.continuous_gates()) for one in (target, match)]
+    for i, knob in enumerate(schema.continuous):
+        if not _CODE.fullmatch(knob.name) or not (heard[0][i] or heard[1][i]):
+            continue
+        codes = [round(knob.to_native(one.continuous[i])) for one in (target, match)]
+        if codes[0] != codes[1]:
+            texts = [str(code) if on[i] else OFF for code, on in zip(codes, heard, strict=True)]
+            differences.append(MenuDifference(knob.name, *texts))
+    return differences
+
+
+def _menus(target: Preset, match: Preset) -> list[MenuDifference]:
+    schema = controls()
+    heard = [_heard(one, schema.categorical_names, schema.categorical_gates()) for one in (target, match)]
+    frozen, menus = schema.frozen_categorical(), []
+    for i, menu in enumerate(schema.categorical):
+        if target.categorical[i] == match.categorical[i] or frozen[i] or not (heard[0][i] or heard[1][i]):
+            continue
+        texts = [
+            menu.label(int(one.categorical[i])) if on[i] else OFF
+            for one, on in zip((target, match), heard, strict=True)
+        ]
+        menus.append(MenuDifference(menu.name, *texts))
+    return menus
+
+
+def _parts(target: Preset, match: Preset) -> list[MenuDifference]:
+    """Wavetables, LFO shapes and samples that are heard and are not the same, by their names."""
+    differences = []
+    pairs = [(f"osc_{i + 1}_wavetable", heard_oscillators, i, "wavetables") for i in range(len(target.wavetables))] + [
+        (f"lfo_{i + 1}_shape", heard_lfos, i, "lfo_shapes") for i in range(len(target.lfo_shapes))
+    ]
+    for name, heard, i, field in pairs:
+        parts = [getattr(one, field)[i] for one in (target, match)]
+        on = [i in heard(one) for one in (target, match)]
+        if any(on) and table_key(parts[0]) != table_key(parts[1]):
+            texts = [str(part.get("name", "")) or "?" if is_on else OFF for part, is_on in zip(parts, on, strict=True)]
+            differences.append(MenuDifference(name, *texts))
+    switch = controls().position["sample_on"]
+    on = [bool(one.categorical[switch]) for one in (target, match)]
+    names = [str(one.sample.get("name", "")) or "?" for one in (target, match)]
+    if all(on) and names[0] != names[1]:
+        differences.append(MenuDifference("sample", *names))
+    return differences

@@ -1,0 +1,103 @@
+"""The report of an evaluation: one HTML file that needs no network and no other file.
+
+The page holds its style, its scripts, the scores and, for each sound, one block of JSON with the audio and the
+pictures, read when the sound is opened. Names come from strangers' presets: they travel as JSON in which no `<` is
+left, and the scripts write them as text. A content security policy allows the page's own script by its hash, and no
+address.
+"""
+
+import base64
+import hashlib
+import html
+import importlib.resources
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from vjax.evaluation.report_data import page_data, read_evaluation, sound_detail
+from vjax.evaluation.results import Target
+from vjax.inference.stream import map_ahead
+from vjax.vital.pool import default_workers
+
+SOUNDS_LIMIT = 150
+"""Sounds that a page holds with audio and pictures: about 40 MB with seven versions of 2 s each."""
+
+_SCRIPTS = ("elements.js", "summary.js", "player.js", "comparison.js", "detail.js", "sounds.js")
+_MARK = re.compile(r"<!--([A-Z]+)-->")
+
+
+def write_report(folder: str | Path, sounds_limit: int = SOUNDS_LIMIT) -> Path:
+    """Writes `folder/report.html` from an evaluation's folder, finished or not; the file appears whole or not at all.
+
+    Args:
+      folder: as `vjax evaluate` leaves it: targets.json, results.jsonl, evaluation.json, sounds/.
+      sounds_limit: so many sounds, the first, come with audio, pictures and presets; the others with scores only. A
+        sound of 2 s takes about 0.26 MB with seven versions.
+
+    Returns:
+      The path of the page.
+
+    Raises:
+      ValueError: the folder holds no evaluation, or `sounds_limit` is negative.
+    """
+    if sounds_limit < 0:
+        raise ValueError(f"sounds_limit={sounds_limit}; give 0 or more")
+    folder = Path(folder)
+    evaluation = read_evaluation(folder)
+    style, script = _asset("style.css"), "\n".join(_asset(name) for name in _SCRIPTS)
+    title = f"vjax evaluation: {folder.resolve().name}"
+    parts = {
+        "CSP": _policy(style, script),
+        "TITLE": html.escape(title),
+        "STYLE": style,
+        "DATA": embedded_json(page_data(evaluation)),
+        "SCRIPT": script,
+    }
+
+    def detail_of(numbered: tuple[int, Target]) -> dict[str, Any]:
+        i, target = numbered
+        if i >= sounds_limit:
+            return {"problem": f"Left out of this page for its size; see sounds/{target.id} beside it."}
+        return sound_detail(evaluation, target)
+
+    path = folder / "report.html"
+    partial = path.with_name(path.name + ".partial")
+    head, tail = _asset("page.html").split("<!--DETAILS-->")
+    with open(partial, "w", encoding="utf-8") as page:
+        page.write(_MARK.sub(lambda mark: parts[mark.group(1)], head))
+        workers = default_workers()
+        details = map_ahead(detail_of, enumerate(evaluation.targets), workers, most=2 * workers)
+        for i, detail in enumerate(details):
+            page.write(f'<script type="application/json" id="detail-{i}">{embedded_json(detail)}</script>\n')
+        page.write(tail)
+    os.replace(partial, path)
+    return path
+
+
+def embedded_json(content: Any) -> str:
+    """JSON that may stand inside a `<script>` element, whatever its strings hold.
+
+    HTML looks for `</script` and `<!--` there; without any `<` there is neither.
+    """
+    return json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _policy(style: str, script: str) -> str:
+    """A content security policy for a page of one style and one script: nothing else runs, nothing is fetched."""
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii") for text in (style, script)]
+    rules = (
+        "default-src 'none'",
+        "img-src data:",
+        "media-src blob: data:",
+        f"style-src 'sha256-{hashes[0]}'",
+        f"script-src 'sha256-{hashes[1]}'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    )
+    return f'<meta http-equiv="Content-Security-Policy" content="{"; ".join(rules)}">'
+
+
+def _asset(name: str) -> str:
+    return importlib.resources.files("vjax.evaluation").joinpath("page", name).read_text(encoding="utf-8")

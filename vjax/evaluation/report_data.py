@@ -1,0 +1,257 @@
+"""An evaluation's folder as what the report shows: the summary, the sounds with their scores, and each one's detail."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vjax.audio.files import AudioError
+from vjax.audio.metrics import HIGHER_IS_BETTER, METRICS
+from vjax.evaluation.preset_difference import preset_difference
+from vjax.evaluation.report_media import page_media, picture_ticks
+from vjax.evaluation.results import Results, Row, Target
+from vjax.evaluation.statistics import recovered_share
+from vjax.vital.preset import read_preset
+
+_LABELS = {  # label, unit, decimals
+    "mss": ("MSS", "dB", 2),
+    "wmfcc": ("wMFCC", "", 2),
+    "sot": ("SOT", "", 4),
+    "rms_cosine": ("RMS cosine", "", 3),
+    "mrstft": ("MRSTFT", "", 3),
+    "loudness_difference": ("Loudness", "LU", 2),
+}
+_MEANINGS = {
+    "init": "the init patch",
+    "random": "another preset, at random",
+    "nearest": "the nearest preset of the bank",
+    "prediction": "what the model answers",
+    "floor": "the target with other random phases",
+}
+_SILENT = frozenset({"init", "random"})  # of the methods: not embedded, nobody asks what they sound like
+_LONGEST_FACT = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """A folder as `vjax evaluate` leaves it, finished or not.
+
+    Attributes:
+      folder: where it is.
+      targets: in the order of targets.json.
+      rows: by target id, then by method.
+      methods: all that have a row, in the order of the page.
+      settings: what was asked; empty if the folder does not say.
+    """
+
+    folder: Path
+    targets: tuple[Target, ...]
+    rows: Mapping[str, Mapping[str, Row]]
+    methods: tuple[str, ...]
+    settings: Mapping[str, Any]
+
+
+def read_evaluation(folder: Path) -> Evaluation:
+    """Reads targets.json, results.jsonl and the settings.
+
+    Raises ValueError if there is no evaluation in the folder, or if an id or a method is no name of a file: it could
+    then lead out of the folder.
+    """
+    path = folder / "targets.json"
+    if not path.is_file():
+        raise ValueError(f"{folder} holds no targets.json; give a folder that `vjax evaluate` wrote")
+    try:
+        targets = tuple(Target(**target) for target in json.loads(path.read_text()))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no list of targets ({error}); run `vjax evaluate` again") from error
+    rows: dict[str, dict[str, Row]] = {target.id: {} for target in targets}
+    for (target, method), row in Results(folder).rows.items():
+        if target in rows:  # a smaller run into the same folder leaves rows of other targets
+            rows[target][method] = row
+    methods = sorted({method for by_method in rows.values() for method in by_method}, key=_order)
+    for name in (*rows, *methods):
+        if name != Path(name).name or name in ("", ".", "..") or "\\" in name:
+            raise ValueError(f"{name!r} in {folder} is no file's name; an evaluation's ids and methods are plain names")
+    return Evaluation(folder, targets, rows, tuple(methods), _settings(folder))
+
+
+def page_data(evaluation: Evaluation) -> dict[str, Any]:
+    """All that the page shows before a sound is opened, as JSON types."""
+    scores = {method: _scores(evaluation, method) for method in evaluation.methods}
+    missing = np.full((len(METRICS), len(evaluation.targets)), np.nan)
+    ends = scores.get("random", missing), scores.get("floor", missing)
+    shares = {
+        method: [
+            recovered_share(ends[0][i], found[i], ends[1][i], name in HIGHER_IS_BETTER)
+            for i, name in enumerate(METRICS)
+        ]
+        for method, found in scores.items()
+    }
+    return {
+        "metrics": [_metric(name) for name in METRICS],
+        "methods": evaluation.methods,
+        "meanings": {method: meaning(method) for method in evaluation.methods},
+        "facts": _facts(evaluation),
+        "ticks": picture_ticks(),
+        "summary": {
+            method: [_summary(values, share) for values, share in zip(found, shares[method], strict=True)]
+            for method, found in scores.items()
+        },
+        "sounds": [
+            {
+                **{field: getattr(target, field) for field in ("name", "author", "note", "path")},
+                "rows": {
+                    method: {
+                        "metrics": [_short(value) for value in scores[method][:, i]],
+                        "shares": [_short(share.by_sound[i]) for share in shares[method]],
+                        **{field: getattr(row, field) for field in ("evals", "error", "label")},
+                        "seconds": _short(row.seconds),
+                    }
+                    for method, row in evaluation.rows[target.id].items()
+                },
+            }
+            for i, target in enumerate(evaluation.targets)
+        ],
+    }
+
+
+def sound_detail(evaluation: Evaluation, target: Target) -> dict[str, Any]:
+    """What opens under a sound: versions to play, and where their presets differ from the target's, as JSON types.
+
+    A file that is missing is left out; one that cannot be read is told in `problem`.
+    """
+    folder = evaluation.folder / "sounds" / target.id
+    methods = [method for method in evaluation.methods if method not in _SILENT]
+    files = {method: folder / f"{method}.wav" for method in ("target", *methods)}
+    files = {method: path for method, path in files.items() if path.is_file()}
+    detail: dict[str, Any] = {"versions": [], "differences": _differences(folder, methods), "problem": ""}
+    if not files:
+        return {**detail, "problem": f"No sounds in {folder}."}
+    try:
+        media = page_media(files)
+    except AudioError as error:
+        return {**detail, "problem": str(error)}
+    versions = {method: dataclasses.asdict(sound) for method, sound in media.sounds.items()}
+    for best in [method for method in versions if method.startswith("best+")]:
+        if versions[best] in (sound for method, sound in versions.items() if method != best):
+            del versions[best]  # shown already, as the start that won
+            detail["differences"].pop(best, None)
+    return {
+        **detail,
+        "versions": [{"method": method, **sound} for method, sound in versions.items()],
+        "seconds": media.seconds,
+        "gain_db": _short(media.gain_db),
+    }
+
+
+def meaning(method: str) -> str:
+    """What a method is, in a few words; a refined one by its start and its budget."""
+    start, _, evals = method.partition("+")
+    if start == "best" and evals:
+        return f"the nearer of those refined with {evals} renders"
+    if evals:
+        return f"{start}, refined with {evals} renders"
+    return _MEANINGS.get(method, "")
+
+
+def _differences(folder: Path, methods: Sequence[str]) -> dict[str, Any]:
+    """By method; nothing where the target has no preset."""
+    if not (folder / "target.vital").is_file():
+        return {}
+    found: dict[str, Any] = {}
+    try:
+        target = read_preset(folder / "target.vital")
+    except ValueError as error:
+        return {"target": {"problem": str(error)}}
+    for method in methods:
+        path = folder / f"{method}.vital"
+        if method == "floor" or not path.is_file():
+            continue
+        try:
+            found[method] = _rounded(dataclasses.asdict(preset_difference(target, read_preset(path))))
+        except ValueError as error:
+            found[method] = {"problem": str(error)}
+    return found
+
+
+def _order(method: str) -> tuple:
+    """Rows that give the others meaning stand at the ends; refined answers after what they started from, by budget."""
+    start, _, evals = method.partition("+")
+    starts = ("init", "random", "nearest", "prediction")
+    place = starts.index(start) if start in starts else len(starts)
+    budget = int(evals) if evals.isdigit() else 0
+    return (method == "floor", start == "best", bool(evals), budget, place, method)
+
+
+def _scores(evaluation: Evaluation, method: str) -> np.ndarray:
+    """[n_metrics, n_targets] float64; NaN where a sound has no such score."""
+    found = np.full((len(METRICS), len(evaluation.targets)), np.nan)
+    for column, target in enumerate(evaluation.targets):
+        row = evaluation.rows[target.id].get(method)
+        if row is not None and row.scored:
+            values = [row.metrics.get(name) for name in METRICS]
+            found[:, column] = [np.nan if value is None else value for value in values]
+    return found
+
+
+def _summary(values: np.ndarray, share: Any) -> dict[str, Any]:
+    known = values[~np.isnan(values)]
+    return {
+        "n": len(known),
+        "mean": _short(known.mean()) if len(known) else None,
+        "median": _short(np.median(known)) if len(known) else None,
+        "share": _short(share.share),
+        "share_of_medians": _short(share.of_medians),
+        "interval": None if np.isnan(share.interval).any() else [_short(end) for end in share.interval],
+    }
+
+
+def _metric(name: str) -> dict[str, Any]:
+    label, unit, digits = _LABELS[name]
+    return {"key": name, "label": label, "unit": unit, "digits": digits, "higher": name in HIGHER_IS_BETTER}
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """The settings of a run; a folder without them has none."""
+    for name, field in (("evaluation.json", "settings"), ("settings.json", None)):
+        path = folder / name
+        if path.is_file():
+            try:
+                content = json.loads(path.read_text())
+            except ValueError:
+                continue  # the report shows settings; it does not need them
+            found = content.get(field) if field and isinstance(content, dict) else content
+            if isinstance(found, dict):
+                return found
+    return {}
+
+
+def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:
+    facts = [("sounds", str(len(evaluation.targets)))]
+    failed = sum(bool(row.error) for rows in evaluation.rows.values() for row in rows.values())
+    if failed:
+        facts.append(("failed rows", str(failed)))
+    for name, value in evaluation.settings.items():
+        if value in (None, "", [], {}) or isinstance(value, dict):
+            continue
+        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        short = text if len(text) <= _LONGEST_FACT else f"{text[: _LONGEST_FACT - 1]}…"
+        facts.append((name.replace("_", " "), short))
+    return facts
+
+
+def _short(value: float) -> float | None:
+    """Six digits, which is more than the page shows; None for what JSON does not know."""
+    return float(f"{float(value):.6g}") if math.isfinite(value) else None
+
+
+def _rounded(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _rounded(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_rounded(value) for value in content]
+    return _short(content) if isinstance(content, float) else content

@@ -1,0 +1,88 @@
+"""A folder of presets, played: where the random and the nearest preset of an evaluation come from.
+
+Each sound is kept in a cache (`NOTE/CONTENT.npy`), under the content of its preset: a restarted run renders what is
+missing, and a preset that changed is another one.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vjax.evaluation.preset_files import PresetFile, read_file
+from vjax.progress import progress_bar
+from vjax.vital.pool import RenderJob, RenderPool
+
+
+class SoundBank:
+    """The presets of a folder, each sound once, and their audio at the notes that are asked for.
+
+    Attributes:
+      files: the presets that can be read, less those whose content came before.
+      failures: (path, reason) of those that cannot be read, or that the engine cannot play.
+    """
+
+    def __init__(self, paths: Sequence[Path], folder: Path, cache: Path, pool: RenderPool):
+        self._cache, self._pool = cache, pool
+        self.failures: dict[str, str] = {}
+        by_content: dict[str, PresetFile] = {}
+        for path in paths:
+            try:
+                file = read_file(path, folder)
+                by_content.setdefault(file.content, file)
+            except (ValueError, OSError) as error:
+                self.failures[str(path)] = str(error)
+        self.files = tuple(by_content.values())
+
+    def play(self, notes: Sequence[int]) -> None:
+        """Renders what the cache lacks: each preset is loaded once for all notes."""
+        missing = {file: [note for note in notes if not self._path(file, note).exists()] for file in self.files}
+        missing = {file: lacking for file, lacking in missing.items() if lacking}
+        if not missing:
+            return
+        for note in notes:
+            (self._cache / str(note)).mkdir(parents=True, exist_ok=True)
+        played: list[PresetFile] = []
+        renderings = self._pool.map(self._jobs(missing, played))
+        bar = progress_bar(total=len(missing), desc="rendering the bank", unit="preset")
+        for count, rendering in enumerate(renderings):
+            file = played[count]
+            bar.update()
+            if rendering.audio is None:
+                self.failures[str(file.path)] = rendering.error
+                continue
+            for note, audio in zip(missing[file], rendering.audio, strict=True):
+                _save(self._path(file, note), audio)
+        bar.close()
+
+    def sounds(self, note: int) -> tuple[list[PresetFile], np.ndarray]:
+        """The presets that could be played, and float32 [n, 2, samples] of them at a note that was played.
+
+        Silent ones, and ones with NaN, are there too: they have no distance to anything.
+        """
+        files = [file for file in self.files if self._path(file, note).exists()]
+        empty = np.zeros((0, 2, self._pool.config.samples), np.float32)
+        return files, np.stack([np.load(self._path(file, note)) for file in files]) if files else empty
+
+    def _path(self, file: PresetFile, note: int) -> Path:
+        return self._cache / str(note) / f"{file.content}.npy"
+
+    def _jobs(self, missing: dict[PresetFile, list[int]], played: list[PresetFile]) -> Iterator[RenderJob]:
+        """A job for each preset that can be read, which is then appended to `played`."""
+        for file, notes in missing.items():
+            try:
+                raw = file.preset().to_json()
+            except (ValueError, OSError) as error:
+                self.failures[str(file.path)] = str(error)
+                continue
+            played.append(file)
+            yield RenderJob(raw, tuple(notes))
+
+
+def _save(path: Path, audio: np.ndarray) -> None:
+    """The file appears whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "wb") as file:
+        np.save(file, audio)
+    os.replace(partial, path)

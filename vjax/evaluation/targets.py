@@ -1,0 +1,124 @@
+"""The sounds of an evaluation: people's presets, sound files, or the validation rows of a dataset.
+
+A limit takes a random sample, the same each time, and a larger limit keeps the smaller one's: in the order of a hash of
+the names. So a limit of 24 is no single author's 24.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vjax.audio.clip import read_clip
+from vjax.audio.pitch import detect_pitch
+from vjax.data.reader import Reader, sample_parameters
+from vjax.data.store import DatasetInfo
+from vjax.data.stream import split
+from vjax.evaluation.preset_files import read_file, relative_name
+from vjax.evaluation.results import Target
+from vjax.inference.match import DEFAULT_NOTE, SURE
+from vjax.schema import Schema
+from vjax.vital.default_vocabulary import vocabulary_of
+from vjax.vital.engine import RenderConfig
+from vjax.vital.preset import Preset
+from vjax.vital.vocabulary import Vocabulary, to_preset
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Task:
+    """A target and what is known about it.
+
+    Attributes:
+      target: what the results name it by.
+      preset: reads the preset that made it; None for a sound file.
+      audio: reads a sound file as float32 [2, samples]; None where a preset is known.
+      authors, content: as in `PresetFile`: whose presets, and which, do not count as another's. Empty: nobody's.
+      error: why it cannot be used; empty if it can.
+    """
+
+    target: Target
+    preset: Callable[[], Preset] | None = None
+    audio: Callable[[], np.ndarray] | None = None
+    authors: frozenset[str] = frozenset()
+    content: str = ""
+    error: str = ""
+
+
+def preset_tasks(files: Sequence[Path], folder: Path, note: int, limit: int = 0) -> list[Task]:
+    """Presets found by `find_presets(folder)`, played at `note`. One that cannot be read is a task with an `error`."""
+    tasks = []
+    ids = _ids([relative_name(path, folder) for path in files])
+    for path, identity in _sample(files, ids, limit):
+        target = Target(identity, path.stem, "", "presets", str(path), note)
+        try:
+            file = read_file(path, folder)
+        except (ValueError, OSError) as error:
+            tasks.append(Task(target, error=str(error)))
+            continue
+        target = dataclasses.replace(target, author=file.author)
+        tasks.append(Task(target, file.preset, authors=file.authors, content=file.content))
+    return tasks
+
+
+def audio_tasks(files: Sequence[Path], folder: Path, render: RenderConfig, limit: int = 0) -> list[Task]:
+    """Sound files, from their onset on, as long as a render. Presets are played at the note that is heard in them."""
+    tasks = []
+    names = [path.relative_to(folder if folder.is_dir() else folder.parent).as_posix() for path in files]
+    for path, identity in _sample(files, _ids(names), limit):
+        target = Target(identity, path.name, "", "audio", str(path), DEFAULT_NOTE)
+        try:
+            audio = _read_sound(path, render)
+        except (ValueError, OSError) as error:
+            tasks.append(Task(target, error=str(error)))
+            continue
+        pitch = detect_pitch(audio, render.sample_rate)
+        note = pitch.note if pitch.confidence >= SURE else DEFAULT_NOTE
+        tasks.append(Task(dataclasses.replace(target, note=note), audio=functools.partial(_read_sound, path, render)))
+    return tasks
+
+
+def dataset_tasks(info: DatasetInfo, val_fraction: float, seed: int, limit: int = 0) -> list[Task]:
+    """One validation row of each preset, played from its parameters at its own note.
+
+    `val_fraction` and `seed` are those of the training run, so that it has not seen these.
+    """
+    reader, vocabulary = Reader(info), vocabulary_of(info.catalog_json)
+    rows = split(reader, val_fraction, seed)[1]
+    _, first = np.unique(reader.preset_hashes()[rows], return_index=True)
+    rows = [int(row) for row in rows[np.sort(first)]]
+    tasks = []
+    for row, identity in _sample(rows, [f"row-{row:06d}" for row in rows], limit):
+        target = Target(identity, f"row {row}", "", "dataset", info.paths[0], int(reader[row].midi_note))
+        tasks.append(Task(target, functools.partial(_row_preset, reader, row, info.schema, vocabulary, identity)))
+    return tasks
+
+
+def _row_preset(reader: Reader, row: int, schema: Schema, vocabulary: Vocabulary, name: str) -> Preset:
+    return to_preset(sample_parameters(reader[row], schema), schema, vocabulary, name=name)
+
+
+def _sample(items: Sequence[Any], ids: Sequence[str], limit: int) -> list[tuple[Any, str]]:
+    """`limit` of the items with their ids, 0 all."""
+    order = sorted(zip(items, ids, strict=True), key=lambda pair: hashlib.sha256(pair[1].encode()).digest())
+    return order[: limit or None]
+
+
+def _ids(names: Sequence[str]) -> list[str]:
+    """File-name-safe and unique, also where the file system does not tell upper from lower case."""
+    plain = [re.sub(r"[^\w.-]+", "_", name.replace("/", "-"))[:80].strip(".") or "_" for name in names]
+    folded = [text.casefold() for text in plain]
+    return [
+        f"{text}-{hashlib.sha256(name.encode()).hexdigest()[:8]}" if folded.count(text.casefold()) > 1 else text
+        for name, text in zip(names, plain, strict=True)
+    ]
+
+
+def _read_sound(path: Path, render: RenderConfig) -> np.ndarray:
+    """float32 [2, samples]: renders are stereo, a mono sound is on both sides."""
+    clip = read_clip(path, render.sample_rate, render.samples)
+    return np.repeat(clip, 2 // len(clip), 0)

@@ -1,0 +1,299 @@
+"""A terminal browser (Textual) of a checkpoint's answers to a dataset: what was heard, how surely, how it sounds."""
+
+import collections
+import contextlib
+import math
+import multiprocessing.resource_tracker
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+from rich.text import Text
+from textual import events, work
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Footer, Header, Static
+from textual.worker import get_current_worker
+
+from vjax.audio import playback
+from vjax.evaluation import tui_session, tui_views
+from vjax.evaluation.tui_controls import compare_routes
+from vjax.evaluation.tui_details import TABS, Details
+from vjax.evaluation.tui_help import HelpScreen
+from vjax.evaluation.tui_mel import to_db
+from vjax.evaluation.tui_session import Pair, Session
+from vjax.evaluation.tui_widgets import MelView, Sounds, Table
+from vjax.inference.predict import Answer
+from vjax.vital.pool import RenderPool
+
+Side = Literal["target", "prediction"]
+
+PAGE = 64
+"""Sounds that are predicted at once; the next ones when the end of the list comes near."""
+
+_NEAR_THE_END = 16
+_WIDE_CELLS = 120
+_KEPT_PAIRS = 64  # renders of 2 s in stereo are 1.4 MB a pair
+
+
+class Browser(App[Exception]):
+    """The browser. `open_session` says what the arguments are; presets are exported to `out`."""
+
+    TITLE = "vjax"
+    CSS = """
+    #sounds { width: 23; height: 1fr; }
+    .-wide #sounds { width: 25; }
+    #right { width: 1fr; }
+    #summary { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    #pictures { height: 9; }
+    .-tall #pictures { height: 18; }
+    MelView { width: 1fr; border: round $primary; padding: 0; }
+    Details { height: 1fr; }
+    Table { height: 1fr; scrollbar-size-horizontal: 0; scrollbar-size-vertical: 1; }
+    """
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (_WIDE_CELLS, "-wide")]
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-low"), (36, "-tall")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,k", "sound(-1)", "Previous", show=False),
+        Binding("right,j", "sound(1)", "Next", show=False),
+        Binding("t", "play('target')", "Target"),
+        Binding("p", "play('prediction')", "Predicted"),
+        Binding("space", "other", "A/B"),
+        Binding("s", "stop", "Stop", show=False),
+        Binding("r", "render", "Render", show=False),
+        Binding("e", "export", "Export"),
+        Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("escape", "clear_filter", "Show all", show=False),
+        Binding("d", "different", "Differ"),
+        *(Binding(str(i + 1), f"tab('{name}')", name, show=False) for i, name in enumerate(TABS)),
+        Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("q", "quit", "Quit"),
+    ]
+
+    def __init__(self, checkpoint: str, dataset: str, which: str = "best", limit: int = 0, out: Path = Path("presets")):
+        super().__init__()
+        # Python starts this helper of the render processes with our stderr, which Textual is about to replace.
+        multiprocessing.resource_tracker.ensure_running()
+        self._arguments = (checkpoint, dataset, which, limit)
+        self._out = out
+        self._session: Session | None = None
+        self._pool: RenderPool | None = None
+        self._answers: list[Answer] = []
+        self._pairs: collections.OrderedDict[int, Pair] = collections.OrderedDict()
+        self._wanted: dict[int, Side | None] = {}  # by place, while it is rendered: what to play then
+        self._predicting = True
+        self._side: Side = "prediction"  # played last, so that the first A/B plays the target
+
+    def compose(self) -> ComposeResult:
+        yield Header()
+        with Horizontal():
+            yield Sounds(id="sounds")
+            with Vertical(id="right"):
+                yield Static(id="summary")
+                with Horizontal(id="pictures"):
+                    yield MelView("target", "", id="target")
+                    yield MelView("prediction", "r renders it", id="prediction")
+                yield Details()
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        sounds = self.query_one(Sounds)
+        sounds.loading = self.query_one("#right").loading = True
+        checkpoint, dataset, *_ = self._arguments
+        self.sub_title = f"{checkpoint} on {dataset}"
+        self._open()
+
+    def on_unmount(self) -> None:
+        playback.stop()
+
+    @work(thread=True, group="predict")
+    def _open(self) -> None:
+        with self._told_at_the_end():
+            session = tui_session.open_session(*self._arguments)
+            self.call_from_thread(self._opened, session)
+            self._predict_page(session)
+
+    @work(thread=True, group="predict")
+    def _predict_more(self, session: Session) -> None:
+        with self._told_at_the_end():
+            self._predict_page(session)
+
+    def _predict_page(self, session: Session) -> None:
+        worker, start = get_current_worker(), len(self._answers)
+        with contextlib.closing(tui_session.answers(session, start, start + PAGE)) as answers:
+            for answer in answers:
+                if worker.is_cancelled:
+                    return
+                self.call_from_thread(self._add, answer)
+        self.call_from_thread(setattr, self, "_predicting", False)
+
+    @contextlib.contextmanager
+    def _told_at_the_end(self):
+        """What cannot be opened ends the browser, and `run_tui` raises it as any command does."""
+        try:
+            yield
+        except (ValueError, OSError) as error:
+            if not get_current_worker().is_cancelled:
+                self.call_from_thread(self.exit, error)
+
+    def _opened(self, session: Session) -> None:
+        self._session, self._pool = session, tui_session.render_pool(session)
+        checkpoint, dataset, which, _ = self._arguments
+        step = session.predictor.step
+        self.sub_title = f"{checkpoint}, {which}, step {step} · {len(session.rows)} {session.choice} of {dataset}"
+
+    def _add(self, answer: Answer) -> None:
+        self._answers.append(answer)
+        sounds = self.query_one(Sounds)
+        sounds.add(answer)
+        if len(self._answers) == 1:
+            sounds.loading = self.query_one("#right").loading = False
+            sounds.focus()
+
+    @property
+    def _place(self) -> int:
+        return self.query_one(Sounds).cursor_row
+
+    def on_data_table_row_highlighted(self, event: Table.RowHighlighted) -> None:
+        if event.data_table.id != "sounds" or self._session is None:
+            return
+        playback.stop()
+        self._side = "prediction"
+        self._show_sound()
+        left = len(self._session.rows) - len(self._answers)
+        if left and not self._predicting and event.cursor_row >= len(self._answers) - _NEAR_THE_END:
+            self._predicting = True
+            self._predict_more(self._session)
+
+    def on_data_table_row_selected(self, event: Table.RowSelected) -> None:
+        self.action_render()
+
+    def on_resize(self, event: events.Resize) -> None:
+        details = self.query_one(Details)
+        details.wide = event.size.width >= _WIDE_CELLS
+        details.fill()
+
+    def _show_sound(self) -> None:
+        session, place, answer = self._session, self._place, self._answers[self._place]
+        routes = compare_routes(answer, session.predicted, session.target)
+        self.query_one("#summary", Static).update(Text(tui_views.summary(answer, routes)))
+        pair = self._pairs.get(place)
+        pictures = {"target": to_db(tui_session.stored_mel(session, place))}
+        title = "predicted"
+        if pair is not None and pair.picture is not None:
+            pictures["prediction"] = to_db(pair.picture)
+            known = not math.isnan(pair.mss_db)
+            title += f", MSS {pair.mss_db:.1f} dB" if known else ", no distance"
+        top_db = max(float(np.max(picture)) for picture in pictures.values())
+        for side in ("target", "prediction"):
+            self.query_one(f"#{side}", MelView).show(pictures.get(side), top_db, session.predictor.mel)
+        prediction = self.query_one("#prediction", MelView)
+        prediction.border_title = title
+        prediction.loading = place in self._wanted
+        self.query_one(Details).show(answer, session.predicted, session.target)
+
+    def action_sound(self, step: int) -> None:
+        self.query_one(Sounds).move_cursor(row=self._place + step)
+
+    def action_tab(self, name: str) -> None:
+        self.query_one(Details).front(name)
+
+    def action_different(self) -> None:
+        self.query_one(Details).toggle_different()
+
+    def action_filter(self) -> None:
+        self.query_one(Details).open_filter()
+
+    def action_clear_filter(self) -> None:
+        self.query_one(Details).clear_filter()
+
+    def action_help(self) -> None:
+        self.push_screen(HelpScreen())
+
+    def action_render(self) -> None:
+        self._hear(None)
+
+    def action_play(self, side: Side) -> None:
+        self._side = side
+        self._hear(side)
+
+    def action_other(self) -> None:
+        self.action_play("target" if self._side == "prediction" else "prediction")
+
+    def action_stop(self) -> None:
+        playback.stop()
+
+    def _hear(self, side: Side | None) -> None:
+        """Plays a side of the sound that is shown, if any, once both are rendered."""
+        if not self._answers:
+            return
+        place = self._place
+        if place in self._pairs:
+            self._play(self._pairs[place], side)
+            return
+        rendering = place in self._wanted
+        self._wanted[place] = side
+        if not rendering:
+            self.query_one("#prediction").loading = True
+            self._render_sounds(place)
+
+    @work(thread=True, group="render")
+    def _render_sounds(self, place: int) -> None:
+        pair = tui_session.render_pair(self._session, self._pool, self._answers[place])
+        if not get_current_worker().is_cancelled:
+            self.call_from_thread(self._rendered, place, pair)
+
+    def _rendered(self, place: int, pair: Pair) -> None:
+        side = self._wanted.pop(place)
+        self._pairs[place] = pair
+        if len(self._pairs) > _KEPT_PAIRS:
+            self._pairs.popitem(last=False)
+        self.query_one(Sounds).tell_distance(place, pair.mss_db)
+        for problem in pair.problems:
+            self.notify(problem, severity="error", markup=False)
+        if place == self._place:
+            self._show_sound()
+            self._play(pair, side)
+
+    @work(thread=True, exclusive=True, group="play")
+    def _play(self, pair: Pair, side: Side | None) -> None:
+        sound = {"target": pair.target, "prediction": pair.prediction}.get(side)
+        if sound is None:
+            return
+        try:
+            playback.play(sound, self._session.predictor.sample_rate)
+        except (playback.PlaybackError, ValueError) as error:
+            self.call_from_thread(self.notify, str(error), severity="warning", timeout=12, markup=False)
+            self.call_from_thread(self.refresh)  # the sound system may have written over the screen
+
+    def action_export(self) -> None:
+        if not self._answers:
+            return
+        try:
+            path = tui_session.export_answer(self._session, self._answers[self._place], self._out)
+        except (ValueError, OSError) as error:
+            self.notify(f"not exported: {error}", severity="error", markup=False)
+        else:
+            self.notify(f"written: {path}", markup=False)
+
+
+def run_tui(checkpoint: str, dataset: str, which: str = "best", limit: int = 0) -> int:
+    """Opens the browser and waits until it is left. Returns the exit code.
+
+    Args:
+      checkpoint: a training run's folder.
+      dataset: a file or a folder of shards.
+      which: "best" or "latest".
+      limit: at most so many sounds; 0 for all.
+
+    Raises:
+      CheckpointError, DatasetError, ValueError: nothing usable there.
+    """
+    with contextlib.suppress(playback.PlaybackError):  # t and p will say it
+        playback.check_playback()
+    app = Browser(checkpoint, dataset, which, limit)
+    error = app.run()
+    if error is not None:
+        raise error
+    return app.return_code or 0

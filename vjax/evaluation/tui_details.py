@@ -1,0 +1,97 @@
+"""The lower right of the browser: parameters, routes and menus of one answer, in tabs, with a filter."""
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Input, TabbedContent, TabPane
+
+from vjax.evaluation.tui_controls import Words, compare_controls, compare_routes
+from vjax.evaluation.tui_views import NARROW, WIDE, Show, control_rows, menu_rows, route_rows
+from vjax.evaluation.tui_widgets import Table
+from vjax.inference.predict import Answer
+
+TABS = ("parameters", "routes", "menus")
+
+
+class Details(Vertical):
+    """Three tables, of which the one in front is filled. `wide` chooses their columns."""
+
+    DEFAULT_CSS = """
+    Details Input { display: none; height: 1; border: none; padding: 0 1; }
+    Details Input.-open { display: block; }
+    Details TabbedContent { height: 1fr; }
+    Details TabPane { padding: 0; }
+    """
+
+    def __init__(self, **arguments: str):
+        super().__init__(**arguments)
+        self._shown: tuple[Answer, Words, Words] | None = None
+        self._rows = Show()
+        self.wide = True
+
+    def compose(self) -> ComposeResult:
+        yield Input(placeholder="a part of a name")
+        with TabbedContent():
+            for name in TABS:
+                with TabPane(name, id=name):
+                    yield Table(id=f"{name}-table")
+
+    def on_mount(self) -> None:
+        self.query_one("Tabs").can_focus = False  # keys 1 to 3 go there from anywhere
+        for table in self.query(Table):
+            table.cursor_type = "none"  # its arrow keys scroll
+
+    def show(self, answer: Answer, predicted: Words, target: Words) -> None:
+        self._shown = (answer, predicted, target)
+        self.fill()
+
+    def fill(self) -> None:
+        """Fills the table in front, as `show`, the filter and `wide` say."""
+        if self._shown is None:
+            return
+        columns = WIDE if self.wide else NARROW
+        front = self.query_one(TabbedContent).active
+        table = self.query_one(f"#{front}-table", Table)
+        if front == "routes":
+            table.fill(columns.routes, route_rows(compare_routes(*self._shown), self._rows, columns))
+        elif front == "menus":
+            table.fill(columns.menus, menu_rows(compare_controls(*self._shown), self._rows, columns))
+        else:
+            table.fill(columns.controls, control_rows(compare_controls(*self._shown), self._rows, columns))
+
+    def front(self, name: str) -> None:
+        """Brings one of `TABS` to the front."""
+        self.query_one(TabbedContent).active = name
+
+    def toggle_different(self) -> None:
+        """Only what differs and can be heard, or everything; the tabs' names tell which."""
+        self._rows = self._rows._replace(only_different=not self._rows.only_different)
+        mark = " ≠" if self._rows.only_different else ""
+        for name in TABS:
+            self.query_one(TabbedContent).get_tab(name).label = Text(name + mark)
+        self.fill()
+
+    def open_filter(self) -> None:
+        field = self.query_one(Input)
+        field.add_class("-open")
+        field.focus()
+
+    def clear_filter(self) -> None:
+        """Shows all names again and closes the field."""
+        field = self.query_one(Input)
+        field.value = ""
+        field.remove_class("-open")
+        self._focus_table()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._rows = self._rows._replace(text=event.value)
+        self.fill()
+
+    def on_input_submitted(self) -> None:
+        self._focus_table()
+
+    def on_tabbed_content_tab_activated(self) -> None:
+        self.fill()
+
+    def _focus_table(self) -> None:
+        self.query_one(f"#{self.query_one(TabbedContent).active}-table", Table).focus()

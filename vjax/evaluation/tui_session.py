@@ -1,0 +1,162 @@
+"""What the terminal browser walks through: a checkpoint's answers to the sounds of a dataset, and their renders."""
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from vjax.audio.distances import mss
+from vjax.audio.mel import mel_spectrogram, to_mono
+from vjax.data.reader import Reader
+from vjax.data.store import DatasetInfo, open_dataset
+from vjax.data.stream import split
+from vjax.evaluation.tui_controls import Words
+from vjax.inference.export import export_preset
+from vjax.inference.match import render_config
+from vjax.inference.predict import Answer, Predictor
+from vjax.inference.stream import predict_dataset
+from vjax.vital.default_vocabulary import vocabulary_of
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import write_preset
+from vjax.vital.vocabulary import from_parameters
+
+_BATCH = 8  # small: the first answers come soon
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Session:
+    """A checkpoint and a dataset, opened.
+
+    Attributes:
+      predictor, info, reader: both, and the dataset's rows.
+      rows: [n] of the dataset, those to walk through.
+      choice: which rows these are, for people.
+      predicted, target: the words of the answers, and those of the dataset's rows.
+    """
+
+    predictor: Predictor
+    info: DatasetInfo
+    reader: Reader
+    rows: np.ndarray
+    choice: str
+    predicted: Words
+    target: Words
+
+
+class Pair(NamedTuple):
+    """Target and prediction, played at the row's note.
+
+    Attributes:
+      target, prediction: float32 [channels, samples], or None where `problems` says why.
+      mss_db: their distance; NaN if either is silent or missing.
+      picture: [n_mels, t] float32, log(1 + power) of the prediction, or None.
+      problems: one text for each sound that could not be played.
+    """
+
+    target: np.ndarray | None
+    prediction: np.ndarray | None
+    mss_db: float
+    picture: np.ndarray | None
+    problems: tuple[str, ...] = ()
+
+
+def open_session(checkpoint: str | os.PathLike, dataset: str | os.PathLike, which: str, limit: int) -> Session:
+    """Opens both. The rows are those that the run kept for validation, where the checkpoint tells; else all.
+
+    Args:
+      which: "best" or "latest".
+      limit: at most so many rows; 0 for all.
+
+    Raises:
+      CheckpointError, DatasetError: nothing usable there.
+      ValueError: a negative limit.
+    """
+    if limit < 0:
+        raise ValueError(f"limit={limit}; give the number of sounds to walk through, or 0 for all")
+    predictor = Predictor.from_checkpoint(checkpoint, which, _BATCH)
+    info = open_dataset(dataset)
+    reader = Reader(info)
+    rows, choice = _rows(predictor, reader)
+    return Session(
+        predictor=predictor,
+        info=info,
+        reader=reader,
+        rows=rows[: limit or None],
+        choice=choice,
+        predicted=Words(predictor.schema, vocabulary_of(predictor.catalog_json)),
+        target=Words(info.schema, vocabulary_of(info.catalog_json)),
+    )
+
+
+def answers(session: Session, start: int, stop: int) -> Iterator[Answer]:
+    """Answers with confidence and target to the rows at places `start` to `stop` of `Session.rows`.
+
+    Raises DatasetError if the dataset's pictures are not of the model's kind.
+    """
+    rows = session.rows[start:stop].tolist()
+    return predict_dataset(session.predictor, session.info, rows, confidence=True)
+
+
+def stored_mel(session: Session, place: int) -> np.ndarray:
+    """[n_mels, t] float32, log(1 + power): the picture of the sound at a place of `Session.rows`, as it was heard."""
+    return session.reader[session.rows[place]].mel[0].astype(np.float32)
+
+
+def render_pair(session: Session, pool: RenderPool, answer: Answer) -> Pair:
+    """Plays target and prediction. What cannot be played is named in `Pair.problems`."""
+    problems: list[str] = []
+    sounds: list[np.ndarray | None] = []
+    for what, parameters, words in (
+        ("target", answer.target, session.target),
+        ("prediction", answer.parameters, session.predicted),
+    ):
+        sounds.append(None)
+        try:
+            preset = from_parameters(parameters, words.schema, words.vocabulary)
+        except ValueError as error:
+            problems.append(f"the {what} of {answer.name} is no preset of this engine: {error}")
+            continue
+        rendering = pool.render(RenderJob(preset, (answer.midi_note,)))
+        if rendering.audio is None or not np.isfinite(rendering.audio).all():
+            problems.append(f"the engine could not play the {what} of {answer.name}: {rendering.error or 'NaN'}")
+        else:
+            sounds[-1] = rendering.audio[0]
+    target, prediction = sounds
+    distance, picture = float("nan"), None
+    if prediction is not None:
+        picture = np.asarray(mel_spectrogram(to_mono(prediction), session.predictor.mel))
+        if target is not None:
+            distance = float(mss(prediction, target, session.predictor.sample_rate))
+    return Pair(target, prediction, distance, picture, tuple(problems))
+
+
+def render_pool(session: Session) -> RenderPool:
+    """A pool that plays as the training sounds were played."""
+    return RenderPool(render_config(session.predictor))
+
+
+def export_answer(session: Session, answer: Answer, folder: Path) -> Path:
+    """Writes the answer as `folder/row-N.vital` and says where; a preset that is there already is left alone.
+
+    Raises ValueError if the answer is no preset of this engine, OSError if the folder cannot be written to.
+    """
+    row = int(answer.name.removeprefix("row "))
+    path, number = folder / f"row-{row:06d}.vital", 1
+    while path.exists():
+        number += 1
+        path = folder / f"row-{row:06d}-{number}.vital"
+    folder.mkdir(parents=True, exist_ok=True)
+    words = session.predicted
+    write_preset(path, export_preset(answer, words.schema, words.vocabulary, path.stem))
+    return path.absolute()
+
+
+def _rows(predictor: Predictor, reader: Reader) -> tuple[np.ndarray, str]:
+    settings = predictor.meta["settings"]
+    fraction, seed = settings.get("data", {}).get("val_fraction"), settings.get("seed")
+    if fraction is None or seed is None:
+        return np.arange(len(reader)), "all rows"
+    return split(reader, fraction, seed)[1], "validation rows"

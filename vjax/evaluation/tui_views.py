@@ -1,0 +1,203 @@
+"""An answer as rows of coloured text: pure functions, which the browser's tables show.
+
+Colours are names of the terminal's theme. All texts are `rich.text.Text`: names may hold brackets.
+"""
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from rich.text import Text
+
+from vjax.evaluation.tui_controls import Control, RoutePair
+from vjax.inference.predict import Answer
+
+
+class Column(NamedTuple):
+    """A heading, the width in cells with a blank at the left, and whether its texts stand at the right."""
+
+    heading: str
+    width: int
+    right: bool = False
+
+    def cell(self, text: str, style: str = "") -> Text:
+        """The text after a blank, cut to the width."""
+        room = self.width - 1
+        text = text if len(text) <= room else text[: room - 1] + "…"
+        return Text(" " + (text.rjust(room) if self.right else text), style, no_wrap=True)
+
+
+class Columns(NamedTuple):
+    """Of the three tables."""
+
+    controls: tuple[Column, ...]
+    menus: tuple[Column, ...]
+    routes: tuple[Column, ...]
+
+
+def _columns(control: int, value: int, bar: int, option: int, source: int, destination: int, likeliest: int) -> Columns:
+    sure = Column("sure", 7, right=True)
+    values = (Column("target", value, right=True), Column("predicted", value, right=True))
+    amounts = (Column("target", 7, right=True), Column("pred.", 7, right=True))
+    return Columns(
+        controls=(Column("control", control), *values, Column("differs", bar), sure),
+        menus=(
+            Column("menu", control),
+            Column("target", option),
+            Column("predicted", option),
+            sure,
+            Column("likeliest", likeliest),
+        ),
+        routes=(
+            Column("", 9),
+            Column("source", source),
+            Column("destination", destination),
+            *amounts,
+            sure,
+            Column("manner", 37),
+        ),
+    )
+
+
+NARROW = _columns(control=19, value=10, bar=10, option=12, source=10, destination=16, likeliest=50)
+"""56 cells without the columns that may be scrolled to."""
+
+WIDE = _columns(control=29, value=20, bar=16, option=20, source=18, destination=40, likeliest=56)
+
+_FULL_BAR_NORM = 0.5
+_NEAR_NORM, _FAR_NORM = 0.05, 0.2
+_KINDS = {"found": ("✓ found", "green"), "missed": ("- missed", "yellow"), "invented": ("+ new", "red")}
+_NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+
+
+class Show(NamedTuple):
+    """Which rows: those whose name holds `text` (in any case), and with `only_different` those that differ."""
+
+    text: str = ""
+    only_different: bool = False
+
+    def takes(self, name: str, differs: bool) -> bool:
+        return self.text.lower() in name.lower() and (differs or not self.only_different)
+
+
+def note_name(midi_note: int | None) -> str:
+    """60 to "C4"."""
+    return "" if midi_note is None else f"{_NOTES[midi_note % 12]}{midi_note // 12 - 1}"
+
+
+def percent(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else f"{value:.0%}"
+
+
+def difference_bar(difference_norm: float, width: int = 11) -> Text:
+    """A bar from the middle, to the left for too low and to the right for too high.
+
+    Args:
+      difference_norm: prediction less target; half the range fills its side. NaN gives no bar.
+      width: in cells, odd.
+    """
+    if math.isnan(difference_norm):
+        return Text(" " * width)
+    side = width // 2
+    size = abs(difference_norm)
+    halves = min(math.ceil(size / _FULL_BAR_NORM * side * 2 - 1e-6), 2 * side)
+    full, half = divmod(halves, 2)
+    colour = "green" if size < _NEAR_NORM else "yellow" if size < _FAR_NORM else "red"
+    left, right = " " * side, " " * side
+    if difference_norm < 0:
+        left = ("▐" * half + "█" * full).rjust(side)
+    else:
+        right = ("█" * full + "▌" * half).ljust(side)
+    return Text.assemble((left, colour), ("│", "dim"), (right, colour))
+
+
+def control_rows(controls: Iterable[Control], show: Show, columns: Columns = WIDE) -> list[list[Text]]:
+    """Rows of `Columns.controls`: under a heading for each module, its controls. What is not heard is dim."""
+    shown = [control for control in controls if show.takes(control.name, control.differs)]
+    rows = []
+    for module, group in itertools.groupby(shown, key=lambda control: control.module):
+        members = list(group)
+        silent = not any(control.heard and not control.name.endswith("_on") for control in members)
+        heading = columns.controls[0].cell(module, "bold dim" if silent else "bold")
+        rows.append([heading, *(Text() for _ in columns.controls[1:])])
+        rows += [_control_row(control, columns.controls) for control in members]
+    return rows
+
+
+def menu_rows(controls: Iterable[Control], show: Show, columns: Columns = WIDE) -> list[list[Text]]:
+    """Rows of `Columns.menus`, the least sure first; what is not heard comes last and is dim."""
+    menus = [c for c in controls if c.probability is not None and show.takes(c.name, c.differs)]
+    rows = []
+    for menu in sorted(menus, key=lambda c: (not c.heard, c.probability)):
+        style = "" if menu.heard else "dim"
+        verdict = style if not menu.heard or not menu.target else "red" if menu.differs else "green"
+        best = " · ".join(f"{option} {probability:.0%}" for option, probability in menu.best)
+        texts = (menu.name, menu.target, menu.predicted, percent(menu.probability), best)
+        styles = (style, style, verdict, style, style)
+        rows.append(_row(columns.menus, texts, styles))
+    return rows
+
+
+def route_rows(routes: Iterable[RoutePair], show: Show, columns: Columns = WIDE) -> list[list[Text]]:
+    """Rows of `Columns.routes`; the last says how the route is not plain: bipolar, stereo, power."""
+    rows = []
+    for route in routes:
+        if not show.takes(f"{route.source} {route.destination}", route.kind != "found"):
+            continue
+        word, colour = _KINDS[route.kind]
+        amounts = ("" if values is None else f"{values[0]:+.2f}" for values in (route.target, route.predicted))
+        texts = (
+            word,
+            route.source.replace("_control_", "_"),
+            route.destination,
+            *amounts,
+            percent(route.presence),
+            _manner(route),
+        )
+        rows.append(_row(columns.routes, texts, (colour, "", "", "", "", "", "dim")))
+    return rows
+
+
+def summary(answer: Answer, routes: Sequence[RoutePair]) -> str:
+    """One short line: `row 25, D4: menus 80%, knobs ±5.5%, routes 2✓ 8- 18+` (found, missed, invented)."""
+    kinds = [route.kind for route in routes]
+    counts = f"{kinds.count('found')}✓ {kinds.count('missed')}- {kinds.count('invented')}+"
+    spread = answer.confidence.mean_spread_norm
+    knobs = "" if math.isnan(spread) else f", knobs ±{spread:.1%}"
+    menus = percent(answer.confidence.mean_probability) or "-"
+    return f"{answer.name}, {note_name(answer.midi_note)}: menus {menus}{knobs}, routes {counts}"
+
+
+def _control_row(control: Control, columns: Sequence[Column]) -> list[Text]:
+    style = "" if control.heard else "dim"
+    bar_width = columns[3].width - 1 - columns[3].width % 2  # odd, after the blank
+    if control.probability is None:
+        difference = difference_bar(control.difference_norm, bar_width)
+        sure = "" if control.spread_norm is None else f"±{control.spread_norm:.1%}"
+    else:
+        sure = percent(control.probability)
+        word, colour = {0.0: ("same", "green"), 1.0: ("other", "red")}.get(control.difference_norm, ("", ""))
+        difference = Text(word.center(bar_width), colour)
+    if not control.heard:
+        difference = Text(difference.plain, "dim")
+    name = control.name.removeprefix(f"{control.module}_")
+    row = _row(columns, (f"  {name}", control.target, control.predicted, "", sure), (style,) * len(columns))
+    row[3] = Text(" ") + difference
+    return row
+
+
+def _row(columns: Sequence[Column], texts: Sequence[str], styles: Sequence[str]) -> list[Text]:
+    return [column.cell(text, style) for column, text, style in zip(columns, texts, styles, strict=True)]
+
+
+def _manner(route: RoutePair) -> str:
+    """`bipolar, power 2.0`, and `target > prediction` where a found route has another manner."""
+    said = [_said(values) for values in (route.target, route.predicted) if values is not None]
+    return said[0] if len(set(said)) == 1 else " > ".join(said)
+
+
+def _said(values: tuple[float, ...]) -> str:
+    _, bipolar, power, stereo = values
+    parts = ["bipolar"] * (bipolar >= 0.5) + ["stereo"] * (stereo >= 0.5)
+    return ", ".join(parts + [f"power {power:.1f}"] * (abs(power) >= 0.05)) or "plain"

@@ -1,0 +1,89 @@
+"""The parts of the browser's screen: pictures and tables."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+import numpy as np
+from rich.text import Text
+from textual.app import RenderResult
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+from textual.widgets import DataTable
+
+from vjax.audio.mel import MelConfig
+from vjax.evaluation.tui_mel import frequency_ticks, mel_picture
+from vjax.evaluation.tui_views import Column, note_name, percent
+from vjax.inference.predict import Answer
+
+_TICK_WIDTH = 4
+
+
+class MelView(Widget):
+    """A mel picture that fills its place, with a few frequencies at its left; or a text where there is none yet."""
+
+    DEFAULT_CSS = "MelView { padding: 0 1; border-title-color: $text; }"
+
+    def __init__(self, title: str, empty: str, **arguments: str):
+        super().__init__(**arguments)
+        self.border_title = title
+        self._empty = empty
+        self._picture_db: np.ndarray | None = None
+        self._top_db = 0.0
+        self._config = MelConfig()
+
+    def show(self, picture_db: np.ndarray | None, top_db: float, config: MelConfig) -> None:
+        """Draws [n_mels, t] in dB, `top_db` as the brightest; None draws the text."""
+        self._picture_db, self._top_db, self._config = picture_db, top_db, config
+        self.refresh()
+
+    def render(self) -> RenderResult:
+        width, height = self.content_size.width - _TICK_WIDTH, self.content_size.height
+        if self._picture_db is None or width < 1 or height < 1:
+            return Text("\n" * (height // 2) + self._empty, "dim", justify="center")
+        picture = mel_picture(self._picture_db, width, height, self._top_db)
+        ticks = frequency_ticks(self._config, height)
+        lines = zip(ticks, picture.split("\n"), strict=True)
+        return Text("\n").join(Text(f"{tick:>3} ", "dim", no_wrap=True, end="") + line for tick, line in lines)
+
+
+class Table(DataTable):
+    """A table of ready texts whose left and right keys go to other sounds, as everywhere in the browser."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "app.sound(-1)", show=False),
+        Binding("right", "app.sound(1)", show=False),
+        Binding("shift+left", "scroll_left", show=False),
+        Binding("shift+right", "scroll_right", show=False),
+    ]
+
+    def __init__(self, **arguments: str):
+        super().__init__(cell_padding=0, cursor_type="row", **arguments)
+
+    def fill(self, columns: Sequence[Column], rows: Iterable[Sequence[Text]]) -> None:
+        """Replaces all by `rows`. The row that was at the top is at the top again, by number."""
+        top = self.scroll_offset
+        self.clear(columns=True)
+        for column in columns:
+            self.add_column(column.cell(column.heading), width=column.width)
+        self.add_rows(rows)
+        self.scroll_to(*top, animate=False, force=True)
+
+
+class Sounds(Table):
+    """The list of sounds that are predicted, and the distance of those that were rendered."""
+
+    _COLUMNS: ClassVar = (Column("row", 7), Column("note", 5), Column("sure", 5), Column("MSS", 5))
+
+    def on_mount(self) -> None:
+        self.fill(self._COLUMNS, ())
+
+    def add(self, answer: Answer) -> None:
+        sure = percent(answer.confidence.mean_probability)
+        texts = (answer.name.removeprefix("row "), note_name(answer.midi_note), sure, "")
+        self.add_row(*(column.cell(text) for column, text in zip(self._COLUMNS, texts, strict=True)))
+
+    def tell_distance(self, place: int, mss_db: float) -> None:
+        """`place` counts sounds from 0; NaN, between sounds of which one is silent, is told as a dash."""
+        text = "-" if math.isnan(mss_db) else f"{mss_db:.1f}"
+        self.update_cell_at((place, len(self._COLUMNS) - 1), self._COLUMNS[-1].cell(text))

@@ -1,0 +1,122 @@
+"""What all methods of an evaluation share: the targets' sounds, how a render is scored, and where it is kept."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from vjax.audio.distances import is_silent
+from vjax.audio.files import read_audio, write_wav
+from vjax.audio.scores import as_metrics, scores
+from vjax.evaluation.results import Results, Row, failed_row
+from vjax.evaluation.targets import Task
+from vjax.progress import progress_bar
+from vjax.vital.pool import Rendering, RenderJob, RenderPool
+from vjax.vital.preset import Preset, write_preset
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Workbench:
+    """The folder, the rows so far, what renders (each sound settled, in a fresh process), and the progress bar."""
+
+    folder: Path
+    results: Results
+    pool: RenderPool
+    bar: tqdm
+
+    @property
+    def sample_rate(self) -> int:
+        return self.pool.config.sample_rate
+
+    def path(self, task: Task, name: str) -> Path:
+        """`sounds/ID/NAME`; the folder is made."""
+        folder = self.folder / "sounds" / task.target.id
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / name
+
+    def missing(self, tasks: Iterable[Task], method: str) -> list[Task]:
+        """Those without a row of this method."""
+        return [task for task in tasks if not self.results.has(task.target.id, method)]
+
+    def audio(self, task: Task) -> np.ndarray:
+        """The target's sound, float32 [2, samples], once `play_targets` has kept it."""
+        return read_audio(self.path(task, "target.wav"), self.sample_rate)
+
+    def keep(self, task: Task, name: str, audio: np.ndarray, preset: Preset | None = None) -> None:
+        """Writes a sound and its preset, before the row that tells of them."""
+        if preset is not None:
+            write_preset(self.path(task, f"{name}.vital"), preset)
+        partial = self.path(task, f"{name}.wav.partial")
+        write_wav(partial, audio, self.sample_rate)
+        partial.replace(self.path(task, f"{name}.wav"))
+
+    def add(self, row: Row) -> None:
+        self.results.add(row)
+        self.bar.update()
+
+    def fail(self, task: Task, methods: Iterable[str], error: str) -> None:
+        """A row with the reason for each of the methods that has none yet."""
+        for method in methods:
+            if not self.results.has(task.target.id, method):
+                self.add(failed_row(task.target.id, method, error))
+
+    def score(self, task: Task, method: str, audio: np.ndarray, **fields) -> None:
+        """Adds the row of a method's sound; silence gets its reason instead of scores."""
+        if is_silent(audio):
+            self.add(dataclasses.replace(failed_row(task.target.id, method, silence(task)), **fields))
+            return
+        metrics = as_metrics(scores(audio, self.audio(task), self.sample_rate))
+        self.add(Row(task.target.id, method, metrics, **fields))
+
+
+def play_targets(bench: Workbench, tasks: Sequence[Task]) -> dict[str, str]:
+    """Keeps each target's sound, and its preset where there is one. Returns the reasons, by id, of those that fail."""
+    failed = {task.target.id: task.error for task in tasks if task.error}
+    left = [task for task in tasks if not task.error and not bench.path(task, "target.wav").exists()]
+    played: list[tuple[Task, Preset | None]] = []
+
+    def jobs() -> Iterator[RenderJob]:
+        for task in left:
+            if task.preset is None:
+                continue
+            try:
+                preset = task.preset()
+                job = RenderJob(preset.to_json(), (task.target.note,))
+            except (ValueError, OSError) as error:
+                failed[task.target.id] = str(error)
+                continue
+            played.append((task, preset))
+            yield job
+
+    def keep(task: Task, preset: Preset | None, rendering: Rendering) -> None:
+        reason = broken(task, rendering) or (silence(task) if is_silent(rendering.audio[0]) else "")
+        if reason:
+            failed[task.target.id] = reason
+        else:
+            bench.keep(task, "target", rendering.audio[0], preset)
+
+    with progress_bar(total=len(left), desc="playing the targets", unit="sound", disable=not left) as bar:
+        for task in left:
+            if task.audio is not None:
+                keep(task, None, Rendering(task.audio()[None]))
+                bar.update()
+        for count, rendering in enumerate(bench.pool.map(jobs())):
+            keep(*played[count], rendering)
+            bar.update()
+    return failed
+
+
+def broken(task: Task, rendering: Rendering) -> str:
+    """Why there is no sound at all; empty if there is one, be it silent."""
+    if rendering.audio is None:
+        return rendering.error
+    if not np.isfinite(rendering.audio).all():
+        return f"the engine played NaN or infinite samples at note {task.target.note}"
+    return ""
+
+
+def silence(task: Task) -> str:
+    """What is reported instead of a score."""
+    return f"silent at note {task.target.note}"
