@@ -6,9 +6,12 @@ RUN ?= runs/demo
 
 .PHONY: demo test lint clean
 
-demo: $(VENV)/.installed  ## render a small dataset with Vital, train on it, write presets and a summary
+demo: $(VENV)/.installed  ## render a small dataset with Vital, train on it, refine a preset, write a report
 	$(BIN)/vjax train --config tier3:demo --workdir $(RUN)
-	$(BIN)/vjax match $(RUN)/listen/0-target.wav --checkpoint $(RUN) -o $(RUN)/match.vital
+	$(BIN)/vjax match $(RUN)/listen/0-target.wav --checkpoint $(RUN) -o $(RUN)/match.vital --refine --evals 100
+	$(BIN)/vjax evaluate --checkpoint $(RUN) --dataset $(RUN)/data --limit 3 --bank tests/data/presets \
+	    --refine-evals 50 --starts prediction,best --out $(RUN)/evaluation
+	@echo "The report to listen to: $(RUN)/evaluation/report.html"
 
 test: $(VENV)/.installed  ## every test; under 12 minutes on two cores
 	$(BIN)/python -m pytest

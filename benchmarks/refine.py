@@ -76,8 +76,8 @@ def _presets(arguments) -> tuple[list, np.ndarray]:
 def _refined(presets, audio, arguments, workers: int) -> dict:
     """Evaluations per second of generations alone: judging starts and ends is not part of either side."""
     from vjax.inference import refine as module
-    from vjax.inference.refine import RefineConfig, RefineTarget, refine
-    from vjax.inference.search import Start
+    from vjax.inference.refine import RefineConfig, refine
+    from vjax.inference.search import RefineTarget, Start
     from vjax.vital.engine import RenderConfig
 
     spent = {"wall": 0.0, "cpu": 0.0, "evals": 0}

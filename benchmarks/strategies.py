@@ -2,10 +2,11 @@
 
     python benchmarks/strategies.py --presets DIR --checkpoint runs/demo --out runs/strategies
 
-Targets are musicians' presets at note 48, `--seconds` long. Three kinds of start: the target's own knobs, disturbed; the
-network's answer; and the nearest preset by another author (its folder) among the same ones. To fit hours on two cores,
-targets and neighbours are taken from the cheaper presets to render (`--cheapest`). One line of runs.jsonl a search;
-what is there is not run again. The table compares best losses so far, by candidates' renders, at several budgets.
+Targets are musicians' presets at note 48, `--seconds` long. Three kinds of start: the target's own knobs, disturbed;
+the network's answer; and the nearest preset by another author (its folder) among the same ones. To fit hours on two
+cores, targets and neighbours are taken from the cheaper presets to render (`--cheapest`). One line of runs.jsonl a
+search; what is there is not run again. The table compares best losses so far, by candidates' renders, at several
+budgets.
 """
 
 import argparse
@@ -114,8 +115,8 @@ def _predictor(checkpoint: str):
 
 def _run(arguments, kind: str, strategy: str, name: str, targets: list[dict], log: Path) -> None:
     from vjax.inference.objective import ObjectiveConfig
-    from vjax.inference.refine import RefineConfig, RefineTarget, refine
-    from vjax.inference.search import Start
+    from vjax.inference.refine import RefineConfig, refine
+    from vjax.inference.search import RefineTarget, Start
     from vjax.inference.strategy import StrategyConfig
 
     wanted = [RefineTarget(t["name"], t["audio"], 48, (Start(kind, _start(arguments, kind, t)),)) for t in targets]

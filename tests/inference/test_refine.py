@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from vjax.inference.judge import JUDGE_SEEDS
-from vjax.inference.refine import RefineConfig, RefineTarget, refine
-from vjax.inference.search import Start
+from vjax.inference.refine import RefineConfig, refine
+from vjax.inference.search import RefineTarget, Start
 from vjax.inference.strategy import StrategyConfig
 from vjax.vital import preset as vital_preset
 from vjax.vital.engine import RenderConfig

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vjax.inference.judge import Judged
-from vjax.inference.refine import Progress, Refined, RefineTarget
+from vjax.inference.refine import Refined
 from vjax.inference.refine_outputs import (
     COLUMNS,
     read_part,
@@ -17,7 +17,7 @@ from vjax.inference.refine_outputs import (
     write_part,
     write_refined,
 )
-from vjax.inference.search import Start
+from vjax.inference.search import Progress, RefineTarget, Start
 from vjax.vital import preset as vital_preset
 
 TRACE = ((4, 2.0), (13, 1.5), (22, 1.25))

@@ -1,4 +1,4 @@
-"""How far apart two sounds are: the numbers that vjax reports, and the one that refinement minimises.
+"""How far apart two sounds are: the numbers that vjax reports. Refinement minimises some (`inference/objective.py`).
 
 Every distance takes `(pred, target, sample_rate)`, two arrays [..., channels, samples] with one or two channels, full
 scale at +-1, and answers [...] float32 on the host. Leading axes broadcast as in NumPy, so that many candidates
@@ -100,7 +100,7 @@ def rms_cosine(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -
 
 
 def mrstft(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
-    """Multi-resolution STFT distance; lower is better, 0 is equal. Refinement minimises it: label it so in reports.
+    """Multi-resolution STFT distance; lower is better, 0 is equal. Refinement minimises it: reports say so.
 
     At each FFT size of 1024, 2048 and 8192, with a hop of a quarter and magnitudes P and T in 128 mel bands: spectral
     convergence |P - T| / |T| (Frobenius norms over channels, bands and frames) plus the mean |ln P - ln T|. The mean

@@ -91,9 +91,10 @@ def _match(arguments: argparse.Namespace) -> int:
 def _refined(arguments: argparse.Namespace, predictor, vocabulary, pool, match, out: Path):
     """(the refinement of a match, the files it wrote). The best so far is on disk at any time, as X.vital."""
     from vjax.inference.match import render_config
-    from vjax.inference.refine import Progress, refine
+    from vjax.inference.refine import refine
     from vjax.inference.refine_many import bank_finder, knob_errors
     from vjax.inference.refine_outputs import write_refined
+    from vjax.inference.search import Progress
     from vjax.inference.starts import refine_target
     from vjax.progress import progress_bar
     from vjax.vital.preset import write_preset

@@ -7,8 +7,8 @@ from vjax.evaluation.workbench import Workbench, broken
 from vjax.inference.export import checkpoint_vocabulary
 from vjax.inference.match import MatchConfig, Matcher
 from vjax.inference.predict import Answer, Predictor
-from vjax.inference.refine import Refined, RefineTarget
-from vjax.inference.search import Start
+from vjax.inference.refine import Refined
+from vjax.inference.search import RefineTarget, Start
 from vjax.inference.stream import Failure, predict_files
 from vjax.vital.pool import RenderJob
 from vjax.vital.preset import read_preset

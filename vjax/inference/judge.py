@@ -1,19 +1,16 @@
 """Judging presets against a target: settled renders in fresh processes, over several seeds of the engine."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from vjax.audio.metrics import METRICS
 from vjax.audio.scores import scores
 from vjax.inference.objective import Objective
-from vjax.inference.search import Search
+from vjax.inference.search import RefineTarget, Search
 from vjax.vital.pool import Rendering, RenderJob, RenderPool
 from vjax.vital.preset import Preset
-
-if TYPE_CHECKING:
-    from vjax.inference.refine import RefineTarget
 
 JUDGE_SEEDS = (0, 1, 2)
 """Positions of the engine's random generators. Candidates are searched with one; the end is judged over all."""
@@ -42,7 +39,7 @@ class Judge:
     def __init__(self, objective: Objective, pool: RenderPool):
         self._objective, self._pool = objective, pool
 
-    def losses(self, presets: Sequence[Preset], target: "RefineTarget", place: int) -> np.ndarray:
+    def losses(self, presets: Sequence[Preset], target: RefineTarget, place: int) -> np.ndarray:
         """[n] losses against the target in a place, first seed; NaN for what cannot be played or heard."""
         jobs = [RenderJob(preset.to_json(), (target.note,), JUDGE_SEEDS[0]) for preset in presets]
         return self._score(list(self._pool.map(jobs)), place)

@@ -11,13 +11,12 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from vjax.inference.judge import Judge, Judged
 from vjax.inference.objective import Objective, ObjectiveConfig
-from vjax.inference.search import Search, Start
+from vjax.inference.search import Progress, RefineTarget, Search
 from vjax.inference.space import make_space
 from vjax.inference.strategy import Strategies, StrategyConfig
 from vjax.vital.engine import RenderConfig
@@ -57,24 +56,6 @@ class RefineConfig:
             raise ValueError(f"seconds={self.seconds}; give the time a target may take, or 0 for no limit")
 
 
-class RefineTarget(NamedTuple):
-    """A sound to come near to.
-
-    Attributes:
-      name: unique in a run.
-      audio: float32 [2, samples], as long as a render.
-      note: MIDI note that candidates play.
-      starts: presets to begin with, at least one; the first is what refinement never does worse than.
-      spent: evaluations that an earlier, killed run has used up.
-    """
-
-    name: str
-    audio: np.ndarray
-    note: int
-    starts: tuple[Start, ...]
-    spent: int = 0
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class Refined:
     """What became of a target. Losses are the objective's, distances by name those of `vjax.audio.distances`.
@@ -102,18 +83,6 @@ class Refined:
     dimensions: int = 0
     restarts: int = 0
     error: str = ""
-
-
-class Progress(NamedTuple):
-    """A target after a generation. `better` is the preset where this generation found a better one, else None."""
-
-    name: str
-    evals: int
-    loss: float
-    first_loss: float
-    better: Preset | None
-    start: str
-    trace: tuple[tuple[int, float], ...]
 
 
 def refine(

@@ -18,7 +18,7 @@ from vjax.inference.export_many import Work, audio_work, dataset_work
 from vjax.inference.match import Match, MatchConfig, Matcher, render_config
 from vjax.inference.outputs import append_row, start_table
 from vjax.inference.predict import Predictor
-from vjax.inference.refine import Progress, RefineConfig, Refined, RefineTarget, refine
+from vjax.inference.refine import RefineConfig, Refined, refine
 from vjax.inference.refine_outputs import (
     COLUMNS,
     read_part,
@@ -29,6 +29,7 @@ from vjax.inference.refine_outputs import (
     write_refined,
 )
 from vjax.inference.retrieval import SoundBank, checkpoint_bank, folder_bank
+from vjax.inference.search import Progress, RefineTarget
 from vjax.inference.starts import refine_target
 from vjax.inference.stream import Failure
 from vjax.progress import progress_bar

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from vjax.inference.space import Space, first_steps, make_space
+from vjax.inference.strategy import Strategies
+from vjax.vital.live import LivePool
 from vjax.vital.preset import Preset
 
 if TYPE_CHECKING:
     from vjax.inference.judge import Judge
-    from vjax.inference.refine import Progress, RefineConfig, RefineTarget
-    from vjax.inference.strategy import Strategies
-    from vjax.vital.live import LivePool
+    from vjax.inference.refine import RefineConfig
 
 KEPT = 3
 """So many of a search's best candidates are judged at the end: one may owe its rank to the seed that all played."""
@@ -31,6 +31,36 @@ class Start(NamedTuple):
     preset: Preset
 
 
+class RefineTarget(NamedTuple):
+    """A sound to come near to.
+
+    Attributes:
+      name: unique in a run.
+      audio: float32 [2, samples], as long as a render.
+      note: MIDI note that candidates play.
+      starts: presets to begin with, at least one; the first is what refinement never does worse than.
+      spent: evaluations that an earlier, killed run has used up.
+    """
+
+    name: str
+    audio: np.ndarray
+    note: int
+    starts: tuple[Start, ...]
+    spent: int = 0
+
+
+class Progress(NamedTuple):
+    """A target after a generation. `better` is the preset where this generation found a better one, else None."""
+
+    name: str
+    evals: int
+    loss: float
+    first_loss: float
+    better: Preset | None
+    start: str
+    trace: tuple[tuple[int, float], ...]
+
+
 class Found(NamedTuple):
     """A candidate worth keeping."""
 
@@ -43,11 +73,11 @@ class Found(NamedTuple):
 class Search:
     """See `refine`. `rivals` are the starts not yet searched from, the best first, with their losses."""
 
-    target: "RefineTarget"
+    target: RefineTarget
     place: int
     config: "RefineConfig"
-    strategies: "Strategies"
-    live: "LivePool"
+    strategies: Strategies
+    live: LivePool
     knob_error_norm: Mapping[str, float]
     start_losses: dict[str, float]
     rivals: list[tuple[float, Start]]
@@ -68,12 +98,12 @@ class Search:
     @classmethod
     def begin(
         cls,
-        target: "RefineTarget",
+        target: RefineTarget,
         place: int,
         config: "RefineConfig",
         judge: "Judge",
-        strategies: "Strategies",
-        live: "LivePool",
+        strategies: Strategies,
+        live: LivePool,
         knob_error_norm: Mapping[str, float],
     ) -> "Search":
         """Plays all starts, and begins at the best. Raises ValueError if none of them can be heard."""
@@ -159,9 +189,7 @@ class Search:
             self.space = dataclasses.replace(self.space, origin=self._here[1])
         self._begin_here()
 
-    def progress(self) -> "Progress":
-        from vjax.inference.refine import Progress
-
+    def progress(self) -> Progress:
         better = self.best[0].preset if self._improved else None
         first = next(iter(self.start_losses.values()))
         return Progress(

@@ -8,10 +8,9 @@ import numpy as np
 from vjax.data.generate import log_mel
 from vjax.inference.match import Match, like_render, transposed
 from vjax.inference.predict import Predictor
-from vjax.inference.refine import RefineTarget
 from vjax.inference.retrieval import SoundBank, index_picture
 from vjax.inference.routes import MAX_ROUTES, route_arrays
-from vjax.inference.search import Start
+from vjax.inference.search import RefineTarget, Start
 from vjax.model.heads import split_logits
 from vjax.model.inverse import Prediction
 from vjax.schema import Parameters, Schema
