@@ -145,6 +145,7 @@ def _bare_worker(pipe, jobs, reuse: bool) -> None:
         values = [space.values(space.origin + rng.normal(0, 0.05, space.size)) for _ in range(n)]
         synth = vita.Synth()
         assert synth.load_json(json.dumps(raw))
+        engine.settle(synth, 48, config.velocity)
         loaded.append((synth, values))
     pipe.send(True)
     pipe.recv()
@@ -153,11 +154,11 @@ def _bare_worker(pipe, jobs, reuse: bool) -> None:
         for wanted in values:
             child = 0 if reuse else os.fork()
             if reuse:
-                engine.play(synth, 48, config, wanted)
+                engine.play_variation(synth, 48, config, wanted)
             elif child:
                 os.waitpid(child, 0)
             else:
-                engine.play(synth, 48, config, wanted)
+                engine.play_variation(synth, 48, config, wanted)
                 os._exit(0)
             done += 1
     pipe.send(done)

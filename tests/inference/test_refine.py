@@ -119,8 +119,11 @@ def test_starts_compete_and_the_first_is_what_is_compared_with(sounds, bright):
 
 
 def test_a_search_that_stands_still_tries_the_next_start(sounds):
-    """From its answer nothing improves; the rival next door is tried, and then wider steps."""
-    starts = (Start("answer", edited(filter_1_cutoff=0.3)), Start("rival", edited(filter_1_cutoff=0.3001)))
+    """Beside its answer little improves; the rival next door is tried, and then wider steps.
+
+    The rival bears the same label: what is loaded must be told apart all the same.
+    """
+    starts = (Start("same", edited(filter_1_cutoff=0.31)), Start("same", edited(filter_1_cutoff=0.3105)))
     config = dataclasses.replace(CONFIG, evals=2 + 9 * 5, patience=1)
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, starts)], config, RENDER, 2)
     assert result.restarts >= 2

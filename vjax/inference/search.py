@@ -20,7 +20,7 @@ KEPT = 3
 """So many of a search's best candidates are judged at the end: one may owe its rank to the seed that all played."""
 
 _PROGRESS = 0.005  # a loss must fall by this share to count as better
-_RIVAL = 1.5  # starts whose loss is within this factor of the best are tried when a search stands still
+_RIVAL = 1.25  # starts whose loss is within this factor of the best start's are tried when a search stands still
 _WIDER = 2.0  # steps of a restart from the best point, against those of the start before
 
 
@@ -92,6 +92,7 @@ class Search:
     _sigma: float = 1.0
     _reference: float = np.inf  # the loss that counts as standing still, and for how many generations it has
     _stagnant: int = 0
+    _entered: int = 0  # starts searched from so far
     _improved: bool = False
     _here: tuple[float, np.ndarray | None] = (np.inf, None)  # best loss in this space, and where
 
@@ -140,8 +141,8 @@ class Search:
 
     @property
     def live_key(self) -> Any:
-        """Names the loaded preset whose variations the candidates are."""
-        return self.target.name, self.label
+        """Names the loaded preset whose variations the candidates are; two starts may bear one label."""
+        return self.target.name, self._entered
 
     def left(self) -> int:
         """Evaluations left."""
@@ -181,7 +182,7 @@ class Search:
         if self._stagnant < self.config.patience or not self.left():
             return
         self.restarts += 1
-        if self.rivals and self.rivals[0][0] < _RIVAL * self.best[0].loss:
+        if self.rivals and self.rivals[0][0] < _RIVAL * min(self.start_losses.values()):
             self._enter_rival()
             return
         self._sigma = min(self._sigma * _WIDER, 4.0)
@@ -198,8 +199,8 @@ class Search:
 
     def _enter_rival(self) -> None:
         _, start = self.rivals.pop(0)
-        if self.label:
-            self.live.unload(self.live_key)
+        self.live.unload(self.live_key)
+        self._entered += 1
         self.label, self.space = start.label, make_space(start.preset, self.knob_error_norm)
         self.live.load(self.live_key, start.preset.to_json(), self.target.note)
         self._sigma, self._here = 1.0, (np.inf, None)

@@ -6,6 +6,7 @@ values: no variation hears another, and equal values give equal bits, on whichev
 """
 
 import collections
+import functools
 import math
 import multiprocessing
 import queue
@@ -106,6 +107,7 @@ def _serve(
     error = ""
     try:
         synth = engine.load(preset, config, seed)
+        engine.settle(synth, note, config.velocity)  # once for all variations
     except ValueError as refused:
         error = f"invalid: {refused}"
     while True:
@@ -117,9 +119,8 @@ def _serve(
         if not error:
             try:
                 engine.validate_values(values)
-                answer = call_isolated(
-                    engine.play, synth, note, config, values, timeout_s=config.timeout_s, method="fork"
-                )
+                performance = functools.partial(engine.play_variation, synth, note, config, values)
+                answer = call_isolated(performance, timeout_s=config.timeout_s, method="fork")
             except ValueError as refused:
                 answer = f"invalid: {refused}"
             except IsolatedCallError as broken:
