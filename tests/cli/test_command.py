@@ -46,6 +46,16 @@ def test_a_defect_keeps_its_traceback():
         run("vjax x", lambda: 1 // 0)
 
 
+def test_what_was_compiled_is_kept_where_the_user_wants_it(monkeypatch, tmp_path):
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert run("vjax x", lambda: 0) == 0
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "vjax" / "jax")
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "mine")
+    assert run("vjax x", lambda: 0) == 0
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "mine"
+
+
 @pytest.mark.parametrize(("text", "expected"), [("1", 1), ("20000", 20000), ("0", "too small"), ("1.5", "whole")])
 def test_whole_numbers_from_one_on(text, expected):
     if isinstance(expected, int):

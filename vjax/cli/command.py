@@ -56,6 +56,7 @@ def run(prog: str, work: Callable[[], int]) -> int:
     Expected are CommandError, ValueError (what vjax raises for values and data that cannot be) and OSError (files).
     """
     hook, sys.unraisablehook = sys.unraisablehook, _hear_ctrl_c_again(sys.unraisablehook)
+    _keep_what_is_compiled()
     try:
         return work()
     except KeyboardInterrupt as stop:
@@ -67,6 +68,16 @@ def run(prog: str, work: Callable[[], int]) -> int:
         return 2 if isinstance(error, UsageError) else 1
     finally:
         sys.unraisablehook = hook
+
+
+def _keep_what_is_compiled() -> None:
+    """Lets jax, which is imported later, keep compiled functions on disk: the next command starts seconds faster.
+
+    The user's own JAX_COMPILATION_CACHE_DIR comes first; an empty one keeps nothing.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vjax" / "jax"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
 
 def _hear_ctrl_c_again(hook: Callable[[Any], object]) -> Callable[[Any], object]:

@@ -86,15 +86,21 @@ def csv_text(targets: Sequence[Target], rows: Sequence[Row], summary: Mapping[st
 
 
 def table(summary: Mapping[str, Any]) -> str:
-    """A line for each method: how many scored, the recovered share of MSS, medians with their intervals."""
+    """A line for each method: how many scored; of MSS the recovered share, the mean, and the mean over authors; then
+    medians with their intervals.
+    """
     titles = [_TITLES.get(metric, metric.upper()) for metric in METRICS]
-    lines = [f"{'method':14} {'n':>4} {'share':>6} {' '.join(f'{title:>15}' for title in titles)}"]
+    ends = f"{'share':>6} {'mean':>6} {'author':>6}"
+    lines = [f"{'method':14} {'n':>4} {ends} {' '.join(f'{title:>15}' for title in titles)}"]
     for method, described in summary["methods"].items():
         share = summary["recovered_share"]["mss"][method]
+        mss = described["metrics"]["mss"]
+        means = " ".join("     -" if mss[k] is None else f"{mss[k]:6.2f}" for k in ("mean", "macro_average"))
         shown = "-" if share is None else f"{share:.0%}"
         cells = [f"{_cell(described['metrics'][metric], _DECIMALS.get(metric, 2)):>15}" for metric in METRICS]
-        lines.append(f"{method:14} {described['metrics']['mss']['n']:4} {shown:>6} {' '.join(cells)}")
-    lines.append("medians and their 95 % intervals; share: recovered of MSS, from the random preset to the floor")
+        lines.append(f"{method:14} {mss['n']:4} {shown:>6} {means} {' '.join(cells)}")
+    lines.append("medians and their 95 % intervals; share: recovered of MSS, from the random preset to the floor;")
+    lines.append("mean and author: MSS over all sounds, and over authors of whom each counts as much")
     if any("+" in method for method in summary["methods"]):
         lines.append("refinement minimises MSS, MRSTFT and loudness; wMFCC, SOT and RMS cosine judge it from outside")
     return "\n".join(lines)
