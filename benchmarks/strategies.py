@@ -76,8 +76,8 @@ def _targets(arguments) -> list[dict]:
     found = []
     for i in spread:
         others = [j for j in chosen if authors[j] != authors[i]]
-        distances = np.asarray(mss(audio[others], audio[i]))
-        nearest = files[others[int(np.nanargmin(distances))]]
+        distances = np.asarray(mss(audio[others], audio[i])) if others else []
+        nearest = files[others[int(np.nanargmin(distances))]] if others else None  # with few presets, of one author
         found.append({"name": str(files[i].stem), "file": files[i], "audio": audio[i], "nearest": nearest})
     return found
 

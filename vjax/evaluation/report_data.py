@@ -236,7 +236,7 @@ def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:
     if failed:
         facts.append(("failed rows", str(failed)))
     for name, value in evaluation.settings.items():
-        if value in (None, "", [], {}) or isinstance(value, dict):
+        if value in (None, "", [], {}) or isinstance(value, dict) or name.endswith("sha256"):
             continue
         text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
         short = text if len(text) <= _LONGEST_FACT else f"{text[: _LONGEST_FACT - 1]}…"

@@ -113,7 +113,7 @@ def _serve(
     while True:
         try:
             values = connection.recv()
-        except EOFError:  # the caller closed, or was killed
+        except (EOFError, OSError):  # the caller closed, or was killed
             return
         answer: np.ndarray | str = error
         if not error:
