@@ -66,12 +66,3 @@ def test_integer_knobs_step_by_half_a_unit(space):
     assert steps["osc_1_transpose"] == pytest.approx(0.5 / 96)
     assert steps["osc_1_unison_voices"] == pytest.approx(0.5 / 15)
     assert steps["osc_1_level"] == pytest.approx(0.01)
-
-
-def test_the_largest_steps_stay_where_dimensions_are_limited(space):
-    errors = {name: 0.1 + 0.01 * i for i, name in enumerate(space.names)}
-    small = make_space(space.preset, errors, most=10)
-    assert small.size == 10
-    assert set(small.names) <= set(space.names)
-    moved = small.values(small.origin + 0.1)
-    assert set(moved) == set(small.names)

@@ -61,14 +61,13 @@ class Space:
         return dataclasses.replace(self.preset, continuous=continuous, routes=tuple(routes))
 
 
-def make_space(preset: Preset, knob_error_norm: Mapping[str, float] | None = None, most: int = 0) -> Space:
+def make_space(preset: Preset, knob_error_norm: Mapping[str, float] | None = None) -> Space:
     """The dimensions of a preset.
 
     Args:
       knob_error_norm: by knob, how far off predictions are (a checkpoint's `knob_error_norm`): knobs that the network
         knows well take small steps, others large ones. Without it all steps are equal. They are relative: `scale`
         has the median 1, whatever the size of the errors.
-      most: the most dimensions; 0 has no limit. Beyond it, knobs with the smallest steps are left out.
     """
     names, slots = audible_knobs(preset)
     schema = controls()
@@ -78,11 +77,6 @@ def make_space(preset: Preset, knob_error_norm: Mapping[str, float] | None = Non
     errors = np.array([(knob_error_norm or {}).get(name) or np.nan for name in names] + [np.nan] * len(slots))
     scale = errors / np.nanmedian(errors) if np.isfinite(errors).any() else errors
     scale = np.clip(np.nan_to_num(scale, nan=1.0), _NARROWEST, _WIDEST)
-    if most and len(origin) > most:
-        kept = np.sort(np.argsort(-scale, kind="stable")[:most])
-        n_knobs = np.count_nonzero(kept < len(knobs))
-        knobs, slots = knobs[kept[:n_knobs]], np.array(slots)[kept[n_knobs:] - len(knobs)]
-        origin, scale = origin[kept], scale[kept]
     return Space(preset, knobs, np.array(slots, int), origin, scale)
 
 

@@ -90,10 +90,6 @@ class Strategies:
         arrays = population.astype(np.float32), losses.astype(np.float32), np.asarray(told, bool)
         self._state = _tell(self._algorithm, self._keys, *arrays, self._state, self._parameters)
 
-    def spread(self, place: int) -> float:
-        """The present overall step size against the first one."""
-        return float(np.mean(np.asarray(self._state.std[place])))
-
     def _fresh(self) -> Any:
         mean = jnp.zeros((len(self._sizes), self._padded))
         return jax.vmap(self._algorithm.init)(self._keys, mean, self._parameters)
