@@ -99,7 +99,7 @@ def _refined(presets, audio, arguments, workers: int) -> dict:
     finally:
         module._generation = generation
     # All that this process does is optimising, scoring and fetching; the renders are other processes'.
-    share = spent["cpu"] / (spent["cpu"] + workers * spent["wall"] - spent["cpu"])
+    share = spent["cpu"] / (workers * spent["wall"])
     return {"rate": spent["evals"] / spent["wall"], "shares": share}
 
 

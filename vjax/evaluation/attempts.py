@@ -9,6 +9,7 @@ from vjax.inference.match import MatchConfig, Matcher
 from vjax.inference.predict import Answer, Predictor
 from vjax.inference.refine import Refined
 from vjax.inference.search import RefineTarget, Start
+from vjax.inference.starts import PREDICTION
 from vjax.inference.stream import Failure, predict_files
 from vjax.vital.pool import RenderJob
 from vjax.vital.preset import read_preset
@@ -19,7 +20,6 @@ Refine = Callable[[Sequence[RefineTarget], int], Iterator[Refined]]
 BEST = "best"
 """The start at which all starts compete."""
 
-PREDICTION = "prediction"
 NEAREST = "nearest"
 
 _REFINED_AT_ONCE = 64  # targets whose sounds and starts are in memory
