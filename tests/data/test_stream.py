@@ -6,7 +6,7 @@ import h5py
 import jax
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vjax.data.layout import DatasetError
@@ -125,6 +125,56 @@ def test_masks_differ_between_rows_and_passes(reader):
     (first, second) = take(train_batches(reader, np.arange(13), 13, seed=0, augment=AUGMENT), 2)
     masks = {(batch.mel[i, 0] == 0).tobytes() for batch in (first, second) for i in range(13)}
     assert len(masks) > 20
+
+
+def stacked(parts):
+    """The batch that the parts of a step make, one after the other."""
+    return jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    share=st.integers(1, 4),
+    parts=st.integers(1, 4),
+    rows=st.integers(16, 39),
+    seed=st.integers(0, 9),
+    first=st.integers(0, 5),
+)
+def test_the_parts_of_a_step_are_the_batch_of_one_process(reader, share, parts, rows, seed, first):
+    """In the same order and with the same masks, also over the end of a pass and from a later step on."""
+    arguments = (reader, np.arange(rows), share * parts, seed)
+    alone = take(train_batches(*arguments, augment=AUGMENT), first + 4)[first:]
+    split = [take(train_batches(*arguments, first, 0, AUGMENT, part, parts), 4) for part in range(parts)]
+    assert_same_batches([stacked(step) for step in zip(*split, strict=True)], alone)
+
+
+def test_the_worker_count_changes_no_part(reader):
+    arguments = (reader, np.arange(39), 8, 2, 3)
+    alone = take(train_batches(*arguments, 0, AUGMENT, 1, 2), 5)
+    assert_same_batches(take(train_batches(*arguments, 2, AUGMENT, 1, 2), 5), alone)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(share=st.integers(1, 4), parts=st.integers(1, 4), rows=st.integers(1, 39))
+def test_the_parts_of_an_evaluation_are_all_rows_once(reader, share, parts, rows):
+    split = [list(eval_batches(reader, np.arange(rows), share * parts, part, parts)) for part in range(parts)]
+    assert {len(batch.valid) for batches in split for batch in batches} == {share}
+    found = [stacked(step) for step in zip(*split, strict=True)]  # all parts have as many
+    alone = list(eval_batches(reader, np.arange(rows), share * parts))
+    assert_same_batches(found, alone)
+    assert sum(batch.valid.sum() for batch in found) == rows
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        lambda reader: train_batches(reader, np.arange(39), 10, 0, part=1, parts=4),
+        lambda reader: eval_batches(reader, np.arange(39), 10, 1, 4),
+    ],
+)
+def test_a_batch_that_does_not_divide_into_parts_is_refused(reader, batches):
+    with pytest.raises(ValueError, match=r"10 does not divide over 4 processes; .* --config.train.batch_size=8"):
+        batches(reader)
 
 
 def test_too_few_rows_for_a_batch_are_refused(reader):

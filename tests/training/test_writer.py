@@ -47,3 +47,11 @@ def test_a_sound_above_full_scale_is_scaled_not_clipped(tmp_path):
     audio, _ = soundfile.read(io.BytesIO(sound.encoded_audio_string))
     assert audio[-1] == pytest.approx(1.0, abs=1e-3)
     assert audio[3 * len(audio) // 4] == pytest.approx(0.5, abs=1e-2)
+
+
+def test_a_writer_that_is_not_enabled_leaves_nothing(tmp_path):
+    with Writer(tmp_path / "tensorboard", first_step=3, enabled=False) as writer:
+        writer.scalars("train", {"loss": 1.5}, step=3)
+        writer.text("config", "{}", 3)
+        writer.flush()
+    assert not (tmp_path / "tensorboard").exists()

@@ -1,13 +1,14 @@
 """`vjax train`: train the inverse model."""
 
 import argparse
+import contextlib
 
-from vjax.cli.command import CommandError, command_parser, run
+from vjax.cli.command import CommandError, UsageError, at_least, command_parser, run
 from vjax.cli.recipe import SETTINGS_HELP, add_config_flag, parse_arguments, read_config
 
 DESCRIPTION = """\
 Trains the inverse model. Without --config.data.path the run first renders its own data. Called again with the same
---workdir it continues where it was stopped or killed.
+--workdir it continues where it was stopped or killed, by as many processes or by another number.
 """
 EPILOG = f"""\
 {SETTINGS_HELP}
@@ -15,6 +16,12 @@ examples:
   vjax train --config tier3:demo --workdir runs/demo    # minutes on two CPU cores
   vjax train --config tier3 --config.data.path=DATASET --workdir runs/tier3
   vjax train --config configs/tier3.py:demo --config.loss.modulation_weight=0.5 --workdir runs/half
+
+  # in a Slurm job, one task for each GPU:
+  srun vjax train --distributed --config tier3 --config.data.path=DATASET --workdir runs/tier3
+  # on hosts a and b, all GPUs of each; the first on a, the second on b:
+  vjax train --coordinator-address a:9876 --num-processes 2 --process-id 0 --config tier3 --workdir runs/tier3
+  vjax train --coordinator-address a:9876 --num-processes 2 --process-id 1 --config tier3 --workdir runs/tier3
 """
 
 
@@ -25,21 +32,69 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--workdir", default="runs/train", help="where checkpoints, logs and summary.json go (default %(default)s)"
     )
+    _add_host_flags(parser)
     arguments, overrides = parse_arguments(parser, argv)
     return run(parser.prog, lambda: _train(arguments, overrides))
 
 
-def _train(arguments: argparse.Namespace, overrides: list[str]) -> int:
-    from vjax.evaluation.listen import make_listener
-    from vjax.evaluation.summary import print_summary
-    from vjax.inference.retrieval import write_bank
-    from vjax.training.loop import NonFiniteLossError, train
+def _add_host_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "several processes",
+        # Printed as it stands.
+        "On one host or many, started alike but for --process-id. They share each batch: train.batch_size counts the\n"
+        "rows of all, and is a multiple of their devices. Data and --workdir lie at one path, on a file system all\n"
+        "can see. Process 0 renders, listens and logs. If one fails, all end; start all of them again to continue.",
+    )
+    group.add_argument("--distributed", action="store_true", help="ask Slurm (or Open MPI, Kubernetes) for all of this")
+    group.add_argument(
+        "--coordinator-address", metavar="HOST:PORT", type=_address, help="a free port of process 0's host"
+    )
+    group.add_argument("--num-processes", metavar="N", type=at_least(1), help="how many there are")
+    group.add_argument("--process-id", metavar="I", type=at_least(0), help="which this one is, from 0 on")
 
+
+def _train(arguments: argparse.Namespace, overrides: list[str]) -> int:
     config = read_config(arguments.config, overrides)
-    listener = make_listener(config.generation, config.train.listen_sounds, config.data.render_workers or None)
-    try:
-        summary = train(config, arguments.workdir, evaluators=[listener, write_bank])
-    except NonFiniteLossError as error:
-        raise CommandError(str(error)) from error
-    print_summary(summary, arguments.workdir)
+    with _joined(arguments):
+        from vjax.evaluation.listen import make_listener
+        from vjax.evaluation.summary import print_summary
+        from vjax.inference.retrieval import write_bank
+        from vjax.training.hosts import is_leader
+        from vjax.training.loop import NonFiniteLossError, train
+
+        listener = make_listener(config.generation, config.train.listen_sounds, config.data.render_workers or None)
+        try:
+            summary = train(config, arguments.workdir, evaluators=[listener, write_bank])
+        except NonFiniteLossError as error:
+            raise CommandError(str(error)) from error
+        if is_leader():
+            print_summary(summary, arguments.workdir)
     return 0
+
+
+def _joined(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
+    """The other processes, or nothing. Raises UsageError for half of the flags."""
+    given = {
+        "--coordinator-address": arguments.coordinator_address,
+        "--num-processes": arguments.num_processes,
+        "--process-id": arguments.process_id,
+    }
+    missing = [flag for flag, value in given.items() if value is None]
+    if arguments.distributed and len(missing) < len(given):
+        raise UsageError(f"--distributed asks Slurm for what {', '.join(given)} tell; give one or the other")
+    if not arguments.distributed and 0 < len(missing) < len(given):
+        raise UsageError(f"{' and '.join(missing)} must be given too, in every process")
+    if not arguments.distributed and missing:
+        return contextlib.nullcontext()
+    if not missing and arguments.process_id >= arguments.num_processes:
+        raise UsageError(f"--process-id {arguments.process_id} of {arguments.num_processes}; they are counted from 0")
+    from vjax.training.hosts import joined
+
+    return joined(*given.values())
+
+
+def _address(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT, such as node0:9876")
+    return text

@@ -5,7 +5,7 @@ No jax of our own here; Grain itself imports jax where it is installed.
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import grain
@@ -47,18 +47,29 @@ class SpecAugmentConfig:
                 raise ValueError(f"{field.name}={getattr(self, field.name)} must not be negative")
 
 
-def spec_augment(mel: np.ndarray, rng: np.random.Generator, config: SpecAugmentConfig) -> np.ndarray:
-    """SpecAugment's masks (Park et al. 2019, section 2), without time warping, on a copy of mel [..., n_mels, t].
+def draw_stripes(mel_shape: tuple[int, ...], rng: np.random.Generator, config: SpecAugmentConfig) -> np.ndarray:
+    """[n_time + n_freq, 2] int32, (start, width) of each stripe for a mel [..., n_mels, t]: those in time come first.
 
-    The width of a stripe is uniform in [0, max], at most the axis; its place is uniform over those that hold it.
+    SpecAugment's masks (Park et al. 2019, section 2), without time warping. The width of a stripe is uniform in
+    [0, max], at most the axis; its place is uniform over those that hold it.
     """
-    mel = mel.copy()
-    for axis, count, most in ((-1, config.n_time, config.max_time), (-2, config.n_freq, config.max_freq)):
-        length = mel.shape[axis]
+    stripes = []
+    for length, count, most in (
+        (mel_shape[-1], config.n_time, config.max_time),
+        (mel_shape[-2], config.n_freq, config.max_freq),
+    ):
         for _ in range(count):
             width = rng.integers(0, min(most, length) + 1)
-            start = rng.integers(0, length - width + 1)
-            np.moveaxis(mel, axis, -1)[..., start : start + width] = 0
+            stripes.append((rng.integers(0, length - width + 1), width))
+    return np.array(stripes, np.int32).reshape(-1, 2)
+
+
+def spec_augment(mel: np.ndarray, rng: np.random.Generator, config: SpecAugmentConfig) -> np.ndarray:
+    """A copy of mel [..., n_mels, t] with the stripes of `draw_stripes` set to zero."""
+    mel = mel.copy()
+    for i, (start, width) in enumerate(draw_stripes(mel.shape, rng, config)):
+        axis = -1 if i < config.n_time else -2
+        np.moveaxis(mel, axis, -1)[..., start : start + width] = 0
     return mel
 
 
@@ -85,6 +96,14 @@ def split(reader: Reader, val_fraction: float, seed: int) -> tuple[np.ndarray, n
     return np.flatnonzero(~validates[preset_of_row]), np.flatnonzero(validates[preset_of_row])
 
 
+def training_order(
+    source: Sequence[Any], seed: int, random_map: grain.transforms.RandomMap | None = None
+) -> grain.MapDataset:
+    """Pass after pass over `source`, each shuffled anew, and `random_map` with draws of its own for each element."""
+    data = grain.MapDataset.source(source).seed(seed).shuffle().repeat()
+    return data if random_map is None else data.random_map(random_map)
+
+
 def train_batches(
     reader: Reader,
     rows: np.ndarray,
@@ -93,6 +112,8 @@ def train_batches(
     first_step: int = 0,
     workers: int = 0,
     augment: SpecAugmentConfig | None = None,
+    part: int = 0,
+    parts: int = 1,
 ) -> Iterator[Batch]:
     """Endless shuffled batches; each pass over `rows` has an order of its own.
 
@@ -100,15 +121,18 @@ def train_batches(
     other `workers` (processes; 0 reads in a thread) gives the same bits. A batch may reach over the end of a pass, so
     that no row is left out. Close the iterator to stop its workers.
 
+    Where several hosts train together, each reads `batch_size / parts` rows of every batch and no others: the parts of
+    a step, one after the other, are the batch that a single host reads.
+
     Raises:
-      ValueError: fewer rows than one batch takes.
+      ValueError: fewer rows than one batch takes, or a batch that does not divide into `parts`.
     """
     if not 1 <= batch_size <= len(rows):
         raise ValueError(f"batch_size={batch_size} does not fit the {len(rows)} training rows; choose 1 to {len(rows)}")
-    data = grain.MapDataset.source(_Rows(reader, np.asarray(rows))).seed(seed).shuffle().repeat()
-    if augment is not None:
-        data = data.random_map(_Augment(augment))
-    data = data.batch(batch_size, drop_remainder=True).map(_as_batch)[first_step:]
+    share = _share(batch_size, parts)
+    data = training_order(_Rows(reader, np.asarray(rows)), seed, None if augment is None else _Augment(augment))
+    # A batch is `parts` small ones in a row; slicing comes after all that is random, so that no row's masks change.
+    data = data.batch(share, drop_remainder=True).map(_as_batch)[first_step * parts + part :: parts]
     batches = data.to_iter_dataset(_READ_OPTIONS)
     if workers > 0:
         if not flags.FLAGS.is_parsed():  # Grain hands absl flags to its workers, and they must be parsed
@@ -117,12 +141,32 @@ def train_batches(
     return _closing(batches)
 
 
-def eval_batches(reader: Reader, rows: np.ndarray, batch_size: int) -> Iterator[Batch]:
-    """`rows` once, in order. The last batch is filled up with copies of its last row, which are not `valid`."""
+def eval_batches(reader: Reader, rows: np.ndarray, batch_size: int, part: int = 0, parts: int = 1) -> Iterator[Batch]:
+    """`rows` once, in order. The last batch is filled up with copies of a last row, which are not `valid`.
+
+    All `parts`, see `train_batches`, have as many batches; a part's last one may be padding alone.
+    """
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size} must be at least 1")
-    data = grain.MapDataset.source(_Rows(reader, np.asarray(rows))).batch(batch_size).map(_Pad(batch_size))
+    share = _share(batch_size, parts)
+    n_batches = -(-len(rows) // batch_size)
+    places = np.arange(n_batches * batch_size).reshape(n_batches, parts, share)[:, part].ravel()
+    n_valid = int(np.sum(places < len(rows)))
+    # Padding is copied, not read; only a batch without any row reads one.
+    n_read = max(n_valid, (n_batches - 1) * share + 1)
+    mine = np.asarray(rows)[np.minimum(places[:n_read], len(rows) - 1)]
+    data = grain.MapDataset.source(_Rows(reader, mine)).batch(share).map_with_index(_Pad(share, n_valid))
     return _closing(data.to_iter_dataset(_READ_OPTIONS))
+
+
+def _share(batch_size: int, parts: int) -> int:
+    if batch_size % parts:
+        fitting = max(batch_size // parts, 1) * parts
+        raise ValueError(
+            f"batch_size={batch_size} does not divide over {parts} processes; choose a multiple of {parts}, such as "
+            f"--config.train.batch_size={fitting}"
+        )
+    return batch_size // parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,14 +192,17 @@ class _Augment(grain.transforms.RandomMap):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Pad(grain.transforms.Map):
-    batch_size: int
+class _Pad(grain.transforms.MapWithIndex):
+    """Fills a batch up to `batch_size`; of the rows of all batches, counted through, the first `n_valid` are valid."""
 
-    def map(self, samples: Sample) -> Batch:
+    batch_size: int
+    n_valid: int
+
+    def map_with_index(self, index: int, samples: Sample) -> Batch:
         batch = _as_batch(samples)
         missing = self.batch_size - len(batch.valid)
         padded = _map_arrays(lambda array: np.concatenate([array, np.repeat(array[-1:], missing, 0)]), batch)
-        padded.valid[len(batch.valid) :] = 0
+        padded.valid[max(self.n_valid - index * self.batch_size, 0) :] = 0
         return padded
 
 

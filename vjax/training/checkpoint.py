@@ -74,7 +74,11 @@ def make_meta(info: DatasetInfo, model: ModelConfig, tier: int, settings: dict[s
 
 
 class Checkpoints:
-    """The checkpoints of one run: keeps the latest and the one of the lowest validation loss."""
+    """The checkpoints of one run: keeps the latest and the one of the lowest validation loss.
+
+    Where several processes train together, each makes the same calls in the same order; what is the same in all of them
+    is written once, and any number of processes can restore it.
+    """
 
     def __init__(self, directory: str | Path):
         policy = checkpoint_managers.AnyPreservationPolicy(
@@ -93,6 +97,7 @@ class Checkpoints:
             best_fn=lambda metrics: metrics["val_loss"],
             best_mode="min",
             cleanup_tmp_directories=True,  # what a killed save left behind
+            single_host_load_and_broadcast=True,  # a shared file system may show hosts different steps for a while
         )
         self._manager = ocp.CheckpointManager(Path(directory).absolute(), item_names=_ITEMS, options=options)
 

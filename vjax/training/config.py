@@ -30,6 +30,8 @@ class DataConfig:
       presets: a folder of people's presets to mix in when rendering.
       val_fraction: share of the presets kept for validation.
       workers: processes that read; 0 reads in a thread, which is enough for one machine's sparse routes.
+      resident: put all training rows on the accelerator before the first step, instead of reading them while training.
+        The batches are the same, so a run may change it and go on.
       render_workers: processes that render; 0 takes every core.
     """
 
@@ -38,6 +40,7 @@ class DataConfig:
     presets: str = ""
     val_fraction: float = 0.1
     workers: int = 0
+    resident: bool = False
     render_workers: int = 0
 
 

@@ -1,4 +1,7 @@
-"""The training loop: data, model, optimiser, restore, steps, end - in that order."""
+"""The training loop: data, model, optimiser, restore, steps, end - in that order.
+
+Several processes run it alike, see `hosts`: every number that decides about what comes next is the same in all.
+"""
 
 import contextlib
 import dataclasses
@@ -18,15 +21,17 @@ from tqdm import tqdm
 from vjax.data.generate import generate
 from vjax.data.reader import Reader
 from vjax.data.store import DatasetInfo, open_dataset
-from vjax.data.stream import eval_batches, split, train_batches
+from vjax.data.stream import split
 from vjax.model.inverse import InverseModel, Prediction, model_config, parameter_counts
 from vjax.progress import progress_bar
+from vjax.training import hosts
 from vjax.training.checkpoint import Checkpoints, make_meta
 from vjax.training.config import Config, as_json
+from vjax.training.feed import eval_feed, train_feed
 from vjax.training.losses import loss_masks
 from vjax.training.metrics import Mean, knob_errors, merge_metrics, metric_layout, summarise
 from vjax.training.state import TrainState, create_state, make_optimizer
-from vjax.training.step import Recipe, data_mesh, make_eval_step, make_train_step, replicate, shard_batch
+from vjax.training.step import Recipe, data_mesh, local_copy, make_eval_step, make_train_step, replicate
 from vjax.training.writer import Writer
 
 
@@ -55,7 +60,7 @@ class Snapshot(NamedTuple):
 
 
 Evaluator = Callable[[Snapshot, Writer, Path], dict[str, Any]]
-"""Called after a validation with a folder to write to; what it returns goes into summary.json."""
+"""Called by the first process after a validation, with a folder to write to; its answer goes into summary.json."""
 
 
 @dataclasses.dataclass
@@ -73,11 +78,13 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
 
     Args:
       config: the run.
-      workdir: gets `data/` (if the run renders its own), `checkpoints/`, `tensorboard/`, `summary.json`.
+      workdir: gets `data/` (if the run renders its own), `checkpoints/`, `tensorboard/`, `summary.json`. Processes that
+        train together share it.
       evaluators: called in order after a validation, see `Evaluator`.
 
     Returns:
-      The content of summary.json: steps, final losses by name, parameter counts, seconds, samples per second.
+      The content of summary.json: steps, final losses by name, parameter counts, seconds, samples per second. What the
+      evaluators found is in the first process's alone.
 
     Raises:
       NonFiniteLossError: a loss or the gradient stopped being finite.
@@ -85,10 +92,15 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
     """
     started = time.perf_counter()
     workdir = Path(workdir)
-    workdir.mkdir(parents=True, exist_ok=True)
 
     # Data
-    info = open_dataset(_ensure_data(config, workdir))
+    hosts.on_leader("data", lambda: _prepare(config, workdir))
+    if not workdir.is_dir():
+        raise ValueError(
+            f"{workdir} was made, but is not to be seen in this process; choose a --workdir all hosts share"
+        )
+    info = open_dataset(config.data.path or workdir / "data")
+    leader = hosts.is_leader()
     tier = config.tier or info.tier
     reader = Reader(info)
     train_rows, val_rows = split(reader, config.data.val_fraction, config.seed)
@@ -101,7 +113,9 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
     model = InverseModel(model_config(info.schema, has_modulation, **dataclasses.asdict(config.model)))
     optimizer = make_optimizer(config.optimizer, total_steps)
     mesh = data_mesh()
-    state = replicate(create_state(model, optimizer, config.seed, info.mel_shape), mesh)
+    state = create_state(model, optimizer, config.seed, info.mel_shape)
+    hosts.wait_for_all("first collective")  # some host may have taken long to compile
+    state = replicate(state, mesh)
     masks = loss_masks(info.schema, tier, info.importance)
     recipe = Recipe(model, optimizer, masks, config.loss, metric_layout(info.schema), steps_per_epoch)
     train_step, eval_step, apply = make_train_step(recipe), make_eval_step(recipe), jax.jit(model.apply)
@@ -116,23 +130,22 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
             meta["knob_error_norm"] = restored.get("knob_error_norm")
         first_step = int(state.step)
         parameters = parameter_counts(state.params)
-        _announce(info, tier, train_rows, val_rows, parameters, mesh, first_step, total_steps)
+        if leader:
+            _announce(info, tier, train_rows, val_rows, parameters, mesh, first_step, total_steps)
 
         # Steps
         stopped_early = _exhausted(config, progress)
         paused_s = 0.0  # spent validating and listening, not stepping
         take_snapshot = functools.partial(_snapshot, info, reader, train_rows, val_rows, steps_per_epoch, apply)
-        batches = train_batches(
-            reader, train_rows, batch_size, config.seed, first_step, config.data.workers, config.augment
-        )
-        bar = progress_bar(total=total_steps, initial=first_step, desc="training", unit="step")
-        with Writer(workdir / "tensorboard", first_step) as writer, contextlib.closing(batches), bar:
+        batches = train_feed(reader, train_rows, config, first_step, mesh)
+        bar = progress_bar(total=total_steps, initial=first_step, desc="training", unit="step", disable=not leader)
+        with Writer(workdir / "tensorboard", first_step, leader) as writer, contextlib.closing(batches), bar:
             writer.text("config", f"```\n{json.dumps(as_json(config), indent=1)}\n```", first_step)
             pending: tuple[int, dict[str, jax.Array]] | None = None
             step = first_step
             loop_started = time.perf_counter()
             while step < total_steps and not stopped_early:
-                state, metrics = train_step(state, shard_batch(next(batches), mesh))
+                state, metrics = train_step(state, next(batches))
                 step += 1
                 # The numbers of the step before are ready while this one runs: reading them stalls nothing.
                 if pending:
@@ -174,22 +187,22 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
         "parameters": parameters,
         "rows": {"train": len(train_rows), "val": len(val_rows)},
         "devices": mesh.size,
+        "processes": jax.process_count(),
         "seconds": round(time.perf_counter() - started, 2),
         "samples_per_second": round(done * batch_size / loop_s, 2) if done else None,
         **results,
     }
-    _write_summary(workdir / "summary.json", summary)
+    if leader:
+        _write_summary(workdir / "summary.json", summary)
     return summary
 
 
-def _ensure_data(config: Config, workdir: Path) -> str | Path:
-    if config.data.path:
-        return config.data.path
+def _prepare(config: Config, workdir: Path) -> None:
+    workdir.mkdir(parents=True, exist_ok=True)
     data = config.data
-    generate(
-        config.generation, workdir / "data", data.n, config.seed, data.render_workers or None, data.presets or None
-    )
-    return workdir / "data"
+    if not data.path:
+        workers, presets = data.render_workers or None, data.presets or None
+        generate(config.generation, workdir / "data", data.n, config.seed, workers, presets)
 
 
 def _announce(info, tier, train_rows, val_rows, parameters, mesh, first_step, total_steps) -> None:
@@ -197,7 +210,8 @@ def _announce(info, tier, train_rows, val_rows, parameters, mesh, first_step, to
     print(
         f"data: {info.n} rows, tier {tier}, routes {info.modulation}; {len(train_rows)} train, {len(val_rows)} validate"
     )
-    print(f"model: {parameters['total']:,} parameters ({parts}); {mesh.size} {jax.devices()[0].platform} device(s)")
+    devices = f"{mesh.size} {jax.devices()[0].platform} device(s) of {jax.process_count()} process(es)"
+    print(f"model: {parameters['total']:,} parameters ({parts}); {devices}")
     print(f"steps: {first_step} of {total_steps} done" if first_step else f"steps: {total_steps}")
 
 
@@ -224,8 +238,8 @@ def _show(bar: tqdm, steps: int, batch_size: int, started: float, paused_s: floa
 
 def _validate(eval_step, state: TrainState, reader: Reader, rows: np.ndarray, batch_size: int, mesh) -> dict[str, Mean]:
     metrics = None
-    for batch in eval_batches(reader, rows, batch_size):
-        _, found = eval_step(state.params, state.batch_stats, shard_batch(batch, mesh))
+    for batch in eval_feed(reader, rows, batch_size, mesh):
+        _, found = eval_step(state.params, state.batch_stats, batch)
         metrics = found if metrics is None else merge_metrics(metrics, found)
     return jax.device_get(metrics)
 
@@ -244,7 +258,7 @@ def _exhausted(config: Config, progress: _Progress) -> bool:
 def _snapshot(
     info, reader, train_rows, val_rows, steps_per_epoch: int, apply, state: TrainState, step: int, last: bool
 ) -> Snapshot:
-    variables = {"params": state.params, "batch_stats": state.batch_stats}
+    variables = local_copy({"params": state.params, "batch_stats": state.batch_stats})
 
     def predict(rows: np.ndarray) -> Prediction:
         mel = np.stack([reader[row].mel for row in rows])
@@ -254,11 +268,14 @@ def _snapshot(
 
 
 def _evaluate(evaluators: Sequence[Evaluator], snapshot: Snapshot, writer: Writer, workdir: Path) -> dict[str, Any]:
-    results: dict[str, Any] = {}
-    for evaluator in evaluators:
-        results |= evaluator(snapshot, writer, workdir)
-    writer.flush()
-    return results
+    def evaluate() -> dict[str, Any]:
+        results: dict[str, Any] = {}
+        for evaluator in evaluators:
+            results |= evaluator(snapshot, writer, workdir)
+        writer.flush()
+        return results
+
+    return hosts.on_leader(f"evaluation {snapshot.step}", evaluate) or {}
 
 
 def _write_summary(path: Path, summary: dict[str, Any]) -> None:

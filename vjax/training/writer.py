@@ -8,13 +8,13 @@ import tensorboardX
 
 
 class Writer:
-    """Writes event files that TensorBoard reads. Use as a context manager."""
+    """Writes event files that TensorBoard reads, or nothing at all if not `enabled`. Use as a context manager."""
 
-    def __init__(self, directory: str | Path, first_step: int = 0):
+    def __init__(self, directory: str | Path, first_step: int = 0, enabled: bool = True):
         # A resumed run repeats the steps after its checkpoint: what was logged of them before is taken back. The suffix
         # keeps two runs that start within a second out of one file.
         self._writer = tensorboardX.SummaryWriter(
-            str(directory), purge_step=first_step or None, filename_suffix=f".{first_step}"
+            str(directory), purge_step=first_step or None, filename_suffix=f".{first_step}", write_to_disk=enabled
         )
 
     def __enter__(self) -> "Writer":
