@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from vjax.inference.routes import extract_routes, presence_probability, route_arrays
 from vjax.schema import N_SLOTS, dense_routes
 from vjax.slots import canonical_slots
-from vjax.training.losses import MARGIN_WEIGHT, modulation_loss
+from vjax.training.modulation import MARGIN_WEIGHT, modulation_loss
 
 
 def matrix_with(schema, routes):

@@ -74,14 +74,19 @@ def test_modulation_head_matches_numpy(features):
     for row, channel, s, d in np.ndindex(scores.shape):
         left, right = source[row, 4 * s : 4 * s + 4], destination[row, 4 * d : 4 * d + 4]
         scores[row, channel, s, d] = left @ np.asarray(p["bilinear"][channel]) @ right
-    np.testing.assert_allclose(head.apply(variables, features), scores, rtol=1e-4, atol=1e-7)
+    found = head.apply(variables, features)
+    np.testing.assert_allclose(found.matrix(), scores, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(found.amounts(), scores[:, 0], rtol=1e-4, atol=1e-7)
+    cells = np.array([[0, 4], [5, 5], [2, 3]])
+    expected = [scores[row, :, cell // 3, cell % 3] for row, cell in ((i, c) for i in range(3) for c in cells[i])]
+    np.testing.assert_allclose(found.at(cells).reshape(6, 4), expected, rtol=1e-4, atol=1e-7)
 
 
 def test_a_fresh_modulation_head_routes_next_to_nothing():
     """Features of a ReLU network after its pooling: positive, around 0.4."""
     features = np.abs(np.random.default_rng(0).normal(0.4, 0.2, (2, 512))).astype(np.float32)
     head = ModulationHead(n_sources=16, n_destinations=40)
-    amount = head.init_with_output(jax.random.key(0), features)[0][:, 0]
+    amount = head.init_with_output(jax.random.key(0), features)[0].amounts()
     assert 0.001 < amount.std() < 0.05
     assert np.mean(np.abs(amount) > 0.05) < 0.1
 

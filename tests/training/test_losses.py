@@ -9,18 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vjax.data.reader import Routes
+from vjax.model.heads import RouteScores
 from vjax.model.inverse import Prediction
 from vjax.schema import Schema
-from vjax.training.losses import (
-    LossConfig,
-    Targets,
-    categorical_loss,
-    continuous_loss,
-    loss_masks,
-    modulation_loss,
-    total_loss,
-    warmup,
-)
+from vjax.training.losses import LossConfig, Targets, categorical_loss, continuous_loss, loss_masks, total_loss, warmup
+from vjax.training.modulation import modulation_loss, route_loss
+from vjax.training.routes import scatter_routes
 
 SWITCH = ("Off", "On")
 BATCH = 4
@@ -372,7 +367,43 @@ def test_matrices_of_different_size_are_refused():
         modulation_loss(np.zeros((1, 4, 2, 3)), np.zeros((1, 4, 2, 5)))
 
 
-@pytest.mark.parametrize("call", [lambda p: LossConfig(presence=p), lambda p: modulation_loss(0, 0, presence=p)])
+@settings(deadline=None, max_examples=15)
+@given(seeds, st.sampled_from(["report", "margin"]), st.booleans())
+def test_sparse_routes_cost_what_their_matrix_costs(seed, presence, padded):
+    """Losses and gradients of every factor; empty slots, outlying cells, silent routes and invalid rows included."""
+    rng = np.random.default_rng(seed)
+    size, slots = (3, 7), 8
+    scores = RouteScores(*(rng.normal(size=shape).astype(np.float32) for shape in ((4, 3, 5), (4, 5, 5), (4, 7, 5))))
+    index = np.stack([rng.permutation(21)[:slots] for _ in range(4)]).astype(np.int32)
+    index[rng.random(index.shape) < 0.4] = -1
+    index[0, 0] = 21
+    value = rng.normal(size=(4, slots, 4)).astype(np.float32)
+    value[..., (1, 3)] = rng.integers(0, 2, (4, slots, 2))
+    value[rng.random(index.shape) < 0.2] = 0
+    valid = np.array([1, 0, 1, 1], np.float32) if padded else None
+
+    def dense(scores):
+        loss = modulation_loss(scores.matrix(), scatter_routes(index, value, *size), 5.0, presence, valid)
+        return loss.total, loss
+
+    def sparse(scores):
+        loss = route_loss(scores, Routes(index, value), 5.0, presence, valid)
+        return loss.total, loss
+
+    (expected, found) = (jax.grad(loss, has_aux=True)(scores) for loss in (dense, sparse))
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-5, atol=1e-6)
+    for a, b in zip(found[0], expected[0], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * np.abs(b).max())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda p: LossConfig(presence=p),
+        lambda p: modulation_loss(0, 0, presence=p),
+        lambda p: route_loss(0, 0, presence=p),
+    ],
+)
 def test_unknown_presence_is_refused(call):
     with pytest.raises(ValueError, match=r"presence is 'marginal'; choose one of \('report', 'margin'\)"):
         call("marginal")

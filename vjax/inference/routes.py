@@ -7,7 +7,8 @@ from scipy.special import expit
 
 from vjax.schema import CHANNELS, Schema, sparse_routes
 from vjax.slots import canonical_slots
-from vjax.training.losses import MARGIN_SHARPNESS, ROUTE_THRESHOLD, LossConfig
+from vjax.training.losses import LossConfig
+from vjax.training.modulation import MARGIN_SHARPNESS, ROUTE_THRESHOLD
 
 MAX_ROUTES = 20
 """The most routes taken from a predicted matrix, the strongest first (the report's `top_k`)."""

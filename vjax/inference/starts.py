@@ -14,7 +14,7 @@ from vjax.inference.search import RefineTarget, Start
 from vjax.model.heads import split_logits
 from vjax.model.inverse import Prediction
 from vjax.schema import Parameters, Schema
-from vjax.training.losses import ROUTE_THRESHOLD
+from vjax.training.modulation import ROUTE_THRESHOLD
 from vjax.vital.vocabulary import Vocabulary, to_preset
 
 _THRESHOLDS = tuple(factor * ROUTE_THRESHOLD for factor in (1.0, 3.0, 0.4))

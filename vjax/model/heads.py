@@ -4,6 +4,7 @@ All compute in float32: together they cost about one percent of the backbone.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -49,6 +50,37 @@ class CategoricalHead(nn.Module):
         return nn.Dense(sum(self.option_counts))(features)
 
 
+class RouteScores(NamedTuple):
+    """The routing matrix in its factors, of which a sound with few routes needs few cells.
+
+    score[c, s, d] = source[s] . bilinear[c] . destination[d]
+
+    Attributes:
+      source, destination: embeddings [b, n_sources, e] and [b, n_destinations, e].
+      bilinear: [4, e, e].
+    """
+
+    source: jax.Array
+    bilinear: jax.Array
+    destination: jax.Array
+
+    def matrix(self) -> jax.Array:
+        """Every cell: [b, 4, n_sources, n_destinations]."""
+        projected = jnp.einsum("bse,cef->bcsf", self.source, self.bilinear)
+        return jnp.einsum("bcsf,bdf->bcsd", projected, self.destination)
+
+    def amounts(self) -> jax.Array:
+        """The first channel of every cell: [b, n_sources, n_destinations]."""
+        return jnp.einsum("bsf,bdf->bsd", self.source @ self.bilinear[0], self.destination)
+
+    def at(self, cells: jax.Array) -> jax.Array:
+        """Some cells: [b, n] int, `source * n_destinations + destination`, to [b, n, 4]. They must be in the matrix."""
+        source, destination = jnp.divmod(cells, self.destination.shape[1])
+        source = jnp.take_along_axis(self.source, source[..., None], axis=1, mode="clip")
+        destination = jnp.take_along_axis(self.destination, destination[..., None], axis=1, mode="clip")
+        return jnp.einsum("bne,cef,bnf->bnc", source, self.bilinear, destination)
+
+
 class ModulationHead(nn.Module):
     """The routing matrix as four bilinear forms between source and destination embeddings (the report, phase 3a).
 
@@ -65,8 +97,8 @@ class ModulationHead(nn.Module):
     embed_dim: int = 32
 
     @nn.compact
-    def __call__(self, features: jax.Array) -> jax.Array:
-        """[b, f] to scores [b, 4, n_sources, n_destinations], without a non-linearity."""
+    def __call__(self, features: jax.Array) -> RouteScores:
+        """[b, f] to scores without a non-linearity, in factors."""
         size = self.embed_dim
         source = nn.Dense(self.n_sources * size, name="source")(features).reshape(-1, self.n_sources, size)
         destination = nn.Dense(self.n_destinations * size, name="destination")(features)
@@ -74,8 +106,7 @@ class ModulationHead(nn.Module):
         # A form of this scale answers scores of about 0.1 times the embeddings' variance: a fresh head routes next to
         # nothing. The usual 1 / sqrt(size) would begin with every one of the cells far above the presence threshold.
         bilinear = self.param("bilinear", nn.initializers.normal(0.1 / size), (len(CHANNELS), size, size), jnp.float32)
-        projected = jnp.einsum("bse,cef->bcsf", source, bilinear)
-        return jnp.einsum("bcsf,bdf->bcsd", projected, destination)
+        return RouteScores(source, bilinear, destination)
 
 
 def split_logits(logits: jax.Array | np.ndarray, option_counts: Sequence[int]) -> tuple[jax.Array | np.ndarray, ...]:

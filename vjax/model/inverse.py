@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vjax.model.heads import CategoricalHead, ContinuousHead, ModulationHead
+from vjax.model.heads import CategoricalHead, ContinuousHead, ModulationHead, RouteScores
 from vjax.model.resnet import ResNet18
 from vjax.schema import Schema
 
@@ -76,12 +76,13 @@ class Prediction(NamedTuple):
     Attributes:
       continuous: [b, n_continuous] norm values in (0, 1).
       categorical_logits: [b, sum(option_counts)], see `heads.split_logits`.
-      modulation: [b, 4, n_sources, n_destinations], see `heads.ModulationHead`; None without a modulation head.
+      modulation: [b, 4, n_sources, n_destinations], see `heads.ModulationHead`; None without a modulation head. The
+        training step asks for its factors instead.
     """
 
     continuous: jax.Array
     categorical_logits: jax.Array
-    modulation: jax.Array | None
+    modulation: jax.Array | RouteScores | None
 
 
 class InverseModel(nn.Module):
@@ -97,14 +98,15 @@ class InverseModel(nn.Module):
         if config.has_modulation:
             self.modulation_head = ModulationHead(config.n_sources, config.n_destinations, config.mod_embed_dim)
 
-    def __call__(self, mel: jax.Array, train: bool = False) -> Prediction:
+    def __call__(self, mel: jax.Array, train: bool = False, factored: bool = False) -> Prediction:
         """mel [b, 1, n_mels, t], float32 or float16, to a `Prediction`.
 
-        With `train`, make `batch_stats` mutable and give the random stream `dropout`.
+        With `train`, make `batch_stats` mutable and give the random stream `dropout`. With `factored`, the modulation
+        comes as `heads.RouteScores`.
 
         Raises ValueError if mel is not a batch of one-channel pictures.
         """
-        return self.heads(self.features(mel, train), train)
+        return self.heads(self.features(mel, train), train, factored)
 
     def features(self, mel: jax.Array, train: bool = False) -> jax.Array:
         """What the heads see of mel: [b, 8 * width] float32. With `train`, `batch_stats` must be mutable."""
@@ -113,12 +115,14 @@ class InverseModel(nn.Module):
         pictures = mel[:, 0, :, :, None].astype(jnp.float32)  # NHWC; one channel, so nothing moves in memory
         return self.backbone(pictures, train)
 
-    def heads(self, features: jax.Array, train: bool = False) -> Prediction:
+    def heads(self, features: jax.Array, train: bool = False, factored: bool = False) -> Prediction:
         """Features [b, 8 * width] to a `Prediction`. `train` drops hidden units out, by the random stream `dropout`."""
         continuous = self.continuous_head(features, train)
         logits = self.categorical_head(features)
-        modulation = self.modulation_head(features) if self.config.has_modulation else None
-        return Prediction(continuous, logits, modulation)
+        if not self.config.has_modulation:
+            return Prediction(continuous, logits, None)
+        scores = self.modulation_head(features)
+        return Prediction(continuous, logits, scores if factored else scores.matrix())
 
 
 def parameter_counts(params: Mapping[str, Any]) -> dict[str, int]:

@@ -7,6 +7,10 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from vjax.model.convolution import convolve_by_products, products_are_faster
+from vjax.model.norm import BatchNorm
+from vjax.model.pool import max_pool_3x3
+
 BLOCKS_PER_STAGE = (2, 2, 2, 2)
 # He et al. 2015, "Delving deep into rectifiers", in the fan-out form that keeps the gradient's scale.
 HE_NORMAL = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
@@ -21,7 +25,7 @@ class ResidualBlock(nn.Module):
     Attributes:
       features: output channels.
       stride: of the first convolution and of the shortcut.
-      conv, norm: `nn.Conv` and `nn.BatchNorm` with what all blocks share filled in.
+      conv, norm: `nn.Conv` and `BatchNorm` with what all blocks share filled in.
     """
 
     features: int
@@ -62,12 +66,14 @@ class ResNet18(nn.Module):
         `batch_stats` mutable.
         """
         conv = functools.partial(nn.Conv, use_bias=False, dtype=self.dtype, kernel_init=HE_NORMAL)
-        norm = functools.partial(
-            nn.BatchNorm, use_running_average=not train, momentum=0.9, epsilon=1e-5, dtype=self.dtype
-        )
+        pool = functools.partial(nn.max_pool, window_shape=(3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+        if train and products_are_faster(self.dtype):
+            conv = functools.partial(conv, conv_general_dilated=convolve_by_products)
+            pool = max_pool_3x3
+        norm = functools.partial(BatchNorm, use_running_average=not train, dtype=self.dtype)
         x = conv(self.width, (7, 7), 2, padding=3, name="stem_conv")(x)
         x = nn.relu(norm(name="stem_norm")(x))
-        x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+        x = pool(x)
         for stage, n_blocks in enumerate(BLOCKS_PER_STAGE):
             for i in range(n_blocks):
                 stride = 2 if stage > 0 and i == 0 else 1

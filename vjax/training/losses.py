@@ -13,17 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vjax.model.heads import group_logits
+from vjax.data.reader import Routes
+from vjax.model.heads import RouteScores, group_logits
 from vjax.model.inverse import Prediction
-from vjax.schema import CHANNELS, LFO_SHAPE_CHOICES, Schema
-
-PRESENCES = ("report", "margin")
-ACTIVE_AMOUNT = 1e-6
-"""A target cell holds a route if its |amount| is greater."""
-ROUTE_THRESHOLD = 0.05
-"""A predicted cell counts as a route if its |amount| is greater: where metrics and export draw the line."""
-MARGIN_SHARPNESS, MARGIN_WEIGHT = 50.0, 0.025
-"""The margin presence: slope of its logit, and its weight among the parts. See `modulation_loss`."""
+from vjax.schema import LFO_SHAPE_CHOICES, Schema
+from vjax.training.modulation import ModulationLoss, check_presence, modulation_loss, or_one, route_loss
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +40,7 @@ class LossConfig:
     presence: str = "margin"
 
     def __post_init__(self):
-        _check_presence(self.presence)
+        check_presence(self.presence)
         for field in ("continuous_weight", "categorical_weight", "modulation_weight", "modulation_warmup_epochs"):
             if not getattr(self, field) >= 0:
                 raise ValueError(f"{field} is {getattr(self, field)}; it must be at least 0")
@@ -78,23 +72,13 @@ class Targets(NamedTuple):
     Attributes:
       continuous: [b, n_continuous] float32 norm.
       categorical: [b, n_categorical] int32 menu indices.
-      modulation: [b, 4, n_sources, n_destinations] float32, or None if the data hold no routes.
+      modulation: [b, 4, n_sources, n_destinations] float32, or `Routes` where the prediction is factored; None if the
+        data hold no routes.
     """
 
     continuous: jax.Array
     categorical: jax.Array
-    modulation: jax.Array | None = None
-
-
-class ModulationLoss(NamedTuple):
-    """Scalars: the five parts of the modulation loss and their sum."""
-
-    presence: jax.Array
-    amount: jax.Array
-    power: jax.Array
-    bipolar: jax.Array
-    stereo: jax.Array
-    total: jax.Array
+    modulation: jax.Array | Routes | None = None
 
 
 class Losses(NamedTuple):
@@ -149,7 +133,7 @@ def continuous_loss(
     """
     weight = jnp.where(audible(categorical_target, masks.continuous_gate), masks.continuous_weight, 0.0)
     weight = _drop_rows(weight, valid)
-    return _weighted_sum(jnp.square(pred - target), weight) / _or_one(jnp.sum(weight))
+    return _weighted_sum(jnp.square(pred - target), weight) / or_one(jnp.sum(weight))
 
 
 def categorical_loss(
@@ -178,65 +162,7 @@ def categorical_loss(
             jax.nn.logsumexp(z, axis=-1) - (1 - label_smoothing) * chosen - label_smoothing * jnp.mean(z, axis=-1)
         )
         total += _weighted_sum(cross_entropy, weight[:, menus])
-    return total / _or_one(jnp.sum(weight))
-
-
-def modulation_loss(
-    pred: jax.Array,
-    target: jax.Array,
-    pos_weight: float = 20.0,
-    presence: str = "report",
-    valid: jax.Array | None = None,
-) -> ModulationLoss:
-    """The loss of dense modulation matrices, where all but a few of the cells hold no route (the report, phase 3c).
-
-    A cell is active if the target's |amount| > 1e-6. `presence` is a sigmoid binary cross-entropy against that, active
-    cells weighted by `pos_weight`, averaged over all cells. The other parts count active cells only and are divided by
-    max(n_active, 1): squared error of amount and power (native units), cross-entropy with logits of bipolar and stereo.
-
-    How presence is scored:
-
-    - "report": |amount| is the logit. It cannot be negative, so an absent cell costs log 2 at best. And its mean over
-      all cells is weak against the amount error, which is divided by the few active ones: at 32 x 428 cells, 6 routes a
-      sound and amounts of 0.5, a cell that is active in one sound of 4000 is already predicted above the threshold.
-    - "margin": the logit is z = 50 (|amount| - 0.05), 0 at the line that metrics and export draw. An absent cell
-      costs softplus(z) less its value at amount 0, so that it reaches 0; an active one pos_weight softplus(-z), which
-      is 0 from an |amount| of about 0.3 on. Their sum is multiplied by 0.025 and divided by max(n_active, 1), as the
-      other parts are (and as in Lin et al. 2017, "Focal loss"): neither the size of the matrix nor the number of routes
-      shifts the balance, and the cell above is predicted present from a probability of 4.5 % on, close to the
-      1 / (1 + pos_weight) that presence alone asks for. A certain amount of 0.1 comes out as 0.16, one of 0.2 as 0.205,
-      larger ones as they are; an uncertain one is pulled towards the line.
-
-    Slope and weight are measured: the head alone on synthetic routes (32 x 428, 1600 steps) reached precision 0.25,
-    recall 0.47, F1 0.33, amount MAE 0.50; with "report" 0.002, 0.87, 0.005 and 0.29.
-
-    Args:
-      pred: [b, 4, n_sources, n_destinations], channels in the order of `CHANNELS`.
-      target: as pred; bipolar and stereo 0 or 1.
-      valid: [b], 0 for rows to leave out.
-
-    Raises:
-      ValueError: the shapes differ, or `presence` is unknown.
-    """
-    _check_presence(presence)
-    if pred.shape != target.shape or pred.ndim != 4 or pred.shape[1] != len(CHANNELS):
-        raise ValueError(
-            f"modulation has prediction {pred.shape} and target {target.shape}; "
-            f"both must be [b, {len(CHANNELS)}, n_sources, n_destinations]"
-        )
-    p, t = (dict(zip(CHANNELS, jnp.unstack(matrix, axis=1), strict=True)) for matrix in (pred, target))
-    real = jnp.ones(len(pred), bool) if valid is None else valid > 0
-    real = real[:, None, None]
-    active = (jnp.abs(t["amount"]) > ACTIVE_AMOUNT) & real
-
-    def over_active(error):
-        return jnp.sum(jnp.where(active, error, 0.0)) / _or_one(jnp.sum(active))
-
-    presence_loss = _presence_loss(p["amount"], active, real, pos_weight, presence)
-    amount, power = (over_active(jnp.square(p[c] - t[c])) for c in ("amount", "power"))
-    bipolar, stereo = (over_active(jax.nn.softplus(p[c]) - t[c] * p[c]) for c in ("bipolar", "stereo"))
-    total = presence_loss + amount + power + bipolar + stereo
-    return ModulationLoss(presence_loss, amount, power, bipolar, stereo, total)
+    return total / or_one(jnp.sum(weight))
 
 
 def warmup(epoch: jax.Array | float, config: LossConfig) -> jax.Array:
@@ -263,27 +189,18 @@ def total_loss(
     if prediction.modulation is None or target.modulation is None:
         modulation = ModulationLoss(*[jnp.float32(0)] * len(ModulationLoss._fields))
     else:
-        pos_weight = config.modulation_pos_weight
-        modulation = modulation_loss(prediction.modulation, target.modulation, pos_weight, config.presence, valid)
+        predicted, options = prediction.modulation, (config.modulation_pos_weight, config.presence, valid)
+        if isinstance(target.modulation, Routes):
+            modulation = route_loss(predicted, target.modulation, *options)
+        else:
+            predicted = predicted.matrix() if isinstance(predicted, RouteScores) else predicted
+            modulation = modulation_loss(predicted, target.modulation, *options)
     total = (
         config.continuous_weight * continuous
         + config.categorical_weight * categorical
         + warmup(epoch, config) * config.modulation_weight * modulation.total
     )
     return Losses(total, continuous, categorical, modulation.total, *modulation[:-1])
-
-
-def _presence_loss(amount: jax.Array, active: jax.Array, real: jax.Array, pos_weight: float, presence: str):
-    z, at_rest = jnp.abs(amount), 0.0
-    if presence == "margin":
-        z = MARGIN_SHARPNESS * (z - ROUTE_THRESHOLD)
-        at_rest = jax.nn.softplus(-MARGIN_SHARPNESS * ROUTE_THRESHOLD)
-    # -log sigmoid(z) = softplus(-z) and -log(1 - sigmoid(z)) = softplus(z): one softplus a cell, exact for any z.
-    cost = jax.nn.softplus(jnp.where(active, -z, z))
-    cost = jnp.sum(jnp.where(real, jnp.where(active, pos_weight * cost, cost - at_rest), 0.0))
-    if presence == "margin":
-        return MARGIN_WEIGHT * cost / _or_one(jnp.sum(active))
-    return cost / _or_one(jnp.sum(real, dtype=jnp.float32) * amount[0].size)
 
 
 def _drop_rows(weight: jax.Array, valid: jax.Array | None) -> jax.Array:
@@ -293,13 +210,3 @@ def _drop_rows(weight: jax.Array, valid: jax.Array | None) -> jax.Array:
 def _weighted_sum(values: jax.Array, weight: jax.Array) -> jax.Array:
     # Selected before it is summed: whatever a row of padding holds, even NaN, stays out.
     return jnp.sum(jnp.where(weight > 0, weight * values, 0.0))
-
-
-def _or_one(count: jax.Array) -> jax.Array:
-    """The divisor of a sum that may have counted nothing, and then is 0."""
-    return jnp.where(count > 0, count, 1)
-
-
-def _check_presence(presence: str) -> None:
-    if presence not in PRESENCES:
-        raise ValueError(f"presence is {presence!r}; choose one of {PRESENCES}")

@@ -14,7 +14,8 @@ import numpy as np
 from vjax.model.heads import group_logits
 from vjax.model.inverse import Prediction
 from vjax.schema import Schema
-from vjax.training.losses import ROUTE_THRESHOLD, LossMasks, Targets, audible
+from vjax.training.losses import LossMasks, Targets, audible
+from vjax.training.modulation import ROUTE_THRESHOLD
 
 
 class Mean(NamedTuple):

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from vjax.data.reader import Routes
@@ -43,7 +44,10 @@ def data_mesh(devices: list[jax.Device] | None = None) -> Mesh:
 
 
 def shard_batch(batch: Batch, mesh: Mesh) -> Batch:
-    """A host's rows to the devices, split along the batch axis. Raises ValueError if they do not divide evenly."""
+    """A process's rows to its devices, split along the batch axis: together, the batch of all processes.
+
+    Raises ValueError if they do not divide evenly.
+    """
     rows = len(batch.valid) * jax.process_count()
     if rows % mesh.size:
         raise ValueError(f"a batch of {rows} rows does not divide over {mesh.size} devices; choose a multiple of them")
@@ -52,8 +56,18 @@ def shard_batch(batch: Batch, mesh: Mesh) -> Batch:
 
 
 def replicate(tree: Any, mesh: Mesh) -> Any:
-    """A whole copy of `tree` on every device."""
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+    """A whole copy of `tree` on every device; the first process's, where there are several."""
+    whole = NamedSharding(mesh, PartitionSpec())
+    if jax.process_count() == 1:
+        return jax.device_put(tree, whole)
+    # Machines of different kinds may have rounded differently, and nothing later would bring them together again.
+    tree = multihost_utils.broadcast_one_to_all(tree)
+    return jax.tree.map(lambda leaf: jax.make_array_from_process_local_data(whole, leaf), tree)
+
+
+def local_copy(tree: Any) -> Any:
+    """A replicated `tree` as arrays of this process's first device alone: what is computed of them waits for nobody."""
+    return jax.tree.map(lambda leaf: leaf.addressable_data(0), tree)
 
 
 def targets_of(batch: Batch, model: InverseModel) -> Targets:
@@ -71,14 +85,21 @@ def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch], tuple[Train
 
     @functools.partial(jax.jit, donate_argnums=0)
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
-        targets = targets_of(batch, recipe.model)
+        # Sparse routes stay sparse: the loss looks at the cells that hold one, in the factors of the matrix.
+        modulation = batch.modulation if recipe.model.config.has_modulation else None
+        targets = Targets(batch.continuous, batch.categorical, modulation)
         dropout_key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
         epoch = state.step // recipe.steps_per_epoch
 
         def loss(params: Any) -> tuple[jax.Array, tuple[Losses, Any]]:
             variables = {"params": params, "batch_stats": state.batch_stats}
             prediction, updated = recipe.model.apply(
-                variables, batch.mel, train=True, mutable=["batch_stats"], rngs={"dropout": dropout_key}
+                variables,
+                batch.mel,
+                train=True,
+                factored=True,
+                mutable=["batch_stats"],
+                rngs={"dropout": dropout_key},
             )
             losses = _loss(recipe, prediction, targets, epoch, batch.valid)
             return losses.total, (losses, updated["batch_stats"])

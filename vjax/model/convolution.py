@@ -1,0 +1,54 @@
+"""Convolutions for training on CPUs in float32, as matrix products: XLA's own are most of a step there."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from vjax.model.winograd import conv_3x3
+
+
+def products_are_faster(dtype: Any) -> bool:
+    """On CPUs in float32. Accelerators have convolutions of their own, and bfloat16 is slow on CPUs either way."""
+    return jax.default_backend() == "cpu" and jnp.dtype(dtype) == jnp.float32
+
+
+def convolve_by_products(x: jax.Array, kernel: jax.Array, strides: Any, padding: Any, **_: Any) -> jax.Array:
+    """For `nn.Conv(conv_general_dilated=...)`: NHWC, no dilation, one group; 3x3 at stride 1 are padded by 1."""
+    if kernel.shape[:2] == (3, 3) and tuple(strides) == (1, 1):
+        return conv_3x3(x, kernel)
+    return conv_patches(x, kernel, tuple(strides), tuple(padding))
+
+
+def conv_patches(
+    x: jax.Array, kernel: jax.Array, strides: tuple[int, int], padding: tuple[tuple[int, int], tuple[int, int]]
+) -> jax.Array:
+    """x [b, h, w, c] with kernel [i, j, c, k]: XLA's convolution, its weights' gradient one product with x's patches.
+
+    XLA makes a convolution of that gradient too, with the batch as channels, and transposes both x and dy for it.
+    """
+
+    def plain(x, kernel):
+        return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+    def backward(residuals, dy):
+        x, kernel = residuals
+        (dx,) = jax.linear_transpose(lambda x: plain(x, kernel), x)(dy)
+        return dx, _weights_gradient(x, dy, kernel.shape, strides, padding)
+
+    convolve = jax.custom_vjp(plain)
+    convolve.defvjp(lambda x, kernel: (plain(x, kernel), (x, kernel)), backward)
+    return convolve(x, kernel)
+
+
+def _weights_gradient(x, dy, shape, strides, padding):
+    x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+    down, right = strides
+    height, width = ((n - 1) * stride + 1 for n, stride in zip(dy.shape[1:3], strides, strict=True))
+    cells = [x[:, i : i + height : down, j : j + width : right] for i in range(shape[0]) for j in range(shape[1])]
+    dy = dy.reshape(-1, shape[3])
+    if shape[2] == 1:  # in one piece each, where one channel after another would be single numbers
+        return (jnp.stack(cells).reshape(-1, len(dy)) @ dy).reshape(shape)
+    patches = jnp.concatenate(cells, axis=-1).reshape(len(dy), -1)
+    return lax.dot_general(patches, dy, (((0,), (0,)), ((), ()))).reshape(shape)

@@ -1,0 +1,48 @@
+"""The stem's max pool with a gradient by comparison, for CPUs, where that of XLA takes 0.1 s of a step of 1.6 s."""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import lax
+
+
+@jax.custom_vjp
+def max_pool_3x3(x: jax.Array) -> jax.Array:
+    """[b, h, w, c] to [b, ceil(h / 2), ceil(w / 2), c]: the greatest of 3x3 cells, at stride 2, -inf around.
+
+    The gradient goes to the first of equal cells, as XLA's does.
+    """
+    return nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+
+
+def _forward(x: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    height, width = (-(-n // 2) for n in x.shape[1:3])
+    # Kept apart: if x were computed twice, by two fusions that round differently, y would equal none of its cells.
+    padded = lax.optimization_barrier(jnp.pad(x, ((0, 0), (1, 2), (1, 2), (0, 0)), constant_values=-jnp.inf))
+    cells = [padded[:, i : i + 2 * height : 2, j : j + 2 * width : 2] for i in range(3) for j in range(3)]
+    y, first = cells[0], jnp.zeros(cells[0].shape, jnp.int8)
+    for number, cell in enumerate(cells[1:], start=1):
+        first = jnp.where(cell > y, jnp.int8(number), first)
+        y = jnp.maximum(y, cell)
+    return y, (first, x)
+
+
+def _backward(residuals: tuple[jax.Array, jax.Array], dy: jax.Array) -> tuple[jax.Array]:
+    first, x = residuals
+
+    def of(row: int, column: int, down: bool = False, right: bool = False) -> jax.Array:
+        """What each window sends to its cell; with `down` or `right`, what the next window sends."""
+        sent = jnp.where(first == 3 * row + column, dy, 0)
+        sent = jnp.pad(sent[:, down:, right:], ((0, 0), (0, int(down)), (0, int(right)), (0, 0)))
+        return sent
+
+    # A window's middle row is its own; its last row is the next window's first. So for columns.
+    own_row = jnp.stack([of(1, 1), of(1, 2) + of(1, 0, right=True)], axis=3)
+    shared = of(2, 2) + of(2, 0, right=True) + of(0, 2, down=True) + of(0, 0, down=True, right=True)
+    shared_row = jnp.stack([of(2, 1) + of(0, 1, down=True), shared], axis=3)
+    dx = jnp.stack([own_row, shared_row], axis=2)
+    b, height, _, width, _, c = dx.shape
+    return (dx.reshape(b, 2 * height, 2 * width, c)[:, : x.shape[1], : x.shape[2]],)
+
+
+max_pool_3x3.defvjp(_forward, _backward)
