@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from vjax.data import generate as generation
 from vjax.data.bank import load_bank
-from vjax.data.generate import GenerationConfig, generate, log_mel, rejection
+from vjax.data.generate import GenerationConfig, generate
 from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader
 from vjax.data.sampling import SamplingConfig, parameters_hash
+from vjax.data.shard import log_mel, rejection
 from vjax.data.store import open_dataset
 from vjax.schema import Parameters, Schema
 from vjax.training.config import base_config, unpack

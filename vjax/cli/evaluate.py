@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 from vjax.cli.command import CommandError, UsageError, at_least, command_parser, run
+from vjax.cli.engine_flag import ENGINE_HELP, add_engine_flag
 from vjax.cli.match_flags import midi_note
 
-EPILOG = """\
+EPILOG = f"""\
 Each target is a preset of a folder, a sound file, or a validation row of a dataset. For each of them vjax plays the
 init patch, the presets of a bank that are by other authors (random: their median; nearest: the one of least MSS, the
 row to beat), the model's prediction, what refinement makes of each start with each budget, and the target's own preset
@@ -22,6 +23,7 @@ takes a random sample, always the same. A run that was stopped goes on when it i
 larger and --refine-evals may have more budgets. The folder --out gets evaluation.json, evaluation.csv, report.html, and
 in sounds/ every sound and preset.
 
+{ENGINE_HELP}
 examples:
   vjax evaluate --presets ~/Documents/Vital --limit 24                       # what a search in your presets reaches
   vjax evaluate --checkpoint runs/tier3 --presets presets --limit 24 --refine-evals 100
@@ -62,6 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--workers", type=at_least(0), default=0, metavar="N", help="processes that render; 0 takes every core"
     )
+    add_engine_flag(parser)
     parser.add_argument(
         "--tui", action="store_true", help="walk through the predictions of --checkpoint on --dataset, in the terminal"
     )
@@ -99,7 +102,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
     from vjax.evaluation.results import start_folder, write_json
     from vjax.evaluation.sound_bank import SoundBank
-    from vjax.vital.pool import RenderPool
+    from vjax.vital.backend import open_render_pool
 
     out, workers = Path(arguments.out), arguments.workers or None
     predictor = read_checkpoint(arguments, batch_size=8) if arguments.checkpoint else None
@@ -110,9 +113,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     settings |= bank_settings | _model_settings(arguments, predictor) | _plan_settings(arguments, render)
     targets = [task.target for task in tasks]
     start_folder(out, settings, targets)
-    with RenderPool(render, workers) as pool:
+    with open_render_pool(render, workers, arguments.engine) as pool:
         bank = SoundBank(bank_files, bank_path, out / "bank", pool) if bank_path else None
-        refine = _refiner(render, workers, predictor) if plan.refinements else None
+        refine = _refiner(render, workers, predictor, arguments.engine) if plan.refinements else None
         results = run_benchmark(tasks, out, plan, pool, bank, predictor, refine)
     content = evaluation(settings, targets, results.rows, plan.order(tasks))
     rows = [results.rows[row["target"], row["method"]] for row in content["rows"]]
@@ -214,13 +217,13 @@ def _plan_settings(arguments: argparse.Namespace, render) -> dict:
     }
 
 
-def _refiner(render, workers: int | None, predictor):
+def _refiner(render, workers: int | None, predictor, engine: str):
     """`vjax.inference.refine.refine` with all settings but the budget."""
     from vjax.inference.refine import RefineConfig, refine
     from vjax.inference.refine_many import knob_errors
 
     by_knob = knob_errors(predictor) if predictor else {}
-    return lambda targets, evals: refine(targets, RefineConfig(evals=evals), render, workers, by_knob)
+    return lambda targets, evals: refine(targets, RefineConfig(evals=evals), render, workers, by_knob, engine=engine)
 
 
 def _report(out: Path) -> Path:

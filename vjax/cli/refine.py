@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vjax.cli.command import at_least, command_parser, run
+from vjax.cli.engine_flag import ENGINE_HELP, add_engine_flag
 from vjax.cli.match_flags import add_matching, read_checkpoint
 
 STRATEGY_NAMES = ("cma_es", "sep_cma_es", "snes")
 """Those of `vjax.inference.strategy`, the default first; a copy, so that --help imports no jax."""
 
-EPILOG = """\
+EPILOG = f"""\
 A network's answer is a start: an evolution strategy then turns the knobs that can be heard, renders every candidate
 with Vital, and keeps what sounds nearer. Routes, menus and wavetables stay those of the start, but several starts
 compete: the answer, variants of it, the nearest training sounds, and the nearest presets of a --bank.
@@ -23,9 +24,11 @@ search (X-trace.png, X-trace.json); and index.csv, traces.png and traces.json of
 run that was killed goes on from the best so far (X.part.vital), with the evaluations that are left. Ctrl-C ends the
 searches and judges what they have; press it twice to leave at once. Of a dataset the validation rows are taken.
 
+{ENGINE_HELP}
 examples:
   vjax refine --checkpoint runs/tier3 --dataset runs/tier3/data --targets 16
   vjax refine --checkpoint runs/tier3 --audio recordings --bank ~/Documents/Vital --evals 2000
+  RAY_ADDRESS=HOST:6379 vjax refine --checkpoint runs/tier3 --audio recordings --targets 500 --places 64 --engine ray
   vjax refine --checkpoint runs/demo --dataset runs/demo/data --targets 4 --evals 100 --seconds 60
 """
 
@@ -46,6 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--workers", type=at_least(0), default=0, metavar="N", help="processes that render; 0 takes every core"
     )
+    add_engine_flag(parser)
     add_matching(parser)
     add_refining(parser)
     arguments = parser.parse_args(argv)
@@ -112,6 +116,7 @@ def _refine(arguments: argparse.Namespace) -> int:
     from vjax.cli.command import UsageError
     from vjax.inference.match import MatchConfig
     from vjax.inference.refine_many import RefineManyConfig, refine_many
+    from vjax.vital.backend import engine_session
 
     if arguments.dataset and arguments.note is not None:
         raise UsageError("--note is for sound files; the rows of a --dataset are played at their own notes")
@@ -123,9 +128,10 @@ def _refine(arguments: argparse.Namespace) -> int:
         bank=arguments.bank,
         targets=arguments.targets,
         workers=arguments.workers or None,
+        engine=arguments.engine,
     )
     out = Path(arguments.out)
-    with stop_on_ctrl_c() as should_stop:
+    with stop_on_ctrl_c() as should_stop, engine_session(arguments.engine):
         report = refine_many(
             predictor, arguments.checkpoint, out, config, arguments.audio, arguments.dataset, should_stop
         )

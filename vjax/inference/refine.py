@@ -19,9 +19,9 @@ from vjax.inference.objective import Objective, ObjectiveConfig
 from vjax.inference.search import Progress, RefineTarget, Search
 from vjax.inference.space import make_space
 from vjax.inference.strategy import Strategies, StrategyConfig
+from vjax.vital.backend import Engine, open_live_pool, open_render_pool
 from vjax.vital.engine import RenderConfig
 from vjax.vital.live import LivePool, Variation
-from vjax.vital.pool import RenderPool
 from vjax.vital.preset import Preset
 
 _PADDING = 16  # spaces are padded to a multiple of this: a run's compile is found in the cache by the next one
@@ -93,6 +93,7 @@ def refine(
     knob_error_norm: Mapping[str, float] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    engine: Engine = "local",
 ) -> Iterator[Refined]:
     """Refines targets, and yields each as soon as it is done.
 
@@ -102,6 +103,7 @@ def refine(
       knob_error_norm: by knob, how far off starts are, see `space.make_space`.
       on_progress: called in this thread after each generation, for each target.
       should_stop: asked after each generation; True ends all searches, which then yield their best so far.
+      engine: what renders, see `vjax.vital.backend`; the results are the same.
 
     Raises:
       ValueError: two targets of one name.
@@ -118,7 +120,10 @@ def refine(
     objective = Objective(config.objective, places, _BATCH, render.samples, render.sample_rate)
     waiting = list(targets)[::-1]
     searches: dict[int, Search] = {}
-    with RenderPool(render, workers) as fresh, LivePool(render, workers, places) as live:
+    with (
+        open_render_pool(render, workers, engine) as fresh,
+        open_live_pool(render, workers, places, engine) as live,
+    ):
         judge = Judge(objective, fresh)
         while waiting or searches:
             while waiting and len(searches) < places:

@@ -33,6 +33,7 @@ from vjax.inference.search import Progress, RefineTarget
 from vjax.inference.starts import refine_target
 from vjax.inference.stream import Failure
 from vjax.progress import progress_bar
+from vjax.vital.backend import Engine, open_render_pool
 from vjax.vital.pool import RenderPool
 
 
@@ -51,6 +52,7 @@ class RefineManyConfig:
     bank: str = ""
     targets: int = 16
     workers: int | None = None
+    engine: Engine = "local"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +102,7 @@ def refine_many(
     start_table(index, work.paths.keys(), COLUMNS)
     done: list[Refined] = []
     failures: list[Failure] = []
-    with RenderPool(render_config(predictor), config.workers) as pool:
+    with open_render_pool(render_config(predictor), config.workers, config.engine) as pool:
         matcher = Matcher(predictor, vocabulary, pool, config.match)
         matches: list[Match] = []
         found = matcher.matches(
@@ -135,6 +137,7 @@ def refine_many(
             knob_errors(predictor),
             on_progress,
             should_stop,
+            config.engine,
         )
         for refined in results:
             path, target = work.paths[refined.name], by_name[refined.name]

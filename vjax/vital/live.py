@@ -9,16 +9,18 @@ import collections
 import functools
 import math
 import multiprocessing
-import queue
 import signal
 import threading
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from concurrent.futures import as_completed
+from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from vjax.vital import engine
+from vjax.vital.crew import Crew
 from vjax.vital.isolate import IsolatedCallError, call_isolated
 from vjax.vital.pool import Rendering, default_workers, prepare_method
 
@@ -90,6 +92,17 @@ class LiveCache:
     def __contains__(self, key: Any) -> bool:
         return key in self._live
 
+    def keys(self) -> tuple[Any, ...]:
+        """What is kept, that of the longest ago first."""
+        return tuple(self._live)
+
+    def render(self, key: Any, arguments: tuple, values: Mapping[str, float]) -> Rendering:
+        """A variation of `get(key, *arguments)`. Whatever breaks is an error of this rendering."""
+        try:
+            return self.get(key, *arguments).render(values)
+        except Exception as error:
+            return Rendering(None, f"failed: {type(error).__name__}: {error}")
+
     def get(self, key: Any, *arguments: Any) -> LivePreset:
         """The one made before under this key, or `LivePreset(*arguments)`."""
         if key not in self._live:
@@ -147,30 +160,31 @@ class LivePool:
       config: how all are played.
       workers: processes that render at a time; by default one a core.
       places: how many presets are varied at a time.
+      open_cache: gives a worker's cache of so many presets, see `Crew`; by default one in this process.
+      spare: threads beyond `workers`, for caches that cannot be opened yet.
     """
 
-    def __init__(self, config: engine.RenderConfig, workers: int | None = None, places: int = 1):
+    def __init__(
+        self,
+        config: engine.RenderConfig,
+        workers: int | None = None,
+        places: int = 1,
+        open_cache: Callable[[int, threading.Event], AbstractContextManager | None] | None = None,
+        spare: int = 0,
+    ):
         self.workers = workers or default_workers()
         self._config = config
         kept = max(2, math.ceil(2 * places / self.workers))  # of each worker: with a little room to help its neighbours
         self._presets: dict[Hashable, tuple[Mapping[str, Any], int, engine.RenderConfig, int]] = {}
-        self._waiting: collections.deque[tuple[int, Variation, queue.SimpleQueue]] = collections.deque()
-        self._change, self._closed = threading.Condition(), False
         prepare_method()
-        self._threads = [threading.Thread(target=self._work, args=(kept,), daemon=True) for _ in range(self.workers)]
-        for thread in self._threads:
-            thread.start()
+        open_seat = functools.partial(open_cache, kept) if open_cache else lambda closing: LiveCache(kept)
+        self._crew = Crew(open_seat, self.workers + spare)
 
     def __enter__(self) -> "LivePool":
         return self
 
-    def __exit__(self, *_) -> None:
-        with self._change:
-            self._waiting.clear()
-            self._closed = True
-            self._change.notify_all()
-        for thread in self._threads:
-            thread.join()
+    def __exit__(self, *reason) -> None:
+        self._crew.__exit__(*reason)
 
     def load(self, key: Hashable, preset: Mapping[str, Any], note: int, seed: int = 0) -> None:
         """Names a preset (Vital JSON) at a note; loading it waits for its first variation."""
@@ -182,35 +196,15 @@ class LivePool:
 
     def render(self, variations: Sequence[Variation]) -> Iterator[tuple[int, Rendering]]:
         """(position in `variations`, rendering), as they are done."""
-        done: queue.SimpleQueue[tuple[int, Rendering]] = queue.SimpleQueue()
-        with self._change:
-            self._waiting.extend((i, variation, done) for i, variation in enumerate(variations))
-            self._change.notify_all()
-        for _ in variations:
-            yield done.get()
+        work = {
+            self._crew.submit(functools.partial(self._play, variation), variation.live): i
+            for i, variation in enumerate(variations)
+        }
+        for done in as_completed(work):
+            yield work[done], done.result()
 
-    def _work(self, kept: int) -> None:
-        with LiveCache(kept) as cache:
-            while True:
-                with self._change:
-                    while not (self._waiting or self._closed):
-                        self._change.wait()
-                    if self._closed:
-                        return
-                    i, variation, done = self._take(cache)
-                    arguments = self._presets.get(variation.live)
-                if arguments is None:
-                    done.put((i, Rendering(None, f"no preset {variation.live!r} is loaded; call `load` first")))
-                    continue
-                try:
-                    done.put((i, cache.get(variation.live, *arguments).render(variation.values)))
-                except Exception as error:  # whatever it is, the caller waits for an answer
-                    done.put((i, Rendering(None, f"failed: {type(error).__name__}: {error}")))
-
-    def _take(self, cache: LiveCache) -> tuple[int, Variation, queue.SimpleQueue]:
-        for n, (_, variation, _) in enumerate(self._waiting):
-            if variation.live in cache:
-                item = self._waiting[n]
-                del self._waiting[n]
-                return item
-        return self._waiting.popleft()
+    def _play(self, variation: Variation, cache: Any) -> Rendering:
+        arguments = self._presets.get(variation.live)
+        if arguments is None:
+            return Rendering(None, f"no preset {variation.live!r} is loaded; call `load` first")
+        return cache.render(variation.live, arguments, variation.values)

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -83,10 +84,15 @@ class RenderPool:
 
     def map(self, jobs: Iterable[RenderJob]) -> Iterator[Rendering]:
         """Renders `jobs` in order. Takes only a few more jobs than are asked for, so endless iterables are fine."""
-        pending: collections.deque = collections.deque()
-        for job in jobs:
-            pending.append(self._threads.submit(self.render, job))
-            if len(pending) > 2 * self.workers:  # enough that no worker waits for the slowest neighbour
-                yield pending.popleft().result()
-        while pending:
+        return in_order(functools.partial(self._threads.submit, self.render), jobs, ahead=2 * self.workers)
+
+
+def in_order(submit: Callable[[RenderJob], Future], jobs: Iterable[RenderJob], ahead: int) -> Iterator[Rendering]:
+    """The results of `jobs`, in order; `ahead` jobs are under way, enough that none waits for a slow neighbour."""
+    pending: collections.deque[Future] = collections.deque()
+    for job in jobs:
+        pending.append(submit(job))
+        if len(pending) > ahead:
             yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()

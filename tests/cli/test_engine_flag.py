@@ -1,0 +1,41 @@
+"""`--engine ray` without a cluster: the command starts one of this machine's cores, quietly, and ends it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vjax.cli.main import main
+
+PEOPLE = Path(__file__).parents[1] / "data" / "presets"
+
+
+def test_an_evaluation_is_the_same_by_either_engine(engine_run, tmp_path):
+    """Two targets, with all methods but refinement; only how long they took may differ."""
+    for author, name in (("ann", "FM_Bass1"), ("bob", "Rhodesy")):
+        (tmp_path / "presets" / author).mkdir(parents=True)
+        shutil.copy(PEOPLE / f"{name}.vital", tmp_path / "presets" / author)
+    arguments = ["evaluate", "--presets", str(tmp_path / "presets"), "--checkpoint", str(engine_run), "--workers", "2"]
+    assert main([*arguments, "--out", str(tmp_path / "local")]) == 0
+    command = [sys.executable, "-m", "vjax", *arguments, "--engine", "ray", "--out", str(tmp_path / "ray"), "--json"]
+    environment = {**os.environ, "RAY_ADDRESS": "local"}
+    far = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert far.returncode == 0, far.stderr
+    assert "raylet" not in far.stderr + far.stdout
+    told = [json.loads((tmp_path / "local" / "evaluation.json").read_text()), json.loads(far.stdout)]
+    for rows in (content["rows"] for content in told):
+        assert {row["method"] for row in rows} >= {"nearest", "prediction", "floor"}
+        for row in rows:
+            del row["seconds"]
+    assert told[0]["rows"] == told[1]["rows"]
+
+
+@pytest.mark.parametrize("command", ["generate", "refine", "evaluate"])
+def test_help_tells_where_the_work_goes(command, capsys):
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main([command, "--help"])
+    assert "Ray cluster at RAY_ADDRESS" in capsys.readouterr().out

@@ -1,0 +1,50 @@
+"""Choosing what renders, without a cluster; with one, see test_cluster.py."""
+
+import subprocess
+import sys
+
+import pytest
+
+from vjax.vital.backend import engine_session, open_live_pool, open_render_pool
+from vjax.vital.engine import RenderConfig
+from vjax.vital.live import LivePool
+from vjax.vital.pool import RenderPool
+
+SHORT = RenderConfig(seconds=0.2, note_s=0.1)
+
+
+def test_the_local_engine_is_the_local_pools():
+    with open_render_pool(SHORT, 1) as fresh, open_live_pool(SHORT, 1) as live:
+        assert type(fresh) is RenderPool
+        assert type(live) is LivePool
+        assert (fresh.config, fresh.workers, live.workers) == (SHORT, 1, 1)
+
+
+def test_ray_is_imported_for_ray_alone():
+    code = "import sys, vjax.data.generate, vjax.inference.refine, vjax.vital.backend; print('ray' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "False\n"
+
+
+def test_without_ray_its_extra_is_named(monkeypatch):
+    monkeypatch.delitem(sys.modules, "vjax.vital.cluster", raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)  # as if it were not installed
+    with (
+        pytest.raises(ValueError, match=r'needs Ray; install it with: pip install "vjax\[cluster\]"'),
+        engine_session("ray"),
+    ):
+        pass
+
+
+def test_an_unknown_engine_is_refused():
+    with pytest.raises(ValueError, match="engine='spark'; choose 'local' or 'ray'"), engine_session("spark"):
+        pass
+
+
+def test_an_address_that_does_not_answer_is_named(monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "nowhere")
+    with (
+        pytest.raises(ConnectionError, match=r"no Ray cluster answers at RAY_ADDRESS=nowhere .*RAY_ADDRESS=local"),
+        engine_session("ray"),
+    ):
+        pass

@@ -1,0 +1,110 @@
+"""Threads with seats: what waits is done once, in order of preference, and what a seat loses is done by another."""
+
+import contextlib
+import itertools
+import threading
+
+import pytest
+
+from vjax.vital.crew import LOSSES, Crew, SeatLostError
+
+
+class Seat(frozenset):
+    """What it is prepared for; a context manager as a cache is."""
+
+    def __enter__(self) -> "Seat":
+        return self
+
+    def __exit__(self, *_) -> None:
+        pass
+
+
+def test_threads_without_a_seat_take_no_work_and_no_turn():
+    """One seat for nine threads: each piece of work must wake the thread that has it."""
+    free = threading.Semaphore(1)
+    with Crew(lambda closing: Seat() if free.acquire(blocking=False) else None, size=9) as crew:
+        for i in range(50):
+            assert crew.submit(lambda seat, i=i: i * i).result(timeout=30) == i * i
+
+
+def test_a_seat_takes_what_it_is_prepared_for_first():
+    begun, go, order = threading.Event(), threading.Event(), []
+
+    def wait(seat: Seat) -> None:
+        begun.set()
+        go.wait(30)
+
+    with Crew(lambda closing: Seat({"mine"}), size=1) as crew:
+        crew.submit(wait)
+        assert begun.wait(30)
+        done = [
+            crew.submit(lambda seat, name=name: order.append(name), key)
+            for name, key in (("a", "other"), ("b", "mine"), ("c", None), ("d", "mine"))
+        ]
+        go.set()
+        for future in done:
+            future.result(timeout=30)
+    assert order == ["b", "d", "a", "c"]
+
+
+def test_what_a_seat_loses_is_done_on_another():
+    seats = [Seat({i}) for i in range(3)]
+    opened = iter(seats)
+
+    def work(seat: Seat) -> Seat:
+        if seat is not seats[2]:
+            raise SeatLostError("its machine is gone")
+        return seat
+
+    with Crew(lambda closing: next(opened, None), size=1) as crew:
+        assert crew.submit(work).result(timeout=30) is seats[2]
+        assert crew.submit(work).result(timeout=30) is seats[2]
+
+
+def test_what_costs_every_seat_is_given_up_and_costs_nobody_else():
+    tries = itertools.count()
+
+    def deadly(seat: Seat) -> None:
+        next(tries)
+        raise SeatLostError("out of memory")
+
+    with Crew(lambda closing: Seat(), size=2) as crew:
+        with pytest.raises(
+            ConnectionError, match=f"{LOSSES} workers were lost over one sound; the last: out of memory"
+        ):
+            crew.submit(deadly).result(timeout=30)
+        assert crew.submit(lambda seat: "well").result(timeout=30) == "well"
+    assert next(tries) == LOSSES
+
+
+def test_errors_are_answers():
+    def fail(seat: Seat) -> None:
+        raise ValueError("of the work")
+
+    def refuse(closing: threading.Event) -> Seat:
+        raise ConnectionError("no seat anywhere")
+
+    with Crew(lambda closing: Seat(), size=1) as crew:
+        with pytest.raises(ValueError, match="of the work"):
+            crew.submit(fail).result(timeout=30)
+        assert crew.submit(lambda seat: 1).result(timeout=30) == 1
+    with Crew(refuse, size=1) as crew, pytest.raises(ConnectionError, match="no seat anywhere"):
+        crew.submit(lambda seat: 1).result(timeout=30)
+
+
+def test_at_the_end_what_waits_is_cancelled_and_what_runs_is_awaited():
+    begun, go = threading.Event(), threading.Event()
+
+    def wait(seat: Seat) -> str:
+        begun.set()
+        go.wait(30)
+        return "done"
+
+    with contextlib.ExitStack() as stack:
+        crew = stack.enter_context(Crew(lambda closing: Seat(), size=1))
+        running = crew.submit(wait)
+        assert begun.wait(30)
+        waiting = crew.submit(wait)
+        threading.Timer(0.1, go.set).start()
+    assert running.result(timeout=0) == "done"
+    assert waiting.cancelled()

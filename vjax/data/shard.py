@@ -1,0 +1,257 @@
+"""One shard: a Latin hypercube of candidates, rendered, less those that make no usable sound.
+
+It is a pure function of the settings and its own number, wherever and with whatever else it is made.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from vjax.audio.mel import MelConfig, mel_spectrogram, to_mono
+from vjax.data import layout
+from vjax.data.bank import Bank
+from vjax.data.sampling import ORIGINS, Draw, SamplingConfig, parameters_hash, sample_block
+from vjax.schema import Parameters, Schema
+from vjax.vital.engine import RenderConfig
+from vjax.vital.pool import Rendering, RenderJob, RenderPool
+from vjax.vital.vocabulary import from_parameters
+
+MEL_BATCH = 32  # fixed, so that the log-mel compiles once and never depends on how rows were grouped
+
+
+@dataclasses.dataclass(frozen=True)
+class GenerationConfig:
+    """What a dataset is made of. `n` rows (one sound at one note each) are asked for at the time of generation.
+
+    Attributes:
+      notes: every preset is played at each of these MIDI notes ...
+      random_notes: ... or, if not 0, at so many notes drawn anew for each preset, one from each equal part of
+      note_range: the lowest and the highest of them.
+      presets_per_shard: candidates of one shard; a killed run loses at most one shard's work.
+      seeds: positions of the engine's random generators in use; candidate i gets position i % seeds.
+      silence_db: a sound whose RMS lies below it (dB relative to full scale) is rejected.
+      mel_dtype: "float32" or "float16", as stored.
+      store_audio: keep the waveforms too, as float16 (352 kB a row).
+    """
+
+    sampling: SamplingConfig = SamplingConfig()
+    render: RenderConfig = RenderConfig()
+    mel: MelConfig = MelConfig()
+    notes: tuple[int, ...] = (48, 60, 72)
+    random_notes: int = 0
+    note_range: tuple[int, int] = (36, 84)
+    presets_per_shard: int = 64
+    seeds: int = 4
+    silence_db: float = -70.0
+    mel_dtype: str = "float32"
+    store_audio: bool = False
+
+    def __post_init__(self):
+        if not self.notes or not all(0 <= note <= 127 for note in self.notes):
+            raise ValueError(f"notes={self.notes}; give MIDI notes from 0 to 127")
+        low, high = self.note_range
+        if not (0 <= low <= high <= 127 and 0 <= self.random_notes <= high - low + 1):
+            raise ValueError(
+                f"random_notes={self.random_notes} in note_range={self.note_range}; give a range of MIDI notes from 0 "
+                "to 127 with room for so many"
+            )
+        if self.presets_per_shard < 1 or self.seeds < 1:
+            raise ValueError(f"presets_per_shard={self.presets_per_shard}, seeds={self.seeds}; both must be at least 1")
+        if self.mel_dtype not in ("float32", "float16"):
+            raise ValueError(f"mel_dtype={self.mel_dtype!r}; choose 'float32' or 'float16'")
+        if self.mel.sample_rate != self.render.sample_rate:
+            raise ValueError(
+                f"mel.sample_rate={self.mel.sample_rate} differs from the renders' {self.render.sample_rate}"
+            )
+
+    @property
+    def notes_per_preset(self) -> int:
+        return self.random_notes or len(self.notes)
+
+    def notes_of(self, seed: int, shard: int, candidate: int) -> tuple[int, ...]:
+        """The MIDI notes at which a candidate is played."""
+        if not self.random_notes:
+            return self.notes
+        low, high = self.note_range
+        edges = np.linspace(low, high + 1, self.random_notes + 1).astype(int)
+        # The 1 makes it a stream of its own: NumPy ignores zeros at the end, and the sampler has [seed, shard].
+        rng = np.random.default_rng([seed, shard, candidate, 1])
+        return tuple(int(rng.integers(first, last)) for first, last in itertools.pairwise(edges))
+
+
+@dataclasses.dataclass(frozen=True)
+class Material:
+    """What all shards of a dataset are made from."""
+
+    config: GenerationConfig
+    schema: Schema
+    bank: Bank
+    seed: int
+
+
+class Verdict(NamedTuple):
+    """What became of a candidate: the reason why it was left out, or "" if it is kept; `error` if it has no sound."""
+
+    name: str
+    reason: str
+    error: str = ""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Shard:
+    """A shard in memory.
+
+    Attributes:
+      verdicts: of its candidates, in order; the last ones may be missing where nothing of them is needed.
+      arrays: by dataset path, one row per kept candidate and note.
+      cut: whether something is missing.
+    """
+
+    number: int
+    verdicts: tuple[Verdict, ...]
+    arrays: dict[str, np.ndarray]
+    cut: bool = False
+
+    @property
+    def rows(self) -> int:
+        return len(self.arrays.get(layout.MIDI_NOTE, ()))
+
+    @property
+    def presets(self) -> int:
+        return sum(not verdict.reason for verdict in self.verdicts)
+
+    @property
+    def rejected(self) -> dict[str, int]:
+        """Candidates that were left out, by reason."""
+        return dict(collections.Counter(verdict.reason for verdict in self.verdicts if verdict.reason))
+
+    def first(self, rows: int, notes: int) -> "Shard":
+        """The shard as it is made where only its first `rows` rows are needed, at `notes` notes a preset."""
+        if self.rows < rows:
+            return self
+        kept = itertools.accumulate(not verdict.reason for verdict in self.verdicts)
+        end = next(i for i, presets in enumerate(kept, start=1) if presets * notes >= rows)
+        return Shard(
+            self.number,
+            self.verdicts[:end],
+            {name: array[:rows] for name, array in self.arrays.items()},
+            self.cut or self.rows > rows or end < len(self.verdicts),
+        )
+
+
+Hear = Callable[[int, int, Verdict], None]
+"""Is told of each candidate: shard, candidate, verdict."""
+
+
+def make_shards(material: Material, first: int, rows: int, pool: RenderPool, hear: Hear) -> Iterator[Shard]:
+    """Shards from number `first` on with `rows` rows in all, in order; the pool never waits for the end of a shard."""
+    with contextlib.closing(_render(material, itertools.count(first), pool)) as rendered:
+        for number in itertools.count(first):
+            shard = _collect(material, number, rows, rendered, hear)
+            yield shard
+            rows -= shard.rows
+            if rows <= 0:
+                return
+
+
+def make_shard(material: Material, number: int, workers: int) -> Shard:
+    """One whole shard."""
+    most = material.config.presets_per_shard * material.config.notes_per_preset
+    with (
+        RenderPool(material.config.render, workers) as pool,
+        contextlib.closing(_render(material, [number], pool)) as rendered,
+    ):
+        return _collect(material, number, most + 1, rendered, lambda *_: None)
+
+
+def _render(material: Material, shards: Iterable[int], pool: RenderPool) -> Iterator[tuple[int, Draw, Rendering]]:
+    """(candidate, draw, rendering) of the shards, in order."""
+    config, schema, bank = material.config, material.schema, material.bank
+    ahead: collections.deque = collections.deque()
+
+    def jobs() -> Iterator[RenderJob]:
+        for shard in shards:
+            draws = sample_block(schema, config.sampling, material.seed, shard, config.presets_per_shard, bank.entries)
+            for candidate, draw in enumerate(draws):
+                ahead.append((candidate, draw))
+                preset = from_parameters(draw.parameters, schema, bank.vocabulary, name=draw.name)
+                notes = config.notes_of(material.seed, shard, candidate)
+                yield RenderJob(preset, notes, seed=candidate % config.seeds)
+
+    for rendering in pool.map(jobs()):
+        yield *ahead.popleft(), rendering
+
+
+def _collect(
+    material: Material, number: int, rows: int, rendered: Iterator[tuple[int, Draw, Rendering]], hear: Hear
+) -> Shard:
+    """Takes one shard's candidates, or those that its first `rows` rows need."""
+    config = material.config
+    kept: list[tuple[int, Draw, np.ndarray]] = []
+    verdicts: list[Verdict] = []
+    # The rest of the last shard would only be thrown away.
+    while len(verdicts) < config.presets_per_shard and len(kept) * config.notes_per_preset < rows:
+        candidate, draw, rendering = next(rendered)
+        verdict = Verdict(draw.name, rejection(rendering, config.silence_db), rendering.error)
+        if not verdict.reason:
+            kept.append((candidate, draw, rendering.audio))
+        verdicts.append(verdict)
+        hear(number, candidate, verdict)
+    short = len(verdicts) < config.presets_per_shard
+    return Shard(number, tuple(verdicts), _arrays(material, number, kept) if kept else {}, short).first(
+        rows, config.notes_per_preset
+    )
+
+
+def rejection(rendering: Rendering, silence_db: float) -> str:
+    """Why a rendering cannot be used: crashed, hung, nan, silent, clipping; empty if it can."""
+    if rendering.audio is None:
+        return rendering.error.partition(":")[0]
+    if not np.isfinite(rendering.audio).all():
+        return "nan"
+    rms = np.sqrt(np.square(rendering.audio, dtype=np.float64).mean(axis=(1, 2)))
+    if (rms < 10 ** (silence_db / 20)).any():
+        return "silent"
+    return "clipping" if np.abs(rendering.audio).max() > 1 else ""
+
+
+def _arrays(material: Material, shard: int, kept: Sequence[tuple[int, Draw, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The datasets of a shard, one row per preset and note."""
+    config, notes = material.config, material.config.notes_per_preset
+    played = [note for candidate, _, _ in kept for note in config.notes_of(material.seed, shard, candidate)]
+    draws = [draw for _, draw, _ in kept for _ in range(notes)]
+    audio = np.concatenate([audio for _, _, audio in kept])
+    seeds = np.array([candidate % config.seeds for candidate, _, _ in kept for _ in range(notes)])
+    columns = Parameters(*(np.stack(column) for column in zip(*(draw.parameters for draw in draws), strict=True)))
+    arrays = {
+        layout.CONTINUOUS: columns.continuous,
+        layout.CATEGORICAL: columns.categorical,
+        layout.MEL: log_mel(audio, config.mel)[:, None].astype(config.mel_dtype),
+        layout.MIDI_NOTE: np.array(played, np.int32),
+        "metadata/velocity": np.full(len(draws), config.render.velocity, np.float32),
+        "metadata/source": np.array([ORIGINS[draw.origin] for draw in draws]),
+        layout.PRESET_HASH: np.array([parameters_hash(draw.parameters) for draw in draws], np.int64),
+        layout.PRESET_NAME: np.array([draw.name for draw in draws]),
+        "metadata/tier": np.full(len(draws), config.sampling.tier, np.int32),
+        "metadata/seed": seeds.astype(np.int64),
+    }
+    if config.sampling.tier >= 3:
+        arrays |= {layout.ROUTE_INDEX: columns.route_index, layout.ROUTE_VALUE: columns.route_value}
+    if config.store_audio:
+        arrays[layout.WAVEFORMS] = audio.astype(np.float16)
+    return arrays
+
+
+def log_mel(audio: np.ndarray, config: MelConfig) -> np.ndarray:
+    """[n, channels, samples] to [n, n_mels, t] float32, on the device, in batches of one fixed size."""
+    pictures = []
+    for start in range(0, len(audio), MEL_BATCH):
+        batch = audio[start : start + MEL_BATCH]
+        padded = np.pad(batch, [(0, MEL_BATCH - len(batch)), (0, 0), (0, 0)])
+        pictures.append(np.asarray(mel_spectrogram(to_mono(padded), config))[: len(batch)])
+    return np.concatenate(pictures)

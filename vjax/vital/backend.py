@@ -1,0 +1,72 @@
+"""Where sounds are rendered: on this machine, or on a Ray cluster. Same interface, same bits."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from vjax.vital.engine import RenderConfig
+from vjax.vital.live import LivePool
+from vjax.vital.pool import RenderPool
+
+if TYPE_CHECKING:
+    from vjax.vital.cluster import RayRenderPool
+
+Engine = Literal["local", "ray"]
+
+
+@contextlib.contextmanager
+def engine_session(engine: Engine) -> Iterator[None]:
+    """Keeps the Ray cluster of "ray" connected, so that pools opened inside need not; nothing for "local".
+
+    Raises:
+      ValueError: there is no such engine, or Ray is not installed.
+      ConnectionError: the Ray cluster does not answer.
+    """
+    if engine == "local":
+        yield
+        return
+    if engine != "ray":
+        raise ValueError(f"engine={engine!r}; choose 'local' or 'ray'")
+    # Ray reports a lost node on stdout, with pages of its log. This it reads when it is imported.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
+    try:
+        from vjax.vital.cluster import ray_session
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise ValueError('the engine "ray" needs Ray; install it with: pip install "vjax[cluster]"') from error
+    with ray_session():
+        yield
+
+
+@contextlib.contextmanager
+def open_render_pool(
+    config: RenderConfig, workers: int | None = None, engine: Engine = "local"
+) -> "Iterator[RenderPool | RayRenderPool]":
+    """A pool of `workers` processes; by default one on each core of this machine, or of the cluster."""
+    with engine_session(engine):
+        if engine == "ray":
+            from vjax.vital.cluster import RayRenderPool
+
+            with RayRenderPool(config, workers) as far_pool:
+                yield far_pool
+        else:
+            with RenderPool(config, workers) as pool:
+                yield pool
+
+
+@contextlib.contextmanager
+def open_live_pool(
+    config: RenderConfig, workers: int | None = None, places: int = 1, engine: Engine = "local"
+) -> Iterator[LivePool]:
+    """A pool for variations of `places` presets at a time; workers as in `open_render_pool`."""
+    with engine_session(engine):
+        if engine == "ray":
+            from vjax.vital.cluster import ray_live_pool
+
+            with ray_live_pool(config, workers, places) as pool:
+                yield pool
+        else:
+            with LivePool(config, workers, places) as pool:
+                yield pool

@@ -1,0 +1,292 @@
+"""The pools of `vjax.vital` on a Ray cluster: one worker on each CPU of each living node. The module that imports ray.
+
+A worker is an actor that renders one sound at a time with a local pool of its own, so that a crash of the engine costs
+one render there too. A lost worker or node costs the work in its hands, which another does again; a render is a pure
+function of its job, so no result depends on who did it. Nodes that join later get workers.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import functools
+import logging
+import math
+import os
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+import numpy as np
+import ray
+from ray.exceptions import RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from vjax.vital import engine
+from vjax.vital.crew import Crew, SeatLostError
+from vjax.vital.live import LiveCache, LivePool
+from vjax.vital.pool import Rendering, RenderJob, RenderPool, in_order, prepare_method
+
+_SPARE = 64  # threads for the CPUs of nodes that join later
+_PATIENCE_S = 120.0  # without any CPU, before it is an error
+_FAILURES = 3  # workers that do not start, where none has, before it is an error
+_LOOK_S = 2.0  # how old a list of the nodes may be
+_SHY_S = 5.0  # a node on which no worker starts is left alone for so long
+
+
+@contextlib.contextmanager
+def ray_session() -> Iterator[None]:
+    """Joins a Ray cluster, or starts one of this machine's cores that ends with the block; quietly.
+
+    The cluster is the one at RAY_ADDRESS, or the one that `ray start` began on this machine. Within a session, or where
+    the caller has called `ray.init`, it does nothing.
+
+    Raises:
+      ConnectionError: the cluster does not answer.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        with warnings.catch_warnings():
+            # jax warns of forks; these start another program at once.
+            warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError) as error:
+        where = f"RAY_ADDRESS={os.environ['RAY_ADDRESS']}" if os.environ.get("RAY_ADDRESS") else "`ray start`'s address"
+        raise ConnectionError(
+            f"no Ray cluster answers at {where} ({error}); start one with `ray start --head`, or set RAY_ADDRESS=local "
+            "to use this machine alone"
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def node_cpus() -> dict[str, int]:
+    """CPUs by node, of the nodes that live and have any."""
+    cpus = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]}
+    return {node: n for node, n in cpus.items() if n}
+
+
+def become_worker() -> None:
+    """To be called first in an actor or a task.
+
+    A render process imports its parent's main script, unless that has no file; Ray's takes 0.3 s. (To preload it in the
+    fork server, as `prepare_method` asks for, is broken in Python 3.11: python/cpython issue 126631.)
+    """
+    if hasattr(sys.modules["__main__"], "__file__"):
+        del sys.modules["__main__"].__file__
+
+
+class RayRenderPool:
+    """`RenderPool` on the cluster's CPUs; `workers` is how many at most, by default all. Use as a context manager."""
+
+    def __init__(self, config: engine.RenderConfig, workers: int | None = None):
+        self.config = config
+        self.workers, spare = _sizes(workers)
+        berths = _Berths(_RenderWorker)
+        self._crew = Crew(lambda closing: berths.open(closing, config), self.workers + spare)
+
+    def __enter__(self) -> "RayRenderPool":
+        return self
+
+    def __exit__(self, *reason) -> None:
+        self._crew.__exit__(*reason)
+
+    def render(self, job: RenderJob) -> Rendering:
+        """As `RenderPool.render`. Raises ConnectionError if the cluster is gone."""
+        return self._submit(job).result()
+
+    def map(self, jobs: Iterable[RenderJob]) -> Iterator[Rendering]:
+        """As `RenderPool.map`. Raises ConnectionError if the cluster is gone."""
+        return in_order(self._submit, jobs, ahead=2 * self.workers)
+
+    def _submit(self, job: RenderJob) -> Future:
+        return self._crew.submit(lambda seat: _copied(seat.ask("render", job)))
+
+
+def ray_live_pool(config: engine.RenderConfig, workers: int | None = None, places: int = 1) -> LivePool:
+    """A `LivePool` whose caches are actors on the cluster; `workers` is how many at most, by default one a CPU.
+
+    Its renderings are those of a local one. `render` raises ConnectionError if the cluster is gone.
+    """
+    berths = _Berths(_LiveWorker)
+
+    def open_cache(size: int, closing: threading.Event) -> "_FarCache | None":
+        seat = berths.open(closing, size)
+        return seat and _FarCache(seat)
+
+    size, spare = _sizes(workers)
+    return LivePool(config, size, places, open_cache, spare)
+
+
+class _RenderWorker:
+    """An actor: a process with a render pool of its own."""
+
+    def __init__(self, config: engine.RenderConfig):
+        become_worker()
+        self._pool = RenderPool(config, workers=1)
+
+    def ready(self) -> None:
+        """Answers."""
+
+    def render(self, job: RenderJob) -> Rendering:
+        return self._pool.render(job)
+
+
+class _LiveWorker:
+    """An actor: a process that keeps `size` presets loaded, in processes of their own."""
+
+    def __init__(self, size: int):
+        become_worker()
+        prepare_method()
+        self._cache = LiveCache(size)
+
+    def ready(self) -> None:
+        """Answers."""
+
+    def render(
+        self, key: Hashable, arguments: tuple | None, values: Mapping[str, float]
+    ) -> tuple[Rendering, tuple[Hashable, ...]]:
+        """(a variation, what is loaded after it); `arguments` are needed where `key` is not loaded."""
+        return self._cache.render(key, arguments or (), values), self._cache.keys()
+
+
+class _Seat:
+    """An actor, as the thread holds it that gives it work. A context manager, which ends the actor."""
+
+    def __init__(self, actor: Any, leave: Callable[[], None]):
+        self._actor, self._leave = actor, leave
+
+    def __enter__(self) -> "_Seat":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._leave()
+        ray.kill(self._actor)
+
+    def __contains__(self, key: Hashable) -> bool:
+        return False
+
+    def ask(self, method: str, *arguments: Any) -> Any:
+        """What the actor answers. Raises SeatLostError if it, its node or its answer is lost."""
+        try:
+            return ray.get(getattr(self._actor, method).remote(*arguments))
+        except RayTaskError as error:
+            raise error.cause from None
+        except RayError as lost:
+            raise SeatLostError(f"{type(lost).__name__}: {lost}") from lost
+
+
+class _FarCache:
+    """The `LiveCache` of an actor, as its thread sees it. A preset travels once."""
+
+    def __init__(self, seat: _Seat):
+        self._seat = seat
+        self._keys: tuple[Hashable, ...] = ()
+
+    def __enter__(self) -> "_FarCache":
+        return self
+
+    def __exit__(self, *reason) -> None:
+        self._seat.__exit__(*reason)
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._keys
+
+    def render(self, key: Hashable, arguments: tuple, values: Mapping[str, float]) -> Rendering:
+        rendering, self._keys = self._seat.ask("render", key, None if key in self else arguments, values)
+        return _copied(rendering)
+
+
+class _Berths:
+    """Opens seats: actors of a class, one on each CPU of each living node, evenly.
+
+    Actors take no CPU of Ray's own count: an evaluation has several pools at a time, of which one works.
+    """
+
+    def __init__(self, actor: type):
+        self._actor = ray.remote(num_cpus=0)(actor)
+        self._lock = threading.Lock()
+        self._taken: collections.Counter[str] = collections.Counter()
+        self._cpus: dict[str, int] = {}
+        self._shy_until_s: dict[str, float] = {}
+        self._looked_s = -math.inf
+        self._worked_s = time.monotonic()
+        self._working = self._failures = 0  # failures since a worker started
+
+    def open(self, closing: threading.Event, *arguments: Any) -> _Seat | None:
+        """A seat with a new actor, `actor(*arguments)`, that is ready; or None if there is no CPU for one now.
+
+        Gives up when `closing` is set: an actor on a node that has just died is waited for until Ray knows.
+
+        Raises ConnectionError if no actor starts, or there was no CPU for _PATIENCE_S.
+        """
+        with self._lock:
+            node = self._choose()
+            if node is None:
+                return None
+            self._taken[node] += 1
+        where = NodeAffinitySchedulingStrategy(node, soft=False)
+        actor = self._actor.options(scheduling_strategy=where).remote(*arguments)
+        answer, ready = actor.ready.remote(), []
+        while not (ready or closing.is_set()):
+            ready, _ = ray.wait([answer], timeout=0.5)
+        try:
+            if ready:
+                ray.get(answer)
+                with self._lock:
+                    self._failures, self._working = 0, self._working + 1
+                return _Seat(actor, functools.partial(self._leave, node))
+        except RayError as error:
+            self._failed(node, error)
+        ray.kill(actor)
+        with self._lock:
+            self._taken[node] -= 1
+        return None
+
+    def _choose(self) -> str | None:
+        now_s = time.monotonic()
+        if now_s - self._looked_s > _LOOK_S:
+            self._cpus, self._looked_s = node_cpus(), now_s
+        if self._taken.total() or self._cpus:
+            self._worked_s = now_s
+        elif now_s - self._worked_s > _PATIENCE_S:
+            raise ConnectionError(f"no node of the Ray cluster has had a CPU for {_PATIENCE_S:g} s")
+        free = [
+            node
+            for node, cpus in self._cpus.items()
+            if self._taken[node] < cpus and self._shy_until_s.get(node, now_s) <= now_s
+        ]
+        return min(free, key=lambda node: self._taken[node], default=None)
+
+    def _failed(self, node: str, error: RayError) -> None:
+        with self._lock:
+            self._shy_until_s[node] = time.monotonic() + _SHY_S
+            self._failures += 1
+            if self._failures >= _FAILURES and not self._working:
+                self._taken[node] -= 1
+                raise ConnectionError(f"no worker starts on the Ray cluster; has each node vjax? {error}") from error
+
+    def _leave(self, node: str) -> None:
+        with self._lock:
+            self._taken[node] -= 1
+            self._working -= 1
+
+
+def _sizes(workers: int | None) -> tuple[int, int]:
+    """(workers to count on, threads for workers that come later)."""
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers={workers}; at least one is needed")
+    return (workers, 0) if workers else (max(sum(node_cpus().values()), 1), _SPARE)
+
+
+def _copied(rendering: Rendering) -> Rendering:
+    """Out of Ray's shared memory, where arrays are read-only and take room from those that follow."""
+    return dataclasses.replace(rendering, audio=None if rendering.audio is None else np.array(rendering.audio))
