@@ -1,6 +1,6 @@
 """Refinement near the engine's own limit: evaluations per second against bare engine workers.
 
-    python benchmarks/refine.py --presets DIR --json out.json
+    python benchmarks/refine.py --json out.json
 
 Both sides render variations of the same presets, knobs moved alike, with the same settled notes, on the same number of
 processes, in turn (A B A B ...). The bare workers load a preset once and then only fork, set, settle and render: no
@@ -20,9 +20,9 @@ import numpy as np
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--presets", required=True, type=Path)
+    parser.add_argument("--presets", default=Path("tests/data/presets"), type=Path)
     parser.add_argument("--targets", type=int, default=8)
-    parser.add_argument("--evals", type=int, default=69, help="of each target in one round")
+    parser.add_argument("--evals", type=int, default=35, help="of each target in one round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=0, help="0 takes every core")
     parser.add_argument("--runs", type=Path, default=Path("runs/strategies/runs.jsonl"), help="of strategies.py")

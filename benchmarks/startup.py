@@ -1,0 +1,109 @@
+"""How long commands take to begin: whole processes, with an empty compilation cache and with a filled one.
+
+    python benchmarks/startup.py --json out.json
+
+`vjax --help` (goal: under 0.3 s), then `vjax train` for one epoch of two steps, `vjax match` of one sound and
+`vjax evaluate` of one preset, on a small model and data that the script makes first. `cold` has nothing compiled,
+`warm` finds what the cold run left on disk (`~/.cache/vjax/jax` in daily use, a temporary folder here); `imports` is a
+process that only imports what the command imports. So cold - warm is compiling, warm - imports the work itself. Cold
+and warm alternate, medians of `--rounds`. `ratio` is cold / warm of `vjax match`.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+IMPORTS = {
+    "help": "vjax.cli.main",
+    "train": "vjax.training.loop, vjax.evaluation.listen, vjax.inference.retrieval",
+    "match": "vjax.inference.match, vjax.inference.predict",
+    "evaluate": "vjax.evaluation.benchmark, vjax.inference.refine_many",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--width", type=int, default=16, help="channels of the model's first stage; 64 is full size")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = _measure(Path(folder), arguments)
+    print(f"{'command':10} {'imports':>9} {'cold':>9} {'warm':>9} {'compiling':>10} {'work':>9}")
+    for name, row in found.items():
+        compiling, work = row["cold_s"] - row["warm_s"], row["warm_s"] - row["imports_s"]
+        print(
+            f"{name:10} {row['imports_s']:7.2f} s {row['cold_s']:7.2f} s {row['warm_s']:7.2f} s "
+            f"{compiling:8.2f} s {work:7.2f} s"
+        )
+    ratio = found["match"]["cold_s"] / found["match"]["warm_s"]
+    print(
+        f"ratio {ratio:.2f}: cold / warm of vjax match; vjax --help {found['help']['warm_s']:.2f} s (goal: under 0.3)"
+    )
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"ratio": ratio, "width": arguments.width, "commands": found}, indent=1))
+
+
+def _measure(folder: Path, arguments) -> dict[str, dict[str, float]]:
+    """Medians by command: imports_s, cold_s, warm_s."""
+    presets, run = ROOT / "tests" / "data" / "presets", folder / "run"
+    recipe = ["--config", "tier3:smoke", f"--config.model.width={arguments.width}", "--config.train.epochs=1"]
+    made = _vjax(folder / "cache-made", "train", *recipe, "--workdir", str(run))
+    sound = next(run.glob("listen/*-target.wav"))
+    print(f"data and a checkpoint: {made:.1f} s", file=sys.stderr)
+    commands = {
+        "help": ("--help",),
+        "train": ("train", *recipe, f"--config.data.path={run / 'data'}", "--workdir", "{fresh}"),
+        "match": ("match", str(sound), "--checkpoint", str(run), "-o", "{fresh}.vital"),
+        "evaluate": (
+            "evaluate",
+            "--checkpoint",
+            str(run),
+            "--presets",
+            str(presets),
+            "--limit",
+            "1",
+            "--out",
+            "{fresh}",
+        ),
+    }
+    timings = {name: {"imports_s": [], "cold_s": [], "warm_s": []} for name in commands}
+    for number in range(arguments.rounds):
+        for name, command in commands.items():
+            cache = folder / f"cache-{number}-{name}"
+            timings[name]["imports_s"].append(_process(cache, "-c", f"import {IMPORTS[name]}"))
+            for when in ("cold_s", "warm_s"):
+                words = [word.format(fresh=folder / f"{number}-{name}-{when}") for word in command]
+                timings[name][when].append(_vjax(cache, *words))
+        print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr)
+    return {name: {part: float(np.median(values)) for part, values in row.items()} for name, row in timings.items()}
+
+
+def _vjax(cache: Path, *words: str) -> float:
+    return _process(cache, "-m", "vjax", *words)
+
+
+def _process(cache: Path, *words: str) -> float:
+    """Seconds that a Python process takes with this folder as its compilation cache."""
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, *words],
+        env=os.environ | {"JAX_COMPILATION_CACHE_DIR": str(cache)},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(words)} ended with {done.returncode}:\n{done.stderr}")
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
