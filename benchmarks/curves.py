@@ -182,8 +182,8 @@ CURVES: dict[str, tuple[str, tuple[int, ...], Callable]] = {
     "generation": ("sound", (4, 8, 16, 32, 64), _generation),
     "training": ("row of a batch", (4, 8, 16, 32), _training),
     "inference": ("sound", (1, 4, 16, 64), _inference),
-    "refinement-evaluations": ("evaluation", (17, 34, 68, 136), lambda a: _refinement(a, targets=1)),
-    "refinement-targets": ("target", (1, 2, 4, 8), lambda a: _refinement(a, evals=34)),
+    "refinement-evaluations": ("evaluation", (17, 34, 68), lambda a: _refinement(a, targets=1)),
+    "refinement-targets": ("target", (1, 2, 4), lambda a: _refinement(a, evals=17)),
 }
 
 

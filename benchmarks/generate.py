@@ -1,7 +1,7 @@
 """Generation near the engine's own limit: presets per second against bare engine loops, and memory over many renders.
 
     python benchmarks/generate.py --json out.json                 # 6 minutes on two cores
-    python benchmarks/generate.py --renders 10000 --rounds 0      # memory alone, over a long run
+    python benchmarks/generate.py --rows 10000 --rounds 0         # memory alone, over a long run
 
 Both sides render the same candidates (three notes of 2 s each) in turn, on the same number of processes, with the same
 settled notes. `generate` samples, renders, rejects, computes log-mels and writes shards; it is timed from the end of
@@ -28,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--candidates", type=int, default=16, help="of a shard; two shards are timed in a round")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--renders", type=int, default=960, help="of 0.15 s, for the memory; 0 leaves it out")
+    parser.add_argument("--rows", type=int, default=960, help="rows of 0.15 s kept, for the memory; 0 leaves it out")
     parser.add_argument("--workers", type=int, default=0, help="0 takes every core")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
@@ -39,8 +39,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if arguments.rounds:
             found |= compare(Path(folder), arguments, workers)
-        if arguments.renders:
-            found |= watch_memory(Path(folder) / "memory", arguments.renders, workers)
+        if arguments.rows:
+            found |= watch_memory(Path(folder) / "memory", arguments.rows, workers)
     for name, value in found.items():
         print(f"{name:40} {round(value, 4) if isinstance(value, float) else value}")
     if arguments.json:
@@ -148,7 +148,7 @@ def _forked(work) -> None:
     os.waitpid(child, 0)
 
 
-def watch_memory(out: Path, renders: int, workers: int) -> dict[str, float]:
+def watch_memory(out: Path, rows: int, workers: int) -> dict[str, float]:
     """Generates sounds of 0.15 s and samples what this process and the fork server hold."""
     from vjax.data.generate import GenerationConfig, generate
     from vjax.vital.engine import RenderConfig
@@ -167,13 +167,14 @@ def watch_memory(out: Path, renders: int, workers: int) -> dict[str, float]:
     watcher.start()
     began = time.perf_counter()
     try:
-        generate(config, out, renders, 1, workers, progress=False)
+        report = generate(config, out, rows, 1, workers, progress=False)
     finally:
         done.set()
         watcher.join()
     # The first shard compiles and loads; from the second on nothing should grow.
     files, *columns = np.array([row for row in samples if row[0] >= 1], float).T
     tenth = max(len(files) // 10, 1)
+    renders = (report.presets + sum(report.rejected.values())) * config.notes_per_preset
     found = {"memory_renders": renders, "memory_run_s": time.perf_counter() - began}
     per_file = renders / max(len(list(out.glob("*.h5"))), 1)
     for name, mb in zip(("main_process", "fork_server"), columns, strict=True):

@@ -139,7 +139,7 @@ def engine_run(tmp_path_factory, engine_vocabulary) -> Path:
     The data are four rendered sounds of 0.4 s; the model is tiny, and its answers lie near the init patch: with the
     table Hollow in oscillator 1, the shape Square Late in LFO 1, and LFO 1 on the volume. So each can be heard.
     """
-    from vjax.data.generate import log_mel
+    from vjax.data.shard import log_mel
     from vjax.data.store import open_dataset
     from vjax.model.inverse import InverseModel, model_config
     from vjax.training.checkpoint import Checkpoints, make_meta

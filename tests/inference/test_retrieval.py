@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from vjax.audio.mel import MelConfig
-from vjax.data.generate import log_mel
 from vjax.data.reader import Reader
+from vjax.data.shard import log_mel
 from vjax.data.store import open_dataset
 from vjax.inference.retrieval import (
     CHECKPOINT_BANK,

@@ -171,7 +171,7 @@ def test_a_dataset_answers_as_the_sounds_it_was_made_of(
 ):
     """The pictures stored as float16, as `generate` may store them."""
     from vjax.audio.clip import read_clip
-    from vjax.data.generate import log_mel
+    from vjax.data.shard import log_mel
 
     paths = [folder / name for name in ("a.wav", "b.flac", "kit/e.wav")]
     clips = [read_clip(path, 44100, predictor.samples).mean(0, keepdims=True) for path in paths]

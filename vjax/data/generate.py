@@ -20,9 +20,7 @@ from vjax.data import layout
 from vjax.data.bank import Bank, load_bank
 from vjax.data.layout import DatasetError
 from vjax.data.sampling import parameters_hash
-from vjax.data.shard import MEL_BATCH as MEL_BATCH
 from vjax.data.shard import GenerationConfig, Hear, Material, Shard, Verdict, make_shards
-from vjax.data.shard import log_mel as log_mel
 from vjax.data.store import digest, write_shard
 from vjax.progress import progress_bar
 from vjax.vital.backend import Engine, engine_session

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from vjax.audio.mel import MelConfig
-from vjax.data.generate import MEL_BATCH, log_mel
+from vjax.data.shard import MEL_BATCH, log_mel
 from vjax.progress import progress_bar
 from vjax.schema import Parameters, Schema
 from vjax.vital.engine import RenderConfig

@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from vjax.audio.distances import is_silent
 from vjax.audio.mel import MelConfig
-from vjax.data.generate import log_mel
 from vjax.data.reader import Reader, sample_parameters
+from vjax.data.shard import log_mel
 from vjax.data.store import DatasetInfo
 from vjax.inference.match import transposed
 from vjax.progress import progress_bar

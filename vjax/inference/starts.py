@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import jax
 import numpy as np
 
-from vjax.data.generate import log_mel
+from vjax.data.shard import log_mel
 from vjax.inference.match import Match, like_render, transposed
 from vjax.inference.predict import Predictor
 from vjax.inference.retrieval import SoundBank, index_picture
