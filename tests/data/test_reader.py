@@ -109,6 +109,20 @@ def test_the_uncompressed_matrix_is_preferred(tmp_path, tiny_dataset):
 
 
 @pytest.mark.parametrize("use_pread", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, ">f8"])
+def test_rows_read_together_are_the_single_ones_stacked(tiny_dataset, use_pread, dtype):
+    """Over both shards, one row twice; the first shard's pictures may be of another type."""
+    rewrite(tiny_dataset / "shard-00000.h5", "features/mel_spectrogram", chunks=(1, 1, 128, 20), dtype=dtype)
+    reader, rows = Reader(open_dataset(tiny_dataset), use_pread), [30, 2, 38, 2, 0, 24]
+    together, singles = reader.read(rows), [reader[row] for row in rows]
+    for field in ("mel", "continuous", "categorical", "midi_note"):
+        stacked = np.stack([getattr(sample, field) for sample in singles])
+        assert_same(getattr(together, field), stacked)
+    for i, array in enumerate(together.modulation):
+        assert_same(array, np.stack([sample.modulation[i] for sample in singles]))
+
+
+@pytest.mark.parametrize("use_pread", [True, False])
 def test_a_reader_travels_by_pickle(tiny_dataset, use_pread):
     reader = Reader(open_dataset(tiny_dataset), use_pread)
     expected = reader[30]  # files are open now

@@ -5,21 +5,19 @@ one to the other and on exactly. Every device holds all rows: any of them can th
 to exchange any. A row of full size takes 90 kB, or 46 kB with pictures in float16: 64 GB hold 0.7 or 1.4 million.
 """
 
-import contextlib
-import dataclasses
 import functools
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import grain
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from vjax.data.reader import Reader, Sample
-from vjax.data.stream import Batch, SpecAugmentConfig, draw_stripes, training_order
+from vjax.data.stream import Batch, SpecAugmentConfig, TrainingOrder
 
 _SHARE = 0.8
 """Of a device's memory, for the rows; the rest is the step's."""
@@ -55,31 +53,20 @@ def resident_batches(
     row_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(example))
     _check_fits(len(rows), row_bytes, mesh)
     data = _load(reader, rows, example, max(int(_BLOCK_BYTES // row_bytes), 1), mesh)
-    draws = training_order(range(len(rows)), seed, _Draw(example.mel.shape, augment))
-    draws = draws.batch(batch_size, drop_remainder=True)[first_step:]
-    return _gathered(data, draws, _make_gather(augment.n_time, mesh), mesh)
+    order = TrainingOrder(len(rows), batch_size, seed, example.mel.shape, augment)
+    return _gathered(data, map(order, itertools.count(first_step)), _make_gather(augment.n_time, mesh), mesh)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Draw(grain.transforms.RandomMap):
-    """A row's number to (number, stripes): the draws that `train_batches` makes for the row itself."""
-
-    mel_shape: tuple[int, ...]
-    augment: SpecAugmentConfig
-
-    def random_map(self, row: int, rng: np.random.Generator) -> tuple[np.int32, np.ndarray]:
-        return np.int32(row), draw_stripes(self.mel_shape, rng, self.augment)
-
-
-def _gathered(data: Sample, draws: grain.MapDataset, gather: Callable[..., Batch], mesh: Mesh) -> Iterator[Batch]:
+def _gathered(
+    data: Sample, draws: Iterator[tuple[np.ndarray, np.ndarray]], gather: Callable[..., Batch], mesh: Mesh
+) -> Iterator[Batch]:
     split = NamedSharding(mesh, PartitionSpec("data"))
-    read = grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)
-    with contextlib.closing(iter(draws.to_iter_dataset(read))) as iterator:
-        for numbers_and_stripes in iterator:
-            # Of a callback, so that each of several hosts puts its own part.
-            yield gather(
-                data, *(jax.make_array_from_callback(a.shape, split, a.__getitem__) for a in numbers_and_stripes)
-            )
+
+    def put(array: np.ndarray) -> jax.Array:  # by a callback, so that each of several hosts puts its own part
+        return jax.make_array_from_callback(array.shape, split, array.__getitem__)
+
+    for numbers, stripes in draws:
+        yield gather(data, put(numbers.astype(np.int32)), put(stripes))
 
 
 def _make_gather(n_time: int, mesh: Mesh) -> Callable[[Sample, jax.Array, jax.Array], Batch]:
@@ -95,7 +82,7 @@ def _make_gather(n_time: int, mesh: Mesh) -> Callable[[Sample, jax.Array, jax.Ar
 
 
 def _silence(mel: jax.Array, stripes: jax.Array, n_time: int) -> jax.Array:
-    """`spec_augment` of mel [b, 1, n_mels, t], given its stripes [b, n, 2]: the first `n_time` are frames."""
+    """`silence` of mel [b, 1, n_mels, t], given its stripes [b, n, 2]: the first `n_time` are frames."""
 
     def covered(stripes: jax.Array, length: int) -> jax.Array:  # [b, n, 2] to [b, length]
         first, place = stripes[..., :1], jnp.arange(length)
