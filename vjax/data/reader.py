@@ -81,7 +81,7 @@ class Reader:
         i = operator.index(i)
         if not 0 <= i < len(self):
             raise IndexError(f"row {i} of a dataset of {len(self)} rows")
-        return _map_arrays(lambda array: array[0], self.read([i]))
+        return map_arrays(lambda array: array[0], self.read([i]))
 
     def read(self, rows: Sequence[int]) -> Sample:
         """Rows that exist, stacked along a first axis. Each is read to its place there: nothing is copied twice."""
@@ -221,9 +221,9 @@ def _row_offsets(dataset: h5py.Dataset) -> np.ndarray | None:
     return None if (offsets < 0).any() else offsets  # a chunk never written has no place
 
 
-def _map_arrays(f: Callable[[np.ndarray], np.ndarray], tree: Any) -> Any:
+def map_arrays(f: Callable[[np.ndarray], np.ndarray], tree: Any) -> Any:
     """Applies `f` to every array of nested NamedTuples."""
-    return type(tree)(*(_map_arrays(f, item) for item in tree)) if isinstance(tree, tuple) else f(tree)
+    return type(tree)(*(map_arrays(f, item) for item in tree)) if isinstance(tree, tuple) else f(tree)
 
 
 def _preset_hashes(path: str) -> np.ndarray:

@@ -8,14 +8,14 @@ import functools
 import hashlib
 import sys
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import grain
 import numpy as np
 from absl import flags
 
 from vjax.data.layout import DatasetError
-from vjax.data.reader import Reader, Routes, Sample
+from vjax.data.reader import Reader, Routes, Sample, map_arrays
 
 _READ_OPTIONS = grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)  # the buffer counts batches
 
@@ -230,18 +230,13 @@ class _Pad(grain.transforms.MapWithIndex):
     def map_with_index(self, index: int, samples: Sample) -> Batch:
         batch = _as_batch(samples)
         missing = self.batch_size - len(batch.valid)
-        padded = _map_arrays(lambda array: np.concatenate([array, np.repeat(array[-1:], missing, 0)]), batch)
+        padded = map_arrays(lambda array: np.concatenate([array, np.repeat(array[-1:], missing, 0)]), batch)
         padded.valid[max(self.n_valid - index * self.batch_size, 0) :] = 0
         return padded
 
 
 def _as_batch(samples: Sample) -> Batch:
     return Batch(*samples, valid=np.ones(len(samples.midi_note), np.float32))
-
-
-def _map_arrays(f, tree: Any) -> Any:
-    """Applies `f` to every array of nested NamedTuples."""
-    return type(tree)(*(_map_arrays(f, item) for item in tree)) if isinstance(tree, tuple) else f(tree)
 
 
 def _closing(batches: grain.IterDataset) -> Iterator[Batch]:
