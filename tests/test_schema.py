@@ -166,6 +166,25 @@ def test_module(name, module):
 
 
 @pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("lfo_3_frequency", "lfo_3"),
+        ("lfo_3_sync", "lfo_3"),
+        ("env_4_attack", "env_4"),
+        ("env_1_attack", None),  # always plays
+        ("macro_control_2", "macro_control_2"),
+        ("random_1_sync", "random_1"),
+        ("osc_1_level", None),
+        ("volume", None),
+    ],
+)
+def test_sources(name, source):
+    knob = name in VITAL.continuous_names
+    at = (VITAL.continuous_sources() if knob else VITAL.categorical_sources())[VITAL.position[name]]
+    assert (VITAL.sources[at] if at >= 0 else None) == source
+
+
+@pytest.mark.parametrize(
     ("name", "switch"),
     [
         ("osc_1_level", "osc_1_on"),

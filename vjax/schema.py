@@ -261,6 +261,14 @@ class Schema:
         module = self.module(name)
         return module if module in self.sources and module != "env_1" else None
 
+    def continuous_sources(self) -> np.ndarray:
+        """[n_continuous] int32: the source that must be routed for a knob to be heard (a macro is one), -1 for none."""
+        return np.array([self._source(name) for name in self.continuous_names], np.int32)
+
+    def categorical_sources(self) -> np.ndarray:
+        """[n_categorical] int32, as `continuous_sources`."""
+        return np.array([self._source(name) for name in self.categorical_names], np.int32)
+
     def routed_sources(self, parameters: Parameters) -> set[str]:
         """Names of the sources that drive at least one destination."""
         cells = parameters.route_index[parameters.route_index >= 0]
@@ -269,6 +277,10 @@ class Schema:
     def _gate(self, name: str) -> int:
         switch = f"{self.module(name)}_on"
         return self.position[switch] if switch != name and switch in self.categorical_names else -1
+
+    def _source(self, name: str) -> int:
+        source = name if name.startswith("macro_control_") else self.shaped_source(name)
+        return self.sources.index(source) if source in self.sources else -1
 
     def validate(self, parameters: Parameters) -> None:
         """Raises ValueError naming the first control, value and range that no preset may hold."""

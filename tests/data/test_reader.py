@@ -6,8 +6,9 @@ import h5py
 import numpy as np
 import pytest
 
+from vjax.answers import AnswerForm
 from vjax.data.layout import DatasetError
-from vjax.data.reader import Reader, Routes
+from vjax.data.reader import Reader, Routes, as_answers
 from vjax.data.store import open_dataset
 
 
@@ -137,3 +138,16 @@ def test_a_file_cut_short_is_noticed(tiny_dataset):
     path.write_bytes(path.read_bytes()[:20000])
     with pytest.raises(DatasetError, match="cut short"):
         reader[23]
+
+
+def test_rows_as_answers_are_the_rows_in_their_form(tiny_dataset, schema):
+    info = open_dataset(tiny_dataset)
+    asked, reader = as_answers(info)
+    form, rows = AnswerForm(schema), [38, 3, 24]
+    plain, found = Reader(info).read(rows), pickle.loads(pickle.dumps(reader)).read(rows)
+    assert asked.schema == form.answers != info.schema
+    continuous, categorical = form(plain.continuous, plain.categorical)
+    assert_same(found, plain._replace(continuous=continuous, categorical=categorical))
+    assert_same(reader[24].categorical, categorical[2])
+    assert found.continuous.shape[1] == len(asked.schema.continuous)
+    assert asked.importance is None

@@ -180,3 +180,29 @@ def test_the_reports_layout_trains(tmp_path, channel_axis):
     assert "audio_distance" not in summary
     assert np.isfinite(summary["val"]["mod_loss"])
     assert summary["val"]["mod_loss"] > 0
+
+
+def test_a_run_on_answers_ends_in_presets_of_the_engine(engine_run, engine_vocabulary, tmp_path):
+    """Whole semitones as menus and the order of effects as places: through training, a checkpoint and back."""
+    from vjax.inference.export import checkpoint_vocabulary, export_preset
+    from vjax.inference.predict import Predictor
+    from vjax.vital.preset import Preset, controls
+
+    config = configured(engine_run / "data", epochs=1, batch_size=2, listen_sounds=0)
+    config.data.update({"answers": True, "val_fraction": 0.5})
+    config.loss.update({"gate_menus": True, "gate_sources": True})
+    summary = train(unpack(config), tmp_path)
+    assert np.isfinite(summary["val"]["loss"])
+    predictor = Predictor.from_checkpoint(tmp_path, batch_size=1)
+    assert "osc_1_transpose" in predictor.schema.categorical_names
+    assert "reverb_order" in predictor.schema.continuous_names
+    noise = 0.1 * np.random.default_rng(0).normal(size=(1, predictor.samples)).astype(np.float32)
+    answer = predictor.predict(noise)
+    preset = export_preset(answer, predictor.schema, checkpoint_vocabulary(predictor), "heard")
+    at = controls().position["osc_1_transpose"]
+    heard = answer.parameters.categorical[predictor.schema.position["osc_1_transpose"]] - 48
+    assert controls().to_native(preset.continuous)[at] == heard
+    assert Preset.from_json(preset.to_json()).notes == ()
+    config.data.answers = False
+    with pytest.raises(CheckpointError, match="another schema"):
+        train(unpack(config), tmp_path)

@@ -14,7 +14,7 @@ from vjax.model.heads import RouteScores
 from vjax.model.inverse import Prediction
 from vjax.schema import Schema
 from vjax.training.losses import LossConfig, Targets, categorical_loss, continuous_loss, loss_masks, total_loss, warmup
-from vjax.training.modulation import modulation_loss, route_loss
+from vjax.training.modulation import modulation_loss, route_loss, routed_sources
 from vjax.training.routes import scatter_routes
 
 SWITCH = ("Off", "On")
@@ -222,6 +222,31 @@ def test_a_knob_of_a_module_that_is_off_in_the_target_gets_no_gradient():
     assert np.all(gradient[:, 8] != 0)  # volume belongs to no module
 
 
+def test_knobs_and_menus_of_sources_without_routes_get_no_gradient_when_gated():
+    prediction, targets = random_batch(4)
+    targets.modulation[:, 0, 0] = np.array([0.5, 0, -0.5, 0])[:, None] * [1, 0, 0]  # lfo_1, in two of the four
+    masks, config = loss_masks(SCHEMA, 3), LossConfig(gate_sources=True)
+    offsets, sync = np.cumsum([0, *COUNTS]), 3
+    gradient = gradient_of(prediction, targets, masks, config)
+    plain = gradient_of(prediction, targets, masks)
+    for found, expected in ((gradient, [True, False, True, False]), (plain, [True] * 4)):
+        assert np.all((found.continuous[:, :5] != 0) == np.array(expected)[:, None])
+        logits = found.categorical_logits[:, offsets[sync] : offsets[sync + 1]]
+        assert np.all((logits != 0) == np.array(expected)[:, None])
+        assert np.all(found.continuous[:, 8] != 0)  # volume belongs to no source
+        assert np.all(found.categorical_logits[:, :2] != 0)
+    # What is left out changes the mean only through the count.
+    importance = np.ones(10, np.float32)
+    heard = np.array([0, 2])
+    only = loss_of(*(take(tree, heard) for tree in (prediction, targets)), masks, config).continuous
+    batch = (prediction.continuous[heard], targets.continuous[heard], targets.categorical[heard])
+    np.testing.assert_allclose(only, numpy_continuous(*batch, importance), rtol=1e-5)
+
+
+def take(tree, rows):
+    return type(tree)(*(None if leaf is None else leaf[rows] for leaf in tree))
+
+
 def test_a_batch_in_which_nothing_is_heard_costs_nothing():
     prediction, targets = random_batch(2)
     masks = loss_masks(SCHEMA, 3, np.zeros(10))
@@ -394,6 +419,24 @@ def test_sparse_routes_cost_what_their_matrix_costs(seed, presence, padded):
     np.testing.assert_allclose(found[1], expected[1], rtol=1e-5, atol=1e-6)
     for a, b in zip(found[0], expected[0], strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * np.abs(b).max())
+
+
+def test_routed_sources_are_the_same_from_either_form():
+    rng = np.random.default_rng(0)
+    index = np.stack([rng.permutation(21)[:8] for _ in range(6)]).astype(np.int32)
+    index[rng.random(index.shape) < 0.6] = -1
+    index[0], index[1, 0] = -1, 21  # no route at all; and one past the end
+    value = rng.normal(size=(6, 8, 4)).astype(np.float32)
+    value[rng.random(index.shape) < 0.3] = 0
+    scores = RouteScores(np.zeros((6, 3, 2)), np.zeros((4, 2, 2)), np.zeros((6, 7, 2)))
+    found = routed_sources(Routes(index, value), scores)
+    expected = np.zeros((6, 3), bool)
+    for row, slot in np.ndindex(index.shape):
+        if 0 <= index[row, slot] < 21 and value[row, slot, 0] != 0:
+            expected[row, index[row, slot] // 7] = True
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(routed_sources(scatter_routes(index, value, 3, 7)), expected)
+    assert 0 < expected.sum() < expected.size
 
 
 @pytest.mark.parametrize(

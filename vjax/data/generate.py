@@ -27,7 +27,7 @@ from vjax.vital.backend import Engine, engine_session
 from vjax.vital.engine import VERSION
 from vjax.vital.pool import RenderPool
 
-GENERATOR_VERSION = "2"
+GENERATOR_VERSION = "3"
 """Raise it when the same settings no longer give the same data."""
 
 

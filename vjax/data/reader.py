@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
+from vjax.answers import AnswerForm
 from vjax.data import layout
 from vjax.data.layout import DatasetError
 from vjax.data.store import DatasetInfo
@@ -55,6 +56,13 @@ def sample_parameters(sample: Sample, schema: Schema) -> Parameters:
     return Parameters(sample.continuous, sample.categorical, *routes)
 
 
+def as_answers(info: DatasetInfo) -> tuple[DatasetInfo, "Reader"]:
+    """A dataset as the model is asked for it (`vjax.answers`): its schema and importance, and a reader of such rows."""
+    form = AnswerForm(info.schema)
+    asked = dataclasses.replace(info, schema=form.answers, importance=form.importance(info.importance))
+    return asked, Reader(info, form=form)
+
+
 class Reader:
     """The rows of an opened dataset, by number. Picklable; files open on first use, in each process for itself.
 
@@ -63,8 +71,9 @@ class Reader:
     else goes through h5py.
     """
 
-    def __init__(self, info: DatasetInfo, use_pread: bool = True):
+    def __init__(self, info: DatasetInfo, use_pread: bool = True, form: AnswerForm | None = None):
         self._paths = info.paths
+        self._form = form
         self._starts = (0, *itertools.accumulate(info.counts))
         self._modulation = info.modulation
         self.mel_shape = info.mel_shape
@@ -105,10 +114,14 @@ class Reader:
             finally:
                 os.close(handle)
         mel = columns[layout.MEL].reshape(len(rows), *self.mel_shape)
+        continuous = columns[layout.CONTINUOUS].astype(np.float32, copy=False)
+        categorical = columns[layout.CATEGORICAL].astype(np.int32, copy=False)
+        if self._form:
+            continuous, categorical = self._form(continuous, categorical)
         return Sample(
             mel=mel if mel.dtype in (np.float32, np.float16) else mel.astype(np.float32),
-            continuous=columns[layout.CONTINUOUS].astype(np.float32, copy=False),
-            categorical=columns[layout.CATEGORICAL].astype(np.int32, copy=False),
+            continuous=continuous,
+            categorical=categorical,
             midi_note=midi_note,
             modulation=self._routes(columns, len(rows)),
         )

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vjax.data.usage import QUANTILES, kind, load_usage
+from vjax.module_order import canonical_order
 from vjax.schema import (
     CATALOG_CHOICES,
     CHANNELS,
@@ -94,7 +95,8 @@ def sample_block(
 ) -> list[Draw]:
     """`size` presets of one Latin hypercube: in every `size`-th of a knob's range, one preset.
 
-    The result depends on the arguments alone, so that any worker can draw any block.
+    The result depends on the arguments alone, so that any worker can draw any block. Modules that can be swapped are in
+    canonical order.
 
     Args:
       bank: people's presets, as (name, parameters).
@@ -108,9 +110,10 @@ def sample_block(
         fresh = _draw_prior(schema, config, hypercube[i], rng)
         name = f"s{seed}-b{block}-{i}"
         if bank and rng.random() < config.preset_share:
-            draws.append(_draw_from_bank(schema, config, bank, fresh, name, rng))
+            draw = _draw_from_bank(schema, config, bank, fresh, name, rng)
         else:
-            draws.append(Draw(fresh, ORIGINS.index("prior"), name))
+            draw = Draw(fresh, ORIGINS.index("prior"), name)
+        draws.append(draw._replace(parameters=canonical_order(draw.parameters, schema)))
     return draws
 
 

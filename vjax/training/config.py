@@ -33,6 +33,7 @@ class DataConfig:
       resident: put all training rows on the accelerator before the first step, instead of reading them while training.
         The batches are the same, so a run may change it and go on.
       render_workers: processes that render; 0 takes every core.
+      answers: ask for whole semitones as menus and for the order of effects as places, see `vjax.answers`.
     """
 
     path: str = ""
@@ -42,6 +43,7 @@ class DataConfig:
     workers: int = 0
     resident: bool = False
     render_workers: int = 0
+    answers: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,7 @@ from vjax.data.reader import Routes
 from vjax.model.heads import RouteScores, group_logits
 from vjax.model.inverse import Prediction
 from vjax.schema import LFO_SHAPE_CHOICES, Schema
-from vjax.training.modulation import ModulationLoss, check_presence, modulation_loss, or_one, route_loss
+from vjax.training.modulation import ModulationLoss, check_presence, modulation_loss, or_one, route_loss, routed_sources
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +27,8 @@ class LossConfig:
     Attributes:
       label_smoothing: share of a menu's probability spread evenly over its options.
       gate_menus: leave out menus of modules that are off in the target. The report scores them.
+      gate_sources: leave out knobs and menus of modulation sources that drive nothing in the target, as nothing of them
+        is heard. The report scores them.
       presence: "report" or "margin", see `modulation_loss`.
     """
 
@@ -37,6 +39,7 @@ class LossConfig:
     modulation_warmup_epochs: int = 5
     label_smoothing: float = 0.1
     gate_menus: bool = False
+    gate_sources: bool = False
     presence: str = "margin"
 
     def __post_init__(self):
@@ -58,12 +61,16 @@ class LossMasks(NamedTuple):
       continuous_gate: [n_continuous] int32: position of the `*_on` switch among the menus, -1 for none.
       categorical_weight: [n_categorical] float32: 1, or 0 for menus that are frozen or offer one option only.
       categorical_gate: [n_categorical] int32, as `continuous_gate`.
+      continuous_source: [n_continuous] int32: position of the modulation source that a knob belongs to, -1 for none.
+      categorical_source: [n_categorical] int32, as `continuous_source`.
     """
 
     continuous_weight: np.ndarray
     continuous_gate: np.ndarray
     categorical_weight: np.ndarray
     categorical_gate: np.ndarray
+    continuous_source: np.ndarray
+    categorical_source: np.ndarray
 
 
 class Targets(NamedTuple):
@@ -114,6 +121,8 @@ def loss_masks(schema: Schema, tier: int, importance: np.ndarray | None = None) 
         continuous_gate=schema.continuous_gates(),
         categorical_weight=(choice & ~schema.frozen_categorical()).astype(np.float32),
         categorical_gate=schema.categorical_gates(),
+        continuous_source=schema.continuous_sources(),
+        categorical_source=schema.categorical_sources(),
     )
 
 
@@ -123,15 +132,33 @@ def audible(categorical: jax.Array, gate: np.ndarray | jax.Array) -> jax.Array:
     return (gate < 0) | (categorical[:, jnp.maximum(gate, 0)] > 0)
 
 
+def drives(source: np.ndarray, routed: jax.Array | None) -> jax.Array | bool:
+    """[b, len(source)] bool: whether a control's source is among those `routed` [b, n_sources]; without one it is.
+
+    True where `routed` is None: nothing is known about routes.
+    """
+    if routed is None:
+        return True
+    source = jnp.asarray(source)
+    return (source < 0) | routed[:, jnp.maximum(source, 0)]
+
+
 def continuous_loss(
-    pred: jax.Array, target: jax.Array, categorical_target: jax.Array, masks: LossMasks, valid: jax.Array | None = None
+    pred: jax.Array,
+    target: jax.Array,
+    categorical_target: jax.Array,
+    masks: LossMasks,
+    valid: jax.Array | None = None,
+    routed: jax.Array | None = None,
 ) -> jax.Array:
     """Importance-weighted squared error over the knobs that can be heard (the report, "loss function breakdown").
 
     sum_bi w_i m_bi (pred_bi - target_bi)^2 / sum_bi w_i m_bi, where w is `masks.continuous_weight` and m is 1 if the
-    knob's module is on in the *target*; 0 if nothing can be heard. Only the ratios of the weights matter.
+    knob's module is on in the *target*; 0 if nothing can be heard. Only the ratios of the weights matter. With `routed`
+    [b, n_sources] bool, m is 0 too for knobs of sources that are not.
     """
-    weight = jnp.where(audible(categorical_target, masks.continuous_gate), masks.continuous_weight, 0.0)
+    heard = audible(categorical_target, masks.continuous_gate) & drives(masks.continuous_source, routed)
+    weight = jnp.where(heard, masks.continuous_weight, 0.0)
     weight = _drop_rows(weight, valid)
     return _weighted_sum(jnp.square(pred - target), weight) / or_one(jnp.sum(weight))
 
@@ -144,14 +171,16 @@ def categorical_loss(
     label_smoothing: float = 0.1,
     valid: jax.Array | None = None,
     gate_menus: bool = False,
+    routed: jax.Array | None = None,
 ) -> jax.Array:
     """Mean cross-entropy in nats over rows and menus of positive weight, labels smoothed (Szegedy et al. 2016).
 
     Per menu of n options: log sum exp(z) - (1 - s) z_target - s mean(z), the cross-entropy against
     (1 - s) one_hot + s / n. `logits` are fused, [b, sum(option_counts)]; `target` is [b, n_categorical]. With
-    `gate_menus` a menu of a module that is off in the target has no weight.
+    `gate_menus` a menu of a module that is off in the target has no weight, with `routed` [b, n_sources] bool none of a
+    source that is not.
     """
-    weight = jnp.broadcast_to(masks.categorical_weight, target.shape)
+    weight = jnp.where(drives(masks.categorical_source, routed), masks.categorical_weight, jnp.zeros(target.shape))
     if gate_menus:
         weight = jnp.where(audible(target, masks.categorical_gate), weight, 0.0)
     weight = _drop_rows(weight, valid)
@@ -182,10 +211,13 @@ def total_loss(
     valid: jax.Array | None = None,
 ) -> Losses:
     """The whole loss at an epoch, with its parts; those of modulation are 0 without a head or without target routes."""
-    continuous = continuous_loss(prediction.continuous, target.continuous, target.categorical, masks, valid)
+    routed = None
+    if config.gate_sources and target.modulation is not None:
+        routed = routed_sources(target.modulation, prediction.modulation)
+    continuous = continuous_loss(prediction.continuous, target.continuous, target.categorical, masks, valid, routed)
     smoothing, gated = config.label_smoothing, config.gate_menus
     logits = prediction.categorical_logits
-    categorical = categorical_loss(logits, target.categorical, option_counts, masks, smoothing, valid, gated)
+    categorical = categorical_loss(logits, target.categorical, option_counts, masks, smoothing, valid, gated, routed)
     if prediction.modulation is None or target.modulation is None:
         modulation = ModulationLoss(*[jnp.float32(0)] * len(ModulationLoss._fields))
     else:

@@ -131,6 +131,21 @@ def route_loss(
     return ModulationLoss(presence_loss, amount, power, bipolar, stereo, total)
 
 
+def routed_sources(target: jax.Array | Routes, scores: RouteScores | None = None) -> jax.Array:
+    """[b, n_sources] bool: the sources that drive anything.
+
+    Args:
+      target: matrices [b, 4, n_sources, n_destinations], or sparse routes.
+      scores: the prediction, where the routes are sparse: it knows the size of the matrix.
+    """
+    if not isinstance(target, Routes):
+        return jnp.any(jnp.abs(target[:, 0]) > ACTIVE_AMOUNT, axis=-1)
+    n_sources, n_destinations = scores.source.shape[1], scores.destination.shape[1]
+    active = (target.index >= 0) & (jnp.abs(target.value[..., 0]) > ACTIVE_AMOUNT)
+    source = jnp.where(active, target.index // n_destinations, -1)
+    return jnp.any(source[..., None] == jnp.arange(n_sources), axis=1)
+
+
 def or_one(count: jax.Array) -> jax.Array:
     """The divisor of a sum that may have counted nothing, and then is 0."""
     return jnp.where(count > 0, count, 1)

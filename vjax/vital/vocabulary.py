@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from vjax.answers import as_answers, as_controls
 from vjax.schema import (
     CATALOG_CHOICES,
     CHANNELS,
@@ -76,7 +77,8 @@ def to_preset(parameters: Parameters, schema: Schema, vocabulary: Vocabulary, **
 
     Args:
       parameters: one sound, without batch axes.
-      schema: names and ranges of the vectors; must describe the installed engine's controls.
+      schema: names and ranges of the vectors; must describe the installed engine's controls, in their own form or in
+        that of `vjax.answers`.
       vocabulary: what the choices choose from.
       texts: `name`, `author`, `style`, `comments`.
 
@@ -92,6 +94,7 @@ def to_preset(parameters: Parameters, schema: Schema, vocabulary: Vocabulary, **
         if choices[name] >= size:
             raise ValueError(f"{name} {choices[name]} is not in this catalog of {size}; use the schema's own")
     native = dict(zip(schema.continuous_names, schema.to_native(parameters.continuous), strict=True))
+    native, menus = as_controls(native, menus, schema)
     unknown = sorted((native.keys() | menus.keys()) - controls.position.keys())
     if unknown:
         raise ValueError(f"{unknown[0]} is no control of {engine.VERSION}: this schema is of another instrument")
@@ -132,17 +135,19 @@ def to_parameters(
     """
     lost: list[str] = []
     controls = preset.controls()
-    native = controls.minimum + one.continuous * controls.span
+    menus = dict(zip(controls.categorical_names, map(int, one.categorical), strict=True))
+    native = dict(zip(controls.continuous_names, controls.minimum + one.continuous * controls.span, strict=True))
+    native = as_answers(native, menus)
     continuous = [
-        knob.to_norm(np.clip(native[controls.position[knob.name]], knob.minimum, knob.maximum))
-        if knob.name in controls.position
-        else knob.to_norm(knob.default)
+        knob.to_norm(np.clip(native.get(knob.name, knob.default), knob.minimum, knob.maximum))
         for knob in schema.continuous
     ]
     categorical = schema.default_parameters().categorical
     for i, menu in enumerate(schema.categorical):
-        if menu.name in controls.position:
-            categorical[i] = min(one.categorical[controls.position[menu.name]], menu.n_options - 1)
+        if menu.name in menus:
+            categorical[i] = min(menus[menu.name], menu.n_options - 1)
+        elif menu.name in native:
+            categorical[i] = np.clip(round(native[menu.name]) - menu.minimum, 0, menu.n_options - 1)
     route_index, route_value = _routes(one, schema, lost)
     parameters = Parameters(np.clip(continuous, 0, 1).astype(np.float32), categorical, route_index, route_value)
     _choose_shapes(one, schema, vocabulary.lfo_shapes, parameters, stand_in, lost)

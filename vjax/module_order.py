@@ -1,0 +1,126 @@
+"""One order for modules that can be swapped: oscillators, LFOs, envelopes 2 to 6, random generators and macros.
+
+Swapping osc_1 with osc_2, or lfo_1 with lfo_3, together with everything that belongs to them changes nothing that can
+be heard. A network that meets one sound under several labels answers their mean; so labels have one order:
+
+- oscillators: those that are on first, from the lowest pitch up, of equal pitch the louder first;
+- modulation sources: those that are routed first, by where they go (the first destination, then the next ...) and how
+  strongly.
+
+Oscillators keep their order where one that is on is modulated by its neighbours: FM and RM name them by position.
+"""
+
+import functools
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from vjax.schema import Parameters, Schema
+from vjax.slots import canonical_slots
+
+FAMILIES = ("osc", "lfo", "env", "random", "macro_control")
+"""Kinds of modules whose members can be swapped."""
+
+_MEMBER = re.compile(rf"({'|'.join(FAMILIES)})_(\d)(?=_|$)")
+_NUMBERED = re.compile(rf"^({'|'.join(FAMILIES[1:])}|modulation)_\d+")  # oscillators have theirs by then
+_COMPARED = ("on", "transpose", "level", "distortion_type")
+_ENV_1 = 1  # drives the amplitude: not one of those that can be swapped
+
+
+def canonical_order(parameters: Parameters, schema: Schema) -> Parameters:
+    """The same sound with its swappable modules in canonical order, and its routes in theirs.
+
+    Oscillators that are off take the defaults of their places.
+    """
+    parameters = renumbered(parameters, schema, {"osc": _oscillator_order(parameters, schema)})
+    orders = {family: _source_order(parameters, schema, family) for family in FAMILIES if family != "osc"}
+    return _off_at_rest(renumbered(parameters, schema, orders), schema)
+
+
+def renumbered(parameters: Parameters, schema: Schema, orders: Mapping[str, Sequence[int]]) -> Parameters:
+    """The same sound with modules renumbered: number `members(schema, family)[i]` is what `orders[family][i]` was.
+
+    Raises ValueError if an order is not one of the family's numbers.
+    """
+    old = {}
+    for family, order in orders.items():
+        numbers = members(schema, family)
+        if sorted(order) != list(numbers):
+            raise ValueError(f"the order {tuple(order)} of {family} is none of its numbers {numbers}")
+        old |= {(family, new): was for new, was in zip(numbers, order, strict=True)}
+    new = {(family, was): number for (family, number), was in old.items()}
+    knobs = [schema.position[_new_name(name, old)] for name in schema.continuous_names]
+    menus = [schema.position[_new_name(name, old)] for name in schema.categorical_names]
+    index = parameters.route_index.copy()
+    used = index >= 0
+    sources, destinations = np.divmod(index[used], len(schema.destinations))
+    source_to = np.array([schema.sources.index(_new_name(name, new)) for name in schema.sources])
+    destination_to = np.array([schema.destinations.index(_new_name(name, new)) for name in schema.destinations])
+    index[used] = source_to[sources] * len(schema.destinations) + destination_to[destinations]
+    routes = canonical_slots(index, parameters.route_value, schema)
+    return Parameters(parameters.continuous[knobs], parameters.categorical[menus], *routes)
+
+
+@functools.lru_cache(maxsize=64)
+def members(schema: Schema, family: str) -> tuple[int, ...]:
+    """The numbers of a family's modules that can be swapped."""
+    names = schema.continuous_names + schema.categorical_names + schema.sources
+    found = {int(match[2]) for match in map(_MEMBER.match, names) if match and match[1] == family}
+    return tuple(sorted(found - ({_ENV_1} if family == "env" else set())))
+
+
+def _new_name(name: str, numbers: Mapping[tuple[str, int], int]) -> str:
+    match = _MEMBER.match(name)
+    if not match or (key := (match[1], int(match[2]))) not in numbers:
+        return name
+    return f"{match[1]}_{numbers[key]}{name[match.end() :]}"
+
+
+def _oscillator_order(parameters: Parameters, schema: Schema) -> list[int]:
+    numbers = members(schema, "osc")
+    if not all(f"osc_{n}_{part}" in schema.position for n in numbers for part in _COMPARED):
+        return list(numbers)  # no schema of the whole instrument
+
+    def menu(name: str) -> int:
+        return int(parameters.categorical[schema.position[name]])
+
+    def knob(name: str) -> float:
+        return float(parameters.continuous[schema.position[name]])
+
+    for n in numbers:
+        kind = f"osc_{n}_distortion_type"
+        named = menu(f"osc_{n}_on") and schema.categorical[schema.position[kind]].label(menu(kind))
+        if named and named.endswith("<- Osc"):
+            return list(numbers)
+    return sorted(numbers, key=lambda n: (-menu(f"osc_{n}_on"), knob(f"osc_{n}_transpose"), -knob(f"osc_{n}_level")))
+
+
+def _source_order(parameters: Parameters, schema: Schema, family: str) -> list[int]:
+    goes_to: dict[str, list[tuple[int, float]]] = {}
+    used = parameters.route_index >= 0
+    for cell, amount in zip(parameters.route_index[used], parameters.route_value[used, 0], strict=True):
+        source, destination = divmod(int(cell), len(schema.destinations))
+        goes_to.setdefault(schema.sources[source], []).append((_kinds(schema)[destination], -abs(float(amount))))
+    numbers, nowhere = members(schema, family), [(len(schema.destinations), 0.0)]
+    return sorted(numbers, key=lambda n: sorted(goes_to.get(f"{family}_{n}", nowhere)))
+
+
+def _off_at_rest(parameters: Parameters, schema: Schema) -> Parameters:
+    """Oscillators that are off at their defaults, which are not the same at every place."""
+    defaults = schema.default_parameters()
+    vectors = []
+    for vector, default, gates in (
+        (parameters.continuous, defaults.continuous, schema.continuous_gates()),
+        (parameters.categorical, defaults.categorical, schema.categorical_gates()),
+    ):
+        oscillator = np.array([gate >= 0 and schema.categorical_names[gate].startswith("osc_") for gate in gates])
+        vectors.append(np.where(oscillator & (parameters.categorical[gates] == 0), default, vector))
+    return parameters._replace(continuous=vectors[0], categorical=vectors[1])
+
+
+@functools.lru_cache(maxsize=8)
+def _kinds(schema: Schema) -> list[int]:
+    """A number for each destination, the same for those that differ in a number that is still to be given."""
+    kinds = [_NUMBERED.sub(r"\1_N", name) for name in schema.destinations]
+    return [kinds.index(kind) for kind in kinds]
