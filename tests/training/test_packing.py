@@ -1,0 +1,76 @@
+"""A packed checkpoint answers as the one it was made from, is a quarter of the size, and names no place."""
+
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vjax.cli.main import main
+from vjax.inference.predict import Predictor
+from vjax.training.checkpoint import CheckpointError, load_checkpoint
+from vjax.training.packing import pack
+
+
+def test_packed_weights_are_the_rounded_ones(engine_run, tmp_path):
+    packed = pack(engine_run, tmp_path / "model")
+    before, after = load_checkpoint(engine_run), load_checkpoint(tmp_path / "model")
+    assert after.step == packed.step == before.step
+    assert after.meta == before.meta
+    assert jax.tree.structure(after.variables) == jax.tree.structure(before.variables)
+    for path, leaf in jax.tree.leaves_with_path(after.variables):
+        (original,) = (b for p, b in jax.tree.leaves_with_path(before.variables) if p == path)
+        assert leaf.dtype == original.dtype == jnp.float32
+        is_weight = path[0].key == "params"
+        expected = original.astype(jnp.bfloat16).astype(jnp.float32) if is_weight else original
+        np.testing.assert_array_equal(leaf, expected)
+    assert packed.parameters == sum(leaf.size for leaf in jax.tree.leaves(before.variables["params"]))
+    assert not packed.bank
+
+
+def test_packed_answers_are_near_the_original_ones(engine_run, tmp_path):
+    pack(engine_run, tmp_path / "model")
+    noise = 0.1 * np.random.default_rng(0).normal(size=(1, 17640)).astype(np.float32)
+    ours, theirs = (Predictor.from_checkpoint(f, batch_size=1).predict(noise) for f in (tmp_path / "model", engine_run))
+    np.testing.assert_allclose(ours.parameters.continuous, theirs.parameters.continuous, atol=0.02)
+    assert np.mean(ours.parameters.categorical == theirs.parameters.categorical) > 0.95
+
+
+def test_the_bank_comes_along_and_paths_stay_behind(engine_run, tmp_path):
+    from vjax.training.checkpoint import Checkpoints
+    from vjax.training.state import OptimizerConfig, create_state, make_optimizer
+
+    restored = load_checkpoint(engine_run)
+    settings = {"data": {"path": "/somewhere/private", "presets": "/home/me", "val_fraction": 0.1}, "seed": 4}
+    state = create_state(
+        restored.model, make_optimizer(OptimizerConfig(), 10), 0, tuple(restored.meta["mel_shape"][-3:])
+    )
+    with Checkpoints(tmp_path / "run" / "checkpoints") as checkpoints:
+        checkpoints.save(state.replace(step=np.int32(7)), {**restored.meta, "settings": settings}, val_loss=1.0)
+    (tmp_path / "run" / "checkpoints" / "bank.npz").write_bytes(b"a bank")
+    assert main(["pack", str(tmp_path / "run"), "--out", str(tmp_path / "model")]) == 0
+    assert (tmp_path / "model" / "bank.npz").read_bytes() == b"a bank"
+    meta = load_checkpoint(tmp_path / "model").meta
+    assert meta["settings"] == {"data": {"path": "", "presets": "", "val_fraction": 0.1}, "seed": 4}
+    everything = b"".join(file.read_bytes() for file in (tmp_path / "model").rglob("*") if file.is_file())
+    assert b"private" not in everything
+    assert str(Path.home()).encode() + b"/" not in everything.replace(b"a bank", b"")
+    assert main(["pack", str(tmp_path / "run"), "--out", str(tmp_path / "bare"), "--no-bank"]) == 0
+    assert not (tmp_path / "bare" / "bank.npz").exists()
+
+
+def test_a_weight_takes_two_bytes(engine_run, tmp_path):
+    packed = pack(engine_run, tmp_path / "model")
+    assert sum(file.stat().st_size for file in (tmp_path / "model").rglob("d/*")) < 2.2 * packed.parameters
+    assert packed.bytes_after < packed.bytes_before
+
+
+def test_what_cannot_be_packed_is_said(engine_run, tmp_path, capsys):
+    with pytest.raises(CheckpointError, match="no checkpoint folder"):
+        pack(tmp_path / "nowhere", tmp_path / "model")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text(json.dumps({}))
+    assert main(["pack", str(engine_run), "--out", str(tmp_path / "full")]) == 1
+    assert "is not empty; choose another --out" in capsys.readouterr().err
