@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from vjax.answers import at_note
 from vjax.audio.distances import is_silent
 from vjax.audio.mel import MelConfig
 from vjax.data.reader import Reader, sample_parameters
@@ -134,9 +135,8 @@ def write_checkpoint_bank(path: str | os.PathLike, info: DatasetInfo, reader: Re
     """Writes a bank of training rows, evenly spread where there are more than MOST_TRAINING_SOUNDS."""
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_TRAINING_SOUNDS)).astype(int))]
     samples = [reader[row] for row in rows]
-    columns = Parameters(
-        *(np.stack(c) for c in zip(*(sample_parameters(s, info.schema) for s in samples), strict=True))
-    )
+    presets = [at_note(sample_parameters(s, info.schema), info.schema, int(s.midi_note)) for s in samples]
+    columns = Parameters(*(np.stack(column) for column in zip(*presets, strict=True)))
     _write_npz(
         Path(path),
         pictures=np.stack([index_picture(sample.mel[0]) for sample in samples]).astype(np.float16),
