@@ -35,7 +35,8 @@ def main() -> None:
     parser.add_argument("--sigma", type=float, default=0.05)
     parser.add_argument("--seconds", type=float, default=1.0, help="length of the sounds")
     parser.add_argument("--tag", default="", help="is added to a strategy's name, to compare settings")
-    parser.add_argument("--patience", type=int, default=10)
+    parser.add_argument("--patience", type=int, default=10, help="generations without progress before a search moves")
+    parser.add_argument("--places", type=int, default=8, help="targets searched at a time")
     parser.add_argument("--objective", default="", help="weights as mss=1,mrstft=0,... instead of the default")
     parser.add_argument("--json", type=Path, help="write the table's numbers there")
     arguments = parser.parse_args()
@@ -116,12 +117,20 @@ def _predictor(checkpoint: str):
 
 
 def _run(arguments, kind: str, strategy: str, name: str, targets: list[dict], log: Path) -> None:
+    from vjax.audio.files import AudioError
     from vjax.inference.objective import ObjectiveConfig
     from vjax.inference.refine import RefineConfig, refine
     from vjax.inference.search import RefineTarget, Start
     from vjax.inference.strategy import StrategyConfig
 
-    wanted = [RefineTarget(t["name"], t["audio"], 48, (Start(kind, _start(arguments, kind, t)),)) for t in targets]
+    wanted = []
+    for target in targets:
+        try:
+            preset = _start(arguments, kind, target)
+        except AudioError as error:  # the network answers no silence
+            print(f"{name} {kind}: {target['name']} is left out: {error}")
+            continue
+        wanted.append(RefineTarget(target["name"], target["audio"], 48, (Start(kind, preset),)))
     weights = dict(pair.split("=") for pair in arguments.objective.split(",") if pair)
     objective = ObjectiveConfig(**{term: float(weight) for term, weight in weights.items()})
     began = time.perf_counter()
@@ -130,7 +139,11 @@ def _run(arguments, kind: str, strategy: str, name: str, targets: list[dict], lo
     else:
         settings = StrategyConfig(strategy, population=arguments.population, sigma=arguments.sigma)
         config = RefineConfig(
-            evals=arguments.evals, strategy=settings, objective=objective, patience=arguments.patience
+            evals=arguments.evals,
+            strategy=settings,
+            objective=objective,
+            patience=arguments.patience,
+            places=arguments.places,
         )
         results = refine(wanted, config, _render(arguments))
     for refined in results:

@@ -130,10 +130,23 @@ def test_a_search_that_stands_still_tries_the_next_start(sounds):
 
 def test_and_without_another_start_it_takes_wider_steps(sounds):
     """From its answer nothing improves."""
-    config = dataclasses.replace(CONFIG, evals=1 + 9 * 6, patience=1)
+    config = dataclasses.replace(CONFIG, evals=1 + 9 * 6, patience=1, restart_patience=1)
     answer = Start("answer", edited(filter_1_cutoff=0.3))
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (answer,))], config, RENDER, 2)
     assert result.restarts >= 2
+    # Left alone it goes on for longer than this budget: standing still for a while is how it learns its covariance.
+    config = dataclasses.replace(config, restart_patience=0)
+    (patient,) = refine([RefineTarget("dark", sounds["dark"], 48, (answer,))], config, RENDER, 2)
+    assert patient.restarts == 0
+
+
+def test_a_start_that_led_nowhere_is_left_for_the_best_found(sounds):
+    """The rival is as near and stands still: the search comes back to what the first start found, once."""
+    starts = (Start("first", edited(filter_1_cutoff=0.31)), Start("rival", edited(filter_1_cutoff=0.3105)))
+    config = dataclasses.replace(CONFIG, evals=2 + 9 * 24, patience=1)
+    (result,) = refine([RefineTarget("dark", sounds["dark"], 48, starts)], config, RENDER, 2)
+    assert result.start == "first"
+    assert result.restarts == 2
 
 
 def test_what_cannot_be_refined_is_an_error_and_costs_nobody_else(sounds, bright):
@@ -176,6 +189,6 @@ def test_time_ends_a_search_too(sounds, bright):
 def test_wrong_settings_are_refused(sounds, bright):
     with pytest.raises(ValueError, match="two targets are called 'dark'"):
         list(refine([RefineTarget("dark", sounds["dark"], 48, (bright,))] * 2, CONFIG, RENDER))
-    for fields in ({"evals": 0}, {"patience": 0}, {"places": 0}, {"seconds": -1.0}):
+    for fields in ({"evals": 0}, {"patience": 0}, {"places": 0}, {"seconds": -1.0}, {"restart_patience": -1}):
         with pytest.raises(ValueError, match=next(iter(fields))):
             RefineConfig(**fields)

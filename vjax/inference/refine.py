@@ -35,7 +35,8 @@ class RefineConfig:
     Attributes:
       evals: renders a target may cost, starts included; those that judge the end are not counted.
       seconds: wall time a target may take; 0 has no limit. Whichever ends first.
-      patience: generations without a loss better by 0.5 % before a search goes on elsewhere.
+      patience: generations without a loss better by 0.5 % before a search goes on from another start.
+      restart_patience: such generations before a search with no other start takes wider steps; 0 is Hansen's number.
       places: targets searched at a time.
       seed: of the samples.
     """
@@ -45,6 +46,7 @@ class RefineConfig:
     strategy: StrategyConfig = StrategyConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     patience: int = 10
+    restart_patience: int = 0
     places: int = 8
     seed: int = 0
 
@@ -52,6 +54,8 @@ class RefineConfig:
         for field in ("evals", "patience", "places"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field}={getattr(self, field)}; it must be at least 1")
+        if self.restart_patience < 0:
+            raise ValueError(f"restart_patience={self.restart_patience}; give generations, or 0 for Hansen's number")
         if not self.seconds >= 0:
             raise ValueError(f"seconds={self.seconds}; give the time a target may take, or 0 for no limit")
 

@@ -93,6 +93,7 @@ class Search:
     _reference: float = np.inf  # the loss that counts as standing still, and for how many generations it has
     _stagnant: int = 0
     _entered: int = 0  # starts searched from so far
+    _away: bool = False  # whether the best found may have come from an earlier start
     _improved: bool = False
     _here: tuple[float, np.ndarray | None] = (np.inf, None)  # best loss in this space, and where
 
@@ -136,7 +137,7 @@ class Search:
         )
         search.best = [Found(loss, start.label, start.preset) for loss, start in search.rivals[:1]]
         search.trace.append((search.evals, search.best[0].loss))
-        search._enter_rival()
+        search._enter(search.rivals.pop(0)[1])
         return search
 
     @property
@@ -178,13 +179,31 @@ class Search:
             self._stagnant += 1
 
     def move_on_if_stagnant(self) -> None:
-        """After `patience` generations without progress: the next start if it is near enough, else wider steps."""
+        """After `patience` generations without progress: the next start that is near enough.
+
+        With none left, back to the best found, if that came from another start; and there, after `restart_patience`
+        generations, wider steps. An evolution that stands still for some tens of generations is at work: it learns its
+        covariance, and a restart throws that away.
+        """
         if self._stagnant < self.config.patience or not self.left():
             return
-        self.restarts += 1
         if self.rivals and self.rivals[0][0] < _RIVAL * min(self.start_losses.values()):
-            self._enter_rival()
+            self._enter(self.rivals.pop(0)[1])
+            self._away = True
+        elif self._away and self._here[0] > self.best[0].loss:
+            self._enter(Start(self.best[0].label, self.best[0].preset))
+            self._away = False
+        elif self._stagnant >= self._restart_patience():
+            self._widen()
+        else:
             return
+        self.restarts += 1
+
+    def _restart_patience(self) -> float:
+        """Hansen's stagnation, 120 + 30 n / lambda generations (arXiv:1604.00772, B.3), unless the config has one."""
+        return self.config.restart_patience or 120 + 30 * self.space.size / self.config.strategy.population
+
+    def _widen(self) -> None:
         self._sigma = min(self._sigma * _WIDER, 4.0)
         if self._here[1] is not None:
             self.space = dataclasses.replace(self.space, origin=self._here[1])
@@ -197,8 +216,7 @@ class Search:
             self.target.name, self.evals, self.best[0].loss, first, better, self.best[0].label, tuple(self.trace)
         )
 
-    def _enter_rival(self) -> None:
-        _, start = self.rivals.pop(0)
+    def _enter(self, start: Start) -> None:
         self.live.unload(self.live_key)
         self._entered += 1
         self.label, self.space = start.label, make_space(start.preset, self.knob_error_norm)
