@@ -6,6 +6,7 @@ first missing shard and ends with the same bytes, whatever the number of workers
 
 import collections
 import contextlib
+import ctypes
 import dataclasses
 import hashlib
 import json
@@ -100,6 +101,7 @@ def generate(
             rows += shard.rows
             presets_kept += shard.presets
             rejected.update(shard.rejected)
+            _trim_heap()
     return GenerationReport(rows, presets_kept, dict(rejected))
 
 
@@ -117,6 +119,15 @@ def _shards(
         else:
             with RenderPool(material.config.render, workers) as pool:
                 yield from make_shards(material, first, rows, pool, hear)
+
+
+def _trim_heap() -> None:
+    """Gives free memory back to the system, where the C library can: glibc keeps what many sizes of arrays left behind.
+
+    Nothing leaks, but without it the process grows by some megabytes every thousand renders.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # no shared C library, or not glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _listener(config: GenerationConfig, bar: tqdm) -> Hear:
