@@ -13,6 +13,7 @@ takes either. A dataset stays in controls; `AnswerForm` turns its rows while the
 """
 
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping
 
@@ -43,10 +44,8 @@ class AnswerForm:
     def answers(self) -> Schema:
         """Knobs of whole semitones as menus (after all others), the order of effects as knobs (after all others)."""
         schema = self.schema
-        pitches = [schema.continuous[i] for i in self._pitches()]
-        knobs = [
-            knob for knob in schema.continuous if knob not in pitches and not (self._ordered and knob.name == ORDER)
-        ]
+        pitches = [schema.continuous[i] for i in self._pitches]
+        knobs = [schema.continuous[i] for i in self._kept]
         if self._ordered:
             knobs += [Continuous(name, 0.0, 1.0, _NOWHERE) for name in _ORDER_KNOBS]
         menus = [
@@ -65,17 +64,15 @@ class AnswerForm:
         self, continuous: np.ndarray, categorical: np.ndarray, midi_note: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """[n, knobs] norm and [n, menus] of the schema, played at [n] notes, to those of `answers`."""
-        schema, pitches = self.schema, self._pitches()
+        schema, pitches = self.schema, self._pitches
         semitones = np.rint(continuous[:, pitches].astype(np.float64) * schema.span[pitches]).astype(categorical.dtype)
         keyed = np.array([bool(_KEYED.match(schema.continuous_names[i])) for i in pitches], bool)
         semitones += keyed * (midi_note[:, None] - REFERENCE_NOTE).astype(categorical.dtype)
         semitones = np.clip(semitones, 0, schema.span[pitches].astype(categorical.dtype))
-        knobs = continuous[:, self._kept()]
+        knobs = continuous[:, self._kept]
         if self._ordered:
             at = schema.position[ORDER]
-            codes = np.rint(schema.minimum[at] + continuous[:, at].astype(np.float64) * schema.span[at]).astype(
-                np.int64
-            )
+            codes = np.rint(schema.minimum[at] + continuous[:, at].astype(np.float64) * schema.span[at])
             on = categorical[:, [schema.position[f"{effect}_on"] for effect in EFFECTS]] > 0
             knobs = np.concatenate([knobs, effect_places(codes.astype(np.int64), on).astype(knobs.dtype)], axis=1)
         return knobs, np.concatenate([categorical, semitones], axis=1)
@@ -85,18 +82,20 @@ class AnswerForm:
         if weights is None:
             return None
         places = [weights[self.schema.position[ORDER]]] * len(EFFECTS) if self._ordered else []
-        return np.concatenate([weights[self._kept()], places]).astype(weights.dtype)
+        return np.concatenate([weights[self._kept], places]).astype(weights.dtype)
 
-    @property
+    @functools.cached_property
     def _ordered(self) -> bool:
         """Whether the schema holds the chain's number and the switches that say which places of it are heard."""
         return all(name in self.schema.position for name in (ORDER, *(f"{effect}_on" for effect in EFFECTS)))
 
+    @functools.cached_property
     def _pitches(self) -> list[int]:
         return [i for i, knob in enumerate(self.schema.continuous) if knob.integer and _SEMITONES.match(knob.name)]
 
+    @functools.cached_property
     def _kept(self) -> list[int]:
-        left_out = {*self._pitches(), *([self.schema.position[ORDER]] if self._ordered else [])}
+        left_out = {*self._pitches, *([self.schema.position[ORDER]] if self._ordered else [])}
         return [i for i in range(len(self.schema.continuous)) if i not in left_out]
 
 

@@ -124,7 +124,7 @@ def _shards(
 def _trim_heap() -> None:
     """Gives free memory back to the system, where the C library can: glibc keeps what many sizes of arrays left behind.
 
-    Nothing leaks, but without it the process grows by some megabytes every thousand renders.
+    No Python object is left over, but without it the process grows by some megabytes every thousand renders.
     """
     with contextlib.suppress(OSError, AttributeError):  # no shared C library, or not glibc
         ctypes.CDLL(None).malloc_trim(0)
