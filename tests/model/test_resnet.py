@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from vjax.model import resnet
 from vjax.model.resnet import ResNet18
 
 
@@ -112,6 +113,23 @@ def test_training_mode_normalises_by_the_batch_and_moves_the_statistics_by_a_ten
     before, after = variables["batch_stats"]["stem_norm"], updated["batch_stats"]["stem_norm"]
     np.testing.assert_allclose(after["mean"], 0.9 * before["mean"] + 0.1 * stem.mean((0, 1, 2)), atol=1e-5)
     np.testing.assert_allclose(after["var"], 0.9 * before["var"] + 0.1 * stem.var((0, 1, 2)), rtol=1e-4)
+
+
+def test_training_by_products_gives_the_gradients_of_plain_convolutions(picture, monkeypatch):
+    model = ResNet18(width=16)
+    variables = random_variables(model, picture)
+
+    def gradients():
+        def loss(params):
+            features, _ = model.apply({**variables, "params": params}, picture, train=True, mutable=["batch_stats"])
+            return (features**2).sum()
+
+        return jax.jit(jax.grad(loss))(variables["params"])
+
+    by_products = gradients()
+    monkeypatch.setattr(resnet, "products_are_faster", lambda *_: False)
+    for found, expected in zip(*map(jax.tree.leaves, (by_products, gradients())), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3 * np.abs(expected).max())
 
 
 def test_initial_values(picture):

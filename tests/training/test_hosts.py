@@ -27,6 +27,8 @@ TIMEOUT_S = 240  # for a start on a busy machine; what hangs is caught
 SETTINGS = {"model.mod_embed_dim": 4, "train.batch_size": 8, "train.checkpoint_every": 2}
 TWO_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
 
+GLOO = r"\[Gloo\] Rank|is connected to|Expected number of connected|peer ranks( is :|\.)|\b\d+\b"
+
 TRAIN_REL, VAL_REL, KNOBS_REL = 1e-5, 1e-4, 1e-2
 """Of the training losses, the validation losses, and all that is measured by module.
 
@@ -119,7 +121,7 @@ def finish(*processes):
 def succeed(*processes):
     ended = finish(*processes)
     assert [code for code, _, _ in ended] == [0] * len(ended), ended
-    return ["".join(line for line in out.splitlines() if "[Gloo]" not in line) for _, out, _ in ended]
+    return [out for _, out, _ in ended]
 
 
 def summary_of(workdir):
@@ -154,7 +156,8 @@ def test_two_processes_train_as_one(runs):
 def test_only_the_first_writes(runs):
     two, _, (first, second) = runs
     assert "steps: " in first
-    assert second == ""
+    # Its threads of Gloo print where they like, also into each other's lines: those words are taken out one by one.
+    assert not re.sub(GLOO, "", second).strip()
     assert len(list((two / "tensorboard").iterdir())) == 1
     assert (two / "checkpoints" / "bank.npz").exists()
 

@@ -1,12 +1,15 @@
 """Playing sounds through the computer's loudspeaker, where there is one. Needs `sounddevice`, of the extra `tui`."""
 
 import sys
+import threading
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 _INSTEAD = "or export the preset and play it in Vital"
+_IMPORT = threading.Lock()
+"""Before 3.12, a thread that waits for another's import gets the half-made module when that import fails."""
 
 
 class PlaybackError(OSError):
@@ -69,7 +72,8 @@ def stop() -> None:
 def _sounddevice() -> ModuleType | Any:
     """Imported here and not above: the import itself fails without PortAudio, and only who plays needs it."""
     try:
-        import sounddevice
+        with _IMPORT:
+            import sounddevice
     except ModuleNotFoundError as error:
         raise PlaybackError(
             f"no sound: the package sounddevice is not installed; pip install sounddevice, {_INSTEAD}"

@@ -9,9 +9,12 @@ from jax import lax
 from vjax.model.winograd import conv_3x3
 
 
-def products_are_faster(dtype: Any) -> bool:
-    """On CPUs in float32. Accelerators have convolutions of their own, and bfloat16 is slow on CPUs either way."""
-    return jax.default_backend() == "cpu" and jnp.dtype(dtype) == jnp.float32
+def products_are_faster(dtype: Any, width: int) -> bool:
+    """On CPUs in float32, from 16 channels on: at 8 XLA's own are as fast, and compile in half the time.
+
+    Accelerators have convolutions of their own, and bfloat16 is slow on CPUs either way.
+    """
+    return jax.default_backend() == "cpu" and jnp.dtype(dtype) == jnp.float32 and width >= 16
 
 
 def convolve_by_products(x: jax.Array, kernel: jax.Array, strides: Any, padding: Any, **_: Any) -> jax.Array:

@@ -67,7 +67,7 @@ class ResNet18(nn.Module):
         """
         conv = functools.partial(nn.Conv, use_bias=False, dtype=self.dtype, kernel_init=HE_NORMAL)
         pool = functools.partial(nn.max_pool, window_shape=(3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
-        if train and products_are_faster(self.dtype):
+        if train and products_are_faster(self.dtype, self.width):
             conv = functools.partial(conv, conv_general_dilated=convolve_by_products)
             pool = max_pool_3x3
         norm = functools.partial(BatchNorm, use_running_average=not train, dtype=self.dtype)

@@ -56,8 +56,11 @@ class Player {
 
   dispose() {
     for (const audio of this.audios.values()) {
+      const address = audio.src;
       audio.pause();
-      URL.revokeObjectURL(audio.src);
+      audio.removeAttribute("src");
+      audio.load(); // ends a fetch under way, which would complain of an address that is gone
+      URL.revokeObjectURL(address);
     }
   }
 }
