@@ -8,7 +8,7 @@ import pytest
 
 from vjax.answers import AnswerForm
 from vjax.data.layout import DatasetError
-from vjax.data.reader import Reader, Routes, as_answers
+from vjax.data.reader import Reader, Routes, as_answers, as_asked
 from vjax.data.store import open_dataset
 
 
@@ -151,3 +151,12 @@ def test_rows_as_answers_are_the_rows_in_their_form(tiny_dataset, schema):
     assert_same(reader[24].categorical, categorical[2])
     assert found.continuous.shape[1] == len(asked.schema.continuous)
     assert asked.importance is None
+
+
+def test_rows_are_read_in_the_form_in_which_a_model_answers(tiny_dataset, schema):
+    info = open_dataset(tiny_dataset)
+    answers = AnswerForm(schema).answers
+    for form, expected in ((schema, Reader(info)), (answers, as_answers(info)[1])):
+        asked, reader = as_asked(info, form)
+        assert asked.schema == form
+        assert_same(reader.read([5, 0]), expected.read([5, 0]))

@@ -63,6 +63,13 @@ def as_answers(info: DatasetInfo) -> tuple[DatasetInfo, "Reader"]:
     return asked, Reader(info, form=form)
 
 
+def as_asked(info: DatasetInfo, schema: Schema) -> tuple[DatasetInfo, "Reader"]:
+    """A dataset in the form in which a model of `schema` answers, so that both can be compared name by name."""
+    asked, reader = as_answers(info)
+    same = set(asked.schema.categorical_names) == set(schema.categorical_names)
+    return (asked, reader) if same else (info, Reader(info))
+
+
 class Reader:
     """The rows of an opened dataset, by number. Picklable; files open on first use, in each process for itself.
 

@@ -11,7 +11,7 @@ import numpy as np
 from vjax.answers import at_note
 from vjax.audio.distances import mss
 from vjax.audio.mel import mel_spectrogram, to_mono
-from vjax.data.reader import Reader
+from vjax.data.reader import Reader, as_asked
 from vjax.data.store import DatasetInfo, open_dataset
 from vjax.data.stream import split
 from vjax.evaluation.tui_controls import Words
@@ -78,8 +78,7 @@ def open_session(checkpoint: str | os.PathLike, dataset: str | os.PathLike, whic
     if limit < 0:
         raise ValueError(f"limit={limit}; give the number of sounds to walk through, or 0 for all")
     predictor = Predictor.from_checkpoint(checkpoint, which, _BATCH)
-    info = open_dataset(dataset)
-    reader = Reader(info)
+    info, reader = as_asked(open_dataset(dataset), predictor.schema)
     rows, choice = _rows(predictor, reader)
     return Session(
         predictor=predictor,
@@ -98,7 +97,7 @@ def answers(session: Session, start: int, stop: int) -> Iterator[Answer]:
     Raises DatasetError if the dataset's pictures are not of the model's kind.
     """
     rows = session.rows[start:stop].tolist()
-    return predict_dataset(session.predictor, session.info, rows, confidence=True)
+    return predict_dataset(session.predictor, session.info, rows, confidence=True, reader=session.reader)
 
 
 def stored_mel(session: Session, place: int) -> np.ndarray:

@@ -77,6 +77,7 @@ def predict_dataset(
     dataset: str | os.PathLike | DatasetInfo,
     rows: Iterable[int] | None = None,
     confidence: bool = False,
+    reader: Reader | None = None,
 ) -> Iterator[Answer]:
     """Answers to the stored log-mel pictures of a dataset, each with its target and MIDI note; it needs no audio.
 
@@ -84,13 +85,14 @@ def predict_dataset(
       dataset: a file, a folder of shards, or one that is open.
       rows: which, in which order; by default all. An answer's name is `row N`.
       confidence: fill in `Answer.confidence`.
+      reader: of an open dataset's rows; by default as they are stored.
 
     Raises:
       DatasetError: its pictures are of another size, or made with other mel settings, than the model's.
     """
     info = dataset if isinstance(dataset, DatasetInfo) else open_dataset(dataset)
     _check_pictures(predictor, info)
-    read = functools.partial(_read_row, reader=Reader(info), schema=info.schema)
+    read = functools.partial(_read_row, reader=Reader(info) if reader is None else reader, schema=info.schema)
     # One thread: more do not read faster (h5py has one lock), and the device is the slower part.
     return _answers(predictor, predictor.hear_mels, read, range(info.n) if rows is None else rows, confidence, 1)
 
