@@ -13,7 +13,7 @@ import soundfile
 from vjax.cli.main import main
 from vjax.training.checkpoint import Checkpoints, load_checkpoint
 from vjax.training.state import TrainState
-from vjax.vital.preset import read_preset
+from vjax.vital.preset import init, read_preset, write_preset
 
 RATE = 44100
 
@@ -71,6 +71,25 @@ def test_a_sound_becomes_a_preset_its_render_and_a_picture(sounds, engine_run, t
     for what in ("the found preset to the sound", "the init patch to the sound", "the found preset to itself"):
         assert f"dB from {what}" in printed
     assert f"written: {', '.join(map(str, files))}" in printed
+
+
+def test_the_nearest_start_is_written_and_said(sounds, engine_run, tmp_path, capsys):
+    """A folder that holds the very sound: its preset wins over what an untrained network answers."""
+    command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "--no-tune", "--note", "57"]
+    assert main([*command, "--starts", "0", "-o", str(tmp_path / "own.vital"), "--json"]) == 0
+    own = strict_json(capsys.readouterr().out)
+    assert (own["start"], own["starts"], own["refined"]) == ("prediction", {}, None)
+    (tmp_path / "bank").mkdir()
+    write_preset(tmp_path / "bank" / "Mine.vital", init())  # a saw
+    out = tmp_path / "near.vital"
+    assert main([*command, "--bank", str(tmp_path / "bank"), "--starts", "1", "-o", str(out), "--json"]) == 0
+    near = strict_json(capsys.readouterr().out)
+    assert near["start"] == min(near["starts"], key=near["starts"].get) == "Mine"
+    assert near["refined"] is None
+    assert near["mss_db"] < own["mss_db"]
+    np.testing.assert_array_equal(read_preset(out).continuous, init().continuous)
+    assert main([*command, "--bank", str(tmp_path / "bank"), "--starts", "1", "-o", str(out)]) == 0
+    assert re.search(r"the nearest of \d starts is 'Mine'; --refine goes on from there", capsys.readouterr().out)
 
 
 def test_json_is_one_object_that_any_language_reads(sounds, engine_run, tmp_path, capsys):

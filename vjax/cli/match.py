@@ -19,7 +19,9 @@ EPILOG = """\
 Writes the preset, its sound (x-vjax.wav) and a picture of both sounds (x-vjax.png). The sound may be WAV, FLAC, OGG,
 MP3 or AIFF, of any rate and length; after its onset as much is heard as the model was trained on, two seconds in most
 recipes. The note is taken from the sound, unless --note names it (C4 is 60), and the preset is transposed until it
-plays in tune. A model to use comes from: vjax train --config tier3:demo --workdir runs/demo
+plays in tune. The network's answer, variants of it and the nearest sounds of the model's bank are played, and the one
+that comes nearest is written; --starts 0 takes the network's answer. A model to use comes from: vjax train --config
+tier3:demo --workdir runs/demo
 
 examples:
   vjax match bass.wav -o bass.vital
@@ -72,14 +74,11 @@ def _match(arguments: argparse.Namespace) -> int:
         (match,) = matcher.matches([answer], lambda _: clip, lambda _: out.stem)
         if isinstance(match, Failure):
             raise ValueError(match.error)
-        if arguments.refine:
-            files = write_match(match, out, predictor.sample_rate)  # the prediction, should refinement be killed
-            refined, files = _refined(arguments, predictor, vocabulary, pool, match, out)
-            match = dataclasses.replace(
-                match, preset=refined.preset, audio=refined.after.audio, mss_db=refined.after.distances["mss"]
-            )
-        else:
-            files = write_match(match, out, predictor.sample_rate)
+        with stop_on_ctrl_c() as should_stop:
+            files = write_match(match, out, predictor.sample_rate)  # the prediction, should what follows be killed
+            if arguments.refine or arguments.starts:
+                refined, files = _refined(arguments, predictor, vocabulary, pool, match, out, should_stop)
+                match = _as_refined(match, refined) if refined else match
         rows = matcher.rows(match)
     if arguments.json:
         print(json.dumps(_as_json(match, rows, files, predictor.step, refined), allow_nan=False))
@@ -88,9 +87,13 @@ def _match(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _refined(arguments: argparse.Namespace, predictor, vocabulary, pool, match, out: Path):
-    """(the refinement of a match, the files it wrote). The best so far is on disk at any time, as X.vital."""
+def _refined(arguments: argparse.Namespace, predictor, vocabulary, pool, match, out: Path, should_stop):
+    """(the best of a match's starts, refined if --refine asks for it; the files written for it).
+
+    None where no start can be heard and --refine does not insist. The best so far is on disk at any time, as X.vital.
+    """
     from vjax.inference.match import render_config
+    from vjax.inference.outputs import write_match
     from vjax.inference.refine import refine
     from vjax.inference.refine_many import bank_finder, knob_errors
     from vjax.inference.refine_outputs import write_refined
@@ -101,7 +104,10 @@ def _refined(arguments: argparse.Namespace, predictor, vocabulary, pool, match, 
 
     banks = bank_finder(predictor, arguments.checkpoint, vocabulary, arguments.bank, pool)
     target = refine_target(predictor, vocabulary, match, banks(match.note), arguments.starts, str(match.name))
-    bar = progress_bar(total=arguments.evals, desc="refining", unit="eval")
+    config, render = refine_config(arguments, places=1), render_config(predictor)
+    if not arguments.refine:  # the starts are ranked, and that is all
+        config = dataclasses.replace(config, evals=len(target.starts))
+    bar = progress_bar(total=config.evals, desc="refining", unit="eval", disable=not arguments.refine)
 
     def on_progress(progress: Progress) -> None:
         bar.set_postfix_str(
@@ -111,13 +117,22 @@ def _refined(arguments: argparse.Namespace, predictor, vocabulary, pool, match, 
         if progress.better is not None:
             write_preset(out, dataclasses.replace(progress.better, name=out.stem))
 
-    with stop_on_ctrl_c() as should_stop, bar:
-        config, render = refine_config(arguments, places=1), render_config(predictor)
+    with bar:
         (refined,) = refine([target], config, render, None, knob_errors(predictor), on_progress, should_stop)
-    if refined.error:
+    if refined.error and arguments.refine:
         raise ValueError(refined.error)
+    if refined.error:
+        return None, write_match(match, out, predictor.sample_rate)
     refined = dataclasses.replace(refined, preset=dataclasses.replace(refined.preset, name=out.stem))
-    return refined, write_refined(refined, target, out, predictor.sample_rate, with_target=False)
+    if arguments.refine:
+        return refined, write_refined(refined, target, out, predictor.sample_rate, with_target=False)
+    return refined, write_match(_as_refined(match, refined), out, predictor.sample_rate)
+
+
+def _as_refined(match, refined):
+    return dataclasses.replace(
+        match, preset=refined.preset, audio=refined.after.audio, mss_db=refined.after.distances["mss"]
+    )
 
 
 def _print(match, rows: dict[str, float], files: list[Path], step: int, checkpoint: str, refined) -> None:
@@ -141,12 +156,17 @@ def _print(match, rows: dict[str, float], files: list[Path], step: int, checkpoi
 
 
 def _print_refined(refined) -> None:
-    took = f"{refined.evals} evaluations in {refined.seconds:.0f} s, {refined.dimensions} knobs and amounts"
-    print(f"  refined from {refined.start!r}: {took}")
-    print(f"      {'':20} {'before':>8} {'after':>8}")
+    searched = len(refined.trace) > 1
+    if searched:
+        took = f"{refined.evals} evaluations in {refined.seconds:.0f} s, {refined.dimensions} knobs and amounts"
+        print(f"  refined from {refined.start!r}: {took}")
+    else:
+        print(f"  the nearest of {refined.evals} starts is {refined.start!r}; --refine goes on from there")
+    before, after = ("before", "after") if searched else ("network", "nearest")
+    print(f"      {'':20} {before:>8} {after:>8}")
     print(f"      {'loss (minimised)':20} {refined.before.loss:8.3f} {refined.after.loss:8.3f}")
-    for metric, before in refined.before.distances.items():
-        print(f"      {metric:20} {before:8.3f} {refined.after.distances[metric]:8.3f}")
+    for metric, distance in refined.before.distances.items():
+        print(f"      {metric:20} {distance:8.3f} {refined.after.distances[metric]:8.3f}")
 
 
 def _why_this_note(pitch) -> str:
@@ -162,7 +182,9 @@ def _why_this_note(pitch) -> str:
 
 def _as_json(match, rows: dict[str, float], files: list[Path], step: int, refined) -> dict:
     from vjax.inference.refine_outputs import trace_json
+    from vjax.inference.starts import PREDICTION
 
+    told = trace_json(refined) if refined else {"starts": {}, "trace": []}
     sure, pitch = match.answer.confidence, match.pitch
     heard = pitch and {"hz": _number(pitch.frequency_hz), "midi": _number(pitch.midi), "confidence": pitch.confidence}
     return {
@@ -177,7 +199,9 @@ def _as_json(match, rows: dict[str, float], files: list[Path], step: int, refine
         "routes": [route._asdict() for route in match.answer.routes],
         "menu_probability": sure.menu_probability,
         "spread_norm": sure.spread_norm,
-        "refined": refined and trace_json(refined),
+        "start": refined.start if refined else PREDICTION,
+        "starts": told["starts"],
+        "refined": told if told["trace"][1:] else None,
     }
 
 

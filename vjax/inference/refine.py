@@ -153,7 +153,8 @@ def refine(
 
 def _generation(searches: dict[int, Search], strategies: Strategies, objective: Objective, live: LivePool) -> None:
     """Asks, renders, scores and tells one generation of all places; the last one of a budget may be a part of it."""
-    if not searches:
+    searches = {place: search for place, search in searches.items() if search.left()}
+    if not searches:  # or the starts alone spent the budget: they were ranked, and no strategy need be compiled
         return
     population, means = strategies.ask()
     asked = {place: np.concatenate([means[place][None], population[place]]) for place in searches}
