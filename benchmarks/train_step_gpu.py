@@ -22,7 +22,16 @@ import numpy as np
 from train_step import MEL_SHAPE, make_recipe, random_batch, torch_side
 
 # Dense bfloat16 with float32 accumulation, from NVIDIA's data sheets.
-PEAK_TFLOPS = {"H200": 989, "H100 PCIe": 756, "H100": 989, "A100": 312, "L40S": 362, "L40": 181, "L4": 121, "RTX 4090": 165}
+PEAK_TFLOPS = {
+    "H200": 989,
+    "H100 PCIe": 756,
+    "H100": 989,
+    "A100": 312,
+    "L40S": 362,
+    "L40": 181,
+    "L4": 121,
+    "RTX 4090": 165,
+}
 
 
 def main() -> None:

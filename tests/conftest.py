@@ -1,5 +1,6 @@
 """Fixtures for all tests: a small schema with gates, random rows that fit it, and a dataset of two real shards."""
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -207,3 +208,18 @@ def _near_the_init_patch(params: dict, schema: Schema) -> dict:
     bilinear[0, 0, 0] = -0.4
     params["modulation_head"]["bilinear"] = bilinear
     return params
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A Ray cluster on this machine: a head without a CPU, and two nodes of one each."""
+    import ray  # takes a second
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    for _ in range(2):
+        cluster.add_node(num_cpus=1)
+    ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()

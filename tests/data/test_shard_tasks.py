@@ -1,14 +1,12 @@
 """Datasets made by a Ray cluster: the bytes of the single machine, with a node killed in the middle."""
 
 import dataclasses
-import logging
 import threading
 import time
 from pathlib import Path
 
 import pytest
 import ray
-from ray.cluster_utils import Cluster
 
 from vjax.data.generate import GenerationConfig, GenerationReport, generate
 from vjax.vital.engine import RenderConfig
@@ -29,18 +27,6 @@ def make(out: Path, n: int = ROWS, engine: str = "ray", config: GenerationConfig
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """A head without a CPU, and two nodes of one each."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    for _ in range(2):
-        cluster.add_node(num_cpus=1)
-    ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
-    yield cluster
-    ray.shutdown()
-    cluster.shutdown()
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,10 @@
 """The pools on a Ray cluster of three nodes: the bits of the local ones, whatever is killed meanwhile."""
 
 import dataclasses
-import logging
 
 import numpy as np
 import psutil
 import pytest
-import ray
-from ray.cluster_utils import Cluster
 
 from vjax.inference.refine import RefineConfig, refine
 from vjax.inference.search import RefineTarget, Start
@@ -27,18 +24,6 @@ SHORT = engine.RenderConfig(seconds=0.2, note_s=0.1)
 def preset(**values: float) -> dict:
     init = engine.init_preset()
     return {**init, "synth_version": "1.5.5", "settings": init["settings"] | values}
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """A head without a CPU, and two nodes of one each."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    for _ in range(2):
-        cluster.add_node(num_cpus=1)
-    ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
-    yield cluster
-    ray.shutdown()
-    cluster.shutdown()
 
 
 def jobs(n: int) -> list[RenderJob]:
