@@ -30,7 +30,9 @@ REFERENCE_NOTE = 60
 ORDER = "effect_chain_order"
 _SEMITONES = re.compile(r"(osc_\d|sample|voice)_transpose$")
 _KEYED = re.compile(r"osc_\d_transpose$")  # follow the key
-_ORDER_KNOBS = tuple(f"{effect}_order" for effect in EFFECTS)
+ORDER_KNOBS = tuple(f"{effect}_order" for effect in EFFECTS)
+"""One for each of EFFECTS."""
+
 _NOWHERE = 0.5  # the place of an effect that is off
 
 
@@ -47,7 +49,7 @@ class AnswerForm:
         pitches = [schema.continuous[i] for i in self._pitches]
         knobs = [schema.continuous[i] for i in self._kept]
         if self._ordered:
-            knobs += [Continuous(name, 0.0, 1.0, _NOWHERE) for name in _ORDER_KNOBS]
+            knobs += [Continuous(name, 0.0, 1.0, _NOWHERE) for name in ORDER_KNOBS]
         menus = [
             Categorical(
                 knob.name,
@@ -99,6 +101,11 @@ class AnswerForm:
         return [i for i in range(len(self.schema.continuous)) if i not in left_out]
 
 
+def is_semitones(name: str) -> bool:
+    """Whether a control transposes by whole semitones."""
+    return _SEMITONES.match(name) is not None
+
+
 def at_note(parameters: Parameters, schema: Schema, note: int) -> Parameters:
     """An answer, to be played at a MIDI note. What is no answer but in controls stays as it is.
 
@@ -122,8 +129,8 @@ def as_controls(
     native, menus = dict(native), dict(menus)
     for name in [name for name in menus if _SEMITONES.match(name)]:
         native[name] = float(schema.categorical[schema.position[name]].minimum + menus.pop(name))
-    if all(name in native for name in _ORDER_KNOBS):
-        places = np.array([native.pop(name) for name in _ORDER_KNOBS])
+    if all(name in native for name in ORDER_KNOBS):
+        places = np.array([native.pop(name) for name in ORDER_KNOBS])
         native[ORDER] = float(chain_number(places, np.array([menus[f"{effect}_on"] > 0 for effect in EFFECTS])))
     return native, menus
 
@@ -132,7 +139,7 @@ def as_answers(native: Mapping[str, float], menus: Mapping[str, int]) -> dict[st
     """The native values of all knobs by name, with those that only the answers have."""
     on = np.array([[menus[f"{effect}_on"] > 0 for effect in EFFECTS]])
     places = effect_places(np.array([round(native[ORDER])]), on)[0]
-    return {**native, **dict(zip(_ORDER_KNOBS, map(float, places), strict=True))}
+    return {**native, **dict(zip(ORDER_KNOBS, map(float, places), strict=True))}
 
 
 def effect_places(codes: np.ndarray, on: np.ndarray) -> np.ndarray:

@@ -13,12 +13,11 @@ from vjax.audio.distances import mss
 from vjax.audio.mel import mel_spectrogram, to_mono
 from vjax.data.reader import Reader, as_asked
 from vjax.data.store import DatasetInfo, open_dataset
-from vjax.data.stream import split
 from vjax.evaluation.tui_controls import Words
 from vjax.inference.export import export_preset
 from vjax.inference.match import render_config
 from vjax.inference.predict import Answer, Predictor
-from vjax.inference.stream import predict_dataset
+from vjax.inference.stream import predict_dataset, validation_rows
 from vjax.vital.default_vocabulary import vocabulary_of
 from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import write_preset
@@ -79,7 +78,7 @@ def open_session(checkpoint: str | os.PathLike, dataset: str | os.PathLike, whic
         raise ValueError(f"limit={limit}; give the number of sounds to walk through, or 0 for all")
     predictor = Predictor.from_checkpoint(checkpoint, which, _BATCH)
     info, reader = as_asked(open_dataset(dataset), predictor.schema)
-    rows, choice = _rows(predictor, reader)
+    rows, choice = validation_rows(predictor, reader)
     return Session(
         predictor=predictor,
         info=info,
@@ -153,11 +152,3 @@ def export_answer(session: Session, answer: Answer, folder: Path) -> Path:
     words = session.predicted
     write_preset(path, export_preset(answer, words.schema, words.vocabulary, path.stem, answer.midi_note))
     return path.absolute()
-
-
-def _rows(predictor: Predictor, reader: Reader) -> tuple[np.ndarray, str]:
-    settings = predictor.meta["settings"]
-    fraction, seed = settings.get("data", {}).get("val_fraction"), settings.get("seed")
-    if fraction is None or seed is None:
-        return np.arange(len(reader)), "all rows"
-    return split(reader, fraction, seed)[1], "validation rows"

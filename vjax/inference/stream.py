@@ -18,6 +18,7 @@ from vjax.audio.mel import MelConfig
 from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.store import DatasetInfo, open_dataset
+from vjax.data.stream import split
 from vjax.inference.predict import Answer, Heard, Predictor, mono
 from vjax.schema import Parameters, Schema
 
@@ -95,6 +96,15 @@ def predict_dataset(
     read = functools.partial(_read_row, reader=Reader(info) if reader is None else reader, schema=info.schema)
     # One thread: more do not read faster (h5py has one lock), and the device is the slower part.
     return _answers(predictor, predictor.hear_mels, read, range(info.n) if rows is None else rows, confidence, 1)
+
+
+def validation_rows(predictor: Predictor, reader: Reader) -> tuple[np.ndarray, str]:
+    """The rows that the model's run kept for validation, where its checkpoint tells, else all; and which these are."""
+    settings = predictor.meta["settings"]
+    fraction, seed = settings.get("data", {}).get("val_fraction"), settings.get("seed")
+    if fraction is None or seed is None:
+        return np.arange(len(reader)), "all rows"
+    return split(reader, fraction, seed)[1], "validation rows"
 
 
 def _read_file(path: str | os.PathLike, sample_rate: int, samples: int) -> _Sound | Failure:

@@ -1,0 +1,196 @@
+"""What a model's heads know, control by control, beside the best answer that hears nothing: one constant for all.
+
+A loss says that something is learnt; this says what. A control counts in the sounds in which it is heard: its module is
+on, and what it belongs to is routed. Constants are chosen on the very sounds that they are scored on, so that no
+constant does better.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from vjax.answers import EFFECTS, ORDER, ORDER_KNOBS, effect_places, is_semitones
+from vjax.schema import Parameters, Schema
+from vjax.training.losses import loss_masks
+
+
+class Score(NamedTuple):
+    """Of one control, or of some together, over the `counted` answers; `constant` is the best constant's."""
+
+    name: str
+    counted: int
+    score: float
+    constant: float
+
+
+class RouteScore(NamedTuple):
+    """Routes as pairs of source and destination. The constant guess answers its `constant_routes` for every sound."""
+
+    true: float
+    answered: float
+    precision: float
+    recall: float
+    f1: float
+    constant_f1: float
+    constant_routes: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class HeadScores:
+    """What `score_heads` finds.
+
+    Attributes:
+      sounds: how many.
+      knobs: mean |error| in norm units, for each knob that varies.
+      menus: accuracy, for each menu that varies.
+      semitones: share of transpositions that are right to the semitone, over all that are heard.
+      order: share of pairs of effects in the right order, over all pairs that are on.
+      routes: None if the model has no head for them.
+    """
+
+    sounds: int
+    knobs: tuple[Score, ...]
+    menus: tuple[Score, ...]
+    semitones: Score
+    order: Score
+    routes: RouteScore | None
+
+    @property
+    def knob_skill(self) -> float:
+        """1 - error / the constants' error, over all answers to all knobs: 0 knows nothing, 1 everything."""
+        error, constant = (sum(knob.counted * knob[at] for knob in self.knobs) for at in (2, 3))
+        return 1 - error / constant if constant else 0.0
+
+    @property
+    def menus_above(self) -> float:
+        """Share of the menus that are answered better than by their commonest option."""
+        return float(np.mean([menu.score > menu.constant for menu in self.menus])) if self.menus else 0.0
+
+
+def score_heads(
+    predicted: Sequence[Parameters], targets: Sequence[Parameters], schema: Schema, tier: int = 3, routes: bool = True
+) -> HeadScores:
+    """Scores decoded answers against the truth, both of one schema (in controls, or as `vjax.answers` has them)."""
+    if not targets:
+        raise ValueError("there is nothing to score; give at least one sound")
+    ours, theirs = _stacked(predicted), _stacked(targets)
+    heard_knobs, heard_menus = heard(theirs, schema, tier)
+    knobs, menus = [], []
+    for i, name in enumerate(schema.continuous_names):
+        rows = heard_knobs[:, i]
+        truth = theirs.continuous[rows, i]
+        if len(np.unique(truth)) > 1:
+            error = np.abs(ours.continuous[rows, i] - truth).mean()
+            knobs.append(Score(name, len(truth), float(error), float(np.abs(truth - np.median(truth)).mean())))
+    for i, name in enumerate(schema.categorical_names):
+        rows = heard_menus[:, i]
+        truth = theirs.categorical[rows, i]
+        if len(np.unique(truth)) > 1:
+            menus.append(_exact(name, ours.categorical[rows, i], truth))
+    return HeadScores(
+        sounds=len(targets),
+        knobs=tuple(knobs),
+        menus=tuple(menus),
+        semitones=_semitones(ours, theirs, schema, heard_knobs, heard_menus),
+        order=_order(ours, theirs, schema),
+        routes=_routes(predicted, targets, schema) if routes else None,
+    )
+
+
+def heard(targets: Parameters, schema: Schema, tier: int) -> tuple[np.ndarray, np.ndarray]:
+    """[n, knobs] and [n, menus] bool: what of stacked presets can be heard."""
+    masks = loss_masks(schema, tier)
+    index = targets.route_index
+    source = np.where(index >= 0, index // max(len(schema.destinations), 1), len(schema.sources))
+    routed = np.zeros((len(index), len(schema.sources) + 1), bool)
+    np.put_along_axis(routed, source, True, axis=1)
+
+    def live(weight: np.ndarray, gate: np.ndarray, source: np.ndarray) -> np.ndarray:
+        on = (gate < 0) | (targets.categorical[:, np.maximum(gate, 0)] > 0)
+        return (weight > 0) & on & ((source < 0) | routed[:, np.maximum(source, 0)])
+
+    return (
+        live(masks.continuous_weight, masks.continuous_gate, masks.continuous_source),
+        live(masks.categorical_weight, masks.categorical_gate, masks.categorical_source),
+    )
+
+
+def _stacked(presets: Sequence[Parameters]) -> Parameters:
+    return Parameters(*(np.stack(arrays) for arrays in zip(*presets, strict=True)))
+
+
+def _exact(name: str, ours: np.ndarray, truth: np.ndarray) -> Score:
+    if not len(truth):
+        return Score(name, 0, 0.0, 0.0)
+    most = max(Counter(truth.tolist()).values())
+    return Score(name, len(truth), float(np.mean(ours == truth)), most / len(truth))
+
+
+def _pooled(name: str, scores: Sequence[Score]) -> Score:
+    n = sum(score.counted for score in scores)
+    score, constant = (sum(one.counted * one[at] for one in scores) / max(n, 1) for at in (2, 3))
+    return Score(name, n, score, constant)
+
+
+def _semitones(ours: Parameters, theirs: Parameters, schema: Schema, knobs: np.ndarray, menus: np.ndarray) -> Score:
+    scores = []
+    for i, knob in enumerate(schema.continuous):
+        if knob.integer and is_semitones(knob.name):
+            answered, truth = (np.rint(one.continuous[knobs[:, i], i] * schema.span[i]) for one in (ours, theirs))
+            scores.append(_exact(knob.name, answered, truth))
+    for i, name in enumerate(schema.categorical_names):
+        if is_semitones(name):
+            scores.append(_exact(name, *(one.categorical[menus[:, i], i] for one in (ours, theirs))))
+    return _pooled("semitones", scores)
+
+
+def _order(ours: Parameters, theirs: Parameters, schema: Schema) -> Score:
+    position = schema.position
+    if any(f"{effect}_on" not in position for effect in EFFECTS):
+        return Score("order", 0, 0.0, 0.0)
+    on = theirs.categorical[:, [position[f"{effect}_on"] for effect in EFFECTS]] > 0
+
+    def places(one: Parameters) -> np.ndarray:
+        if ORDER not in position:
+            return one.continuous[:, [position[name] for name in ORDER_KNOBS]]
+        i = position[ORDER]
+        codes = np.rint(schema.minimum[i] + one.continuous[:, i].astype(np.float64) * schema.span[i])
+        return effect_places(codes.astype(np.int64), on)
+
+    answered, truth = places(ours), places(theirs)
+    pairs = []
+    for i in range(len(EFFECTS)):
+        for j in range(i):
+            both = on[:, i] & on[:, j]
+            first = [one[both, i] < one[both, j] for one in (answered, truth)]
+            pairs.append(_exact(f"{EFFECTS[j]}, {EFFECTS[i]}", *first))
+    return _pooled("order", pairs)
+
+
+def _routes(predicted: Sequence[Parameters], targets: Sequence[Parameters], schema: Schema) -> RouteScore:
+    ours, theirs = (
+        [set(one.route_index[one.route_index >= 0].tolist()) for one in side] for side in (predicted, targets)
+    )
+    hits = sum(len(a & b) for a, b in zip(ours, theirs, strict=True))
+    answered, true = sum(map(len, ours)), sum(map(len, theirs))
+    commonest = Counter(cell for cells in theirs for cell in cells).most_common()
+    found = np.cumsum([count for _, count in commonest])
+    f1 = 2 * found / (np.arange(1, len(found) + 1) * len(theirs) + true) if true else np.zeros(0)
+    k = int(np.argmax(f1)) + 1 if len(f1) else 0
+
+    def name(cell: int) -> str:
+        source, destination = divmod(cell, len(schema.destinations))
+        return f"{schema.sources[source]} -> {schema.destinations[destination]}"
+
+    return RouteScore(
+        true=true / len(theirs),
+        answered=answered / len(theirs),
+        precision=hits / max(answered, 1),
+        recall=hits / max(true, 1),
+        f1=2 * hits / max(answered + true, 1),
+        constant_f1=float(f1[k - 1]) if k else 0.0,
+        constant_routes=tuple(name(cell) for cell, _ in commonest[:k]),
+    )
