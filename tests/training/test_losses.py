@@ -105,13 +105,13 @@ def numpy_modulation(pred, target, pos_weight=20.0, presence="report"):
     return {**parts, "total": sum(parts.values())}
 
 
-def numpy_continuous(pred, target, categorical, importance):
+def numpy_continuous(pred, target, categorical, importance, power=2):
     gates = {5: OSC_ON, 6: OSC_ON, 7: FILTER_ON}
     total = weights = 0.0
     for row, knob in np.ndindex(pred.shape):
         heard = knob not in gates or categorical[row, gates[knob]] == 1
         weight = importance[knob] * heard * (knob != TEMPO)
-        total += weight * (float(pred[row, knob]) - float(target[row, knob])) ** 2
+        total += weight * abs(float(pred[row, knob]) - float(target[row, knob])) ** power
         weights += weight
     return total / weights
 
@@ -209,6 +209,16 @@ def test_continuous_loss_matches_numpy(seed):
     scaled = loss_masks(SCHEMA, 3, importance * 7)
     rescaled = jax.jit(continuous_loss)(prediction.continuous, targets.continuous, targets.categorical, scaled)
     np.testing.assert_allclose(rescaled, found, rtol=1e-5)
+
+
+def test_absolute_errors_match_numpy():
+    prediction, targets = random_batch(3)
+    three = prediction.continuous, targets.continuous, targets.categorical
+    expected = numpy_continuous(*three, np.ones(10), power=1)
+    masks = loss_masks(SCHEMA, 3)
+    np.testing.assert_allclose(continuous_loss(*three, masks, knob_error="absolute"), expected, rtol=1e-5)
+    total = total_loss(prediction, targets, masks, LossConfig(knob_error="absolute"), 0, COUNTS)
+    np.testing.assert_allclose(total.continuous, expected, rtol=1e-5)
 
 
 def test_a_knob_of_a_module_that_is_off_in_the_target_gets_no_gradient():
@@ -536,6 +546,7 @@ def test_a_batch_of_padding_costs_nothing():
         ({"modulation_warmup_epochs": -1}, "modulation_warmup_epochs is -1"),
         ({"modulation_pos_weight": 0.0}, "modulation_pos_weight is 0.0"),
         ({"label_smoothing": 1.0}, "label_smoothing is 1.0"),
+        ({"knob_error": "cubed"}, "knob_error is 'cubed'; choose one of"),
     ],
 )
 def test_impossible_weights_are_refused(change, message):

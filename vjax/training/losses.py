@@ -20,11 +20,16 @@ from vjax.schema import LFO_SHAPE_CHOICES, Schema
 from vjax.training.modulation import ModulationLoss, check_presence, modulation_loss, or_one, route_loss, routed_sources
 
 
+KNOB_ERRORS = ("squared", "absolute")
+
+
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
     """Weights and switches of `total_loss`. Defaults are the report's, but for `presence` (BUILD_NOTES.md says why).
 
     Attributes:
+      knob_error: "squared", the report's, or "absolute", whose best answer is the median: a knob that most sounds leave
+        alone is left alone.
       label_smoothing: share of a menu's probability spread evenly over its options.
       gate_menus: leave out menus of modules that are off in the target. The report scores them.
       gate_sources: leave out knobs and menus of modulation sources that drive nothing in the target, as nothing of them
@@ -32,6 +37,7 @@ class LossConfig:
       presence: "report" or "margin", see `modulation_loss`.
     """
 
+    knob_error: str = "squared"
     continuous_weight: float = 1.0
     categorical_weight: float = 0.5
     modulation_weight: float = 0.3
@@ -44,6 +50,7 @@ class LossConfig:
 
     def __post_init__(self):
         check_presence(self.presence)
+        _check_knob_error(self.knob_error)
         for field in ("continuous_weight", "categorical_weight", "modulation_weight", "modulation_warmup_epochs"):
             if not getattr(self, field) >= 0:
                 raise ValueError(f"{field} is {getattr(self, field)}; it must be at least 0")
@@ -150,17 +157,21 @@ def continuous_loss(
     masks: LossMasks,
     valid: jax.Array | None = None,
     routed: jax.Array | None = None,
+    knob_error: str = "squared",
 ) -> jax.Array:
     """Importance-weighted squared error over the knobs that can be heard (the report, "loss function breakdown").
 
     sum_bi w_i m_bi (pred_bi - target_bi)^2 / sum_bi w_i m_bi, where w is `masks.continuous_weight` and m is 1 if the
     knob's module is on in the *target*; 0 if nothing can be heard. Only the ratios of the weights matter. With `routed`
-    [b, n_sources] bool, m is 0 too for knobs of sources that are not.
+    [b, n_sources] bool, m is 0 too for knobs of sources that are not. With `knob_error` "absolute", |pred - target| in
+    the place of the square.
     """
+    _check_knob_error(knob_error)
     heard = audible(categorical_target, masks.continuous_gate) & drives(masks.continuous_source, routed)
     weight = jnp.where(heard, masks.continuous_weight, 0.0)
     weight = _drop_rows(weight, valid)
-    return _weighted_sum(jnp.square(pred - target), weight) / or_one(jnp.sum(weight))
+    error = jnp.square(pred - target) if knob_error == "squared" else jnp.abs(pred - target)
+    return _weighted_sum(error, weight) / or_one(jnp.sum(weight))
 
 
 def categorical_loss(
@@ -214,7 +225,8 @@ def total_loss(
     routed = None
     if config.gate_sources and target.modulation is not None:
         routed = routed_sources(target.modulation, prediction.modulation)
-    continuous = continuous_loss(prediction.continuous, target.continuous, target.categorical, masks, valid, routed)
+    knobs = prediction.continuous, target.continuous, target.categorical
+    continuous = continuous_loss(*knobs, masks, valid, routed, config.knob_error)
     smoothing, gated = config.label_smoothing, config.gate_menus
     logits = prediction.categorical_logits
     categorical = categorical_loss(logits, target.categorical, option_counts, masks, smoothing, valid, gated, routed)
@@ -233,6 +245,11 @@ def total_loss(
         + warmup(epoch, config) * config.modulation_weight * modulation.total
     )
     return Losses(total, continuous, categorical, modulation.total, *modulation[:-1])
+
+
+def _check_knob_error(name: str) -> None:
+    if name not in KNOB_ERRORS:
+        raise ValueError(f"knob_error is {name!r}; choose one of {KNOB_ERRORS}")
 
 
 def _drop_rows(weight: jax.Array, valid: jax.Array | None) -> jax.Array:
