@@ -217,7 +217,8 @@ def test_absolute_errors_match_numpy():
     expected = numpy_continuous(*three, np.ones(10), power=1)
     masks = loss_masks(SCHEMA, 3)
     np.testing.assert_allclose(continuous_loss(*three, masks, knob_error="absolute"), expected, rtol=1e-5)
-    total = total_loss(prediction, targets, masks, LossConfig(knob_error="absolute"), 0, COUNTS)
+    config = LossConfig(knob_error="absolute")
+    total = jax.jit(lambda *both: total_loss(*both, masks, config, 0, COUNTS))(prediction, targets)
     np.testing.assert_allclose(total.continuous, expected, rtol=1e-5)
 
 

@@ -19,7 +19,6 @@ from vjax.model.inverse import Prediction
 from vjax.schema import LFO_SHAPE_CHOICES, Schema
 from vjax.training.modulation import ModulationLoss, check_presence, modulation_loss, or_one, route_loss, routed_sources
 
-
 KNOB_ERRORS = ("squared", "absolute")
 
 
