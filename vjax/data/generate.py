@@ -125,7 +125,7 @@ def _shards(
 def _give_memory_back() -> None:
     """Gives free memory back to the system, where the C library can: glibc keeps what many sizes of arrays left behind.
 
-    Cycles first: Python looks for old ones only when a quarter of all objects is new, and they may hold a shard's sounds.
+    Cycles first: Python looks for old ones only when a quarter of all objects is new, and they may hold sounds.
     """
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):  # no shared C library, or not glibc
