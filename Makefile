@@ -14,7 +14,7 @@ demo: $(VENV)/.installed  ## render a small dataset with Vital, train on it, ref
 	@echo "The report to listen to: $(RUN)/evaluation/report.html"
 
 test: $(VENV)/.installed  ## every test, a process on each core; under 12 minutes on two
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -129,6 +129,7 @@ def test_what_has_no_number_is_null_or_said(sounds, silent_run, tmp_path, capsys
 
 def test_a_note_and_a_tuning_of_ones_own(sounds, engine_run, tmp_path, capsys):
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(tmp_path / "a.vital")]
+    command += ["--starts", "0"]
     assert main([*command, "--note", "45", "--no-tune"]) == 0
     printed = capsys.readouterr().out
     assert "played at note 45, as --note says" in printed

@@ -15,6 +15,7 @@ from vjax.evaluation.tui import PAGE, Browser
 from vjax.evaluation.tui_details import Details
 from vjax.evaluation.tui_help import HelpScreen
 from vjax.evaluation.tui_widgets import MelView, Sounds, Table
+from vjax.inference.stream import validation_rows
 from vjax.training.checkpoint import CheckpointError
 from vjax.vital.preset import read_preset
 
@@ -252,6 +253,6 @@ def test_the_runs_validation_rows_are_chosen(engine_run, long_dataset):
     assert len(tui_session.open_session(engine_run, long_dataset, "latest", 2).rows) == 2
     settings = {"data": {"val_fraction": 0.25}, "seed": 3}
     session.predictor.meta["settings"].update(json.loads(json.dumps(settings)))
-    rows, choice = tui_session._rows(session.predictor, session.reader)
+    rows, choice = validation_rows(session.predictor, session.reader)
     assert choice == "validation rows"
     assert len(rows) == round(0.25 * (PAGE + 10))
