@@ -75,7 +75,8 @@ def _match(arguments: argparse.Namespace) -> int:
         if isinstance(match, Failure):
             raise ValueError(match.error)
         with stop_on_ctrl_c() as should_stop:
-            files = write_match(match, out, predictor.sample_rate)  # the prediction, should what follows be killed
+            if arguments.refine or not arguments.starts:  # a refinement may be killed: the prediction is there by then
+                files = write_match(match, out, predictor.sample_rate)
             if arguments.refine or arguments.starts:
                 refined, files = _refined(arguments, predictor, vocabulary, pool, match, out, should_stop)
                 match = _as_refined(match, refined) if refined else match
