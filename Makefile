@@ -13,8 +13,8 @@ demo: $(VENV)/.installed  ## render a small dataset with Vital, train on it, ref
 	    --refine-evals 50 --starts prediction,best --out $(RUN)/evaluation
 	@echo "The report to listen to: $(RUN)/evaluation/report.html"
 
-test: $(VENV)/.installed  ## every test, a process on each core; under 12 minutes on two
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+test: $(VENV)/.installed  ## every test, a process on each core
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -16,17 +16,10 @@ from vjax.schema import CHANNELS, N_SLOTS, Categorical, Continuous, Schema
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(__file__).parents[1] / ".pytest_cache" / "jax")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
 
-LONGEST = ("test_hosts.py", "test_loop.py", "test_step.py", "test_shard_tasks.py", "test_refine.py", "test_listen.py")
-"""Files that take minutes. Files are handed out whole: one that came last would be waited for with other cores idle."""
-
 MEL = {"sample_rate": 44100, "n_fft": 2048, "hop": 512, "n_mels": 128, "f_min_hz": 0.0, "f_max_hz": 22050.0}
 RENDER = {"seconds": 0.23, "note_s": 0.1, "velocity": 0.8, "sample_rate": 44100, "timeout_s": 30.0}
 NOTES = (48, 60, 72)
 N_FRAMES = 20  # of a render as above
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 def _small_schema() -> Schema:
