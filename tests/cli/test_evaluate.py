@@ -17,7 +17,7 @@ from vjax.cli.main import main
 from vjax.evaluation.results import Results
 
 PEOPLE = Path(__file__).parents[1] / "data" / "presets"
-METHODS = ["init", "random", "nearest", "prediction", "nearest+9", "floor"]
+METHODS = ["init", "random", "nearest", "prediction", "match", "nearest+9", "floor"]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_a_second_call_renders_nothing_and_prints_the_table(finished, command, c
     assert {path: path.stat().st_mtime_ns for path in (finished / "sounds").rglob("*.*")} == before
     lines = printed.splitlines()
     assert lines[0].split()[:3] == ["method", "n", "share"]
-    assert [line.split()[0] for line in lines[1:7]] == METHODS
+    assert [line.split()[0] for line in lines[1 : len(METHODS) + 1]] == METHODS
     assert next(line for line in lines if line.startswith("floor")).split()[1:3] == ["3", "100%"]
     assert any(line.startswith(f"no score: bob-zero ({', '.join(METHODS)}): the target: ") for line in lines)
     assert any(line.startswith("left out of the bank: ") and "zero.vital: not JSON" in line for line in lines)
@@ -136,9 +136,9 @@ def test_validation_rows_of_a_dataset(engine_run, tmp_path):
     (target,) = content["targets"]  # one preset of four
     assert target["id"].startswith("row-00000")
     assert target["note"] in (48, 55, 60, 64)
-    assert [row["method"] for row in content["rows"]] == ["init", "prediction", "floor"]
+    assert [row["method"] for row in content["rows"]] == ["init", "prediction", "match", "floor"]
     assert all(row["metrics"]["mss"] is not None for row in content["rows"])
-    assert content["summary"]["recovered_share"]["mss"] == dict.fromkeys(("init", "prediction", "floor"))
+    assert content["summary"]["recovered_share"]["mss"] == dict.fromkeys(("init", "prediction", "match", "floor"))
 
 
 def test_nothing_scored_is_exit_code_1(engine_run, tmp_path, capsys):
@@ -147,7 +147,7 @@ def test_nothing_scored_is_exit_code_1(engine_run, tmp_path, capsys):
     arguments = ["--audio", str(tmp_path / "sounds"), "--checkpoint", str(engine_run), "--out", str(tmp_path / "out")]
     assert main(["evaluate", *arguments]) == 1
     printed, warned = capsys.readouterr()
-    assert "no score: a.wav (init, prediction): the target: " in printed
+    assert "no score: a.wav (init, prediction, match): the target: " in printed
     assert "no --bank, so no random and nearest presets" in warned
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["summary"]["n_targets"] == 1
 

@@ -11,6 +11,7 @@ from vjax.audio.distances import mss, wmfcc
 from vjax.audio.files import read_audio, write_wav
 from vjax.audio.metrics import METRICS
 from vjax.audio.pitch import detect_pitch
+from vjax.data.reader import Reader
 from vjax.data.store import open_dataset
 from vjax.evaluation.benchmark import Plan, run_benchmark
 from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
@@ -22,6 +23,8 @@ from vjax.inference.export import checkpoint_vocabulary
 from vjax.inference.match import SURE, MatchConfig, Matcher, transposed
 from vjax.inference.predict import Predictor
 from vjax.inference.refine import Refined
+from vjax.inference.retrieval import CHECKPOINT_BANK, checkpoint_bank, write_checkpoint_bank
+from vjax.inference.starts import refine_target
 from vjax.vital import preset as vital_preset
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import RenderJob, RenderPool
@@ -35,9 +38,17 @@ RATE = RENDER.sample_rate
 
 
 def transposing(asked: list):
-    """A refinement of one idea: the first start, an octave up. Notes what it was asked."""
+    """A refinement of one idea: the first start, an octave up. Notes what it was asked.
+
+    As many evaluations as there are starts rank them: the last wins.
+    """
 
     def refine(targets, evals):
+        if all(len(target.starts) == evals for target in targets):
+            for target in targets:
+                last = target.starts[-1]
+                yield Refined(target.name, preset=last.preset, start=last.label, evals=evals)
+            return
         asked.extend((target.name, evals, [start.label for start in target.starts]) for target in targets)
         for target in reversed(targets):  # in order of completion, whatever that is
             assert target.audio.shape == (2, RENDER.samples)
@@ -57,14 +68,24 @@ def model(engine_run):
 
 
 @pytest.fixture(scope="module")
-def finished(preset_folder, model, tmp_path_factory):
+def starts(model, engine_run, tmp_path_factory):
+    """With the four sounds of the model's dataset as its bank."""
+    folder, vocabulary = tmp_path_factory.mktemp("bank"), checkpoint_vocabulary(model)
+    info = open_dataset(engine_run / "data")
+    write_checkpoint_bank(folder / CHECKPOINT_BANK, info, Reader(info), np.arange(info.n))
+    bank = checkpoint_bank(folder, model.schema, vocabulary)
+    return lambda match, name: refine_target(model, vocabulary, match, [bank], 2, name)
+
+
+@pytest.fixture(scope="module")
+def finished(preset_folder, model, starts, tmp_path_factory):
     """(out, tasks, plan, results, what refinement was asked) of a whole run."""
     out, asked = tmp_path_factory.mktemp("out"), []
     tasks = preset_tasks(find_presets(preset_folder), preset_folder, NOTE)
     plan = Plan(has_bank=True, has_model=True, starts=("nearest", "best"), refine_evals=(7,))
     with RenderPool(RENDER, workers=2) as pool:
         bank = SoundBank(find_presets(preset_folder), preset_folder, out / "bank", pool)
-        results = run_benchmark(tasks, out, plan, pool, bank, model, transposing(asked))
+        results = run_benchmark(tasks, out, plan, pool, bank, model, starts, transposing(asked))
     return out, tasks, plan, results, asked
 
 
@@ -79,7 +100,7 @@ def rendered(preset, note=NOTE, seed=0):
 
 def test_every_method_of_every_target_has_a_row_with_scores_or_a_reason(finished):
     out, tasks, plan, results, _ = finished
-    methods = ("init", "random", "nearest", "prediction", "nearest+7", "best+7", "floor")
+    methods = ("init", "random", "nearest", "prediction", "match", "nearest+7", "best+7", "floor")
     assert plan.order(tasks) == methods
     assert set(results.rows) == {(task.target.id, method) for task in tasks for method in methods}
     for row in results.rows.values():
@@ -96,7 +117,7 @@ def test_every_method_of_every_target_has_a_row_with_scores_or_a_reason(finished
 def test_sounds_and_presets_are_there_and_belong_together(finished):
     out, *_ = finished
     names = {path.name for path in (out / "sounds" / "bob-Rhodesy").iterdir()}
-    made = ("target", "nearest", "prediction", "nearest+7", "best+7")
+    made = ("target", "nearest", "prediction", "match", "nearest+7", "best+7")
     assert names == {f"{name}.{end}" for name in made for end in ("wav", "vital")}
     for name in made:
         again = rendered(read_preset(out / "sounds" / "bob-Rhodesy" / f"{name}.vital").to_json())
@@ -145,14 +166,25 @@ def test_the_prediction_is_the_one_of_match(finished, model):
     assert results.rows["bob-Chippy_Klassic", "prediction"].metrics["mss"] == pytest.approx(match.mss_db, rel=1e-3)
 
 
+def test_the_match_is_what_wins_among_the_starts(finished):
+    """The last of them, as `transposing` has it: the second nearest sound of the model's bank."""
+    out, _, _, results, _ = finished
+    row = results.rows["bob-Rhodesy", "match"]
+    assert row.label.startswith("training sound ")
+    assert row.evals >= 3
+    answer, chosen = (read_preset(out / "sounds" / "bob-Rhodesy" / f"{name}.vital") for name in ("prediction", "match"))
+    assert chosen.name == row.label
+    assert answer.to_json() != chosen.to_json()
+
+
 def test_refinement_starts_from_what_was_found(finished):
     out, _, _, results, asked = finished
     usable = {target for target, _ in results.rows if target not in ("cid-silent", "cid-zero")}
     assert {(name, *labels) for name, _, labels in asked if len(labels) == 1} == {(name, "nearest") for name in usable}
-    assert {name for name, _, labels in asked if labels == ["prediction", "nearest"]} == usable
+    assert {name for name, _, labels in asked if labels == ["match", "prediction", "nearest"]} == usable
     row = results.rows["bob-Rhodesy", "best+7"]
-    assert (row.evals, row.label) == (7, "prediction")
-    start, up = (read_preset(out / "sounds" / "bob-Rhodesy" / f"{name}.vital") for name in ("prediction", "best+7"))
+    assert (row.evals, row.label) == (7, "match")
+    start, up = (read_preset(out / "sounds" / "bob-Rhodesy" / f"{name}.vital") for name in ("match", "best+7"))
     assert np.array_equal(up.continuous, transposed(start, 12)[0].continuous)
 
 
@@ -184,7 +216,7 @@ def test_what_refinement_may_come_back_with(finished, tmp_path):
     assert summary["recovered_share"]["mss"]["nearest+3"] is None
 
 
-def test_a_run_killed_anywhere_goes_on_to_the_same_rows(finished, preset_folder, model, tmp_path):
+def test_a_run_killed_anywhere_goes_on_to_the_same_rows(finished, preset_folder, model, starts, tmp_path):
     """Cut in the middle of a line, with the files that were there then or more."""
     out, tasks, plan, results, _ = finished
     lines = (out / "results.jsonl").read_bytes().splitlines(keepends=True)
@@ -195,7 +227,7 @@ def test_a_run_killed_anywhere_goes_on_to_the_same_rows(finished, preset_folder,
     asked = []
     with RenderPool(RENDER, workers=2) as pool:
         bank = SoundBank(find_presets(preset_folder), preset_folder, tmp_path / "killed" / "bank", pool)
-        again = run_benchmark(tasks, tmp_path / "killed", plan, pool, bank, model, transposing(asked))
+        again = run_benchmark(tasks, tmp_path / "killed", plan, pool, bank, model, starts, transposing(asked))
     written = (tmp_path / "killed" / "results.jsonl").read_bytes()
     assert written.startswith(b"".join(lines[:cut]))
     assert sorted(written.splitlines()) == sorted(line.rstrip() for line in lines)

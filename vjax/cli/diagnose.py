@@ -6,6 +6,8 @@ import json
 import sys
 
 from vjax.cli.command import at_least, command_parser, run
+from vjax.cli.match_flags import add_checkpoint
+from vjax.shipped import checkpoint_name
 
 DESCRIPTION = """\
 Compares a checkpoint's answers to a dataset's labels, control by control, with the best constant answer: what a model
@@ -25,8 +27,7 @@ _WORST = 12
 def main(argv: list[str] | None = None) -> int:
     """Runs the command with the arguments `argv`, by default the process's own. Returns the exit code."""
     parser = command_parser("diagnose", DESCRIPTION, EPILOG)
-    parser.add_argument("--checkpoint", required=True, metavar="DIR", help="a training run's folder")
-    parser.add_argument("--which", choices=("best", "latest"), default="best", help="which checkpoint (default best)")
+    add_checkpoint(parser, required=True)
     parser.add_argument("--dataset", required=True, metavar="PATH", help="an HDF5 file, or a folder of shards")
     parser.add_argument("--rows", choices=("validation", "training"), default="validation", help="default %(default)s")
     parser.add_argument("--limit", type=at_least(0), default=2000, metavar="N", help="rows, at most; 0 for all (2000)")
@@ -63,7 +64,7 @@ def _diagnose(arguments: argparse.Namespace) -> int:
         json.dump({"checkpoint": arguments.checkpoint, "step": predictor.step, "rows": choice, **told}, sys.stdout)
         print()
     else:
-        print(f"{arguments.checkpoint}, step {predictor.step}: {found.sounds} sounds, {choice}")
+        print(f"{checkpoint_name(arguments.checkpoint)}, step {predictor.step}: {found.sounds} sounds, {choice}")
         _print(found)
     return 0
 

@@ -4,19 +4,21 @@ import argparse
 import dataclasses
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 
 from vjax.cli.command import CommandError, UsageError, at_least, command_parser, run
 from vjax.cli.engine_flag import ENGINE_HELP, add_engine_flag
-from vjax.cli.match_flags import midi_note
+from vjax.cli.match_flags import add_checkpoint, midi_note
 
 EPILOG = f"""\
 Each target is a preset of a folder, a sound file, or a validation row of a dataset. For each of them vjax plays the
 init patch, the presets of a bank that are by other authors (random: their median; nearest: the one of least MSS, the
-row to beat), the model's prediction, what refinement makes of each start with each budget, and the target's own preset
-with other random phases (floor: no method comes nearer). All are settled renders by the real engine. The recovered
-share is 0 % at the random preset and 100 % at the floor. Silence is reported and never scored.
+row to beat), the model's prediction, what `vjax match` makes of it (match: the nearest of the prediction, its variants
+and the model's own bank), what refinement makes of each start with each budget (best: all of these compete), and the
+target's own preset with other random phases (floor: no method comes nearer). All are settled renders by the real
+engine. The recovered share is 0 % at the random preset and 100 % at the floor. Silence is reported and never scored.
 
 The author of a preset is the first folder below the one that is given, or else the author field of the preset. A limit
 takes a random sample, always the same. A run that was stopped goes on when it is called again; --limit may then be
@@ -41,12 +43,15 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the command with the arguments `argv`, by default the process's own. Returns the exit code."""
     parser = command_parser("evaluate", "Measures how close the sound is, beside the rows to beat.", EPILOG)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--presets", metavar="DIR", help="targets: a folder of .vital files, with its subfolders")
+    what.add_argument(
+        "--presets", nargs="+", metavar="DIR", help="targets: a folder of .vital files with its subfolders, or several"
+    )
     what.add_argument("--audio", metavar="DIR", help="targets: a folder of sound files, or one")
     what.add_argument("--dataset", metavar="PATH", help="targets: the validation presets of a dataset, one row of each")
     parser.add_argument("--bank", metavar="DIR", help="presets to search in and compare with (default: --presets)")
-    parser.add_argument("--checkpoint", metavar="DIR", help="a training run's folder; without it nothing is predicted")
-    parser.add_argument("--which", choices=("best", "latest"), default="best", help="which checkpoint (default best)")
+    add_checkpoint(
+        parser, help="a training run's folder, or 'shipped': vjax's own model; without it nothing is predicted"
+    )
     parser.add_argument(
         "--refine-evals", type=_budgets, default=(), metavar="N,N", help="budgets of refinement (default: none)"
     )
@@ -107,16 +112,16 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     out, workers = Path(arguments.out), arguments.workers or None
     predictor = read_checkpoint(arguments, batch_size=8) if arguments.checkpoint else None
     render, tasks, settings = _targets(arguments, predictor)
-    bank_path = Path(arguments.bank or arguments.presets) if arguments.bank or arguments.presets else None
-    bank_files, bank_settings = _bank(bank_path)
+    bank_files, bank_path, bank_settings = _bank([arguments.bank] if arguments.bank else arguments.presets)
     plan = Plan(bank_path is not None, predictor is not None, arguments.starts, arguments.refine_evals)
     settings |= bank_settings | _model_settings(arguments, predictor) | _plan_settings(arguments, render)
     targets = [task.target for task in tasks]
     start_folder(out, settings, targets)
     with open_render_pool(render, workers, arguments.engine) as pool:
         bank = SoundBank(bank_files, bank_path, out / "bank", pool) if bank_path else None
-        refine = _refiner(render, workers, predictor, arguments.engine) if plan.refinements else None
-        results = run_benchmark(tasks, out, plan, pool, bank, predictor, refine)
+        starts = _starts(predictor, arguments.checkpoint, pool) if predictor else None
+        refine = _refiner(render, workers, predictor, arguments.engine)
+        results = run_benchmark(tasks, out, plan, pool, bank, predictor, starts, refine)
     content = evaluation(settings, targets, results.rows, plan.order(tasks))
     rows = [results.rows[row["target"], row["method"]] for row in content["rows"]]
     write_json(out / "evaluation.json", content)
@@ -137,20 +142,21 @@ def _targets(arguments: argparse.Namespace, predictor) -> tuple:
     from vjax.data.reader import Reader
     from vjax.data.store import open_dataset
     from vjax.evaluation import targets
-    from vjax.evaluation.preset_files import find_presets, folder_digest
+    from vjax.evaluation.preset_files import folder_digest
     from vjax.inference.match import render_config
     from vjax.inference.stream import find_audio
     from vjax.training.config import DataConfig
     from vjax.vital.engine import RenderConfig
 
     render = render_config(predictor) if predictor else RenderConfig()
-    given = arguments.presets or arguments.audio or arguments.dataset
-    path, limit = Path(given), arguments.limit
-    about = {"source": "presets", "path": str(path.absolute())}
+    limit = arguments.limit
     if arguments.presets:
-        files = find_presets(path)
+        files, path = _presets(arguments.presets)
+        about = {"source": "presets", "path": _shown(arguments.presets)}
         about |= {"sha256": folder_digest(files, path), "note": arguments.note}
         return render, targets.preset_tasks(files, path, arguments.note, limit), about
+    path = Path(arguments.audio or arguments.dataset)
+    about = {"path": str(path.absolute())}
     if arguments.audio:
         if not path.exists():
             raise ValueError(f"there is nothing at {path}; give a sound file, or a folder of them")
@@ -168,14 +174,26 @@ def _targets(arguments: argparse.Namespace, predictor) -> tuple:
     return render, targets.dataset_tasks(info, val_fraction, seed, limit), about
 
 
-def _bank(path: Path | None) -> tuple[list[Path], dict]:
-    from vjax.evaluation.preset_files import find_presets, folder_digest
+def _bank(given: list[str] | None) -> tuple[list[Path], Path | None, dict]:
+    from vjax.evaluation.preset_files import folder_digest
 
-    if path is None:
+    if not given:
         print("no --bank, so no random and nearest presets, and no recovered share", file=sys.stderr)
-        return [], {"bank": None}
-    files = find_presets(path)
-    return files, {"bank": str(path.absolute()), "bank_sha256": folder_digest(files, path)}
+        return [], None, {"bank": None}
+    files, path = _presets(given)
+    return files, path, {"bank": _shown(given), "bank_sha256": folder_digest(files, path)}
+
+
+def _presets(given: list[str]) -> tuple[list[Path], Path]:
+    """(all presets under the folders, the folder they are named from: of several, the one around them)."""
+    from vjax.evaluation.preset_files import find_presets
+
+    files = {file.absolute() for folder in given for file in find_presets(Path(folder))}
+    return sorted(files), Path(os.path.commonpath([Path(folder).absolute() for folder in given]))
+
+
+def _shown(given: list[str]) -> str:
+    return ", ".join(str(Path(folder).absolute()) for folder in given)
 
 
 def _model_settings(arguments: argparse.Namespace, predictor) -> dict:
@@ -224,6 +242,17 @@ def _refiner(render, workers: int | None, predictor, engine: str):
 
     by_knob = knob_errors(predictor) if predictor else {}
     return lambda targets, evals: refine(targets, RefineConfig(evals=evals), render, workers, by_knob, engine=engine)
+
+
+def _starts(predictor, checkpoint: str, pool):
+    """The starts that `vjax match` tries: variants of the answer, and neighbours in the checkpoint's bank."""
+    from vjax.inference.export import checkpoint_vocabulary
+    from vjax.inference.refine_many import RefineManyConfig, bank_finder
+    from vjax.inference.starts import refine_target
+
+    vocabulary = checkpoint_vocabulary(predictor)
+    banks, k = bank_finder(predictor, checkpoint, vocabulary, "", pool), RefineManyConfig().starts
+    return lambda match, name: refine_target(predictor, vocabulary, match, banks(match.note), k, name)
 
 
 def _report(out: Path) -> Path:

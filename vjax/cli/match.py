@@ -9,6 +9,7 @@ from pathlib import Path
 from vjax.cli.command import UsageError, command_parser, run
 from vjax.cli.match_flags import add_matching, read_checkpoint
 from vjax.cli.refine import add_refining, refine_config, stop_on_ctrl_c
+from vjax.shipped import checkpoint_name
 
 _DISTANCES = {
     "init_db": "from the init patch to the sound",
@@ -20,8 +21,8 @@ Writes the preset, its sound (x-vjax.wav) and a picture of both sounds (x-vjax.p
 MP3 or AIFF, of any rate and length; after its onset as much is heard as the model was trained on, two seconds in most
 recipes. The note is taken from the sound, unless --note names it (C4 is 60), and the preset is transposed until it
 plays in tune. The network's answer, variants of it and the nearest sounds of the model's bank are played, and the one
-that comes nearest is written; --starts 0 takes the network's answer. A model to use comes from: vjax train --config
-tier3:demo --workdir runs/demo
+that comes nearest is written; --starts 0 takes the network's answer. Without --checkpoint the model that comes with
+vjax is asked; one of your own comes from: vjax train
 
 examples:
   vjax match bass.wav -o bass.vital
@@ -140,7 +141,7 @@ def _print(match, rows: dict[str, float], files: list[Path], step: int, checkpoi
     print(f"{match.name}: played at note {match.note}, {_why_this_note(match.pitch)}")
     if match.tuned_semitones:
         print(f"  transposed by {match.tuned_semitones:+.2f} semitones to be in tune")
-    print(f"  {match.answer.summary()} ({checkpoint}, step {step})")
+    print(f"  {match.answer.summary()} ({checkpoint_name(checkpoint)}, step {step})")
     for route in match.answer.routes[:5]:
         print(f"    {route.source} -> {route.destination} {route.amount:+.2f} (sure by {route.presence:.0%})")
     if len(match.answer.routes) > 5:

@@ -2,22 +2,31 @@
 
 import argparse
 
-CHECKPOINT = "runs/demo"
-"""Where `make demo` leaves its model."""
+from vjax.shipped import NAME, checkpoint_folder, checkpoint_name
 
 
 def add_matching(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that `match` and `export` share."""
-    parser.add_argument(
-        "--checkpoint", default=CHECKPOINT, metavar="DIR", help="a training run's folder (default %(default)s)"
-    )
-    parser.add_argument("--which", choices=("best", "latest"), default="best", help="which checkpoint (default best)")
+    add_checkpoint(parser, default=NAME)
     parser.add_argument(
         "--note",
         type=midi_note,
         help="MIDI note of the sound, 0 to 127; by default the one that is heard",
     )
     parser.add_argument("--no-tune", action="store_true", help="leave the preset's pitch as the model heard it")
+
+
+def add_checkpoint(parser: argparse.ArgumentParser, default: str | None = None, **settings) -> None:
+    """Adds `--checkpoint`, by default none, and `--which`; `settings` go to the former."""
+    told = {NAME: " (default: the model that comes with vjax)"}.get(default or "", f", or {NAME!r}: vjax's own model")
+    parser.add_argument(
+        "--checkpoint",
+        default=default,
+        type=checkpoint_folder,
+        metavar="DIR",
+        **{"help": f"a training run's folder{told}"} | settings,
+    )
+    parser.add_argument("--which", choices=("best", "latest"), default="best", help="which checkpoint (default best)")
 
 
 def midi_note(text: str) -> int:
@@ -35,4 +44,4 @@ def read_checkpoint(arguments: argparse.Namespace, batch_size: int):
     try:
         return Predictor.from_checkpoint(arguments.checkpoint, arguments.which, batch_size)
     except CheckpointError as error:
-        raise CheckpointError(f"--checkpoint {arguments.checkpoint}: {error}") from error
+        raise CheckpointError(f"--checkpoint {checkpoint_name(arguments.checkpoint)}: {error}") from error

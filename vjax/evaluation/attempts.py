@@ -1,11 +1,12 @@
-"""What is benchmarked: the model's prediction, and refinement from each start."""
+"""What is benchmarked: the model's prediction, what `vjax match` makes of it, and refinement from each start."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 from vjax.evaluation.targets import Task
 from vjax.evaluation.workbench import Workbench, broken
 from vjax.inference.export import checkpoint_vocabulary
-from vjax.inference.match import MatchConfig, Matcher
+from vjax.inference.match import Match, MatchConfig, Matcher
 from vjax.inference.predict import Answer, Predictor
 from vjax.inference.refine import Refined
 from vjax.inference.search import RefineTarget, Start
@@ -17,6 +18,12 @@ from vjax.vital.preset import read_preset
 Refine = Callable[[Sequence[RefineTarget], int], Iterator[Refined]]
 """Refines targets with so many evaluations each, in order of completion."""
 
+Starts = Callable[[Match, str], RefineTarget]
+"""What `vjax match` chooses from: a match as a target of refinement with all its starts, by the target's name."""
+
+MATCH = "match"
+"""What `vjax match` writes: the nearest of the prediction, its variants and the sounds of the model's bank."""
+
 BEST = "best"
 """The start at which all starts compete."""
 
@@ -25,10 +32,19 @@ NEAREST = "nearest"
 _REFINED_AT_ONCE = 64  # targets whose sounds and starts are in memory
 
 
-def add_predictions(bench: Workbench, tasks: Sequence[Task], predictor: Predictor) -> None:
-    """The model's answer to each target's sound, as `vjax match` gives it: tuned, and played at the target's note."""
-    left = bench.missing(tasks, PREDICTION)
-    by_path = {str(bench.path(task, "target.wav")): task for task in left}
+def add_predictions(
+    bench: Workbench, tasks: Sequence[Task], predictor: Predictor, starts: Starts, refine: Refine
+) -> None:
+    """The model's answer to each target's sound, tuned and played at its note, and what `vjax match` makes of it."""
+    left = [task for task in tasks if task in bench.missing(tasks, PREDICTION) + bench.missing(tasks, MATCH)]
+    for first in range(0, len(left), _REFINED_AT_ONCE):
+        _add_predictions(bench, left[first : first + _REFINED_AT_ONCE], predictor, starts, refine)
+
+
+def _add_predictions(
+    bench: Workbench, tasks: Sequence[Task], predictor: Predictor, starts: Starts, refine: Refine
+) -> None:
+    by_path = {str(bench.path(task, "target.wav")): task for task in tasks}
     matcher = Matcher(predictor, checkpoint_vocabulary(predictor), bench.pool, MatchConfig())
 
     def answers() -> Iterator[Answer | Failure]:
@@ -39,13 +55,21 @@ def add_predictions(bench: Workbench, tasks: Sequence[Task], predictor: Predicto
     matches = matcher.matches(
         answers(), lambda answer: bench.audio(by_path[answer.name]), lambda answer: by_path[answer.name].target.name
     )
+    wanted = {}
     for match in matches:
         task = by_path[match.name]
         if isinstance(match, Failure):
-            bench.fail(task, [PREDICTION], match.error)
+            bench.fail(task, [PREDICTION, MATCH], match.error)
             continue
-        bench.keep(task, PREDICTION, match.audio, match.preset)
-        bench.score(task, PREDICTION, match.audio, label=match.answer.summary())
+        if not bench.results.has(task.target.id, PREDICTION):
+            bench.keep(task, PREDICTION, match.audio, match.preset)
+            bench.score(task, PREDICTION, match.audio, label=match.answer.summary())
+        if not bench.results.has(task.target.id, MATCH):
+            wanted[task.target.id] = task, starts(match, task.target.id)
+    targets = sorted((target for _, target in wanted.values()), key=lambda target: len(target.starts))
+    for n_starts, group in itertools.groupby(targets, key=lambda target: len(target.starts)):
+        for refined in refine(list(group), n_starts):  # so many evaluations rank the starts, and that is all
+            _add_refined(bench, wanted[refined.name][0], MATCH, refined)
 
 
 def add_refined(bench: Workbench, tasks: Sequence[Task], refine: Refine, start: str, evals: int) -> None:
@@ -69,15 +93,18 @@ def add_refined(bench: Workbench, tasks: Sequence[Task], refine: Refine, start: 
 
 
 def _starts(bench: Workbench, task: Task, start: str) -> Iterator[Start]:
-    for name in (PREDICTION, NEAREST) if start == BEST else (start,):
+    for name in _names(start):
         row = bench.results.rows.get((task.target.id, name))
         if row is not None and row.scored:
             yield Start(name, read_preset(bench.path(task, f"{name}.vital")))
 
 
+def _names(start: str) -> tuple[str, ...]:
+    return (MATCH, PREDICTION, NEAREST) if start == BEST else (start,)
+
+
 def _why_no_start(bench: Workbench, task: Task, start: str) -> str:
-    names = (PREDICTION, NEAREST) if start == BEST else (start,)
-    rows = [bench.results.rows.get((task.target.id, name)) for name in names]
+    rows = [bench.results.rows.get((task.target.id, name)) for name in _names(start)]
     return f"nothing to start from: {'; '.join(row.error for row in rows if row is not None)}"
 
 

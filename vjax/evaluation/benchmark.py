@@ -7,7 +7,16 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from vjax.evaluation.attempts import BEST, NEAREST, PREDICTION, Refine, add_predictions, add_refined
+from vjax.evaluation.attempts import (
+    BEST,
+    MATCH,
+    NEAREST,
+    PREDICTION,
+    Refine,
+    Starts,
+    add_predictions,
+    add_refined,
+)
 from vjax.evaluation.baselines import add_bank_rows, add_floor, add_init
 from vjax.evaluation.results import Results
 from vjax.evaluation.sound_bank import SoundBank
@@ -26,7 +35,7 @@ class Plan:
     """Which methods run.
 
     Attributes:
-      has_bank, has_model: random and nearest presets, predictions.
+      has_bank, has_model: random and nearest presets, predictions and matches.
       starts, refine_evals: refinement from each of these with each of these budgets.
     """
 
@@ -51,7 +60,7 @@ class Plan:
     def methods(self, task: Task) -> tuple[str, ...]:
         """In the order of all tables."""
         bank = ("random", "nearest") if self.has_bank else ()
-        model = (PREDICTION,) if self.has_model else ()
+        model = (PREDICTION, MATCH) if self.has_model else ()
         refined = tuple(f"{start}+{evals}" for start, evals in self.refinements)
         floor = ("floor",) if task.target.source != "audio" else ()
         return ("init", *bank, *model, *refined, *floor)
@@ -68,6 +77,7 @@ def run_benchmark(
     pool: RenderPool,
     bank: SoundBank | None = None,
     predictor: Predictor | None = None,
+    starts: Starts | None = None,
     refine: Refine | None = None,
 ) -> Results:
     """Adds the rows that the folder lacks. A target or a method that fails is a row with its reason.
@@ -75,7 +85,8 @@ def run_benchmark(
     Args:
       tasks: the targets, see `vjax.evaluation.targets`.
       folder: see `vjax.evaluation.results`.
-      plan: the methods; those that need a bank, a model or refinement need the argument of that name too.
+      plan: the methods; those that need a bank or refinement need the argument of that name too, and predictions the
+        last three.
       pool: plays everything; of the model's settings where there is one.
     """
     results = Results(folder)
@@ -92,7 +103,7 @@ def run_benchmark(
         if plan.has_bank:
             add_bank_rows(bench, usable, bank)
         if plan.has_model:
-            add_predictions(bench, usable, predictor)
+            add_predictions(bench, usable, predictor, starts, refine)
         for start, evals in plan.refinements:
             add_refined(bench, usable, refine, start, evals)
     return results

@@ -30,6 +30,7 @@ _MEANINGS = {
     "random": "another preset, at random",
     "nearest": "the nearest preset of the bank",
     "prediction": "what the model answers",
+    "match": "what `vjax match` writes: the nearest of that, its variants and the model's bank",
     "floor": "the target with other random phases",
 }
 _SILENT = frozenset({"init", "random"})  # of the methods: not embedded, nobody asks what they sound like
@@ -181,7 +182,7 @@ def _differences(folder: Path, methods: Sequence[str]) -> dict[str, Any]:
 def _order(method: str) -> tuple:
     """Rows that give the others meaning stand at the ends; refined answers after what they started from, by budget."""
     start, _, evals = method.partition("+")
-    starts = ("init", "random", "nearest", "prediction")
+    starts = ("init", "random", "nearest", "prediction", "match")
     place = starts.index(start) if start in starts else len(starts)
     budget = int(evals) if evals.isdigit() else 0
     return (method == "floor", start == "best", bool(evals), budget, place, method)
