@@ -6,7 +6,8 @@ RUN ?= runs/demo
 
 .PHONY: demo test lint clean
 
-demo: $(VENV)/.installed  ## render a small dataset with Vital, train on it, refine a preset, write a report
+demo: $(VENV)/.installed  ## the shipped model on a sound; then a model of your own: render, train, refine, report
+	$(BIN)/vjax match tests/data/sounds/rhodes.wav -o $(RUN)/shipped/rhodes.vital
 	$(BIN)/vjax train --config tier3:demo --workdir $(RUN)
 	$(BIN)/vjax match $(RUN)/listen/0-target.wav --checkpoint $(RUN) -o $(RUN)/match.vital --refine --evals 100
 	$(BIN)/vjax evaluate --checkpoint $(RUN) --dataset $(RUN)/data --limit 3 --bank tests/data/presets \

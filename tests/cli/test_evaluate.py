@@ -94,6 +94,23 @@ def test_json_is_the_file(finished, command, capsys):
     assert json.loads(capsys.readouterr().out) == json.loads((finished / "evaluation.json").read_text())
 
 
+def test_targets_of_several_folders_and_the_shipped_model(presets, tmp_path, capsys):
+    """Their authors are the folders' names. Nothing of ann's is in the bank, so of hers there is a neighbour."""
+    arguments = ["--presets", str(presets / "ann"), str(presets / "bob"), "--bank", str(presets / "bob")]
+    assert main(["evaluate", *arguments, "--checkpoint", "shipped", "--out", str(tmp_path), "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert {(target["id"], target["author"]) for target in content["targets"]} == {
+        ("ann-FM_Bass1", "ann"),
+        ("ann-Sine2Saw", "ann"),
+        ("bob-Rhodesy", "bob"),
+        ("bob-zero", ""),
+    }
+    rows = {(row["target"], row["method"]): row for row in content["rows"]}
+    assert rows["ann-FM_Bass1", "nearest"]["label"] == "Rhodesy"
+    for method in ("prediction", "match"):
+        assert rows["bob-Rhodesy", method]["metrics"]["mss"] < rows["bob-Rhodesy", "init"]["metrics"]["mss"]
+
+
 def test_other_settings_are_refused_in_one_line(finished, command, capsys):
     assert main([*command, "--out", str(finished), "--note", "50"]) == 1
     error = capsys.readouterr().err

@@ -157,7 +157,7 @@ def test_in_a_process_of_its_own_beside_the_sound(sounds, engine_run, tmp_path):
         (["{sounds}/missing.wav", "--checkpoint", "{run}"], 1, "no sound file at .*missing.wav"),
         (["{sounds}", "--checkpoint", "{run}"], 2, "is a folder; for many sounds: vjax export --audio"),
         (["{run}/checkpoints/3/metrics/metrics", "--checkpoint", "{run}"], 1, "cannot be read as audio"),
-        (["{sounds}/saw.wav"], 1, "--checkpoint runs/demo: there is no checkpoint folder at "),
+        (["{sounds}/saw.wav", "--checkpoint", "none"], 1, "--checkpoint none: there is no checkpoint folder at "),
         (["{sounds}/saw.wav", "--checkpoint", "{sounds}"], 1, "--checkpoint .*: .* holds no finished checkpoint"),
         (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "a.wav"], 2, "a.wav is no name of a preset; give X.vital"),
         (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "folder.vital"], 2, "folder.vital is a folder; give"),

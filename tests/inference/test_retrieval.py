@@ -104,12 +104,37 @@ def test_a_checkpoint_carries_its_training_sounds(engine_run, engine_vocabulary,
     bank = checkpoint_bank(tmp_path, info.schema, engine_vocabulary)
     row = 2  # at note 60
     (found,) = bank.nearest(index_picture(reader[row].mel[0]), 60, 1)
-    assert found.distance_db < 0.1
+    assert found.distance_db < 0.3  # pictures are whole dB
+    assert found.name == bank.names[row]
     assert found.preset.wavetables[0]["name"] == engine_vocabulary.wavetables.names[2]
     (transposed,) = bank.nearest(index_picture(reader[row].mel[0]), 48, 1)
     at = controls().position["voice_transpose"]
     knob = controls().continuous[at]
     assert knob.to_native(transposed.preset.continuous[at]) == knob.to_native(found.preset.continuous[at]) + 12
+
+
+def test_the_nearest_of_many_are_those_of_a_search_one_by_one():
+    """Also where there are more than are searched at once, and whether dB are kept as they are or as bytes below 0."""
+    rng = np.random.default_rng(0)
+    below = rng.integers(0, 80, (5000, 4, 3)).astype(np.uint8)
+    picture = -rng.uniform(0, 80, (4, 3)).astype(np.float32)
+    order = np.argsort([np.abs(-np.float32(one) - picture).mean() for one in below], kind="stable")[:4]
+    names = [f"sound {i}" for i in range(5000)]
+    for pictures in (below, -below.astype(np.float16)):
+        bank = SoundBank(pictures, np.full(5000, 60), names, lambda i: vital_preset.init())
+        found = bank.nearest(picture, 60, 4)
+        assert [one.name for one in found] == [names[i] for i in order]
+        expected = [np.abs(-np.float32(below[i]) - picture).mean() for i in order]
+        np.testing.assert_allclose([one.distance_db for one in found], expected, rtol=1e-6)
+
+
+def test_names_of_presets_are_told_where_the_dataset_knows_them(tiny_dataset, tmp_path):
+    info = open_dataset(tiny_dataset)
+    write_checkpoint_bank(tmp_path / CHECKPOINT_BANK, info, Reader(info), np.arange(info.n))
+    bank = checkpoint_bank(tmp_path, info.schema, None)
+    assert list(dict.fromkeys(bank.names)) == [
+        f"training sound prés {s}/{i}" for s, n in ((1, 8), (2, 5)) for i in range(n)
+    ]
 
 
 def test_pictures_of_another_size_are_refused():

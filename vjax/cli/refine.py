@@ -73,7 +73,8 @@ def add_refining(parser: argparse.ArgumentParser) -> None:
         type=at_least(0),
         default=3,
         metavar="K",
-        help="variants of the answer, and neighbours from each bank, that compete with it (default %(default)s)",
+        help="variants of the answer that compete with it, and thrice as many neighbours from each bank (default "
+        "%(default)s)",
     )
     group.add_argument("--strategy", choices=STRATEGY_NAMES, default=STRATEGY_NAMES[0], help="default %(default)s")
     group.add_argument("--seed", type=at_least(0), default=0, metavar="N", help="of the samples (default %(default)s)")

@@ -137,6 +137,10 @@ class Reader:
         """[n] int64, equal for rows of the same preset. Where not stored: a hash of the row's parameters."""
         return np.concatenate([_preset_hashes(path) for path in self._paths])
 
+    def preset_names(self) -> list[str]:
+        """[n]; empty where not stored."""
+        return [name for path in self._paths for name in _preset_names(path)]
+
     def _routes(self, columns: dict[str, np.ndarray], n: int) -> Routes | np.ndarray:
         if self._modulation == "sparse":
             return Routes(columns[layout.ROUTE_INDEX], columns[layout.ROUTE_VALUE])
@@ -260,6 +264,13 @@ def _preset_hashes(path: str) -> np.ndarray:
             knobs, menus = continuous[block].astype(np.float32), categorical[block].astype(np.int32)
             hashes += [_hash(knob.tobytes() + menu.tobytes()) for knob, menu in zip(knobs, menus, strict=True)]
     return np.array(hashes, np.int64)
+
+
+def _preset_names(path: str) -> list[str]:
+    with layout.open_hdf5(path) as file:
+        if layout.PRESET_NAME not in file:
+            return [""] * len(file[layout.CONTINUOUS])
+        return [layout.text(value) for value in file[layout.PRESET_NAME][...]]
 
 
 def _hash(data: bytes) -> int:

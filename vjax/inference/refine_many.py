@@ -42,7 +42,7 @@ class RefineManyConfig:
     """What is refined and from where, see `vjax refine --help`.
 
     Attributes:
-      starts: variants of the answer, and neighbours of each bank, that compete; 0 begins at the answer alone.
+      starts: variants of the answer that compete with it, and thrice as many neighbours of each bank; 0: it alone.
       bank: a folder of presets searched besides the checkpoint's own bank; empty for none.
     """
 

@@ -1,0 +1,27 @@
+"""The model that comes with vjax, from nothing: renders, trains, and is then packed and judged.
+
+    vjax train --config configs/shipped.py --config.data.presets=PRESETS --workdir runs/shipped
+    vjax pack runs/shipped --out model
+
+PRESETS are the 75 of one author that MODEL_CARD.md credits; that card has the hours it took and the scores. Each part
+goes on where it was killed.
+"""
+
+import ml_collections
+
+from vjax.training.config import base_config
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """What two cores can do in an afternoon: small pictures and a narrow network, so that there are more sounds."""
+    config = base_config(tier=3)
+    config.seed = 1
+    config.data.update({"n": 12000, "answers": True, "resident": True})
+    config.generation.update({"random_notes": 1, "mel_dtype": "float16", "presets_per_shard": 100})
+    config.generation.mel.hop = 1024
+    config.generation.sampling.preset_share = 0.7
+    config.model.width = 16
+    config.loss.update({"gate_menus": True, "gate_sources": True})
+    config.optimizer.learning_rate = 1e-3
+    config.train.update({"batch_size": 64, "epochs": 60, "listen_every": 0, "listen_sounds": 24, "patience": 0})
+    return config

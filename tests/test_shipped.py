@@ -1,0 +1,47 @@
+"""The model in the box: small enough, whole, and of use to someone who only has a sound."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vjax.cli.main import main
+from vjax.inference.predict import Predictor
+from vjax.shipped import MODEL, NAME, checkpoint_folder, checkpoint_name
+from vjax.vital.preset import read_preset
+
+SOUNDS = Path(__file__).parent / "data" / "sounds"
+
+
+def test_it_is_small_and_tells_what_it_is():
+    """40 MB is what a repository can bear."""
+    assert sum(path.stat().st_size for path in MODEL.rglob("*") if path.is_file()) < 40e6
+    assert (MODEL / "bank.npz").is_file()
+    predictor = Predictor.from_checkpoint(MODEL, batch_size=1)
+    data = predictor.meta["settings"]["data"]
+    assert (data["path"], data["presets"]) == ("", "")  # places on the machine that trained
+    assert predictor.catalog_json
+    assert len(predictor.meta["knob_error_norm"]) == len(predictor.schema.continuous)
+    card = (MODEL.parent / "MODEL_CARD.md").read_text()
+    assert f"step {predictor.step:,}" in card
+    assert "CC-BY" in card
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in SOUNDS.glob("*.wav")))
+def test_match_without_a_checkpoint_finds_a_sound_that_is_nearer_than_the_init_patch(name, tmp_path, capsys):
+    out = tmp_path / "found.vital"
+    assert main(["match", str(SOUNDS / name), "-o", str(out), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert 0 < found["floor_db"] < found["mss_db"] < 0.8 * found["init_db"]
+    assert {"prediction"} < found["starts"].keys()
+    assert any(start.startswith("training sound") for start in found["starts"])
+    assert read_preset(out).name == "found"
+
+
+def test_the_name_is_a_folder_unless_there_is_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert checkpoint_folder(NAME) == str(MODEL)
+    assert checkpoint_name(str(MODEL)) == NAME
+    assert checkpoint_folder("runs/mine") == checkpoint_name("runs/mine") == "runs/mine"
+    (tmp_path / NAME).mkdir()
+    assert checkpoint_folder(NAME) == NAME
