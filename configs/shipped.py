@@ -16,12 +16,14 @@ def get_config() -> ml_collections.ConfigDict:
     """What two cores can do in an afternoon: small pictures and a narrow network, so that there are more sounds."""
     config = base_config(tier=3)
     config.seed = 1
-    config.data.update({"n": 12000, "answers": True, "resident": True})
+    config.data.update({"n": 10397, "answers": True, "resident": True})
     config.generation.update({"random_notes": 1, "mel_dtype": "float16", "presets_per_shard": 100})
     config.generation.mel.hop = 1024
     config.generation.sampling.preset_share = 0.7
     config.model.width = 16
     config.loss.update({"gate_menus": True, "gate_sources": True})
-    config.optimizer.learning_rate = 1e-3
-    config.train.update({"batch_size": 64, "epochs": 60, "listen_every": 0, "listen_sounds": 24, "patience": 0})
+    config.augment.update({"n_time": 1, "max_time": 8, "n_freq": 1, "max_freq": 12})
+    config.optimizer.update({"learning_rate": 1e-3, "weight_decay": 1e-2})
+    config.train.update({"batch_size": 64, "epochs": 48, "eval_every": 4})
+    config.train.update({"listen_every": 0, "listen_sounds": 24, "patience": 0})
     return config

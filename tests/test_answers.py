@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vjax.answers import EFFECTS, ORDER, AnswerForm, at_note, chain_number, chain_ranks, effect_places
+from vjax.answers import EFFECTS, ORDER, AnswerForm, chain_number, chain_ranks, effect_places
 from vjax.schema import Continuous, Parameters
 
 N_CHAINS = math.factorial(len(EFFECTS))
@@ -89,24 +89,11 @@ def test_rows_change_with_the_schema(schema):
     continuous = rng.random((4, len(schema.continuous)), np.float32)
     at = schema.position["osc_1_transpose"]
     continuous[:, at] = np.array([-48, -1, 0, 48]) / 96 + 0.5
-    knobs, menus = form(continuous, np.zeros((4, len(schema.categorical)), np.int32), np.full(4, 60))
+    knobs, menus = form(continuous, np.zeros((4, len(schema.categorical)), np.int32))
     assert np.array_equal(knobs, np.delete(continuous, at, axis=1))
     assert menus[:, -1].tolist() == [0, 47, 48, 96]
-    # What is heard as high at another key has other semitones at the reference note, within the range of the menu.
-    assert form(continuous, menus[:, :-1], np.array([48, 72, 61, 72]))[1][:, -1].tolist() == [0, 59, 49, 96]
     assert menus.dtype == np.int32
     assert knobs.dtype == np.float32
-
-
-def test_at_note_leaves_controls_and_other_pitches_alone(controls):
-    plain = controls.default_parameters()
-    assert at_note(plain, controls, 48).categorical.tolist() == plain.categorical.tolist()
-    answers = AnswerForm(controls).answers
-    default = answers.default_parameters()
-    moved = at_note(default, answers, 48)
-    changed = {answers.categorical_names[i]: n for i, n in enumerate(moved.categorical - default.categorical) if n}
-    assert changed == {f"osc_{i}_transpose": 12 for i in (1, 2, 3)}
-    assert at_note(moved, answers, 127).categorical[answers.position["osc_1_transpose"]] == 0  # no lower than the menu
 
 
 def test_importance_follows_its_knobs(controls):
@@ -128,9 +115,8 @@ def test_both_forms_make_the_same_preset(controls):
     vocabulary, form = default_vocabulary(), AnswerForm(controls)
     for draw in sample_block(controls, SamplingConfig(), seed=5, block=0, size=6):
         plain = to_preset(draw.parameters, controls, vocabulary)
-        note = 55  # near enough that no oscillator leaves its range
-        knobs, menus = form(draw.parameters.continuous[None], draw.parameters.categorical[None], np.array([note]))
-        answer = at_note(Parameters(knobs[0], menus[0], *draw.parameters[2:]), form.answers, note)
+        knobs, menus = form(draw.parameters.continuous[None], draw.parameters.categorical[None])
+        answer = Parameters(knobs[0], menus[0], *draw.parameters[2:])
         made = to_preset(answer, form.answers, vocabulary)
         # The rank of off effects may differ, so the chain's number may; nothing else.
         schema = _engine_controls()

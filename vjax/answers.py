@@ -2,9 +2,8 @@
 
 Two kinds of knobs mean nothing to a network whose answer is a number near the truth:
 
-- whole semitones: a 97th of the range beside the note is a wrong note. They become menus, one option a semitone. And a
-  sound does not tell which key was held, only how high it is: an oscillator's semitones are those that it would have if
-  the key were `REFERENCE_NOTE`; `at_note` gives them back for another key.
+- whole semitones: a 97th of the range beside the note is a wrong note. They become menus, one option a semitone, above
+  the key that was held. (A sound does not tell which that was; but most oscillators stand at it, or octaves away.)
 - `effect_chain_order`: the number of a permutation, where the next number is another permutation. It becomes one knob
   for each effect, its place among those that are on: `chorus_order`, `reverb_order`, ...
 
@@ -19,17 +18,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vjax.schema import Categorical, Continuous, Parameters, Schema
+from vjax.schema import Categorical, Continuous, Schema
 
 EFFECTS = ("chorus", "compressor", "delay", "distortion", "eq", "filter_fx", "flanger", "phaser", "reverb")
 """Vital's effects in the order of chain number 0."""
 
-REFERENCE_NOTE = 60
-"""The MIDI note at which an answer is to be played as it is."""
-
 ORDER = "effect_chain_order"
 _SEMITONES = re.compile(r"(osc_\d|sample|voice)_transpose$")
-_KEYED = re.compile(r"osc_\d_transpose$")  # follow the key
 ORDER_KNOBS = tuple(f"{effect}_order" for effect in EFFECTS)
 """One for each of EFFECTS."""
 
@@ -62,15 +57,10 @@ class AnswerForm:
         ]
         return dataclasses.replace(schema, continuous=tuple(knobs), categorical=schema.categorical + tuple(menus))
 
-    def __call__(
-        self, continuous: np.ndarray, categorical: np.ndarray, midi_note: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """[n, knobs] norm and [n, menus] of the schema, played at [n] notes, to those of `answers`."""
+    def __call__(self, continuous: np.ndarray, categorical: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """[n, knobs] norm and [n, menus] of the schema to those of `answers`."""
         schema, pitches = self.schema, self._pitches
         semitones = np.rint(continuous[:, pitches].astype(np.float64) * schema.span[pitches]).astype(categorical.dtype)
-        keyed = np.array([bool(_KEYED.match(schema.continuous_names[i])) for i in pitches], bool)
-        semitones += keyed * (midi_note[:, None] - REFERENCE_NOTE).astype(categorical.dtype)
-        semitones = np.clip(semitones, 0, schema.span[pitches].astype(categorical.dtype))
         knobs = continuous[:, self._kept]
         if self._ordered:
             at = schema.position[ORDER]
@@ -104,18 +94,6 @@ class AnswerForm:
 def is_semitones(name: str) -> bool:
     """Whether a control transposes by whole semitones."""
     return _SEMITONES.match(name) is not None
-
-
-def at_note(parameters: Parameters, schema: Schema, note: int) -> Parameters:
-    """An answer, to be played at a MIDI note. What is no answer but in controls stays as it is.
-
-    An oscillator that would leave its range of semitones stays at its end.
-    """
-    keyed = [i for i, name in enumerate(schema.categorical_names) if _KEYED.match(name)]
-    categorical = parameters.categorical.copy()
-    most = np.array([schema.option_counts[i] for i in keyed], categorical.dtype) - 1
-    categorical[..., keyed] = np.clip(categorical[..., keyed] + (REFERENCE_NOTE - note), 0, most)
-    return parameters._replace(categorical=categorical)
 
 
 def as_controls(

@@ -84,7 +84,7 @@ def test_transpositions_count_if_they_are_right_to_the_semitone(schema, as_answe
         plain = preset(schema, {"osc_1_transpose": knob.to_norm(semitones)})
         if not as_answers:
             return plain
-        rows = AnswerForm(schema)(plain.continuous[None], plain.categorical[None], np.array([60]))
+        rows = AnswerForm(schema)(plain.continuous[None], plain.categorical[None])
         return plain._replace(continuous=rows[0][0], categorical=rows[1][0])
 
     asked = AnswerForm(schema).answers if as_answers else schema
@@ -108,7 +108,7 @@ def test_effects_count_pair_by_pair_where_both_are_on():
 
 
 def answered(form, one):
-    continuous, categorical = form(one.continuous[None], one.categorical[None], np.array([60]))
+    continuous, categorical = form(one.continuous[None], one.categorical[None])
     return one._replace(continuous=continuous[0], categorical=categorical[0])
 
 

@@ -198,9 +198,9 @@ def test_a_run_on_answers_ends_in_presets_of_the_engine(engine_run, engine_vocab
     assert "reverb_order" in predictor.schema.continuous_names
     noise = 0.1 * np.random.default_rng(0).normal(size=(1, predictor.samples)).astype(np.float32)
     answer = predictor.predict(noise)
-    preset = export_preset(answer, predictor.schema, checkpoint_vocabulary(predictor), "heard", note=62)
+    preset = export_preset(answer, predictor.schema, checkpoint_vocabulary(predictor), "heard")
     at = controls().position["osc_1_transpose"]
-    heard = answer.parameters.categorical[predictor.schema.position["osc_1_transpose"]] - 48 - 2
+    heard = answer.parameters.categorical[predictor.schema.position["osc_1_transpose"]] - 48
     assert controls().to_native(preset.continuous)[at] == heard
     assert Preset.from_json(preset.to_json()).notes == ()
     config.data.answers = False

@@ -124,7 +124,7 @@ class Reader:
         continuous = columns[layout.CONTINUOUS].astype(np.float32, copy=False)
         categorical = columns[layout.CATEGORICAL].astype(np.int32, copy=False)
         if self._form:
-            continuous, categorical = self._form(continuous, categorical, midi_note)
+            continuous, categorical = self._form(continuous, categorical)
         return Sample(
             mel=mel if mel.dtype in (np.float32, np.float16) else mel.astype(np.float32),
             continuous=continuous,

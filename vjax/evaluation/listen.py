@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from vjax.answers import at_note
 from vjax.audio.distances import is_silent
 from vjax.audio.files import write_wav
 from vjax.audio.mel import MelConfig
@@ -71,7 +70,7 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
             vocabulary = vocabulary_of(info.catalog_json)
             answers = decode(snapshot.predict(rows), info.schema)
             predictions = [
-                _preset(answer, sample, info.schema, vocabulary, "prediction")
+                _preset(answer, info.schema, vocabulary, "prediction")
                 for answer, sample in zip(answers, samples, strict=True)
             ]
             jobs = [_job(sample, info.schema, vocabulary) for sample in random]
@@ -150,17 +149,13 @@ def _means(found: Sequence[dict[str, tuple[float, ...]]]) -> dict[str, dict[str,
     return means
 
 
-def _preset(
-    parameters: Parameters, sample: Sample, schema: Schema, vocabulary: Vocabulary, name: str
-) -> dict[str, Any]:
-    """The preset that parameters say, to be played at the note of `sample`."""
-    parameters = at_note(parameters, schema, int(sample.midi_note))
+def _preset(parameters: Parameters, schema: Schema, vocabulary: Vocabulary, name: str) -> dict[str, Any]:
     return from_parameters(parameters, schema, vocabulary, name=name, comments="written by vjax")
 
 
 def _job(sample: Sample, schema: Schema, vocabulary: Vocabulary) -> RenderJob:
     """The sound of a row, at its note."""
-    preset = _preset(sample_parameters(sample, schema), sample, schema, vocabulary, "target")
+    preset = _preset(sample_parameters(sample, schema), schema, vocabulary, "target")
     return RenderJob(preset, (int(sample.midi_note),))
 
 

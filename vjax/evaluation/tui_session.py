@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vjax.answers import at_note
 from vjax.audio.distances import mss
 from vjax.audio.mel import mel_spectrogram, to_mono
 from vjax.data.reader import Reader, as_asked
@@ -114,7 +113,6 @@ def render_pair(session: Session, pool: RenderPool, answer: Answer) -> Pair:
     ):
         sounds.append(None)
         try:
-            parameters = at_note(parameters, words.schema, answer.midi_note)
             preset = from_parameters(parameters, words.schema, words.vocabulary)
         except ValueError as error:
             problems.append(f"the {what} of {answer.name} is no preset of this engine: {error}")
@@ -150,5 +148,5 @@ def export_answer(session: Session, answer: Answer, folder: Path) -> Path:
         path = folder / f"row-{row:06d}-{number}.vital"
     folder.mkdir(parents=True, exist_ok=True)
     words = session.predicted
-    write_preset(path, export_preset(answer, words.schema, words.vocabulary, path.stem, answer.midi_note))
+    write_preset(path, export_preset(answer, words.schema, words.vocabulary, path.stem))
     return path.absolute()

@@ -1,7 +1,6 @@
 """Answers as presets that open in Vital."""
 
 import vjax
-from vjax.answers import REFERENCE_NOTE, at_note
 from vjax.inference.predict import Answer, Predictor
 from vjax.schema import Schema
 from vjax.vital.default_vocabulary import vocabulary_of
@@ -22,13 +21,10 @@ def checkpoint_vocabulary(predictor: Predictor) -> Vocabulary:
     return vocabulary
 
 
-def export_preset(
-    answer: Answer, schema: Schema, vocabulary: Vocabulary, name: str, note: int = REFERENCE_NOTE
-) -> Preset:
-    """The preset of an answer, to be played at a MIDI note, with what the model is sure of in its comment.
+def export_preset(answer: Answer, schema: Schema, vocabulary: Vocabulary, name: str) -> Preset:
+    """The preset of an answer, with what the model is sure of in its comment.
 
     Integer knobs are rounded; `Preset.to_json` writes it as version 1.5.5 with 64 slots.
     """
     comments = f"Heard by vjax {vjax.__version__}: {answer.summary()}."
-    parameters = at_note(answer.parameters, schema, note)
-    return to_preset(parameters, schema, vocabulary, name=name, author="vjax", comments=comments)
+    return to_preset(answer.parameters, schema, vocabulary, name=name, author="vjax", comments=comments)

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from vjax.answers import REFERENCE_NOTE
 from vjax.audio.clip import read_clip
 from vjax.data.store import open_dataset
 from vjax.inference.compare import log_comparison
@@ -120,8 +119,7 @@ def export_many(
             written += 1
             if isinstance(result, Answer):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                note = REFERENCE_NOTE if result.midi_note is None else result.midi_note
-                write_preset(path, export_preset(result, predictor.schema, vocabulary, path.stem, note))
+                write_preset(path, export_preset(result, predictor.schema, vocabulary, path.stem))
                 record({"name": result.name, "preset": str(path), "summary": result.summary()})
                 continue
             write_match(result, path, predictor.sample_rate, work.with_target)

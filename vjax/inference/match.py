@@ -133,7 +133,7 @@ class Matcher:
             pitch = detect_pitch(target, self._sample_rate)
         if note is None:
             note = pitch.note if pitch.confidence >= SURE else DEFAULT_NOTE
-        preset = export_preset(answer, self._schema, self._vocabulary, name, note)
+        preset = export_preset(answer, self._schema, self._vocabulary, name)
         audio, tuned = self._render(preset.to_json(), note), 0.0
         if self._config.tune and pitch.confidence >= SURE:
             preset, audio, tuned = self._tuned(preset, audio, note, pitch)

@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from vjax.answers import at_note
 from vjax.audio.distances import is_silent
 from vjax.audio.mel import MelConfig
 from vjax.data.reader import Reader, sample_parameters
@@ -141,7 +140,7 @@ def write_checkpoint_bank(path: str | os.PathLike, info: DatasetInfo, reader: Re
     """
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_TRAINING_SOUNDS)).astype(int))]
     samples = [reader[row] for row in rows]
-    presets = [at_note(sample_parameters(s, info.schema), info.schema, int(s.midi_note)) for s in samples]
+    presets = [sample_parameters(sample, info.schema) for sample in samples]
     columns = Parameters(*(np.stack(column) for column in zip(*presets, strict=True)))
     _write_npz(
         Path(path),

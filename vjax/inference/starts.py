@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 import jax
 import numpy as np
 
-from vjax.answers import at_note
 from vjax.data.shard import log_mel
 from vjax.inference.match import Match, like_render, transposed
 from vjax.inference.predict import Predictor
@@ -44,7 +43,6 @@ def refine_target(
         heard = jax.device_get(predictor.hear(audio.mean(0)[None]).prediction)
         prediction = jax.tree.map(lambda array: array[0], heard)
         for i, variant in enumerate(answer_variants(prediction, match.answer.parameters, predictor.schema, k), start=1):
-            variant = at_note(variant, predictor.schema, match.note)
             preset = to_preset(variant, predictor.schema, vocabulary, name=match.preset.name, author="vjax")
             starts.append(Start(f"variant {i}", transposed(preset, match.tuned_semitones)[0]))
         picture = index_picture(log_mel(audio[None], predictor.mel)[0])

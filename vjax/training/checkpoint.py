@@ -121,7 +121,11 @@ class Checkpoints:
             opt=ocp.args.StandardSave(_optimizer(state)),
             meta=ocp.args.JsonSave(meta),
         )
-        self._manager.save(step, args=arguments, metrics=None if val_loss is None else {"val_loss": val_loss})
+        if val_loss is None:
+            with _quiet():  # Orbax warns that this one can never be the best, which is what None says
+                self._manager.save(step, args=arguments)
+        else:
+            self._manager.save(step, args=arguments, metrics={"val_loss": val_loss})
 
     def restore_latest(self, like: TrainState, meta: dict[str, Any]) -> tuple[TrainState, dict[str, Any]]:
         """The latest state, placed as `like` is, and its meta.
@@ -189,7 +193,7 @@ def load_checkpoint(directory: str | Path, which: str = "best") -> Restored:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Orbax's warnings that reading is read-only."""
+    """Without Orbax's warnings."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)
