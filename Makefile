@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN ?= runs/demo
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint clean card
 
 demo: $(VENV)/.installed  ## the shipped model on a sound; then a model of your own: render, train, refine, report
 	$(BIN)/vjax match tests/data/sounds/rhodes.wav -o $(RUN)/shipped/rhodes.vital
@@ -29,3 +29,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache
+
+# The scores of vjax/shipped/MODEL_CARD.md. Presets by whose authors the model has heard nothing, and those it has learnt from.
+PRESETS ?= ../shared/presets
+HELD_OUT = $(PRESETS)/BMuXBeats $(PRESETS)/TheSmallTeaBoi $(PRESETS)/christ-offer
+EVALUATE = $(BIN)/vjax evaluate --checkpoint shipped --presets $(HELD_OUT) --bank $(PRESETS)/instatetragrammaton
+
+card: $(VENV)/.installed  ## judges the shipped model: half an hour on two cores; goes on where it was stopped
+	$(EVALUATE) --out runs/card/all
+	$(EVALUATE) --out runs/card/refined --limit 10 --refine-evals 100,500

@@ -25,7 +25,7 @@ from vjax.training.loop import train
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 240  # for a start on a busy machine; what hangs is caught
 SETTINGS = {"model.mod_embed_dim": 4, "train.batch_size": 8, "train.checkpoint_every": 2}
-TWO_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+TWO_DEVICES = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"}
 
 GLOO = r"\[Gloo\] Rank|is connected to|Expected number of connected|peer ranks( is :|\.)|\b\d+\b"
 

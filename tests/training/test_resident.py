@@ -134,7 +134,8 @@ def test_too_few_rows_for_a_batch_are_refused(reader):
 
 
 def test_eight_devices_get_the_parts_that_shard_batch_gives_them(dataset):
-    environment = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=8"
+    environment = {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     result = subprocess.run(
         [sys.executable, "-c", _EIGHT, dataset], capture_output=True, text=True, env=os.environ | environment
     )

@@ -72,7 +72,6 @@ def test_one_batch_is_learnt_by_heart(data):
     recipe = Recipe(**{**vars(recipe), "loss": LossConfig(label_smoothing=0.0, presence="margin")})
     state, losses = run(recipe, info, [batch(8)] * 300)
     assert losses[-1]["cont_loss"] < 0.02 * losses[0]["cont_loss"]
-    print("CAT", losses[-1]["cat_loss"] / losses[0]["cat_loss"])
     assert losses[-1]["cat_loss"] < 0.02 * losses[0]["cat_loss"]
     _, metrics = make_eval_step(recipe)(state.params, state.batch_stats, batch(8))
     assert summarise(jax.device_get(metrics))["categorical_accuracy"] > 0.95
@@ -173,7 +172,8 @@ print("|", sum(name == "jit(train_step)" for name in compiles))
 
 def _in_eight_devices(script, info):
     folder = info.paths[0].rsplit("/", 1)[0]
-    environment = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=8"
+    environment = {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     return subprocess.run(
         [sys.executable, "-c", script, folder], capture_output=True, text=True, env=os.environ | environment
     )

@@ -7,7 +7,8 @@ from vjax.cli.command import UsageError, at_least, command_parser, run
 from vjax.cli.match_flags import add_matching, read_checkpoint
 
 EPILOG = """\
-For each sound X the folder --out gets X.vital, its render (X-vjax.wav), a picture of both (X-vjax.png), and a row of
+It writes what the network answers; vjax refine also tries the model's bank of sounds, and searches on from there. For
+each sound X the folder --out gets X.vital, its render (X-vjax.wav), a picture of both (X-vjax.png), and a row of
 index.csv: note, pitch, tuning, distance, confidence. Presets that are there already are passed over, so a stopped run
 goes on. A file that cannot be used is reported, and the exit code is then 1. The network is compiled once, whatever
 the number of sounds. With a single file --out may name the preset, and there is no index.csv. The rows of a dataset

@@ -137,7 +137,8 @@ class Search:
         )
         search.best = [Found(loss, start.label, start.preset) for loss, start in search.rivals[:1]]
         search.trace.append((search.evals, search.best[0].loss))
-        search._enter(search.rivals.pop(0)[1])
+        if search.left():  # else the starts are ranked, and that was all
+            search._enter(search.rivals.pop(0)[1])
         return search
 
     @property

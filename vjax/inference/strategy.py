@@ -61,13 +61,13 @@ class Strategies:
         self._algorithm = _algorithm(config.name, config.population, padded)
         self._keys = jax.random.split(jax.random.key(seed), places)
         self._sizes = np.full(places, padded)
-        self._parameters = _stacked([self._constants(padded)] * places)
-        self._state = self._fresh()
+        self._parameters = self._state = None  # see `_prepare`
 
     def start(self, place: int, size: int, sigma: float = 1.0) -> None:
         """Begins anew in a place: a space of `size` dimensions, around z = 0, with `sigma` times the first steps."""
         if size > self._padded:
             raise ValueError(f"a space of {size} dimensions does not fit the {self._padded} that were prepared")
+        self._prepare()
         self._sizes[place] = size
         constants = self._constants(size).replace(std_init=jnp.float32(sigma))
         self._parameters = _put(self._parameters, constants, place)
@@ -75,6 +75,7 @@ class Strategies:
 
     def ask(self) -> tuple[np.ndarray, np.ndarray]:
         """Samples [places, population, padded] and means [places, padded], zero where padded."""
+        self._prepare()
         self._keys, population, self._state = _ask(self._algorithm, self._keys, self._state, self._parameters)
         mask = np.arange(self._padded) < self._sizes[:, None]
         return np.asarray(population) * mask[:, None], np.asarray(self._state.mean) * mask
@@ -89,6 +90,12 @@ class Strategies:
         """
         arrays = population.astype(np.float32), losses.astype(np.float32), np.asarray(told, bool)
         self._state = _tell(self._algorithm, self._keys, *arrays, self._state, self._parameters)
+
+    def _prepare(self) -> None:
+        """Compiles, in a second or two, when first something is asked: where starts are only ranked, nothing is."""
+        if self._state is None:
+            self._parameters = _stacked([self._constants(self._padded)] * len(self._sizes))
+            self._state = self._fresh()
 
     def _fresh(self) -> Any:
         mean = jnp.zeros((len(self._sizes), self._padded))
