@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from vjax.cli.main import main
+from vjax.cli.recipe import read_config
 from vjax.inference.predict import Predictor
 from vjax.shipped import MODEL, NAME, checkpoint_folder, checkpoint_name
+from vjax.training.config import as_json
 from vjax.vital.preset import read_preset
 
-SOUNDS = Path(__file__).parent / "data" / "sounds"
+ROOT = Path(__file__).parents[1]
+SOUNDS = ROOT / "tests" / "data" / "sounds"
 
 
 def test_it_is_small_and_tells_what_it_is():
@@ -25,6 +28,11 @@ def test_it_is_small_and_tells_what_it_is():
     card = (MODEL.parent / "MODEL_CARD.md").read_text()
     assert f"step {predictor.step:,}" in card
     assert "CC-BY" in card
+
+
+def test_it_came_from_its_recipe():
+    config = as_json(read_config(str(ROOT / "configs" / "shipped.py"), []))
+    assert Predictor.from_checkpoint(MODEL, batch_size=1).meta["settings"] == json.loads(json.dumps(config))
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in SOUNDS.glob("*.wav")))

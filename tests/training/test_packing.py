@@ -56,6 +56,7 @@ def test_the_bank_comes_along_and_paths_stay_behind(engine_run, tmp_path):
     assert meta["settings"] == {"data": {"path": "", "presets": "", "val_fraction": 0.1}, "seed": 4}
     everything = b"".join(file.read_bytes() for file in (tmp_path / "model").rglob("*") if file.is_file())
     assert b"private" not in everything
+    assert str(tmp_path).encode() not in everything  # Orbax notes where it saved
     assert str(Path.home()).encode() + b"/" not in everything.replace(b"a bank", b"")
     assert main(["pack", str(tmp_path / "run"), "--out", str(tmp_path / "bare"), "--no-bank"]) == 0
     assert not (tmp_path / "bare" / "bank.npz").exists()

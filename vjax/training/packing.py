@@ -79,6 +79,8 @@ def _write(restored: Restored, out: Path) -> None:
             manager.save(restored.step, args=arguments)
     finally:
         logger.setLevel(level)
+    for note in out.rglob("commit_success.txt"):  # Orbax writes where it saved, and reads only that it is there
+        note.write_text("saved\n")
 
 
 def _without_places(meta: dict[str, Any]) -> dict[str, Any]:
