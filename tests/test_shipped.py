@@ -46,10 +46,8 @@ def test_match_without_a_checkpoint_finds_a_sound_that_is_nearer_than_the_init_p
     assert read_preset(out).name == "found"
 
 
-def test_the_name_is_a_folder_unless_there_is_one(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_its_name_stands_for_its_folder():
     assert checkpoint_folder(NAME) == str(MODEL)
     assert checkpoint_name(str(MODEL)) == NAME
-    assert checkpoint_folder("runs/mine") == checkpoint_name("runs/mine") == "runs/mine"
-    (tmp_path / NAME).mkdir()
-    assert checkpoint_folder(NAME) == NAME
+    for folder in ("runs/mine", "./shipped"):
+        assert checkpoint_folder(folder) == checkpoint_name(folder) == folder

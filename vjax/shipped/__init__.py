@@ -12,8 +12,8 @@ MODEL = Path(__file__).parent / "model"
 
 
 def checkpoint_folder(text: str) -> str:
-    """The folder of a checkpoint as people name it: `shipped`, or a path. A folder of that name comes first."""
-    return str(MODEL) if text == NAME and not Path(text).exists() else text
+    """The folder of a checkpoint as people name it: `shipped`, or a path (`./shipped` for a folder of that name)."""
+    return str(MODEL) if text == NAME else text
 
 
 def checkpoint_name(folder: str) -> str:
