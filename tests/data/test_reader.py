@@ -146,7 +146,7 @@ def test_rows_as_answers_are_the_rows_in_their_form(tiny_dataset, schema):
     form, rows = AnswerForm(schema), [38, 3, 24]
     plain, found = Reader(info).read(rows), pickle.loads(pickle.dumps(reader)).read(rows)
     assert asked.schema == form.answers != info.schema
-    continuous, categorical = form(plain.continuous, plain.categorical, plain.midi_note)
+    continuous, categorical = form(plain.continuous, plain.categorical)
     assert_same(found, plain._replace(continuous=continuous, categorical=categorical))
     assert_same(reader[24].categorical, categorical[2])
     assert found.continuous.shape[1] == len(asked.schema.continuous)
