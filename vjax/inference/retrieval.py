@@ -139,13 +139,17 @@ def write_checkpoint_bank(path: str | os.PathLike, info: DatasetInfo, reader: Re
     Pictures are whole dB: what the search averages over a thousand cells needs no more, and they take a third.
     """
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_TRAINING_SOUNDS)).astype(int))]
-    samples = [reader[row] for row in rows]
-    presets = [sample_parameters(sample, info.schema) for sample in samples]
+    pictures, notes, presets = [], [], []
+    for row in rows:  # one by one: whole pictures of all of them would be gigabytes
+        sample = reader[row]
+        pictures.append(np.rint(-index_picture(sample.mel[0])).astype(np.uint8))
+        notes.append(int(sample.midi_note))
+        presets.append(sample_parameters(sample, info.schema))
     columns = Parameters(*(np.stack(column) for column in zip(*presets, strict=True)))
     _write_npz(
         Path(path),
-        pictures=np.rint(-np.stack([index_picture(sample.mel[0]) for sample in samples])).astype(np.uint8),
-        notes=np.array([int(sample.midi_note) for sample in samples], np.int16),
+        pictures=np.stack(pictures),
+        notes=np.array(notes, np.int16),
         hashes=reader.preset_hashes()[rows],
         names=np.array(reader.preset_names())[rows],
         **columns._asdict(),
@@ -176,7 +180,8 @@ def checkpoint_bank(checkpoint: str | os.PathLike, schema: Schema, vocabulary: V
 
     def preset(i: int) -> Preset:
         parameters = Parameters(*(arrays[field][i] for field in Parameters._fields))
-        return to_preset(parameters, schema, vocabulary, name=names[i])
+        comments = f"From the bank of the model that vjax asked: {names[i]}."
+        return to_preset(parameters, schema, vocabulary, name=names[i], comments=comments)
 
     return SoundBank(arrays["pictures"], arrays["notes"], names, preset)
 
