@@ -14,6 +14,10 @@ def add(a, b):
     return a + b
 
 
+def pick_first(first, _):
+    return first
+
+
 def complain():
     raise ValueError("knob_7 is 3")
 
@@ -37,6 +41,24 @@ def hang():
 def note_pid_and_hang(path):
     path.write_text(str(os.getpid()))
     hang()
+
+
+class EndsWhileReadBack:
+    """Ends the process that unpickles it, so many times."""
+
+    def __init__(self, counter, times):
+        self.counter, self.times = counter, times
+
+    def __reduce__(self):
+        return end_so_often, (self.counter, self.times)
+
+
+def end_so_often(counter, times):
+    done = len(counter.read_text()) if counter.exists() else 0
+    if done < times:
+        counter.write_text("x" * (done + 1))
+        os._exit(1)
+    return "read"
 
 
 def call_that_hangs(path):
@@ -105,3 +127,14 @@ def is_running(pid: int) -> bool:
     except OSError:
         return False
     return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_process_that_ends_while_it_is_started_is_started_again(tmp_path):
+    """What it is told is more than a pipe holds, so that the writing end breaks."""
+    much = bytes(2**20)
+    twice = EndsWhileReadBack(tmp_path / "twice", 2)
+    assert call_isolated(pick_first, twice, much, timeout_s=30, method="forkserver") == "read"
+    for_ever = EndsWhileReadBack(tmp_path / "for_ever", 99)
+    with pytest.raises(IsolatedCallError, match=r"its process could not be started: .*Broken pipe"):
+        call_isolated(pick_first, for_ever, much, timeout_s=30, method="forkserver")
+    assert len((tmp_path / "for_ever").read_text()) == 3

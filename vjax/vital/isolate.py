@@ -10,6 +10,10 @@ from typing import Any, Literal
 Method = Literal["fork", "forkserver", "spawn"]
 
 
+_TRIES = 3
+"""To start a process: one that ends while it is still being told what to do has not begun the call."""
+
+
 class IsolatedCallError(RuntimeError):
     """The process of an isolated call crashed, hung or failed; the text says which."""
 
@@ -29,11 +33,13 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
     """
     if method not in multiprocessing.get_all_start_methods():
         method = "spawn"
-    context = multiprocessing.get_context(method)
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(sender, function, args, timeout_s))
-    process.start()
-    sender.close()  # so that a dead child reads as end of file
+    for left in reversed(range(_TRIES)):
+        try:
+            process, receiver = _started(method, function, args, timeout_s)
+            break
+        except (OSError, EOFError) as error:
+            if not left:
+                raise IsolatedCallError(f"its process could not be started: {error or 'end of file'}") from error
     try:
         if not receiver.poll(timeout_s):
             raise IsolatedCallError(f"hung: no answer within {timeout_s:g} s")
@@ -51,6 +57,22 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
     if isinstance(answer, Exception):
         raise IsolatedCallError(f"failed: {type(answer).__name__}: {answer}") from answer
     return answer
+
+
+def _started(
+    method: Method, function: Callable[..., Any], args: tuple, timeout_s: float
+) -> tuple[multiprocessing.process.BaseProcess, multiprocessing.connection.Connection]:
+    context = multiprocessing.get_context(method)
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(sender, function, args, timeout_s))
+    try:
+        process.start()
+    except (OSError, EOFError):
+        receiver.close()
+        raise
+    finally:
+        sender.close()  # so that a dead child reads as end of file
+    return process, receiver
 
 
 def _answer(
