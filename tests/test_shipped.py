@@ -7,7 +7,9 @@ import pytest
 
 from vjax.cli.main import main
 from vjax.cli.recipe import read_config
+from vjax.inference.export import checkpoint_vocabulary
 from vjax.inference.predict import Predictor
+from vjax.inference.retrieval import checkpoint_bank
 from vjax.shipped import MODEL, NAME, checkpoint_folder, checkpoint_name
 from vjax.training.config import as_json
 from vjax.vital.preset import read_preset
@@ -28,6 +30,15 @@ def test_it_is_small_and_tells_what_it_is():
     card = (MODEL.parent / "MODEL_CARD.md").read_text()
     assert f"step {predictor.step:,}" in card
     assert "CC-BY" in card
+
+
+def test_presets_from_its_bank_credit_whom_they_derive_from():
+    predictor = Predictor.from_checkpoint(MODEL, batch_size=1)
+    bank = checkpoint_bank(MODEL, predictor.schema, checkpoint_vocabulary(predictor))
+    for number in (0, len(bank.names) - 1):
+        assert bank.names[number] in bank.preset(number).comments
+        assert "by Instatetragrammaton" in bank.preset(number).comments
+        assert "CC-BY-4.0" in bank.preset(number).comments
 
 
 def test_it_came_from_its_recipe():

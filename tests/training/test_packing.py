@@ -50,8 +50,9 @@ def test_the_bank_comes_along_and_paths_stay_behind(engine_run, tmp_path):
     with Checkpoints(tmp_path / "run" / "checkpoints") as checkpoints:
         checkpoints.save(state.replace(step=np.int32(7)), {**restored.meta, "settings": settings}, val_loss=1.0)
     (tmp_path / "run" / "checkpoints" / "bank.npz").write_bytes(b"a bank")
-    assert main(["pack", str(tmp_path / "run"), "--out", str(tmp_path / "model")]) == 0
+    assert main(["pack", str(tmp_path / "run"), "--out", str(tmp_path / "model"), "--credit", "By Ann."]) == 0
     assert (tmp_path / "model" / "bank.npz").read_bytes() == b"a bank"
+    assert (tmp_path / "model" / "bank-credit.txt").read_text() == "By Ann.\n"
     meta = load_checkpoint(tmp_path / "model").meta
     assert meta["settings"] == {"data": {"path": "", "presets": "", "val_fraction": 0.1}, "seed": 4}
     everything = b"".join(file.read_bytes() for file in (tmp_path / "model").rglob("*") if file.is_file())

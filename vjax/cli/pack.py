@@ -21,6 +21,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("checkpoint", metavar="RUN", help="a training run's folder")
     parser.add_argument("--which", choices=("best", "latest"), default="best", help="which checkpoint (default best)")
     parser.add_argument("--no-bank", action="store_true", help="leave the bank of training sounds behind")
+    parser.add_argument(
+        "--credit",
+        default="",
+        metavar="TEXT",
+        help="whose presets the bank was made from; goes into presets made from it",
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="an empty or new folder")
     arguments = parser.parse_args(argv)
     return run(parser.prog, lambda: _pack(arguments))
@@ -29,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
 def _pack(arguments: argparse.Namespace) -> int:
     from vjax.training.packing import pack
 
-    packed = pack(arguments.checkpoint, arguments.out, arguments.which, not arguments.no_bank)
+    packed = pack(arguments.checkpoint, arguments.out, arguments.which, not arguments.no_bank, arguments.credit)
     before, after = packed.bytes_before / 1e6, packed.bytes_after / 1e6
     print(f"{arguments.out}: step {packed.step}, {packed.parameters:,} parameters, {before:.1f} MB to {after:.1f} MB")
     print("with the bank of training sounds" if packed.bank else "without a bank of training sounds")

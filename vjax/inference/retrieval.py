@@ -28,6 +28,7 @@ from vjax.data.store import DatasetInfo
 from vjax.inference.match import transposed
 from vjax.progress import progress_bar
 from vjax.schema import Parameters, Schema
+from vjax.training.packing import CREDIT
 from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset, read_preset
 from vjax.vital.vocabulary import Vocabulary, to_preset
@@ -178,9 +179,11 @@ def checkpoint_bank(checkpoint: str | os.PathLike, schema: Schema, vocabulary: V
         f"training sound {n or f'{h:x}'}" for n, h in zip(arrays.get("names", [""] * len(hashes)), hashes, strict=True)
     ]
 
+    credit = path.with_name(CREDIT).read_text().strip() if path.with_name(CREDIT).is_file() else ""
+
     def preset(i: int) -> Preset:
         parameters = Parameters(*(arrays[field][i] for field in Parameters._fields))
-        comments = f"From the bank of the model that vjax asked: {names[i]}."
+        comments = f"From the bank of the model that vjax asked: {names[i]}. {credit}".strip()
         return to_preset(parameters, schema, vocabulary, name=names[i], comments=comments)
 
     return SoundBank(arrays["pictures"], arrays["notes"], names, preset)

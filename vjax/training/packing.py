@@ -20,6 +20,9 @@ from vjax.training.checkpoint import CheckpointError, Restored, load_checkpoint
 BANK = "bank.npz"
 """Beside the steps' folders; see `vjax.inference.retrieval`."""
 
+CREDIT = "bank-credit.txt"
+"""Beside the bank: whose presets it was made from, in a sentence that goes into the presets made from it."""
+
 _PATHS = (("data", "path"), ("data", "presets"))
 """Settings that name places on the machine that trained."""
 
@@ -35,12 +38,15 @@ class Packed:
     bank: bool
 
 
-def pack(checkpoint: str | os.PathLike, out: str | os.PathLike, which: str = "best", bank: bool = True) -> Packed:
+def pack(
+    checkpoint: str | os.PathLike, out: str | os.PathLike, which: str = "best", bank: bool = True, credit: str = ""
+) -> Packed:
     """Writes the packed checkpoint `out` from a run's folder.
 
     Args:
       which: "best" by validation loss, or "latest".
       bank: take the run's bank along, if it has one.
+      credit: whose presets the bank was made from; see CREDIT.
 
     Raises:
       CheckpointError: no checkpoint there.
@@ -56,6 +62,8 @@ def pack(checkpoint: str | os.PathLike, out: str | os.PathLike, which: str = "be
     beside = source / BANK
     if bank and beside.is_file():
         shutil.copyfile(beside, out / BANK)
+        if credit:
+            (out / CREDIT).write_text(credit + "\n")
     return Packed(
         restored.step,
         sum(leaf.size for leaf in jax.tree.leaves(restored.variables["params"])),
