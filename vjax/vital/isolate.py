@@ -1,15 +1,18 @@
 """One call in a fresh process of its own: what it breaks, or how long it hangs, ends with that process."""
 
+import contextlib
 import math
 import multiprocessing
 import multiprocessing.connection
 import signal
+import threading
 from collections.abc import Callable
 from typing import Any, Literal
 
 Method = Literal["fork", "forkserver", "spawn"]
 
 
+_LOCK = threading.Lock()
 _TRIES = 3
 """To start a process: one that ends while it is still being told what to do has not begun the call."""
 
@@ -45,18 +48,42 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
             raise IsolatedCallError(f"hung: no answer within {timeout_s:g} s")
         answer = receiver.recv()
     except EOFError:
-        process.join()
-        raise IsolatedCallError(f"crashed: {_how_it_died(process.exitcode)}") from None
+        multiprocessing.connection.wait([process.sentinel])
+        with _one_at_a_time(method):
+            raise IsolatedCallError(f"crashed: {_how_it_died(process.exitcode)}") from None
     finally:
         receiver.close()
-        process.kill()  # it has answered, died or hung; nothing it does from here on matters
-        process.join()
-        process.close()
+        end_process(process, method)  # it has answered, died or hung; nothing it does from here on matters
     if isinstance(answer, (ValueError, IsolatedCallError)):
         raise answer
     if isinstance(answer, Exception):
         raise IsolatedCallError(f"failed: {type(answer).__name__}: {answer}") from answer
     return answer
+
+
+def start_process(process: multiprocessing.process.BaseProcess, method: Method) -> None:
+    """`process.start()`, safe beside other threads that start and end processes."""
+    with _one_at_a_time(method):
+        process.start()
+
+
+def end_process(process: multiprocessing.process.BaseProcess, method: Method) -> None:
+    """Kills a process and lets go of it, safe beside other threads that start and end processes."""
+    process.kill()
+    multiprocessing.connection.wait([process.sentinel])
+    with _one_at_a_time(method):
+        process.join()
+        process.close()
+
+
+def _one_at_a_time(method: Method) -> contextlib.AbstractContextManager:
+    """`Process.start` polls all other processes too (python/cpython issue 140867).
+
+    One that another thread closes at that moment would leave it reading from a file number that has become another
+    pipe, of which it swallows eight bytes: seen as renders whose process could not unpickle its job. `fork` is for
+    single-threaded callers, whose child would inherit the lock as it is: taken.
+    """
+    return contextlib.nullcontext() if method == "fork" else _LOCK
 
 
 def _started(
@@ -66,7 +93,7 @@ def _started(
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(sender, function, args, timeout_s))
     try:
-        process.start()
+        start_process(process, method)
     except (OSError, EOFError):
         receiver.close()
         raise

@@ -21,7 +21,7 @@ import numpy as np
 
 from vjax.vital import engine
 from vjax.vital.crew import Crew
-from vjax.vital.isolate import IsolatedCallError, call_isolated
+from vjax.vital.isolate import IsolatedCallError, call_isolated, end_process, start_process
 from vjax.vital.pool import Rendering, default_workers, prepare_method
 
 _GRACE_S = 10.0  # for loading, and for the answer's way back, on a busy machine
@@ -38,11 +38,13 @@ class LivePreset:
     """
 
     def __init__(self, preset: Mapping[str, Any], note: int, config: engine.RenderConfig, seed: int = 0):
+        self._closed = False
         self._limit_s = config.timeout_s + _GRACE_S
-        context = multiprocessing.get_context(engine.start_method())
+        self._method = engine.start_method()
+        context = multiprocessing.get_context(self._method)
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, preset, note, config, seed))
-        self._process.start()
+        start_process(self._process, self._method)
         theirs.close()  # so that a dead process reads as end of file
 
     def __enter__(self) -> "LivePreset":
@@ -70,8 +72,9 @@ class LivePreset:
     def close(self) -> None:
         """Ends the process. Renders after this are errors."""
         self._connection.close()
-        self._process.kill()  # it holds nothing that anyone needs
-        self._process.join()
+        if not self._closed:
+            self._closed = True
+            end_process(self._process, self._method)  # it holds nothing that anyone needs
 
 
 class LiveCache:
