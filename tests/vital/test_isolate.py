@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -138,3 +140,34 @@ def test_a_process_that_ends_while_it_is_started_is_started_again(tmp_path):
     with pytest.raises(IsolatedCallError, match=r"its process could not be started: .*Broken pipe"):
         call_isolated(pick_first, for_ever, much, timeout_s=30, method="forkserver")
     assert len((tmp_path / "for_ever").read_text()) == 3
+
+
+BESIDE_EACH_OTHER = """
+import multiprocessing.forkserver as server, sys, time
+from concurrent.futures import ThreadPoolExecutor
+from vjax.vital.isolate import call_isolated
+
+read = server.read_signed
+
+def read_late(number):
+    caller = sys._getframe(1)
+    if (caller.f_code.co_name, caller.f_back.f_code.co_name) == ("poll", "_cleanup"):
+        time.sleep(0.01)
+    return read(number)
+
+server.read_signed = read_late
+with ThreadPoolExecutor(4) as threads:
+    lengths = threads.map(lambda _: call_isolated(len, bytes(300_000), timeout_s=20, method="forkserver"), range(100))
+    print(set(lengths))
+"""
+
+
+def test_threads_do_not_read_from_each_others_pipes():
+    """`Process.start` of one thread is held up where it polls the processes of the others.
+
+    Without `start_process` it comes back to numbers of other pipes, and this ends by SIGKILL: in a session of its own.
+    """
+    ran = subprocess.run(
+        [sys.executable, "-c", BESIDE_EACH_OTHER], capture_output=True, text=True, timeout=120, start_new_session=True
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "{300000}\n", "")

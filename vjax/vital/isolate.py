@@ -1,18 +1,15 @@
 """One call in a fresh process of its own: what it breaks, or how long it hangs, ends with that process."""
 
-import contextlib
 import math
 import multiprocessing
 import multiprocessing.connection
 import signal
-import threading
 from collections.abc import Callable
 from typing import Any, Literal
 
 Method = Literal["fork", "forkserver", "spawn"]
 
 
-_LOCK = threading.Lock()
 _TRIES = 3
 """To start a process: one that ends while it is still being told what to do has not begun the call."""
 
@@ -48,12 +45,11 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
             raise IsolatedCallError(f"hung: no answer within {timeout_s:g} s")
         answer = receiver.recv()
     except EOFError:
-        multiprocessing.connection.wait([process.sentinel])
-        with _one_at_a_time(method):
-            raise IsolatedCallError(f"crashed: {_how_it_died(process.exitcode)}") from None
+        process.join()
+        raise IsolatedCallError(f"crashed: {_how_it_died(process.exitcode)}") from None
     finally:
         receiver.close()
-        end_process(process, method)  # it has answered, died or hung; nothing it does from here on matters
+        end_process(process)  # it has answered, died or hung; nothing it does from here on matters
     if isinstance(answer, (ValueError, IsolatedCallError)):
         raise answer
     if isinstance(answer, Exception):
@@ -61,29 +57,23 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
     return answer
 
 
-def start_process(process: multiprocessing.process.BaseProcess, method: Method) -> None:
-    """`process.start()`, safe beside other threads that start and end processes."""
-    with _one_at_a_time(method):
-        process.start()
+def start_process(process: multiprocessing.process.BaseProcess) -> None:
+    """`process.start()`, for threads that start and end processes beside each other.
 
-
-def end_process(process: multiprocessing.process.BaseProcess, method: Method) -> None:
-    """Kills a process and lets go of it, safe beside other threads that start and end processes."""
-    process.kill()
-    multiprocessing.connection.wait([process.sentinel])
-    with _one_at_a_time(method):
-        process.join()
-        process.close()
-
-
-def _one_at_a_time(method: Method) -> contextlib.AbstractContextManager:
-    """`Process.start` polls all other processes too (python/cpython issue 140867).
-
-    One that another thread closes at that moment would leave it reading from a file number that has become another
-    pipe, of which it swallows eight bytes: seen as renders whose process could not unpickle its job. `fork` is for
-    single-threaded callers, whose child would inherit the lock as it is: taken.
+    It polls all processes in `_children`, those of other threads too (python/cpython issue 140867). One that is closed
+    in the middle of that would leave it reading from a file number that has become another pipe, of which it swallows
+    eight bytes: a job that cannot be unpickled, or a process id of 0, and the next kill ends this whole process group.
+    So no process of ours stays in that set. (A lock around starting and closing costs a third of the calls a second.)
     """
-    return contextlib.nullcontext() if method == "fork" else _LOCK
+    process.start()
+    multiprocessing.process._children.discard(process)
+
+
+def end_process(process: multiprocessing.process.BaseProcess) -> None:
+    """Kills a process and lets go of it."""
+    process.kill()
+    process.join()
+    process.close()
 
 
 def _started(
@@ -93,7 +83,7 @@ def _started(
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(sender, function, args, timeout_s))
     try:
-        start_process(process, method)
+        start_process(process)
     except (OSError, EOFError):
         receiver.close()
         raise

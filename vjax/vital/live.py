@@ -40,11 +40,10 @@ class LivePreset:
     def __init__(self, preset: Mapping[str, Any], note: int, config: engine.RenderConfig, seed: int = 0):
         self._closed = False
         self._limit_s = config.timeout_s + _GRACE_S
-        self._method = engine.start_method()
-        context = multiprocessing.get_context(self._method)
+        context = multiprocessing.get_context(engine.start_method())
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, preset, note, config, seed))
-        start_process(self._process, self._method)
+        start_process(self._process)
         theirs.close()  # so that a dead process reads as end of file
 
     def __enter__(self) -> "LivePreset":
@@ -74,7 +73,7 @@ class LivePreset:
         self._connection.close()
         if not self._closed:
             self._closed = True
-            end_process(self._process, self._method)  # it holds nothing that anyone needs
+            end_process(self._process)  # it holds nothing that anyone needs
 
 
 class LiveCache:
