@@ -4,10 +4,8 @@
     python benchmarks/strategies.py --presets DIR --checkpoint runs/demo --evals 5000 \\
         --starts nearest,perturbed,prediction --strategies cma_es,sep_cma_es,snes,pycma    # hours; goes on after a kill
 
-Targets are musicians' presets at note 48, `--seconds` long. Kinds of start: the target's own knobs, disturbed; the
-network's answer; the nearest preset by another author (its folder) among the same ones; and `bank`, nine starts at
-once: the nearest sounds of the checkpoint's bank but those that bear the target's name, which needs sounds as long as
-the network hears (`--checkpoint shipped --starts bank --seconds 2`), and is what `--breed` is for. To fit hours on two
+Targets are musicians' presets at note 48, `--seconds` long. Three kinds of start: the target's own knobs, disturbed;
+the network's answer; and the nearest preset by another author (its folder) among the same ones. To fit hours on two
 cores, targets and neighbours are taken from the cheaper presets to render (`--cheapest`). One line of runs.jsonl a
 search; what is there is not run again. The table compares best losses so far, by candidates' renders, at several
 budgets. `ratio` is cma_es's loss over pycma's, the median over targets at the largest budget that both reached.
@@ -25,7 +23,7 @@ import numpy as np
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--presets", default=Path("tests/data/presets"), type=Path)
-    parser.add_argument("--checkpoint", help="for --starts prediction,bank; `shipped` is the model of the package")
+    parser.add_argument("--checkpoint", help="for --starts prediction")
     parser.add_argument("--out", type=Path, default=Path("runs/strategies"))
     parser.add_argument("--targets", type=int, default=20)
     parser.add_argument("--cheapest", type=int, default=60, help="so many presets, cheapest to render, take part")
@@ -36,7 +34,6 @@ def main() -> None:
     parser.add_argument("--population", type=int, default=16)
     parser.add_argument("--sigma", type=float, default=0.05)
     parser.add_argument("--seconds", type=float, default=1.0, help="length of the sounds")
-    parser.add_argument("--breed", type=int, default=0, help="evaluations that breed presets, with --starts bank")
     parser.add_argument("--tag", default="", help="is added to a strategy's name, to compare settings")
     parser.add_argument("--patience", type=int, default=10, help="generations without progress before a search moves")
     parser.add_argument("--places", type=int, default=8, help="targets searched at a time")
@@ -94,21 +91,6 @@ def _render(arguments):
     return RenderConfig(seconds=arguments.seconds, note_s=0.75 * arguments.seconds)
 
 
-def _starts(arguments, kind: str, target: dict) -> tuple:
-    from vjax.inference.search import Start
-
-    if kind != "bank":
-        return (Start(kind, _start(arguments, kind, target)),)
-    from vjax.data.shard import log_mel
-    from vjax.inference.retrieval import index_picture
-
-    predictor, _ = _predictor(arguments.checkpoint)
-    bank, name = _bank(arguments.checkpoint), target["name"]
-    akin = [other for other in bank.names if name in other]  # the preset itself, crossovers and mutations of it
-    picture = index_picture(log_mel(target["audio"][None], predictor.mel)[0])
-    return tuple(Start(found.name, found.preset) for found in bank.nearest(picture, 48, 9, akin))
-
-
 def _start(arguments, kind: str, target: dict):
     from vjax.inference.space import make_space
     from vjax.vital.preset import read_preset
@@ -129,36 +111,26 @@ def _start(arguments, kind: str, target: dict):
 def _predictor(checkpoint: str):
     from vjax.inference.export import checkpoint_vocabulary
     from vjax.inference.predict import Predictor
-    from vjax.shipped import checkpoint_folder
 
-    predictor = Predictor.from_checkpoint(checkpoint_folder(checkpoint), batch_size=1)
+    predictor = Predictor.from_checkpoint(checkpoint, batch_size=1)
     return predictor, checkpoint_vocabulary(predictor)
-
-
-@functools.cache
-def _bank(checkpoint: str):
-    from vjax.inference.retrieval import checkpoint_bank
-    from vjax.shipped import checkpoint_folder
-
-    predictor, vocabulary = _predictor(checkpoint)
-    return checkpoint_bank(checkpoint_folder(checkpoint), predictor.schema, vocabulary)
 
 
 def _run(arguments, kind: str, strategy: str, name: str, targets: list[dict], log: Path) -> None:
     from vjax.audio.files import AudioError
     from vjax.inference.objective import ObjectiveConfig
     from vjax.inference.refine import RefineConfig, refine
-    from vjax.inference.search import RefineTarget
+    from vjax.inference.search import RefineTarget, Start
     from vjax.inference.strategy import StrategyConfig
 
     wanted = []
     for target in targets:
         try:
-            starts = _starts(arguments, kind, target)
+            preset = _start(arguments, kind, target)
         except AudioError as error:  # the network answers no silence
             print(f"{name} {kind}: {target['name']} is left out: {error}")
             continue
-        wanted.append(RefineTarget(target["name"], target["audio"], 48, starts))
+        wanted.append(RefineTarget(target["name"], target["audio"], 48, (Start(kind, preset),)))
     weights = dict(pair.split("=") for pair in arguments.objective.split(",") if pair)
     objective = ObjectiveConfig(**{term: float(weight) for term, weight in weights.items()})
     began = time.perf_counter()
@@ -168,7 +140,6 @@ def _run(arguments, kind: str, strategy: str, name: str, targets: list[dict], lo
         settings = StrategyConfig(strategy, population=arguments.population, sigma=arguments.sigma)
         config = RefineConfig(
             evals=arguments.evals,
-            breed=arguments.breed,
             strategy=settings,
             objective=objective,
             patience=arguments.patience,
