@@ -169,7 +169,7 @@ def _pycma(targets, arguments, objective_config):
     from vjax.inference.judge import Judge
     from vjax.inference.objective import Objective
     from vjax.inference.refine import Refined
-    from vjax.inference.search import Candidate, Found
+    from vjax.inference.search import Found
     from vjax.inference.space import first_steps, make_space
     from vjax.vital.live import LivePool, Variation
     from vjax.vital.pool import RenderPool
@@ -188,8 +188,8 @@ def _pycma(targets, arguments, objective_config):
             live.load(target.name, target.starts[0].preset.to_json(), target.note)
             options = {"verbose": -9, "seed": 1, "CMA_stds": first_steps(space, arguments.sigma)}
             evolution = cma.CMAEvolutionStrategy(space.origin, 1.0, options)
-            (first,) = judge.losses([Candidate(space.preset, target.note, 0)])
-            evals, best, trace = 1, [Found(first, "start", space.preset)], [(1, float(first))]
+            evals, best, trace = 1, [Found(judge.losses([space.preset], target, 0)[0], "start", space.preset)], []
+            trace.append((1, float(best[0].loss)))
             while evals < arguments.evals:
                 candidates = evolution.ask()
                 losses = np.full(len(candidates), np.nan)

@@ -110,7 +110,7 @@ def test_it_never_returns_worse_than_the_start(sounds):
 
 def test_starts_compete_and_the_first_is_what_is_compared_with(sounds, bright):
     near = Start("near", edited(filter_1_cutoff=0.35))
-    config = dataclasses.replace(CONFIG, evals=20, breed=0)
+    config = dataclasses.replace(CONFIG, evals=20)
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (bright, near))], config, RENDER, 2)
     assert result.start == "near"
     assert result.before.label == "bright"
@@ -121,7 +121,7 @@ def test_starts_compete_and_the_first_is_what_is_compared_with(sounds, bright):
 def test_a_search_that_stands_still_tries_the_next_start(sounds):
     """The rival bears the same label: what is loaded must be told apart all the same."""
     starts = (Start("same", edited(filter_1_cutoff=0.31)), Start("same", edited(filter_1_cutoff=0.3105)))
-    config = dataclasses.replace(CONFIG, evals=2 + 9 * 8, patience=1, breed=0)
+    config = dataclasses.replace(CONFIG, evals=2 + 9 * 8, patience=1)
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, starts)], config, RENDER, 2)
     assert result.restarts >= 1
     assert result.evals == config.evals
@@ -143,7 +143,7 @@ def test_and_without_another_start_it_takes_wider_steps(sounds):
 def test_a_start_that_led_nowhere_is_left_for_the_best_found(sounds):
     """The rival is as near and stands still: the search comes back to what the first start found, once."""
     starts = (Start("first", edited(filter_1_cutoff=0.31)), Start("rival", edited(filter_1_cutoff=0.3105)))
-    config = dataclasses.replace(CONFIG, evals=2 + 9 * 24, patience=1, breed=0)
+    config = dataclasses.replace(CONFIG, evals=2 + 9 * 24, patience=1)
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, starts)], config, RENDER, 2)
     assert result.start == "first"
     assert result.restarts == 2

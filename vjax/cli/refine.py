@@ -15,10 +15,9 @@ STRATEGY_NAMES = ("cma_es", "sep_cma_es", "snes")
 """Those of `vjax.inference.strategy`, the default first; a copy, so that --help imports no jax."""
 
 EPILOG = f"""\
-A network's answer is a start, and several compete: the answer, variants of it, the nearest training sounds, and the
-nearest presets of a --bank. At first whole presets are bred from these: oscillators, filters, effects, menus,
-wavetables and routes change hands. Then an evolution strategy turns the knobs of the best that can be heard. Every
-candidate is rendered with Vital, and what sounds nearer is kept.
+A network's answer is a start: an evolution strategy then turns the knobs that can be heard, renders every candidate
+with Vital, and keeps what sounds nearer. Routes, menus and wavetables stay those of the start, but several starts
+compete: the answer, variants of it, the nearest training sounds, and the nearest presets of a --bank.
 
 The folder --out gets for each sound X: X.vital, its render (X-vjax.wav), a picture (X-vjax.png), the trace of the
 search (X-trace.png, X-trace.json); and index.csv, traces.png and traces.json of all. What is there is passed over; a
@@ -77,14 +76,6 @@ def add_refining(parser: argparse.ArgumentParser) -> None:
         help="variants of the answer that compete with it, and thrice as many neighbours from each bank (default "
         "%(default)s)",
     )
-    group.add_argument(
-        "--breed",
-        type=at_least(0),
-        default=250,
-        metavar="N",
-        help="evaluations that breed presets from the starts before knobs are turned, at most half of all; 0 keeps the "
-        "routes, menus and wavetables of the best start (default %(default)s)",
-    )
     group.add_argument("--strategy", choices=STRATEGY_NAMES, default=STRATEGY_NAMES[0], help="default %(default)s")
     group.add_argument("--seed", type=at_least(0), default=0, metavar="N", help="of the samples (default %(default)s)")
 
@@ -97,7 +88,6 @@ def refine_config(arguments: argparse.Namespace, places: int):
     return RefineConfig(
         evals=arguments.evals,
         seconds=arguments.seconds,
-        breed=arguments.breed,
         strategy=StrategyConfig(arguments.strategy),
         places=places,
         seed=arguments.seed,

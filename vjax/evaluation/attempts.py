@@ -25,7 +25,7 @@ MATCH = "match"
 """What `vjax match` writes: the nearest of the prediction, its variants and the sounds of the model's bank."""
 
 BEST = "best"
-"""The start at which all starts compete: the match, the prediction, the nearest preset, and what the match beat."""
+"""The start at which all starts compete."""
 
 NEAREST = "nearest"
 
@@ -44,8 +44,20 @@ def add_predictions(
 def _add_predictions(
     bench: Workbench, tasks: Sequence[Task], predictor: Predictor, starts: Starts, refine: Refine
 ) -> None:
+    by_path = {str(bench.path(task, "target.wav")): task for task in tasks}
+    matcher = Matcher(predictor, checkpoint_vocabulary(predictor), bench.pool, MatchConfig())
+
+    def answers() -> Iterator[Answer | Failure]:
+        for answer in predict_files(predictor, by_path, confidence=True):
+            known = isinstance(answer, Answer)
+            yield answer._replace(midi_note=by_path[answer.name].target.note) if known else answer
+
+    matches = matcher.matches(
+        answers(), lambda answer: bench.audio(by_path[answer.name]), lambda answer: by_path[answer.name].target.name
+    )
     wanted = {}
-    for task, match in _matches(bench, tasks, predictor):
+    for match in matches:
+        task = by_path[match.name]
         if isinstance(match, Failure):
             bench.fail(task, [PREDICTION, MATCH], match.error)
             continue
@@ -60,46 +72,16 @@ def _add_predictions(
             _add_refined(bench, wanted[refined.name][0], MATCH, refined)
 
 
-def _matches(bench: Workbench, tasks: Sequence[Task], predictor: Predictor) -> Iterator[tuple[Task, Match | Failure]]:
-    """What the model hears in each target's sound, played at the target's note."""
-    by_path = {str(bench.path(task, "target.wav")): task for task in tasks}
-    matcher = Matcher(predictor, checkpoint_vocabulary(predictor), bench.pool, MatchConfig())
-
-    def answers() -> Iterator[Answer | Failure]:
-        for answer in predict_files(predictor, by_path, confidence=True):
-            known = isinstance(answer, Answer)
-            yield answer._replace(midi_note=by_path[answer.name].target.note) if known else answer
-
-    matches = matcher.matches(
-        answers(), lambda answer: bench.audio(by_path[answer.name]), lambda answer: by_path[answer.name].target.name
-    )
-    for match in matches:
-        yield by_path[match.name], match
-
-
-def add_refined(
-    bench: Workbench,
-    tasks: Sequence[Task],
-    refine: Refine,
-    start: str,
-    evals: int,
-    predictor: Predictor | None = None,
-    starts: Starts | None = None,
-) -> None:
-    """Refines from `start` (prediction, nearest or best), and scores what comes out in a settled render.
-
-    At `best`, and with a model, what the match was chosen from competes too: refinement breeds from it.
-    """
+def add_refined(bench: Workbench, tasks: Sequence[Task], refine: Refine, start: str, evals: int) -> None:
+    """Refines from `start` (prediction, nearest or best), and scores what comes out in a settled render."""
     method = f"{start}+{evals}"
     left = bench.missing(tasks, method)
     for first in range(0, len(left), _REFINED_AT_ONCE):
-        wanted, chunk = {}, left[first : first + _REFINED_AT_ONCE]
-        more = _beaten(bench, chunk, predictor, starts) if start == BEST and predictor is not None else {}
-        for task in chunk:
-            found = tuple(_starts(bench, task, start))
-            if found:
-                found += more.get(task.target.id, ())
-                target = RefineTarget(task.target.id, bench.audio(task), task.target.note, found)
+        wanted = {}
+        for task in left[first : first + _REFINED_AT_ONCE]:
+            starts = tuple(_starts(bench, task, start))
+            if starts:
+                target = RefineTarget(task.target.id, bench.audio(task), task.target.note, starts)
                 wanted[task.target.id] = task, target
             else:
                 bench.fail(task, [method], _why_no_start(bench, task, start))
@@ -115,20 +97,6 @@ def _starts(bench: Workbench, task: Task, start: str) -> Iterator[Start]:
         row = bench.results.rows.get((task.target.id, name))
         if row is not None and row.scored:
             yield Start(name, read_preset(bench.path(task, f"{name}.vital")))
-
-
-def _beaten(
-    bench: Workbench, tasks: Sequence[Task], predictor: Predictor, starts: Starts
-) -> dict[str, tuple[Start, ...]]:
-    """By target, what the match was chosen from, without itself and the prediction, which have rows."""
-    found = {}
-    for task, match in _matches(bench, tasks, predictor):
-        if isinstance(match, Match):
-            row = bench.results.rows.get((task.target.id, MATCH))
-            kept = (PREDICTION, row.label if row else "")
-            every = starts(match, task.target.id).starts
-            found[task.target.id] = tuple(one for one in every if one.label not in kept)
-    return found
 
 
 def _names(start: str) -> tuple[str, ...]:

@@ -105,5 +105,5 @@ def run_benchmark(
         if plan.has_model:
             add_predictions(bench, usable, predictor, starts, refine)
         for start, evals in plan.refinements:
-            add_refined(bench, usable, refine, start, evals, predictor, starts)
+            add_refined(bench, usable, refine, start, evals)
     return results

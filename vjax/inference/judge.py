@@ -1,7 +1,6 @@
 """Judging presets against a target: settled renders in fresh processes, over several seeds of the engine."""
 
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +8,7 @@ import numpy as np
 from vjax.audio.metrics import METRICS
 from vjax.audio.scores import scores
 from vjax.inference.objective import Objective
-from vjax.inference.search import Candidate, Search
+from vjax.inference.search import RefineTarget, Search
 from vjax.vital.pool import Rendering, RenderJob, RenderPool
 from vjax.vital.preset import Preset
 
@@ -40,10 +39,10 @@ class Judge:
     def __init__(self, objective: Objective, pool: RenderPool):
         self._objective, self._pool = objective, pool
 
-    def losses(self, candidates: Sequence[Candidate]) -> np.ndarray:
-        """[n] losses, first seed; NaN for what cannot be played or heard."""
-        jobs = [RenderJob(preset.to_json(), (note,), JUDGE_SEEDS[0]) for preset, note, _ in candidates]
-        return self._score(self._pool.map(jobs), [place for *_, place in candidates])
+    def losses(self, presets: Sequence[Preset], target: RefineTarget, place: int) -> np.ndarray:
+        """[n] losses against the target in a place, first seed; NaN for what cannot be played or heard."""
+        jobs = [RenderJob(preset.to_json(), (target.note,), JUDGE_SEEDS[0]) for preset in presets]
+        return self._score(list(self._pool.map(jobs)), place)
 
     def best(self, search: Search) -> tuple[Judged, Judged]:
         """(the target's first start, the best of it and what the search found).
@@ -56,7 +55,7 @@ class Judge:
         jobs = [RenderJob(preset.to_json(), (target.note,), seed) for _, preset in candidates for seed in JUDGE_SEEDS]
         renderings = list(self._pool.map(jobs))
         per = len(JUDGE_SEEDS)
-        losses = self._score(renderings, [search.place] * len(jobs)).reshape(-1, per).mean(1)  # NaN: one seed is silent
+        losses = self._score(renderings, search.place).reshape(-1, per).mean(1)  # NaN where one seed is silent
         ranked = np.where(np.isnan(losses), np.inf, losses)
         if np.isinf(ranked).all():
             raise ValueError(f"neither the start nor what was found can be heard at note {target.note}")
@@ -73,11 +72,11 @@ class Judge:
 
         return judged(0), judged(int(np.argmin(ranked)))
 
-    def _score(self, renderings: Iterable[Rendering], places: Sequence[int]) -> np.ndarray:
-        """[n] losses against the targets in `places` [n]; a few renderings are in memory at a time."""
-        losses = np.full(len(places), np.nan, np.float32)
-        heard = ((i, rendering.audio[0]) for i, rendering in enumerate(renderings) if rendering.audio is not None)
-        while chunk := list(itertools.islice(heard, self._objective.batch)):
-            at = [i for i, _ in chunk]
-            losses[at], _ = self._objective.distances(np.stack([audio for _, audio in chunk]), [places[i] for i in at])
+    def _score(self, renderings: Sequence[Rendering], place: int) -> np.ndarray:
+        losses = np.full(len(renderings), np.nan, np.float32)
+        heard = [i for i, rendering in enumerate(renderings) if rendering.audio is not None]
+        size = self._objective.batch
+        for chunk in (heard[i : i + size] for i in range(0, len(heard), size)):
+            audio = np.stack([renderings[i].audio[0] for i in chunk])
+            losses[chunk], _ = self._objective.distances(audio, [place] * len(chunk))
         return losses

@@ -2,9 +2,9 @@
 
 Each target has a place. A generation of all places is rendered by one pool of workers and scored, as renders arrive, in
 batches on the device; what is told to the strategies does not depend on the order of arrival, so a run repeats. A
-target that is done gives its place to the next. Where there are several starts, whole presets are bred from them first
-(`vjax.inference.breeding`); then continuous knobs and route amounts move (`vjax.inference.space`), while routing, menus
-and wavetables stay, and a search that stands still goes on from another preset, or wider.
+target that is done gives its place to the next. Continuous knobs and route amounts move (`vjax.inference.space`);
+routing, menus and wavetables stay those of the start, and a search that stands still goes on from another start, or
+wider.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from vjax.inference.judge import Candidate, Judge, Judged
+from vjax.inference.judge import Judge, Judged
 from vjax.inference.objective import Objective, ObjectiveConfig
 from vjax.inference.search import Progress, RefineTarget, Search
 from vjax.inference.space import make_space
@@ -25,7 +25,6 @@ from vjax.vital.live import LivePool, Variation
 from vjax.vital.preset import Preset
 
 _PADDING = 16  # spaces are padded to a multiple of this: a run's compile is found in the cache by the next one
-_ROOM = 1.25  # for children with more modules than any of their parents
 _BATCH = 4  # candidates scored in one call: few, so that scoring keeps up with rendering
 
 
@@ -36,8 +35,6 @@ class RefineConfig:
     Attributes:
       evals: renders a target may cost, starts included; those that judge the end are not counted.
       seconds: wall time a target may take; 0 has no limit. Whichever ends first.
-      breed: evaluations that go to breeding, where there are several starts, those of the starts included; at most half
-        of all, and half of the time. 0 takes the best start as it is.
       patience: generations without a loss better by 0.5 % before a search goes on from another start.
       restart_patience: such generations before a search with no other start takes wider steps; 0 is Hansen's number.
       places: targets searched at a time.
@@ -46,7 +43,6 @@ class RefineConfig:
 
     evals: int = 500
     seconds: float = 0.0
-    breed: int = 250
     strategy: StrategyConfig = StrategyConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     patience: int = 10
@@ -60,8 +56,6 @@ class RefineConfig:
                 raise ValueError(f"{field}={getattr(self, field)}; it must be at least 1")
         if self.restart_patience < 0:
             raise ValueError(f"restart_patience={self.restart_patience}; give generations, or 0 for Hansen's number")
-        if self.breed < 0:
-            raise ValueError(f"breed={self.breed}; give evaluations, or 0 not to breed")
         if not self.seconds >= 0:
             raise ValueError(f"seconds={self.seconds}; give the time a target may take, or 0 for no limit")
 
@@ -125,8 +119,7 @@ def refine(
         return
     places = min(config.places, len(targets))
     sizes = [make_space(start.preset).size for target in targets for start in target.starts]
-    room = _ROOM if config.breed and any(len(target.starts) > 1 for target in targets) else 1
-    padded = _PADDING * math.ceil(room * max(sizes, default=1) / _PADDING)
+    padded = _PADDING * math.ceil(max(sizes, default=1) / _PADDING)
     strategies = Strategies(config.strategy, places, padded, config.seed)
     objective = Objective(config.objective, places, _BATCH, render.samples, render.sample_rate)
     waiting = list(targets)[::-1]
@@ -146,10 +139,7 @@ def refine(
                     )
                 except ValueError as error:
                     yield Refined(target.name, error=f"{target.name}: {error}")
-            breeding = {place: search for place, search in searches.items() if search.breeding is not None}
-            _breed(breeding, judge)
-            turning = {place: search for place, search in searches.items() if place not in breeding}
-            _generation(turning, strategies, objective, live)
+            _generation(searches, strategies, objective, live)
             stopping = should_stop is not None and should_stop()
             for place, search in list(searches.items()):
                 if on_progress:
@@ -159,18 +149,6 @@ def refine(
                     yield _result(search, judge)
             if stopping:
                 return
-
-
-def _breed(searches: dict[int, Search], judge: Judge) -> None:
-    """Plays and ranks one generation of whole presets of all places."""
-    children = {place: search.children() for place, search in searches.items()}
-    candidates = [
-        Candidate(preset, searches[place].target.note, place) for place, born in children.items() for _, preset in born
-    ]
-    losses = judge.losses(candidates)
-    for place, search in searches.items():
-        mine, losses = np.split(losses, [len(children[place])])
-        search.learn_children(children[place], mine)
 
 
 def _generation(searches: dict[int, Search], strategies: Strategies, objective: Objective, live: LivePool) -> None:

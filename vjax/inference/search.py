@@ -1,14 +1,12 @@
-"""One target's search: its starts, what is bred from them, its present space, and when it goes on elsewhere."""
+"""One target's search: its starts, its present space, the best it has found, and when it goes on elsewhere."""
 
 import dataclasses
 import time
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from vjax.inference.breeding import Breeding, Member
 from vjax.inference.space import Space, first_steps, make_space
 from vjax.inference.strategy import Strategies
 from vjax.vital.live import LivePool
@@ -22,7 +20,7 @@ KEPT = 3
 """So many of a search's best candidates are judged at the end: one may owe its rank to the seed that all played."""
 
 _PROGRESS = 0.005  # a loss must fall by this share to count as better
-_RIVAL = 1.25  # starts whose loss is within this factor of the first one's are tried when a search stands still
+_RIVAL = 1.25  # starts whose loss is within this factor of the best start's are tried when a search stands still
 _WIDER = 2.0  # steps of a restart from the best point, against those of the start before
 
 
@@ -51,14 +49,6 @@ class RefineTarget(NamedTuple):
     spent: int = 0
 
 
-class Candidate(NamedTuple):
-    """A preset to be played at a note and scored against the target in a place of the objective."""
-
-    preset: Preset
-    note: int
-    place: int
-
-
 class Progress(NamedTuple):
     """A target after a generation. `better` is the preset where this generation found a better one, else None."""
 
@@ -81,10 +71,7 @@ class Found(NamedTuple):
 
 @dataclasses.dataclass(eq=False)
 class Search:
-    """See `refine`. It breeds first (`breeding` is then not None), and afterwards turns the knobs of one preset.
-
-    `rivals` are the presets not yet searched from, the best first, with their losses.
-    """
+    """See `refine`. `rivals` are the starts not yet searched from, the best first, with their losses."""
 
     target: RefineTarget
     place: int
@@ -99,7 +86,6 @@ class Search:
     label: str
     evals: int
     began_s: float
-    breeding: Breeding | None = None
     best: list[Found] = dataclasses.field(default_factory=list)
     trace: list[tuple[int, float]] = dataclasses.field(default_factory=list)
     restarts: int = 0
@@ -107,7 +93,6 @@ class Search:
     _reference: float = np.inf  # the loss that counts as standing still, and for how many generations it has
     _stagnant: int = 0
     _entered: int = 0  # starts searched from so far
-    _entry_loss: float = np.inf  # of the first of them
     _away: bool = False  # whether the best found may have come from an earlier start
     _improved: bool = False
     _here: tuple[float, np.ndarray | None] = (np.inf, None)  # best loss in this space, and where
@@ -123,15 +108,12 @@ class Search:
         live: LivePool,
         knob_error_norm: Mapping[str, float],
     ) -> "Search":
-        """Plays all starts; then it breeds from them, or begins at the best one.
-
-        Raises ValueError if none of them can be heard.
-        """
+        """Plays all starts, and begins at the best. Raises ValueError if none of them can be heard."""
         if not target.starts:
             raise ValueError("there is no start; give at least one preset")
         began_s = time.monotonic()
         starts = target.starts[: max(config.evals - target.spent, 1)]
-        losses = judge.losses([Candidate(start.preset, target.note, place) for start in starts])
+        losses = judge.losses([start.preset for start in starts], target, place)
         ranked = sorted(
             ((loss, i, start) for i, (loss, start) in enumerate(zip(losses, starts, strict=True)) if loss == loss),
             key=lambda entry: entry[:2],
@@ -156,8 +138,7 @@ class Search:
         search.best = [Found(loss, start.label, start.preset) for loss, start in search.rivals[:1]]
         search.trace.append((search.evals, search.best[0].loss))
         if search.left():  # else the starts are ranked, and that was all
-            search.breeding = search._breeding() if config.breed and len(search.rivals) > 1 else None
-            search._end_breeding_if_due()
+            search._enter(search.rivals.pop(0)[1])
         return search
 
     @property
@@ -176,20 +157,6 @@ class Search:
     def values(self, z: np.ndarray) -> dict[str, float]:
         """Native values of a sample [padded] of the strategy."""
         return self.space.values(self._norm(z))
-
-    def children(self) -> list[tuple[str, Preset]]:
-        """Labels and presets to be played next, while it breeds."""
-        return self.breeding.ask(min(self.config.strategy.population, self._breeding_left()))
-
-    def learn_children(self, children: Sequence[tuple[str, Preset]], losses: np.ndarray) -> None:
-        """Takes in the children and their losses [n], NaN for those without a sound; the last ones end the breeding."""
-        self.evals += len(children)
-        self.breeding.tell(children, losses)
-        best = self.breeding.members[0]
-        self._improved = best.loss < self.best[0].loss
-        self.best = [Found(*member) for member in self.breeding.members[:KEPT]]
-        self.trace.append((self.evals, best.loss))
-        self._end_breeding_if_due()
 
     def learn(self, z: np.ndarray, losses: np.ndarray) -> None:
         """Takes in the candidates [n, padded] of a generation and their losses [n], NaN for those without a sound."""
@@ -221,7 +188,7 @@ class Search:
         """
         if self._stagnant < self.config.patience or not self.left():
             return
-        if self.rivals and self.rivals[0][0] < _RIVAL * self._entry_loss:
+        if self.rivals and self.rivals[0][0] < _RIVAL * min(self.start_losses.values()):
             self._enter(self.rivals.pop(0)[1])
             self._away = True
         elif self._away and self._here[0] > self.best[0].loss:
@@ -232,28 +199,6 @@ class Search:
         else:
             return
         self.restarts += 1
-
-    def _breeding(self) -> Breeding:
-        members = [Member(loss, start.label, start.preset) for loss, start in self.rivals]
-        rng = np.random.default_rng([self.config.seed, zlib.crc32(self.target.name.encode())])
-        return Breeding(members, rng, lambda preset: make_space(preset).size <= self.strategies.padded)
-
-    def _breeding_left(self) -> int:
-        """Evaluations left for breeding; 0 when half of the time is over."""
-        if 0 < self.config.seconds / 2 <= time.monotonic() - self.began_s:
-            return 0
-        return max(min(self.config.breed, self.config.evals // 2) - self.evals, 0)
-
-    def _end_breeding_if_due(self) -> None:
-        """Goes on to the knobs of the best preset, when breeding has had its share."""
-        if self.breeding is not None and self._breeding_left():
-            return
-        if self.breeding is not None:
-            self.rivals = [(one.loss, Start(one.label, one.preset)) for one in self.breeding.kinds()]
-        self.breeding = None
-        if self.left():
-            self._entry_loss, start = self.rivals.pop(0)
-            self._enter(start)
 
     def _restart_patience(self) -> float:
         """Hansen's stagnation, 120 + 30 n / lambda generations (arXiv:1604.00772, B.3), unless the config has one."""

@@ -57,7 +57,7 @@ class Strategies:
     """
 
     def __init__(self, config: StrategyConfig, places: int, padded: int, seed: int = 0):
-        self._config, self.padded = config, padded
+        self._config, self._padded = config, padded
         self._algorithm = _algorithm(config.name, config.population, padded)
         self._keys = jax.random.split(jax.random.key(seed), places)
         self._sizes = np.full(places, padded)
@@ -65,8 +65,8 @@ class Strategies:
 
     def start(self, place: int, size: int, sigma: float = 1.0) -> None:
         """Begins anew in a place: a space of `size` dimensions, around z = 0, with `sigma` times the first steps."""
-        if size > self.padded:
-            raise ValueError(f"a space of {size} dimensions does not fit the {self.padded} that were prepared")
+        if size > self._padded:
+            raise ValueError(f"a space of {size} dimensions does not fit the {self._padded} that were prepared")
         self._prepare()
         self._sizes[place] = size
         constants = self._constants(size).replace(std_init=jnp.float32(sigma))
@@ -77,7 +77,7 @@ class Strategies:
         """Samples [places, population, padded] and means [places, padded], zero where padded."""
         self._prepare()
         self._keys, population, self._state = _ask(self._algorithm, self._keys, self._state, self._parameters)
-        mask = np.arange(self.padded) < self._sizes[:, None]
+        mask = np.arange(self._padded) < self._sizes[:, None]
         return np.asarray(population) * mask[:, None], np.asarray(self._state.mean) * mask
 
     def tell(self, population: np.ndarray, losses: np.ndarray, told: np.ndarray) -> None:
@@ -94,15 +94,15 @@ class Strategies:
     def _prepare(self) -> None:
         """Compiles, in a second or two, when first something is asked: where starts are only ranked, nothing is."""
         if self._state is None:
-            self._parameters = _stacked([self._constants(self.padded)] * len(self._sizes))
+            self._parameters = _stacked([self._constants(self._padded)] * len(self._sizes))
             self._state = self._fresh()
 
     def _fresh(self) -> Any:
-        mean = jnp.zeros((len(self._sizes), self.padded))
+        mean = jnp.zeros((len(self._sizes), self._padded))
         return jax.vmap(self._algorithm.init)(self._keys, mean, self._parameters)
 
     def _constants(self, size: int) -> Any:
-        return _constants(self._config, size, self.padded)
+        return _constants(self._config, size, self._padded)
 
 
 @functools.cache
