@@ -1,7 +1,7 @@
 """The model that comes with vjax, from nothing: renders, trains, and is then packed and judged.
 
     vjax train --config configs/shipped.py --config.data.presets=PRESETS --workdir runs/shipped
-    vjax pack runs/shipped --out model
+    vjax pack runs/shipped --out model --credit "Made from presets by ..."
 
 PRESETS are the 75 of one author that MODEL_CARD.md credits; that card has the hours it took and the scores. Each part
 goes on where it was killed.

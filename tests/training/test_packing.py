@@ -59,6 +59,9 @@ def test_the_bank_comes_along_and_paths_stay_behind(engine_run, tmp_path):
     assert b"private" not in everything
     assert str(tmp_path).encode() not in everything  # Orbax notes where it saved
     assert str(Path.home()).encode() + b"/" not in everything.replace(b"a bank", b"")
+    again = pack(tmp_path / "model", tmp_path / "again")
+    assert again.bank
+    assert (tmp_path / "again" / "bank-credit.txt").read_text() == "By Ann.\n"
     assert main(["pack", str(tmp_path / "run"), "--out", str(tmp_path / "bare"), "--no-bank"]) == 0
     assert not (tmp_path / "bare" / "bank.npz").exists()
 

@@ -46,7 +46,7 @@ def pack(
     Args:
       which: "best" by validation loss, or "latest".
       bank: take the run's bank along, if it has one.
-      credit: whose presets the bank was made from; see CREDIT.
+      credit: whose presets the bank was made from; see CREDIT. By default what the run's folder says, if anything.
 
     Raises:
       CheckpointError: no checkpoint there.
@@ -62,6 +62,8 @@ def pack(
     beside = source / BANK
     if bank and beside.is_file():
         shutil.copyfile(beside, out / BANK)
+        if not credit and (source / CREDIT).is_file():  # a packed one is packed again
+            credit = (source / CREDIT).read_text().strip()
         if credit:
             (out / CREDIT).write_text(credit + "\n")
     return Packed(
