@@ -28,13 +28,13 @@ from vjax.data.store import DatasetInfo
 from vjax.inference.match import transposed
 from vjax.progress import progress_bar
 from vjax.schema import Parameters, Schema
-from vjax.training.packing import CREDIT
+from vjax.training.packing import BANK, CREDIT
 from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset, read_preset
 from vjax.vital.vocabulary import Vocabulary, to_preset
 
 FOLDER_INDEX = ".vjax-bank.npz"
-CHECKPOINT_BANK = "bank.npz"
+CHECKPOINT_BANK = BANK
 MOST_TRAINING_SOUNDS = 20000
 """Of a checkpoint's bank: 0.9 kB each for pictures of 128 x 87. Thousands are worth it: BUILD_NOTES.md."""
 

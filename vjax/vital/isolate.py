@@ -29,7 +29,8 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
 
     Raises:
       ValueError: raised by `function`.
-      IsolatedCallError: the process died, outlived `timeout_s`, or `function` raised anything else.
+      IsolatedCallError: the process could not be started, died or outlived `timeout_s`, or `function` raised anything
+        else.
     """
     if method not in multiprocessing.get_all_start_methods():
         method = "spawn"

@@ -38,7 +38,6 @@ class LivePreset:
     """
 
     def __init__(self, preset: Mapping[str, Any], note: int, config: engine.RenderConfig, seed: int = 0):
-        self._closed = False
         self._limit_s = config.timeout_s + _GRACE_S
         context = multiprocessing.get_context(engine.start_method())
         self._connection, theirs = context.Pipe()
@@ -70,9 +69,8 @@ class LivePreset:
 
     def close(self) -> None:
         """Ends the process. Renders after this are errors."""
-        self._connection.close()
-        if not self._closed:
-            self._closed = True
+        if not self._connection.closed:
+            self._connection.close()
             end_process(self._process)  # it holds nothing that anyone needs
 
 
