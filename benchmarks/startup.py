@@ -2,11 +2,11 @@
 
     python benchmarks/startup.py --json out.json
 
-`vjax --help` (goal: under 0.3 s), then `vjax train` for one epoch of two steps, `vjax match` of one sound and
-`vjax evaluate` of one preset, on a small model and data that the script makes first. `cold` has nothing compiled,
-`warm` finds what the cold run left on disk (`~/.cache/vjax/jax` in daily use, a temporary folder here); `imports` is a
-process that only imports what the command imports. So cold - warm is compiling, warm - imports the work itself. Cold
-and warm alternate, medians of `--rounds`. `ratio` is cold / warm of `vjax match`.
+`vjax --help` (goal: under 0.3 s), then `vjax train` for one epoch of two steps without listening, `vjax match` of one
+sound and `vjax evaluate` of one preset, on a small model and data that the script makes first. `cold` has nothing
+compiled, `warm` finds what the cold run left on disk (`~/.cache/vjax/jax` in daily use, a temporary folder here);
+`imports` is a process that only imports what the command imports. So cold - warm is compiling, warm - imports the work
+itself. Cold and warm alternate, medians of `--rounds`. `ratio` is cold / warm of `vjax match`.
 """
 
 import argparse
@@ -61,7 +61,14 @@ def _measure(folder: Path, arguments) -> dict[str, dict[str, float]]:
     print(f"data and a checkpoint: {made:.1f} s", file=sys.stderr)
     commands = {
         "help": ("--help",),
-        "train": ("train", *recipe, f"--config.data.path={run / 'data'}", "--workdir", "{fresh}"),
+        "train": (
+            "train",
+            *recipe,
+            f"--config.data.path={run / 'data'}",
+            "--config.train.listen_sounds=0",
+            "--workdir",
+            "{fresh}",
+        ),
         "match": ("match", str(sound), "--checkpoint", str(run), "-o", "{fresh}.vital"),
         "evaluate": (
             "evaluate",

@@ -169,3 +169,11 @@ def test_the_rows_are_the_metrics_of_renders(engine_run, tmp_path):
             expected["floor"].append(np.mean([mss(sound, sounds[row]) for sound in again]))
     for name, values in expected.items():
         assert found["audio_distance"]["mss"][name] == pytest.approx(np.mean(values), rel=1e-3, abs=1e-4), name
+
+
+def test_no_sounds_no_listening(engine_run, tmp_path):
+    info = open_dataset(engine_run / "data")
+    snapshot = Snapshot(info, Reader(info), np.array([0, 1]), np.array([2, 3]), None, step=3, epoch=1, last=True)
+    listener = make_listener(GenerationConfig(), n_sounds=0)
+    assert listener(snapshot, None, tmp_path) == {}
+    assert not list(tmp_path.iterdir())

@@ -27,7 +27,8 @@ TIMEOUT_S = 240  # for a start on a busy machine; what hangs is caught
 SETTINGS = {"model.mod_embed_dim": 4, "train.batch_size": 8, "train.checkpoint_every": 2}
 TWO_DEVICES = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"}
 
-GLOO = r"\[Gloo\] Rank|is connected to|Expected number of connected|peer ranks( is :|\.)|\b\d+\b"
+# What the threads of Gloo print, also into each other's lines and numbers.
+GLOO = {"Gloo", "Rank", "is", "connected", "to", "peer", "ranks", "Expected", "number", "of"}
 
 TRAIN_REL, VAL_REL, KNOBS_REL = 1e-5, 1e-4, 1e-2
 """Of the training losses, the validation losses, and all that is measured by module.
@@ -156,8 +157,7 @@ def test_two_processes_train_as_one(runs):
 def test_only_the_first_writes(runs):
     two, _, (first, second) = runs
     assert "steps: " in first
-    # Its threads of Gloo print where they like, also into each other's lines: those words are taken out one by one.
-    assert not re.sub(GLOO, "", second).strip()
+    assert set(re.findall("[A-Za-z]+", second)) <= GLOO
     assert len(list((two / "tensorboard").iterdir())) == 1
     assert (two / "checkpoints" / "bank.npz").exists()
 

@@ -49,9 +49,12 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
 
     A dataset that names other controls than the installed engine's (the report's layout, without names), or whose
     pictures are of another size than these renders', cannot be compared: the listener says so and measures nothing.
+    Nor does it with `n_sounds` 0.
     """
 
     def listen(snapshot: Snapshot, writer: Writer, workdir: Path) -> dict[str, Any]:
+        if n_sounds == 0:
+            return {}
         info, reader = snapshot.info, snapshot.reader
         mel_config = MelConfig(**info.mel)
         rendered_shape = (1, mel_config.n_mels, mel_config.frames(config.render.samples))

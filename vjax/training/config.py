@@ -66,7 +66,7 @@ class TrainConfig:
       checkpoint_every: steps between checkpoints; there is also one after each validation.
       eval_every: epochs between validations.
       listen_every: epochs between renderings of the fixed validation sounds; 0 never, but the last epoch always does.
-      listen_sounds: how many of them.
+      listen_sounds: how many of them; 0: no listening.
       patience: validations without a better loss before the run stops early; 0 never stops.
     """
 
