@@ -77,7 +77,7 @@ def _refined(presets, audio, arguments, workers: int) -> dict:
     """Evaluations per second of generations alone: judging starts and ends is not part of either side."""
     from vjax.inference import refine as module
     from vjax.inference.refine import RefineConfig, refine
-    from vjax.inference.search import RefineTarget, Start
+    from vjax.inference.target import RefineTarget, Start
     from vjax.vital.engine import RenderConfig
 
     spent = {"wall": 0.0, "cpu": 0.0, "evals": 0}

@@ -120,8 +120,8 @@ def _run(arguments, kind: str, strategy: str, name: str, targets: list[dict], lo
     from vjax.audio.files import AudioError
     from vjax.inference.objective import ObjectiveConfig
     from vjax.inference.refine import RefineConfig, refine
-    from vjax.inference.search import RefineTarget, Start
     from vjax.inference.strategy import StrategyConfig
+    from vjax.inference.target import RefineTarget, Start
 
     wanted = []
     for target in targets:
@@ -143,6 +143,7 @@ def _run(arguments, kind: str, strategy: str, name: str, targets: list[dict], lo
             strategy=settings,
             objective=objective,
             patience=arguments.patience,
+            fits=0,
             places=arguments.places,
         )
         results = refine(wanted, config, _render(arguments))
@@ -168,6 +169,7 @@ def _pycma(targets, arguments, objective_config):
 
     from vjax.inference.judge import Judge
     from vjax.inference.objective import Objective
+    from vjax.inference.rank import rank_starts
     from vjax.inference.refine import Refined
     from vjax.inference.search import Found
     from vjax.inference.space import first_steps, make_space
@@ -184,12 +186,13 @@ def _pycma(targets, arguments, objective_config):
         judge = Judge(objective, fresh)
         for target in targets:
             objective.set_target(0, target.audio)
-            space = make_space(target.starts[0].preset)
-            live.load(target.name, target.starts[0].preset.to_json(), target.note)
+            # At the target's level, as `refine` begins.
+            (first,) = rank_starts(target, 0, judge, fits=0, budget=1).starts
+            space = make_space(first.start.preset)
+            live.load(target.name, first.start.preset.to_json(), target.note)
             options = {"verbose": -9, "seed": 1, "CMA_stds": first_steps(space, arguments.sigma)}
             evolution = cma.CMAEvolutionStrategy(space.origin, 1.0, options)
-            evals, best, trace = 1, [Found(judge.losses([space.preset], target, 0)[0], "start", space.preset)], []
-            trace.append((1, float(best[0].loss)))
+            evals, best, trace = 1, [Found(first.loss, "start", space.preset)], [(1, first.loss)]
             while evals < arguments.evals:
                 candidates = evolution.ask()
                 losses = np.full(len(candidates), np.nan)

@@ -7,15 +7,15 @@ import pytest
 
 from vjax.inference.judge import JUDGE_SEEDS
 from vjax.inference.refine import RefineConfig, refine
-from vjax.inference.search import RefineTarget, Start
 from vjax.inference.strategy import StrategyConfig
+from vjax.inference.target import RefineTarget, Start
 from vjax.vital import preset as vital_preset
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import controls
 
 RENDER = RenderConfig(seconds=0.4, note_s=0.3)
-CONFIG = RefineConfig(evals=61, strategy=StrategyConfig(population=8), places=2)
+CONFIG = RefineConfig(evals=61, fits=0, strategy=StrategyConfig(population=8), places=2)
 
 
 def edited(**norm: float) -> vital_preset.Preset:
@@ -180,6 +180,23 @@ def test_what_an_earlier_run_spent_is_not_spent_again(sounds, bright):
     assert result.evals == CONFIG.evals
 
 
+def test_without_evaluations_the_starts_are_ranked_and_that_is_all(sounds, bright):
+    near = Start("near", edited(filter_1_cutoff=0.35))
+    config = dataclasses.replace(CONFIG, evals=0)
+    (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (bright, near))], config, RENDER, 2)
+    assert (result.start, result.evals, result.trace) == ("near", 2, ((2, result.start_losses["near"]),))
+
+
+def test_a_search_goes_on_from_fitted_tables(sounds, bright):
+    config = dataclasses.replace(CONFIG, evals=40, fits=1)
+    (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (bright,))], config, RENDER, 2)
+    assert result.trace[0][0] == 4
+    assert result.start == "bright, fitted"
+    assert result.evals == 40
+    assert result.after.loss < 0.6 * result.before.loss
+    assert result.preset.wavetables[0]["name"] == "Init (fitted)"
+
+
 def test_time_ends_a_search_too(sounds, bright):
     config = dataclasses.replace(CONFIG, evals=10**6, seconds=0.01)
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (bright,))], config, RENDER, 2)
@@ -189,6 +206,7 @@ def test_time_ends_a_search_too(sounds, bright):
 def test_wrong_settings_are_refused(sounds, bright):
     with pytest.raises(ValueError, match="two targets are called 'dark'"):
         list(refine([RefineTarget("dark", sounds["dark"], 48, (bright,))] * 2, CONFIG, RENDER))
-    for fields in ({"evals": 0}, {"patience": 0}, {"places": 0}, {"seconds": -1.0}, {"restart_patience": -1}):
-        with pytest.raises(ValueError, match=next(iter(fields))):
-            RefineConfig(**fields)
+    wrong = {"evals": -1, "fits": -1, "patience": 0, "places": 0, "seconds": -1.0, "restart_patience": -1}
+    for field, value in wrong.items():
+        with pytest.raises(ValueError, match=field):
+            RefineConfig(**{field: value})

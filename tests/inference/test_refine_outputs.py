@@ -17,7 +17,8 @@ from vjax.inference.refine_outputs import (
     write_part,
     write_refined,
 )
-from vjax.inference.search import Progress, RefineTarget, Start
+from vjax.inference.search import Progress
+from vjax.inference.target import RefineTarget, Start
 from vjax.vital import preset as vital_preset
 
 TRACE = ((4, 2.0), (13, 1.5), (22, 1.25))

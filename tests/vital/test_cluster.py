@@ -7,8 +7,8 @@ import psutil
 import pytest
 
 from vjax.inference.refine import RefineConfig, refine
-from vjax.inference.search import RefineTarget, Start
 from vjax.inference.strategy import StrategyConfig
+from vjax.inference.target import RefineTarget, Start
 from vjax.vital import engine
 from vjax.vital import preset as vital_preset
 from vjax.vital.backend import open_live_pool, open_render_pool

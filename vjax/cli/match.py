@@ -20,8 +20,9 @@ EPILOG = """\
 Writes the preset, its sound (x-vjax.wav) and a picture of both sounds (x-vjax.png). The sound may be WAV, FLAC, OGG,
 MP3 or AIFF, of any rate and length; after its onset as much is heard as the model was trained on, two seconds in most
 recipes. The note is taken from the sound, unless --note names it (C4 is 60), and the preset is transposed until it
-plays in tune. The network's answer, variants of it and the nearest sounds of the model's bank are played, and the one
-that comes nearest is written; --starts 0 takes the network's answer. Without --checkpoint the model that comes with
+plays in tune. The network's answer, variants of it and the nearest sounds of the model's bank are played, wavetables of
+the best three are fitted to the sound (--keep-tables leaves them alone), and the one that comes nearest is written;
+--starts 0 takes the network's answer. Without --checkpoint the model that comes with
 vjax is asked; one of your own comes from: vjax train
 
 examples:
@@ -108,7 +109,7 @@ def _refined(arguments: argparse.Namespace, predictor, vocabulary, pool, match, 
     target = refine_target(predictor, vocabulary, match, banks(match.note), arguments.starts, str(match.name))
     config, render = refine_config(arguments, places=1), render_config(predictor)
     if not arguments.refine:  # the starts are ranked, and that is all
-        config = dataclasses.replace(config, evals=len(target.starts))
+        config = dataclasses.replace(config, evals=0)
     bar = progress_bar(total=config.evals, desc="refining", unit="eval", disable=not arguments.refine)
 
     def on_progress(progress: Progress) -> None:
@@ -163,7 +164,7 @@ def _print_refined(refined) -> None:
         took = f"{refined.evals} evaluations in {refined.seconds:.0f} s, {refined.dimensions} knobs and amounts"
         print(f"  refined from {refined.start!r}: {took}")
     else:
-        print(f"  the nearest of {refined.evals} starts is {refined.start!r}; --refine goes on from there")
+        print(f"  the nearest of {len(refined.start_losses)} starts is {refined.start!r}; --refine goes on from there")
     before, after = ("before", "after") if searched else ("network", "nearest")
     print(f"      {'':20} {before:>8} {after:>8}")
     print(f"      {'loss (minimised)':20} {refined.before.loss:8.3f} {refined.after.loss:8.3f}")

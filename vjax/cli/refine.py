@@ -16,8 +16,9 @@ STRATEGY_NAMES = ("cma_es", "sep_cma_es", "snes")
 
 EPILOG = f"""\
 A network's answer is a start: an evolution strategy then turns the knobs that can be heard, renders every candidate
-with Vital, and keeps what sounds nearer. Routes, menus and wavetables stay those of the start, but several starts
-compete: the answer, variants of it, the nearest training sounds, and the nearest presets of a --bank.
+with Vital, and keeps what sounds nearer. Routes and menus stay those of the start, but several starts compete: the
+answer, variants of it, the nearest training sounds, and the nearest presets of a --bank. The wavetables of the three
+best are fitted to the sound, harmonic by harmonic; --keep-tables leaves them alone.
 
 The folder --out gets for each sound X: X.vital, its render (X-vjax.wav), a picture (X-vjax.png), the trace of the
 search (X-trace.png, X-trace.json); and index.csv, traces.png and traces.json of all. What is there is passed over; a
@@ -76,6 +77,11 @@ def add_refining(parser: argparse.ArgumentParser) -> None:
         help="variants of the answer that compete with it, and thrice as many neighbours from each bank (default "
         "%(default)s)",
     )
+    group.add_argument(
+        "--keep-tables",
+        action="store_true",
+        help="leave the wavetables of the starts as they are",
+    )
     group.add_argument("--strategy", choices=STRATEGY_NAMES, default=STRATEGY_NAMES[0], help="default %(default)s")
     group.add_argument("--seed", type=at_least(0), default=0, metavar="N", help="of the samples (default %(default)s)")
 
@@ -87,6 +93,7 @@ def refine_config(arguments: argparse.Namespace, places: int):
 
     return RefineConfig(
         evals=arguments.evals,
+        fits=0 if arguments.keep_tables else RefineConfig.fits,
         seconds=arguments.seconds,
         strategy=StrategyConfig(arguments.strategy),
         places=places,

@@ -1,6 +1,5 @@
 """What is benchmarked: the model's prediction, what `vjax match` makes of it, and refinement from each start."""
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 from vjax.evaluation.targets import Task
@@ -9,9 +8,9 @@ from vjax.inference.export import checkpoint_vocabulary
 from vjax.inference.match import Match, MatchConfig, Matcher
 from vjax.inference.predict import Answer, Predictor
 from vjax.inference.refine import Refined
-from vjax.inference.search import RefineTarget, Start
 from vjax.inference.starts import PREDICTION
 from vjax.inference.stream import Failure, predict_files
+from vjax.inference.target import RefineTarget, Start
 from vjax.vital.pool import RenderJob
 from vjax.vital.preset import read_preset
 
@@ -66,10 +65,8 @@ def _add_predictions(
             bench.score(task, PREDICTION, match.audio, label=match.answer.summary())
         if not bench.results.has(task.target.id, MATCH):
             wanted[task.target.id] = task, starts(match, task.target.id)
-    targets = sorted((target for _, target in wanted.values()), key=lambda target: len(target.starts))
-    for n_starts, group in itertools.groupby(targets, key=lambda target: len(target.starts)):
-        for refined in refine(list(group), n_starts):  # so many evaluations rank the starts, and that is all
-            _add_refined(bench, wanted[refined.name][0], MATCH, refined)
+    for refined in refine([target for _, target in wanted.values()], 0):  # no evaluations: the starts are ranked
+        _add_refined(bench, wanted[refined.name][0], MATCH, refined)
 
 
 def add_refined(bench: Workbench, tasks: Sequence[Task], refine: Refine, start: str, evals: int) -> None:

@@ -1,16 +1,18 @@
 """Judging presets against a target: settled renders in fresh processes, over several seeds of the engine."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from vjax.audio.metrics import METRICS
 from vjax.audio.scores import scores
 from vjax.inference.objective import Objective
-from vjax.inference.search import RefineTarget, Search
-from vjax.vital.pool import Rendering, RenderJob, RenderPool
+from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset
+
+if TYPE_CHECKING:
+    from vjax.inference.search import Search
 
 JUDGE_SEEDS = (0, 1, 2)
 """Positions of the engine's random generators. Candidates are searched with one; the end is judged over all."""
@@ -39,12 +41,26 @@ class Judge:
     def __init__(self, objective: Objective, pool: RenderPool):
         self._objective, self._pool = objective, pool
 
-    def losses(self, presets: Sequence[Preset], target: RefineTarget, place: int) -> np.ndarray:
-        """[n] losses against the target in a place, first seed; NaN for what cannot be played or heard."""
-        jobs = [RenderJob(preset.to_json(), (target.note,), JUDGE_SEEDS[0]) for preset in presets]
-        return self._score(list(self._pool.map(jobs)), place)
+    @property
+    def sample_rate(self) -> int:
+        return self._pool.config.sample_rate
 
-    def best(self, search: Search) -> tuple[Judged, Judged]:
+    def play(self, presets: Sequence[Preset], note: int) -> list[np.ndarray | None]:
+        """float32 [2, samples] of each with the first seed; None for what the engine cannot play."""
+        jobs = [RenderJob(preset.to_json(), (note,), JUDGE_SEEDS[0]) for preset in presets]
+        return [None if played.audio is None else played.audio[0] for played in self._pool.map(jobs)]
+
+    def score(self, sounds: Sequence[np.ndarray | None], place: int) -> np.ndarray:
+        """[n] losses against the target in a place; NaN for None and for silence."""
+        losses = np.full(len(sounds), np.nan, np.float32)
+        heard = [i for i, audio in enumerate(sounds) if audio is not None]
+        size = self._objective.batch
+        for chunk in (heard[i : i + size] for i in range(0, len(heard), size)):
+            audio = np.stack([sounds[i] for i in chunk])
+            losses[chunk], _ = self._objective.distances(audio, [place] * len(chunk))
+        return losses
+
+    def best(self, search: "Search") -> tuple[Judged, Judged]:
         """(the target's first start, the best of it and what the search found).
 
         Raises ValueError if the engine cannot play the first start and nothing better was found.
@@ -53,30 +69,21 @@ class Judge:
         candidates = [(start.label, start.preset) for start in target.starts[:1]]
         candidates += [(found.label, found.preset) for found in search.best]
         jobs = [RenderJob(preset.to_json(), (target.note,), seed) for _, preset in candidates for seed in JUDGE_SEEDS]
-        renderings = list(self._pool.map(jobs))
+        sounds = [None if played.audio is None else played.audio[0] for played in self._pool.map(jobs)]
         per = len(JUDGE_SEEDS)
-        losses = self._score(renderings, search.place).reshape(-1, per).mean(1)  # NaN where one seed is silent
+        losses = self.score(sounds, search.place).reshape(-1, per).mean(1)  # NaN where one seed is silent
         ranked = np.where(np.isnan(losses), np.inf, losses)
         if np.isinf(ranked).all():
             raise ValueError(f"neither the start nor what was found can be heard at note {target.note}")
 
         def judged(i: int) -> Judged:
             label, preset = candidates[i]
-            mine = [r.audio[0] for r in renderings[i * per : (i + 1) * per] if r.audio is not None]
+            mine = [audio for audio in sounds[i * per : (i + 1) * per] if audio is not None]
             found = dict.fromkeys(METRICS, float("nan"))
             if mine:
-                each = scores(np.stack(mine), target.audio, self._pool.config.sample_rate)
+                each = scores(np.stack(mine), target.audio, self.sample_rate)
                 found = {name: float(np.mean(values)) for name, values in each.items()}
             silence = np.zeros_like(target.audio)
             return Judged(preset, label, float(losses[i]), found, mine[0] if mine else silence)
 
         return judged(0), judged(int(np.argmin(ranked)))
-
-    def _score(self, renderings: Sequence[Rendering], place: int) -> np.ndarray:
-        losses = np.full(len(renderings), np.nan, np.float32)
-        heard = [i for i, rendering in enumerate(renderings) if rendering.audio is not None]
-        size = self._objective.batch
-        for chunk in (heard[i : i + size] for i in range(0, len(heard), size)):
-            audio = np.stack([renderings[i].audio[0] for i in chunk])
-            losses[chunk], _ = self._objective.distances(audio, [place] * len(chunk))
-        return losses

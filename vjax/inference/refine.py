@@ -3,8 +3,8 @@
 Each target has a place. A generation of all places is rendered by one pool of workers and scored, as renders arrive, in
 batches on the device; what is told to the strategies does not depend on the order of arrival, so a run repeats. A
 target that is done gives its place to the next. Continuous knobs and route amounts move (`vjax.inference.space`);
-routing, menus and wavetables stay those of the start, and a search that stands still goes on from another start, or
-wider.
+routing and menus stay those of the start, whose wavetables may first be fitted (`vjax.inference.rank`), and a search
+that stands still goes on from another start, or wider.
 """
 
 import dataclasses
@@ -16,9 +16,10 @@ import numpy as np
 
 from vjax.inference.judge import Judge, Judged
 from vjax.inference.objective import Objective, ObjectiveConfig
-from vjax.inference.search import Progress, RefineTarget, Search
+from vjax.inference.search import Progress, Search
 from vjax.inference.space import make_space
 from vjax.inference.strategy import Strategies, StrategyConfig
+from vjax.inference.target import RefineTarget
 from vjax.vital.backend import Engine, open_live_pool, open_render_pool
 from vjax.vital.engine import RenderConfig
 from vjax.vital.live import LivePool, Variation
@@ -33,7 +34,9 @@ class RefineConfig:
     """How long and how to search.
 
     Attributes:
-      evals: renders a target may cost, starts included; those that judge the end are not counted.
+      evals: renders a target may cost, starts included; those that judge the end are not counted. With 0 the starts
+        are ranked, and that is all.
+      fits: so many of the best starts also get wavetables that are fitted to the target (`spectral_fit`).
       seconds: wall time a target may take; 0 has no limit. Whichever ends first.
       patience: generations without a loss better by 0.5 % before a search goes on from another start.
       restart_patience: such generations before a search with no other start takes wider steps; 0 is Hansen's number.
@@ -42,6 +45,7 @@ class RefineConfig:
     """
 
     evals: int = 500
+    fits: int = 3
     seconds: float = 0.0
     strategy: StrategyConfig = StrategyConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
@@ -51,9 +55,9 @@ class RefineConfig:
     seed: int = 0
 
     def __post_init__(self):
-        for field in ("evals", "patience", "places"):
-            if getattr(self, field) < 1:
-                raise ValueError(f"{field}={getattr(self, field)}; it must be at least 1")
+        for field, least in (("evals", 0), ("fits", 0), ("patience", 1), ("places", 1)):
+            if getattr(self, field) < least:
+                raise ValueError(f"{field}={getattr(self, field)}; it must be at least {least}")
         if self.restart_patience < 0:
             raise ValueError(f"restart_patience={self.restart_patience}; give generations, or 0 for Hansen's number")
         if not self.seconds >= 0:

@@ -29,9 +29,10 @@ from vjax.inference.refine_outputs import (
     write_refined,
 )
 from vjax.inference.retrieval import SoundBank, checkpoint_bank, folder_bank
-from vjax.inference.search import Progress, RefineTarget
+from vjax.inference.search import Progress
 from vjax.inference.starts import refine_target
 from vjax.inference.stream import Failure
+from vjax.inference.target import RefineTarget
 from vjax.progress import progress_bar
 from vjax.vital.backend import Engine, open_render_pool
 from vjax.vital.pool import RenderPool

@@ -14,7 +14,8 @@ from vjax.audio.metrics import METRICS
 from vjax.inference.compare import comparison_picture, figure_pixels, save_picture
 from vjax.inference.outputs import RENDER_END
 from vjax.inference.refine import Refined
-from vjax.inference.search import Progress, RefineTarget, Start
+from vjax.inference.search import Progress
+from vjax.inference.target import RefineTarget, Start
 from vjax.vital.preset import read_preset, write_preset
 
 COLUMNS = (

@@ -1,14 +1,17 @@
 """One target's search: its starts, its present space, the best it has found, and when it goes on elsewhere."""
 
 import dataclasses
+import sys
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from vjax.inference.rank import rank_starts
 from vjax.inference.space import Space, first_steps, make_space
 from vjax.inference.strategy import Strategies
+from vjax.inference.target import RefineTarget, Start
 from vjax.vital.live import LivePool
 from vjax.vital.preset import Preset
 
@@ -22,31 +25,6 @@ KEPT = 3
 _PROGRESS = 0.005  # a loss must fall by this share to count as better
 _RIVAL = 1.25  # starts whose loss is within this factor of the best start's are tried when a search stands still
 _WIDER = 2.0  # steps of a restart from the best point, against those of the start before
-
-
-class Start(NamedTuple):
-    """A preset to begin with; `label` says for people where it comes from."""
-
-    label: str
-    preset: Preset
-
-
-class RefineTarget(NamedTuple):
-    """A sound to come near to.
-
-    Attributes:
-      name: unique in a run.
-      audio: float32 [2, samples], as long as a render.
-      note: MIDI note that candidates play.
-      starts: presets to begin with, at least one; the first is what refinement never does worse than.
-      spent: evaluations that an earlier, killed run has used up.
-    """
-
-    name: str
-    audio: np.ndarray
-    note: int
-    starts: tuple[Start, ...]
-    spent: int = 0
 
 
 class Progress(NamedTuple):
@@ -108,18 +86,14 @@ class Search:
         live: LivePool,
         knob_error_norm: Mapping[str, float],
     ) -> "Search":
-        """Plays all starts, and begins at the best. Raises ValueError if none of them can be heard."""
+        """Ranks the starts, and begins at the best. Raises ValueError if none of them can be heard."""
         if not target.starts:
             raise ValueError("there is no start; give at least one preset")
         began_s = time.monotonic()
-        starts = target.starts[: max(config.evals - target.spent, 1)]
-        losses = judge.losses([start.preset for start in starts], target, place)
-        ranked = sorted(
-            ((loss, i, start) for i, (loss, start) in enumerate(zip(losses, starts, strict=True)) if loss == loss),
-            key=lambda entry: entry[:2],
-        )
-        if not ranked:
-            raise ValueError(f"none of the {len(starts)} starts can be heard at note {target.note}")
+        budget = config.evals - target.spent if config.evals else sys.maxsize
+        ranking = rank_starts(target, place, judge, config.fits, budget)
+        if not ranking.starts:
+            raise ValueError(f"none of the {len(target.starts)} starts can be heard at note {target.note}")
         search = cls(
             target=target,
             place=place,
@@ -127,12 +101,12 @@ class Search:
             strategies=strategies,
             live=live,
             knob_error_norm=knob_error_norm,
-            start_losses={start.label: float(loss) for loss, _, start in ranked},
-            rivals=[(float(loss), start) for loss, _, start in ranked],
-            space=make_space(ranked[0][2].preset, knob_error_norm),
+            start_losses=ranking.losses,
+            rivals=[(one.loss, one.start) for one in ranking.starts],
+            space=make_space(ranking.starts[0].start.preset, knob_error_norm),
             steps=np.zeros(0),
             label="",
-            evals=target.spent + len(starts),
+            evals=target.spent + ranking.evals,
             began_s=began_s,
         )
         search.best = [Found(loss, start.label, start.preset) for loss, start in search.rivals[:1]]

@@ -10,7 +10,7 @@ from vjax.inference.match import Match, like_render, transposed
 from vjax.inference.predict import Predictor
 from vjax.inference.retrieval import SoundBank, index_picture
 from vjax.inference.routes import MAX_ROUTES, route_arrays
-from vjax.inference.search import RefineTarget, Start
+from vjax.inference.target import RefineTarget, Start
 from vjax.model.heads import split_logits
 from vjax.model.inverse import Prediction
 from vjax.schema import Parameters, Schema

@@ -1,0 +1,120 @@
+"""Tests of vjax.inference.spectral_fit: what it does to numbers, and what the engine then plays."""
+
+import base64
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vjax.audio.pitch import detect_pitch
+from vjax.inference.spectral_fit import average_power, level_difference_db, with_level, with_spectrum
+from vjax.vital.engine import RenderConfig
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import Preset, Route, controls, init
+from vjax.vital.wavetables import FRAME, table_json
+
+RENDER = RenderConfig(seconds=0.5, note_s=0.4)
+SAMPLE_RATE = RENDER.sample_rate
+
+
+def edited(table=None, **native: float) -> Preset:
+    """The init patch with fixed phases, other knobs or menus (native values) and another table in oscillator 1."""
+    schema, patch = controls(), init()
+    continuous, categorical = patch.continuous.copy(), patch.categorical.copy()
+    for name, value in {"osc_1_random_phase": 0.0, **native}.items():
+        at = schema.position[name]
+        if name in schema.continuous_names:
+            continuous[at] = schema.continuous[at].to_norm(value)
+        else:
+            categorical[at] = int(value)
+    tables = patch.wavetables if table is None else (table, *patch.wavetables[1:])
+    return dataclasses.replace(patch, continuous=continuous, categorical=categorical, wavetables=tables)
+
+
+def cycles(table) -> np.ndarray:
+    keys = table["groups"][0]["components"][0]["keyframes"]
+    return np.stack([np.frombuffer(base64.b64decode(key["wave_data"]), "<f4") for key in keys])
+
+
+def organ(*amplitudes: float) -> np.ndarray:
+    """A cycle [2048] of these harmonics."""
+    phase = 2 * np.pi * np.arange(FRAME) / FRAME
+    return sum(a * np.sin(k * phase) for k, a in enumerate(amplitudes, start=1))
+
+
+@pytest.fixture(scope="module")
+def play():
+    """A function from a preset and a note to its render [2, samples]."""
+    with RenderPool(RENDER, 1) as pool:
+
+        def render(preset: Preset, note: int = 48) -> np.ndarray:
+            return pool.render(RenderJob(preset.to_json(), (note,))).audio[0]
+
+        yield render
+
+
+@pytest.mark.parametrize(("wanted_db", "got_db"), [(-30.0, -30.0), (6.0, 6.0), (20.0, 12.04), (0.01, 0.0)])
+def test_the_volume_is_a_factor_within_its_range(play, wanted_db, got_db):
+    louder, gain_db = with_level(edited(), wanted_db)
+    assert gain_db == pytest.approx(got_db, abs=0.001)
+    expected = play(edited()) * 10 ** (gain_db / 20)
+    np.testing.assert_allclose(play(louder), expected, atol=2e-5 * np.abs(expected).max())
+
+
+def test_a_modulated_volume_is_left_alone():
+    preset = dataclasses.replace(edited(), routes=(Route("lfo_1", "volume", 0.3), *init().routes[1:]))
+    assert with_level(preset, 6.0) == (preset, 0.0)
+
+
+@given(st.floats(-40, 40))
+def test_the_level_difference_is_the_gain(gain_db):
+    noise = 0.1 * np.random.default_rng(0).normal(size=(2, 9000))
+    power = average_power(noise)
+    louder = average_power(noise * 10 ** (gain_db / 20))
+    assert level_difference_db(louder, power, SAMPLE_RATE) == pytest.approx(gain_db, abs=1e-6)
+
+
+def test_the_average_power_of_a_sine_lies_at_its_frequency():
+    t_s = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    power = average_power(np.stack([np.sin(2 * np.pi * 1000 * t_s)] * 2))
+    assert power.argmax() == round(1000 * 2 * (len(power) - 1) / SAMPLE_RATE)
+
+
+@pytest.mark.parametrize("native", [{}, {"osc_1_transpose": -12}, {"osc_1_midi_track": 0}, {"voice_transpose": 7}])
+def test_harmonics_that_a_table_lacks_are_heard_after_three_steps(play, native):
+    """A saw becomes an organ, wherever its oscillator stands: harmonic by harmonic within 1.5 dB."""
+    amplitudes = (1.0, 0.05, 0.4, 0.3, 0.05, 0.2, 0.1, 0.15)
+    wanted = average_power(play(edited(table_json("Organ", organ(*amplitudes)[None]), **native), 55))
+    preset = edited(**native)
+    for _ in range(3):
+        preset = with_spectrum(preset, 55, wanted, average_power(play(preset, 55)), SAMPLE_RATE)
+    assert preset.wavetables[0]["name"] == "Init (fitted)"
+    heard = play(preset, 55)
+    pitch_hz = detect_pitch(heard, SAMPLE_RATE).frequency_hz
+    at = np.rint(np.arange(1, 9) * pitch_hz * 8192 / SAMPLE_RATE).astype(int)
+    ours, theirs = (10 * np.log10(power[at] / power[at[0]]) for power in (average_power(heard), wanted))
+    np.testing.assert_allclose(ours, theirs, atol=1.5)
+
+
+def test_all_cycles_are_filtered_alike_and_keep_their_phases():
+    rng = np.random.default_rng(1)
+    table = table_json("Noise", rng.normal(size=(3, FRAME)))
+    wanted, heard = (average_power(rng.normal(size=(2, 20000))) for _ in range(2))
+    fitted = with_spectrum(edited(table), 48, wanted, heard, SAMPLE_RATE).wavetables[0]
+    ratio = np.fft.rfft(cycles(fitted))[:, 1:-1] / np.fft.rfft(cycles(table))[:, 1:-1]
+    np.testing.assert_allclose(ratio.imag, 0, atol=1e-3)
+    np.testing.assert_allclose(ratio.real, np.broadcast_to(ratio.real[0], ratio.shape), rtol=1e-3)
+    assert np.abs(cycles(fitted)).max() == pytest.approx(1)
+    assert (fitted["name"], len(table["groups"][0]["components"][0]["keyframes"])) == ("Noise (fitted)", 3)
+    assert Preset.from_json(dataclasses.replace(init(), wavetables=(fitted,) * 3).to_json()).notes == ()
+
+
+def test_a_table_of_other_parts_stays():
+    table = table_json("Filtered", organ(1.0, 0.5)[None])
+    table["groups"][0]["components"].append({"type": "Wave Warp", "keyframes": []})
+    noise = average_power(np.random.default_rng(2).normal(size=(2, 20000)))
+    saw = average_power(np.random.default_rng(3).normal(size=(2, 20000)).cumsum(-1))
+    assert with_spectrum(edited(table), 48, noise, saw, SAMPLE_RATE) is None
+    assert with_spectrum(edited(osc_1_on=0), 48, noise, saw, SAMPLE_RATE) is None

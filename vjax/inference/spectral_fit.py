@@ -1,0 +1,140 @@
+"""A preset's volume and wavetables, set so that its average spectrum is a target's.
+
+Turning knobs does not reach what a wavetable lacks. But most of what an oscillator passes through (filters, envelopes,
+effects) multiplies its harmonics: by as much as a harmonic is heard too soft, it is made louder in every cycle of the
+table. Where that is not all that happens (distortion, FM, two oscillators on one harmonic) it is a step in a good
+direction, so it is taken in part, played, and taken again.
+"""
+
+import base64
+import copy
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from vjax.audio.spectra import k_weighting
+from vjax.schema import N_OSCILLATORS
+from vjax.vital.preset import Preset, controls
+from vjax.vital.wavetables import FRAME
+
+_FFT_SIZE = 8192  # 5.4 Hz a bin at 44.1 kHz: harmonics of the lowest notes stand apart
+_SHARE = 0.7  # of the way, in dB, that a step goes
+_MOST_DB = 24.0  # that a step moves a harmonic
+_RANGE_DB = 80.0  # below the strongest harmonic, where nothing is heard beside it
+_HIGHEST_HZ = 20000.0
+_UNTRACKED_NOTE = 48  # what an oscillator plays whose keyboard tracking is off
+_AUDIBLE_DB = 0.05  # a smaller difference of level is left alone
+_SUFFIX = " (fitted)"
+
+
+def average_power(audio: np.ndarray) -> np.ndarray:
+    """[channels, samples] to [_FFT_SIZE / 2 + 1] float64: the power spectrum, mean over channels and Hann frames."""
+    padded = np.pad(audio, ((0, 0), (_FFT_SIZE // 2, _FFT_SIZE // 2)))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, _FFT_SIZE, axis=-1)[:, :: _FFT_SIZE // 4]
+    return (np.abs(np.fft.rfft(frames * np.hanning(_FFT_SIZE))) ** 2).mean((0, 1))
+
+
+def level_difference_db(wanted: np.ndarray, heard: np.ndarray, sample_rate: int) -> float:
+    """By how much a sound must be louder to be as loud as wanted, K-weighted; both are `average_power`."""
+    weights = k_weighting(np.arange(len(wanted)) * sample_rate / _FFT_SIZE)
+    wanted_power, heard_power = float(weights @ wanted), float(weights @ heard)
+    return 10 * np.log10(max(wanted_power, 1e-12) / max(heard_power, 1e-12))
+
+
+def with_level(preset: Preset, gain_db: float) -> tuple[Preset, float]:
+    """The preset louder by `gain_db`, and by how much it is: within the range of its volume.
+
+    The volume control is (dB + 80)^2. A preset whose volume is modulated stays as it is, and so does one whose level is
+    as good as right.
+    """
+    modulated = any(route is not None and route.destination == "volume" for route in preset.routes)
+    if modulated or abs(gain_db) < _AUDIBLE_DB:
+        return preset, 0.0
+    schema = controls()
+    at = schema.position["volume"]
+    before = schema.minimum[at] + preset.continuous[at] * schema.span[at]
+    lowest, highest = np.sqrt(schema.minimum[at]), np.sqrt(schema.minimum[at] + schema.span[at])
+    after = np.clip(np.sqrt(before) + gain_db, lowest, highest)
+    continuous = preset.continuous.copy()
+    continuous[at] = schema.continuous[at].to_norm(after**2)
+    return dataclasses.replace(preset, continuous=continuous), float(after - np.sqrt(before))
+
+
+def with_spectrum(preset: Preset, note: int, wanted: np.ndarray, heard: np.ndarray, sample_rate: int) -> Preset | None:
+    """The preset with wavetables a step nearer to the wanted spectrum; None if none of them can take it.
+
+    Tables of plain cycles can ("Wave Source" alone, four fifths of what musicians use); made of other components they
+    stay. Absolute level is left aside: tables are played at their full scale.
+
+    Args:
+      note: MIDI note at which it was heard.
+      wanted, heard: `average_power` of the target and of the preset's render.
+    """
+    menus = dict(zip(controls().categorical_names, map(int, preset.categorical), strict=True))
+    tables = list(preset.wavetables)
+    for i in range(N_OSCILLATORS):
+        if not menus[f"osc_{i + 1}_on"]:
+            continue
+        pitch_hz = _pitch_hz(preset, menus, i + 1, note)
+        n = int(min(_HIGHEST_HZ / pitch_hz, sample_rate / 2 / pitch_hz - 1, FRAME // 2))
+        if n < 2:
+            continue
+        wanted_db, heard_db = (_harmonics_db(power, pitch_hz, n, sample_rate) for power in (wanted, heard))
+        step_db = np.clip(_SHARE * (wanted_db - heard_db), -_MOST_DB, _MOST_DB)
+        tables[i] = _filtered(tables[i], step_db) or tables[i]
+    changed = any(new is not old for new, old in zip(tables, preset.wavetables, strict=True))
+    return dataclasses.replace(preset, wavetables=tuple(tables)) if changed else None
+
+
+def _pitch_hz(preset: Preset, menus: Mapping[str, int], oscillator: int, note: int) -> float:
+    """Of an oscillator as its knobs say it, without modulation, bend or unison."""
+    schema = controls()
+
+    def native(name: str) -> float:
+        at = schema.position[name]
+        return schema.minimum[at] + preset.continuous[at] * schema.span[at]
+
+    names = (f"osc_{oscillator}_transpose", f"osc_{oscillator}_tune", "voice_transpose", "voice_tune")
+    base = note if menus[f"osc_{oscillator}_midi_track"] else _UNTRACKED_NOTE
+    return float(440 * 2 ** ((base + sum(map(native, names)) - 69) / 12))
+
+
+def _harmonics_db(power: np.ndarray, pitch_hz: float, n: int, sample_rate: int) -> np.ndarray:
+    """[n] of the power between the middles beside each harmonic 1 to n, in dB below the strongest."""
+    hz = np.arange(len(power)) * sample_rate / _FFT_SIZE
+    edges = np.searchsorted(hz, (np.arange(1, n + 2) - 0.5) * pitch_hz)
+    sums = np.concatenate([[0.0], np.cumsum(power)])
+    db = 10 * np.log10(np.maximum(sums[edges[1:]] - sums[edges[:-1]], 1e-12))
+    return np.maximum(db - db.max(), -_RANGE_DB)
+
+
+def _filtered(table: Mapping[str, Any], gain_db: np.ndarray) -> dict[str, Any] | None:
+    """The table with the harmonics 1 to n of all cycles louder by `gain_db` [n], and those above like the nth.
+
+    Phases stay. None for a table that is not made of plain cycles.
+    """
+    components = [component for group in table["groups"] for component in group["components"]]
+    if any(component["type"] != "Wave Source" for component in components):
+        return None
+    spectrum = 10 ** (np.concatenate([[0.0], gain_db, np.full(FRAME // 2 - len(gain_db), gain_db[-1])]) / 20)
+
+    def louder(cycle: np.ndarray) -> np.ndarray:
+        return np.fft.irfft(np.fft.rfft(cycle) * spectrum, FRAME)
+
+    peak = max(np.abs(louder(_cycle(key))).max() for component in components for key in component["keyframes"])
+    if not peak > 0:
+        return None
+    fitted = copy.deepcopy(dict(table))
+    for group in fitted["groups"]:
+        for component in group["components"]:
+            for key in component["keyframes"]:
+                data = (louder(_cycle(key)) / peak).astype("<f4").tobytes()
+                key["wave_data"] = base64.b64encode(data).decode("ascii")
+    name = str(table.get("name", ""))
+    return fitted | {"name": name if name.endswith(_SUFFIX) else name + _SUFFIX}
+
+
+def _cycle(keyframe: Mapping[str, Any]) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(keyframe["wave_data"]), "<f4")

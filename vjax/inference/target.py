@@ -1,0 +1,32 @@
+"""What a search is given: a sound to come near to, and presets to begin with."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from vjax.vital.preset import Preset
+
+
+class Start(NamedTuple):
+    """A preset to begin with; `label` says for people where it comes from."""
+
+    label: str
+    preset: Preset
+
+
+class RefineTarget(NamedTuple):
+    """A sound to come near to.
+
+    Attributes:
+      name: unique in a run.
+      audio: float32 [2, samples], as long as a render.
+      note: MIDI note that candidates play.
+      starts: presets to begin with, at least one; the first is what refinement never does worse than.
+      spent: evaluations that an earlier, killed run has used up.
+    """
+
+    name: str
+    audio: np.ndarray
+    note: int
+    starts: tuple[Start, ...]
+    spent: int = 0
