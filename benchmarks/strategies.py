@@ -168,6 +168,7 @@ def _pycma(targets, arguments, objective_config):
     import cma
 
     from vjax.inference.judge import Judge
+    from vjax.inference.level import level_range_db, with_gain
     from vjax.inference.objective import Objective
     from vjax.inference.rank import rank_starts
     from vjax.inference.refine import Refined
@@ -195,16 +196,18 @@ def _pycma(targets, arguments, objective_config):
             evals, best, trace = 1, [Found(first.loss, "start", space.preset)], [(1, first.loss)]
             while evals < arguments.evals:
                 candidates = evolution.ask()
-                losses = np.full(len(candidates), np.nan)
+                losses, gains = np.full((2, len(candidates)), np.nan)
                 n = min(len(candidates), arguments.evals - evals)
                 variations = [Variation(target.name, space.values(x)) for x in candidates[:n]]
                 rendered = [(i, r.audio[0]) for i, r in live.render(variations) if r.audio is not None]
                 for chunk in (rendered[k : k + 4] for k in range(0, len(rendered), 4)):
-                    found, _ = objective.distances(np.stack([a for _, a in chunk]), [0] * len(chunk))
-                    losses[[i for i, _ in chunk]] = found
+                    at = [i for i, _ in chunk]
+                    ranges = [level_range_db(space.preset)] * len(chunk)
+                    sounds = np.stack([audio for _, audio in chunk])
+                    losses[at], gains[at] = objective.levelled(sounds, [0] * len(chunk), ranges)
                 evals += n
                 i = int(np.nanargmin(losses))
-                best.append(Found(float(losses[i]), "start", space.to_preset(candidates[i])))
+                best.append(Found(float(losses[i]), "start", with_gain(space.to_preset(candidates[i]), gains[i])))
                 best = sorted(best, key=lambda one: one.loss)[:3]
                 trace.append((evals, float(best[0].loss)))
                 if n == len(candidates):

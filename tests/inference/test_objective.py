@@ -66,6 +66,15 @@ def test_ltas_has_no_time_axis(objective, sounds):
     assert terms["ltas"] < 0.2
 
 
+def test_levelled_is_what_the_candidate_would_be_with_that_gain(objective, sounds):
+    """Softer by 6 dB, then not softer than it may be."""
+    for (low, high), expected_db in (((-60, 12), 6.02), ((-60, 2), 2.0), ((0, 0), 0.0)):
+        losses, gains_db = objective.levelled(sounds[3:], [1], np.array([[low, high]]))
+        assert gains_db == pytest.approx([expected_db], abs=0.01)
+        louder = sounds[3:] * np.float32(10 ** (gains_db[0] / 20))
+        assert losses == pytest.approx(objective.distances(louder, [1])[0], abs=0.01)
+
+
 def test_silence_and_broken_sounds_have_no_loss(objective, sounds):
     broken = sounds[:3].copy()
     broken[0] = 0

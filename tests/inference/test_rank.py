@@ -8,7 +8,6 @@ import pytest
 from vjax.inference.judge import Judge
 from vjax.inference.objective import Objective, ObjectiveConfig
 from vjax.inference.rank import rank_starts
-from vjax.inference.spectral_fit import average_power, level_difference_db
 from vjax.inference.target import RefineTarget, Start
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import RenderJob, RenderPool
@@ -42,18 +41,24 @@ def organ():
         yield RefineTarget("organ", audio, 48, ()), Judge(objective, pool)
 
 
+def heard(judge, ranking) -> list[float]:
+    """Losses of the ranked presets, rendered anew."""
+    presets = [one.start.preset for one in ranking.starts]
+    losses, again = judge.levelled(judge.play(presets, 48), presets, 0)
+    assert again == presets  # they are at the level of the target already
+    return losses.tolist()
+
+
 def test_starts_take_the_level_of_the_target_without_a_render(organ):
     target, judge = organ
     target = target._replace(starts=(start("soft", volume=0.2), start("loud", volume=0.9)))
     ranking = rank_starts(target, 0, judge, fits=0, budget=10)
     assert ranking.evals == 2
     soft, loud = (ranking.losses[label] for label in ("soft", "loud"))
-    assert soft == pytest.approx(loud, rel=1e-3)
-    played = judge.play([one.start.preset for one in ranking.starts], 48)
-    np.testing.assert_allclose(judge.score(played, 0), [one.loss for one in ranking.starts], rtol=1e-3)
-    wanted = average_power(target.audio)
-    for audio in played:
-        assert level_difference_db(wanted, average_power(audio), RENDER.sample_rate) == pytest.approx(0, abs=0.06)
+    assert soft == pytest.approx(loud, rel=1e-2)  # the floor under quiet bands moves a little
+    assert heard(judge, ranking) == pytest.approx([one.loss for one in ranking.starts], rel=1e-2)
+    soft, loud = (one.start.preset.continuous[controls().position["volume"]] for one in ranking.starts)
+    assert soft == pytest.approx(loud, abs=0.01)
 
 
 def test_the_best_are_fitted_and_stand_in_the_place_of_their_originals(organ):
@@ -65,8 +70,7 @@ def test_the_best_are_fitted_and_stand_in_the_place_of_their_originals(organ):
     assert ranking.losses["saw, fitted"] < 0.5 * ranking.losses["saw"]
     assert list(ranking.losses.values()) == sorted(ranking.losses.values())
     assert set(ranking.losses) == {"saw, fitted", "saw", "near, fitted", "near", "apart"}
-    again = judge.score(judge.play([one.start.preset for one in ranking.starts], 48), 0)
-    np.testing.assert_allclose(again, [one.loss for one in ranking.starts], rtol=1e-3)
+    assert heard(judge, ranking) == pytest.approx([one.loss for one in ranking.starts], rel=1e-3)
 
 
 @pytest.mark.parametrize(("budget", "evals", "labels"), [(1, 1, ["saw"]), (0, 1, ["saw"]), (3, 3, None), (4, 4, None)])

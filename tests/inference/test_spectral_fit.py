@@ -5,14 +5,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from vjax.audio.pitch import detect_pitch
-from vjax.inference.spectral_fit import average_power, level_difference_db, with_level, with_spectrum
+from vjax.inference.spectral_fit import average_power, with_spectrum
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import RenderJob, RenderPool
-from vjax.vital.preset import Preset, Route, controls, init
+from vjax.vital.preset import Preset, controls, init
 from vjax.vital.wavetables import FRAME, table_json
 
 RENDER = RenderConfig(seconds=0.5, note_s=0.4)
@@ -53,27 +51,6 @@ def play():
             return pool.render(RenderJob(preset.to_json(), (note,))).audio[0]
 
         yield render
-
-
-@pytest.mark.parametrize(("wanted_db", "got_db"), [(-30.0, -30.0), (6.0, 6.0), (20.0, 12.04), (0.01, 0.0)])
-def test_the_volume_is_a_factor_within_its_range(play, wanted_db, got_db):
-    louder, gain_db = with_level(edited(), wanted_db)
-    assert gain_db == pytest.approx(got_db, abs=0.001)
-    expected = play(edited()) * 10 ** (gain_db / 20)
-    np.testing.assert_allclose(play(louder), expected, atol=2e-5 * np.abs(expected).max())
-
-
-def test_a_modulated_volume_is_left_alone():
-    preset = dataclasses.replace(edited(), routes=(Route("lfo_1", "volume", 0.3), *init().routes[1:]))
-    assert with_level(preset, 6.0) == (preset, 0.0)
-
-
-@given(st.floats(-40, 40))
-def test_the_level_difference_is_the_gain(gain_db):
-    noise = 0.1 * np.random.default_rng(0).normal(size=(2, 9000))
-    power = average_power(noise)
-    louder = average_power(noise * 10 ** (gain_db / 20))
-    assert level_difference_db(louder, power, SAMPLE_RATE) == pytest.approx(gain_db, abs=1e-6)
 
 
 def test_the_average_power_of_a_sine_lies_at_its_frequency():

@@ -81,19 +81,6 @@ def mrstft_configs(sample_rate: int) -> list[MelConfig]:
     return [_mel_config(sample_rate, n_fft, n_fft // 4, 128) for n_fft in _MRSTFT_FFT_SIZES]
 
 
-def k_weighting(hz: np.ndarray) -> np.ndarray:
-    """BS.1770's K-weighting as a factor of power at frequencies in Hz.
-
-    The two filters are those of ITU-R BS.1770-4, tables 1 and 2 (given there for 48 kHz).
-    """
-    z = np.exp(-2j * np.pi * hz / 48000)
-    shelf = (1.53512485958697 - 2.69169618940638 * z + 1.19839281085285 * z**2) / (
-        1 - 1.69065929318241 * z + 0.73248077421585 * z**2
-    )
-    high_pass = (1 - 2 * z + z**2) / (1 - 1.99004745483398 * z + 0.99007225036621 * z**2)
-    return np.abs(shelf * high_pass) ** 2
-
-
 def _of_each(spectra: Callable[[jax.Array], Any], audio: jax.Array) -> Any:
     """`spectra` of each [channels, samples] of `audio`.
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from vjax.audio.metrics import METRICS
 from vjax.audio.scores import scores
+from vjax.inference.level import level_range_db, with_gain
 from vjax.inference.objective import Objective
 from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset
@@ -50,15 +51,16 @@ class Judge:
         jobs = [RenderJob(preset.to_json(), (note,), JUDGE_SEEDS[0]) for preset in presets]
         return [None if played.audio is None else played.audio[0] for played in self._pool.map(jobs)]
 
-    def score(self, sounds: Sequence[np.ndarray | None], place: int) -> np.ndarray:
-        """[n] losses against the target in a place; NaN for None and for silence."""
-        losses = np.full(len(sounds), np.nan, np.float32)
-        heard = [i for i, audio in enumerate(sounds) if audio is not None]
-        size = self._objective.batch
-        for chunk in (heard[i : i + size] for i in range(0, len(heard), size)):
-            audio = np.stack([sounds[i] for i in chunk])
-            losses[chunk], _ = self._objective.distances(audio, [place] * len(chunk))
-        return losses
+    def levelled(
+        self, sounds: Sequence[np.ndarray | None], presets: Sequence[Preset], place: int
+    ) -> tuple[np.ndarray, list[Preset]]:
+        """Losses [n] of the presets' sounds, and the presets, at the level of the target in a place.
+
+        A loss is NaN for None and for silence.
+        """
+        ranges = np.array([level_range_db(preset) for preset in presets]).reshape(-1, 2)
+        losses, gains = self._score(sounds, place, ranges)
+        return losses, [with_gain(preset, gain) for preset, gain in zip(presets, gains.tolist(), strict=True)]
 
     def best(self, search: "Search") -> tuple[Judged, Judged]:
         """(the target's first start, the best of it and what the search found).
@@ -71,7 +73,8 @@ class Judge:
         jobs = [RenderJob(preset.to_json(), (target.note,), seed) for _, preset in candidates for seed in JUDGE_SEEDS]
         sounds = [None if played.audio is None else played.audio[0] for played in self._pool.map(jobs)]
         per = len(JUDGE_SEEDS)
-        losses = self.score(sounds, search.place).reshape(-1, per).mean(1)  # NaN where one seed is silent
+        as_they_are = np.zeros((len(sounds), 2))
+        losses = self._score(sounds, search.place, as_they_are)[0].reshape(-1, per).mean(1)  # NaN where one is silent
         ranked = np.where(np.isnan(losses), np.inf, losses)
         if np.isinf(ranked).all():
             raise ValueError(f"neither the start nor what was found can be heard at note {target.note}")
@@ -87,3 +90,14 @@ class Judge:
             return Judged(preset, label, float(losses[i]), found, mine[0] if mine else silence)
 
         return judged(0), judged(int(np.argmin(ranked)))
+
+    def _score(
+        self, sounds: Sequence[np.ndarray | None], place: int, range_db: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        losses, gains_db = np.full(len(sounds), np.nan, np.float32), np.zeros(len(sounds))
+        heard = [i for i, audio in enumerate(sounds) if audio is not None]
+        size = self._objective.batch
+        for chunk in (heard[i : i + size] for i in range(0, len(heard), size)):
+            audio = np.stack([sounds[i] for i in chunk])
+            losses[chunk], gains_db[chunk] = self._objective.levelled(audio, [place] * len(chunk), range_db[chunk])
+        return losses, np.where(np.isnan(losses), 0.0, gains_db)

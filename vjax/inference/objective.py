@@ -23,7 +23,7 @@ import numpy as np
 
 from vjax.audio.distances import is_silent, mrstft_of, mss_of
 from vjax.audio.mel import mel_centres_hz
-from vjax.audio.spectra import k_weighting, mrstft_configs, mrstft_spectra, mss_spectra
+from vjax.audio.spectra import mrstft_configs, mrstft_spectra, mss_spectra
 
 TERMS = ("mss", "mrstft", "ltas", "loudness")
 TYPICAL = {"mss": 19.0, "mrstft": 4.8, "ltas": 15.4, "loudness": 4.8}
@@ -95,14 +95,36 @@ class Objective:
         Returns:
           losses [n] and distances [n, len(TERMS)], float32 on the host; NaN for silent or broken candidates.
         """
+        found, _ = self._scored(audio, places, np.zeros((len(audio), 2)))
+        return found @ self._weights, found
+
+    def levelled(self, audio: np.ndarray, places: Sequence[int], range_db: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Scores up to `batch` candidates as if each were played at the level of its target.
+
+        A volume at the end of everything is a factor: the best one need not be searched for.
+
+        Args:
+          range_db: [n, 2], by how much each may be softer (negative) and louder.
+
+        Returns:
+          losses [n] and the gains [n] in dB, within the range, that they hold with.
+        """
+        found, gains_db = self._scored(audio, places, range_db)
+        return found @ self._weights, gains_db
+
+    def _scored(self, audio: np.ndarray, places: Sequence[int], range_db: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         n = len(audio)
         padded = np.zeros((self.batch, *self._shape), np.float32)
         padded[:n] = audio
         where = np.zeros(self.batch, np.int32)
         where[:n] = places
-        found = np.array(_distances(self._targets, padded, where, self._sample_rate))[:n]
+        ranges = np.zeros((self.batch, 2), np.float32)
+        ranges[:n] = range_db
+        found, gains_db = (
+            np.array(one)[:n] for one in _distances(self._targets, padded, where, ranges, self._sample_rate)
+        )
         found[is_silent(padded[:n]) | ~np.isfinite(padded[:n]).all((1, 2))] = np.nan
-        return found @ self._weights, found
+        return found, gains_db
 
 
 def _spectra(audio: jax.Array, sample_rate: int) -> _Spectra:
@@ -123,16 +145,33 @@ def _put(targets: Any, spectra: Any, place: int) -> Any:
 
 
 @functools.partial(jax.jit, static_argnames="sample_rate")
-def _distances(targets: _Spectra, audio: jax.Array, places: jax.Array, sample_rate: int) -> jax.Array:
-    """[batch, len(TERMS)]."""
+def _distances(
+    targets: _Spectra, audio: jax.Array, places: jax.Array, range_db: jax.Array, sample_rate: int
+) -> tuple[jax.Array, jax.Array]:
+    """([batch, len(TERMS)], the gains [batch] in dB that bring candidates to their targets' levels).
+
+    A gain multiplies the spectra: sounds are not transformed again. MSS does not hear it.
+    """
     found = _jitted_spectra(audio, sample_rate)
     target = jax.tree.map(lambda leaf: leaf[places], targets)
-    ltas = jnp.abs(found.ltas_db - target.ltas_db).mean((-2, -1))
-    loudness = jnp.abs(found.level_db - target.level_db)
-    return jnp.stack([mss_of(found.mss, target.mss), mrstft_of(found.mrstft, target.mrstft), ltas, loudness], -1)
+    softer_db = target.level_db - found.level_db
+    gain_db = jnp.clip(softer_db, range_db[:, 0], range_db[:, 1])
+    factor = 10 ** (gain_db[:, None, None, None] / 20)
+    mrstft = [magnitudes * factor for magnitudes in found.mrstft]
+    ltas = jnp.abs(found.ltas_db + gain_db[:, None, None] - target.ltas_db).mean((-2, -1))
+    terms = [mss_of(found.mss, target.mss), mrstft_of(mrstft, target.mrstft), ltas, jnp.abs(softer_db - gain_db)]
+    return jnp.stack(terms, -1), gain_db
 
 
 def _k_weights(sample_rate: int) -> np.ndarray:
-    """[bands]: K-weighting at the centre of each mel band, times the width that Slaney's norm divides by."""
+    """[bands]: BS.1770's K-weighting at the centre of each mel band, times the width that Slaney's norm divides by.
+
+    The two filters are those of ITU-R BS.1770-4, tables 1 and 2 (given there for 48 kHz).
+    """
     centres_hz = mel_centres_hz(mrstft_configs(sample_rate)[_LTAS_SIZE])
-    return (k_weighting(centres_hz) * np.gradient(centres_hz)).astype(np.float32)
+    z = np.exp(-2j * np.pi * centres_hz / 48000)
+    shelf = (1.53512485958697 - 2.69169618940638 * z + 1.19839281085285 * z**2) / (
+        1 - 1.69065929318241 * z + 0.73248077421585 * z**2
+    )
+    high_pass = (1 - 2 * z + z**2) / (1 - 1.99004745483398 * z + 0.99007225036621 * z**2)
+    return (np.abs(shelf * high_pass) ** 2 * np.gradient(centres_hz)).astype(np.float32)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vjax.inference.judge import Judge
-from vjax.inference.spectral_fit import average_power, level_difference_db, with_level, with_spectrum
+from vjax.inference.spectral_fit import average_power, with_spectrum
 from vjax.inference.target import RefineTarget, Start
 
 FITTED = ", fitted"
@@ -16,7 +16,7 @@ _STEPS = 3  # renders that fitting a start costs; a fourth gains little
 
 
 class Ranked(NamedTuple):
-    """A start as it was heard: `audio` is float32 [2, samples]."""
+    """A start at the level of the target; `audio`, float32 [2, samples], is as it was played before."""
 
     loss: float
     start: Start
@@ -40,7 +40,7 @@ class Ranking(NamedTuple):
 def rank_starts(target: RefineTarget, place: int, judge: Judge, fits: int, budget: int) -> Ranking:
     """Plays the starts and ranks them by loss.
 
-    All take the target's level, which costs no render: the volume is a factor at the very end. The `fits` best also
+    All take the target's level, which costs no render. The `fits` best also
     take its spectrum, in a few steps of one render each; of a start and its steps the best one stays.
 
     Args:
@@ -50,7 +50,7 @@ def rank_starts(target: RefineTarget, place: int, judge: Judge, fits: int, budge
     wanted = average_power(target.audio)
     starts = target.starts[: max(budget, 1)]
     evals = len(starts)
-    heard = [one for one in _played(starts, wanted, target, place, judge) if one is not None]
+    heard = [one for one in _played(starts, target, place, judge) if one is not None]
     ranked = sorted(heard, key=lambda one: one.loss)  # stable: of equal ones the first
     losses = {one.start.label: one.loss for one in ranked[::-1]}  # of two with one label the better
     latest = dict(enumerate(ranked[:fits]))
@@ -60,7 +60,7 @@ def rank_starts(target: RefineTarget, place: int, judge: Judge, fits: int, budge
         if not steps or evals + len(steps) > budget:
             break
         evals += len(steps)
-        played = _played(list(steps.values()), wanted, target, place, judge)
+        played = _played(list(steps.values()), target, place, judge)
         latest = {i: one for i, one in zip(steps, played, strict=True) if one is not None}
         for i, one in latest.items():
             if one.loss < ranked[i].loss:
@@ -69,22 +69,13 @@ def rank_starts(target: RefineTarget, place: int, judge: Judge, fits: int, budge
     return Ranking(sorted(ranked, key=lambda one: one.loss), dict(sorted(losses.items(), key=lambda x: x[1])), evals)
 
 
-def _played(
-    starts: Sequence[Start], wanted: np.ndarray, target: RefineTarget, place: int, judge: Judge
-) -> list[Ranked | None]:
+def _played(starts: Sequence[Start], target: RefineTarget, place: int, judge: Judge) -> list[Ranked | None]:
     """Each start at the target's level; None for what cannot be played or heard."""
-    levelled: list[tuple[Start, np.ndarray] | None] = []
-    for start, audio in zip(starts, judge.play([start.preset for start in starts], target.note), strict=True):
-        if audio is None or not np.isfinite(audio).all():
-            levelled.append(None)
-            continue
-        gain_db = level_difference_db(wanted, average_power(audio), judge.sample_rate)
-        preset, gain_db = with_level(start.preset, gain_db)
-        levelled.append((start._replace(preset=preset), audio * np.float32(10 ** (gain_db / 20))))
-    losses = judge.score([entry and entry[1] for entry in levelled], place)
+    sounds = judge.play([start.preset for start in starts], target.note)
+    losses, presets = judge.levelled(sounds, [start.preset for start in starts], place)
     return [
-        None if entry is None or np.isnan(loss) else Ranked(float(loss), *entry)
-        for entry, loss in zip(levelled, losses, strict=True)
+        None if np.isnan(loss) else Ranked(float(loss), start._replace(preset=preset), audio)
+        for loss, start, preset, audio in zip(losses, starts, presets, sounds, strict=True)
     ]
 
 

@@ -168,12 +168,15 @@ def _generation(searches: dict[int, Search], strategies: Strategies, objective: 
             variations.append(Variation(search.live_key, search.values(asked[place][k])))
             owners.append((place, k))
     losses = {place: np.full(len(z), np.nan, np.float32) for place, z in asked.items()}
+    gains_db = {place: np.zeros(len(z)) for place, z in asked.items()}
+    range_db = {place: search.range_db for place, search in searches.items()}
     batch: list[tuple[int, int, np.ndarray]] = []
 
     def score() -> None:
-        found, _ = objective.distances(np.stack([audio for *_, audio in batch]), [place for place, *_ in batch])
-        for (place, k, _), loss in zip(batch, found, strict=True):
-            losses[place][k] = loss
+        owners = [place for place, *_ in batch]
+        found = objective.levelled(np.stack([audio for *_, audio in batch]), owners, [range_db[i] for i in owners])
+        for (place, k, _), loss, gain_db in zip(batch, *found, strict=True):
+            losses[place][k], gains_db[place][k] = loss, gain_db
         batch.clear()
 
     for i, rendering in live.render(variations):
@@ -189,7 +192,7 @@ def _generation(searches: dict[int, Search], strategies: Strategies, objective: 
         n = sum(owner == place for owner, _ in owners)
         told[place] = n == len(asked[place])
         told_losses[place] = losses[place][1:]
-        search.learn(asked[place][:n], losses[place][:n])
+        search.learn(asked[place][:n], losses[place][:n], gains_db[place][:n])
     strategies.tell(population, told_losses, told)
     for search in searches.values():
         search.move_on_if_stagnant()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from vjax.inference.level import level_range_db, with_gain
 from vjax.inference.rank import rank_starts
 from vjax.inference.space import Space, first_steps, make_space
 from vjax.inference.strategy import Strategies
@@ -128,12 +129,17 @@ class Search:
         took_s = time.monotonic() - self.began_s
         return self.left() == 0 or 0 < self.config.seconds <= took_s
 
+    @property
+    def range_db(self) -> tuple[float, float]:
+        """By how much candidates may be made softer and louder."""
+        return level_range_db(self.space.preset)
+
     def values(self, z: np.ndarray) -> dict[str, float]:
         """Native values of a sample [padded] of the strategy."""
         return self.space.values(self._norm(z))
 
-    def learn(self, z: np.ndarray, losses: np.ndarray) -> None:
-        """Takes in the candidates [n, padded] of a generation and their losses [n], NaN for those without a sound."""
+    def learn(self, z: np.ndarray, losses: np.ndarray, gains_db: np.ndarray) -> None:
+        """Takes in a generation: candidates [n, padded], their losses [n] (NaN for those without a sound) and gains."""
         self.evals += len(z)
         self._improved = False
         if np.isnan(losses).all():
@@ -145,7 +151,8 @@ class Search:
             self._here = (loss, np.clip(self._norm(z[k]), 0, 1))
         if len(self.best) < KEPT or loss < self.best[-1].loss:
             self._improved = loss < self.best[0].loss
-            found = Found(loss, self.label, self.space.to_preset(self._norm(z[k])))
+            preset = with_gain(self.space.to_preset(self._norm(z[k])), float(gains_db[k]))
+            found = Found(loss, self.label, preset)
             self.best = sorted([*self.best, found], key=lambda one: one.loss)[:KEPT]
         self.trace.append((self.evals, self.best[0].loss))
         if loss < self._reference * (1 - _PROGRESS):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from vjax.inference.audible import audible_knobs
+from vjax.inference.level import VOLUME, is_free
 from vjax.vital.preset import Preset, controls
 
 _NARROWEST, _WIDEST = 0.25, 4.0  # a knob's step against the median one's: no knob is left behind, none runs away
@@ -62,7 +63,7 @@ class Space:
 
 
 def make_space(preset: Preset, knob_error_norm: Mapping[str, float] | None = None) -> Space:
-    """The dimensions of a preset.
+    """The dimensions of a preset. Its volume is none of them where it is free: candidates are levelled.
 
     Args:
       knob_error_norm: by knob, how far off predictions are (a checkpoint's `knob_error_norm`): knobs that the network
@@ -70,6 +71,7 @@ def make_space(preset: Preset, knob_error_norm: Mapping[str, float] | None = Non
         has the median 1, whatever the size of the errors.
     """
     names, slots = audible_knobs(preset)
+    names = [name for name in names if name != VOLUME or not is_free(preset)]
     schema = controls()
     knobs = np.array([schema.position[name] for name in names], int)
     amounts = np.array([preset.routes[slot].amount for slot in slots])

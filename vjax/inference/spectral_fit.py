@@ -1,4 +1,4 @@
-"""A preset's volume and wavetables, set so that its average spectrum is a target's.
+"""A preset's wavetables, changed so that its average spectrum is a target's.
 
 Turning knobs does not reach what a wavetable lacks. But most of what an oscillator passes through (filters, envelopes,
 effects) multiplies its harmonics: by as much as a harmonic is heard too soft, it is made louder in every cycle of the
@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from vjax.audio.spectra import k_weighting
 from vjax.schema import N_OSCILLATORS
 from vjax.vital.preset import Preset, controls
 from vjax.vital.wavetables import FRAME
@@ -25,7 +24,6 @@ _MOST_DB = 24.0  # that a step moves a harmonic
 _RANGE_DB = 80.0  # below the strongest harmonic, where nothing is heard beside it
 _HIGHEST_HZ = 20000.0
 _UNTRACKED_NOTE = 48  # what an oscillator plays whose keyboard tracking is off
-_AUDIBLE_DB = 0.05  # a smaller difference of level is left alone
 _SUFFIX = " (fitted)"
 
 
@@ -36,37 +34,11 @@ def average_power(audio: np.ndarray) -> np.ndarray:
     return (np.abs(np.fft.rfft(frames * np.hanning(_FFT_SIZE))) ** 2).mean((0, 1))
 
 
-def level_difference_db(wanted: np.ndarray, heard: np.ndarray, sample_rate: int) -> float:
-    """By how much a sound must be louder to be as loud as wanted, K-weighted; both are `average_power`."""
-    weights = k_weighting(np.arange(len(wanted)) * sample_rate / _FFT_SIZE)
-    wanted_power, heard_power = float(weights @ wanted), float(weights @ heard)
-    return 10 * np.log10(max(wanted_power, 1e-12) / max(heard_power, 1e-12))
-
-
-def with_level(preset: Preset, gain_db: float) -> tuple[Preset, float]:
-    """The preset louder by `gain_db`, and by how much it is: within the range of its volume.
-
-    The volume control is (dB + 80)^2. A preset whose volume is modulated stays as it is, and so does one whose level is
-    as good as right.
-    """
-    modulated = any(route is not None and route.destination == "volume" for route in preset.routes)
-    if modulated or abs(gain_db) < _AUDIBLE_DB:
-        return preset, 0.0
-    schema = controls()
-    at = schema.position["volume"]
-    before = schema.minimum[at] + preset.continuous[at] * schema.span[at]
-    lowest, highest = np.sqrt(schema.minimum[at]), np.sqrt(schema.minimum[at] + schema.span[at])
-    after = np.clip(np.sqrt(before) + gain_db, lowest, highest)
-    continuous = preset.continuous.copy()
-    continuous[at] = schema.continuous[at].to_norm(after**2)
-    return dataclasses.replace(preset, continuous=continuous), float(after - np.sqrt(before))
-
-
 def with_spectrum(preset: Preset, note: int, wanted: np.ndarray, heard: np.ndarray, sample_rate: int) -> Preset | None:
     """The preset with wavetables a step nearer to the wanted spectrum; None if none of them can take it.
 
     Tables of plain cycles can ("Wave Source" alone, four fifths of what musicians use); made of other components they
-    stay. Absolute level is left aside: tables are played at their full scale.
+    stay. Level is left aside: tables are played at their full scale.
 
     Args:
       note: MIDI note at which it was heard.
