@@ -40,14 +40,14 @@ RATE = RENDER.sample_rate
 def transposing(asked: list):
     """A refinement of one idea: the first start, an octave up. Notes what it was asked.
 
-    As many evaluations as there are starts rank them: the last wins.
+    No evaluations rank the starts: the last wins.
     """
 
     def refine(targets, evals):
-        if all(len(target.starts) == evals for target in targets):
+        if evals == 0:
             for target in targets:
                 last = target.starts[-1]
-                yield Refined(target.name, preset=last.preset, start=last.label, evals=evals)
+                yield Refined(target.name, preset=last.preset, start=last.label, evals=len(target.starts))
             return
         asked.extend((target.name, evals, [start.label for start in target.starts]) for target in targets)
         for target in reversed(targets):  # in order of completion, whatever that is

@@ -20,10 +20,10 @@ EPILOG = """\
 Writes the preset, its sound (x-vjax.wav) and a picture of both sounds (x-vjax.png). The sound may be WAV, FLAC, OGG,
 MP3 or AIFF, of any rate and length; after its onset as much is heard as the model was trained on, two seconds in most
 recipes. The note is taken from the sound, unless --note names it (C4 is 60), and the preset is transposed until it
-plays in tune. The network's answer, variants of it and the nearest sounds of the model's bank are played, wavetables of
-the best three are fitted to the sound (--keep-tables leaves them alone), and the one that comes nearest is written;
---starts 0 takes the network's answer. Without --checkpoint the model that comes with
-vjax is asked; one of your own comes from: vjax train
+plays in tune. The network's answer, variants of it and the nearest sounds of the model's bank are played, the
+wavetables of the six best are fitted to the sound (--keep-tables leaves them alone), and the one that comes nearest is
+written; --starts 0 takes the network's answer. Without --checkpoint the model that comes with vjax is asked; one of
+your own comes from: vjax train
 
 examples:
   vjax match bass.wav -o bass.vital

@@ -17,7 +17,7 @@ STRATEGY_NAMES = ("cma_es", "sep_cma_es", "snes")
 EPILOG = f"""\
 A network's answer is a start: an evolution strategy then turns the knobs that can be heard, renders every candidate
 with Vital, and keeps what sounds nearer. Routes and menus stay those of the start, but several starts compete: the
-answer, variants of it, the nearest training sounds, and the nearest presets of a --bank. The wavetables of the three
+answer, variants of it, the nearest training sounds, and the nearest presets of a --bank. The wavetables of the six
 best are fitted to the sound, harmonic by harmonic; --keep-tables leaves them alone.
 
 The folder --out gets for each sound X: X.vital, its render (X-vjax.wav), a picture (X-vjax.png), the trace of the

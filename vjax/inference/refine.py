@@ -45,7 +45,7 @@ class RefineConfig:
     """
 
     evals: int = 500
-    fits: int = 3
+    fits: int = 6
     seconds: float = 0.0
     strategy: StrategyConfig = StrategyConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
