@@ -93,7 +93,7 @@ def _refined(presets, audio, arguments, workers: int) -> dict:
     module._generation = timed
     try:
         targets = [RefineTarget(str(i), audio[i], 48, (Start("start", presets[i - 1]),)) for i in range(len(presets))]
-        config = RefineConfig(evals=arguments.evals, places=len(targets))
+        config = RefineConfig(evals=arguments.evals, places=len(targets), fits=0)
         for refined in refine(targets, config, RenderConfig(), workers):
             assert not refined.error, refined.error
     finally:

@@ -13,7 +13,7 @@ import soundfile
 from vjax.cli.main import main
 from vjax.training.checkpoint import Checkpoints, load_checkpoint
 from vjax.training.state import TrainState
-from vjax.vital.preset import init, read_preset, write_preset
+from vjax.vital.preset import controls, init, read_preset, write_preset
 
 RATE = 44100
 
@@ -84,11 +84,16 @@ def test_the_nearest_start_is_written_and_said(sounds, engine_run, tmp_path, cap
     out = tmp_path / "near.vital"
     assert main([*command, "--bank", str(tmp_path / "bank"), "--starts", "1", "-o", str(out), "--json"]) == 0
     near = strict_json(capsys.readouterr().out)
-    assert near["start"] == min(near["starts"], key=near["starts"].get) == "Mine"
+    assert near["start"] == min(near["starts"], key=near["starts"].get) == "Mine, fitted"
+    assert near["starts"]["Mine, fitted"] < near["starts"]["Mine"]
     assert near["refined"] is None
     assert near["mss_db"] < own["mss_db"]
-    np.testing.assert_array_equal(read_preset(out).continuous, init().continuous)
-    assert main([*command, "--bank", str(tmp_path / "bank"), "--starts", "1", "-o", str(out)]) == 0
+    found = read_preset(out)
+    assert found.wavetables[0]["name"] == "Init (fitted)"
+    others = np.array([name != "volume" for name in controls().continuous_names])
+    np.testing.assert_array_equal(found.continuous[others], init().continuous[others])
+    assert main([*command, "--bank", str(tmp_path / "bank"), "--starts", "1", "--keep-tables", "-o", str(out)]) == 0
+    assert read_preset(out).wavetables[0]["name"] == "Init"
     assert re.search(r"the nearest of \d starts is 'Mine'; --refine goes on from there", capsys.readouterr().out)
 
 

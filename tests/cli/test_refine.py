@@ -102,7 +102,8 @@ def test_a_killed_run_goes_on_from_its_best(sounds, engine_run, tmp_path, capsys
     evals = reached["evals"] + 30
     assert main(["refine", *arguments, "--evals", str(evals)]) == 0
     told = json.loads((out / "dull-trace.json").read_text())
-    assert told["trace"][0][0] == reached["evals"] + 2  # both starts, the answer and the best so far, played anew
+    # Both starts, the answer and the best so far, are played anew, and fitted in three renders each.
+    assert told["trace"][0][0] == reached["evals"] + 2 * (1 + 3)
     assert told["trace"][0][1] <= reached["trace"][0][1] + 1e-4
     assert told["evals"] == evals
     assert any(label.endswith(", refined") for label in told["starts"])
