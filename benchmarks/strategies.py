@@ -202,7 +202,7 @@ def _pycma(targets, arguments, objective_config):
                 rendered = [(i, r.audio[0]) for i, r in live.render(variations) if r.audio is not None]
                 for chunk in (rendered[k : k + 4] for k in range(0, len(rendered), 4)):
                     at = [i for i, _ in chunk]
-                    ranges = [level_range_db(space.preset)] * len(chunk)
+                    ranges = np.array([level_range_db(space.preset)] * len(chunk))
                     sounds = np.stack([audio for _, audio in chunk])
                     losses[at], gains[at] = objective.levelled(sounds, [0] * len(chunk), ranges)
                 evals += n

@@ -154,12 +154,12 @@ def _distances(
     """
     found = _jitted_spectra(audio, sample_rate)
     target = jax.tree.map(lambda leaf: leaf[places], targets)
-    softer_db = target.level_db - found.level_db
-    gain_db = jnp.clip(softer_db, range_db[:, 0], range_db[:, 1])
+    missing_db = target.level_db - found.level_db
+    gain_db = jnp.clip(missing_db, range_db[:, 0], range_db[:, 1])
     factor = 10 ** (gain_db[:, None, None, None] / 20)
     mrstft = [magnitudes * factor for magnitudes in found.mrstft]
     ltas = jnp.abs(found.ltas_db + gain_db[:, None, None] - target.ltas_db).mean((-2, -1))
-    terms = [mss_of(found.mss, target.mss), mrstft_of(mrstft, target.mrstft), ltas, jnp.abs(softer_db - gain_db)]
+    terms = [mss_of(found.mss, target.mss), mrstft_of(mrstft, target.mrstft), ltas, jnp.abs(missing_db - gain_db)]
     return jnp.stack(terms, -1), gain_db
 
 

@@ -40,8 +40,8 @@ class Ranking(NamedTuple):
 def rank_starts(target: RefineTarget, place: int, judge: Judge, fits: int, budget: int) -> Ranking:
     """Plays the starts and ranks them by loss.
 
-    All take the target's level, which costs no render. The `fits` best also
-    take its spectrum, in a few steps of one render each; of a start and its steps the best one stays.
+    All take the target's level, which costs no render. The `fits` best also take its spectrum, in a few steps of one
+    render each; of a start and its steps the best one stays.
 
     Args:
       place: of the target in the judge's objective.

@@ -173,8 +173,9 @@ def _generation(searches: dict[int, Search], strategies: Strategies, objective: 
     batch: list[tuple[int, int, np.ndarray]] = []
 
     def score() -> None:
-        owners = [place for place, *_ in batch]
-        found = objective.levelled(np.stack([audio for *_, audio in batch]), owners, [range_db[i] for i in owners])
+        at = [place for place, *_ in batch]
+        ranges = np.array([range_db[place] for place in at])
+        found = objective.levelled(np.stack([audio for *_, audio in batch]), at, ranges)
         for (place, k, _), loss, gain_db in zip(batch, *found, strict=True):
             losses[place][k], gains_db[place][k] = loss, gain_db
         batch.clear()
