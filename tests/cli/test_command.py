@@ -76,7 +76,7 @@ def test_options_are_not_abbreviated(capsys):
 
 def interrupted(code: str, ready: str, after_s: float) -> tuple[int, str]:
     """(exit code, stderr) of a process that gets SIGINT `after_s` after it has printed the line `ready`."""
-    environment = os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false"}
+    environment = os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false", "XLA_FLAGS": ""}  # compiling takes its time
     process = subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
