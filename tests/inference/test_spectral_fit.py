@@ -95,3 +95,6 @@ def test_a_table_of_other_parts_stays():
     saw = average_power(np.random.default_rng(3).normal(size=(2, 20000)).cumsum(-1))
     assert with_spectrum(edited(table), 48, noise, saw, SAMPLE_RATE) is None
     assert with_spectrum(edited(osc_1_on=0), 48, noise, saw, SAMPLE_RATE) is None
+    empty = table_json("Empty", organ(1.0)[None])
+    empty["groups"][0]["components"][0]["keyframes"] = []
+    assert with_spectrum(edited(empty), 48, noise, saw, SAMPLE_RATE) is None

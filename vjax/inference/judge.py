@@ -49,7 +49,7 @@ class Judge:
     def play(self, presets: Sequence[Preset], note: int) -> list[np.ndarray | None]:
         """float32 [2, samples] of each with the first seed; None for what the engine cannot play."""
         jobs = [RenderJob(preset.to_json(), (note,), JUDGE_SEEDS[0]) for preset in presets]
-        return [None if played.audio is None else played.audio[0] for played in self._pool.map(jobs)]
+        return self._sounds(jobs)
 
     def levelled(
         self, sounds: Sequence[np.ndarray | None], presets: Sequence[Preset], place: int
@@ -71,7 +71,7 @@ class Judge:
         candidates = [(start.label, start.preset) for start in target.starts[:1]]
         candidates += [(found.label, found.preset) for found in search.best]
         jobs = [RenderJob(preset.to_json(), (target.note,), seed) for _, preset in candidates for seed in JUDGE_SEEDS]
-        sounds = [None if played.audio is None else played.audio[0] for played in self._pool.map(jobs)]
+        sounds = self._sounds(jobs)
         per = len(JUDGE_SEEDS)
         as_they_are = np.zeros((len(sounds), 2))
         losses = self._score(sounds, search.place, as_they_are)[0].reshape(-1, per).mean(1)  # NaN where one is silent
@@ -90,6 +90,9 @@ class Judge:
             return Judged(preset, label, float(losses[i]), found, mine[0] if mine else silence)
 
         return judged(0), judged(int(np.argmin(ranked)))
+
+    def _sounds(self, jobs: Sequence[RenderJob]) -> list[np.ndarray | None]:
+        return [None if played.audio is None else played.audio[0] for played in self._pool.map(jobs)]
 
     def _score(
         self, sounds: Sequence[np.ndarray | None], place: int, range_db: np.ndarray

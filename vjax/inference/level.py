@@ -4,8 +4,7 @@ Vital's control is (dB + 80)^2. A route to it makes it no such factor; then it i
 """
 
 import dataclasses
-
-import numpy as np
+import math
 
 from vjax.vital.preset import Preset, controls
 
@@ -40,7 +39,6 @@ def with_gain(preset: Preset, gain_db: float) -> Preset:
 
 def _levels_db(preset: Preset) -> tuple[float, float, float]:
     """(lowest, present, highest) level in dB, 80 being full scale."""
-    schema = controls()
-    at = schema.position[VOLUME]
-    native = schema.minimum[at] + np.array([0.0, preset.continuous[at], 1.0]) * schema.span[at]
-    return tuple(np.sqrt(native).tolist())
+    knob = controls().continuous[controls().position[VOLUME]]
+    now = knob.to_native(preset.continuous[controls().position[VOLUME]])
+    return math.sqrt(knob.minimum), math.sqrt(now), math.sqrt(knob.maximum)

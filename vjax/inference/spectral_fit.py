@@ -63,14 +63,10 @@ def with_spectrum(preset: Preset, note: int, wanted: np.ndarray, heard: np.ndarr
 def _pitch_hz(preset: Preset, menus: Mapping[str, int], oscillator: int, note: int) -> float:
     """Of an oscillator as its knobs say it, without modulation, bend or unison."""
     schema = controls()
-
-    def native(name: str) -> float:
-        at = schema.position[name]
-        return schema.minimum[at] + preset.continuous[at] * schema.span[at]
-
+    native = schema.to_native(preset.continuous)
     names = (f"osc_{oscillator}_transpose", f"osc_{oscillator}_tune", "voice_transpose", "voice_tune")
     base = note if menus[f"osc_{oscillator}_midi_track"] else _UNTRACKED_NOTE
-    return float(440 * 2 ** ((base + sum(map(native, names)) - 69) / 12))
+    return float(440 * 2 ** ((base + sum(native[schema.position[name]] for name in names) - 69) / 12))
 
 
 def _harmonics_db(power: np.ndarray, pitch_hz: float, n: int, sample_rate: int) -> np.ndarray:
@@ -87,26 +83,20 @@ def _filtered(table: Mapping[str, Any], gain_db: np.ndarray) -> dict[str, Any] |
 
     Phases stay. None for a table that is not made of plain cycles.
     """
-    components = [component for group in table["groups"] for component in group["components"]]
+    fitted = copy.deepcopy(dict(table))
+    components = [component for group in fitted["groups"] for component in group["components"]]
     if any(component["type"] != "Wave Source" for component in components):
         return None
-    spectrum = 10 ** (np.concatenate([[0.0], gain_db, np.full(FRAME // 2 - len(gain_db), gain_db[-1])]) / 20)
-
-    def louder(cycle: np.ndarray) -> np.ndarray:
-        return np.fft.irfft(np.fft.rfft(cycle) * spectrum, FRAME)
-
-    peak = max(np.abs(louder(_cycle(key))).max() for component in components for key in component["keyframes"])
+    keyframes = [keyframe for component in components for keyframe in component["keyframes"]]
+    if not keyframes:
+        return None
+    cycles = np.stack([np.frombuffer(base64.b64decode(keyframe["wave_data"]), "<f4") for keyframe in keyframes])
+    gain = 10 ** (np.concatenate([[0.0], gain_db, np.full(FRAME // 2 - len(gain_db), gain_db[-1])]) / 20)
+    cycles = np.fft.irfft(np.fft.rfft(cycles) * gain, FRAME)
+    peak = np.abs(cycles).max()
     if not peak > 0:
         return None
-    fitted = copy.deepcopy(dict(table))
-    for group in fitted["groups"]:
-        for component in group["components"]:
-            for key in component["keyframes"]:
-                data = (louder(_cycle(key)) / peak).astype("<f4").tobytes()
-                key["wave_data"] = base64.b64encode(data).decode("ascii")
+    for keyframe, cycle in zip(keyframes, cycles / peak, strict=True):
+        keyframe["wave_data"] = base64.b64encode(cycle.astype("<f4").tobytes()).decode("ascii")
     name = str(table.get("name", ""))
     return fitted | {"name": name if name.endswith(_SUFFIX) else name + _SUFFIX}
-
-
-def _cycle(keyframe: Mapping[str, Any]) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(keyframe["wave_data"]), "<f4")
