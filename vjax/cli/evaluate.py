@@ -11,14 +11,16 @@ from pathlib import Path
 from vjax.cli.command import CommandError, UsageError, at_least, command_parser, run
 from vjax.cli.engine_flag import ENGINE_HELP, add_engine_flag
 from vjax.cli.match_flags import add_checkpoint, midi_note
+from vjax.cli.refine import add_resynthesis, resynthesis_config
 
 EPILOG = f"""\
 Each target is a preset of a folder, a sound file, or a validation row of a dataset. For each of them vjax plays the
 init patch, the presets of a bank that are by other authors (random: their median; nearest: the one of least MSS, the
-row to beat), the model's prediction, what `vjax match` makes of it (match: the nearest of the prediction, its variants
-and the model's own bank), what refinement makes of each start with each budget (best: all of these compete), and the
-target's own preset with other random phases (floor: no method comes nearer). All are settled renders by the real
-engine. The recovered share is 0 % at the random preset and 100 % at the floor. Silence is reported and never scored.
+row to beat), the model's prediction, what `vjax match` makes of it (match: the nearest of the prediction, its variants,
+the model's own bank, and presets whose wavetables are made of the sound itself), what refinement makes of each start
+with each budget (best: all of these compete), and the target's own preset with other random phases (floor: no method
+comes nearer). All are settled renders by the real engine. The recovered share is 0 % at the random preset and 100 % at
+the floor. Silence is reported and never scored.
 
 The author of a preset is the first folder below the one that is given, or else the author field of the preset. A limit
 takes a random sample, always the same. A run that was stopped goes on when it is called again; --limit may then be
@@ -69,6 +71,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--workers", type=at_least(0), default=0, metavar="N", help="processes that render; 0 takes every core"
     )
+    add_resynthesis(parser)
     add_engine_flag(parser)
     parser.add_argument(
         "--tui", action="store_true", help="walk through the predictions of --checkpoint on --dataset, in the terminal"
@@ -119,7 +122,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     start_folder(out, settings, targets)
     with open_render_pool(render, workers, arguments.engine) as pool:
         bank = SoundBank(bank_files, bank_path, out / "bank", pool) if bank_path else None
-        starts = _starts(predictor, arguments.checkpoint, pool) if predictor else None
+        starts = _starts(predictor, arguments, pool) if predictor else None
         refine = _refiner(render, workers, predictor, arguments.engine)
         results = run_benchmark(tasks, out, plan, pool, bank, predictor, starts, refine)
     content = evaluation(settings, targets, results.rows, plan.order(tasks))
@@ -220,6 +223,7 @@ def _plan_settings(arguments: argparse.Namespace, render) -> dict:
     from vjax.inference.refine import RefineConfig
     from vjax.vital.engine import VERSION
 
+    made = resynthesis_config(arguments)
     refine = dataclasses.asdict(RefineConfig())
     del refine["evals"]  # the budgets, which may grow
     return {
@@ -227,6 +231,7 @@ def _plan_settings(arguments: argparse.Namespace, render) -> dict:
         "starts": arguments.starts,
         "refine_evals": arguments.refine_evals,
         "refine": refine,
+        "resynthesis": dataclasses.asdict(made) if made else None,
         "render": dataclasses.asdict(render),
         "floor_seeds": FLOOR_SEEDS,
         "metrics": METRICS,
@@ -244,15 +249,16 @@ def _refiner(render, workers: int | None, predictor, engine: str):
     return lambda targets, evals: refine(targets, RefineConfig(evals=evals), render, workers, by_knob, engine=engine)
 
 
-def _starts(predictor, checkpoint: str, pool):
-    """The starts that `vjax match` tries: variants of the answer, and neighbours in the checkpoint's bank."""
+def _starts(predictor, arguments: argparse.Namespace, pool):
+    """The starts that `vjax match` tries: variants of the answer, neighbours in its bank, and the sound itself."""
     from vjax.inference.export import checkpoint_vocabulary
     from vjax.inference.refine_many import RefineManyConfig, bank_finder
     from vjax.inference.starts import refine_target
 
     vocabulary = checkpoint_vocabulary(predictor)
-    banks, k = bank_finder(predictor, checkpoint, vocabulary, "", pool), RefineManyConfig().starts
-    return lambda match, name: refine_target(predictor, vocabulary, match, banks(match.note), k, name)
+    banks, k = bank_finder(predictor, arguments.checkpoint, vocabulary, "", pool), RefineManyConfig().starts
+    made = resynthesis_config(arguments)
+    return lambda match, name: refine_target(predictor, vocabulary, match, banks(match.note), k, name, made)
 
 
 def _report(out: Path) -> Path:

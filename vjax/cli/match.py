@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vjax.cli.command import UsageError, command_parser, run
 from vjax.cli.match_flags import add_matching, read_checkpoint
-from vjax.cli.refine import add_refining, refine_config, stop_on_ctrl_c
+from vjax.cli.refine import add_refining, refine_config, resynthesis_config, stop_on_ctrl_c
 from vjax.shipped import checkpoint_name
 
 _DISTANCES = {
@@ -20,13 +20,16 @@ EPILOG = """\
 Writes the preset, its sound (x-vjax.wav) and a picture of both sounds (x-vjax.png). The sound may be WAV, FLAC, OGG,
 MP3 or AIFF, of any rate and length; after its onset as much is heard as the model was trained on, two seconds in most
 recipes. The note is taken from the sound, unless --note names it (C4 is 60), and the preset is transposed until it
-plays in tune. The network's answer, variants of it and the nearest sounds of the model's bank are played, the
-wavetables of the six best are fitted to the sound (--keep-tables leaves them alone), and the one that comes nearest is
-written; --starts 0 takes the network's answer. Without --checkpoint the model that comes with vjax is asked; one of
-your own comes from: vjax train
+plays in tune. Many presets are played: the network's answer, variants of it, the nearest sounds of the model's bank,
+and "resynthesis", an oscillator that goes through a wavetable made of the sound itself. The wavetables of the six best
+are fitted to the sound (--keep-tables leaves them alone), and the one that comes nearest is written, which is mostly
+the resynthesis: it is nearest at other notes too, but its timbre is in a table and not in knobs. --no-resynthesis
+writes the nearest preset of filters, envelopes and routes; --starts 0 the network's answer alone. Without --checkpoint
+the model that comes with vjax is asked; one of your own comes from: vjax train
 
 examples:
   vjax match bass.wav -o bass.vital
+  vjax match bass.wav --no-resynthesis       # knobs to turn instead of a table of this sound
   vjax match bass.wav --checkpoint runs/tier3 --note 36
   vjax match bass.wav --refine --evals 500   # also evolve the preset against the real engine
   vjax match bass.wav --refine --bank ~/Documents/Vital --seconds 120
@@ -106,7 +109,8 @@ def _refined(arguments: argparse.Namespace, predictor, vocabulary, pool, match, 
     from vjax.vital.preset import write_preset
 
     banks = bank_finder(predictor, arguments.checkpoint, vocabulary, arguments.bank, pool)
-    target = refine_target(predictor, vocabulary, match, banks(match.note), arguments.starts, str(match.name))
+    made = resynthesis_config(arguments)
+    target = refine_target(predictor, vocabulary, match, banks(match.note), arguments.starts, str(match.name), made)
     config, render = refine_config(arguments, places=1), render_config(predictor)
     if not arguments.refine:  # the starts are ranked, and that is all
         config = dataclasses.replace(config, evals=0)

@@ -17,8 +17,9 @@ STRATEGY_NAMES = ("cma_es", "sep_cma_es", "snes")
 EPILOG = f"""\
 A network's answer is a start: an evolution strategy then turns the knobs that can be heard, renders every candidate
 with Vital, and keeps what sounds nearer. Routes and menus stay those of the start, but several starts compete: the
-answer, variants of it, the nearest training sounds, and the nearest presets of a --bank. The wavetables of the six
-best are fitted to the sound, harmonic by harmonic; --keep-tables leaves them alone.
+answer, variants of it, the nearest training sounds, the nearest presets of a --bank, and presets whose wavetables are
+made of the sound itself (--no-resynthesis: none of those). The wavetables of the six best are fitted to the sound,
+harmonic by harmonic; --keep-tables leaves them alone, and makes none.
 
 The folder --out gets for each sound X: X.vital, its render (X-vjax.wav), a picture (X-vjax.png), the trace of the
 search (X-trace.png, X-trace.json); and index.csv, traces.png and traces.json of all. What is there is passed over; a
@@ -80,10 +81,28 @@ def add_refining(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--keep-tables",
         action="store_true",
-        help="leave the wavetables of the starts as they are",
+        help="leave the wavetables of the starts as they are; implies --no-resynthesis",
     )
+    add_resynthesis(group)
     group.add_argument("--strategy", choices=STRATEGY_NAMES, default=STRATEGY_NAMES[0], help="default %(default)s")
     group.add_argument("--seed", type=at_least(0), default=0, metavar="N", help="of the samples (default %(default)s)")
+
+
+def add_resynthesis(group) -> None:
+    """Adds --no-resynthesis; `resynthesis_config` reads it."""
+    group.add_argument(
+        "--no-resynthesis",
+        action="store_true",
+        help="no starts whose wavetables are made of the sound itself: what is found is made of other presets' parts",
+    )
+
+
+def resynthesis_config(arguments: argparse.Namespace):
+    """How wavetables are made of a sound, None where the flags want none."""
+    from vjax.inference.wavetable_fit import WavetableFitConfig
+
+    unwanted = arguments.no_resynthesis or getattr(arguments, "keep_tables", False)
+    return None if unwanted else WavetableFitConfig()
 
 
 def refine_config(arguments: argparse.Namespace, places: int):
@@ -134,6 +153,7 @@ def _refine(arguments: argparse.Namespace) -> int:
         match=MatchConfig(arguments.note, not arguments.no_tune),
         starts=arguments.starts,
         bank=arguments.bank,
+        resynthesis=resynthesis_config(arguments),
         targets=arguments.targets,
         workers=arguments.workers or None,
         engine=arguments.engine,

@@ -48,7 +48,7 @@ class ObjectiveConfig:
             raise ValueError(f"weights {dataclasses.asdict(self)}: none may be below 0, and one must be above it")
 
 
-class _Spectra(NamedTuple):
+class SoundSpectra(NamedTuple):
     """What is compared of a sound; lists of [..., channels, bands, t], then [..., channels, bands] and [...]."""
 
     mss: list[jax.Array]
@@ -72,7 +72,7 @@ class Objective:
         self._sample_rate, self._shape = sample_rate, (2, samples)
         self._weights = np.array([getattr(config, term) / TYPICAL[term] for term in TERMS], np.float32)
         sounds = jax.ShapeDtypeStruct((places, *self._shape), np.float32)
-        shapes = jax.eval_shape(functools.partial(_spectra, sample_rate=sample_rate), sounds)
+        shapes = jax.eval_shape(functools.partial(sound_spectra, sample_rate=sample_rate), sounds)
         self._targets = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
     def set_target(self, place: int, audio: np.ndarray) -> None:
@@ -127,16 +127,16 @@ class Objective:
         return found, gains_db
 
 
-def _spectra(audio: jax.Array, sample_rate: int) -> _Spectra:
+def sound_spectra(audio: jax.Array, sample_rate: int) -> SoundSpectra:
     mrstft = mrstft_spectra(audio, sample_rate)
     power = jnp.mean(mrstft[_LTAS_SIZE] ** 2, -1)
     db = 10 * jnp.log10(jnp.maximum(power, 1e-10))
     db = jnp.maximum(db, db.max((-2, -1), keepdims=True) - _RANGE_DB)
     level = jnp.sum(power * _k_weights(sample_rate), (-2, -1))
-    return _Spectra(mss_spectra(audio, sample_rate), mrstft, db, 10 * jnp.log10(jnp.maximum(level, 1e-10)))
+    return SoundSpectra(mss_spectra(audio, sample_rate), mrstft, db, 10 * jnp.log10(jnp.maximum(level, 1e-10)))
 
 
-_jitted_spectra = jax.jit(_spectra, static_argnames="sample_rate")
+_jitted_spectra = jax.jit(sound_spectra, static_argnames="sample_rate")
 
 
 @jax.jit
@@ -146,7 +146,7 @@ def _put(targets: Any, spectra: Any, place: int) -> Any:
 
 @functools.partial(jax.jit, static_argnames="sample_rate")
 def _distances(
-    targets: _Spectra, audio: jax.Array, places: jax.Array, range_db: jax.Array, sample_rate: int
+    targets: SoundSpectra, audio: jax.Array, places: jax.Array, range_db: jax.Array, sample_rate: int
 ) -> tuple[jax.Array, jax.Array]:
     """([batch, len(TERMS)], the gains [batch] in dB that bring candidates to their targets' levels).
 

@@ -33,6 +33,7 @@ from vjax.inference.search import Progress
 from vjax.inference.starts import refine_target
 from vjax.inference.stream import Failure
 from vjax.inference.target import RefineTarget
+from vjax.inference.wavetable_fit import WavetableFitConfig
 from vjax.progress import progress_bar
 from vjax.vital.backend import Engine, open_render_pool
 from vjax.vital.pool import RenderPool
@@ -45,12 +46,14 @@ class RefineManyConfig:
     Attributes:
       starts: variants of the answer that compete with it, and thrice as many neighbours of each bank; 0: it alone.
       bank: a folder of presets searched besides the checkpoint's own bank; empty for none.
+      resynthesis: how wavetables are made of the sounds themselves; None for no such starts.
     """
 
     refine: RefineConfig = RefineConfig()
     match: MatchConfig = MatchConfig()
     starts: int = 3
     bank: str = ""
+    resynthesis: WavetableFitConfig | None = WavetableFitConfig()
     targets: int = 16
     workers: int | None = None
     engine: Engine = "local"
@@ -114,10 +117,13 @@ def refine_many(
                 bar.update()
                 (failures if isinstance(match, Failure) else matches).append(match)
         banks = bank_finder(predictor, checkpoint, vocabulary, config.bank, pool)
-        targets = [
-            refine_target(predictor, vocabulary, match, banks(match.note), config.starts, match.name)
-            for match in matches
-        ]
+        with progress_bar(matches, desc="finding starts", unit="sound") as bar:
+            targets = [
+                refine_target(
+                    predictor, vocabulary, match, banks(match.note), config.starts, match.name, config.resynthesis
+                )
+                for match in bar
+            ]
     for failure in failures:
         append_row(index, {"name": failure.name, "error": failure.error}, COLUMNS)
         tqdm.write(f"left out: {failure.error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Where a refinement may begin: the network's answer, variants of it that it thinks likely too, and sounds of banks."""
+"""Where a refinement may begin: the network's answer, variants that are likely too, banks, and the sound itself."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,11 +6,13 @@ import jax
 import numpy as np
 
 from vjax.data.shard import log_mel
-from vjax.inference.match import Match, like_render, transposed
+from vjax.inference.match import Match, like_render, render_config, transposed
 from vjax.inference.predict import Predictor
+from vjax.inference.resynthesis import resynthesised
 from vjax.inference.retrieval import SoundBank, index_picture
 from vjax.inference.routes import MAX_ROUTES, route_arrays
 from vjax.inference.target import RefineTarget, Start
+from vjax.inference.wavetable_fit import WavetableFitConfig
 from vjax.model.heads import split_logits
 from vjax.model.inverse import Prediction
 from vjax.schema import Parameters, Schema
@@ -28,14 +30,22 @@ PREDICTION = "prediction"
 
 
 def refine_target(
-    predictor: Predictor, vocabulary: Vocabulary, match: Match, banks: Sequence[SoundBank], k: int, name: str
+    predictor: Predictor,
+    vocabulary: Vocabulary,
+    match: Match,
+    banks: Sequence[SoundBank],
+    k: int,
+    name: str,
+    resynthesis: WavetableFitConfig | None = None,
 ) -> RefineTarget:
     """A match as a target of refinement: its sound, and its starts.
 
-    The starts are the match's preset, `k` variants of the answer, and the `3 k` nearest sounds of each bank.
+    The starts are the match's preset, `k` variants of the answer, the `3 k` nearest sounds of each bank, and presets
+    whose wavetables are made of the sound. With a `k` of 0 it is the first one alone.
 
     Args:
       name: of the target, unique in a run.
+      resynthesis: how such wavetables are fitted, in seconds of work; None for no such starts.
     """
     audio = like_render(match.target, (2, predictor.samples))
     starts = [Start(PREDICTION, match.preset)]
@@ -48,6 +58,8 @@ def refine_target(
         picture = index_picture(log_mel(audio[None], predictor.mel)[0])
         for bank in banks:
             starts += [Start(found.name, found.preset) for found in bank.nearest(picture, match.note, _NEIGHBOURS * k)]
+        if resynthesis:
+            starts += resynthesised(audio, match.note, render_config(predictor), resynthesis, match.preset.name)
     return RefineTarget(name, audio, match.note, tuple(starts))
 
 

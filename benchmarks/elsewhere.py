@@ -1,0 +1,95 @@
+"""Does a preset that was found for one note do at others what the sought preset does there?
+
+    vjax evaluate --checkpoint shipped --presets DIR --out runs/ev
+    python benchmarks/elsewhere.py runs/ev --methods nearest,match
+
+Takes the presets that an evaluation kept, plays each and its target's own an octave up and down and for a shorter time,
+which no method has heard, and prints the medians of MSS beside those at the note that was heard. `floor` is the target
+against itself with other random phases. One line of elsewhere.jsonl, in the evaluation's folder, for each sound; what
+is there is not played again.
+"""
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+
+CONDITIONS = {"as heard": (0, 1.0), "octave up": (12, 1.0), "fourth up": (5, 1.0), "octave down": (-12, 1.0)}
+CONDITIONS["half as long"] = (0, 0.5)
+"""By how many semitones, and which part of the note's length."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="of an evaluation of presets")
+    parser.add_argument("--methods", default="nearest,match", help="of the evaluation, whose presets are played")
+    parser.add_argument("--json", type=Path, help="write the table's numbers there")
+    arguments = parser.parse_args()
+    targets = json.loads((arguments.folder / "targets.json").read_text())
+    settings = json.loads((arguments.folder / "settings.json").read_text())
+    methods = arguments.methods.split(",")
+    log = arguments.folder / "elsewhere.jsonl"
+    done = {(row["target"], row["method"], row["condition"]) for row in _lines(log)}
+    from vjax.vital.engine import RenderConfig
+
+    render = RenderConfig(**settings["render"])
+    for condition in CONDITIONS:
+        left = [t for t in targets if not {(t["id"], m, condition) for m in (*methods, "floor")} <= done]
+        _play(arguments.folder, left, methods, condition, render, log, done)
+    _table(_lines(log), methods, arguments.json)
+
+
+def _play(folder: Path, targets: list[dict], methods: list[str], condition: str, render, log: Path, done: set) -> None:
+    from vjax.audio.distances import mss
+    from vjax.progress import progress_bar
+    from vjax.vital.pool import RenderJob, RenderPool
+    from vjax.vital.preset import read_json
+
+    semitones, share = CONDITIONS[condition]
+    config = dataclasses.replace(render, note_s=share * render.note_s)
+    with RenderPool(config) as pool, log.open("a") as file:
+        for target in progress_bar(targets, desc=condition, unit="sound"):
+            place = folder / "sounds" / target["id"]
+            files = {method: place / f"{method}.vital" for method in methods}
+            files = {"target": place / "target.vital", "floor": place / "target.vital"} | files
+            note = target["note"] + semitones
+            jobs = {
+                name: RenderJob(read_json(path), (note,), int(name == "floor"))
+                for name, path in files.items()
+                if path.exists()
+            }
+            played = dict(zip(jobs, pool.map(jobs.values()), strict=True))
+            sounds = {name: one.audio[0] for name, one in played.items() if one.audio is not None}
+            for name, audio in sounds.items():
+                if name == "target" or "target" not in sounds or (target["id"], name, condition) in done:
+                    continue
+                distance = float(mss(audio, sounds["target"], config.sample_rate))
+                row = {"target": target["id"], "method": name, "condition": condition, "mss": distance}
+                file.write(json.dumps(row) + "\n")
+
+
+def _lines(log: Path) -> list[dict]:
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def _table(rows: list[dict], methods: list[str], out: Path | None) -> None:
+    """Medians and means over the targets that can be heard."""
+    table = {}
+    print(f"{'MSS dB, median (mean)':22} " + " ".join(f"{condition:>15}" for condition in CONDITIONS))
+    for method in (*methods, "floor"):
+        cells = {}
+        for condition in CONDITIONS:
+            found = [row["mss"] for row in rows if (row["method"], row["condition"]) == (method, condition)]
+            found = [distance for distance in found if np.isfinite(distance)]
+            cells[condition] = (float(np.median(found)), float(np.mean(found)), len(found)) if found else None
+        table[method] = cells
+        shown = ["-" if cell is None else f"{cell[0]:.2f} ({cell[1]:.2f})" for cell in cells.values()]
+        print(f"{method:22} " + " ".join(f"{text:>15}" for text in shown))
+    if out:
+        out.write_text(json.dumps(table, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Tests of vjax.inference.wavetable_fit."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vjax.audio.distances import mss
+from vjax.inference.wavetable_fit import HARMONICS, WavetableFitConfig, fit_cycles, harmonic_amplitudes, sweep
+from vjax.vital.wavetables import FRAME
+
+RATE = 44100
+SAMPLES = RATE // 4
+T = np.arange(SAMPLES) / RATE
+
+
+def test_amplitudes_are_those_of_the_sines():
+    sound = 0.5 * np.sin(2 * np.pi * 220 * T) + 0.1 * np.cos(2 * np.pi * 660 * T)
+    found = harmonic_amplitudes(sound, RATE, 220.0, 4, 9)
+    assert found.shape == (9, 4)
+    inside = found[2:-2]  # whose windows lie inside the sound
+    np.testing.assert_allclose(inside[:, [0, 2]], np.broadcast_to([0.5, 0.1], (5, 2)), rtol=0.03)
+    assert inside[:, [1, 3]].max() < 0.01
+
+
+def test_a_sweep_reads_cycle_after_cycle_as_numpy_does():
+    rng = np.random.default_rng(0)
+    spectra = np.zeros((5, HARMONICS), np.complex64)
+    spectra[:, :3] = rng.normal(size=(5, 3)) + 1j * rng.normal(size=(5, 3))
+    frequency, delay = 150 / RATE, 100
+    found = np.asarray(sweep(jnp.asarray(spectra), jnp.float32(frequency), SAMPLES, delay))
+    # Each harmonic by itself: its complex amplitude goes in straight lines from cycle to cycle.
+    position = np.maximum(np.arange(SAMPLES) - delay, 0) / SAMPLES * 4
+    expected = np.zeros(SAMPLES)
+    for k in range(3):
+        amplitude = np.interp(position, np.arange(5), spectra[:, k].real).astype(complex)
+        amplitude += 1j * np.interp(position, np.arange(5), spectra[:, k].imag)
+        expected += (amplitude * np.exp(2j * np.pi * (k + 1) * frequency * np.arange(SAMPLES))).real
+    np.testing.assert_allclose(found, expected, atol=2e-3 * np.abs(expected).max())
+
+
+def test_what_a_spectrum_cannot_tell_descent_finds():
+    # Tremolo of 40 Hz is faster than the window that the cycles begin with.
+    sound = (np.sin(2 * np.pi * 220 * T) * (1 + 0.9 * np.sin(2 * np.pi * 40 * T)) * 0.2).astype(np.float32)
+    envelope = np.ones(SAMPLES, np.float32)
+    distances = []
+    for steps in (0, 60):
+        cycles = fit_cycles(sound, RATE, 220.0, envelope, WavetableFitConfig(frames=65, steps=steps))
+        assert (cycles.shape, cycles.dtype) == ((65, FRAME), np.float32)
+        spectra = np.fft.rfft(cycles)[:, 1:-1] / (FRAME / 2)
+        swept = np.asarray(sweep(jnp.asarray(spectra), jnp.float32(220 / RATE), SAMPLES, 331))
+        distances.append(float(mss(swept[None], sound[None])))
+        assert np.sqrt((swept**2).mean() / (sound**2).mean()) == pytest.approx(1, abs=0.1)  # as loud
+    assert distances[1] < 0.5 * distances[0]
+
+
+def test_where_the_envelope_is_down_no_cycle_is_louder_than_the_others():
+    envelope = np.where(T < 0.125, 1.0, 1e-3).astype(np.float32)
+    sound = (0.3 * np.sin(2 * np.pi * 220 * T)).astype(np.float32)
+    peaks = np.abs(fit_cycles(sound, RATE, 220.0, envelope, WavetableFitConfig(frames=9, steps=3))).max(1)
+    assert peaks.max() == pytest.approx(peaks[:4].max())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [({"frames": 1}, "frames=1; a wavetable has 2 to 257"), ({"learning_rate": 0.0}, "learning_rate=0.0.*positive")],
+)
+def test_settings_that_fit_nothing_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        WavetableFitConfig(**wrong)

@@ -1,0 +1,172 @@
+"""A wavetable, swept once through its cycles, fitted to a sound by gradient descent.
+
+The oscillator is differentiable in the spectra of its cycles (Shan et al., "Differentiable Wavetable Synthesis",
+arXiv:2111.10003), and so is most of what refinement minimises (`vjax.inference.objective`): magnitudes and phases go
+down its gradient. All of it is one jitted call, compiled once for a length of sound, whatever the pitch.
+"""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from vjax.audio.distances import mrstft_of, mss_of
+from vjax.inference.objective import TYPICAL, SoundSpectra, sound_spectra
+from vjax.vital.wavetables import FRAME
+
+HARMONICS = FRAME // 2 - 1
+_HIGHEST_HZ = 20000.0
+_WINDOW = 2048  # samples: at 44.1 kHz the 46 ms of whose spectrum a cycle begins with
+_FLOOR = 1e-5  # of the loudest harmonic: less is nothing to begin with
+_STILL = 1e-6  # of full scale, as noise: logarithms and square roots have no gradient at digital silence
+_DELAY_S = 0.0075  # of the engine's sweep behind its notes (measured)
+_DOWN = 0.1  # of an envelope: below it cycles do not make up for it
+
+
+@dataclasses.dataclass(frozen=True)
+class WavetableFitConfig:
+    """How a table is fitted.
+
+    Attributes:
+      frames: cycles, spread evenly over the sound; the engine goes from one to the next in a straight line.
+      steps, learning_rate: of Adam, whose rate falls along a cosine to 0.
+      seed: of the phases that the harmonics begin with; equal ones would make each cycle a click.
+    """
+
+    frames: int = 129
+    steps: int = 200
+    learning_rate: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self):
+        if not 2 <= self.frames <= 257:
+            raise ValueError(f"frames={self.frames}; a wavetable has 2 to 257")
+        if self.steps < 0 or not self.learning_rate > 0:
+            raise ValueError(f"steps={self.steps}, learning_rate={self.learning_rate}: the latter must be positive")
+
+
+def fit_cycles(
+    audio: np.ndarray, sample_rate: int, frequency_hz: float, envelope: np.ndarray, config: WavetableFitConfig
+) -> np.ndarray:
+    """Cycles whose sweep at a pitch is near to a sound, as loud as it.
+
+    Args:
+      audio: float32 [samples].
+      frequency_hz: of the first harmonic.
+      envelope: [samples], what the sweep is multiplied with.
+
+    Returns:
+      [frames, 2048] float32.
+    """
+    n = int(min(HARMONICS, _HIGHEST_HZ / frequency_hz, sample_rate / 2 / frequency_hz - 1))
+    begin = np.zeros((config.frames, HARMONICS), np.float32)
+    begin[:, :n] = harmonic_amplitudes(audio, sample_rate, frequency_hz, n, config.frames)
+    centres = np.linspace(0, len(envelope) - 1, config.frames).astype(int)
+    if not begin.any():  # digital silence
+        return np.zeros((config.frames, FRAME), np.float32)
+    begin /= np.maximum(envelope[centres], _DOWN)[:, None]
+    log_amplitude = np.log(begin + _FLOOR * begin.max()).astype(np.float32)
+    phase = np.random.default_rng(config.seed).uniform(0, 2 * np.pi, HARMONICS).astype(np.float32)
+    heard = np.arange(HARMONICS) < n
+    cycles = np.asarray(
+        _fitted(
+            {"log_amplitude": log_amplitude, "phase": phase},
+            jnp.asarray(audio, jnp.float32)[None],
+            jnp.float32(frequency_hz / sample_rate),
+            jnp.asarray(envelope, jnp.float32),
+            heard,
+            config.learning_rate,
+            sample_rate,
+            config.steps,
+        )
+    )
+    peaks = np.abs(cycles).max(1)
+    # Where the envelope is down a cycle may be of any loudness: it must not make the others soft beside it.
+    loudest = peaks[envelope[centres] >= _DOWN].max()
+    return cycles * (loudest / np.maximum(peaks, loudest))[:, None]
+
+
+def harmonic_amplitudes(audio: np.ndarray, sample_rate: int, frequency_hz: float, n: int, frames: int) -> np.ndarray:
+    """[frames, n] amplitudes of the harmonics 1 to n around evenly spread times, from 0 to the end of the sound.
+
+    The power between the middles beside a harmonic is taken for the harmonic's.
+    """
+    hz = np.arange(_WINDOW // 2 + 1) * sample_rate / _WINDOW
+    edges = np.searchsorted(hz, (np.arange(1, n + 2) - 0.5) * frequency_hz)
+    window = np.hanning(_WINDOW)
+    padded = np.pad(audio, (_WINDOW // 2, _WINDOW))
+    starts = np.linspace(0, len(audio), frames).astype(int)
+    power = np.stack([np.abs(np.fft.rfft(padded[at : at + _WINDOW] * window)) ** 2 for at in starts])
+    sums = np.concatenate([np.zeros((frames, 1)), np.cumsum(power, 1)], 1)
+    return np.sqrt(np.maximum(sums[:, edges[1:]] - sums[:, edges[:-1]], 0) / (_WINDOW * (window**2).sum() / 4))
+
+
+def sweep(spectra: jax.Array, frequency: jax.Array, samples: int, delay: int) -> jax.Array:
+    """[samples]: an oscillator that goes once, evenly, through cycles with these spectra [frames, 1023].
+
+    Args:
+      spectra: complex amplitudes of the harmonics from 1; |1| is a sine of amplitude 1.
+      frequency: cycles a sample.
+      delay: samples before the sweep begins.
+    """
+    cycles = _cycles(spectra)
+    frames = len(cycles)
+    turns = jnp.mod(np.arange(samples, dtype=np.float32) * frequency, 1.0) * FRAME
+    at = jnp.minimum(turns.astype(jnp.int32), FRAME - 1)
+    part = turns - at
+    position = np.maximum(np.arange(samples, dtype=np.float32) - delay, 0) / samples * (frames - 1)
+    frame = np.minimum(position.astype(np.int32), frames - 2)
+    share = position - frame
+
+    def read(row: np.ndarray) -> jax.Array:
+        return cycles[row, at] * (1 - part) + cycles[row, (at + 1) % FRAME] * part
+
+    return read(frame) * (1 - share) + read(frame + 1) * share
+
+
+def _cycles(spectra: jax.Array) -> jax.Array:
+    """[frames, 2048] from spectra [frames, 1023]."""
+    return jnp.fft.irfft(jnp.pad(spectra, ((0, 0), (1, 1))), FRAME) * (FRAME / 2)
+
+
+def _spectra(parameters: dict[str, jax.Array], heard: jax.Array) -> jax.Array:
+    return jnp.where(heard, jnp.exp(parameters["log_amplitude"]), 0) * jnp.exp(1j * parameters["phase"])
+
+
+@functools.partial(jax.jit, static_argnames=("sample_rate", "steps"))
+def _fitted(
+    parameters, audio, frequency, envelope, heard, learning_rate: float, sample_rate: int, steps: int
+) -> jax.Array:
+    """[frames, 2048] cycles after all steps."""
+    samples = audio.shape[-1]
+    target = sound_spectra(audio, sample_rate)
+    still = _STILL * np.random.default_rng(0).standard_normal(samples).astype(np.float32)
+
+    def sound(parameters) -> tuple[SoundSpectra, jax.Array]:
+        """What is heard, and the gain [] in dB that it needs."""
+        swept = sweep(_spectra(parameters, heard), frequency, samples, round(_DELAY_S * sample_rate))
+        spectra = sound_spectra((swept * envelope + still)[None], sample_rate)
+        return spectra, target.level_db - spectra.level_db
+
+    def loss(parameters) -> jax.Array:
+        found, gain_db = sound(parameters)
+        magnitudes = [m * 10 ** (gain_db / 20) for m in found.mrstft]
+        return (
+            mss_of(found.mss, target.mss) / TYPICAL["mss"]
+            + mrstft_of(magnitudes, target.mrstft) / TYPICAL["mrstft"]
+            + jnp.abs(found.ltas_db + gain_db - target.ltas_db).mean() / TYPICAL["ltas"]
+        )
+
+    optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, max(steps, 1)), b2=0.99)
+
+    def step(carry, _):
+        parameters, state = carry
+        gradient = jax.tree.map(jnp.nan_to_num, jax.grad(loss)(parameters))
+        updates, state = optimizer.update(gradient, state)
+        return (optax.apply_updates(parameters, updates), state), None
+
+    (parameters, _), _ = jax.lax.scan(step, (parameters, optimizer.init(parameters)), length=steps)
+    return _cycles(_spectra(parameters, heard)) * 10 ** (sound(parameters)[1] / 20)
