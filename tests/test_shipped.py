@@ -48,8 +48,9 @@ def test_it_came_from_its_recipe():
 
 @pytest.mark.parametrize("name", sorted(path.name for path in SOUNDS.glob("*.wav")))
 def test_match_without_a_checkpoint_finds_a_sound_that_is_nearer_than_the_init_patch(name, tmp_path, capsys):
+    """Of knobs, that is; what a wavetable of the sound itself reaches is the command's own test."""
     out = tmp_path / "found.vital"
-    assert main(["match", str(SOUNDS / name), "-o", str(out), "--json"]) == 0
+    assert main(["match", str(SOUNDS / name), "-o", str(out), "--no-resynthesis", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert 0 < found["floor_db"] < found["mss_db"] < 0.8 * found["init_db"]
     assert {"prediction"} < found["starts"].keys()

@@ -58,7 +58,8 @@ def strict_json(text):
 
 def test_a_sound_becomes_a_preset_its_render_and_a_picture(sounds, engine_run, tmp_path, capsys):
     out = tmp_path / "new" / "mine.vital"
-    assert main(["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(out)]) == 0
+    command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(out)]
+    assert main([*command, "--no-resynthesis"]) == 0
     printed, warned = capsys.readouterr()
     assert warned == ""
     files = [out, out.with_name("mine-vjax.wav"), out.with_name("mine-vjax.png")]
@@ -76,6 +77,7 @@ def test_a_sound_becomes_a_preset_its_render_and_a_picture(sounds, engine_run, t
 def test_the_nearest_start_is_written_and_said(sounds, engine_run, tmp_path, capsys):
     """A folder that holds the very sound: its preset wins over what an untrained network answers."""
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "--no-tune", "--note", "57"]
+    command.append("--no-resynthesis")
     assert main([*command, "--starts", "0", "-o", str(tmp_path / "own.vital"), "--json"]) == 0
     own = strict_json(capsys.readouterr().out)
     assert (own["start"], own["starts"], own["refined"]) == ("prediction", {}, None)
@@ -97,9 +99,25 @@ def test_the_nearest_start_is_written_and_said(sounds, engine_run, tmp_path, cap
     assert re.search(r"the nearest of \d starts is 'Mine'; --refine goes on from there", capsys.readouterr().out)
 
 
+def test_the_sound_itself_as_a_wavetable_is_nearest_where_nothing_forbids_it(sounds, engine_run, tmp_path, capsys):
+    """What an untrained network answers is no match for it."""
+    command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(tmp_path / "a.vital")]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"the nearest of \d+ starts is 'resynthesis", printed)
+    assert re.search(r"--no-resynthesis takes '.+': loss [\d.]+, not [\d.]+", printed)
+    found, init_db = (float(re.search(rf"([\d.]+) dB from the {what}", printed)[1]) for what in ("found", "init"))
+    assert found < 0.25 * init_db
+    preset = read_preset(tmp_path / "a.vital")
+    assert preset.name == "a"
+    assert {route.destination for route in preset.routes if route} == {"osc_1_wave_frame"}
+    assert main([*command, "--keep-tables", "--json"]) == 0
+    assert not any("resynthesis" in start for start in strict_json(capsys.readouterr().out)["starts"])
+
+
 def test_json_is_one_object_that_any_language_reads(sounds, engine_run, tmp_path, capsys):
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(tmp_path / "a.vital")]
-    assert main([*command, "--json"]) == 0
+    assert main([*command, "--json", "--no-resynthesis"]) == 0
     found = strict_json(capsys.readouterr().out)
     assert found["sound"] == str(sounds / "saw.wav")
     assert all(os.path.exists(path) for path in found["files"])
@@ -120,6 +138,7 @@ def test_json_is_one_object_that_any_language_reads(sounds, engine_run, tmp_path
 def test_what_has_no_number_is_null_or_said(sounds, silent_run, tmp_path, capsys):
     """A sound without a pitch, a preset without a sound."""
     command = ["match", str(sounds / "noise.wav"), "--checkpoint", str(silent_run), "-o", str(tmp_path / "a.vital")]
+    command.append("--no-resynthesis")
     assert main([*command, "--json"]) == 0
     found = strict_json(capsys.readouterr().out)
     assert (found["note"], found["mss_db"], found["floor_db"]) == (60, None, None)
@@ -149,6 +168,7 @@ def test_in_a_process_of_its_own_beside_the_sound(sounds, engine_run, tmp_path):
     """As it is typed: without --out, and its JSON piped into a program."""
     (tmp_path / "saw.wav").write_bytes((sounds / "saw.wav").read_bytes())
     command = [sys.executable, "-m", "vjax", "match", "saw.wav", "--checkpoint", engine_run, "--json"]
+    command.append("--no-resynthesis")
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""

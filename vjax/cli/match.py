@@ -169,11 +169,23 @@ def _print_refined(refined) -> None:
         print(f"  refined from {refined.start!r}: {took}")
     else:
         print(f"  the nearest of {len(refined.start_losses)} starts is {refined.start!r}; --refine goes on from there")
+    _print_knobs(refined)
     before, after = ("before", "after") if searched else ("network", "nearest")
     print(f"      {'':20} {before:>8} {after:>8}")
     print(f"      {'loss (minimised)':20} {refined.before.loss:8.3f} {refined.after.loss:8.3f}")
     for metric, distance in refined.before.distances.items():
         print(f"      {metric:20} {distance:8.3f} {refined.after.distances[metric]:8.3f}")
+
+
+def _print_knobs(refined) -> None:
+    """What the flag would write, for those who want knobs rather than a table."""
+    from vjax.inference.resynthesis import RESYNTHESIS
+
+    losses = {label: loss for label, loss in refined.start_losses.items() if not label.startswith(RESYNTHESIS)}
+    if losses and refined.start.startswith(RESYNTHESIS):
+        label = min(losses, key=losses.get)
+        least = min(refined.start_losses.values())
+        print(f"  --no-resynthesis takes {label!r}: loss {losses[label]:.3f}, not {least:.3f}")
 
 
 def _why_this_note(pitch) -> str:

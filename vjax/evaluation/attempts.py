@@ -21,7 +21,7 @@ Starts = Callable[[Match, str], RefineTarget]
 """What `vjax match` chooses from: a match as a target of refinement with all its starts, by the target's name."""
 
 MATCH = "match"
-"""What `vjax match` writes: the nearest of the prediction, its variants and the sounds of the model's bank."""
+"""What `vjax match` writes: the nearest of the prediction, its variants, the model's bank, and the sound itself."""
 
 BEST = "best"
 """The start at which all starts compete."""
