@@ -108,6 +108,18 @@ def test_a_silent_side_stays_silent():
         assert np.abs(audio[1]).max() < 1e-3 * np.abs(audio[0]).max()
 
 
+@pytest.mark.parametrize("note", [0, 127])
+def test_no_note_and_no_sound_is_out_of_reach(note):
+    """The preset of a silence is silent; that it is no target is said elsewhere."""
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, RENDER.samples)).astype(np.float32)
+    config = dataclasses.replace(QUICK, steps=2)
+    for sound in (noise, np.zeros_like(noise)):
+        starts = resynthesised(sound, note, RENDER, config)
+        audios = play([start.preset for start in starts], note)
+        assert all(np.isfinite(audio).all() for audio in audios)
+        assert (max(np.abs(audio).max() for audio in audios) > 1e-3) == sound.any()
+
+
 def test_a_low_note_needs_one_table_only():
     low = np.sin(2 * np.pi * 27.5 * T).astype(np.float32)[None].repeat(2, 0)
     assert [start.label for start in resynthesised(low, 21, RENDER, QUICK)] == [RESYNTHESIS]

@@ -30,7 +30,7 @@ _MEANINGS = {
     "random": "another preset, at random",
     "nearest": "the nearest preset of the bank",
     "prediction": "what the model answers",
-    "match": "what `vjax match` writes: the nearest of that, its variants and the model's bank",
+    "match": "what `vjax match` writes: the nearest of that, variants, a bank and the sound as a wavetable",
     "floor": "the target with other random phases",
 }
 _SILENT = frozenset({"init", "random"})  # of the methods: not embedded, nobody asks what they sound like

@@ -91,7 +91,7 @@ def swept_preset(
         knobs["env_1_release"] = release_s**0.25
     peaks = np.array([np.abs(table).max() for table in tables])
     # Vital scales each table to its peak; a level is the square of its knob.
-    levels = np.sqrt(peaks / peaks.max())
+    levels = np.sqrt(peaks / (peaks.max() or 1))
     for i in range(1, len(tables) + 1):
         menus[f"osc_{i}_on"] = 1
         menus[f"osc_{i}_destination"] = int(init().categorical[schema.categorical_names.index("osc_1_destination")])

@@ -61,7 +61,7 @@ def fit_cycles(
     Returns:
       [frames, 2048] float32.
     """
-    n = int(min(HARMONICS, _HIGHEST_HZ / frequency_hz, sample_rate / 2 / frequency_hz - 1))
+    n = max(int(min(HARMONICS, _HIGHEST_HZ / frequency_hz, sample_rate / 2 / frequency_hz - 1)), 1)
     begin = np.zeros((config.frames, HARMONICS), np.float32)
     begin[:, :n] = harmonic_amplitudes(audio, sample_rate, frequency_hz, n, config.frames)
     centres = np.linspace(0, len(envelope) - 1, config.frames).astype(int)
