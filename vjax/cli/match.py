@@ -31,7 +31,7 @@ examples:
   vjax match bass.wav -o bass.vital
   vjax match bass.wav --no-resynthesis       # knobs to turn instead of a table of this sound
   vjax match bass.wav --checkpoint runs/tier3 --note 36
-  vjax match bass.wav --refine --evals 500   # also evolve the preset against the real engine
+  vjax match bass.wav --no-resynthesis --refine --evals 500   # also evolve it against the real engine
   vjax match bass.wav --refine --bank ~/Documents/Vital --seconds 120
   vjax match bass.wav --json                 # everything as JSON: routes, probabilities, spreads
 many sounds: see vjax export --help
@@ -168,13 +168,20 @@ def _print_refined(refined) -> None:
         took = f"{refined.evals} evaluations in {refined.seconds:.0f} s, {refined.dimensions} knobs and amounts"
         print(f"  refined from {refined.start!r}: {took}")
     else:
-        print(f"  the nearest of {len(refined.start_losses)} starts is {refined.start!r}; --refine goes on from there")
+        print(f"  the nearest of {len(refined.start_losses)} starts is {refined.start!r}{_what_next(refined.start)}")
     _print_knobs(refined)
     before, after = ("before", "after") if searched else ("network", "nearest")
     print(f"      {'':20} {before:>8} {after:>8}")
     print(f"      {'loss (minimised)':20} {refined.before.loss:8.3f} {refined.after.loss:8.3f}")
     for metric, distance in refined.before.distances.items():
         print(f"      {metric:20} {distance:8.3f} {refined.after.distances[metric]:8.3f}")
+
+
+def _what_next(start: str) -> str:
+    """A search seldom finds anything nearer than a table of the very sound."""
+    from vjax.inference.resynthesis import RESYNTHESIS
+
+    return "" if start.startswith(RESYNTHESIS) else "; --refine goes on from there"
 
 
 def _print_knobs(refined) -> None:
