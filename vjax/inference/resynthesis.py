@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vjax.audio.pitch import detect_pitch
+from vjax.inference.match import SURE
 from vjax.inference.target import Start
 from vjax.inference.wavetable_fit import WavetableFitConfig, fit_cycles
 from vjax.vital.engine import RenderConfig
@@ -27,7 +28,6 @@ RESYNTHESIS = "resynthesis"
 """Begins the labels of these starts."""
 
 DENSE = f"{RESYNTHESIS}, dense"
-_SURE = 0.5  # a pitch of less confidence is not followed
 _LOWEST_HZ = 19.6  # a table's 1023 harmonics reach up to 20 kHz from here on
 _TRANSPOSE = 48  # semitones, osc_N_transpose
 _SUSTAIN_ENVELOPE = 3  # lfo_N_sync_type
@@ -44,7 +44,9 @@ _OVER_DB = 50.0  # below its loudest moment a sound has ended: there is no relea
 def resynthesised(
     audio: np.ndarray, note: int, render: RenderConfig, config: WavetableFitConfig | None = None, name: str = ""
 ) -> list[Start]:
-    """Two presets made of a sound, to be played at `note` as `render` says; seconds of work, and no render.
+    """Presets made of a sound, to be played at `note` as `render` says; seconds of work, and no render.
+
+    Two, or one where the pitch is so low that both would have the same table.
 
     Args:
       audio: float32 [2, samples], as long as a render.
@@ -52,7 +54,7 @@ def resynthesised(
       name: of the presets.
     """
     pitch = detect_pitch(audio, render.sample_rate)
-    base = pitch.midi if pitch.confidence >= _SURE else float(note)
+    base = pitch.midi if pitch.confidence >= SURE else float(note)
     release_s = release_of(audio, render)
     envelope = amplitude(release_s, render)
     # Of one sound the two may be one and the same.
