@@ -3,7 +3,7 @@
     vjax evaluate --checkpoint shipped --presets DIR --out runs/ev
     python benchmarks/elsewhere.py runs/ev --methods nearest,match
 
-Takes the presets that an evaluation kept, plays each and its target's own an octave up and down and for a shorter time,
+Takes the presets that an evaluation kept, plays each and its target's own at other notes and for a shorter time,
 which no method has heard, and prints the medians of MSS beside those at the note that was heard. `floor` is the target
 against itself with other random phases. One line of elsewhere.jsonl, in the evaluation's folder, for each sound; what
 is there is not played again.
@@ -16,8 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-CONDITIONS = {"as heard": (0, 1.0), "octave up": (12, 1.0), "fourth up": (5, 1.0), "octave down": (-12, 1.0)}
-CONDITIONS["half as long"] = (0, 0.5)
+CONDITIONS = {
+    "as heard": (0, 1.0),
+    "octave up": (12, 1.0),
+    "fourth up": (5, 1.0),
+    "octave down": (-12, 1.0),
+    "half as long": (0, 0.5),
+}
 """By how many semitones, and which part of the note's length."""
 
 

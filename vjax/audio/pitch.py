@@ -80,7 +80,12 @@ def detect_pitch(audio: np.ndarray, sample_rate: int) -> Pitch:
     near = np.abs(midi - _most_supported(midi, weight)) <= NEAR_SEMITONES
     answer = float(np.average(midi[near], weights=weight[near]))
     confidence = float(np.clip(weight[near].sum() / amplitude.sum(), 0, 1))
-    return Pitch(440 * 2 ** ((answer - 69) / 12), answer, confidence)
+    return Pitch(midi_to_hz(answer), answer, confidence)
+
+
+def midi_to_hz(midi: float) -> float:
+    """The frequency of a MIDI note, fractions included: 69 is 440 Hz."""
+    return 440 * 2 ** ((midi - 69) / 12)
 
 
 def _most_supported(values: np.ndarray, weights: np.ndarray) -> float:

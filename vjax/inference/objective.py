@@ -136,6 +136,14 @@ def sound_spectra(audio: jax.Array, sample_rate: int) -> SoundSpectra:
     return SoundSpectra(mss_spectra(audio, sample_rate), mrstft, db, 10 * jnp.log10(jnp.maximum(level, 1e-10)))
 
 
+def spectral_terms(found: SoundSpectra, target: SoundSpectra, gain_db: jax.Array) -> tuple[jax.Array, ...]:
+    """(mss, mrstft, ltas), [...] each, of sounds that are made louder by `gain_db` [...]; channels broadcast."""
+    factor = 10 ** (gain_db[..., None, None, None] / 20)
+    mrstft = [magnitudes * factor for magnitudes in found.mrstft]
+    ltas = jnp.abs(found.ltas_db + gain_db[..., None, None] - target.ltas_db).mean((-2, -1))
+    return mss_of(found.mss, target.mss), mrstft_of(mrstft, target.mrstft), ltas
+
+
 _jitted_spectra = jax.jit(sound_spectra, static_argnames="sample_rate")
 
 
@@ -156,11 +164,7 @@ def _distances(
     target = jax.tree.map(lambda leaf: leaf[places], targets)
     missing_db = target.level_db - found.level_db
     gain_db = jnp.clip(missing_db, range_db[:, 0], range_db[:, 1])
-    factor = 10 ** (gain_db[:, None, None, None] / 20)
-    mrstft = [magnitudes * factor for magnitudes in found.mrstft]
-    ltas = jnp.abs(found.ltas_db + gain_db[:, None, None] - target.ltas_db).mean((-2, -1))
-    terms = [mss_of(found.mss, target.mss), mrstft_of(mrstft, target.mrstft), ltas, jnp.abs(missing_db - gain_db)]
-    return jnp.stack(terms, -1), gain_db
+    return jnp.stack([*spectral_terms(found, target, gain_db), jnp.abs(missing_db - gain_db)], -1), gain_db
 
 
 def _k_weights(sample_rate: int) -> np.ndarray:

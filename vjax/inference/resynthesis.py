@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vjax.audio.pitch import detect_pitch
+from vjax.audio.pitch import detect_pitch, midi_to_hz
 from vjax.inference.match import SURE
 from vjax.inference.target import Start
 from vjax.inference.wavetable_fit import WavetableFitConfig, fit_cycles
@@ -64,7 +64,7 @@ def resynthesised(
     for midi, label in pitches.items():
         tables = [
             # Other phases: what differs between the channels stays apart.
-            fit_cycles(channel, render.sample_rate, _hz(midi), envelope, dataclasses.replace(config, seed=seed))
+            fit_cycles(channel, render.sample_rate, midi_to_hz(midi), envelope, dataclasses.replace(config, seed=seed))
             for seed, channel in enumerate(channels, start=config.seed)
         ]
         starts.append(Start(label, swept_preset(tables, midi - note, release_s, render, name)))
@@ -169,7 +169,3 @@ def _lowest(midi: float, note: int) -> float:
     """The lowest such pitch of the same name."""
     limit = max(69 + 12 * math.log2(_LOWEST_HZ / 440), note - _TRANSPOSE)
     return midi + 12 * math.ceil((limit - midi) / 12)
-
-
-def _hz(midi: float) -> float:
-    return 440 * 2 ** ((midi - 69) / 12)

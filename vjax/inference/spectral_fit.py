@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from vjax.audio.pitch import midi_to_hz
 from vjax.schema import N_OSCILLATORS
 from vjax.vital.preset import Preset, controls
 from vjax.vital.wavetables import FRAME
@@ -66,7 +67,7 @@ def _pitch_hz(preset: Preset, menus: Mapping[str, int], oscillator: int, note: i
     native = schema.to_native(preset.continuous)
     names = (f"osc_{oscillator}_transpose", f"osc_{oscillator}_tune", "voice_transpose", "voice_tune")
     base = note if menus[f"osc_{oscillator}_midi_track"] else _UNTRACKED_NOTE
-    return float(440 * 2 ** ((base + sum(native[schema.position[name]] for name in names) - 69) / 12))
+    return float(midi_to_hz(base + sum(native[schema.position[name]] for name in names)))
 
 
 def _harmonics_db(power: np.ndarray, pitch_hz: float, n: int, sample_rate: int) -> np.ndarray:

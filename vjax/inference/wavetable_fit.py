@@ -13,8 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vjax.audio.distances import mrstft_of, mss_of
-from vjax.inference.objective import TYPICAL, SoundSpectra, sound_spectra
+from vjax.inference.objective import TYPICAL, SoundSpectra, sound_spectra, spectral_terms
 from vjax.vital.wavetables import FRAME
 
 HARMONICS = FRAME // 2 - 1
@@ -45,7 +44,9 @@ class WavetableFitConfig:
         if not 2 <= self.frames <= 257:
             raise ValueError(f"frames={self.frames}; a wavetable has 2 to 257")
         if self.steps < 0 or not self.learning_rate > 0:
-            raise ValueError(f"steps={self.steps}, learning_rate={self.learning_rate}: the latter must be positive")
+            raise ValueError(
+                f"steps={self.steps}, learning_rate={self.learning_rate}; give 0 steps or more, and a positive rate"
+            )
 
 
 def fit_cycles(
@@ -140,7 +141,15 @@ def _spectra(parameters: dict[str, jax.Array], heard: jax.Array) -> jax.Array:
 def _fitted(
     parameters, audio, frequency, envelope, heard, learning_rate: float, sample_rate: int, steps: int
 ) -> jax.Array:
-    """[frames, 2048] cycles after all steps."""
+    """[frames, 2048] cycles after all steps.
+
+    Args:
+      parameters: `log_amplitude` [frames, 1023] and `phase` [1023], in radians, to begin with.
+      audio: [1, samples].
+      frequency: cycles a sample.
+      envelope: [samples].
+      heard: [1023] bool, the harmonics that there are.
+    """
     samples = audio.shape[-1]
     target = sound_spectra(audio, sample_rate)
     still = _STILL * np.random.default_rng(0).standard_normal(samples).astype(np.float32)
@@ -153,12 +162,8 @@ def _fitted(
 
     def loss(parameters) -> jax.Array:
         found, gain_db = sound(parameters)
-        magnitudes = [m * 10 ** (gain_db / 20) for m in found.mrstft]
-        return (
-            mss_of(found.mss, target.mss) / TYPICAL["mss"]
-            + mrstft_of(magnitudes, target.mrstft) / TYPICAL["mrstft"]
-            + jnp.abs(found.ltas_db + gain_db - target.ltas_db).mean() / TYPICAL["ltas"]
-        )
+        terms = spectral_terms(found, target, gain_db)
+        return sum(term / TYPICAL[name] for name, term in zip(("mss", "mrstft", "ltas"), terms, strict=True))
 
     optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, max(steps, 1)), b2=0.99)
 
