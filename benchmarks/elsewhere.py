@@ -12,6 +12,7 @@ is there is not played again.
 import argparse
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -73,10 +74,17 @@ def _play(folder: Path, targets: list[dict], methods: list[str], condition: str,
                 distance = float(mss(audio, sounds["target"], config.sample_rate))
                 row = {"target": target["id"], "method": name, "condition": condition, "mss": distance}
                 file.write(json.dumps(row) + "\n")
+                file.flush()  # a run that is killed goes on from here
 
 
 def _lines(log: Path) -> list[dict]:
-    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    """The rows that are there; a last line that a kill cut short is removed."""
+    if not log.exists():
+        return []
+    whole = log.read_bytes()
+    whole = whole[: whole.rfind(b"\n") + 1]
+    os.truncate(log, len(whole))
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def _table(rows: list[dict], methods: list[str], out: Path | None) -> None:

@@ -61,7 +61,9 @@ def _targets(arguments) -> list[dict]:
 
     cache = arguments.out / "bank.npz"
     files = sorted(arguments.presets.rglob("*.vital"))
-    if not cache.exists():
+    names = [file.relative_to(arguments.presets).as_posix() for file in files]
+    made_of = json.dumps({"seconds": arguments.seconds, "files": names})
+    if not cache.exists() or str(np.load(cache).get("made_of")) != made_of:
         audio, cost = [], []
         with RenderPool(_render(arguments), 1) as pool:
             for file in files:
@@ -71,7 +73,7 @@ def _targets(arguments) -> list[dict]:
                 audio.append(pool.render(job).audio[0])
                 cost.append(time.perf_counter() - began)
         audio = np.stack(audio)
-        np.savez(cache, audio=audio, cost=cost)
+        np.savez(cache, audio=audio, cost=cost, made_of=made_of)
     stored = np.load(cache)
     audio, chosen = stored["audio"], np.sort(np.argsort(stored["cost"])[: arguments.cheapest])
     authors = [file.relative_to(arguments.presets).parts[0] for file in files]
@@ -193,7 +195,7 @@ def _pycma(targets, arguments, objective_config):
             live.load(target.name, first.start.preset.to_json(), target.note)
             options = {"verbose": -9, "seed": 1, "CMA_stds": first_steps(space, arguments.sigma)}
             evolution = cma.CMAEvolutionStrategy(space.origin, 1.0, options)
-            evals, best, trace = 1, [Found(first.loss, "start", space.preset)], [(1, first.loss)]
+            evals, best, trace = 1, [Found(first.loss, "start", space.preset, space)], [(1, first.loss)]
             while evals < arguments.evals:
                 candidates = evolution.ask()
                 losses, gains = np.full((2, len(candidates)), np.nan)
@@ -207,7 +209,8 @@ def _pycma(targets, arguments, objective_config):
                     losses[at], gains[at] = objective.levelled(sounds, [0] * len(chunk), ranges)
                 evals += n
                 i = int(np.nanargmin(losses))
-                best.append(Found(float(losses[i]), "start", with_gain(space.to_preset(candidates[i]), gains[i])))
+                better = with_gain(space.to_preset(candidates[i]), gains[i])
+                best.append(Found(float(losses[i]), "start", better, space))
                 best = sorted(best, key=lambda one: one.loss)[:3]
                 trace.append((evals, float(best[0].loss)))
                 if n == len(candidates):

@@ -4,8 +4,6 @@
     vjax train --config tier1 --config.data.path=DATASET --workdir runs/tier1    # a GPU machine
 
 `--config configs/tier1.py:demo` reads this file, or a changed copy of it.
-
-Expected numbers are in BUILD_NOTES.md, beside the command that gave them.
 """
 
 import ml_collections

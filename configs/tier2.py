@@ -4,8 +4,6 @@
     vjax train --config tier2 --config.data.path=DATASET --workdir runs/tier2    # a GPU machine
 
 `--config configs/tier2.py:demo` reads this file, or a changed copy of it.
-
-Expected numbers are in BUILD_NOTES.md, beside the command that gave them.
 """
 
 import ml_collections

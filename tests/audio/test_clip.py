@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vjax.audio import clip
-from vjax.audio.clip import LEAD_S, prepare_clip, read_clip
+from vjax.audio.clip import LEAD_S, dc_offset, prepare_clip, read_clip
 from vjax.audio.files import AudioError
 
 RATE = 44100
@@ -195,3 +195,34 @@ def test_four_minutes_are_read(tmp_path):
     soundfile.write(tmp_path / "song.flac", after_silence(239.0, sine(1.0))[0], RATE)
     got = read_clip(tmp_path / "song.flac", RATE, CLIP)
     assert np.abs(got[0, LEAD : LEAD + 200]).max() > 0.4
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.02, -0.3])
+def test_a_recorders_offset_is_taken_off(tmp_path, offset):
+    """It would be fitted as a hum, and would never end."""
+    pluck = sine(1.0) * np.exp(-5 * np.arange(RATE) / RATE)
+    soundfile.write(tmp_path / "pluck.wav", (pluck + offset)[0], RATE, subtype="FLOAT")
+    got = read_clip(tmp_path / "pluck.wav", RATE, RATE)[0]
+    expected = prepare_clip(pluck.astype(np.float32), RATE, RATE)[0]
+    np.testing.assert_allclose(got, expected, atol=0 if offset == 0 else 2e-3)
+
+
+@pytest.mark.parametrize("frequency_hz", [27.5, 41.2, 220.0])
+def test_a_sound_of_its_own_is_no_offset(frequency_hz):
+    """Also a pulse wave, which is more often below than above 0, and a thump that swings once."""
+    t_s = np.arange(2 * RATE) / RATE
+    pulse = np.where((t_s * frequency_hz) % 1 < 0.1, 0.9, -0.1)
+    thump = np.exp(-20 * t_s) * np.sin(2 * np.pi * frequency_hz * t_s)
+    assert not dc_offset(np.stack([pulse, thump]).astype(np.float32), RATE).any()
+
+
+def test_a_file_that_does_not_tell_its_length_is_refused(tmp_path):
+    """A FLAC that was written to a pipe announces 0 samples, and means that it does not know."""
+    path = tmp_path / "piped.flac"
+    soundfile.write(path, sine(1.0)[0], RATE)
+    header = bytearray(path.read_bytes())
+    announced = int.from_bytes(header[18:26], "big") & ~(2**36 - 1)
+    header[18:26] = announced.to_bytes(8, "big")
+    path.write_bytes(header)
+    with pytest.raises(AudioError, match=r"piped\.flac does not tell in its header how long it is; convert it"):
+        read_clip(path, RATE, CLIP)

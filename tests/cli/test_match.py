@@ -187,19 +187,29 @@ def test_in_a_process_of_its_own_beside_the_sound(sounds, engine_run, tmp_path):
         (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "a.wav"], 2, "a.wav is no name of a preset; give X.vital"),
         (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "folder.vital"], 2, "folder.vital is a folder; give"),
         (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "file/a.vital"], 1, "File exists: 'file'"),
+        (["a.wav", "--checkpoint", "{run}"], 2, "a.vital is there, and not from an earlier vjax match; name another"),
+        (["b-vjax.wav", "--checkpoint", "{run}", "-o", "b.vital"], 2, "in the place of b-vjax.wav; give it another"),
     ],
 )
 def test_what_cannot_be_is_one_line_before_the_work(
     sounds, engine_run, tmp_path, monkeypatch, capsys, arguments, code, message
 ):
     (tmp_path / "folder.vital").mkdir()
-    (tmp_path / "file").write_text("")
+    for name in ("file", "a.wav", "a.vital", "b-vjax.wav"):
+        (tmp_path / name).write_text("")
     monkeypatch.chdir(tmp_path)
     assert main(["match", *(text.format(sounds=sounds, run=engine_run) for text in arguments)]) == code
     printed, error = capsys.readouterr()
     assert printed == ""
     assert re.fullmatch(f"vjax match: .*{message}.*\n", error)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.vital"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "a.vital",
+        "a.wav",
+        "b-vjax.wav",
+        "file",
+        "folder.vital",
+    ]
+    assert (tmp_path / "a.vital").read_text() == ""
 
 
 @pytest.mark.parametrize("note", ["C3", "128", "-1", "60.5", ""])

@@ -81,3 +81,14 @@ def test_a_note_off_the_keyboard_is_refused(presets, capsys):
     with pytest.raises(SystemExit, match=r"^2$"):
         main(["roundtrip", str(presets), "--note", "200"])
     assert "'200' is no MIDI note" in capsys.readouterr().err
+
+
+def test_nothing_that_has_a_distance_is_exit_code_1(tmp_path, capsys):
+    (tmp_path / "zero.vital").write_text("")
+    assert main(["roundtrip", str(tmp_path)]) == 1
+    assert "without a distance: 1" in capsys.readouterr().out
+
+
+def test_a_place_that_cannot_be_written_is_said_before_the_work(presets, capsys):
+    assert main(["roundtrip", str(presets), "--json", str(presets)]) == 2
+    assert "is a folder; give the name of a file" in capsys.readouterr().err

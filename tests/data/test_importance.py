@@ -52,3 +52,14 @@ def test_a_modulator_is_heard_where_it_is_routed(few_knobs):
 def test_without_presets_there_is_nothing_to_measure(few_knobs):
     with pytest.raises(ValueError, match="needs presets"):
         measure_importance([], few_knobs, VOCABULARY, RENDER, MelConfig())
+
+
+def test_a_knob_of_few_steps_is_turned_by_one():
+    """A tenth of the chorus's 1 to 4 pairs of voices would be rounded back."""
+    full = VOCABULARY.schema()
+    knobs = tuple(knob for knob in full.continuous if knob.name in ("chorus_voices", "osc_1_level"))
+    schema = Schema(knobs, full.categorical, full.sources, full.destinations, full.engine)
+    preset = schema.default_parameters()
+    preset.categorical[schema.position["chorus_on"]] = 1
+    weights = measure_importance([(preset, 48)], schema, VOCABULARY, RENDER, MelConfig(), progress=False)
+    assert weights[schema.position["chorus_voices"]] > SMALLEST_WEIGHT

@@ -160,3 +160,27 @@ def test_rows_are_read_in_the_form_in_which_a_model_answers(tiny_dataset, schema
         asked, reader = as_asked(info, form)
         assert asked.schema == form
         assert_same(reader.read([5, 0]), expected.read([5, 0]))
+
+
+@pytest.mark.parametrize("use_pread", [True, False])
+def test_data_in_another_file_are_read_there(tiny_dataset, tmp_path, use_pread):
+    expected = Reader(open_dataset(tiny_dataset))[3].mel
+    elsewhere = tmp_path / "mels.h5"
+    with h5py.File(tiny_dataset / "shard-00000.h5", "r+") as file, h5py.File(elsewhere, "w") as other:
+        file.copy("features/mel_spectrogram", other, "mel")
+        del file["features/mel_spectrogram"]
+        file["features/mel_spectrogram"] = h5py.ExternalLink(str(elsewhere), "mel")
+    np.testing.assert_array_equal(Reader(open_dataset(tiny_dataset), use_pread)[3].mel, expected)
+
+
+def test_shards_with_and_without_the_uncompressed_matrix_are_read_together(tiny_dataset):
+    """What an interrupted `vjax precompute modulation` leaves."""
+    for number, rows in enumerate((24, 15)):
+        with h5py.File(tiny_dataset / f"shard-{number:05d}.h5", "r+") as file:
+            del file["modulation"]
+            matrix = np.full((rows, 4, 4, 10), number + 1, np.float32)
+            file.create_dataset("params/modulation_t3", data=matrix, compression="gzip")
+            if number == 0:
+                file["features/modulation_t3"] = matrix
+    found = Reader(open_dataset(tiny_dataset)).read([0, 30]).modulation
+    assert found[:, 0, 0, 0].tolist() == [1, 2]

@@ -203,3 +203,14 @@ def test_a_matrix_of_the_wrong_shape_is_named(tmp_path):
         file["params/modulation_t3"] = np.zeros((N - 1, 4, SOURCES, DESTINATIONS), np.float32)
     with pytest.raises(DatasetError, match=r"\[4, 4, 32, 406\]; expected \[n, 4, 32, 406\] with n = 5"):
         open_dataset(tmp_path / "report.h5")
+
+
+def test_files_of_one_run_need_not_use_the_same_options(tmp_path):
+    for name, highest in (("a.h5", [5, 2, 0]), ("b.h5", [3, 9, 0])):
+        write_report_file(tmp_path / name, n_categorical=129)
+        with h5py.File(tmp_path / name, "r+") as file:
+            file["params/categorical"][:, 126:] = [highest] * N
+    assert open_dataset(tmp_path).schema.option_counts[126:] == (6, 10, 1)
+    write_report_file(tmp_path / "c.h5", n_categorical=126)
+    with pytest.raises(DatasetError, match="differ in schema"):
+        open_dataset(tmp_path)

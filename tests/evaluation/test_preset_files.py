@@ -1,10 +1,14 @@
 """Folders of presets: authors, contents, changes."""
 
+import dataclasses
+import json
+import os
 from pathlib import Path
 
 import pytest
 
 from vjax.evaluation.preset_files import content_of, find_presets, folder_digest, read_file
+from vjax.evaluation.targets import preset_tasks
 from vjax.vital import preset as vital_preset
 from vjax.vital.preset import read_json, write_preset
 
@@ -30,3 +34,15 @@ def test_who_made_a_preset_and_which_are_the_same(preset_folder, tmp_path):
 def test_a_folder_without_presets_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"holds no .vital file; give a folder of presets"):
         find_presets(tmp_path)
+
+
+def test_names_of_any_bytes_can_be_evaluated(tmp_path):
+    """As old archives leave them."""
+    path = tmp_path / os.fsdecode(b"caf\xe9.vital")
+    write_preset(path, vital_preset.init().to_json() | {"preset_name": ""})
+    file = read_file(path, tmp_path)
+    assert (file.name, file.relative, file.preset().name) == ("caf\ufffd",) * 3
+    assert len(folder_digest(find_presets(tmp_path), tmp_path)) == 64
+    (task,) = preset_tasks(find_presets(tmp_path), tmp_path, 48)
+    assert not task.error
+    json.dumps(dataclasses.asdict(task.target), ensure_ascii=False).encode()

@@ -180,6 +180,31 @@ def test_what_an_earlier_run_spent_is_not_spent_again(sounds, bright):
     assert result.evals == CONFIG.evals
 
 
+def test_a_spent_budget_still_ends_with_the_best_that_was_found(sounds, bright):
+    """Killed while the end was judged: nothing is left to search, and the second start is what was found."""
+    found = Start("bright, refined", edited(filter_1_cutoff=0.32))
+    target = RefineTarget(
+        "dark", sounds["dark"], 48, (bright, found, bright._replace(label="more")), spent=CONFIG.evals
+    )
+    (result,) = refine([target], CONFIG, RENDER, 2)
+    assert result.start == "bright, refined"
+    assert set(result.start_losses) == {"bright", "bright, refined"}
+
+
+def test_the_best_start_is_told_before_anything_beats_it(sounds, bright):
+    """So that a killed run finds it again."""
+    exact = Start("exact", edited(filter_1_cutoff=0.3))
+    seen = []
+    config = dataclasses.replace(CONFIG, evals=21)
+    list(
+        refine([RefineTarget("dark", sounds["dark"], 48, (bright, exact))], config, RENDER, 2, on_progress=seen.append)
+    )
+    assert seen[0].better is not None
+    cutoff = controls().position["filter_1_cutoff"]
+    assert seen[0].better.continuous[cutoff] == pytest.approx(0.3, abs=0.1)
+    assert all(progress.better is None or progress.loss < seen[0].loss for progress in seen[1:])
+
+
 def test_without_evaluations_the_starts_are_ranked_and_that_is_all(sounds, bright):
     near = Start("near", edited(filter_1_cutoff=0.35))
     config = dataclasses.replace(CONFIG, evals=0)

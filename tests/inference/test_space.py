@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vjax.inference.space import first_steps, make_space
+from vjax.vital import preset as vital_preset
 from vjax.vital.preset import controls, read_preset
 
 PRESETS = Path(__file__).parents[1] / "data" / "presets"
@@ -66,3 +67,17 @@ def test_integer_knobs_step_by_half_a_unit(space):
     assert steps["osc_1_transpose"] == pytest.approx(0.5 / 96)
     assert steps["osc_1_unison_voices"] == pytest.approx(0.5 / 15)
     assert steps["osc_1_level"] == pytest.approx(0.01)
+
+
+def test_the_dimensions_stay_though_more_became_audible():
+    """A second unison voice makes its detune audible: a search that comes back has no room for it."""
+    init = vital_preset.init()
+    space = make_space(init)
+    at = space.names.index("osc_1_unison_voices")
+    moved = space.origin.copy()
+    moved[at] = 0.2
+    found = space.to_preset(moved)
+    assert make_space(found).size > space.size
+    again = space.around(found)
+    assert again.names == space.names
+    assert again.values(again.origin) == space.values(moved)

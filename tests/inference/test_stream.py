@@ -76,6 +76,10 @@ def test_find_audio_looks_everywhere_in_order(folder, tmp_path):
     ]
     assert names == sounds
     (tmp_path / "empty").mkdir()
+    for name in ("own.vital", "own-vjax.wav", "other-vjax.wav"):
+        (tmp_path / "empty" / name).write_bytes(b"")
+    assert [path.name for path in find_audio(tmp_path / "empty")] == ["other-vjax.wav"]  # the first is vjax's render
+    (tmp_path / "empty" / "other-vjax.wav").unlink()
     with pytest.raises(AudioError, match=r"empty holds no sound file; vjax looks for \.wav"):
         find_audio(tmp_path / "empty")
     with pytest.raises(FileNotFoundError, match="nowhere"):

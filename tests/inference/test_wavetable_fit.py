@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from vjax.audio.distances import mss
-from vjax.inference.wavetable_fit import HARMONICS, WavetableFitConfig, fit_cycles, harmonic_amplitudes, sweep
+from vjax.inference.wavetable_fit import (
+    HARMONICS,
+    WavetableFitConfig,
+    filled_upwards,
+    fit_cycles,
+    harmonic_amplitudes,
+    sweep,
+)
 from vjax.vital.wavetables import FRAME
 
 RATE = 44100
@@ -58,6 +65,22 @@ def test_where_the_envelope_is_down_no_cycle_is_louder_than_the_others():
     sound = (0.3 * np.sin(2 * np.pi * 220 * T)).astype(np.float32)
     peaks = np.abs(fit_cycles(sound, RATE, 220.0, envelope, WavetableFitConfig(frames=9, steps=3))).max(1)
     assert peaks.max() == pytest.approx(peaks[:4].max())
+
+
+def test_harmonics_beyond_hearing_go_on_as_the_last_octave_falls():
+    """Of a saw (-6 dB an octave) whose odd lines alone are there, and of one that has no room above."""
+    orders = np.arange(1, 501)
+    spectra = np.zeros((2, HARMONICS + 2), complex)
+    spectra[:, 1:501] = np.where(orders % 2, 1 / orders, 0) * np.array([[1.0], [0.5]])
+    phase = np.random.default_rng(0).uniform(0, 2 * np.pi, HARMONICS)
+    cycles = np.fft.irfft(spectra, FRAME)
+    found = np.abs(np.fft.rfft(filled_upwards(cycles, 500, phase)))[:, 1:-1] / np.abs(np.fft.rfft(cycles))[0, 1]
+    np.testing.assert_allclose(found[:, :500], np.abs(spectra[:, 1:501]), atol=1e-6)
+    expected = np.where(np.arange(501, HARMONICS + 1) % 2, 1 / np.arange(501, HARMONICS + 1), 0)
+    np.testing.assert_allclose(found[0, 500:], expected, rtol=0.1, atol=1e-6)
+    np.testing.assert_allclose(found[1], found[0] / 2, atol=1e-6)
+    assert filled_upwards(cycles, HARMONICS, phase) is cycles
+    assert not filled_upwards(np.zeros_like(cycles), 500, phase).any()
 
 
 @pytest.mark.parametrize(

@@ -132,3 +132,5 @@ def test_a_newer_format_is_refused(run, tmp_path):
         checkpoints.save(at_step(state, 1), meta | {"format": 99}, val_loss=1.0)
     with pytest.raises(CheckpointError, match="format 99"):
         load_checkpoint(tmp_path / "c")
+    with Checkpoints(tmp_path / "c") as checkpoints, pytest.raises(CheckpointError, match="format 99"):
+        checkpoints.restore_latest(state, meta)

@@ -1,7 +1,10 @@
 """The whole loop on real data: logs, summary, exact resume (also after kill -9), early stopping, non-finite stop."""
 
+import dataclasses
 import json
+import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +16,11 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from vjax.data.reader import Reader
+from vjax.data.store import open_dataset
+from vjax.data.stream import split
 from vjax.evaluation.listen import make_listener
-from vjax.training.checkpoint import CheckpointError
+from vjax.training.checkpoint import CheckpointError, load_checkpoint
 from vjax.training.config import base_config, unpack
 from vjax.training.loop import NonFiniteLossError, train
 
@@ -72,9 +78,12 @@ def test_the_log_has_the_reports_names(unbroken):
     assert events.Scalars("val/loss")[-1].value == pytest.approx(summary["val"]["loss"], rel=1e-6)
 
 
-def test_a_finished_run_is_not_trained_again(unbroken):
+def test_a_finished_run_is_not_trained_again_and_keeps_its_log(unbroken):
     dataset, workdir, summary = unbroken
     assert numbers(train(unpack(configured(dataset)), workdir)) == numbers(summary)
+    events = EventAccumulator(str(workdir / "tensorboard"), size_guidance={"scalars": 0})
+    events.Reload()
+    assert events.Scalars("train/loss")[-1].step == events.Scalars("val/loss")[-1].step == summary["steps"]
 
 
 def test_killed_in_the_middle_it_ends_with_the_same_bits(unbroken, tmp_path):
@@ -104,6 +113,26 @@ def test_another_models_workdir_is_refused(unbroken):
         train(unpack(config), workdir)
 
 
+@pytest.mark.parametrize(
+    ("section", "name", "value"), [("", "seed", 5), ("data", "val_fraction", 0.5), ("optimizer", "accumulate", 2)]
+)
+def test_a_setting_that_a_run_keeps_to_its_end_is_not_changed(unbroken, section, name, value):
+    dataset, workdir, _ = unbroken
+    config = configured(dataset)
+    (config[section] if section else config)[name] = value
+    with pytest.raises(CheckpointError, match=f"another {name}: .* there, {value} now"):
+        train(unpack(config), workdir)
+
+
+def test_without_a_loss_of_routes_there_is_no_head_that_answers_by_chance(unbroken, tmp_path):
+    dataset, _, _ = unbroken
+    config = configured(dataset, epochs=1)
+    config.loss.modulation_weight = 0.0
+    summary = train(unpack(config), tmp_path / "run")
+    assert not load_checkpoint(tmp_path / "run").model.config.has_modulation
+    assert math.isfinite(summary["val"]["loss"])
+
+
 def test_it_stops_early_when_validation_no_longer_improves(unbroken, tmp_path):
     dataset, _, _ = unbroken
     config = configured(dataset, epochs=20, patience=1)
@@ -125,6 +154,19 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(unbroken, tmp_path
         bad["params/continuous"][:, 3] = np.nan
     with pytest.raises(NonFiniteLossError, match=r"step 1: .*'cont_loss': nan"):
         train(unpack(configured(broken)), tmp_path / "run")
+
+
+def test_a_validation_loss_that_is_not_finite_never_becomes_the_best(unbroken, tmp_path):
+    dataset, _, _ = unbroken
+    config = unpack(configured(dataset, epochs=1))
+    _, held_out = split(Reader(open_dataset(dataset)), config.data.val_fraction, config.seed)
+    broken = tmp_path / "broken.h5"
+    shutil.copy(dataset / "shard-00000.h5", broken)
+    with h5py.File(broken, "r+") as file:
+        file["params/continuous"][held_out[0]] = np.nan
+    with pytest.raises(NonFiniteLossError, match=r"validation after step \d+: .*nan"):
+        train(dataclasses.replace(config, data=dataclasses.replace(config.data, path=str(broken))), tmp_path / "run")
+    assert not list((tmp_path / "run" / "checkpoints").glob("[0-9]"))
 
 
 def test_fewer_rows_than_a_batch_are_refused(unbroken, tmp_path):

@@ -26,7 +26,7 @@ from vjax.vital.collect import (
 from vjax.vital.default_vocabulary import default_vocabulary
 from vjax.vital.lfo_shapes import shape_json, shape_key, standard_shapes
 from vjax.vital.preset import MAX_BYTES, Route, init, read_preset
-from vjax.vital.spectra import BANDS, FRAME_POSITIONS
+from vjax.vital.spectra import BANDS, FRAME_POSITIONS, table_spectra
 from vjax.vital.vocabulary import Vocabulary
 from vjax.vital.wavetables import WavetableCatalog, table_json, table_key
 
@@ -260,3 +260,20 @@ def test_limits_of_shapes(limits, names):
     found = build_vocabulary(START, [], drawn, limits)
     assert list(found.lfo_shapes.names[4:]) == names
     assert found.wavetables.names == START.wavetables.names
+
+
+def test_a_table_that_the_engine_refuses_is_named_and_left_out():
+    """It passes all checks of its form, and lacks what only the engine asks for."""
+    refused = {
+        **table_json("Refused", cycle(0, 1.0)),
+        "groups": [{"components": [{"type": "Wave Source", "keyframes": []}]}],
+    }
+    played = table_json("Played", cycle(0, 0, 1.0))
+    warnings: list[str] = []
+    found = build_vocabulary(START, [refused, played], [], Limits(), warn=warnings.append)
+    assert found.wavetables.names == ("Init", "Sine", "Played")
+    assert not np.isnan(found.wavetables.spectra).any()
+    (warning,) = warnings
+    assert warning.startswith("left out: wavetable 'Refused': ")
+    with pytest.raises(ValueError, match="wavetable 'Refused': "):
+        table_spectra([refused])

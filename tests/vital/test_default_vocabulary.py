@@ -125,8 +125,26 @@ def test_written_vocabularies_read_back(tmp_path, name):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{}", b"\xff\xfe", b"\x1f\x8b", b"\x1f\x8bno gzip", gzip.compress(b"{}"), gzip.compress(b"[1]" * 99)[:-9]],
-    ids=["empty", "json", "not UTF-8", "short", "no gzip", "no tables", "cut off"],  # gzip holds the time: no names
+    [
+        b"",
+        b"{}",
+        b"\xff\xfe",
+        b"\x1f\x8b",
+        b"\x1f\x8bno gzip",
+        gzip.compress(b"{}"),
+        gzip.compress(b"[1]" * 99)[:-9],
+        b"\x1f\x8b\x08" + bytes(7) + b"\xff" * 99,
+    ],
+    ids=[
+        "empty",
+        "json",
+        "not UTF-8",
+        "short",
+        "no gzip",
+        "no tables",
+        "cut off",
+        "damaged",
+    ],  # gzip holds the time: no names
 )
 def test_files_that_are_no_vocabulary_are_named(tmp_path, content):
     (tmp_path / "bad.json").write_bytes(content)

@@ -2,13 +2,14 @@
 
 import math
 import os
+import signal
 
 import numpy as np
 import pytest
 
 from vjax.audio.distances import mss
 from vjax.vital import engine
-from vjax.vital.live import LivePool, LivePreset, Variation
+from vjax.vital.live import LiveCache, LivePool, LivePreset, Variation
 from vjax.vital.pool import RenderJob, RenderPool
 
 SHORT = engine.RenderConfig(seconds=0.3, note_s=0.2)
@@ -82,7 +83,7 @@ def test_a_closed_one_leaves_no_process_and_answers_with_errors(preset):
     pid = live._process.pid
     live.close()
     assert not os.path.exists(f"/proc/{pid}")
-    assert "crashed" in live.render({}).error
+    assert live.render({}).error.startswith("closed")
 
 
 def test_a_pool_renders_several_presets_the_same_on_any_number_of_workers(preset):
@@ -105,3 +106,13 @@ def test_a_pool_answers_for_a_preset_that_nobody_loaded():
         ((_, rendering),) = pool.render([Variation("unknown", {})])
     assert rendering.audio is None
     assert "unknown" in rendering.error
+
+
+def test_a_preset_whose_process_was_killed_is_loaded_again(preset):
+    """One render is lost, and no more: a worker that only failed would be the fastest, and take all the others."""
+    with LiveCache(1) as cache:
+        arguments = (preset, 48, SHORT, 0)
+        before = cache.render("key", arguments, {})
+        os.kill(cache.get("key", *arguments)._process.pid, signal.SIGKILL)
+        assert "it was killed" in cache.render("key", arguments, {}).error
+        np.testing.assert_array_equal(cache.render("key", arguments, {}).audio, before.audio)

@@ -6,6 +6,7 @@ import numpy as np
 import soundfile
 
 from vjax.audio.files import AudioError, read_audio
+from vjax.file_names import as_text
 
 ONSET_DB = 40.0
 """A sound begins at the first sample within this of its peak: below that lie most rooms' noise and a decay's end."""
@@ -18,6 +19,10 @@ SILENCE_DBFS = -70.0
 
 SHORTEST_S = 0.046
 """Two windows of 1024 samples at 44.1 kHz; less shows neither a pitch nor how the sound moves."""
+
+_UNTOLD = 2**60  # frames: what libsndfile says of a FLAC that was written to a pipe
+_DC_BLOCK_S, _DC_BLOCKS = 0.1, 5
+_DC_DB = -60.0  # against the peak; less is not heard in what is made of the sound
 
 MAX_SAMPLES = 10 * 60 * 48000 * 2
 """The longest file that is opened, over all channels: ten minutes of stereo, 230 MB as float32."""
@@ -78,7 +83,7 @@ def read_clip(path: str | os.PathLike, sample_rate: int, samples: int) -> np.nda
     """Reads a sound file of any format and rate that `read_audio` reads, and prepares it as `prepare_clip` does.
 
     Returns:
-      float32 [1 or 2, samples] at `sample_rate`.
+      float32 [1 or 2, samples] at `sample_rate`, without a recorder's DC offset, which would be fitted as a hum.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -86,7 +91,24 @@ def read_clip(path: str | os.PathLike, sample_rate: int, samples: int) -> np.nda
     """
     if os.path.isfile(path):
         _refuse_oversized(path, sample_rate)
-    return prepare_clip(read_audio(path, sample_rate), sample_rate, samples, name=os.fspath(path))
+    audio = read_audio(path, sample_rate)
+    return prepare_clip(audio - dc_offset(audio, sample_rate), sample_rate, samples, name=as_text(path))
+
+
+def dc_offset(audio: np.ndarray, sample_rate: int) -> np.ndarray:
+    """[channels, 1]: what a recorder added to each channel [channels, samples] throughout; 0 where it is inaudible.
+
+    The median over blocks of means under a Hann window: a click, or a slow swing of the sound itself, moves few blocks.
+    A sound of few blocks is left as it is.
+    """
+    size = round(_DC_BLOCK_S * sample_rate)
+    n = audio.shape[1] // size
+    if n < _DC_BLOCKS:
+        return np.zeros((len(audio), 1), np.float32)
+    window = np.hanning(size).astype(np.float32)
+    means = audio[:, : n * size].reshape(len(audio), n, size) @ (window / window.sum())
+    offset = np.median(means, axis=1, keepdims=True)
+    return np.where(np.abs(offset) > 10 ** (_DC_DB / 20) * np.abs(audio).max(), offset, 0)
 
 
 def _refuse_oversized(path: str | os.PathLike, sample_rate: int) -> None:
@@ -97,6 +119,8 @@ def _refuse_oversized(path: str | os.PathLike, sample_rate: int) -> None:
         return  # read_audio says what is wrong with it
     except TypeError as error:  # what soundfile raises for the ending .raw
         raise AudioError(f"{path} has no header that says its rate and format; convert it to WAV or FLAC") from error
+    if info.frames >= _UNTOLD:
+        raise AudioError(f"{path} does not tell in its header how long it is; convert it to WAV or FLAC once more")
     if info.channels * max(info.frames, info.duration * sample_rate) > MAX_SAMPLES:
         raise AudioError(
             f"{path} lasts {info.duration:.0f} s ({info.channels} channels at {info.samplerate} Hz); the limit is ten "

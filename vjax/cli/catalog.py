@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from vjax.cli.command import UsageError, at_least, command_parser, run
+from vjax.cli.command import UsageError, at_least, command_parser, make_writable, run
 
 EPILOG = """\
 A catalog is what the model chooses wavetables and LFO shapes from. Each sound is held once: tables with the same
@@ -87,7 +87,7 @@ def _build(arguments: argparse.Namespace) -> int:
 
     if not arguments.out.endswith((".json", ".json.gz")):
         raise UsageError(f"--out {arguments.out} must end in .json or .json.gz")
-    Path(arguments.out).parent.mkdir(parents=True, exist_ok=True)  # now, and not after all the work
+    make_writable(arguments.out)
     start = default_vocabulary()
     if arguments.start == "init":
         start = Vocabulary(start.wavetables.chosen([0]), start.lfo_shapes.first(1))
@@ -126,7 +126,7 @@ def _show(arguments: argparse.Namespace) -> int:
         from vjax.evaluation.pictures import catalog_picture
         from vjax.inference.compare import save_picture
 
-        Path(arguments.picture).parent.mkdir(parents=True, exist_ok=True)
+        make_writable(arguments.picture)
         save_picture(arguments.picture, catalog_picture(vocabulary))
     if arguments.json:
         print(json.dumps({"wavetables": rows, "lfo_shapes": drawn}))

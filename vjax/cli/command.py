@@ -50,6 +50,16 @@ def at_least(minimum: int) -> Callable[[str], int]:
     return integer
 
 
+def make_writable(path: str | Path) -> None:
+    """Makes the folder that a file will be written to. Raises UsageError now, and not after all the work."""
+    path = Path(path)
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; give the name of a file")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"{path} cannot be written; choose another place")
+
+
 def run(prog: str, work: Callable[[], int]) -> int:
     """The exit code of `work`; an expected error becomes one line on stderr that begins with `prog`.
 

@@ -12,6 +12,7 @@ from vjax.cli.command import CommandError, UsageError, at_least, command_parser,
 from vjax.cli.engine_flag import ENGINE_HELP, add_engine_flag
 from vjax.cli.match_flags import add_checkpoint, midi_note
 from vjax.cli.refine import add_resynthesis, resynthesis_config
+from vjax.file_names import as_text
 
 EPILOG = f"""\
 Each target is a preset of a folder, a sound file, or a validation row of a dataset. For each of them vjax plays the
@@ -128,7 +129,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     content = evaluation(settings, targets, results.rows, plan.order(tasks))
     rows = [results.rows[row["target"], row["method"]] for row in content["rows"]]
     write_json(out / "evaluation.json", content)
-    (out / "evaluation.csv").write_text(csv_text(targets, rows, content["summary"]))
+    (out / "evaluation.csv").write_text(csv_text(targets, rows, content["summary"]), encoding="utf-8")
     report = _report(out)
     if arguments.json:
         print(json.dumps(content, allow_nan=False))
@@ -159,7 +160,7 @@ def _targets(arguments: argparse.Namespace, predictor) -> tuple:
         about |= {"sha256": folder_digest(files, path), "note": arguments.note}
         return render, targets.preset_tasks(files, path, arguments.note, limit), about
     path = Path(arguments.audio or arguments.dataset)
-    about = {"path": str(path.absolute())}
+    about = {"path": as_text(path.absolute())}
     if arguments.audio:
         if not path.exists():
             raise ValueError(f"there is nothing at {path}; give a sound file, or a folder of them")
@@ -196,7 +197,7 @@ def _presets(given: list[str]) -> tuple[list[Path], Path]:
 
 
 def _shown(given: list[str]) -> str:
-    return ", ".join(str(Path(folder).absolute()) for folder in given)
+    return ", ".join(as_text(Path(folder).absolute()) for folder in given)
 
 
 def _model_settings(arguments: argparse.Namespace, predictor) -> dict:

@@ -59,7 +59,7 @@ def _importance(arguments: argparse.Namespace) -> int:
         [(sample_parameters(sample, info.schema), int(sample.midi_note)) for sample in samples],
         info.schema,
         vocabulary_of(info.catalog_json),
-        RenderConfig(),
+        RenderConfig(**info.render) if info.render else RenderConfig(),
         mel,
         per_knob=arguments.per_knob,
         delta_norm=arguments.delta,

@@ -6,9 +6,10 @@ import json
 import math
 from pathlib import Path
 
-from vjax.cli.command import UsageError, command_parser, run
+from vjax.cli.command import UsageError, command_parser, make_writable, run
 from vjax.cli.match_flags import add_matching, read_checkpoint
 from vjax.cli.refine import add_refining, refine_config, resynthesis_config, stop_on_ctrl_c
+from vjax.file_names import as_text, stem_text
 from vjax.shipped import checkpoint_name
 
 _DISTANCES = {
@@ -18,8 +19,8 @@ _DISTANCES = {
 
 EPILOG = """\
 Writes the preset, its sound (x-vjax.wav) and a picture of both sounds (x-vjax.png). The sound may be WAV, FLAC, OGG,
-MP3 or AIFF, of any rate and length; after its onset as much is heard as the model was trained on, two seconds in most
-recipes. The note is taken from the sound, unless --note names it (C4 is 60), and the preset is transposed until it
+MP3 or AIFF, of any rate, up to ten minutes; after its onset as much is heard as the model was trained on, mostly two
+seconds. The note is taken from the sound, unless --note names it (C4 is 60), and the preset is transposed until it
 plays in tune. Many presets are played: the network's answer, variants of it, the nearest sounds of the model's bank,
 and "resynthesis", an oscillator that goes through a wavetable made of the sound itself. The wavetables of the six best
 are fitted to the sound (--keep-tables leaves them alone), and the one that comes nearest is written, which is mostly
@@ -58,25 +59,30 @@ def _match(arguments: argparse.Namespace) -> int:
     from vjax.inference.export import checkpoint_vocabulary
     from vjax.inference.match import MatchConfig, Matcher, render_config
     from vjax.inference.outputs import write_match
-    from vjax.inference.stream import Failure
+    from vjax.inference.stream import RENDER_END, Failure
     from vjax.vital.pool import RenderPool
 
     config = MatchConfig(arguments.note, not arguments.no_tune)
     sound = Path(arguments.sound)
     out = Path(arguments.out) if arguments.out else sound.with_suffix(".vital")
+    render = out.with_name(out.stem + RENDER_END)
     if out.suffix != ".vital" or out.is_dir():
         raise UsageError(f"--out {out} is {'a folder' if out.is_dir() else 'no name of a preset'}; give X.vital")
     if sound.is_dir():
         raise UsageError(f"{sound} is a folder; for many sounds: vjax export --audio {sound} --out presets")
+    if not arguments.out and out.exists() and not render.exists():
+        raise UsageError(f"{out} is there, and not from an earlier vjax match; name another, or this, by --out X.vital")
+    if render.absolute() == sound.absolute():
+        raise UsageError(f"--out {out} would put its render in the place of {sound}; give it another name")
     predictor = read_checkpoint(arguments, batch_size=1)
     clip = read_clip(sound, predictor.sample_rate, predictor.samples)
-    out.parent.mkdir(parents=True, exist_ok=True)  # now, and not after all the work
+    make_writable(out)
     answer = predictor.predict_with_confidence(clip, name=str(sound))
     vocabulary = checkpoint_vocabulary(predictor)
     refined = None
     with RenderPool(render_config(predictor)) as pool:
         matcher = Matcher(predictor, vocabulary, pool, config)
-        (match,) = matcher.matches([answer], lambda _: clip, lambda _: out.stem)
+        (match,) = matcher.matches([answer], lambda _: clip, lambda _: stem_text(out))
         if isinstance(match, Failure):
             raise ValueError(match.error)
         with stop_on_ctrl_c() as should_stop:
@@ -90,7 +96,7 @@ def _match(arguments: argparse.Namespace) -> int:
         print(json.dumps(_as_json(match, rows, files, predictor.step, refined), allow_nan=False))
     else:
         _print(match, rows, files, predictor.step, arguments.checkpoint, refined)
-    return 0
+    return 130 if should_stop() else 0
 
 
 def _refined(arguments: argparse.Namespace, predictor, vocabulary, pool, match, out: Path, should_stop):
@@ -122,7 +128,7 @@ def _refined(arguments: argparse.Namespace, predictor, vocabulary, pool, match, 
         )
         bar.update(progress.evals - bar.n)
         if progress.better is not None:
-            write_preset(out, dataclasses.replace(progress.better, name=out.stem))
+            write_preset(out, dataclasses.replace(progress.better, name=stem_text(out)))
 
     with bar:
         (refined,) = refine([target], config, render, None, knob_errors(predictor), on_progress, should_stop)
@@ -130,7 +136,7 @@ def _refined(arguments: argparse.Namespace, predictor, vocabulary, pool, match, 
         raise ValueError(refined.error)
     if refined.error:
         return None, write_match(match, out, predictor.sample_rate)
-    refined = dataclasses.replace(refined, preset=dataclasses.replace(refined.preset, name=out.stem))
+    refined = dataclasses.replace(refined, preset=dataclasses.replace(refined.preset, name=stem_text(out)))
     if arguments.refine:
         return refined, write_refined(refined, target, out, predictor.sample_rate, with_target=False)
     return refined, write_match(_as_refined(match, refined), out, predictor.sample_rate)
@@ -143,8 +149,10 @@ def _as_refined(match, refined):
 
 
 def _print(match, rows: dict[str, float], files: list[Path], step: int, checkpoint: str, refined) -> None:
-    print(f"{match.name}: played at note {match.note}, {_why_this_note(match.pitch)}")
-    if match.tuned_semitones:
+    from vjax.inference.starts import PREDICTION
+
+    print(f"{as_text(match.name)}: played at note {match.note}, {_why_this_note(match.pitch)}")
+    if match.tuned_semitones and (refined is None or refined.start.startswith(PREDICTION)):
         print(f"  transposed by {match.tuned_semitones:+.2f} semitones to be in tune")
     print(f"  {match.answer.summary()} ({checkpoint_name(checkpoint)}, step {step})")
     for route in match.answer.routes[:5]:
@@ -159,7 +167,7 @@ def _print(match, rows: dict[str, float], files: list[Path], step: int, checkpoi
         print(f"  MSS {match.mss_db:6.2f} dB from the found preset to the sound; to compare")
         for name, meaning in _DISTANCES.items():
             print(f"      {rows[name]:6.2f} dB {meaning}")
-    print("  written: " + ", ".join(map(str, files)))
+    print("  written: " + ", ".join(map(as_text, files)))
 
 
 def _print_refined(refined) -> None:
@@ -214,8 +222,8 @@ def _as_json(match, rows: dict[str, float], files: list[Path], step: int, refine
     sure, pitch = match.answer.confidence, match.pitch
     heard = pitch and {"hz": _number(pitch.frequency_hz), "midi": _number(pitch.midi), "confidence": pitch.confidence}
     return {
-        "sound": match.name,
-        "files": [str(path) for path in files],
+        "sound": as_text(match.name),
+        "files": [as_text(path) for path in files],
         "step": step,
         "note": match.note,
         "pitch": heard,

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from vjax.cli.command import at_least, command_parser, run
+from vjax.cli.command import at_least, command_parser, make_writable, run
 from vjax.cli.match_flags import midi_note
 
 EPILOG = """\
@@ -50,7 +50,7 @@ def _roundtrip(arguments: argparse.Namespace) -> int:
         raise ValueError(f"no .vital file in {', '.join(arguments.path)}")
     vocabulary = read_vocabulary(arguments.catalog) if arguments.catalog else default_vocabulary()
     if arguments.json:
-        Path(arguments.json).parent.mkdir(parents=True, exist_ok=True)  # now, and not after all the work
+        make_writable(arguments.json)
     found = round_trips(files, vocabulary, RenderConfig(), arguments.note, arguments.workers or None)
     results = []
     print(HEADER, flush=True)
@@ -69,4 +69,4 @@ def _roundtrip(arguments: argparse.Namespace) -> int:
         settings = {"note": arguments.note, "tables": len(vocabulary.wavetables), "shapes": len(vocabulary.lfo_shapes)}
         Path(arguments.json).write_text(as_json(results, settings) + "\n")
         print(f"  written to     {arguments.json}")
-    return 0
+    return 1 if failed == len(files) else 0

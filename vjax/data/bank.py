@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from vjax.file_names import as_text, stem_text
 from vjax.schema import Parameters
 from vjax.vital.default_vocabulary import default_vocabulary
 from vjax.vital.preset import read_preset
@@ -29,9 +30,9 @@ def load_bank(directory: str | os.PathLike | None, warn: Callable[[str], None] =
     presets = []
     for path in sorted(Path(directory).rglob("*.vital")):
         try:
-            presets.append((path.stem, read_preset(path)))
+            presets.append((stem_text(path), read_preset(path)))
         except (ValueError, OSError) as error:
-            warn(f"left out {path.name}: {error}")
+            warn(f"left out {as_text(path.name)}: {error}")
     if not presets:
         raise ValueError(f"{directory} holds no readable .vital file; give a folder of presets, or none at all")
     vocabulary = default_vocabulary().extended(preset for _, preset in presets)

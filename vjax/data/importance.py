@@ -30,8 +30,9 @@ def measure_importance(
 ) -> np.ndarray:
     """Loss weights from perturbation.
 
-    Each knob is turned by `delta_norm` in up to `per_knob` presets in which its module is on; its weight is the mean
-    |change| of the log-mel picture, divided by the mean over all knobs that were heard, and limited to [0.1, 10].
+    Each knob is turned by `delta_norm` (by one, if it counts whole steps that are larger) in up to `per_knob` presets
+    in which its module is on; its weight is the mean |change| of the log-mel picture, divided by the mean over all
+    knobs that were heard, and limited to [0.1, 10].
 
     Args:
       presets: (parameters, MIDI note) to turn knobs in.
@@ -71,7 +72,9 @@ def _turns(presets, schema: Schema, per_knob: int, delta_norm: float) -> Iterato
     gates, frozen = schema.continuous_gates(), schema.frozen_continuous()
     routed = [schema.routed_sources(parameters) for parameters, _ in presets]
     for knob in np.flatnonzero(~frozen):
-        source = schema.shaped_source(schema.continuous[knob].name)
+        control = schema.continuous[knob]
+        step = max(delta_norm, 1 / (control.maximum - control.minimum)) if control.integer else delta_norm
+        source = schema.shaped_source(control.name)
 
         def is_on(i: int, knob: int = knob, source: str | None = source) -> bool:
             switched_on = gates[knob] < 0 or presets[i][0].categorical[gates[knob]] > 0
@@ -79,17 +82,18 @@ def _turns(presets, schema: Schema, per_knob: int, delta_norm: float) -> Iterato
 
         for i in list(filter(is_on, range(len(presets))))[:per_knob]:
             continuous = presets[i][0].continuous.copy()
-            continuous[knob] += delta_norm if continuous[knob] <= 0.5 else -delta_norm
+            continuous[knob] += step if continuous[knob] <= 0.5 else -step
             yield int(knob), i, presets[i][0]._replace(continuous=continuous)
 
 
 def _pictures(renderings: Iterable[Rendering], mel: MelConfig) -> Iterator[np.ndarray | None]:
-    """The log-mel [n_mels, t] of each one-note rendering, None where there is none; made a batch at a time."""
+    """The log-mel [n_mels, t] of each one-note rendering, None where there is no finite one; made a batch at a time."""
     renderings = iter(renderings)
-    while chunk := list(itertools.islice(renderings, MEL_BATCH)):
-        audio = [rendering.audio for rendering in chunk if rendering.audio is not None]
-        made = iter(log_mel(np.concatenate(audio), mel) if audio else ())
-        yield from (None if rendering.audio is None else next(made) for rendering in chunk)
+    while chunk := [rendering.audio for rendering in itertools.islice(renderings, MEL_BATCH)]:
+        finite = [audio is not None and bool(np.isfinite(audio).all()) for audio in chunk]
+        heard = list(itertools.compress(chunk, finite))
+        made = iter(log_mel(np.concatenate(heard), mel) if heard else ())
+        yield from (next(made) if is_finite else None for is_finite in finite)
 
 
 def _job(parameters: Parameters, note: int, schema: Schema, vocabulary: Vocabulary) -> RenderJob:

@@ -145,8 +145,7 @@ class Reader:
         if self._modulation == "sparse":
             return Routes(columns[layout.ROUTE_INDEX], columns[layout.ROUTE_VALUE])
         if self._modulation == "dense":
-            matrix = columns.get(layout.FAST_DENSE_ROUTES, columns.get(layout.DENSE_ROUTES))
-            return matrix.astype(np.float32, copy=False)
+            return columns[layout.DENSE_ROUTES].astype(np.float32, copy=False)
         return np.zeros((n, 0), np.float32)
 
     def _shard(self, number: int) -> "_Shard":
@@ -194,16 +193,18 @@ class _Shard:
 
 def _open_shard(path: str, modulation: str, use_pread: bool) -> _Shard:
     file = h5py.File(path, "r", locking="best-effort")
-    names = [layout.MEL, layout.CONTINUOUS, layout.CATEGORICAL]
+    stored = {name: name for name in (layout.MEL, layout.CONTINUOUS, layout.CATEGORICAL)}
     if modulation == "sparse":
-        names += [layout.ROUTE_INDEX, layout.ROUTE_VALUE]
+        stored |= {name: name for name in (layout.ROUTE_INDEX, layout.ROUTE_VALUE)}
     elif modulation == "dense":
+        # Under one name: a folder whose copies are half made has some shards with and some without.
         fast = layout.finished(file, layout.FAST_DENSE_ROUTES)
-        names.append(layout.FAST_DENSE_ROUTES if fast else layout.DENSE_ROUTES)
+        stored[layout.DENSE_ROUTES] = layout.FAST_DENSE_ROUTES if fast else layout.DENSE_ROUTES
     columns = {}
-    for name in names:
-        dataset = file[name]
-        offsets = _row_offsets(dataset) if use_pread else None
+    for name, place in stored.items():
+        dataset = file[place]
+        elsewhere = dataset.file.filename != file.filename  # an external link
+        offsets = _row_offsets(dataset) if use_pread and not elsewhere else None
         columns[name] = _Column(
             dataset=dataset if offsets is None else None,
             dtype=dataset.dtype,

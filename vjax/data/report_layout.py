@@ -7,6 +7,7 @@ numbered names (`destination_17`) where they do not.
 import dataclasses
 import functools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,19 @@ def _schema(file: h5py.File, attributes: dict[str, Any]) -> Schema:
         ),
         engine=engine.engine if matches and menus_match else "",
     )
+
+
+def with_one_size(schemas: Sequence[Schema]) -> list[Schema]:
+    """The schemas of one run's files, each menu with the most options of any: a file has only those that it uses."""
+    columns = [schema.categorical for schema in schemas]
+    if len({len(menus) for menus in columns}) > 1:
+        return list(schemas)
+    sizes = [max(menu.n_options for menu in menus) for menus in zip(*columns, strict=True)]
+
+    def sized(menus: tuple[Categorical, ...]) -> tuple[Categorical, ...]:
+        return tuple(dataclasses.replace(menu, n_options=size) for menu, size in zip(menus, sizes, strict=True))
+
+    return [dataclasses.replace(schema, categorical=sized(schema.categorical)) for schema in schemas]
 
 
 def _width(file: h5py.File, name: str, n_axes: int, axis: int = -1) -> int:

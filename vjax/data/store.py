@@ -100,6 +100,9 @@ def open_dataset(path: str | os.PathLike) -> DatasetInfo:
         disagrees, or shards that do not belong together.
     """
     shards = [_open_file(shard) for shard in layout.shard_paths(path)]
+    if all(shard.catalog_sha256 is None for shard in shards):
+        schemas = report_layout.with_one_size([shard.schema for shard in shards])
+        shards = [dataclasses.replace(shard, schema=schema) for shard, schema in zip(shards, schemas, strict=True)]
     first = shards[0]
     for shard in shards[1:]:
         for field in ("schema", "tier", "mel", "catalog_sha256", "modulation", "mel_shape"):

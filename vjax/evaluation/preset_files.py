@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from vjax.file_names import as_text, stem_text
 from vjax.vital.collect import find_files
 from vjax.vital.preset import Preset, read_json, read_preset
 
@@ -34,7 +35,7 @@ class PresetFile:
 
     @property
     def name(self) -> str:
-        return self.path.stem
+        return stem_text(self.path)
 
     def preset(self) -> Preset:
         """Raises ValueError or OSError, naming the file."""
@@ -60,7 +61,7 @@ def read_file(path: Path, folder: Path) -> PresetFile:
 
 def relative_name(path: Path, folder: Path) -> str:
     """The path below the folder, without its ending, with forward slashes."""
-    return path.relative_to(folder if folder.is_dir() else folder.parent).with_suffix("").as_posix()
+    return as_text(path.relative_to(folder if folder.is_dir() else folder.parent).with_suffix("").as_posix())
 
 
 def content_of(raw: Mapping[str, Any]) -> str:

@@ -153,7 +153,7 @@ def meaning(method: str) -> str:
     """What a method is, in a few words; a refined one by its start and its budget."""
     start, _, evals = method.partition("+")
     if start == "best" and evals:
-        return f"the nearer of those refined with {evals} renders"
+        return f"match, prediction and nearest compete, refined with {evals} renders together"
     if evals:
         return f"{start}, refined with {evals} renders"
     return _MEANINGS.get(method, "")

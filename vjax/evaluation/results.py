@@ -90,7 +90,7 @@ class Results:
             self.rows[row.target, row.method] = row
 
     def add(self, row: Row) -> None:
-        with open(self._path, "a") as file:
+        with open(self._path, "a", encoding="utf-8") as file:
             file.write(json.dumps(dataclasses.asdict(row), allow_nan=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -108,7 +108,7 @@ def start_folder(folder: Path, settings: Mapping[str, Any], targets: Sequence[Ta
     folder.mkdir(parents=True, exist_ok=True)
     path, settings = folder / "settings.json", json.loads(json.dumps(settings))  # tuples become lists, as in the file
     if path.exists():
-        before = json.loads(path.read_text())
+        before = json.loads(path.read_text(encoding="utf-8"))
         for name in [*settings, *(name for name in before if name not in settings)]:
             _check_setting(path, name, before.get(name), settings.get(name))
     write_json(path, settings)
@@ -118,7 +118,7 @@ def start_folder(folder: Path, settings: Mapping[str, Any], targets: Sequence[Ta
 def write_json(path: Path, content: Any) -> None:
     """Writes JSON that any language reads; the file appears whole or not at all."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    partial.write_text(json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(partial, path)
 
 

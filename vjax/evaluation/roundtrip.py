@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from vjax.audio.distances import mss
+from vjax.file_names import stem_text
 from vjax.schema import Schema
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import Rendering, RenderJob, RenderPool
@@ -107,7 +108,7 @@ def _measured(result: RoundTrip, renderings: Sequence[Rendering], sample_rate: i
 
 
 def summarise(results: Sequence[RoundTrip]) -> dict[str, Any]:
-    """Medians and worst over the presets that have distances, counts of the others, and the causes by kind."""
+    """Medians and worst over the presets that have distances, and counts of the others."""
     summary: dict[str, Any] = {"presets": len(results), "failed": sum(r.exact_db is None for r in results)}
     for field in ("floor_db", "exact_db", "vocabulary_db"):
         values = [getattr(r, field) for r in results if getattr(r, field) is not None]
@@ -131,7 +132,7 @@ def as_json(results: Sequence[RoundTrip], settings: dict[str, Any]) -> str:
 
 def table_row(result: RoundTrip, width: int = 34) -> str:
     """One line for people: the distances, then what causes them."""
-    name = Path(result.file).stem[:width]
+    name = stem_text(result.file)[:width]
     if result.exact_db is None:
         return f"{name:{width}}  {result.error}"
     shown = [

@@ -21,6 +21,7 @@ from vjax.data.store import DatasetInfo
 from vjax.data.stream import split
 from vjax.evaluation.preset_files import read_file, relative_name
 from vjax.evaluation.results import Target
+from vjax.file_names import as_text, stem_text
 from vjax.inference.match import DEFAULT_NOTE, SURE
 from vjax.schema import Schema
 from vjax.vital.default_vocabulary import vocabulary_of
@@ -54,7 +55,7 @@ def preset_tasks(files: Sequence[Path], folder: Path, note: int, limit: int = 0)
     tasks = []
     ids = _ids([relative_name(path, folder) for path in files])
     for path, identity in _sample(files, ids, limit):
-        target = Target(identity, path.stem, "", "presets", str(path), note)
+        target = Target(identity, stem_text(path), "", "presets", as_text(path), note)
         try:
             file = read_file(path, folder)
         except (ValueError, OSError) as error:
@@ -68,9 +69,9 @@ def preset_tasks(files: Sequence[Path], folder: Path, note: int, limit: int = 0)
 def audio_tasks(files: Sequence[Path], folder: Path, render: RenderConfig, limit: int = 0) -> list[Task]:
     """Sound files, from their onset on, as long as a render. Presets are played at the note that is heard in them."""
     tasks = []
-    names = [path.relative_to(folder if folder.is_dir() else folder.parent).as_posix() for path in files]
+    names = [as_text(path.relative_to(folder if folder.is_dir() else folder.parent).as_posix()) for path in files]
     for path, identity in _sample(files, _ids(names), limit):
-        target = Target(identity, path.name, "", "audio", str(path), DEFAULT_NOTE)
+        target = Target(identity, as_text(path.name), "", "audio", as_text(path), DEFAULT_NOTE)
         try:
             audio = _read_sound(path, render)
         except (ValueError, OSError) as error:
@@ -93,7 +94,7 @@ def dataset_tasks(info: DatasetInfo, val_fraction: float, seed: int, limit: int 
     rows = [int(row) for row in rows[np.sort(first)]]
     tasks = []
     for row, identity in _sample(rows, [f"row-{row:06d}" for row in rows], limit):
-        target = Target(identity, f"row {row}", "", "dataset", info.paths[0], int(reader[row].midi_note))
+        target = Target(identity, f"row {row}", "", "dataset", as_text(info.paths[0]), int(reader[row].midi_note))
         tasks.append(Task(target, functools.partial(_row_preset, reader, row, info.schema, vocabulary, identity)))
     return tasks
 

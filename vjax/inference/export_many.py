@@ -14,10 +14,11 @@ from tqdm import tqdm
 
 from vjax.audio.clip import read_clip
 from vjax.data.store import open_dataset
+from vjax.file_names import as_text, stem_text
 from vjax.inference.compare import log_comparison
 from vjax.inference.export import checkpoint_vocabulary, export_preset
 from vjax.inference.match import Match, MatchConfig, Matcher, render_config
-from vjax.inference.outputs import RENDER_END, append_row, index_row, start_table, write_match
+from vjax.inference.outputs import append_row, index_row, start_table, write_match
 from vjax.inference.predict import Answer, Predictor
 from vjax.inference.stream import Failure, find_audio, predict_dataset, predict_files
 from vjax.progress import progress_bar
@@ -104,7 +105,7 @@ def export_many(
                     matcher.matches(
                         work.answers(),
                         functools.partial(work.target, matcher),
-                        lambda answer: work.paths[answer.name].stem,
+                        lambda answer: stem_text(work.paths[answer.name]),
                     )
                 )
             )
@@ -112,22 +113,22 @@ def export_many(
             bar.update()
             if isinstance(result, Failure):
                 failures.append(result)
-                record({"name": result.name, "error": result.error})
-                tqdm.write(f"left out: {result.error}", file=sys.stderr)
+                record({"name": as_text(result.name), "error": as_text(result.error)})
+                tqdm.write(f"left out: {as_text(result.error)}", file=sys.stderr)
                 continue
             path = work.paths[result.name]
             written += 1
             if isinstance(result, Answer):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_preset(path, export_preset(result, predictor.schema, vocabulary, path.stem))
-                record({"name": result.name, "preset": str(path), "summary": result.summary()})
+                write_preset(path, export_preset(result, predictor.schema, vocabulary, stem_text(path)))
+                record({"name": as_text(result.name), "preset": as_text(path), "summary": result.summary()})
                 continue
             write_match(result, path, predictor.sample_rate, work.with_target)
             record(index_row(result, path))
             distances.append(result.mss_db)
             if writer:
                 sounds = {"target": result.target, "prediction": result.audio}
-                tag = path.stem if path == out else path.relative_to(out).with_suffix("").as_posix()
+                tag = as_text(path.name if path == out else path.relative_to(out)).removesuffix(".vital")
                 log_comparison(writer, f"export/{tag}", sounds, predictor.sample_rate, predictor.step)
     finite = [distance for distance in distances if np.isfinite(distance)]
     return ExportReport(
@@ -145,7 +146,7 @@ def _recorder(out: Path, work: Work) -> Callable[[dict[str, Any]], None]:
         return lambda row: None
     out.mkdir(parents=True, exist_ok=True)
     index = out / "index.csv"
-    start_table(index, work.paths.keys())
+    start_table(index, {as_text(name) for name in work.paths})
     return functools.partial(append_row, index)
 
 
@@ -156,7 +157,7 @@ def audio_work(predictor: Predictor, out: Path, audio: str, limit: int = 0, over
         raise ValueError(f"there is nothing at {audio}; give a sound file, or a folder of them")
     if out.suffix == ".vital" and source.is_dir():
         raise ValueError(f"--out {out} names one preset, but {audio} is a folder; give a folder for --out")
-    files = [file for file in find_audio(source) if not _is_render(file)] if source.is_dir() else [source]
+    files = find_audio(source) if source.is_dir() else [source]
     base = source if source.is_dir() else source.parent
     paths = dict(list(_preset_paths(files, base, out).items())[: limit or None])
     left = {name: path for name, path in paths.items() if overwrite or not path.exists()}
@@ -187,12 +188,6 @@ def _preset_paths(files: list[Path], base: Path, out: Path) -> dict[str, Path]:
         alike = " and ".join(file for file, other in paths.items() if other == path)
         raise ValueError(f"{alike} would both become {path}; rename one of them")
     return paths
-
-
-def _is_render(file: Path) -> bool:
-    """Whether an earlier export into the folder of the sounds wrote it: x-vjax.wav beside x.vital."""
-    stem = file.name.removesuffix(RENDER_END)
-    return stem != file.name and file.with_name(f"{stem}.vital").exists()
 
 
 def dataset_work(

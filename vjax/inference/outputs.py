@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from vjax.audio.files import write_wav
+from vjax.file_names import as_text
 from vjax.inference.compare import comparison_picture, save_picture
 from vjax.inference.match import Match
+from vjax.inference.stream import RENDER_END
 from vjax.vital.preset import write_preset
 
 COLUMNS = ("name", "preset", "note", "pitch_hz", "pitch_confidence", "tuned_semitones", "mss_db", "summary", "error")
 """Of the table `index.csv`."""
-
-RENDER_END = "-vjax.wav"
-"""Ends the name of a preset's render, beside the preset."""
 
 
 def write_match(
@@ -36,7 +35,7 @@ def write_match(
     stem = preset_path.with_suffix("")
     wav, png, target = (stem.with_name(stem.name + end) for end in (RENDER_END, "-vjax.png", "-target.wav"))
     write_wav(wav, match.audio, sample_rate)
-    sounds = {"target": match.target, "prediction": match.audio}
+    sounds = {"target": match.target, "preset": match.audio}
     distance = "silent" if math.isnan(match.mss_db) else f"MSS {match.mss_db:.1f} dB"
     title = f"{match.preset.name:.40}, note {match.note}, {distance}"
     save_picture(png, comparison_picture(sounds, sample_rate, title))
@@ -50,8 +49,8 @@ def index_row(match: Match, preset_path: str | os.PathLike) -> dict[str, Any]:
     """The row of a match in `index.csv`; what is not known (no pitch, no distance to silence) stays empty."""
     pitch = match.pitch
     return {
-        "name": match.name,
-        "preset": str(preset_path),
+        "name": as_text(match.name),
+        "preset": as_text(preset_path),
         "note": match.note,
         "pitch_hz": "" if pitch is None else _rounded(pitch.frequency_hz, 2),
         "pitch_confidence": "" if pitch is None else _rounded(pitch.confidence, 3),

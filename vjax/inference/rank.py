@@ -45,10 +45,12 @@ def rank_starts(target: RefineTarget, place: int, judge: Judge, fits: int, budge
 
     Args:
       place: of the target in the judge's objective.
-      budget: renders, at most. So many starts are played, at least one, and no step begins that would exceed it.
+      budget: renders, at most. So many starts are played, at least one (two where an earlier run has `spent` some),
+        and no step begins that would exceed it.
     """
     wanted = average_power(target.audio)
-    starts = target.starts[: max(budget, 1)]
+    # Of a continued search also the best that it had found, which stands second.
+    starts = target.starts[: max(budget, 2 if target.spent else 1)]
     evals = len(starts)
     heard = [one for one in _played(starts, target, place, judge) if one is not None]
     ranked = sorted(heard, key=lambda one: one.loss)  # stable: of equal ones the first

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -13,8 +14,9 @@ from tqdm import tqdm
 from vjax.data.reader import Reader
 from vjax.data.store import open_dataset
 from vjax.data.stream import split
+from vjax.file_names import as_text, stem_text
 from vjax.inference.export import checkpoint_vocabulary
-from vjax.inference.export_many import Work, audio_work, dataset_work
+from vjax.inference.export_many import audio_work, dataset_work
 from vjax.inference.match import Match, MatchConfig, Matcher, render_config
 from vjax.inference.outputs import append_row, start_table
 from vjax.inference.predict import Predictor
@@ -86,7 +88,7 @@ def refine_many(
     config: RefineManyConfig,
     audio: str | None = None,
     dataset: str | None = None,
-    should_stop: Callable[[], bool] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> RefineReport:
     """Refines a folder of sounds (`audio`), or rows of a dataset; what is finished in `out` is passed over.
 
@@ -96,6 +98,8 @@ def refine_many(
     Raises:
       ValueError, OSError: nothing to refine, or a dataset, bank or checkpoint that cannot be used.
     """
+    if out.suffix == ".vital":
+        raise ValueError(f"--out {out} names one preset; give a folder, or refine one sound by vjax match --refine")
     out.mkdir(parents=True, exist_ok=True)
     vocabulary = checkpoint_vocabulary(predictor)
     if audio:
@@ -103,17 +107,19 @@ def refine_many(
     else:
         work = dataset_work(predictor, out, dataset, rows=validation_rows(predictor, dataset, config.targets))
     index = out / "index.csv"
-    start_table(index, work.paths.keys(), COLUMNS)
+    start_table(index, {as_text(name) for name in work.paths}, COLUMNS)
     done: list[Refined] = []
     failures: list[Failure] = []
     with open_render_pool(render_config(predictor), config.workers, config.engine) as pool:
         matcher = Matcher(predictor, vocabulary, pool, config.match)
         matches: list[Match] = []
         found = matcher.matches(
-            work.answers(), lambda answer: work.target(matcher, answer), lambda answer: work.paths[answer.name].stem
+            work.answers(),
+            lambda answer: work.target(matcher, answer),
+            lambda answer: stem_text(work.paths[answer.name]),
         )
         with contextlib.closing(found), progress_bar(total=len(work.paths), desc="hearing", unit="sound") as bar:
-            for match in found:
+            for match in itertools.takewhile(lambda _: not should_stop(), found):
                 bar.update()
                 (failures if isinstance(match, Failure) else matches).append(match)
         banks = bank_finder(predictor, checkpoint, vocabulary, config.bank, pool)
@@ -122,11 +128,13 @@ def refine_many(
                 refine_target(
                     predictor, vocabulary, match, banks(match.note), config.starts, match.name, config.resynthesis
                 )
-                for match in bar
+                for match in itertools.takewhile(lambda _: not should_stop(), bar)
             ]
+    if should_stop():  # nothing was searched yet, and nothing is called finished
+        targets = []
     for failure in failures:
-        append_row(index, {"name": failure.name, "error": failure.error}, COLUMNS)
-        tqdm.write(f"left out: {failure.error}", file=sys.stderr)
+        append_row(index, {"name": as_text(failure.name), "error": as_text(failure.error)}, COLUMNS)
+        tqdm.write(f"left out: {as_text(failure.error)}", file=sys.stderr)
     parts = {name: read_part(path.with_suffix("")) for name, path in work.paths.items()}
     targets = [_continued(target, parts[target.name]) for target in targets]
     by_name = {target.name: target for target in targets}
@@ -156,7 +164,7 @@ def refine_many(
             write_refined(refined, target, path, predictor.sample_rate, with_target=work.with_target)
             remove_part(path.with_suffix(""))
             done.append(refined)
-    _write_traces(out, work)
+    _write_traces(out)
     return RefineReport(tuple(done), work.there, tuple(failures))
 
 
@@ -209,7 +217,7 @@ def _bars(targets: Sequence[RefineTarget], config: RefineConfig) -> Iterator[Cal
             bar.close()
 
 
-def _write_traces(out: Path, work: Work) -> None:
+def _write_traces(out: Path) -> None:
     """All traces that lie in the folder, those of earlier runs too, as one file and one picture."""
     from vjax.inference.compare import save_picture
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from vjax.audio.files import write_wav
 from vjax.audio.metrics import METRICS
+from vjax.file_names import as_text
 from vjax.inference.compare import comparison_picture, figure_pixels, save_picture
-from vjax.inference.outputs import RENDER_END
 from vjax.inference.refine import Refined
 from vjax.inference.search import Progress
+from vjax.inference.stream import RENDER_END
 from vjax.inference.target import RefineTarget, Start
 from vjax.vital.preset import read_preset, write_preset
 
@@ -33,14 +34,13 @@ class Part(NamedTuple):
 
     evals: int
     start: Start
-    trace: tuple[tuple[int, float], ...]
 
 
 def write_part(stem: Path, progress: Progress) -> None:
     """Keeps the best so far of a running search: X.part.vital, then X.part.json; each whole or not at all."""
     if progress.better is not None:
         write_preset(_part(stem, ".vital"), progress.better)
-    state = {"evals": progress.evals, "start": progress.start, "trace": progress.trace}
+    state = {"evals": progress.evals, "start": progress.start}
     _write_text(_part(stem, ".json"), json.dumps(state))
 
 
@@ -50,7 +50,7 @@ def read_part(stem: Path) -> Part | None:
         state = json.loads(_part(stem, ".json").read_text())
         preset = read_preset(_part(stem, ".vital"))
         label = state["start"].removesuffix(", refined") + ", refined"
-        return Part(state["evals"], Start(label, preset), tuple((int(n), float(loss)) for n, loss in state["trace"]))
+        return Part(state["evals"], Start(label, preset))
     except (OSError, ValueError, KeyError):
         return None
 
@@ -77,10 +77,11 @@ def write_refined(
 
     before, after = refined.before, refined.after
     sounds = {"target": target.audio, "prediction": before.audio, "refined": after.audio}
-    title = f"{stem.name:.60}, note {target.note}: MSS {before.distances['mss']:.1f} to {after.distances['mss']:.1f} dB"
+    name = as_text(stem.name)
+    title = f"{name:.60}, note {target.note}: MSS {before.distances['mss']:.1f} to {after.distances['mss']:.1f} dB"
     write_wav(beside(RENDER_END), after.audio, sample_rate)
     save_picture(beside("-vjax.png"), comparison_picture(sounds, sample_rate, title))
-    save_picture(beside("-trace.png"), trace_picture({stem.name: refined.trace}))
+    save_picture(beside("-trace.png"), trace_picture({name: refined.trace}))
     _write_text(beside(_TRACE_END), json.dumps(trace_json(refined), indent=1))
     if with_target:
         write_wav(beside("-target.wav"), target.audio, sample_rate)
@@ -92,7 +93,7 @@ def write_refined(
 def trace_json(refined: Refined) -> dict[str, Any]:
     """Everything about a refinement but the sounds and the preset."""
     return {
-        "name": refined.name,
+        "name": as_text(refined.name),
         "start": refined.start,
         "starts": {label: _number(loss) for label, loss in refined.start_losses.items()},
         "evals": refined.evals,
@@ -108,8 +109,8 @@ def trace_json(refined: Refined) -> dict[str, Any]:
 def table_row(refined: Refined, preset_path: str, note: int | str) -> dict[str, Any]:
     """The row of COLUMNS of a refinement."""
     row: dict[str, Any] = {
-        "name": refined.name,
-        "preset": preset_path if not refined.error else "",
+        "name": as_text(refined.name),
+        "preset": as_text(preset_path) if not refined.error else "",
         "note": note,
         "start": refined.start,
         "evals": refined.evals,

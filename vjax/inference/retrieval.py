@@ -25,6 +25,7 @@ from vjax.audio.mel import MelConfig
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.shard import log_mel
 from vjax.data.store import DatasetInfo
+from vjax.file_names import as_text
 from vjax.inference.match import transposed
 from vjax.progress import progress_bar
 from vjax.schema import Parameters, Schema
@@ -39,6 +40,7 @@ MOST_TRAINING_SOUNDS = 20000
 """Of a checkpoint's bank: 0.9 kB each for pictures of 128 x 87. Thousands are worth it: BUILD_NOTES.md."""
 
 _RANGE_DB = 80.0
+_SAVED_TOGETHER = 200  # presets of a folder that become part of its index together
 _SEARCHED_AT_ONCE = 2048  # pictures that become float32 together
 _BANDS, _FRAMES = 2, 4  # of the spectrogram, averaged into one entry
 
@@ -119,9 +121,10 @@ def folder_bank(folder: str | os.PathLike, note: int, pool: RenderPool, mel: Mel
     keys = [f"{hashlib.sha256(file.read_bytes()).hexdigest()[:24]}-{note}-{settings.hexdigest()[:8]}" for file in files]
     index = _read_index(path)
     missing = [(key, file) for key, file in zip(keys, files, strict=True) if key not in index]
-    if missing:
-        index |= _rendered(missing, note, pool, mel)
-        _write_npz(path, keys=np.array(list(index)), pictures=np.stack(list(index.values())))
+    with progress_bar(total=len(missing), desc="rendering the bank", unit="preset", disable=not missing) as bar:
+        for start in range(0, len(missing), _SAVED_TOGETHER):  # a run that is killed keeps what it had
+            index |= _rendered(missing[start : start + _SAVED_TOGETHER], note, pool, mel, bar)
+            _write_npz(path, keys=np.array(list(index)), pictures=np.stack(list(index.values())))
     # A preset that cannot be played is indexed as silence, so that it is not tried again.
     heard = [i for i, key in enumerate(keys) if key in index and index[key].max() > -_RANGE_DB]
     if not heard:
@@ -129,7 +132,7 @@ def folder_bank(folder: str | os.PathLike, note: int, pool: RenderPool, mel: Mel
     return SoundBank(
         pictures=np.stack([index[keys[i]] for i in heard]),
         notes=np.full(len(heard), note),
-        names=[str(files[i].relative_to(folder).with_suffix("")) for i in heard],
+        names=[as_text(files[i].relative_to(folder).with_suffix("")) for i in heard],
         preset=lambda i: read_preset(files[heard[i]]),
     )
 
@@ -190,7 +193,7 @@ def checkpoint_bank(checkpoint: str | os.PathLike, schema: Schema, vocabulary: V
 
 
 def _rendered(
-    missing: Sequence[tuple[str, Path]], note: int, pool: RenderPool, mel: MelConfig
+    missing: Sequence[tuple[str, Path]], note: int, pool: RenderPool, mel: MelConfig, bar: tqdm
 ) -> dict[str, np.ndarray]:
     """Index entries of presets by key."""
     playable: list[tuple[str, Path]] = []
@@ -207,14 +210,13 @@ def _rendered(
             playable.append((key, file))
             yield RenderJob(raw, (note,))
 
-    with progress_bar(total=len(missing), desc="rendering the bank", unit="preset") as bar:
-        for n, rendering in enumerate(pool.map(jobs())):
-            bar.update()
-            key, file = playable[n]
-            if rendering.audio is None or not np.isfinite(rendering.audio).all():
-                tqdm.write(f"left out: {file}: {rendering.error or 'NaN samples'}", file=sys.stderr)
-            elif not is_silent(rendering.audio[0]):
-                found[key] = index_picture(log_mel(rendering.audio, mel)[0]).astype(np.float16)
+    for n, rendering in enumerate(pool.map(jobs())):
+        bar.update()
+        key, file = playable[n]
+        if rendering.audio is None or not np.isfinite(rendering.audio).all():
+            tqdm.write(f"left out: {as_text(file)}: {rendering.error or 'NaN samples'}", file=sys.stderr)
+        elif not is_silent(rendering.audio[0]):
+            found[key] = index_picture(log_mel(rendering.audio, mel)[0]).astype(np.float16)
     return found
 
 
@@ -239,7 +241,7 @@ def _read_index(path: Path) -> dict[str, Any]:
 
 
 def _write_npz(path: Path, **arrays: np.ndarray) -> None:
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")  # two runs may write one folder's
     with open(partial, "wb") as file:
         np.savez_compressed(file, **arrays)
     os.replace(partial, path)

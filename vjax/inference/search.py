@@ -29,7 +29,7 @@ _WIDER = 2.0  # steps of a restart from the best point, against those of the sta
 
 
 class Progress(NamedTuple):
-    """A target after a generation. `better` is the preset where this generation found a better one, else None."""
+    """A target after a generation. `better` is the best preset if it is new: at first a start, then what is found."""
 
     name: str
     evals: int
@@ -41,11 +41,12 @@ class Progress(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A candidate worth keeping."""
+    """A candidate worth keeping, and the space that it was found in."""
 
     loss: float
     label: str
     preset: Preset
+    space: Space
 
 
 @dataclasses.dataclass(eq=False)
@@ -110,10 +111,10 @@ class Search:
             evals=target.spent + ranking.evals,
             began_s=began_s,
         )
-        search.best = [Found(loss, start.label, start.preset) for loss, start in search.rivals[:1]]
+        search.best = [Found(loss, start.label, start.preset, search.space) for loss, start in search.rivals[:1]]
         search.trace.append((search.evals, search.best[0].loss))
         if search.left():  # else the starts are ranked, and that was all
-            search._enter(search.rivals.pop(0)[1])
+            search._enter_next()
         return search
 
     @property
@@ -141,7 +142,7 @@ class Search:
     def learn(self, z: np.ndarray, losses: np.ndarray, gains_db: np.ndarray) -> None:
         """Takes in a generation: candidates [n, padded], their losses [n] (NaN for those without a sound) and gains."""
         self.evals += len(z)
-        self._improved = False
+        self._improved = len(self.trace) == 1  # nobody has been told of the best start yet
         if np.isnan(losses).all():
             self._stagnant += 1
             return
@@ -150,9 +151,9 @@ class Search:
         if loss < self._here[0]:
             self._here = (loss, np.clip(self._norm(z[k]), 0, 1))
         if len(self.best) < KEPT or loss < self.best[-1].loss:
-            self._improved = loss < self.best[0].loss
+            self._improved |= loss < self.best[0].loss
             preset = with_gain(self.space.to_preset(self._norm(z[k])), float(gains_db[k]))
-            found = Found(loss, self.label, preset)
+            found = Found(loss, self.label, preset, self.space)
             self.best = sorted([*self.best, found], key=lambda one: one.loss)[:KEPT]
         self.trace.append((self.evals, self.best[0].loss))
         if loss < self._reference * (1 - _PROGRESS):
@@ -170,10 +171,11 @@ class Search:
         if self._stagnant < self.config.patience or not self.left():
             return
         if self.rivals and self.rivals[0][0] < _RIVAL * min(self.start_losses.values()):
-            self._enter(self.rivals.pop(0)[1])
+            self._enter_next()
             self._away = True
         elif self._away and self._here[0] > self.best[0].loss:
-            self._enter(Start(self.best[0].label, self.best[0].preset))
+            # In its old dimensions: others may have become audible, and more than were prepared.
+            self._enter(self.best[0].label, self.best[0].space.around(self.best[0].preset))
             self._away = False
         elif self._stagnant >= self._restart_patience():
             self._widen()
@@ -198,11 +200,15 @@ class Search:
             self.target.name, self.evals, self.best[0].loss, first, better, self.best[0].label, tuple(self.trace)
         )
 
-    def _enter(self, start: Start) -> None:
+    def _enter_next(self) -> None:
+        _, start = self.rivals.pop(0)
+        self._enter(start.label, make_space(start.preset, self.knob_error_norm))
+
+    def _enter(self, label: str, space: Space) -> None:
         self.live.unload(self.live_key)
         self._entered += 1
-        self.label, self.space = start.label, make_space(start.preset, self.knob_error_norm)
-        self.live.load(self.live_key, start.preset.to_json(), self.target.note)
+        self.label, self.space = label, space
+        self.live.load(self.live_key, space.preset.to_json(), self.target.note)
         self._sigma, self._here = 1.0, (np.inf, None)
         self._begin_here()
 

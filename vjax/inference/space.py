@@ -42,6 +42,12 @@ class Space:
         knobs = tuple(controls().continuous_names[i] for i in self.knobs)
         return knobs + tuple(f"modulation_{slot + 1}_amount" for slot in self.slots)
 
+    def around(self, preset: Preset) -> "Space":
+        """The same dimensions around another preset that was found in them."""
+        amounts = np.array([preset.routes[slot].amount for slot in self.slots])
+        origin = np.concatenate([preset.continuous[self.knobs], (amounts + 1) / 2])
+        return dataclasses.replace(self, preset=preset, origin=origin)
+
     def values(self, norm: np.ndarray) -> dict[str, float]:
         """Native values by control name, for `LivePreset.render`: [d] clipped to [0, 1], integer knobs rounded."""
         schema, norm = controls(), np.clip(norm, 0, 1)

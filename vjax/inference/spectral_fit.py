@@ -80,7 +80,7 @@ def _harmonics_db(power: np.ndarray, pitch_hz: float, n: int, sample_rate: int) 
 
 
 def _filtered(table: Mapping[str, Any], gain_db: np.ndarray) -> dict[str, Any] | None:
-    """The table with the harmonics 1 to n of all cycles louder by `gain_db` [n], and those above like the nth.
+    """The table with the harmonics 1 to n of all cycles louder by `gain_db` [n], those above like n/2 to n in the mean.
 
     Phases stay. None for a table that is not made of plain cycles.
     """
@@ -92,7 +92,8 @@ def _filtered(table: Mapping[str, Any], gain_db: np.ndarray) -> dict[str, Any] |
     if not keyframes:
         return None
     cycles = np.stack([np.frombuffer(base64.b64decode(keyframe["wave_data"]), "<f4") for keyframe in keyframes])
-    gain = 10 ** (np.concatenate([[0.0], gain_db, np.full(FRAME // 2 - len(gain_db), gain_db[-1])]) / 20)
+    above = np.full(FRAME // 2 - len(gain_db), gain_db[len(gain_db) // 2 :].mean())
+    gain = 10 ** (np.concatenate([[0.0], gain_db, above]) / 20)
     cycles = np.fft.irfft(np.fft.rfft(cycles) * gain, FRAME)
     peak = np.abs(cycles).max()
     if not peak > 0:

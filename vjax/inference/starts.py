@@ -40,8 +40,8 @@ def refine_target(
 ) -> RefineTarget:
     """A match as a target of refinement: its sound, and its starts.
 
-    The starts are the match's preset, `k` variants of the answer, the `3 k` nearest sounds of each bank, and presets
-    whose wavetables are made of the sound. With a `k` of 0 it is the first one alone.
+    The starts are the match's preset, presets whose wavetables are made of the sound, `k` variants of the answer, and
+    the `3 k` nearest sounds of each bank. With a `k` of 0 it is the first one alone.
 
     Args:
       name: of the target, unique in a run.
@@ -50,6 +50,8 @@ def refine_target(
     audio = like_render(match.target, (2, predictor.samples))
     starts = [Start(PREDICTION, match.preset)]
     if k:
+        if resynthesis:  # first, for it wins mostly, and a small budget plays the first few only
+            starts += resynthesised(audio, match.note, render_config(predictor), resynthesis, match.preset.name)
         heard = jax.device_get(predictor.hear(audio.mean(0)[None]).prediction)
         prediction = jax.tree.map(lambda array: array[0], heard)
         for i, variant in enumerate(answer_variants(prediction, match.answer.parameters, predictor.schema, k), start=1):
@@ -58,8 +60,6 @@ def refine_target(
         picture = index_picture(log_mel(audio[None], predictor.mel)[0])
         for bank in banks:
             starts += [Start(found.name, found.preset) for found in bank.nearest(picture, match.note, _NEIGHBOURS * k)]
-        if resynthesis:
-            starts += resynthesised(audio, match.note, render_config(predictor), resynthesis, match.preset.name)
     return RefineTarget(name, audio, match.note, tuple(starts))
 
 

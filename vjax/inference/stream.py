@@ -25,6 +25,10 @@ from vjax.schema import Parameters, Schema
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 
 
+RENDER_END = "-vjax.wav"
+"""Ends the name of a preset's render, beside the preset."""
+
+
 class Failure(NamedTuple):
     """A file that gave no answer; `error` says why and names it."""
 
@@ -42,7 +46,7 @@ class _Sound(NamedTuple):
 
 
 def find_audio(folder: str | os.PathLike) -> list[Path]:
-    """All sound files in a folder and the folders in it, sorted; hidden ones are left out.
+    """All sound files in a folder and the folders in it, sorted; without hidden ones and vjax's own renders.
 
     Raises:
       FileNotFoundError: there is no such folder.
@@ -52,10 +56,17 @@ def find_audio(folder: str | os.PathLike) -> list[Path]:
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}; give a folder of sound files")
     found = (path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
-    files = sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+    found = (path for path in found if path.is_file() and not path.name.startswith("."))
+    files = sorted(path for path in found if not is_render(path))
     if not files:
         raise AudioError(f"{folder} holds no sound file; vjax looks for {', '.join(AUDIO_SUFFIXES)}")
     return files
+
+
+def is_render(path: Path) -> bool:
+    """Whether it is a preset's render that vjax wrote: x-vjax.wav beside x.vital."""
+    stem = path.name.removesuffix(RENDER_END)
+    return stem != path.name and path.with_name(f"{stem}.vital").exists()
 
 
 def predict_files(

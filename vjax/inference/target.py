@@ -22,7 +22,7 @@ class RefineTarget(NamedTuple):
       audio: float32 [2, samples], as long as a render.
       note: MIDI note that candidates play.
       starts: presets to begin with, at least one; the first is what refinement never does worse than.
-      spent: evaluations that an earlier, killed run has used up.
+      spent: evaluations that an earlier, killed run has used up; the best that it found is the second start.
     """
 
     name: str

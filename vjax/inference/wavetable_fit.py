@@ -7,6 +7,7 @@ down its gradient. All of it is one jitted call, compiled once for a length of s
 
 import dataclasses
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -87,7 +88,28 @@ def fit_cycles(
     peaks = np.abs(cycles).max(1)
     # Where the envelope is down a cycle may be of any loudness: it must not make the others soft beside it.
     loudest = peaks[envelope[centres] >= _DOWN].max()
-    return cycles * (loudest / np.maximum(peaks, loudest))[:, None]
+    return filled_upwards(cycles * (loudest / np.maximum(peaks, loudest))[:, None], n, phase)
+
+
+def filled_upwards(cycles: np.ndarray, n: int, phase: np.ndarray) -> np.ndarray:
+    """Cycles [frames, 2048] with harmonics above the `n` that they have: what lower notes play up there.
+
+    At the note that was heard they lie beyond hearing, and an oscillator leaves them out. They go on as the last octave
+    falls, in the pattern of its lines. `phase` [1023], in radians, is theirs.
+    """
+    shift = 1 << max(int(math.log2(n / 2)), 0)  # a power of two: the lines of a dense table are powers of two apart
+    if n < 4 or n >= HARMONICS:
+        return cycles
+    spectra = np.fft.rfft(cycles)
+    power = np.abs(spectra[:, 1:]) ** 2
+    upper, lower = power[:, n // 2 : n].mean(), power[:, n // 4 : n // 2].mean()
+    if not lower > 0:
+        return cycles
+    slope = min(math.log2(max(upper / lower, 1e-10)) / 2, 0.0)  # of amplitudes, an octave
+    new = np.arange(n + 1, HARMONICS + 1)
+    old = n - shift + 1 + (new - n - 1) % shift
+    spectra[:, new] = np.abs(spectra[:, old]) * (new / old) ** slope * np.exp(1j * phase[new - 1])
+    return np.fft.irfft(spectra, FRAME).astype(np.float32)
 
 
 def harmonic_amplitudes(audio: np.ndarray, sample_rate: int, frequency_hz: float, n: int, frames: int) -> np.ndarray:

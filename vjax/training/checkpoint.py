@@ -130,15 +130,15 @@ class Checkpoints:
     def restore_latest(self, like: TrainState, meta: dict[str, Any]) -> tuple[TrainState, dict[str, Any]]:
         """The latest state, placed as `like` is, and its meta.
 
-        Raises CheckpointError if it was made with another model, tier or schema than `meta` describes.
+        Raises CheckpointError if it is of a newer format, was made with another model, tier or schema than `meta`
+        describes, or with settings without which its steps cannot be continued.
         """
         step = self.latest_step
-        found = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
-        # Through JSON, which knows lists only.
-        ours = json.loads(json.dumps({key: meta[key] for key in ("tier", "schema", "model", "mel_shape")}))
-        for key, value in ours.items():
-            if found[key] != value:
-                change = "" if key == "schema" else f": {found[key]} there, {value} now"
+        found = _read_meta(self._manager, step)
+        theirs, ours = _fixed(found), _fixed(json.loads(json.dumps(meta)))  # through JSON, which knows lists only
+        for key in ours:
+            if key in theirs and theirs[key] != ours[key]:
+                change = "" if key == "schema" else f": {theirs[key]} there, {ours[key]} now"
                 raise CheckpointError(
                     f"{self._manager.directory} holds a run with another {key}{change}; "
                     "continue it with its own settings, or choose another --workdir"
@@ -180,15 +180,32 @@ def load_checkpoint(directory: str | Path, which: str = "best") -> Restored:
             raise CheckpointError(f"{directory} holds no finished checkpoint; train until the first one is saved")
         if which == "best" and manager.best_step() is not None:
             step = manager.best_step()
-        meta = manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
-        if meta["format"] > FORMAT:
-            raise CheckpointError(f"{directory} has format {meta['format']}, newer than {FORMAT}: update vjax")
+        meta = _read_meta(manager, step)
         model = InverseModel(ModelConfig(**meta["model"]))
         shapes = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, *meta["mel_shape"])))
         variables = manager.restore(
             step, args=ocp.args.Composite(variables=ocp.args.StandardRestore(_on_first_device(shapes)))
         )["variables"]
     return Restored(model, variables, Schema.from_json(json.dumps(meta["schema"])), meta, step)
+
+
+def _read_meta(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
+    meta = manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+    if meta["format"] > FORMAT:
+        raise CheckpointError(f"{manager.directory} has format {meta['format']}, newer than {FORMAT}: update vjax")
+    return meta
+
+
+def _fixed(meta: dict[str, Any]) -> dict[str, Any]:
+    """What a run keeps to its end, by name, as far as `meta` tells."""
+    kept = {key: meta[key] for key in ("tier", "schema", "model", "mel_shape")}
+    settings = meta["settings"]
+    # Another split would validate on what was learnt; another number of summed batches has another state.
+    for section, name in (("", "seed"), ("data", "val_fraction"), ("optimizer", "accumulate")):
+        values = settings.get(section, {}) if section else settings
+        if name in values:
+            kept[name] = values[name]
+    return kept
 
 
 @contextlib.contextmanager

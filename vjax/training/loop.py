@@ -34,6 +34,11 @@ from vjax.training.state import TrainState, create_state, make_optimizer
 from vjax.training.step import Recipe, data_mesh, local_copy, make_eval_step, make_train_step, replicate
 from vjax.training.writer import Writer
 
+_REMEDY = (
+    "nothing was saved of it. Continue from the last checkpoint with a lower --config.optimizer.learning_rate, or look "
+    "at the data with `vjax inspect`"
+)
+
 
 class NonFiniteLossError(RuntimeError):
     """A loss or gradient that is no finite number; the text says which, and at which step."""
@@ -109,7 +114,8 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
     total_steps = config.train.epochs * steps_per_epoch
 
     # Model and optimiser
-    has_modulation = info.modulation != "none"
+    # A head that no loss teaches would answer with routes of chance.
+    has_modulation = info.modulation != "none" and config.loss.modulation_weight > 0
     model = InverseModel(model_config(info.schema, has_modulation, **dataclasses.asdict(config.model)))
     optimizer = make_optimizer(config.optimizer, total_steps)
     mesh = data_mesh()
@@ -139,7 +145,8 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
         take_snapshot = functools.partial(_snapshot, info, reader, train_rows, val_rows, steps_per_epoch, apply)
         batches = train_feed(reader, train_rows, config, first_step, mesh)
         bar = progress_bar(total=total_steps, initial=first_step, desc="training", unit="step", disable=not leader)
-        with Writer(workdir / "tensorboard", first_step, leader) as writer, contextlib.closing(batches), bar:
+        next_step = first_step + 1 if first_step else 0
+        with Writer(workdir / "tensorboard", next_step, leader) as writer, contextlib.closing(batches), bar:
             writer.text("config", f"```\n{json.dumps(as_json(config), indent=1)}\n```", first_step)
             pending: tuple[int, dict[str, jax.Array]] | None = None
             step = first_step
@@ -159,17 +166,19 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
                     validation_started = time.perf_counter()
                     validated = _validate(eval_step, state, reader, val_rows, batch_size, mesh)
                     progress.val, meta["knob_error_norm"] = summarise(validated), knob_errors(validated)
+                    if not math.isfinite(progress.val["loss"]):
+                        raise NonFiniteLossError(f"validation after step {step}: {progress.val}; {_REMEDY}")
                     writer.scalars("val", progress.val, step)
                     _count_stale(progress)
                     stopped_early = _exhausted(config, progress)
-                    checkpoints.save(state, {**meta, "progress": vars(progress)}, progress.val["loss"])
+                    checkpoints.save(state, {**meta, "progress": dataclasses.asdict(progress)}, progress.val["loss"])
                     last = step == total_steps or stopped_early
                     if not last and config.train.listen_every and epoch % config.train.listen_every == 0:
                         _evaluate(evaluators, take_snapshot(state, step, last=False), writer, workdir)
                     paused_s += time.perf_counter() - validation_started
                 elif step % config.train.checkpoint_every == 0:
                     progress.train, pending = _log_step(writer, config, *pending), None
-                    checkpoints.save(state, {**meta, "progress": vars(progress)}, None)
+                    checkpoints.save(state, {**meta, "progress": dataclasses.asdict(progress)}, None)
             loop_s = time.perf_counter() - loop_started - paused_s
             # Also for a run that had ended before: it may have been killed while it listened.
             results = _evaluate(evaluators, take_snapshot(state, step, last=True), writer, workdir)
@@ -220,10 +229,7 @@ def _log_step(writer: Writer, config: Config, step: int, metrics: dict[str, jax.
     values = {name: float(value) for name, value in jax.device_get(metrics).items()}
     broken = {name: value for name, value in values.items() if not math.isfinite(value)}
     if broken:
-        raise NonFiniteLossError(
-            f"step {step}: {broken} (all: {values}); nothing was saved of it. Continue from the last checkpoint with a "
-            "lower --config.optimizer.learning_rate, or look at the data with `vjax inspect`"
-        )
+        raise NonFiniteLossError(f"step {step}: {broken} (all: {values}); {_REMEDY}")
     if step % config.train.log_every == 0:
         writer.scalars("train", values, step)
     return values

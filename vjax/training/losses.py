@@ -32,7 +32,8 @@ class LossConfig:
       label_smoothing: share of a menu's probability spread evenly over its options.
       gate_menus: leave out menus of modules that are off in the target. The report scores them.
       gate_sources: leave out knobs and menus of modulation sources that drive nothing in the target, as nothing of them
-        is heard. The report scores them.
+        is heard. The report scores them. For models that predict routes.
+      modulation_weight: with 0 a model has no head for routes.
       presence: "report" or "margin", see `modulation_loss`.
     """
 

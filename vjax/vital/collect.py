@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from vjax.file_names import stem_text
 from vjax.vital import checks, spectra
 from vjax.vital.lfo_shapes import LfoShapeCatalog, shape_key
 from vjax.vital.preset import MAX_BYTES, Preset, read_preset
@@ -30,7 +31,7 @@ def read_table(path: str | os.PathLike) -> dict[str, Any]:
         checks.check_table(table)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: no Vital wavetable ({error})") from error
-    return _named(table, path.stem)
+    return _named(table, stem_text(path))
 
 
 def find_files(folders: Iterable[str | os.PathLike], suffix: str) -> list[Path]:
@@ -115,7 +116,8 @@ def best_cover(catalog: WavetableCatalog, n: int, keep: int = 1) -> WavetableCat
     Greedy facility location (Nemhauser, Wolsey and Fisher 1978): each choice lowers the mean distance the most.
     """
     catalog = spectra.with_spectra(catalog)
-    distances = spectra.spectral_distance(catalog.spectra[:, None], catalog.spectra[None]).mean(-1)
+    # A row at a time: all pairs at once would take 2 GB for 1,000 tables.
+    distances = np.stack([spectra.spectral_distance(catalog.spectra, one).mean(-1) for one in catalog.spectra])
     chosen = list(range(min(keep, n, len(catalog))))
     while len(chosen) < min(n, len(catalog)):
         left = np.minimum(distances[:, chosen].min(1)[:, None], distances).sum(0)
@@ -152,10 +154,13 @@ def build_vocabulary(
     shapes: Sequence[Mapping[str, Any]],
     limits: Limits,
     progress: bool = False,
+    warn: Callable[[str], None] = print,
 ) -> Vocabulary:
-    """`start` with the tables and shapes that it lacks, the commonest first."""
-    catalog = start.wavetables.extended(commonest_first(tables, table_key))
-    catalog = spectra.with_spectra(catalog, progress)
+    """`start` with the tables and shapes that it lacks, the commonest first.
+
+    Tables that the engine refuses are named through `warn` and left out.
+    """
+    catalog = _extended(start.wavetables, commonest_first(tables, table_key), progress, warn)
     catalog = without_alike(catalog, limits.table_threshold_db, keep=len(start.wavetables))
     if limits.max_tables and len(catalog) > limits.max_tables:
         select = most_varied if limits.select == "varied" else best_cover
@@ -164,6 +169,22 @@ def build_vocabulary(
     if limits.max_shapes:
         grown = grown.first(limits.max_shapes)
     return Vocabulary(catalog, grown)
+
+
+def _extended(
+    held: WavetableCatalog, tables: Sequence[Mapping[str, Any]], progress: bool, warn: Callable[[str], None]
+) -> WavetableCatalog:
+    """`held` with the tables that the engine plays, and the spectra of all."""
+    held = spectra.with_spectra(held)
+    grown = held.extended(tables)
+    new = range(len(held), len(grown))
+    heard = dict(zip(new, spectra.listen([grown.tables[i] for i in new], progress=progress), strict=True))
+    refused = {i: found for i, found in heard.items() if isinstance(found, str)}
+    for i, reason in refused.items():
+        warn(f"left out: wavetable {grown.names[i]!r}: {reason}")
+    played = [i for i in new if i not in refused]
+    known = np.stack([*held.spectra, *(heard[i] for i in played)])
+    return dataclasses.replace(grown.chosen([*range(len(held)), *played]), spectra=known)
 
 
 def named_apart(shapes: Sequence[Mapping[str, Any]], held: LfoShapeCatalog) -> list[dict[str, Any]]:
@@ -189,4 +210,4 @@ def collect(
     presets = read_all(find_files(folders, ".vital"), read_preset, warn)
     if not (tables or presets):
         raise ValueError(f"no .vitaltable and no .vital file that can be read in {', '.join(map(str, folders))}")
-    return build_vocabulary(start, tables + preset_tables(presets), preset_shapes(presets), limits, progress)
+    return build_vocabulary(start, tables + preset_tables(presets), preset_shapes(presets), limits, progress, warn)

@@ -12,6 +12,7 @@ import importlib.resources
 import json
 import os
 import pathlib
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,7 +62,7 @@ def read_vocabulary(path: str | os.PathLike) -> Vocabulary:
         for i, shape in enumerate(vocabulary.lfo_shapes.shapes):
             checks.check_curve(shape, f"LFO shape {i}")
         return vocabulary
-    except (ValueError, gzip.BadGzipFile, EOFError) as error:
+    except (ValueError, gzip.BadGzipFile, zlib.error, EOFError, RecursionError) as error:
         raise ValueError(f"{path} is no catalog of `vjax catalog build`: {error}") from error
 
 

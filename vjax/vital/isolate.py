@@ -45,7 +45,7 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
         if not receiver.poll(timeout_s):
             raise IsolatedCallError(f"hung: no answer within {timeout_s:g} s")
         answer = receiver.recv()
-    except EOFError:
+    except (EOFError, OSError):  # OSError: it died in the middle of its answer
         process.join()
         raise IsolatedCallError(f"crashed: {_how_it_died(process.exitcode)}") from None
     finally:

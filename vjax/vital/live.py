@@ -39,6 +39,7 @@ class LivePreset:
 
     def __init__(self, preset: Mapping[str, Any], note: int, config: engine.RenderConfig, seed: int = 0):
         self._limit_s = config.timeout_s + _GRACE_S
+        self._rendered, self._ended = False, ""
         context = multiprocessing.get_context(engine.start_method())
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, preset, note, config, seed))
@@ -57,18 +58,34 @@ class LivePreset:
         A preset that cannot be loaded is an error of every render. A variation that crashes or hangs the engine costs
         itself alone.
         """
+        if self._ended:
+            return Rendering(None, self._ended)
         try:
             self._connection.send(dict(values))
             if not self._connection.poll(self._limit_s):
-                self.close()
-                return Rendering(None, f"hung: no answer within {self._limit_s:g} s")
+                return self._end(f"hung: no answer within {self._limit_s:g} s")
             answer = self._connection.recv()
         except (EOFError, OSError):
-            return Rendering(None, "crashed: the preset's process ended; it does not survive loading this preset")
-        return Rendering(None, answer) if isinstance(answer, str) else Rendering(answer[None])
+            why = "it was killed" if self._rendered else "it does not survive loading this preset"
+            return self._end(f"crashed: the preset's process ended; {why}")
+        if isinstance(answer, str):
+            return Rendering(None, answer)
+        self._rendered = True
+        return Rendering(answer[None])
+
+    @property
+    def lost(self) -> bool:
+        """Whether the process ended although the preset had been rendered: loading it again will help."""
+        return bool(self._ended) and self._rendered
+
+    def _end(self, error: str) -> Rendering:
+        self.close()
+        self._ended = error
+        return Rendering(None, error)
 
     def close(self) -> None:
         """Ends the process. Renders after this are errors."""
+        self._ended = self._ended or "closed: the preset's process was ended"
         if not self._connection.closed:
             self._connection.close()
             end_process(self._process)  # it holds nothing that anyone needs
@@ -104,7 +121,9 @@ class LiveCache:
             return Rendering(None, f"failed: {type(error).__name__}: {error}")
 
     def get(self, key: Any, *arguments: Any) -> LivePreset:
-        """The one made before under this key, or `LivePreset(*arguments)`."""
+        """The one made before under this key, unless it was lost, or `LivePreset(*arguments)`."""
+        if key in self._live and self._live[key].lost:
+            del self._live[key]
         if key not in self._live:
             while len(self._live) >= self._size:
                 self._live.popitem(last=False)[1].close()

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vjax.file_names import stem_text
 from vjax.schema import CATALOG_CHOICES, CHANNELS, N_LFOS, N_OSCILLATORS, N_SLOTS, VIEW_CONTROLS, Schema
 from vjax.vital import checks, engine
 from vjax.vital.wavetables import VITAL_VERSION
@@ -198,7 +199,7 @@ def read_preset(path: str | os.PathLike) -> Preset:
         preset = Preset.from_json(raw)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return preset if preset.name else dataclasses.replace(preset, name=pathlib.Path(path).stem)
+    return preset if preset.name else dataclasses.replace(preset, name=stem_text(path))
 
 
 def write_preset(path: str | os.PathLike, preset: Preset | Mapping[str, Any]) -> None:

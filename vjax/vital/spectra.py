@@ -7,12 +7,14 @@ tables are compared by what the engine plays at nine frame positions.
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
 
 from vjax.progress import progress_bar
 from vjax.vital import engine
+from vjax.vital.isolate import IsolatedCallError
 from vjax.vital.pool import RenderPool
 from vjax.vital.wavetables import POSITIONS, WavetableCatalog
 
@@ -52,8 +54,19 @@ def table_spectra(
     Args:
       positions: frames of each table, as many for all; by default FRAME_POSITIONS.
 
-    Raises ValueError or IsolatedCallError for a table that the engine cannot play.
+    Raises ValueError naming a table that the engine cannot play.
     """
+    heard = listen(tables, positions, progress)
+    for table, found in zip(tables, heard, strict=True):
+        if isinstance(found, str):
+            raise ValueError(f"wavetable {table.get('name', '')!r}: {found}")
+    return np.stack(heard)
+
+
+def listen(
+    tables: Sequence[Mapping[str, Any]], positions: Sequence[Sequence[float]] | None = None, progress: bool = False
+) -> list[np.ndarray | str]:
+    """As `table_spectra`: the bands of each table, [positions, BANDS], or why the engine cannot play it."""
     positions = positions or [FRAME_POSITIONS] * len(tables)
     with RenderPool(engine.RenderConfig()) as pool:
         futures = [
@@ -61,7 +74,14 @@ def table_spectra(
             for table, frames in zip(tables, positions, strict=True)
         ]
         bar = progress_bar(futures, desc="listening to tables", unit="table", disable=not progress)
-        return np.stack([cycle_spectrum(future.result()) for future in bar])
+        return [_spectrum_or_error(future) for future in bar]
+
+
+def _spectrum_or_error(future: Future) -> np.ndarray | str:
+    try:
+        return cycle_spectrum(future.result())
+    except (ValueError, IsolatedCallError) as error:
+        return str(error)
 
 
 @functools.lru_cache(maxsize=8)  # a catalog is asked for again with every preset it lacks a table of

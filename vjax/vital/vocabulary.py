@@ -173,9 +173,13 @@ def _choose_shapes(one, schema, catalog: LfoShapeCatalog, parameters: Parameters
 def _choose_tables(one, schema, catalog: WavetableCatalog, parameters: Parameters, stand_in: bool, lost: list[str]):
     missing = []
     for oscillator, choice in enumerate(WAVETABLE_CHOICES):
-        index = catalog.find(one.wavetables[oscillator])
+        held = catalog if choice in schema.position else catalog.chosen([0])  # the report's 126 menus leave no choice
+        index = held.find(one.wavetables[oscillator])
         if choice in schema.position:
             parameters.categorical[schema.position[choice]] = index or 0
+        elif index is None and oscillator in heard_oscillators(one):
+            lost.append(f"oscillator {oscillator + 1}: wavetable {_name(one, oscillator)} became {held.names[0]!r}")
+            continue
         if index is None and oscillator in heard_oscillators(one):
             missing.append(oscillator)
     if not (missing and stand_in):
