@@ -104,7 +104,7 @@ def test_a_killed_run_goes_on_from_its_best(sounds, engine_run, tmp_path, capsys
     told = json.loads((out / "dull-trace.json").read_text())
     # Both starts, the answer and the best so far, are played anew, and fitted in three renders each.
     assert told["trace"][0][0] == reached["evals"] + 2 * (1 + 3)
-    assert told["trace"][0][1] <= reached["trace"][0][1] + 1e-4
+    assert told["trace"][0][1] <= 1.05 * reached["loss"]  # a variation is rendered a little otherwise than a preset
     assert told["evals"] == evals
     assert any(label.endswith(", refined") for label in told["starts"])
     assert not list(out.glob("*.part*"))
@@ -123,7 +123,7 @@ def test_ctrl_c_judges_what_was_found(sounds, engine_run, tmp_path):
     time.sleep(2)  # from the prediction, which is written first, into the search
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the render processes hear it too
     printed, error = process.communicate(timeout=120)
-    assert process.returncode == 0, error
+    assert process.returncode == 130, error
     assert "stopping: judging what was found" in error
     assert "refined from" in printed
     assert (tmp_path / "dull-trace.json").exists()

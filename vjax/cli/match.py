@@ -149,10 +149,10 @@ def _as_refined(match, refined):
 
 
 def _print(match, rows: dict[str, float], files: list[Path], step: int, checkpoint: str, refined) -> None:
-    from vjax.inference.starts import PREDICTION
+    from vjax.inference.starts import PREDICTION, VARIANT
 
     print(f"{as_text(match.name)}: played at note {match.note}, {_why_this_note(match.pitch)}")
-    if match.tuned_semitones and (refined is None or refined.start.startswith(PREDICTION)):
+    if match.tuned_semitones and (refined is None or refined.start.startswith((PREDICTION, VARIANT))):
         print(f"  transposed by {match.tuned_semitones:+.2f} semitones to be in tune")
     print(f"  {match.answer.summary()} ({checkpoint_name(checkpoint)}, step {step})")
     for route in match.answer.routes[:5]:

@@ -40,7 +40,7 @@ def write_part(stem: Path, progress: Progress) -> None:
     """Keeps the best so far of a running search: X.part.vital, then X.part.json; each whole or not at all."""
     if progress.better is not None:
         write_preset(_part(stem, ".vital"), progress.better)
-    state = {"evals": progress.evals, "start": progress.start}
+    state = {"evals": progress.evals, "start": progress.start, "loss": progress.loss}
     _write_text(_part(stem, ".json"), json.dumps(state))
 
 

@@ -28,6 +28,9 @@ _MOST_ROUTES = (MAX_ROUTES, MAX_ROUTES // 4, 2 * MAX_ROUTES)
 PREDICTION = "prediction"
 """Label of the network's own answer, which is always the first start."""
 
+VARIANT = "variant"
+"""Begins the labels of its variants."""
+
 
 def refine_target(
     predictor: Predictor,
@@ -56,7 +59,7 @@ def refine_target(
         prediction = jax.tree.map(lambda array: array[0], heard)
         for i, variant in enumerate(answer_variants(prediction, match.answer.parameters, predictor.schema, k), start=1):
             preset = to_preset(variant, predictor.schema, vocabulary, name=match.preset.name, author="vjax")
-            starts.append(Start(f"variant {i}", transposed(preset, match.tuned_semitones)[0]))
+            starts.append(Start(f"{VARIANT} {i}", transposed(preset, match.tuned_semitones)[0]))
         picture = index_picture(log_mel(audio[None], predictor.mel)[0])
         for bank in banks:
             starts += [Start(found.name, found.preset) for found in bank.nearest(picture, match.note, _NEIGHBOURS * k)]
