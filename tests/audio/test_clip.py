@@ -209,11 +209,12 @@ def test_a_recorders_offset_is_taken_off(tmp_path, offset):
 
 @pytest.mark.parametrize("frequency_hz", [27.5, 41.2, 220.0])
 def test_a_sound_of_its_own_is_no_offset(frequency_hz):
-    """Also a pulse wave, which is more often below than above 0, and a thump that swings once."""
+    """Also a pulse wave, which is more often below than above 0; a thump that swings once; and what leans, and ends."""
     t_s = np.arange(2 * RATE) / RATE
     pulse = np.where((t_s * frequency_hz) % 1 < 0.1, 0.9, -0.1)
     thump = np.exp(-20 * t_s) * np.sin(2 * np.pi * frequency_hz * t_s)
-    assert not dc_offset(np.stack([pulse, thump]).astype(np.float32), RATE).any()
+    leaning = np.where(t_s < 1.7, 0.3 + np.sin(2 * np.pi * frequency_hz * t_s), 0)
+    assert not dc_offset(np.stack([pulse, thump, leaning]).astype(np.float32), RATE).any()
 
 
 def test_a_file_that_does_not_tell_its_length_is_refused(tmp_path):

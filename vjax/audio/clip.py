@@ -22,6 +22,7 @@ SHORTEST_S = 0.046
 
 _UNTOLD = 2**60  # frames: what libsndfile says of a FLAC that was written to a pipe
 _DC_BLOCK_S, _DC_BLOCKS = 0.1, 5
+_DC_WANDERS = 0.5  # of it, from the lowest to the highest tenth of the blocks
 _DC_DB = -60.0  # against the peak; less is not heard in what is made of the sound
 
 MAX_SAMPLES = 10 * 60 * 48000 * 2
@@ -98,8 +99,8 @@ def read_clip(path: str | os.PathLike, sample_rate: int, samples: int) -> np.nda
 def dc_offset(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     """[channels, 1]: what a recorder added to each channel [channels, samples] throughout; 0 where it is inaudible.
 
-    The median over blocks of means under a Hann window: a click, or a slow swing of the sound itself, moves few blocks.
-    A sound of few blocks is left as it is.
+    The median over blocks of means under a Hann window, if nearly all blocks agree on it: one that wanders, as that of
+    an FM bass, or that ends with the sound is of the sound. A sound of few blocks is left as it is.
     """
     size = round(_DC_BLOCK_S * sample_rate)
     n = audio.shape[1] // size
@@ -107,8 +108,9 @@ def dc_offset(audio: np.ndarray, sample_rate: int) -> np.ndarray:
         return np.zeros((len(audio), 1), np.float32)
     window = np.hanning(size).astype(np.float32)
     means = audio[:, : n * size].reshape(len(audio), n, size) @ (window / window.sum())
-    offset = np.median(means, axis=1, keepdims=True)
-    return np.where(np.abs(offset) > 10 ** (_DC_DB / 20) * np.abs(audio).max(), offset, 0)
+    low, offset, high = np.quantile(means, (0.1, 0.5, 0.9), axis=1)[..., None].astype(np.float32)
+    steady = high - low < _DC_WANDERS * np.abs(offset)
+    return np.where(steady & (np.abs(offset) > 10 ** (_DC_DB / 20) * np.abs(audio).max()), offset, 0)
 
 
 def _refuse_oversized(path: str | os.PathLike, sample_rate: int) -> None:
