@@ -126,6 +126,19 @@ def test_a_given_note_wins_over_the_one_that_is_heard(match_of, predictor, saw):
     assert match_of(answer_with(predictor.schema), saw, note=60, tune=False).tuned_semitones == 0
 
 
+def test_a_recording_that_goes_on_is_played_with_the_key_held(match_of, predictor, saw):
+    config = render_config(predictor)
+    sine = 0.3 * np.sin(2 * np.pi * 220 * np.arange(config.samples) / RATE)[None].astype(np.float32)
+    held = match_of(answer_with(predictor.schema), sine)
+    assert held.note_s == config.seconds
+    end = round(0.97 * config.seconds * RATE)  # long after the init patch's release
+    assert np.abs(held.audio[:, end:]).max() > 0.1 * np.abs(held.audio).max()
+    assert match_of(answer_with(predictor.schema), saw).note_s == config.note_s  # it was let go
+    row = match_of(answer_with(predictor.schema, midi_note=57), sine)
+    assert row.note_s == config.note_s  # of a dataset's rows it is known
+    assert np.abs(row.audio[:, end:]).max() < 0.1 * np.abs(row.audio).max()
+
+
 @pytest.mark.parametrize("note", [-1, 128])
 def test_a_note_off_the_keyboard_is_refused(note):
     with pytest.raises(ValueError, match=f"note {note} is no MIDI note"):

@@ -25,6 +25,7 @@ def match(tone):
         answer=Answer("sounds/a.wav", None, ()),
         preset=dataclasses.replace(vital_preset.init(), name="a"),
         note=57,
+        note_s=0.1,
         pitch=Pitch(220.004, 57.0003, 0.98765),
         tuned_semitones=-7.0004,
         target=tone(220, 0.1),

@@ -131,3 +131,15 @@ def test_pitches_keep_their_names_and_can_be_played(midi, note):
     assert (found - midi) % 12 == pytest.approx(0, abs=1e-6) or (found - midi) % 12 == pytest.approx(12, abs=1e-6)
     assert found - note >= -48 - 1e-6
     assert found - note <= 48 + 1e-6 or found < 28  # below the lowest pitch that reaches up to 20 kHz
+
+
+def test_a_sound_whose_key_was_never_let_go_ends_with_its_last_cycle():
+    render = dataclasses.replace(RENDER, note_s=RENDER.seconds)
+    preset = swept_preset([brighter()], 0.0, None, render, "held")
+    (audio,) = play([preset], note_s=RENDER.seconds)
+    np.testing.assert_allclose(brightness(audio)[1:-1], np.linspace(0, 1, 13)[1:-1], atol=0.06)
+    (longer,) = play([preset], seconds=1.2, note_s=1.0)
+    found = brightness(longer)  # every 0.1 s
+    np.testing.assert_allclose(found[7:10], 1, atol=0.05)
+    assert np.abs(longer[:, round(1.15 * RATE) :]).max() < 0.1 * np.abs(longer[:, : RATE // 2]).max()  # let go at 1.0 s
+    assert release_of(audio, render) is None

@@ -1,5 +1,6 @@
 """Tests of vjax.vital.live: variations are pure functions of their values, and what breaks costs itself alone."""
 
+import dataclasses
 import math
 import os
 import signal
@@ -116,3 +117,16 @@ def test_a_preset_whose_process_was_killed_is_loaded_again(preset):
         os.kill(cache.get("key", *arguments)._process.pid, signal.SIGKILL)
         assert "it was killed" in cache.render("key", arguments, {}).error
         np.testing.assert_array_equal(cache.render("key", arguments, {}).audio, before.audio)
+
+
+def test_a_key_is_held_as_long_as_is_said(preset):
+    """The same as a pool's whose notes are that long."""
+    longer = dataclasses.replace(SHORT, note_s=SHORT.seconds)
+    with LivePool(SHORT, 1) as live, RenderPool(SHORT, 1) as pool, RenderPool(longer, 1) as other:
+        live.load("short", preset, 48)
+        live.load("long", preset, 48, note_s=SHORT.seconds)
+        found = {i: r.audio for i, r in live.render([Variation("short", {}), Variation("long", {})])}
+        said = pool.render(RenderJob(preset, (48,), note_s=SHORT.seconds)).audio
+        np.testing.assert_array_equal(said, other.render(RenderJob(preset, (48,))).audio)
+    tail = slice(round(0.28 * SHORT.sample_rate), None)
+    assert np.abs(found[1][..., tail]).max() > 2 * np.abs(found[0][..., tail]).max()

@@ -21,7 +21,8 @@ EPILOG = """\
 Writes the preset, its sound (x-vjax.wav) and a picture of both sounds (x-vjax.png). The sound may be WAV, FLAC, OGG,
 MP3 or AIFF, of any rate, up to ten minutes; after its onset as much is heard as the model was trained on, mostly two
 seconds. The note is taken from the sound, unless --note names it (C4 is 60), and the preset is transposed until it
-plays in tune. Many presets are played: the network's answer, variants of it, the nearest sounds of the model's bank,
+plays in tune. Its key is let go after three quarters of what is heard, or held where the sound goes on as before.
+Many presets are played: the network's answer, variants of it, the nearest sounds of the model's bank,
 and "resynthesis", an oscillator that goes through a wavetable made of the sound itself. The wavetables of the six best
 are fitted to the sound (--keep-tables leaves them alone), and the one that comes nearest is written, which is mostly
 the resynthesis: it is nearest at other notes too, but its timbre is in a table and not in knobs. --no-resynthesis
@@ -95,7 +96,7 @@ def _match(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(_as_json(match, rows, files, predictor.step, refined), allow_nan=False))
     else:
-        _print(match, rows, files, predictor.step, arguments.checkpoint, refined)
+        _print(match, rows, files, predictor, arguments.checkpoint, refined)
     return 130 if should_stop() else 0
 
 
@@ -148,13 +149,16 @@ def _as_refined(match, refined):
     )
 
 
-def _print(match, rows: dict[str, float], files: list[Path], step: int, checkpoint: str, refined) -> None:
+def _print(match, rows: dict[str, float], files: list[Path], predictor, checkpoint: str, refined) -> None:
+    from vjax.inference.match import render_config
     from vjax.inference.starts import PREDICTION, VARIANT
 
     print(f"{as_text(match.name)}: played at note {match.note}, {_why_this_note(match.pitch)}")
+    if match.note_s > render_config(predictor).note_s:
+        print(f"  the key is held for all of its {match.note_s:.1f} s: nothing in the sound says that it was let go")
     if match.tuned_semitones and (refined is None or refined.start.startswith((PREDICTION, VARIANT))):
         print(f"  transposed by {match.tuned_semitones:+.2f} semitones to be in tune")
-    print(f"  {match.answer.summary()} ({checkpoint_name(checkpoint)}, step {step})")
+    print(f"  {match.answer.summary()} ({checkpoint_name(checkpoint)}, step {predictor.step})")
     for route in match.answer.routes[:5]:
         print(f"    {route.source} -> {route.destination} {route.amount:+.2f} (sure by {route.presence:.0%})")
     if len(match.answer.routes) > 5:
@@ -226,6 +230,7 @@ def _as_json(match, rows: dict[str, float], files: list[Path], step: int, refine
         "files": [as_text(path) for path in files],
         "step": step,
         "note": match.note,
+        "note_s": match.note_s,
         "pitch": heard,
         "tuned_semitones": match.tuned_semitones,
         "mss_db": _number(match.mss_db),

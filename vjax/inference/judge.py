@@ -46,9 +46,9 @@ class Judge:
     def sample_rate(self) -> int:
         return self._pool.config.sample_rate
 
-    def play(self, presets: Sequence[Preset], note: int) -> list[np.ndarray | None]:
+    def play(self, presets: Sequence[Preset], note: int, note_s: float | None = None) -> list[np.ndarray | None]:
         """float32 [2, samples] of each with the first seed; None for what the engine cannot play."""
-        jobs = [RenderJob(preset.to_json(), (note,), JUDGE_SEEDS[0]) for preset in presets]
+        jobs = [RenderJob(preset.to_json(), (note,), JUDGE_SEEDS[0], note_s) for preset in presets]
         return self._sounds(jobs)
 
     def levelled(
@@ -70,7 +70,11 @@ class Judge:
         target = search.target
         candidates = [(start.label, start.preset) for start in target.starts[:1]]
         candidates += [(found.label, found.preset) for found in search.best]
-        jobs = [RenderJob(preset.to_json(), (target.note,), seed) for _, preset in candidates for seed in JUDGE_SEEDS]
+        jobs = [
+            RenderJob(preset.to_json(), (target.note,), seed, target.note_s)
+            for _, preset in candidates
+            for seed in JUDGE_SEEDS
+        ]
         sounds = self._sounds(jobs)
         per = len(JUDGE_SEEDS)
         as_they_are = np.zeros((len(sounds), 2))

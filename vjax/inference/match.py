@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from vjax.audio.distances import is_silent, mss
+from vjax.audio.held import is_held
 from vjax.audio.pitch import Pitch, detect_pitch
 from vjax.inference.export import export_preset
 from vjax.inference.predict import Answer, Predictor
@@ -53,6 +54,7 @@ class Match:
       answer: what the model said.
       preset: the answer as a preset, tuned.
       note: MIDI note at which it was played.
+      note_s: how long its key was held.
       pitch: what was heard in the sound, followed if its confidence is at least `SURE`; None where the note was given.
       tuned_semitones: by how much the answer was transposed.
       target, audio: float32 [channels, samples], the sound and the preset's render.
@@ -63,6 +65,7 @@ class Match:
     answer: Answer
     preset: Preset
     note: int
+    note_s: float
     pitch: Pitch | None
     tuned_semitones: float
     target: np.ndarray
@@ -105,7 +108,8 @@ class Matcher:
         """The sound of a dataset's row, rendered from its target parameters (in the dataset's words) at its note."""
         if answer.target is None:
             raise ValueError(f"{answer.name} has no target parameters; only rows of a dataset have them")
-        return self._render(from_parameters(answer.target, schema, vocabulary), answer.midi_note)
+        raw = from_parameters(answer.target, schema, vocabulary)
+        return self._render(raw, answer.midi_note, self._pool.config.note_s)
 
     def rows(self, match: Match) -> dict[str, float]:
         """What a match's distance is read between, MSS in dB; NaN against silence.
@@ -113,8 +117,8 @@ class Matcher:
         `init_db` is the init patch against the target, `floor_db` the found preset against itself with other random
         phases: no preset that has such phases comes nearer to its own sound.
         """
-        init = self._render(vital_preset.init().to_json(), match.note)
-        again = self._render(match.preset.to_json(), match.note, seed=_FLOOR_SEED)
+        init = self._render(vital_preset.init().to_json(), match.note, match.note_s)
+        again = self._render(match.preset.to_json(), match.note, match.note_s, seed=_FLOOR_SEED)
         return {
             "init_db": float(mss(init, like_render(match.target, init.shape), self._sample_rate)),
             "floor_db": float(mss(again, match.audio, self._sample_rate)),
@@ -134,29 +138,39 @@ class Matcher:
         if note is None:
             note = pitch.note if pitch.confidence >= SURE else DEFAULT_NOTE
         preset = export_preset(answer, self._schema, self._vocabulary, name)
-        audio, tuned = self._render(preset.to_json(), note), 0.0
+        note_s = self._note_s(answer, target)
+        audio, tuned = self._render(preset.to_json(), note, note_s), 0.0
         if self._config.tune and pitch.confidence >= SURE:
-            preset, audio, tuned = self._tuned(preset, audio, note, pitch)
+            preset, audio, tuned = self._tuned(preset, audio, note, note_s, pitch)
         shown = pitch if self._config.note is None and answer.midi_note is None else None
         distance = float(mss(audio, like_render(target, audio.shape), self._sample_rate))
-        return Match(answer.name, answer, preset, note, shown, tuned, target, audio, distance)
+        return Match(answer.name, answer, preset, note, note_s, shown, tuned, target, audio, distance)
 
-    def _tuned(self, preset: Preset, audio: np.ndarray, note: int, wanted: Pitch) -> tuple[Preset, np.ndarray, float]:
+    def _note_s(self, answer: Answer, target: np.ndarray) -> float:
+        """As the training sounds; a recording that goes on past that is taken for a note that was held throughout."""
+        config = self._pool.config
+        recorded = answer.midi_note is None
+        held = recorded and is_held(like_render(target, (2, config.samples)), self._sample_rate, config.note_s)
+        return config.seconds if held else config.note_s
+
+    def _tuned(
+        self, preset: Preset, audio: np.ndarray, note: int, note_s: float, wanted: Pitch
+    ) -> tuple[Preset, np.ndarray, float]:
         """The preset transposed to the wanted pitch, if its render then is nearer to it and can be heard."""
         heard = detect_pitch(audio, self._sample_rate)
         error = wanted.midi - heard.midi
         if heard.confidence < SURE or abs(error) < _IN_TUNE_SEMITONES:
             return preset, audio, 0.0
         candidate, shift = transposed(preset, error)
-        tuned = self._render(candidate.to_json(), note)
+        tuned = self._render(candidate.to_json(), note, note_s)
         again = detect_pitch(tuned, self._sample_rate)
         heard_better = again.confidence >= SURE and abs(wanted.midi - again.midi) < abs(error)
         if heard_better and not is_silent(tuned):
             return candidate, tuned, shift
         return preset, audio, 0.0
 
-    def _render(self, raw: dict, note: int, seed: int = 0) -> np.ndarray:
-        rendering = self._pool.render(RenderJob(raw, (note,), seed))
+    def _render(self, raw: dict, note: int, note_s: float, seed: int = 0) -> np.ndarray:
+        rendering = self._pool.render(RenderJob(raw, (note,), seed, note_s))
         if rendering.audio is None:
             raise ValueError(f"the engine could not play the preset at note {note}: {rendering.error}")
         if not np.isfinite(rendering.audio).all():

@@ -3,7 +3,8 @@
 An oscillator goes once through the cycles of a table that was fitted to the sound (`vjax.inference.wavetable_fit`); of
 a wide sound two do, one for each channel. What they play follows the keyboard like any preset. While a key is held
 after the sound's own note ended, an LFO in Vital's "Sustain Envelope" mode stays on the cycle of that moment; the rest
-of the table and the release of the amplitude envelope come after the key is let go.
+of the table and the release of the amplitude envelope come after the key is let go. A sound whose key was never let go
+ends on its last cycle.
 
 Two tables for each sound: one of its harmonics, and one octaves lower, whose lines lie dense enough for what is no
 harmonic: noise, bells, drums, detuned voices.
@@ -30,7 +31,7 @@ RESYNTHESIS = "resynthesis"
 DENSE = f"{RESYNTHESIS}, dense"
 _LOWEST_HZ = 19.6  # a table's 1023 harmonics reach up to 20 kHz from here on
 _TRANSPOSE = 48  # semitones, osc_N_transpose
-_SUSTAIN_ENVELOPE = 3  # lfo_N_sync_type
+_ENVELOPE, _SUSTAIN_ENVELOPE = 2, 3  # lfo_N_sync_type
 _SECONDS = 0  # lfo_N_sync
 
 _NARROW = 0.03  # of the middle's power: less at the sides is hardly heard
@@ -85,10 +86,12 @@ def swept_preset(
     continuous, categorical = init().continuous.copy(), init().categorical.copy()
     knobs = {
         "lfo_1_frequency": -math.log2(render.seconds),
-        "lfo_1_phase": render.note_s / render.seconds,  # where it stays while the key is held
         "lfo_1_smooth_time": schema.continuous[schema.position["lfo_1_smooth_time"]].minimum,
     }
-    menus = {"lfo_1_sync": _SECONDS, "lfo_1_sync_type": _SUSTAIN_ENVELOPE, "lfo_1_smooth_mode": 0}
+    menus = {"lfo_1_sync": _SECONDS, "lfo_1_sync_type": _ENVELOPE, "lfo_1_smooth_mode": 0}
+    if render.note_s < render.seconds:  # else nothing is known of what comes after the key is let go
+        menus["lfo_1_sync_type"] = _SUSTAIN_ENVELOPE
+        knobs["lfo_1_phase"] = render.note_s / render.seconds  # where it stays while the key is held
     if release_s is not None:
         knobs["env_1_release"] = release_s**0.25
     peaks = np.array([np.abs(table).max() for table in tables])

@@ -208,7 +208,7 @@ class Search:
         self.live.unload(self.live_key)
         self._entered += 1
         self.label, self.space = label, space
-        self.live.load(self.live_key, space.preset.to_json(), self.target.note)
+        self.live.load(self.live_key, space.preset.to_json(), self.target.note, note_s=self.target.note_s)
         self._sigma, self._here = 1.0, (np.inf, None)
         self._begin_here()
 

@@ -54,7 +54,8 @@ def refine_target(
     starts = [Start(PREDICTION, match.preset)]
     if k:
         if resynthesis:  # first, for it wins mostly, and a small budget plays the first few only
-            starts += resynthesised(audio, match.note, render_config(predictor), resynthesis, match.preset.name)
+            render = render_config(predictor).held(match.note_s)
+            starts += resynthesised(audio, match.note, render, resynthesis, match.preset.name)
         heard = jax.device_get(predictor.hear(audio.mean(0)[None]).prediction)
         prediction = jax.tree.map(lambda array: array[0], heard)
         for i, variant in enumerate(answer_variants(prediction, match.answer.parameters, predictor.schema, k), start=1):
@@ -63,7 +64,7 @@ def refine_target(
         picture = index_picture(log_mel(audio[None], predictor.mel)[0])
         for bank in banks:
             starts += [Start(found.name, found.preset) for found in bank.nearest(picture, match.note, _NEIGHBOURS * k)]
-    return RefineTarget(name, audio, match.note, tuple(starts))
+    return RefineTarget(name, audio, match.note, tuple(starts), note_s=match.note_s)
 
 
 def answer_variants(

@@ -22,6 +22,7 @@ class RefineTarget(NamedTuple):
       audio: float32 [2, samples], as long as a render.
       note: MIDI note that candidates play.
       starts: presets to begin with, at least one; the first is what refinement never does worse than.
+      note_s: how long candidates hold the key; by default as the render config says.
       spent: evaluations that an earlier, killed run has used up; the best that it found is the second start.
     """
 
@@ -30,3 +31,4 @@ class RefineTarget(NamedTuple):
     note: int
     starts: tuple[Start, ...]
     spent: int = 0
+    note_s: float | None = None

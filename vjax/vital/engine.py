@@ -64,6 +64,10 @@ class RenderConfig:
     def samples(self) -> int:
         return round(self.seconds * self.sample_rate)
 
+    def held(self, note_s: float | None) -> "RenderConfig":
+        """The same with the key held for so long; None leaves it."""
+        return self if note_s is None else dataclasses.replace(self, note_s=note_s)
+
 
 @functools.cache
 def describe_controls() -> tuple[dict[str, Any], ...]:

@@ -205,9 +205,11 @@ class LivePool:
     def __exit__(self, *reason) -> None:
         self._crew.__exit__(*reason)
 
-    def load(self, key: Hashable, preset: Mapping[str, Any], note: int, seed: int = 0) -> None:
-        """Names a preset (Vital JSON) at a note; loading it waits for its first variation."""
-        self._presets[key] = (preset, note, self._config, seed)
+    def load(
+        self, key: Hashable, preset: Mapping[str, Any], note: int, seed: int = 0, note_s: float | None = None
+    ) -> None:
+        """Names a preset (Vital JSON) at a note, see `RenderJob`; loading it waits for its first variation."""
+        self._presets[key] = (preset, note, self._config.held(note_s), seed)
 
     def unload(self, key: Hashable) -> None:
         """Forgets a preset; workers drop it when they need the room."""

@@ -17,11 +17,17 @@ from vjax.vital.isolate import IsolatedCallError, call_isolated
 
 @dataclasses.dataclass(frozen=True)
 class RenderJob:
-    """A preset (Vital JSON) to be played at `notes`; `seed` is the position of the engine's random generators."""
+    """A preset (Vital JSON) to be played at `notes`.
+
+    Attributes:
+      seed: position of the engine's random generators.
+      note_s: how long the key is held; by default as the pool's config says.
+    """
 
     preset: Mapping[str, Any]
     notes: tuple[int, ...]
     seed: int = 0
+    note_s: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +80,7 @@ class RenderPool:
         """One job, now, in the calling thread."""
         # One note's limit is kept inside the unit; the whole unit gets that for each note and for the load.
         limit_s = self.config.timeout_s * (len(job.notes) + 1)
-        arguments = (job.preset, job.notes, self.config, job.seed)
+        arguments = (job.preset, job.notes, self.config.held(job.note_s), job.seed)
         try:
             return Rendering(call_isolated(engine.render_notes, *arguments, timeout_s=limit_s, method=self._method))
         except ValueError as error:
