@@ -107,7 +107,7 @@ def test_the_sound_itself_as_a_wavetable_is_nearest_where_nothing_forbids_it(sou
     assert re.search(r"the nearest of \d+ starts is 'resynthesis", printed)
     assert re.search(r"--no-resynthesis takes '.+': loss [\d.]+, not [\d.]+", printed)
     found, init_db = (float(re.search(rf"([\d.]+) dB from the {what}", printed)[1]) for what in ("found", "init"))
-    assert found < 0.25 * init_db
+    assert found < 0.6 * init_db  # whose saw it is, but for its loudness
     preset = read_preset(tmp_path / "a.vital")
     assert preset.name == "a"
     assert {route.destination for route in preset.routes if route} == {"osc_1_wave_frame"}

@@ -46,7 +46,7 @@ def test_the_written_file_sounds_as_the_match_to_the_last_bit(exported, predicto
     match, path = exported
     assert match.tuned_semitones != 0, "the answer is out of tune, and the file is what was tuned"
     with RenderPool(render_config(predictor), workers=1) as pool:
-        again = pool.render(RenderJob(read_json(path), (match.note,)))
+        again = pool.render(RenderJob(read_json(path), (match.note,), note_s=match.note_s))
     np.testing.assert_array_equal(again.audio[0], match.audio)
     assert np.abs(match.audio).max() > 0.01
 

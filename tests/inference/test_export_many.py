@@ -156,8 +156,9 @@ def test_the_index_tells_what_was_heard_and_how_far_it_is(exported, sounds, pred
 def test_the_written_presets_play_the_written_sounds(exported, predictor, sounds):
     _, out, _ = exported
     row = rows_of(out)[str(sounds / "low.wav")]
-    with RenderPool(render_config(predictor), workers=1) as pool:
-        played = pool.render(RenderJob(read_json(row["preset"]), (int(row["note"]),))).audio[0]
+    config = render_config(predictor)
+    with RenderPool(config, workers=1) as pool:  # the sound goes on to its end: a held note
+        played = pool.render(RenderJob(read_json(row["preset"]), (int(row["note"]),), note_s=config.seconds)).audio[0]
     written, _ = soundfile.read(out / "low-vjax.wav", dtype="float32")
     np.testing.assert_array_equal(written.T, played)
 

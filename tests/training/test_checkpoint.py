@@ -10,6 +10,7 @@ import pytest
 from vjax.data.store import open_dataset
 from vjax.model.inverse import InverseModel, model_config
 from vjax.training.checkpoint import CheckpointError, Checkpoints, load_checkpoint, make_meta
+from vjax.training.config import as_json, base_config, unpack
 from vjax.training.state import OptimizerConfig, create_state, make_optimizer
 
 
@@ -114,6 +115,19 @@ def test_another_models_checkpoint_is_refused(run, tmp_path):
         pytest.raises(CheckpointError, match=r"another model: .*'width': 4"),
     ):
         checkpoints.restore_latest(other, other_meta)
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value"), [("", "seed", 5), ("data", "val_fraction", 0.5), ("optimizer", "accumulate", 2)]
+)
+def test_a_setting_that_a_run_keeps_to_its_end_is_not_changed(run, tmp_path, section, name, value):
+    state, meta, _ = run
+    config = base_config(3, "smoke")
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        checkpoints.save(at_step(state, 1), meta | {"settings": as_json(unpack(config))}, val_loss=1.0)
+    (config[section] if section else config)[name] = value
+    with Checkpoints(tmp_path / "c") as checkpoints, pytest.raises(CheckpointError, match=f"another {name}: .* there"):
+        checkpoints.restore_latest(state, meta | {"settings": as_json(unpack(config))})
 
 
 def test_missing_checkpoints_are_named(tmp_path):
