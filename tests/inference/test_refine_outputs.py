@@ -65,20 +65,20 @@ def test_a_row_has_every_column_and_no_other(refined):
 def test_the_best_so_far_is_kept_and_found_again(tmp_path):
     stem = tmp_path / "kick.one"  # a name with a dot
     assert read_part(stem) is None
-    write_part(stem, Progress("kick", 13, 1.5, 2.0, None, "near", TRACE[:2]))
+    write_part(stem, Progress("kick", 13, 1.5, 2.0, None, "near"))
     assert read_part(stem) is None  # nothing better than the starts yet: begin again
-    write_part(stem, Progress("kick", 22, 1.25, 2.0, vital_preset.init(), "near", TRACE))
+    write_part(stem, Progress("kick", 22, 1.25, 2.0, vital_preset.init(), "near"))
     part = read_part(stem)
     assert (part.evals, part.start.label) == (22, "near, refined")
     np.testing.assert_array_equal(part.start.preset.continuous, vital_preset.init().continuous)
-    write_part(stem, Progress("kick", 31, 1.25, 2.0, None, "near, refined", TRACE))
+    write_part(stem, Progress("kick", 31, 1.25, 2.0, None, "near, refined"))
     assert read_part(stem).start.label == "near, refined"
     remove_part(stem)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_part_counts_as_none(tmp_path):
-    write_part(tmp_path / "kick", Progress("kick", 22, 1.25, 2.0, vital_preset.init(), "near", TRACE))
+    write_part(tmp_path / "kick", Progress("kick", 22, 1.25, 2.0, vital_preset.init(), "near"))
     (tmp_path / "kick.part.json").write_text('{"evals": 2')
     assert read_part(tmp_path / "kick") is None
 

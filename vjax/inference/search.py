@@ -37,7 +37,6 @@ class Progress(NamedTuple):
     first_loss: float
     better: Preset | None
     start: str
-    trace: tuple[tuple[int, float], ...]
 
 
 class Found(NamedTuple):
@@ -196,9 +195,7 @@ class Search:
     def progress(self) -> Progress:
         better = self.best[0].preset if self._improved else None
         first = next(iter(self.start_losses.values()))
-        return Progress(
-            self.target.name, self.evals, self.best[0].loss, first, better, self.best[0].label, tuple(self.trace)
-        )
+        return Progress(self.target.name, self.evals, self.best[0].loss, first, better, self.best[0].label)
 
     def _enter_next(self) -> None:
         _, start = self.rivals.pop(0)
