@@ -5,12 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from vjax.inference.judge import JUDGE_SEEDS
+from vjax.inference.judge import JUDGE_SEEDS, Judge
+from vjax.inference.objective import Objective
 from vjax.inference.refine import RefineConfig, refine
-from vjax.inference.strategy import StrategyConfig
+from vjax.inference.search import Search
+from vjax.inference.strategy import Strategies, StrategyConfig
 from vjax.inference.target import RefineTarget, Start
 from vjax.vital import preset as vital_preset
 from vjax.vital.engine import RenderConfig
+from vjax.vital.live import LivePool, Variation
 from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import controls
 
@@ -97,6 +100,28 @@ def test_a_run_repeats_on_any_number_of_workers(refined, sounds, bright):
     for name, result in refined[0].items():
         assert again[name].trace == result.trace
         np.testing.assert_array_equal(again[name].preset.continuous, result.preset.continuous)
+
+
+def test_generations_take_turns_between_the_engines_seeds(sounds):
+    """The next candidates are variations of what plays with one draw of phases, then the other, then the first."""
+    chorus = edited(osc_1_random_phase=1.0, osc_1_unison_voices=0.5, osc_1_unison_detune=0.6)
+    objective = Objective(CONFIG.objective, 1, 4, RENDER.samples, RENDER.sample_rate)
+    objective.set_target(0, sounds["dark"])
+    strategies = Strategies(CONFIG.strategy, 1, 64, CONFIG.seed)
+    target = RefineTarget("dark", sounds["dark"], 48, (Start("chorus", chorus),))
+    with RenderPool(RENDER, 1) as fresh, LivePool(RENDER, 1, places=4) as live:
+
+        def play(key) -> np.ndarray:
+            ((_, rendering),) = live.render([Variation(key, {})])
+            return rendering.audio
+
+        search = Search.begin(target, 0, CONFIG, Judge(objective, fresh), strategies, live, {})
+        for seed in (0, 1):
+            live.load(seed, search.space.preset.to_json(), 48, seed)
+        assert not np.array_equal(play(0), play(1))
+        for seed in (0, 1, 0):
+            np.testing.assert_array_equal(play(search.live_key), play(seed))
+            search.learn(np.zeros((1, 64)), np.ones(1, np.float32), np.zeros(1))
 
 
 def test_it_never_returns_worse_than_the_start(sounds):
@@ -231,7 +256,7 @@ def test_time_ends_a_search_too(sounds, bright):
 def test_wrong_settings_are_refused(sounds, bright):
     with pytest.raises(ValueError, match="two targets are called 'dark'"):
         list(refine([RefineTarget("dark", sounds["dark"], 48, (bright,))] * 2, CONFIG, RENDER))
-    wrong = {"evals": -1, "fits": -1, "patience": 0, "places": 0, "seconds": -1.0, "restart_patience": -1}
-    for field, value in wrong.items():
+    wrong = {"evals": -1, "fits": -1, "patience": 0, "places": 0, "engine_seeds": 0}
+    for field, value in (wrong | {"seconds": -1.0, "restart_patience": -1}).items():
         with pytest.raises(ValueError, match=field):
             RefineConfig(**{field: value})

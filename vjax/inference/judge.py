@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vjax.inference.search import Search
 
 JUDGE_SEEDS = (0, 1, 2)
-"""Positions of the engine's random generators. Candidates are searched with one; the end is judged over all."""
+"""Positions of the engine's random generators. Each candidate plays with one; the end is judged over all."""
 
 
 class Judged(NamedTuple):

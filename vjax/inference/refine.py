@@ -41,6 +41,8 @@ class RefineConfig:
       patience: generations without a loss better by 0.5 % before a search goes on from another start.
       restart_patience: such generations before a search with no other start takes wider steps; 0 is Hansen's number.
       places: targets searched at a time.
+      engine_seeds: positions of the engine's random generators that generations take turns to play with. With one, a
+        search fits what cannot be set, the phases of that draw.
       seed: of the samples.
     """
 
@@ -52,10 +54,11 @@ class RefineConfig:
     patience: int = 10
     restart_patience: int = 0
     places: int = 8
+    engine_seeds: int = 2
     seed: int = 0
 
     def __post_init__(self):
-        for field, least in (("evals", 0), ("fits", 0), ("patience", 1), ("places", 1)):
+        for field, least in (("evals", 0), ("fits", 0), ("patience", 1), ("places", 1), ("engine_seeds", 1)):
             if getattr(self, field) < least:
                 raise ValueError(f"{field}={getattr(self, field)}; it must be at least {least}")
         if self.restart_patience < 0:
@@ -73,7 +76,8 @@ class Refined:
       preset: the best one, by settled renders in fresh processes over several seeds; a start where nothing beat it.
       start: label of the start that it came from.
       before, after: `Judged` of the first start and of `preset`.
-      trace: (evaluations, best loss so far) after each generation, by candidates' renders with one fixed seed.
+      trace: (evaluations, best loss so far) after each generation, by candidates' renders, each with the seed of
+        its generation.
       start_losses: by label, of the starts that could be rendered.
       evals, seconds, dimensions, restarts: what the search took; dimensions of its last space.
       error: why there is no result; `preset`, `before` and `after` are then None.
@@ -130,7 +134,7 @@ def refine(
     searches: dict[int, Search] = {}
     with (
         open_render_pool(render, workers, engine) as fresh,
-        open_live_pool(render, workers, places, engine) as live,
+        open_live_pool(render, workers, places * config.engine_seeds, engine) as live,
     ):
         judge = Judge(objective, fresh)
         while waiting or searches:

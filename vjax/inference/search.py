@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vjax.inference.refine import RefineConfig
 
 KEPT = 3
-"""So many of a search's best candidates are judged at the end: one may owe its rank to the seed that all played."""
+"""So many of a search's best candidates are judged at the end: one may owe its rank to the seed that it played with."""
 
 _PROGRESS = 0.005  # a loss must fall by this share to count as better
 _RIVAL = 1.25  # starts whose loss is within this factor of the best start's are tried when a search stands still
@@ -68,6 +68,7 @@ class Search:
     best: list[Found] = dataclasses.field(default_factory=list)
     trace: list[tuple[int, float]] = dataclasses.field(default_factory=list)
     restarts: int = 0
+    _generations: int = 0
     _sigma: float = 1.0
     _reference: float = np.inf  # the loss that counts as standing still, and for how many generations it has
     _stagnant: int = 0
@@ -117,9 +118,17 @@ class Search:
         return search
 
     @property
+    def engine_seed(self) -> int:
+        """What this generation's candidates play with. The next one's takes another, so that none is believed long."""
+        return self._generations % self.config.engine_seeds
+
+    @property
     def live_key(self) -> Any:
-        """Names the loaded preset whose variations the candidates are; two starts may bear one label."""
-        return self.target.name, self._entered
+        """Names the loaded preset whose variations this generation's candidates are."""
+        return self._live_key(self.engine_seed)
+
+    def _live_key(self, engine_seed: int) -> Any:
+        return self.target.name, self._entered, engine_seed  # two starts may bear one label
 
     def left(self) -> int:
         """Evaluations left."""
@@ -141,6 +150,7 @@ class Search:
     def learn(self, z: np.ndarray, losses: np.ndarray, gains_db: np.ndarray) -> None:
         """Takes in a generation: candidates [n, padded], their losses [n] (NaN for those without a sound) and gains."""
         self.evals += len(z)
+        self._generations += 1
         self._improved = len(self.trace) == 1  # nobody has been told of the best start yet
         if np.isnan(losses).all():
             self._stagnant += 1
@@ -202,10 +212,14 @@ class Search:
         self._enter(start.label, make_space(start.preset, self.knob_error_norm))
 
     def _enter(self, label: str, space: Space) -> None:
-        self.live.unload(self.live_key)
+        seeds = range(self.config.engine_seeds)
+        for seed in seeds:
+            self.live.unload(self._live_key(seed))
         self._entered += 1
         self.label, self.space = label, space
-        self.live.load(self.live_key, space.preset.to_json(), self.target.note, note_s=self.target.note_s)
+        preset = space.preset.to_json()
+        for seed in seeds:
+            self.live.load(self._live_key(seed), preset, self.target.note, seed, self.target.note_s)
         self._sigma, self._here = 1.0, (np.inf, None)
         self._begin_here()
 
