@@ -1,8 +1,10 @@
 """Threads with seats: what waits is done once, in order of preference, and what a seat loses is done by another."""
 
 import contextlib
+import functools
 import itertools
 import threading
+import time
 
 import pytest
 
@@ -45,6 +47,54 @@ def test_a_seat_takes_what_it_is_prepared_for_first():
         for future in done:
             future.result(timeout=30)
     assert order == ["b", "d", "a", "c"]
+
+
+def test_it_leaves_a_key_to_those_who_are_prepared_while_little_of_it_waits():
+    """One seat is prepared and busy. Another takes of the key once two pieces of it wait, and leaves it the second."""
+    mine, other = Seat({"key"}), Seat()
+    seats, begun, go = iter([mine, other]), threading.Event(), threading.Event()
+
+    def open_seat(closing: threading.Event) -> Seat:
+        seat = next(seats)
+        assert seat is mine or begun.wait(30)
+        return seat
+
+    def wait(seat: Seat) -> None:
+        begun.set()
+        go.wait(30)
+
+    with Crew(open_seat, size=2) as crew:
+        crew.submit(wait, "key")
+        one = crew.submit(lambda seat: seat, "key")
+        assert crew.submit(lambda seat: seat).result(timeout=30) is other  # it is there, and has seen what waits
+        assert not one.done()
+        two = crew.submit(lambda seat: seat, "key")
+        assert one.result(timeout=30) is other
+        assert not two.done()
+        go.set()
+        two.result(timeout=30)
+
+
+@pytest.mark.parametrize("rooms", [1, 2])
+def test_seats_stay_with_their_keys(rooms):
+    """Four seats with room for one or two of four keys are prepared a few times in a round, not for each piece."""
+    prepared = []
+
+    class Room(list):
+        __enter__, __exit__ = Seat.__enter__, Seat.__exit__
+
+    def work(seat: Room, key: int) -> None:
+        if key not in seat:
+            seat[:] = [*seat, key][-rooms:]
+            prepared.append(key)
+        time.sleep(0.002)
+
+    with Crew(lambda closing: Room(), size=4) as crew:
+        for _ in range(20):
+            one_round = [(functools.partial(work, key=key), key) for key in range(4) for _ in range(8)]
+            for future in crew.submit_all(one_round):
+                future.result(timeout=30)
+    assert len(prepared) < 20 * 5  # first come, first served makes it 170 and 240
 
 
 def test_what_a_seat_loses_is_done_on_another():

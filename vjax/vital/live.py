@@ -24,6 +24,7 @@ from vjax.vital.crew import Crew
 from vjax.vital.isolate import IsolatedCallError, call_isolated, end_process, start_process
 from vjax.vital.pool import Rendering, default_workers, prepare_method
 
+_KEPT = 4  # presets that a worker keeps loaded at least; each takes about 35 MB
 _GRACE_S = 10.0  # for loading, and for the answer's way back, on a busy machine
 
 
@@ -173,7 +174,7 @@ class Variation(NamedTuple):
 class LivePool:
     """Renders variations of several presets on `workers` cores. Use as a context manager.
 
-    Each worker keeps a few presets loaded and takes work for those first: a preset is loaded about once a worker.
+    Each worker keeps a few presets loaded and takes work for those first; see `Crew` for when it loads another.
 
     Args:
       config: how all are played.
@@ -193,7 +194,7 @@ class LivePool:
     ):
         self.workers = workers or default_workers()
         self._config = config
-        kept = max(2, math.ceil(2 * places / self.workers))  # of each worker: with a little room to help its neighbours
+        kept = max(_KEPT, math.ceil(2 * places / self.workers))  # of each worker: with room to help its neighbours
         self._presets: dict[Hashable, tuple[Mapping[str, Any], int, engine.RenderConfig, int]] = {}
         prepare_method()
         open_seat = functools.partial(open_cache, kept) if open_cache else lambda closing: LiveCache(kept)
@@ -217,12 +218,10 @@ class LivePool:
 
     def render(self, variations: Sequence[Variation]) -> Iterator[tuple[int, Rendering]]:
         """(position in `variations`, rendering), as they are done."""
-        work = {
-            self._crew.submit(functools.partial(self._play, variation), variation.live): i
-            for i, variation in enumerate(variations)
-        }
-        for done in as_completed(work):
-            yield work[done], done.result()
+        work = [(functools.partial(self._play, variation), variation.live) for variation in variations]
+        futures = {future: i for i, future in enumerate(self._crew.submit_all(work))}
+        for done in as_completed(futures):
+            yield futures[done], done.result()
 
     def _play(self, variation: Variation, cache: Any) -> Rendering:
         arguments = self._presets.get(variation.live)
