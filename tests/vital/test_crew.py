@@ -14,6 +14,8 @@ from vjax.vital.crew import LOSSES, Crew, SeatLostError
 class Seat(frozenset):
     """What it is prepared for; a context manager as a cache is."""
 
+    full = True
+
     def __enter__(self) -> "Seat":
         return self
 
@@ -49,9 +51,11 @@ def test_a_seat_takes_what_it_is_prepared_for_first():
     assert order == ["b", "d", "a", "c"]
 
 
-def test_it_leaves_a_key_to_those_who_are_prepared_while_little_of_it_waits():
-    """One seat is prepared and busy. Another takes of the key once two pieces of it wait, and leaves it the second."""
+@contextlib.contextmanager
+def one_busy_one_free(full: bool):
+    """A crew, its free seat, and an event that ends the work of the other, which is prepared for "key"."""
     mine, other = Seat({"key"}), Seat()
+    other.full = full
     seats, begun, go = iter([mine, other]), threading.Event(), threading.Event()
 
     def open_seat(closing: threading.Event) -> Seat:
@@ -65,6 +69,13 @@ def test_it_leaves_a_key_to_those_who_are_prepared_while_little_of_it_waits():
 
     with Crew(open_seat, size=2) as crew:
         crew.submit(wait, "key")
+        yield crew, other, go
+        go.set()
+
+
+def test_a_full_seat_leaves_a_key_to_those_who_are_prepared_while_little_of_it_waits():
+    """It takes of the key once two pieces of it wait, and leaves the second."""
+    with one_busy_one_free(full=True) as (crew, other, go):
         one = crew.submit(lambda seat: seat, "key")
         assert crew.submit(lambda seat: seat).result(timeout=30) is other  # it is there, and has seen what waits
         assert not one.done()
@@ -75,6 +86,11 @@ def test_it_leaves_a_key_to_those_who_are_prepared_while_little_of_it_waits():
         two.result(timeout=30)
 
 
+def test_a_seat_with_room_helps_with_little():
+    with one_busy_one_free(full=False) as (crew, other, _):
+        assert crew.submit(lambda seat: seat, "key").result(timeout=30) is other
+
+
 @pytest.mark.parametrize("rooms", [1, 2])
 def test_seats_stay_with_their_keys(rooms):
     """Four seats with room for one or two of four keys are prepared a few times in a round, not for each piece."""
@@ -82,6 +98,7 @@ def test_seats_stay_with_their_keys(rooms):
 
     class Room(list):
         __enter__, __exit__ = Seat.__enter__, Seat.__exit__
+        full = property(lambda self: len(self) >= rooms)
 
     def work(seat: Room, key: int) -> None:
         if key not in seat:

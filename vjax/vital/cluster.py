@@ -120,7 +120,7 @@ def ray_live_pool(config: engine.RenderConfig, workers: int | None = None, place
 
     def open_cache(size: int, closing: threading.Event) -> "_FarCache | None":
         seat = berths.open(closing, size)
-        return seat and _FarCache(seat)
+        return seat and _FarCache(seat, size)
 
     size, spare = _sizes(workers)
     return LivePool(config, size, places, open_cache, spare)
@@ -172,7 +172,7 @@ class _Seat:
         ray.kill(self._actor)
 
     def __contains__(self, key: Hashable) -> bool:
-        return False
+        return False  # its work has no keys
 
     def ask(self, method: str, *arguments: Any) -> Any:
         """What the actor answers. Raises SeatLostError if it, its node or its answer is lost."""
@@ -187,8 +187,8 @@ class _Seat:
 class _FarCache:
     """The `LiveCache` of an actor, as its thread sees it. A preset travels once."""
 
-    def __init__(self, seat: _Seat):
-        self._seat = seat
+    def __init__(self, seat: _Seat, size: int):
+        self._seat, self._size = seat, size
         self._keys: tuple[Hashable, ...] = ()
 
     def __enter__(self) -> "_FarCache":
@@ -199,6 +199,10 @@ class _FarCache:
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._keys
+
+    @property
+    def full(self) -> bool:
+        return len(self._keys) >= self._size
 
     def render(self, key: Hashable, arguments: tuple, values: Mapping[str, float]) -> Rendering:
         rendering, self._keys = self._seat.ask("render", key, None if key in self else arguments, values)

@@ -15,7 +15,7 @@ from typing import Any
 LOSSES = 5
 """So many seats a piece of work may cost before it is given up: lost machines do not pick one sound so often."""
 
-_WORTH = 1  # a seat gets prepared where more than so many pieces wait for each seat that already is
+_WORTH = 1  # a full seat gets prepared where more than so many pieces wait for each seat that already is
 
 _AGAIN_S = 2.0  # between two looks for a seat where there is none
 
@@ -47,14 +47,16 @@ class Crew:
     """Work done by `size` threads in the order it was given, but a seat takes what it is prepared for first.
 
     Where it is prepared for nothing that waits, it gets prepared for the key that has the most work for each prepared
-    seat, or leaves what there is to those seats. Work without a key, and a key without a seat, is never left.
+    seat. One that is full, and would forget a key over it, leaves what there is to those seats if that is little. Work
+    without a key, and a key without a seat, is never left.
 
     Work whose seat is lost is done again on another, before all that waits. Use as a context manager; at its end the
     work that waits is cancelled, and the work in hand awaited.
 
     Args:
       open_seat: gives a context manager of a seat; or None where there is none now, and is asked again then. What it
-        raises becomes the answer to all work that waits. It is given an event, set when no seat is needed any more.
+        raises becomes the answer to all work that waits. It is given an event, set when no seat is needed any more. For
+        work with keys a seat answers `key in seat`, and whether it is `full`.
       size: threads.
     """
 
@@ -133,11 +135,15 @@ class Crew:
                 return work
             first.setdefault(work.key, work)
         waiting = collections.Counter(work.key for work in self._waiting)
-        chosen, most = None, float(_WORTH)
+        chosen, most = None, 0.0
         for key, work in first.items():
             seats = sum(one.prepared(key) for one in self._manned)
-            if (share := waiting[key] / seats if seats else float("inf")) > most:
-                chosen, most = work, share
+            if not seats:
+                return work
+            if waiting[key] / seats > most:
+                chosen, most = work, waiting[key] / seats
+        if chosen is not None and most <= _WORTH and manned.seat.full:
+            return None
         return chosen
 
     def _do(self, work: _Work, seat: Any) -> bool:

@@ -110,6 +110,10 @@ class LiveCache:
     def __contains__(self, key: Any) -> bool:
         return key in self._live
 
+    @property
+    def full(self) -> bool:
+        return len(self._live) >= self._size
+
     def keys(self) -> tuple[Any, ...]:
         """What is kept, that of the longest ago first."""
         return tuple(self._live)
