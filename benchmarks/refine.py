@@ -3,9 +3,10 @@
     python benchmarks/refine.py --json out.json
 
 Both sides render variations of the same presets, knobs moved alike, with the same settled notes, on the same number of
-processes, in turn (A B A B ...). The bare workers load a preset once and then only fork, set, settle and render: no
-pipes, no distances, no strategy. A second bare side reuses one Synth without forking, faster and not repeatable:
-what refinement pays for exact renders. The loss rows are read from benchmarks/strategies.py's runs.
+processes, in turn (A B A B ...). The bare workers load a preset once, before their time begins, and then only fork,
+set, settle and render: no pipes, no distances, no strategy. Refinement's loads are in its time, one for each of two
+seeds: few evaluations make them weigh more. A second bare side reuses one Synth without forking, faster and not
+repeatable: what refinement pays for exact renders. The loss rows are read from benchmarks/strategies.py's runs.
 """
 
 import argparse
@@ -22,8 +23,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--presets", default=Path("tests/data/presets"), type=Path)
     parser.add_argument("--targets", type=int, default=8)
-    parser.add_argument("--evals", type=int, default=35, help="of each target in one round")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--evals", type=int, default=103, help="of each target in one round")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=0, help="0 takes every core")
     parser.add_argument("--runs", type=Path, default=Path("runs/strategies/runs.jsonl"), help="of strategies.py")
     parser.add_argument("--json", type=Path)
