@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/strategies"))
     parser.add_argument("--targets", type=int, default=20)
     parser.add_argument("--cheapest", type=int, default=60, help="so many presets, cheapest to render, take part")
+    parser.add_argument("--names", default="", help="targets by file name: which are cheap differs with the machine")
     parser.add_argument("--evals", type=int, default=100)
     parser.add_argument("--at", default="100,500,5000", help="budgets in the table")
     parser.add_argument("--starts", default="nearest,perturbed")
@@ -78,6 +79,11 @@ def _targets(arguments) -> list[dict]:
     audio, chosen = stored["audio"], np.sort(np.argsort(stored["cost"])[: arguments.cheapest])
     authors = [file.relative_to(arguments.presets).parts[0] for file in files]
     spread = chosen[np.linspace(0, len(chosen) - 1, min(arguments.targets, len(chosen))).astype(int)]
+    if arguments.names:
+        stems, named = [file.stem for file in files], arguments.names.split(",")
+        if unknown := set(named) - set(stems):
+            raise SystemExit(f"--names: {', '.join(sorted(unknown))} not found in {arguments.presets}")
+        spread = [stems.index(name) for name in named]
     found = []
     for i in spread:
         others = [j for j in chosen if authors[j] != authors[i]]
