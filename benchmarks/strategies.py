@@ -229,7 +229,9 @@ def _pycma(targets, arguments, objective_config):
 
 
 def _lines(log: Path) -> list[dict]:
-    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    """The rows, of each search the last: a larger budget's follows a smaller one's."""
+    rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    return list({(row["start"], row["strategy"], row["target"]): row for row in rows}.values())
 
 
 def _table(arguments, runs: list[dict]) -> None:

@@ -118,14 +118,9 @@ class Search:
         return search
 
     @property
-    def engine_seed(self) -> int:
-        """What this generation's candidates play with. The next one's takes another, so that none is believed long."""
-        return self._generations % self.config.engine_seeds
-
-    @property
     def live_key(self) -> Any:
-        """Names the loaded preset whose variations this generation's candidates are."""
-        return self._live_key(self.engine_seed)
+        """Names the loaded preset whose variations this generation's candidates are. The next plays another seed."""
+        return self._live_key(self._generations % self.config.engine_seeds)
 
     def _live_key(self, engine_seed: int) -> Any:
         return self.target.name, self._entered, engine_seed  # two starts may bear one label
