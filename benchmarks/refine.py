@@ -167,7 +167,7 @@ def _bare_worker(pipe, jobs, reuse: bool) -> None:
 
 
 def _losses(runs: Path) -> dict:
-    """Best loss after so many evaluations against pycma's, median over targets and starts that both have."""
+    """snes's best loss after so many evaluations against pycma's, median over targets and starts that both have."""
     if not runs.exists():
         return {}
     lines = [json.loads(line) for line in runs.read_text().splitlines()]
@@ -177,7 +177,7 @@ def _losses(runs: Path) -> dict:
         ratios = []
         for (strategy, start, target), run in by.items():
             peer = by.get(("pycma", start, target))
-            if strategy != "cma_es" or peer is None or min(run["evals"], peer["evals"]) < budget:
+            if strategy != "snes" or peer is None or min(run["evals"], peer["evals"]) < budget:
                 continue
             ours, theirs = (min(loss for n, loss in r["trace"] if n <= budget) for r in (run, peer))
             ratios.append(ours / theirs)

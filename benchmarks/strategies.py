@@ -8,7 +8,7 @@ Targets are musicians' presets at note 48, `--seconds` long. Three kinds of star
 the network's answer; and the nearest preset by another author (its folder) among the same ones. To fit hours on two
 cores, targets and neighbours are taken from the cheaper presets to render (`--cheapest`). One line of runs.jsonl a
 search; what is there is not run again. The table compares best losses so far, by candidates' renders, at several
-budgets. `ratio` is cma_es's loss over pycma's, the median over targets at the largest budget that both reached.
+budgets. `ratio` is snes's loss over pycma's, the median over targets at the largest budget that both reached.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--evals", type=int, default=100)
     parser.add_argument("--at", default="100,500,5000", help="budgets in the table")
     parser.add_argument("--starts", default="nearest,perturbed")
-    parser.add_argument("--strategies", default="cma_es,pycma")
+    parser.add_argument("--strategies", default="snes,pycma")
     parser.add_argument("--population", type=int, default=16)
     parser.add_argument("--sigma", type=float, default=0.05)
     parser.add_argument("--seconds", type=float, default=1.0, help="length of the sounds")
@@ -265,7 +265,7 @@ def _table(arguments, runs: list[dict]) -> None:
 
 def _ratio(runs: list[dict], budgets: list[int]) -> float | None:
     by = {(r["strategy"], r["start"], r["target"]): r for r in runs}
-    pairs = [(r, by.get(("pycma", *key[1:]))) for key, r in by.items() if key[0] == "cma_es"]
+    pairs = [(r, by.get(("pycma", *key[1:]))) for key, r in by.items() if key[0] == "snes"]
     for budget in sorted(budgets, reverse=True):
         both = [pair for pair in pairs if pair[1] and min(r["evals"] for r in pair) >= budget]
         if both:

@@ -67,8 +67,9 @@ def test_without_padding_samples_are_evosaxs_own(name):
         state, _ = algorithm.tell(key, expected, jnp.float32(losses), state, parameters)
 
 
-def test_a_place_that_is_not_told_stays():
-    strategies = Strategies(StrategyConfig(population=8), places=2, padded=12)
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_place_that_is_not_told_stays(name):
+    strategies = Strategies(StrategyConfig(name, population=8), places=2, padded=12)
     population, before = strategies.ask()
     strategies.tell(population, valley(population), np.array([True, False]))
     _, after = strategies.ask()
@@ -77,7 +78,7 @@ def test_a_place_that_is_not_told_stays():
 
 
 def test_nan_ranks_last():
-    strategies = Strategies(StrategyConfig("snes", population=8), places=2, padded=12)
+    strategies = Strategies(StrategyConfig(population=8), places=2, padded=12)
     for _ in range(100):
         population, means = strategies.ask()
         losses = valley(population)
@@ -87,8 +88,9 @@ def test_nan_ranks_last():
     assert (valley(means) < 0.2 * valley(np.zeros((1, 12)))).all()
 
 
-def test_a_new_start_is_wider_and_at_the_origin():
-    strategies = Strategies(StrategyConfig(population=8), places=2, padded=12)
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_new_start_is_wider_and_at_the_origin(name):
+    strategies = Strategies(StrategyConfig(name, population=8), places=2, padded=12)
     strategies.start(0, 12)
     strategies.start(1, 12, sigma=3.0)
     population, means = strategies.ask()
@@ -96,8 +98,9 @@ def test_a_new_start_is_wider_and_at_the_origin():
     assert population[1].std() == pytest.approx(3 * population[0].std(), rel=0.35)  # of 96 numbers each
 
 
-def test_fast_steps_are_the_formulas():
-    strategies = Strategies(StrategyConfig(population=16), places=1, padded=90)
+@pytest.mark.parametrize("name", ["cma_es", "sep_cma_es"])
+def test_fast_steps_are_the_formulas(name):
+    strategies = Strategies(StrategyConfig(name, population=16), places=1, padded=90)
     strategies.start(0, 80)
     constants = jax.tree.map(lambda leaf: leaf[0], strategies._parameters)
     r = np.sqrt(float(constants.mu_eff) / 80)

@@ -11,7 +11,7 @@ from vjax.cli.command import at_least, command_parser, run
 from vjax.cli.engine_flag import ENGINE_HELP, add_engine_flag
 from vjax.cli.match_flags import add_matching, read_checkpoint
 
-STRATEGY_NAMES = ("cma_es", "sep_cma_es", "snes")
+STRATEGY_NAMES = ("snes", "cma_es", "sep_cma_es")
 """Those of `vjax.inference.strategy`, the default first; a copy, so that --help imports no jax."""
 
 EPILOG = f"""\
@@ -84,7 +84,12 @@ def add_refining(parser: argparse.ArgumentParser) -> None:
         help="leave the wavetables of the starts as they are; implies --no-resynthesis",
     )
     add_resynthesis(group)
-    group.add_argument("--strategy", choices=STRATEGY_NAMES, default=STRATEGY_NAMES[0], help="default %(default)s")
+    group.add_argument(
+        "--strategy",
+        choices=STRATEGY_NAMES,
+        default=STRATEGY_NAMES[0],
+        help="how candidates are drawn; BUILD_NOTES.md compares them (default %(default)s)",
+    )
     group.add_argument("--seed", type=at_least(0), default=0, metavar="N", help="of the samples (default %(default)s)")
 
 

@@ -169,8 +169,8 @@ class Search:
         """After `patience` generations without progress: the next start that is near enough.
 
         With none left, back to the best found, if that came from another start; and there, after `restart_patience`
-        generations, wider steps. An evolution that stands still for some tens of generations is at work: it learns its
-        covariance, and a restart throws that away.
+        generations, wider steps. An evolution that stands still for some tens of generations is at work: it learns how
+        far each knob should move, and a restart throws that away.
         """
         if self._stagnant < self.config.patience or not self.left():
             return

@@ -32,7 +32,7 @@ class StrategyConfig:
         Sep_CMA_ES only.
     """
 
-    name: str = "cma_es"
+    name: str = "snes"
     population: int = 16
     sigma: float = 0.05
     fast_steps: bool = True
