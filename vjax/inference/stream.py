@@ -136,7 +136,8 @@ def _check_pictures(predictor: Predictor, info: DatasetInfo) -> None:
     if info.mel_shape != expected:
         raise DatasetError(
             f"{info.paths[0]} has mel pictures of shape {info.mel_shape}, but the model hears {expected}; "
-            "generate the data with the checkpoint's mel and render settings"
+            "generate the data with the checkpoint's mel and render settings (the shipped model's: --config "
+            "configs/shipped.py)"
         )
     if info.mel and MelConfig(**info.mel) != predictor.mel:
         raise DatasetError(
