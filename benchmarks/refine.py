@@ -167,7 +167,9 @@ def _bare_worker(pipe, jobs, reuse: bool) -> None:
 
 
 def _losses(runs: Path) -> dict:
-    """snes's best loss after so many evaluations against pycma's, median over targets and starts that both have."""
+    """The default strategy's best loss after so many evaluations over pycma's, median of the pairs that both have."""
+    from vjax.inference.strategy import StrategyConfig
+
     if not runs.exists():
         return {}
     lines = [json.loads(line) for line in runs.read_text().splitlines()]
@@ -177,7 +179,7 @@ def _losses(runs: Path) -> dict:
         ratios = []
         for (strategy, start, target), run in by.items():
             peer = by.get(("pycma", start, target))
-            if strategy != "snes" or peer is None or min(run["evals"], peer["evals"]) < budget:
+            if strategy != StrategyConfig().name or peer is None or min(run["evals"], peer["evals"]) < budget:
                 continue
             ours, theirs = (min(loss for n, loss in r["trace"] if n <= budget) for r in (run, peer))
             ratios.append(ours / theirs)

@@ -8,7 +8,7 @@ Targets are musicians' presets at note 48, `--seconds` long. Three kinds of star
 the network's answer; and the nearest preset by another author (its folder) among the same ones. To fit hours on two
 cores, targets and neighbours are taken from the cheaper presets to render (`--cheapest`). One line of runs.jsonl a
 search; what is there is not run again. The table compares best losses so far, by candidates' renders, at several
-budgets. `ratio` is snes's loss over pycma's, the median over targets at the largest budget that both reached.
+budgets. `ratio` is the default strategy's loss over pycma's, median of pairs at the largest budget both reached.
 """
 
 import argparse
@@ -264,8 +264,10 @@ def _table(arguments, runs: list[dict]) -> None:
 
 
 def _ratio(runs: list[dict], budgets: list[int]) -> float | None:
+    from vjax.inference.strategy import StrategyConfig
+
     by = {(r["strategy"], r["start"], r["target"]): r for r in runs}
-    pairs = [(r, by.get(("pycma", *key[1:]))) for key, r in by.items() if key[0] == "snes"]
+    pairs = [(r, by.get(("pycma", *key[1:]))) for key, r in by.items() if key[0] == StrategyConfig().name]
     for budget in sorted(budgets, reverse=True):
         both = [pair for pair in pairs if pair[1] and min(r["evals"] for r in pair) >= budget]
         if both:

@@ -133,16 +133,14 @@ def _read_row(row: int, reader: Reader, schema: Schema) -> _Sound:
 
 def _check_pictures(predictor: Predictor, info: DatasetInfo) -> None:
     expected = tuple(predictor.meta["mel_shape"])
+    remedy = "generate the data with the checkpoint's settings (of the shipped model: --config configs/shipped.py)"
     if info.mel_shape != expected:
         raise DatasetError(
-            f"{info.paths[0]} has mel pictures of shape {info.mel_shape}, but the model hears {expected}; "
-            "generate the data with the checkpoint's mel and render settings (the shipped model's: --config "
-            "configs/shipped.py)"
+            f"{info.paths[0]} has mel pictures of shape {info.mel_shape}, but the model hears {expected}; {remedy}"
         )
     if info.mel and MelConfig(**info.mel) != predictor.mel:
         raise DatasetError(
-            f"{info.paths[0]} has the mel settings {info.mel}, but the model hears {predictor.meta['mel']}; "
-            "generate the data with the checkpoint's mel settings"
+            f"{info.paths[0]} has the mel settings {info.mel}, but the model hears {predictor.meta['mel']}; {remedy}"
         )
 
 
