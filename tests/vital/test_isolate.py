@@ -171,3 +171,15 @@ def test_threads_do_not_read_from_each_others_pipes():
         [sys.executable, "-c", BESIDE_EACH_OTHER], capture_output=True, text=True, timeout=120, start_new_session=True
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "{300000}\n", "")
+
+
+def test_call_isolated_from_a_script_without_a_main_guard_returns(tmp_path):
+    """People call vjax from the top level of a script, which each new process would run again."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import operator\n"
+        "from vjax.vital.isolate import call_isolated\n"
+        "print([call_isolated(operator.add, 1, 2, timeout_s=60, method=m) for m in ('spawn', 'forkserver')])\n"
+    )
+    result = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert (result.stdout, result.stderr) == ("[3, 3]\n", "")

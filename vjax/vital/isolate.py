@@ -3,6 +3,7 @@
 import math
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.spawn
 import signal
 from collections.abc import Callable
 from typing import Any, Literal
@@ -12,6 +13,10 @@ Method = Literal["fork", "forkserver", "spawn"]
 
 _TRIES = 3
 """To start a process: one that ends while it is still being told what to do has not begun the call."""
+
+
+PROCESS_NAME = "vjax-isolated"
+"""Begins the names of processes that do not import their caller's main module, see `_preparation_data`."""
 
 
 class IsolatedCallError(RuntimeError):
@@ -66,8 +71,26 @@ def start_process(process: multiprocessing.process.BaseProcess) -> None:
     eight bytes: a job that cannot be unpickled, or a process id of 0, and the next kill ends this whole process group.
     So no process of ours stays in that set. (A lock around starting and closing costs a third of the calls a second.)
     """
+    process.name = PROCESS_NAME
     process.start()
     multiprocessing.process._children.discard(process)
+
+
+def _preparation_data(name: str, of_python=multiprocessing.spawn.get_preparation_data) -> dict[str, Any]:
+    """What a new process is told to prepare, less the caller's main module.
+
+    Python lets each new process import the main module of its caller. A user's script without `if __name__ ==
+    "__main__"` would then run again in each process that renders, and fail. Our processes call functions of vjax only,
+    which they import by name.
+    """
+    data = of_python(name)
+    if name == PROCESS_NAME:
+        for key in ("init_main_from_name", "init_main_from_path"):
+            data.pop(key, None)
+    return data
+
+
+multiprocessing.spawn.get_preparation_data = _preparation_data
 
 
 def end_process(process: multiprocessing.process.BaseProcess) -> None:

@@ -47,7 +47,7 @@ def prepare_method() -> str:
     """How render processes are made here, see `engine.start_method`; a fork server will hold an unused Synth."""
     method = engine.start_method()
     if method == "forkserver":
-        multiprocessing.get_context(method).set_forkserver_preload(["__main__", "vjax.vital.preload"])
+        multiprocessing.get_context(method).set_forkserver_preload(["vjax.vital.preload"])
     return method
 
 

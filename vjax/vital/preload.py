@@ -4,8 +4,8 @@ import warnings
 
 from vjax.vital import engine
 
-# The server imports its caller's main module, which may import jax. That warns at each fork, as its threads would
-# not survive it; here nothing has used jax, and there are no such threads.
+# A function that a process calls may live in a module that imports jax, which warns at each fork: its threads would not
+# survive it. Here nothing has used jax, and there are no such threads.
 warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
 
 engine.prepare()
