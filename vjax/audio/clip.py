@@ -1,11 +1,14 @@
-"""Any sound that a user hands in becomes the clip that the model hears: starts at its onset, has the model's length."""
+"""Any sound that a user hands in becomes a clip: it starts at its onset and has the length that the model analyses."""
 
+import dataclasses
+import functools
 import os
 
 import numpy as np
 import soundfile
 
 from vjax.audio.files import AudioError, read_audio
+from vjax.audio.pitch import Pitch, detect_pitch
 from vjax.file_names import as_text
 
 ONSET_DB = 40.0
@@ -20,6 +23,9 @@ SILENCE_DBFS = -70.0
 SHORTEST_S = 0.046
 """Two windows of 1024 samples at 44.1 kHz; less shows neither a pitch nor how the sound moves."""
 
+AFTER_S = 8.0
+"""A clip keeps this much of the recording behind the part that is analysed: how a held note goes on."""
+
 _UNTOLD = 2**60  # frames: what libsndfile says of a FLAC that was written to a pipe
 _DC_BLOCK_S, _DC_BLOCKS = 0.1, 5
 _DC_WANDERS = 0.5  # of it, from the lowest to the highest tenth of the blocks
@@ -27,6 +33,38 @@ _DC_DB = -60.0  # against the peak; less is not heard in what is made of the sou
 
 MAX_SAMPLES = 10 * 60 * 48000 * 2
 """The longest file that is opened, over all channels: ten minutes of stereo, 230 MB as float32."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Clip:
+    """A sound, ready to be matched. What is measured of it is kept, so that nobody measures it twice.
+
+    Attributes:
+      name: of the sound, for people: a path, or what the caller calls it.
+      audio: float32 [1 or 2, samples], from the onset on, as long as the model analyses.
+      sample_rate: Hz.
+      after: float32 [the same channels, m], what follows in the recording, at most `AFTER_S`.
+    """
+
+    name: str
+    audio: np.ndarray
+    sample_rate: int
+    after: np.ndarray
+
+    @functools.cached_property
+    def pitch(self) -> Pitch:
+        """The pitch of `audio`."""
+        return detect_pitch(self.audio, self.sample_rate)
+
+    def stereo(self, samples: int) -> np.ndarray:
+        """`audio` as float32 [2, samples]: cut or zero-padded, a mono sound on both channels."""
+        return as_stereo(self.audio, samples)
+
+
+def as_stereo(audio: np.ndarray, samples: int) -> np.ndarray:
+    """A sound [1 or more channels, n] as [2, samples]: cut or zero-padded; a mono sound is on both channels."""
+    pair = np.broadcast_to(audio[:1], (2, audio.shape[1])) if len(audio) < 2 else audio[:2]
+    return np.pad(pair[:, :samples], ((0, 0), (0, max(samples - audio.shape[1], 0))))
 
 
 def prepare_clip(audio: np.ndarray, sample_rate: int, samples: int, name: str = "the sound") -> np.ndarray:
@@ -48,6 +86,12 @@ def prepare_clip(audio: np.ndarray, sample_rate: int, samples: int, name: str = 
     Raises:
       AudioError: not [channels, samples] of floats, NaN or infinite, shorter than `SHORTEST_S`, or silent.
     """
+    clip = _from_onset(audio, sample_rate, name)[:, :samples]
+    return np.pad(clip, ((0, 0), (0, samples - clip.shape[1])))
+
+
+def _from_onset(audio: np.ndarray, sample_rate: int, name: str) -> np.ndarray:
+    """float32 [1 or 2, m]: all of a sound from `LEAD_S` before its onset on, see `prepare_clip`."""
     audio = np.asarray(audio)
     if audio.ndim != 2 or not audio.shape[0] or not np.issubdtype(audio.dtype, np.floating):
         raise AudioError(
@@ -76,8 +120,29 @@ def prepare_clip(audio: np.ndarray, sample_rate: int, samples: int, name: str = 
         )
     onset = int(np.argmax(level >= peak * 10 ** (-ONSET_DB / 20)))
     start = max(onset - round(LEAD_S * sample_rate), 0)
-    clip = audio[:, start : start + samples]
-    return np.pad(clip, ((0, 0), (0, samples - clip.shape[1])))
+    return audio[:, start:]
+
+
+def make_clip(audio: np.ndarray, sample_rate: int, samples: int, name: str = "the sound") -> Clip:
+    """The clip of a sound in memory, without a recorder's DC offset. Arguments and errors as in `prepare_clip`."""
+    audio = np.asarray(audio)
+    if audio.ndim == 2 and audio.dtype.kind == "f" and np.isfinite(audio).all():  # else refused below
+        audio = audio - dc_offset(audio, sample_rate)
+    whole = _from_onset(audio, sample_rate, name)
+    after = whole[:, samples : samples + round(AFTER_S * sample_rate)]
+    clip = whole[:, :samples]
+    return Clip(name, np.pad(clip, ((0, 0), (0, samples - clip.shape[1]))), sample_rate, after)
+
+
+def load_clip(path: str | os.PathLike, sample_rate: int, samples: int) -> Clip:
+    """The clip of a sound file, which is named as the path is. Arguments and errors as in `read_clip`."""
+    return make_clip(_read(path, sample_rate), sample_rate, samples, name=as_text(path))
+
+
+def _read(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
+    if os.path.isfile(path):
+        _refuse_oversized(path, sample_rate)
+    return read_audio(path, sample_rate)
 
 
 def read_clip(path: str | os.PathLike, sample_rate: int, samples: int) -> np.ndarray:
@@ -90,9 +155,7 @@ def read_clip(path: str | os.PathLike, sample_rate: int, samples: int) -> np.nda
       FileNotFoundError: there is no such file.
       AudioError: what `read_audio` and `prepare_clip` refuse, or more than `MAX_SAMPLES`; the message names the file.
     """
-    if os.path.isfile(path):
-        _refuse_oversized(path, sample_rate)
-    audio = read_audio(path, sample_rate)
+    audio = _read(path, sample_rate)
     return prepare_clip(audio - dc_offset(audio, sample_rate), sample_rate, samples, name=as_text(path))
 
 

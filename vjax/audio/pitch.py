@@ -23,6 +23,9 @@ STEP_S = 0.02
 NEAR_SEMITONES = 0.5
 """Frames this near to each other agree on a note."""
 
+CLEAR = 0.5
+"""A pitch of less confidence is not followed."""
+
 _NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
@@ -38,6 +41,11 @@ class Pitch:
     frequency_hz: float
     midi: float
     confidence: float
+
+    @property
+    def clear(self) -> bool:
+        """Whether the confidence is at least `CLEAR`."""
+        return self.confidence >= CLEAR
 
     @property
     def note(self) -> int | None:

@@ -76,11 +76,15 @@ def figure_pixels(figure: Any) -> np.ndarray:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def save_picture(path: Any, picture: np.ndarray) -> None:
-    """Writes [height, width, 3] uint8 as the format that the name says."""
+def save_picture(path: Any, picture: np.ndarray, texts: Mapping[str, str] | None = None) -> None:
+    """Writes [height, width, 3] uint8 as the format that the name says; `texts` are kept inside a PNG file."""
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
-    Image.fromarray(picture).save(path)
+    info = PngInfo()
+    for key, text in (texts or {}).items():
+        info.add_text(key, text)
+    Image.fromarray(picture).save(path, **({"pnginfo": info} if texts else {}))
 
 
 def log_comparison(writer: Any, tag: str, sounds: Mapping[str, np.ndarray], sample_rate: int, step: int) -> None:

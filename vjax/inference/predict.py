@@ -8,6 +8,7 @@ Many sounds at once: `vjax.inference.stream`.
 
 import dataclasses
 import functools
+import operator
 import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -60,6 +61,8 @@ class Answer(NamedTuple):
       parameters: the preset as numbers.
       routes: its modulation routes, strongest first.
       confidence: how sure it is, where that was asked for.
+      network: what the network returned for it, without batch axis, on the host.
+      mel: [1, n_mels, t] the log-mel spectrogram that the network was given.
       target, midi_note: the truth about a dataset's row, in the dataset's own schema; None for other sounds.
     """
 
@@ -67,6 +70,8 @@ class Answer(NamedTuple):
     parameters: Parameters
     routes: tuple[PredictedRoute, ...]
     confidence: Confidence | None = None
+    network: Prediction | None = None
+    mel: np.ndarray | None = None
     target: Parameters | None = None
     midi_note: int | None = None
 
@@ -80,10 +85,17 @@ class Answer(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What the device answers to a batch: a `Prediction`, and the spread of its knobs [b, n_continuous]."""
+    """What the device returns for a batch.
+
+    Attributes:
+      prediction: of the network.
+      spread: [b, n_continuous], see `knob_spread`.
+      mels: [b, 1, n_mels, t] log-mel spectrograms, the network's input.
+    """
 
     prediction: Prediction
     spread: jax.Array
+    mels: jax.Array
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -190,7 +202,8 @@ class Predictor:
             if confidence:
                 presence = tuple(route.presence for route in routes)
                 sure = self._confidence(parameters, probabilities[row], heard.spread[row], presence)
-            found.append(Answer(name, parameters, tuple(routes), sure))
+            network = jax.tree.map(operator.itemgetter(row), prediction)
+            found.append(Answer(name, parameters, tuple(routes), sure, network, heard.mels[row]))
         return found
 
     def _predict(self, audio: np.ndarray, sample_rate: int | None, name: str, confidence: bool) -> Answer:
@@ -215,6 +228,20 @@ class Predictor:
         return confidence_maker(self.schema, self.meta["tier"])
 
 
+def render_config(predictor: Predictor) -> RenderConfig:
+    """How predicted presets are played: as the training sounds were, or for the length of the clip."""
+    if predictor.render is not None:
+        return predictor.render
+    seconds = predictor.samples / predictor.sample_rate
+    return RenderConfig(seconds=seconds, note_s=0.75 * seconds, sample_rate=predictor.sample_rate)
+
+
+def knob_errors(predictor: Predictor) -> dict[str, float]:
+    """The validation error of each knob, norm units, where the checkpoint has it."""
+    errors = predictor.meta.get("knob_error_norm") or []
+    return {n: e for n, e in zip(predictor.schema.continuous_names, errors, strict=False) if e is not None}
+
+
 def mono(clip: np.ndarray, name: str) -> np.ndarray:
     """[channels, samples] to [samples], on the host: the mean of the channels, as `vjax.audio.mel.to_mono`.
 
@@ -232,7 +259,7 @@ def _hear(variables: Any, sounds: jax.Array, model: InverseModel, mel: MelConfig
     pictures = sounds if mel is None else mel_spectrogram(sounds, mel)[:, None]
     features = model.apply(variables, pictures, method="features")
     prediction = model.apply(variables, features, method="heads")
-    return Heard(prediction, knob_spread(model, variables, features))
+    return Heard(prediction, knob_spread(model, variables, features), pictures)
 
 
 def _clip_samples(meta: dict[str, Any], mel: MelConfig, render: RenderConfig | None) -> int:

@@ -1,0 +1,65 @@
+"""Candidates that the network proposes besides its prediction: variants that it holds for likely, too."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from vjax.inference.routes import MAX_ROUTES, route_arrays
+from vjax.model.heads import split_logits
+from vjax.model.inverse import Prediction
+from vjax.schema import Parameters, Schema
+from vjax.training.modulation import ROUTE_THRESHOLD
+
+_THRESHOLDS = tuple(factor * ROUTE_THRESHOLD for factor in (1.0, 3.0, 0.4))
+_SHARPNESS = 2.0  # training smooths labels: a menu that the network is sure of keeps a tenth for its other options
+_MOST_ROUTES = (MAX_ROUTES, MAX_ROUTES // 4, 2 * MAX_ROUTES)
+
+PREDICTION = "prediction"
+"""Label of the predicted preset, which is always the first candidate."""
+
+VARIANT = "variant"
+"""Begins the labels of its variants."""
+
+
+def variants(
+    prediction: Prediction, predicted: Parameters, schema: Schema, k: int, seed: int = 0
+) -> list[Parameters]:
+    """At most `k` presets that are likely besides the predicted one.
+
+    Categorical parameters are drawn anew by their probabilities, routes are cut at other thresholds in turn, and
+    continuous parameters stay. Variants equal to the predicted preset or to each other are left out.
+
+    Args:
+      prediction: what the network returned for one sound, without batch axis, on the host.
+      predicted: the decoded preset.
+    """
+    found: list[Parameters] = []
+    for candidate in _draws(prediction, predicted, schema, 4 * k, seed):
+        if len(found) == k:
+            break
+        if not any(_equal(candidate, other) for other in (predicted, *found)):
+            found.append(candidate)
+    return found
+
+
+def _draws(prediction: Prediction, predicted: Parameters, schema: Schema, n: int, seed: int) -> Iterator[Parameters]:
+    rng = np.random.default_rng(seed)
+    logits = split_logits(np.asarray(prediction.categorical_logits), schema.option_counts)
+    frozen = schema.frozen_categorical()
+    for i in range(n):
+        categorical = predicted.categorical.copy()
+        for menu, values in enumerate(logits):
+            # The largest of logits plus Gumbel noise is a draw from their softmax.
+            drawn = int(np.argmax(_SHARPNESS * values + rng.gumbel(size=values.shape)))
+            if not frozen[menu]:
+                categorical[menu] = drawn
+        routes = predicted.route_index, predicted.route_value
+        if prediction.modulation is not None:
+            way = (i + 1) % len(_THRESHOLDS)
+            routes = route_arrays(np.asarray(prediction.modulation), schema, _THRESHOLDS[way], _MOST_ROUTES[way])
+        yield Parameters(predicted.continuous, categorical, *routes)
+
+
+def _equal(a: Parameters, b: Parameters) -> bool:
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]] = tuple(zip(a, b, strict=True))
+    return all(np.array_equal(x, y) for x, y in pairs)

@@ -1,0 +1,273 @@
+"""Which candidate comes nearest to a sound: each is played, tuned, set to the sound's level, and ranked by loss.
+
+The best few also get wavetables whose harmonics are equalised to the sound's spectrum, in a few renders each. A
+candidate that plays a wrong note ranks behind all that play the right one: a small loss does not make up for it.
+"""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from vjax.audio.distances import is_silent
+from vjax.audio.pitch import Pitch, detect_pitch
+from vjax.inference.judge import Judge
+from vjax.inference.rank import FITTED, Ranked, Ranking
+from vjax.inference.spectral_fit import average_power, with_spectrum
+from vjax.inference.target import Start
+from vjax.vital.pool import Rendering, RenderJob, RenderPool
+from vjax.vital.preset import Preset
+from vjax.vital.transpose import transposed
+
+IN_TUNE_SEMITONES = 0.3
+"""A smaller error is left as it is: pitch trackers and detuned voices differ by as much."""
+
+WRONG_NOTE_SEMITONES = 0.5
+"""From this error on, where both pitches are clear, a preset plays another note than the sound's."""
+
+_STEPS = 3  # renders that equalising a candidate costs; a fourth gains little
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sought:
+    """What candidates are compared with.
+
+    Attributes:
+      audio: float32 [2, samples], as long as a render.
+      note: MIDI note that candidates play.
+      note_s: time from note-on to note-off, seconds.
+      sample_rate: Hz.
+      pitch: what candidates are tuned to; None leaves them as they are.
+    """
+
+    audio: np.ndarray
+    note: int
+    note_s: float
+    sample_rate: int
+    pitch: Pitch | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Candidate:
+    """A preset that competes in a match.
+
+    Attributes:
+      label: where it comes from, for people.
+      preset: tuned, and at the level of the sound.
+      loss: the objective's; NaN where there is none.
+      mss_db: its MSS distance to the sound; NaN where there is none.
+      pitch_error_semitones: of its render against the sound; NaN unless both pitches are clear.
+      tuned_semitones: by how much it was transposed.
+      error: why it has no loss; empty if it has one.
+      audio: float32 [2, samples], its render before its level was set; None where it could not be played.
+    """
+
+    label: str
+    preset: Preset
+    loss: float = math.nan
+    mss_db: float = math.nan
+    pitch_error_semitones: float = math.nan
+    tuned_semitones: float = 0.0
+    error: str = ""
+    audio: np.ndarray | None = None
+
+    @property
+    def wrong_note(self) -> bool:
+        return abs(self.pitch_error_semitones) > WRONG_NOTE_SEMITONES  # False for NaN
+
+
+class Choice(NamedTuple):
+    """What `choose` returns.
+
+    Attributes:
+      candidates: the best first, those without a loss last.
+      as_played: the same as they were first played, tuned, before their levels were set.
+      evals: renders that it took.
+    """
+
+    candidates: tuple[Candidate, ...]
+    as_played: tuple[Candidate, ...]
+    evals: int
+
+    @property
+    def best(self) -> Candidate | None:
+        """The first candidate, None if none has a loss."""
+        return self.candidates[0] if self.candidates and not self.candidates[0].error else None
+
+    def ranking(self) -> Ranking:
+        """The candidates with a loss, as a search begins from them."""
+        usable = [one for one in self.candidates if not one.error]
+        starts = [Ranked(one.loss, Start(one.label, one.preset), one.audio) for one in usable]
+        return Ranking(starts, {one.label: one.loss for one in usable[::-1]}, self.evals)
+
+
+class Progress(NamedTuple):
+    """How far a match is: the stage in words, its steps done and in all, and the best candidate so far, if any."""
+
+    stage: str
+    done: int
+    total: int
+    best: str = ""
+    mss_db: float = math.nan
+
+
+Report = Callable[[Progress], None]
+
+
+def choose(
+    starts: Iterable[Start],
+    sought: Sought,
+    judge: Judge,
+    place: int,
+    pool: RenderPool,
+    fits: int = 6,
+    level: bool = True,
+    budget: int | None = None,
+    on_progress: Report | None = None,
+    n_starts: int = 0,
+) -> Choice:
+    """Plays candidates and ranks them, see the module.
+
+    Args:
+      starts: the candidates; taken one by one while earlier ones are rendered.
+      judge: scores, with the sound as the target in `place`.
+      fits: at most N of the best are equalised; 0 equalises none.
+      level: set each candidate to the level of the sound, which costs no render: Vital's volume is a factor.
+      budget: at most N renders, of which at least one; None has no limit.
+      n_starts: how many there will be, for progress alone.
+    """
+    report = on_progress or (lambda progress: None)
+    budget = max(budget or 2**31, 1)
+    played: list[Candidate] = []
+    for candidate in _played(starts, sought, pool, budget):
+        played.append(candidate)
+        report(Progress("playing candidates", len(played), max(n_starts, len(played))))
+    evals = len(played)
+    played, more = _tuned(played, sought, pool, budget - evals)
+    evals += more
+    ranked = sorted(_levelled(played, judge, place, level), key=_rank)
+    if fits:
+        evals = _equalise(ranked, sought, judge, place, pool, fits, level, evals, budget, report)
+    return Choice(tuple(sorted(ranked, key=_rank)), tuple(played), evals)
+
+
+def _rank(candidate: Candidate) -> tuple:
+    return bool(candidate.error), candidate.wrong_note, candidate.loss if not candidate.error else 0.0
+
+
+def _played(starts: Iterable[Start], sought: Sought, pool: RenderPool, budget: int) -> Iterator[Candidate]:
+    taken: list[Candidate] = []
+    invalid: list[Candidate] = []
+
+    def jobs() -> Iterator[RenderJob]:
+        for start in itertools.islice(starts, budget):
+            try:
+                job = _job(start.preset, sought)
+            except ValueError as error:  # a value that the engine cannot take
+                invalid.append(Candidate(start.label, start.preset, error=f"invalid: {error}"))
+                continue
+            taken.append(Candidate(start.label, start.preset))
+            yield job
+
+    for i, rendering in enumerate(pool.map(jobs())):
+        yield _heard(taken[i], rendering, sought)
+    yield from invalid
+
+
+def _job(preset: Preset, sought: Sought) -> RenderJob:
+    return RenderJob(preset.to_json(), (sought.note,), note_s=sought.note_s)
+
+
+def _heard(candidate: Candidate, rendering: Rendering, sought: Sought) -> Candidate:
+    """The candidate with its sound and pitch error, or with the reason why it has none."""
+    if rendering.audio is None:
+        return dataclasses.replace(candidate, error=rendering.error)
+    audio = rendering.audio[0]
+    if not np.isfinite(audio).all():
+        return dataclasses.replace(candidate, error=f"the engine returned NaN or infinite samples at note {sought.note}")
+    error = f"silent at note {sought.note}" if is_silent(audio) else ""
+    return dataclasses.replace(
+        candidate, audio=audio, error=error, pitch_error_semitones=math.nan if error else _pitch_error(audio, sought)
+    )
+
+
+def _pitch_error(audio: np.ndarray, sought: Sought) -> float:
+    if sought.pitch is None:
+        return math.nan
+    pitch = detect_pitch(audio, sought.sample_rate)
+    return pitch.midi - sought.pitch.midi if pitch.clear else math.nan
+
+
+def _tuned(
+    candidates: Sequence[Candidate], sought: Sought, pool: RenderPool, budget: int
+) -> tuple[list[Candidate], int]:
+    """The candidates transposed to the sound's pitch, where that brings them nearer to it; and the renders it took."""
+    tuned = list(candidates)
+    off = [i for i, one in enumerate(tuned) if abs(one.pitch_error_semitones) >= IN_TUNE_SEMITONES][: max(budget, 0)]
+    moved = []
+    for i in off:
+        preset, shift = transposed(tuned[i].preset, -tuned[i].pitch_error_semitones)
+        moved.append(dataclasses.replace(tuned[i], preset=preset, tuned_semitones=shift))
+    renderings = pool.map(_job(one.preset, sought) for one in moved)
+    for i, candidate, rendering in zip(off, moved, renderings, strict=True):
+        again = _heard(candidate, rendering, sought)
+        if not again.error and abs(again.pitch_error_semitones) < abs(tuned[i].pitch_error_semitones):
+            tuned[i] = again
+    return tuned, len(off)
+
+
+def _levelled(candidates: Sequence[Candidate], judge: Judge, place: int, level: bool) -> list[Candidate]:
+    """The candidates at the sound's level, with their losses."""
+    usable = [one for one in candidates if not one.error]
+    scored = judge.levelled([one.audio for one in usable], [one.preset for one in usable], place, level)
+    found = iter(zip(usable, *scored, strict=True))
+    levelled = []
+    for one in candidates:
+        if not one.error:
+            _, loss, mss_db, preset = next(found)
+            error = "it could not be scored" if np.isnan(loss) else ""
+            one = dataclasses.replace(one, preset=preset, loss=float(loss), mss_db=float(mss_db), error=error)
+        levelled.append(one)
+    return levelled
+
+
+def _equalise(
+    ranked: list[Candidate],
+    sought: Sought,
+    judge: Judge,
+    place: int,
+    pool: RenderPool,
+    fits: int,
+    level: bool,
+    evals: int,
+    budget: int,
+    report: Report,
+) -> int:
+    """Puts equalised candidates in the places of their originals where they are nearer. Returns the renders in all."""
+    wanted = average_power(sought.audio)
+    latest = {i: one for i, one in enumerate(ranked[:fits]) if not one.error}
+    for step in range(_STEPS):
+        best = min(ranked, key=_rank)
+        report(Progress("equalising harmonics", step, _STEPS, best.label, best.mss_db))
+        steps = {}
+        for i, one in latest.items():
+            preset = with_spectrum(one.preset, sought.note, wanted, average_power(one.audio), judge.sample_rate)
+            if preset is not None:
+                label = one.label.removesuffix(FITTED) + FITTED
+                steps[i] = dataclasses.replace(one, label=label, preset=preset)
+        if not steps or evals + len(steps) > budget:
+            break
+        evals += len(steps)
+        renderings = pool.map(_job(one.preset, sought) for one in steps.values())
+        played = [
+            _heard(one, rendering, sought) for one, rendering in zip(steps.values(), renderings, strict=True)
+        ]
+        scored = _levelled(played, judge, place, level)
+        latest = {i: one for i, one in zip(steps, scored, strict=True) if not one.error}
+        for i, one in latest.items():
+            if _rank(one) < _rank(ranked[i]):
+                ranked[i] = one
+    return evals

@@ -1,0 +1,62 @@
+"""What a preset says about itself: name, author, style and comment, all of the preset that is written."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+import vjax
+from vjax.audio.pitch import Pitch, note_name
+
+_BASS_NOTE = 48  # C3: below it a sustained sound with one pitch is a bass
+_SHORT_S = 0.35  # a sound that has fallen by _OVER_DB before this is a hit
+_OVER_DB = 30.0
+_SLOW_ATTACK_S = 0.15  # to half of its loudest moment
+_SUSTAIN_DB = 12.0  # a sound that falls less than this during its note is sustained
+_BLOCK_S = 0.02
+
+
+def style_of(audio: np.ndarray, sample_rate: int, note: int, note_s: float, pitch: Pitch) -> str:
+    """One of Vital's style tags for a sound, by its pitch and its loudness over time.
+
+    Args:
+      audio: [channels, samples], from its onset on.
+      note: MIDI note.
+      note_s: time from note-on to note-off, seconds.
+    """
+    size = round(_BLOCK_S * sample_rate)
+    n = audio.shape[1] // size
+    blocks = audio[:, : n * size].reshape(len(audio), n, size)
+    level_db = 10 * np.log10(np.maximum((blocks**2).mean((0, 2)), 1e-12))
+    peak_db = level_db.max()
+    lasts_s = _BLOCK_S * (1 + int(np.flatnonzero(level_db > peak_db - _OVER_DB).max()))
+    if lasts_s < _SHORT_S:
+        return "Percussion"
+    if not pitch.clear:
+        return "SFX"
+    attack_s = _BLOCK_S * int(np.argmax(level_db > peak_db - 6))
+    end = min(max(round(note_s / _BLOCK_S) - 1, 0), n - 1)
+    sustained = peak_db - level_db[end] < _SUSTAIN_DB
+    if sustained and attack_s > _SLOW_ATTACK_S:
+        return "Pad"
+    if note < _BASS_NOTE:
+        return "Bass"
+    return "Lead" if sustained else "Keys"
+
+
+def comment(name: str, note: int, note_s: float, method: str, metrics: Mapping[str, float], credit: str) -> str:
+    """The comment inside a preset: what it was made from, how, how near it comes, by which version, whose parts it has.
+
+    Args:
+      name: of the sound.
+      method: how the preset was found.
+      credit: of the parts that it is made of; may be empty.
+    """
+    found = f"{metrics['mss']:.2f} dB MSS" if math.isfinite(metrics["mss"]) else "none, it is silent"
+    if math.isfinite(metrics["loudness_difference"]):
+        found += f", {metrics['loudness_difference']:.1f} LU in loudness"
+    text = (
+        f"Made by vjax {vjax.__version__} from the sound {name!r}, for note {note} ({note_name(note)}) held for "
+        f"{note_s:.1f} s. Method: {method}. Distance to the sound: {found}."
+    )
+    return f"{text} {credit}".strip()
