@@ -4,21 +4,19 @@ import dataclasses
 import sys
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from vjax.inference.judge import Judge
 from vjax.inference.level import level_range_db, with_gain
 from vjax.inference.rank import rank_starts
+from vjax.inference.refine_config import RefineConfig
 from vjax.inference.space import Space, first_steps, make_space
 from vjax.inference.strategy import Strategies
 from vjax.inference.target import RefineTarget, Start
 from vjax.vital.live import LivePool
 from vjax.vital.preset import Preset
-
-if TYPE_CHECKING:
-    from vjax.inference.judge import Judge
-    from vjax.inference.refine import RefineConfig
 
 KEPT = 3
 """So many of a search's best candidates are judged at the end: one may owe its rank to the seed that it played with."""
@@ -54,7 +52,7 @@ class Search:
 
     target: RefineTarget
     place: int
-    config: "RefineConfig"
+    config: RefineConfig
     strategies: Strategies
     live: LivePool
     knob_error_norm: Mapping[str, float]
@@ -82,8 +80,8 @@ class Search:
         cls,
         target: RefineTarget,
         place: int,
-        config: "RefineConfig",
-        judge: "Judge",
+        config: RefineConfig,
+        judge: Judge,
         strategies: Strategies,
         live: LivePool,
         knob_error_norm: Mapping[str, float],
@@ -196,6 +194,10 @@ class Search:
         if self._here[1] is not None:
             self.space = dataclasses.replace(self.space, origin=self._here[1])
         self._begin_here()
+
+    def candidates(self) -> list[Start]:
+        """What is judged at the end: the target's first start, then the best found, the best first."""
+        return [self.target.starts[0], *(Start(found.label, found.preset) for found in self.best)]
 
     def progress(self) -> Progress:
         better = self.best[0].preset if self._improved else None
