@@ -9,6 +9,7 @@ that stands still goes on from another start, or wider.
 
 import dataclasses
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -16,11 +17,12 @@ import numpy as np
 
 from vjax.inference.judge import Judge, Judged
 from vjax.inference.objective import Objective
+from vjax.inference.rank import rank_starts
 from vjax.inference.refine_config import RefineConfig
 from vjax.inference.search import Progress, Search
 from vjax.inference.space import make_space
 from vjax.inference.strategy import Strategies
-from vjax.inference.target import RefineTarget
+from vjax.inference.target import Ranking, RefineTarget
 from vjax.vital.backend import Engine, open_live_pool, open_render_pool
 from vjax.vital.engine import RenderConfig
 from vjax.vital.live import LivePool, Variation
@@ -104,9 +106,10 @@ def refine(
             while waiting and len(searches) < places:
                 target, place = waiting.pop(), min(set(range(places)) - searches.keys())
                 try:
-                    objective.set_target(place, target.audio)
+                    began_s = time.monotonic()
+                    ranking = _ranking(target, place, config, objective, judge)
                     searches[place] = Search.begin(
-                        target, place, config, judge, strategies, live, knob_error_norm or {}
+                        target, ranking, place, config, strategies, live, knob_error_norm or {}, began_s
                     )
                 except ValueError as error:
                     yield Refined(target.name, error=f"{target.name}: {error}")
@@ -120,6 +123,17 @@ def refine(
                     yield _result(search, judge)
             if stopping:
                 return
+
+
+def _ranking(target: RefineTarget, place: int, config: RefineConfig, objective: Objective, judge: Judge) -> Ranking:
+    """Puts the target into its place. Returns its ranking: the caller's, or that of its starts, which are played."""
+    objective.set_target(place, target.audio)
+    if not target.starts:
+        raise ValueError("there is no start; give at least one preset")
+    if target.ranking is not None:
+        return target.ranking
+    budget = config.evals - target.spent if config.evals else sys.maxsize
+    return rank_starts(target, place, judge, config.fits, budget)
 
 
 def _generation(searches: dict[int, Search], strategies: Strategies, objective: Objective, live: LivePool) -> None:
