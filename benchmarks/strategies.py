@@ -182,14 +182,12 @@ def _pycma(targets, arguments, objective_config):
     from vjax.inference.refine import Refined
     from vjax.inference.search import Found
     from vjax.inference.space import first_steps, make_space
+    from vjax.inference.target import Start
     from vjax.vital.live import LivePool, Variation
     from vjax.vital.pool import RenderPool
 
     render = _render(arguments)
     objective = Objective(objective_config, 1, 4, render.samples, render.sample_rate)
-
-    class Search:
-        place = 0
 
     with RenderPool(render) as fresh, LivePool(render, None, 2) as live:
         judge = Judge(objective, fresh)
@@ -221,9 +219,8 @@ def _pycma(targets, arguments, objective_config):
                 trace.append((evals, float(best[0].loss)))
                 if n == len(candidates):
                     evolution.tell(candidates, np.where(np.isnan(losses), 1e3, losses).tolist())
-            search = Search()
-            search.target, search.best = target, best
-            before, after = judge.best(search)
+            candidates = [target.starts[0], *(Start(found.label, found.preset) for found in best)]
+            before, after = judge.best(candidates, target, 0)
             live.unload(target.name)
             yield Refined(target.name, after.preset, "start", before, after, tuple(trace), {}, evals, 0.0, space.size)
 

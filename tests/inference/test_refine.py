@@ -7,10 +7,11 @@ import pytest
 
 from vjax.inference.judge import JUDGE_SEEDS, Judge
 from vjax.inference.objective import Objective
+from vjax.inference.rank import rank_starts
 from vjax.inference.refine import RefineConfig, refine
 from vjax.inference.search import Search
 from vjax.inference.strategy import Strategies, StrategyConfig
-from vjax.inference.target import RefineTarget, Start
+from vjax.inference.target import Ranked, Ranking, RefineTarget, Start
 from vjax.vital import preset as vital_preset
 from vjax.vital.engine import RenderConfig
 from vjax.vital.live import LivePool, Variation
@@ -115,7 +116,8 @@ def test_generations_take_turns_between_the_engines_seeds(sounds):
             ((_, rendering),) = live.render([Variation(key, {})])
             return rendering.audio
 
-        search = Search.begin(target, 0, CONFIG, Judge(objective, fresh), strategies, live, {})
+        ranking = rank_starts(target, 0, Judge(objective, fresh), fits=0, budget=1)
+        search = Search.begin(target, ranking, 0, CONFIG, strategies, live, {})
         for seed in (0, 1):
             live.load(seed, search.space.preset.to_json(), 48, seed)
         assert not np.array_equal(play(0), play(1))
@@ -235,6 +237,25 @@ def test_without_evaluations_the_starts_are_ranked_and_that_is_all(sounds, brigh
     config = dataclasses.replace(CONFIG, evals=0)
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (bright, near))], config, RENDER, 2)
     assert (result.start, result.evals, result.trace) == ("near", 2, ((2, result.start_losses["near"]),))
+
+
+def test_refine_with_a_ranking_begins_at_its_best_and_plays_no_start(sounds, bright):
+    """What the ranking took counts as used; the first start is what the result is compared with all the same."""
+    near, mute = Start("near", edited(filter_1_cutoff=0.35)), Start("mute", edited(osc_1_level=0.0))
+    ranked = [Ranked(0.25, near, sounds["dark"]), Ranked(0.5, bright, sounds["dark"])]
+    ranking = Ranking(ranked, {"near": 0.25, "bright": 0.5}, 12)
+    config = dataclasses.replace(CONFIG, evals=12 + 9)
+    target = RefineTarget("dark", sounds["dark"], 48, (bright, mute), ranking=ranking)
+    (result,) = refine([target], config, RENDER, 2)
+    assert result.trace[0] == (12, 0.25)
+    assert result.evals == 12 + 9
+    assert result.start_losses == {"near": 0.25, "bright": 0.5}
+    assert (result.before.label, result.start) == ("bright", "near")
+    (ranked_only,) = refine([target], dataclasses.replace(CONFIG, evals=0), RENDER, 2)
+    assert (ranked_only.start, ranked_only.evals, ranked_only.trace) == ("near", 12, ((12, 0.25),))
+    nothing = target._replace(ranking=Ranking([], {}, 4))
+    (failed,) = refine([nothing], config, RENDER, 2)
+    assert "none of the 2 starts can be heard at note 48" in failed.error
 
 
 def test_a_search_goes_on_from_fitted_tables(sounds, bright):

@@ -1,7 +1,7 @@
 """Judging presets against a target: settled renders in fresh processes, over several seeds of the engine."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,11 +9,9 @@ from vjax.audio.metrics import METRICS
 from vjax.audio.scores import scores
 from vjax.inference.level import level_range_db, with_gain
 from vjax.inference.objective import Objective
+from vjax.inference.target import RefineTarget, Start
 from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset
-
-if TYPE_CHECKING:
-    from vjax.inference.search import Search
 
 JUDGE_SEEDS = (0, 1, 2)
 """Positions of the engine's random generators. Each candidate plays with one; the end is judged over all."""
@@ -62,14 +60,16 @@ class Judge:
         losses, gains = self._score(sounds, place, ranges)
         return losses, [with_gain(preset, gain) for preset, gain in zip(presets, gains.tolist(), strict=True)]
 
-    def best(self, search: "Search") -> tuple[Judged, Judged]:
-        """(the target's first start, the best of it and what the search found).
+    def best(self, candidates: Sequence[Start], target: RefineTarget, place: int) -> tuple[Judged, Judged]:
+        """(the first candidate, the best of all), by settled renders with each of JUDGE_SEEDS.
 
-        Raises ValueError if the engine cannot play the first start and nothing better was found.
+        Args:
+          candidates: at least one.
+          place: of the target in the objective.
+
+        Raises:
+          ValueError: the engine plays none of them.
         """
-        target = search.target
-        candidates = [(start.label, start.preset) for start in target.starts[:1]]
-        candidates += [(found.label, found.preset) for found in search.best]
         jobs = [
             RenderJob(preset.to_json(), (target.note,), seed, target.note_s)
             for _, preset in candidates
@@ -78,10 +78,13 @@ class Judge:
         sounds = self._sounds(jobs)
         per = len(JUDGE_SEEDS)
         as_they_are = np.zeros((len(sounds), 2))
-        losses = self._score(sounds, search.place, as_they_are)[0].reshape(-1, per).mean(1)  # NaN where one is silent
+        losses = self._score(sounds, place, as_they_are)[0].reshape(-1, per).mean(1)  # NaN where one is silent
         ranked = np.where(np.isnan(losses), np.inf, losses)
         if np.isinf(ranked).all():
-            raise ValueError(f"neither the start nor what was found can be heard at note {target.note}")
+            raise ValueError(
+                f"none of the {len(candidates)} best candidates can be heard at note {target.note}; "
+                "expected one that makes a sound: give another note, or other starts"
+            )
 
         def judged(i: int) -> Judged:
             label, preset = candidates[i]

@@ -1,40 +1,17 @@
 """The starts of a search: played, set to the target's level, the best of them fitted to its spectrum, and ranked."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from vjax.inference.judge import Judge
 from vjax.inference.spectral_fit import average_power, with_spectrum
-from vjax.inference.target import RefineTarget, Start
+from vjax.inference.target import Ranked, Ranking, RefineTarget, Start
 
 FITTED = ", fitted"
 """Is added to the label of a start whose wavetables were fitted."""
 
 _STEPS = 3  # renders that fitting a start costs; a fourth gains little
-
-
-class Ranked(NamedTuple):
-    """A start at the level of the target; `audio`, float32 [2, samples], is as it was played before."""
-
-    loss: float
-    start: Start
-    audio: np.ndarray
-
-
-class Ranking(NamedTuple):
-    """Of one target's starts.
-
-    Attributes:
-      starts: those that can be heard, the best first; a fitted one stands in the place of its original.
-      losses: by label, of these and of the originals, the best first.
-      evals: renders that it took.
-    """
-
-    starts: list[Ranked]
-    losses: dict[str, float]
-    evals: int
 
 
 def rank_starts(target: RefineTarget, place: int, judge: Judge, fits: int, budget: int) -> Ranking:

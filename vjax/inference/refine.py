@@ -9,17 +9,20 @@ that stands still goes on from another start, or wider.
 
 import dataclasses
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from vjax.inference.judge import Judge, Judged
-from vjax.inference.objective import Objective, ObjectiveConfig
+from vjax.inference.objective import Objective
+from vjax.inference.rank import rank_starts
+from vjax.inference.refine_config import RefineConfig
 from vjax.inference.search import Progress, Search
 from vjax.inference.space import make_space
-from vjax.inference.strategy import Strategies, StrategyConfig
-from vjax.inference.target import RefineTarget
+from vjax.inference.strategy import Strategies
+from vjax.inference.target import Ranking, RefineTarget
 from vjax.vital.backend import Engine, open_live_pool, open_render_pool
 from vjax.vital.engine import RenderConfig
 from vjax.vital.live import LivePool, Variation
@@ -27,44 +30,6 @@ from vjax.vital.preset import Preset
 
 _PADDING = 16  # spaces are padded to a multiple of this: a run's compile is found in the cache by the next one
 _BATCH = 4  # candidates scored in one call: few, so that scoring keeps up with rendering
-
-
-@dataclasses.dataclass(frozen=True)
-class RefineConfig:
-    """How long and how to search.
-
-    Attributes:
-      evals: renders a target may cost, starts included; those that judge the end are not counted. With 0 the starts
-        are ranked, and that is all.
-      fits: so many of the best starts also get wavetables that are fitted to the target (`spectral_fit`).
-      seconds: wall time a target may take; 0 has no limit. Whichever ends first.
-      patience: generations without a loss better by 0.5 % before a search goes on from another start.
-      restart_patience: such generations before a search with no other start takes wider steps; 0 is Hansen's number.
-      places: targets searched at a time.
-      engine_seeds: positions of the engine's random generators that generations take turns to play with. With one, a
-        search fits what cannot be set, the phases of that draw.
-      seed: of the samples.
-    """
-
-    evals: int = 500
-    fits: int = 6
-    seconds: float = 0.0
-    strategy: StrategyConfig = StrategyConfig()
-    objective: ObjectiveConfig = ObjectiveConfig()
-    patience: int = 10
-    restart_patience: int = 0
-    places: int = 8
-    engine_seeds: int = 2
-    seed: int = 0
-
-    def __post_init__(self):
-        for field, least in (("evals", 0), ("fits", 0), ("patience", 1), ("places", 1), ("engine_seeds", 1)):
-            if getattr(self, field) < least:
-                raise ValueError(f"{field}={getattr(self, field)}; it must be at least {least}")
-        if self.restart_patience < 0:
-            raise ValueError(f"restart_patience={self.restart_patience}; give generations, or 0 for Hansen's number")
-        if not self.seconds >= 0:
-            raise ValueError(f"seconds={self.seconds}; give the time a target may take, or 0 for no limit")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -141,9 +106,10 @@ def refine(
             while waiting and len(searches) < places:
                 target, place = waiting.pop(), min(set(range(places)) - searches.keys())
                 try:
-                    objective.set_target(place, target.audio)
+                    began_s = time.monotonic()
+                    ranking = _ranking(target, place, config, objective, judge)
                     searches[place] = Search.begin(
-                        target, place, config, judge, strategies, live, knob_error_norm or {}
+                        target, ranking, place, config, strategies, live, knob_error_norm or {}, began_s
                     )
                 except ValueError as error:
                     yield Refined(target.name, error=f"{target.name}: {error}")
@@ -157,6 +123,17 @@ def refine(
                     yield _result(search, judge)
             if stopping:
                 return
+
+
+def _ranking(target: RefineTarget, place: int, config: RefineConfig, objective: Objective, judge: Judge) -> Ranking:
+    """Puts the target into its place. Returns its ranking: the caller's, or that of its starts, which are played."""
+    objective.set_target(place, target.audio)
+    if not target.starts:
+        raise ValueError("there is no start; give at least one preset")
+    if target.ranking is not None:
+        return target.ranking
+    budget = config.evals - target.spent if config.evals else sys.maxsize
+    return rank_starts(target, place, judge, config.fits, budget)
 
 
 def _generation(searches: dict[int, Search], strategies: Strategies, objective: Objective, live: LivePool) -> None:
@@ -205,7 +182,7 @@ def _generation(searches: dict[int, Search], strategies: Strategies, objective: 
 
 def _result(search: Search, judge: Judge) -> Refined:
     try:
-        before, after = judge.best(search)
+        before, after = judge.best(search.candidates(), search.target, search.place)
     except ValueError as error:
         return Refined(search.target.name, error=f"{search.target.name}: {error}", evals=search.evals)
     return Refined(

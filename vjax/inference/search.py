@@ -1,24 +1,19 @@
 """One target's search: its starts, its present space, the best it has found, and when it goes on elsewhere."""
 
 import dataclasses
-import sys
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from vjax.inference.level import level_range_db, with_gain
-from vjax.inference.rank import rank_starts
+from vjax.inference.refine_config import RefineConfig
 from vjax.inference.space import Space, first_steps, make_space
 from vjax.inference.strategy import Strategies
-from vjax.inference.target import RefineTarget, Start
+from vjax.inference.target import Ranking, RefineTarget, Start
 from vjax.vital.live import LivePool
 from vjax.vital.preset import Preset
-
-if TYPE_CHECKING:
-    from vjax.inference.judge import Judge
-    from vjax.inference.refine import RefineConfig
 
 KEPT = 3
 """So many of a search's best candidates are judged at the end: one may owe its rank to the seed that it played with."""
@@ -54,11 +49,12 @@ class Search:
 
     target: RefineTarget
     place: int
-    config: "RefineConfig"
+    config: RefineConfig
     strategies: Strategies
     live: LivePool
     knob_error_norm: Mapping[str, float]
     start_losses: dict[str, float]
+    first_loss: float
     rivals: list[tuple[float, Start]]
     space: Space
     steps: np.ndarray
@@ -81,21 +77,28 @@ class Search:
     def begin(
         cls,
         target: RefineTarget,
+        ranking: Ranking,
         place: int,
-        config: "RefineConfig",
-        judge: "Judge",
+        config: RefineConfig,
         strategies: Strategies,
         live: LivePool,
         knob_error_norm: Mapping[str, float],
+        began_s: float | None = None,
     ) -> "Search":
-        """Ranks the starts, and begins at the best. Raises ValueError if none of them can be heard."""
-        if not target.starts:
-            raise ValueError("there is no start; give at least one preset")
-        began_s = time.monotonic()
-        budget = config.evals - target.spent if config.evals else sys.maxsize
-        ranking = rank_starts(target, place, judge, config.fits, budget)
+        """Begins at the best of the ranked candidates.
+
+        Args:
+          began_s: `time.monotonic()` from which on the time of the target counts; by default now.
+
+        Raises:
+          ValueError: there is no ranked candidate.
+        """
         if not ranking.starts:
-            raise ValueError(f"none of the {len(target.starts)} starts can be heard at note {target.note}")
+            raise ValueError(
+                f"none of the {len(target.starts)} starts can be heard at note {target.note}; "
+                "expected one that makes a sound: give another note, or other starts"
+            )
+        best = ranking.starts[0]
         search = cls(
             target=target,
             place=place,
@@ -104,15 +107,16 @@ class Search:
             live=live,
             knob_error_norm=knob_error_norm,
             start_losses=ranking.losses,
+            first_loss=best.loss,
             rivals=[(one.loss, one.start) for one in ranking.starts],
-            space=make_space(ranking.starts[0].start.preset, knob_error_norm),
+            space=make_space(best.start.preset, knob_error_norm),
             steps=np.zeros(0),
             label="",
             evals=target.spent + ranking.evals,
-            began_s=began_s,
+            began_s=time.monotonic() if began_s is None else began_s,
         )
-        search.best = [Found(loss, start.label, start.preset, search.space) for loss, start in search.rivals[:1]]
-        search.trace.append((search.evals, search.best[0].loss))
+        search.best = [Found(best.loss, best.start.label, best.start.preset, search.space)]
+        search.trace.append((search.evals, best.loss))
         if search.left():  # else the starts are ranked, and that was all
             search._enter_next()
         return search
@@ -174,7 +178,7 @@ class Search:
         """
         if self._stagnant < self.config.patience or not self.left():
             return
-        if self.rivals and self.rivals[0][0] < _RIVAL * min(self.start_losses.values()):
+        if self.rivals and self.rivals[0][0] < _RIVAL * self.first_loss:
             self._enter_next()
             self._away = True
         elif self._away and self._here[0] > self.best[0].loss:
@@ -197,10 +201,13 @@ class Search:
             self.space = dataclasses.replace(self.space, origin=self._here[1])
         self._begin_here()
 
+    def candidates(self) -> list[Start]:
+        """What is judged at the end: the target's first start, then the best found, the best first."""
+        return [self.target.starts[0], *(Start(found.label, found.preset) for found in self.best)]
+
     def progress(self) -> Progress:
         better = self.best[0].preset if self._improved else None
-        first = next(iter(self.start_losses.values()))
-        return Progress(self.target.name, self.evals, self.best[0].loss, first, better, self.best[0].label)
+        return Progress(self.target.name, self.evals, self.best[0].loss, self.first_loss, better, self.best[0].label)
 
     def _enter_next(self) -> None:
         _, start = self.rivals.pop(0)

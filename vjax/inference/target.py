@@ -14,6 +14,28 @@ class Start(NamedTuple):
     preset: Preset
 
 
+class Ranked(NamedTuple):
+    """A start at the level of the target; `audio`, float32 [2, samples], is as it was played before."""
+
+    loss: float
+    start: Start
+    audio: np.ndarray
+
+
+class Ranking(NamedTuple):
+    """Of one target's starts.
+
+    Attributes:
+      starts: those that can be heard, the best first; a fitted one stands in the place of its original.
+      losses: by label, of these and of the originals, the best first.
+      evals: renders that it took.
+    """
+
+    starts: list[Ranked]
+    losses: dict[str, float]
+    evals: int
+
+
 class RefineTarget(NamedTuple):
     """A sound to come near to.
 
@@ -24,6 +46,8 @@ class RefineTarget(NamedTuple):
       starts: presets to begin with, at least one; the first is what refinement never does worse than.
       note_s: how long candidates hold the key; by default as the render config says.
       spent: evaluations that an earlier, killed run has used up; the best that it found is the second start.
+      ranking: of candidates that the caller has ranked: the search begins at the best. Its `evals` count as used. None:
+        `refine` plays and ranks the starts.
     """
 
     name: str
@@ -32,3 +56,4 @@ class RefineTarget(NamedTuple):
     starts: tuple[Start, ...]
     spent: int = 0
     note_s: float | None = None
+    ranking: Ranking | None = None

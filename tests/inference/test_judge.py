@@ -1,0 +1,53 @@
+"""Tests of vjax.inference.judge, with the real engine and short sounds."""
+
+import dataclasses
+
+import pytest
+
+from vjax.inference.judge import Judge
+from vjax.inference.objective import Objective, ObjectiveConfig
+from vjax.inference.target import RefineTarget, Start
+from vjax.vital.engine import RenderConfig
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import controls, init
+
+RENDER = RenderConfig(seconds=0.4, note_s=0.3)
+
+
+def candidate(label: str, **norm: float) -> Start:
+    """The init patch with fixed phases and some knobs, in norm units."""
+    continuous = init().continuous.copy()
+    for name, value in {"osc_1_random_phase": 0.0, **norm}.items():
+        continuous[controls().position[name]] = value
+    return Start(label, dataclasses.replace(init(), continuous=continuous))
+
+
+@pytest.fixture(scope="module")
+def judged():
+    """(a judge, the target in its place 1, which the candidate "answer" plays)."""
+    with RenderPool(RENDER, 2) as pool:
+        audio = pool.render(RenderJob(candidate("answer").preset.to_json(), (48,))).audio[0]
+        objective = Objective(ObjectiveConfig(), 2, 1, RENDER.samples, RENDER.sample_rate)
+        objective.set_target(1, audio)
+        yield Judge(objective, pool), RefineTarget("answer", audio, 48, ())
+
+
+def test_best_with_values_returns_the_first_and_the_best(judged):
+    judge, target = judged
+    candidates = [candidate("low", osc_1_transpose=0.4), candidate("answer"), candidate("high", osc_1_transpose=0.6)]
+    first, best = judge.best(candidates, target, 1)
+    assert (first.label, best.label) == ("low", "answer")
+    assert first.preset is candidates[0].preset
+    assert best.loss == pytest.approx(0, abs=1e-4)
+    assert first.loss > best.loss
+    assert first.distances["mss"] > best.distances["mss"]
+    assert judge.best(candidates[:1], target, 1)[1].label == "low"
+
+
+def test_best_without_a_sound_is_an_error(judged):
+    judge, target = judged
+    mute = candidate("mute", osc_1_level=0.0)
+    first, best = judge.best([mute, candidate("answer")], target, 1)
+    assert (first.label, best.label) == ("mute", "answer")
+    with pytest.raises(ValueError, match="none of the 2 best candidates can be heard at note 48"):
+        judge.best([mute, mute], target, 1)
