@@ -9,7 +9,7 @@ import soundfile
 
 from vjax.audio.files import AudioError, read_audio
 from vjax.audio.pitch import Pitch, detect_pitch
-from vjax.file_names import as_text
+from vjax.file_names import as_text, stem_text
 
 ONSET_DB = 40.0
 """A sound begins at the first sample within this of its peak: below that lie most rooms' noise and a decay's end."""
@@ -40,13 +40,15 @@ class Clip:
     """A sound, ready to be matched. What is measured of it is kept, so that nobody measures it twice.
 
     Attributes:
-      name: of the sound, for people: a path, or what the caller calls it.
+      name: of the sound: a path, or what the caller calls it.
+      title: what its preset is called.
       audio: float32 [1 or 2, samples], from the onset on, as long as the model analyses.
       sample_rate: Hz.
       after: float32 [the same channels, m], what follows in the recording, at most `AFTER_S`.
     """
 
     name: str
+    title: str
     audio: np.ndarray
     sample_rate: int
     after: np.ndarray
@@ -123,7 +125,7 @@ def _from_onset(audio: np.ndarray, sample_rate: int, name: str) -> np.ndarray:
     return audio[:, start:]
 
 
-def make_clip(audio: np.ndarray, sample_rate: int, samples: int, name: str = "the sound") -> Clip:
+def make_clip(audio: np.ndarray, sample_rate: int, samples: int, name: str = "the sound", title: str = "") -> Clip:
     """The clip of a sound in memory, without a recorder's DC offset. Arguments and errors as in `prepare_clip`."""
     audio = np.asarray(audio)
     if audio.ndim == 2 and audio.dtype.kind == "f" and np.isfinite(audio).all():  # else refused below
@@ -131,12 +133,13 @@ def make_clip(audio: np.ndarray, sample_rate: int, samples: int, name: str = "th
     whole = _from_onset(audio, sample_rate, name)
     after = whole[:, samples : samples + round(AFTER_S * sample_rate)]
     clip = whole[:, :samples]
-    return Clip(name, np.pad(clip, ((0, 0), (0, samples - clip.shape[1]))), sample_rate, after)
+    clip = np.pad(clip, ((0, 0), (0, samples - clip.shape[1])))
+    return Clip(name, title or name, clip, sample_rate, after)
 
 
 def load_clip(path: str | os.PathLike, sample_rate: int, samples: int) -> Clip:
     """The clip of a sound file, which is named as the path is. Arguments and errors as in `read_clip`."""
-    return make_clip(_read(path, sample_rate), sample_rate, samples, name=as_text(path))
+    return make_clip(_read(path, sample_rate), sample_rate, samples, as_text(path), stem_text(path))
 
 
 def _read(path: str | os.PathLike, sample_rate: int) -> np.ndarray:

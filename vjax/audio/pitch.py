@@ -91,6 +91,11 @@ def detect_pitch(audio: np.ndarray, sample_rate: int) -> Pitch:
     return Pitch(midi_to_hz(answer), answer, confidence)
 
 
+def note_name(midi: int) -> str:
+    """The name of a MIDI note, such as "F#3", where 60 is C4."""
+    return f"{_NOTE_NAMES[midi % 12]}{midi // 12 - 1}"
+
+
 def midi_to_hz(midi: float) -> float:
     """The frequency of a MIDI note, fractions included: 69 is 440 Hz."""
     return 440 * 2 ** ((midi - 69) / 12)

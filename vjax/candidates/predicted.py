@@ -21,9 +21,7 @@ VARIANT = "variant"
 """Begins the labels of its variants."""
 
 
-def variants(
-    prediction: Prediction, predicted: Parameters, schema: Schema, k: int, seed: int = 0
-) -> list[Parameters]:
+def variants(prediction: Prediction, predicted: Parameters, schema: Schema, k: int, seed: int = 0) -> list[Parameters]:
     """At most `k` presets that are likely besides the predicted one.
 
     Categorical parameters are drawn anew by their probabilities, routes are cut at other thresholds in turn, and

@@ -114,7 +114,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from vjax.vital.backend import open_render_pool
 
     out, workers = Path(arguments.out), arguments.workers or None
-    predictor = read_checkpoint(arguments, batch_size=8) if arguments.checkpoint else None
+    predictor = read_checkpoint(arguments, batch_size=1) if arguments.checkpoint else None
     render, tasks, settings = _targets(arguments, predictor)
     bank_files, bank_path, bank_settings = _bank([arguments.bank] if arguments.bank else arguments.presets)
     plan = Plan(bank_path is not None, predictor is not None, arguments.starts, arguments.refine_evals)
@@ -123,9 +123,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     start_folder(out, settings, targets)
     with open_render_pool(render, workers, arguments.engine) as pool:
         bank = SoundBank(bank_files, bank_path, out / "bank", pool) if bank_path else None
-        starts = _starts(predictor, arguments, pool) if predictor else None
-        refine = _refiner(render, workers, predictor, arguments.engine)
-        results = run_benchmark(tasks, out, plan, pool, bank, predictor, starts, refine)
+        match = _match(predictor, arguments, pool) if predictor else None
+        results = run_benchmark(tasks, out, plan, pool, bank, match, _refine(predictor, arguments, pool))
     content = evaluation(settings, targets, results.rows, plan.order(tasks))
     rows = [results.rows[row["target"], row["method"]] for row in content["rows"]]
     write_json(out / "evaluation.json", content)
@@ -147,7 +146,7 @@ def _targets(arguments: argparse.Namespace, predictor) -> tuple:
     from vjax.data.store import open_dataset
     from vjax.evaluation import targets
     from vjax.evaluation.preset_files import folder_digest
-    from vjax.inference.match import render_config
+    from vjax.inference.predict import render_config
     from vjax.inference.stream import find_audio
     from vjax.training.config import DataConfig
     from vjax.vital.engine import RenderConfig
@@ -221,7 +220,7 @@ def _model_settings(arguments: argparse.Namespace, predictor) -> dict:
 def _plan_settings(arguments: argparse.Namespace, render) -> dict:
     from vjax.audio.metrics import METRICS
     from vjax.evaluation.roundtrip import FLOOR_SEEDS
-    from vjax.inference.refine import RefineConfig
+    from vjax.inference.refine_config import RefineConfig
     from vjax.vital.engine import VERSION
 
     made = resynthesis_config(arguments)
@@ -241,25 +240,31 @@ def _plan_settings(arguments: argparse.Namespace, render) -> dict:
     }
 
 
-def _refiner(render, workers: int | None, predictor, engine: str):
-    """`vjax.inference.refine.refine` with all settings but the budget."""
-    from vjax.inference.refine import RefineConfig, refine
-    from vjax.inference.refine_many import knob_errors
+def _match(predictor, arguments: argparse.Namespace, pool):
+    """`vjax match` without a search, for many sounds."""
+    from vjax.matching.banks import open_banks
+    from vjax.matching.batch import match_each
 
-    by_knob = knob_errors(predictor) if predictor else {}
-    return lambda targets, evals: refine(targets, RefineConfig(evals=evals), render, workers, by_knob, engine=engine)
+    banks, made = open_banks(predictor, arguments.checkpoint), resynthesis_config(arguments)
+
+    def match(sounds):
+        as_asked = (dataclasses.replace(s, config=dataclasses.replace(s.config, resynthesis=made)) for s in sounds)
+        return match_each(as_asked, predictor, pool, banks)
+
+    return match
 
 
-def _starts(predictor, arguments: argparse.Namespace, pool):
-    """The starts that `vjax match` tries: variants of the answer, neighbours in its bank, and the sound itself."""
-    from vjax.inference.export import checkpoint_vocabulary
-    from vjax.inference.refine_many import RefineManyConfig, bank_finder
-    from vjax.inference.starts import refine_target
+def _refine(predictor, arguments: argparse.Namespace, pool):
+    """The search of `vjax match --refine`, for many sounds, from the candidates that they have."""
+    from vjax.inference.refine_config import RefineConfig
+    from vjax.matching.batch import search_each
 
-    vocabulary = checkpoint_vocabulary(predictor)
-    banks, k = bank_finder(predictor, arguments.checkpoint, vocabulary, "", pool), RefineManyConfig().starts
-    made = resynthesis_config(arguments)
-    return lambda match, name: refine_target(predictor, vocabulary, match, banks(match.note), k, name, made)
+    def refine(sounds, evals: int):
+        config = RefineConfig(evals=evals)
+        as_asked = (dataclasses.replace(s, config=dataclasses.replace(s.config, refine=config)) for s in sounds)
+        return search_each(as_asked, config, predictor, pool, scheduler=arguments.engine)
+
+    return refine
 
 
 def _report(out: Path) -> Path:

@@ -1,4 +1,4 @@
-"""`vjax export`: presets for a folder of sounds, or for a dataset."""
+"""`vjax export`: presets from a checkpoint's predictions, for a folder of sounds or for a dataset."""
 
 import argparse
 from pathlib import Path
@@ -7,24 +7,26 @@ from vjax.cli.command import UsageError, at_least, command_parser, run
 from vjax.cli.match_flags import add_matching, read_checkpoint
 
 EPILOG = """\
-It writes what the network answers; vjax refine also tries the model's bank of sounds, and searches on from there. For
-each sound X the folder --out gets X.vital, its render (X-vjax.wav), a picture of both (X-vjax.png), and a row of
-index.csv: note, pitch, tuning, distance, confidence. Presets that are there already are passed over, so a stopped run
-goes on. A file that cannot be used is reported, and the exit code is then 1. The network is compiled once, whatever
-the number of sounds. With a single file --out may name the preset, and there is no index.csv. The rows of a dataset
-are played at their own notes, and their targets are rendered beside them (row-000000-target.wav).
+It writes what the network predicts, tuned to the sound; nothing competes with it. For the nearest preset of many
+candidates call `vjax match FOLDER -o presets`, which takes longer and comes much nearer.
+
+For each sound X the folder --out gets X.vital, its render (X-vjax.wav), a picture of both (X-vjax.png), and a row of
+index.csv and index.json: note, pitch, distances. Presets that exist are passed over, so a run that was stopped goes on.
+A file that cannot be used is reported, and the exit code is then 1. With a single file --out may name the preset, and
+there is no index. The rows of a dataset are played at their own notes, and their targets are rendered beside them
+(row-000000-target.wav). --presets-only writes the presets alone, without tuning or playing them.
 
 examples:
   vjax export --checkpoint runs/tier3 --audio sound.wav --out sound.vital
   vjax export --checkpoint runs/tier3 --audio recordings --out presets
-  vjax export --checkpoint runs/tier3 --audio recordings --out presets --presets-only    # without playing them
+  vjax export --checkpoint runs/tier3 --audio recordings --out presets --presets-only
   vjax export --checkpoint runs/tier3 --dataset runs/tier3/data --limit 20 --out presets --tensorboard tb
 """
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command with the arguments `argv`, by default the process's own. Returns the exit code."""
-    parser = command_parser("export", "Writes presets for a folder of sounds, or for a dataset.", EPILOG)
+    parser = command_parser("export", "Writes presets from a checkpoint's predictions.", EPILOG)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--audio", metavar="PATH", help="a sound file, or a folder searched with its subfolders")
     what.add_argument("--dataset", metavar="PATH", help="an HDF5 file, or a folder of shards")
@@ -35,41 +37,48 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--batch-size", type=at_least(1), default=32, metavar="N", help="sounds on the device (default %(default)s)"
     )
-    parser.add_argument(
-        "--limit", type=at_least(0), default=0, metavar="N", help="only the first so many sounds; 0 takes all"
-    )
-    parser.add_argument("--presets-only", action="store_true", help="no pitch, no tuning, no renders: presets alone")
-    parser.add_argument("--overwrite", action="store_true", help="also make again what is there")
+    parser.add_argument("--limit", type=at_least(0), default=0, metavar="N", help="at most N sounds; 0 takes all")
+    parser.add_argument("--presets-only", action="store_true", help="presets as predicted, neither tuned nor played")
+    parser.add_argument("--overwrite", action="store_true", help="replace presets that exist")
     parser.add_argument("--tensorboard", metavar="DIR", help="also log sounds and pictures there")
     parser.add_argument(
-        "--workers", type=at_least(0), default=0, metavar="N", help="processes that render; 0 takes every core"
+        "--workers", type=at_least(0), default=0, metavar="N", help="number of render processes (0 = all cores)"
     )
     arguments = parser.parse_args(argv)
     return run(parser.prog, lambda: _export(arguments))
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from vjax.inference.export_many import ExportConfig, export_many
-    from vjax.inference.match import MatchConfig
+    import dataclasses
+
+    from vjax.cli.match import print_report
+    from vjax.inference.predict import render_config
+    from vjax.matching.batch import match_many
+    from vjax.matching.config import PREDICTION_ONLY
+    from vjax.matching.export import export_presets
+    from vjax.matching.work import dataset_work, file_work
+    from vjax.vital.pool import RenderPool
 
     if arguments.dataset and arguments.note is not None:
         raise UsageError("--note is for sound files; the rows of a --dataset are played at their own notes")
     if arguments.presets_only and arguments.tensorboard:
         raise UsageError("--presets-only renders nothing that --tensorboard could log; leave one of them out")
+    out = Path(arguments.out)
+    if out.exists() and out.is_dir() == (out.suffix == ".vital"):
+        raise ValueError(f"{out} is a {'folder' if out.is_dir() else 'file'}; give a folder, or X.vital for one sound")
     predictor = read_checkpoint(arguments, arguments.batch_size)
-    config = ExportConfig(
-        match=MatchConfig(arguments.note, not arguments.no_tune),
-        limit=arguments.limit,
-        presets_only=arguments.presets_only,
-        overwrite=arguments.overwrite,
-        tensorboard=arguments.tensorboard or "",
-        workers=arguments.workers or None,
-    )
-    report = export_many(predictor, Path(arguments.out), config, audio=arguments.audio, dataset=arguments.dataset)
-    failed = len(report.failures)
-    print(f"{arguments.out}: presets written: {report.written}, were there: {report.there}, failed: {failed}")
-    if report.median_mss_db is not None:
-        print(f"  median MSS {report.median_mss_db:.2f} dB")
-    if report.silent:
-        print(f"  without a distance, because silent: {report.silent}")
+    limit, overwrite = arguments.limit, arguments.overwrite
+    if arguments.audio:
+        work = file_work(predictor, [arguments.audio], out, limit, overwrite)
+    else:
+        work = dataset_work(predictor, arguments.dataset, out, limit, overwrite)
+    if arguments.presets_only:
+        report = export_presets(work, predictor)
+        failed = len(report.failures)
+        print(f"{out}: presets written: {report.written}, were there: {report.there}, failed: {failed}")
+        return 1 if failed else 0
+    config = dataclasses.replace(PREDICTION_ONLY, note=arguments.note, tune=not arguments.no_tune)
+    with RenderPool(render_config(predictor), arguments.workers or None) as pool:
+        report = match_many(work, out, predictor, pool, config, tensorboard=arguments.tensorboard or "")
+    print_report(report, out)
     return 1 if report.failures else 0

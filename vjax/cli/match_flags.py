@@ -1,6 +1,7 @@
 """The flags that name a model and how sounds are heard: of `match`, `export`, `refine` and `evaluate`."""
 
 import argparse
+import dataclasses
 
 from vjax.shipped import NAME, checkpoint_folder, checkpoint_name
 
@@ -34,6 +35,25 @@ def midi_note(text: str) -> int:
     if not (text.isdecimal() and int(text) <= 127):
         raise argparse.ArgumentTypeError(f"{text!r} is no MIDI note; give a number from 0 to 127, C4 is 60")
     return int(text)
+
+
+def match_config(arguments: argparse.Namespace):
+    """The MatchConfig that `add_matching`'s and `add_refining`'s flags ask for."""
+    from vjax.cli.refine import refine_config, resynthesis_config
+    from vjax.matching.config import PREDICTION_ONLY, MatchConfig
+
+    refine = refine_config(arguments) if getattr(arguments, "refine", True) else None
+    base = MatchConfig() if arguments.starts else PREDICTION_ONLY
+    return dataclasses.replace(
+        base,
+        note=arguments.note,
+        tune=not arguments.no_tune,
+        level=base.level or refine is not None,
+        variants=arguments.starts,
+        resynthesis=resynthesis_config(arguments) if arguments.starts else None,
+        fits=0 if arguments.keep_tables else base.fits,
+        refine=refine,
+    )
 
 
 def read_checkpoint(arguments: argparse.Namespace, batch_size: int):

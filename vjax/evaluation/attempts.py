@@ -1,92 +1,89 @@
-"""What is benchmarked: the model's prediction, what `vjax match` makes of it, and refinement from each start."""
+"""What is benchmarked: the prediction, what `vjax match` writes, and a search from each of several candidates."""
 
-from collections.abc import Callable, Iterator, Sequence
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from vjax.candidates.predicted import PREDICTION
 from vjax.evaluation.targets import Task
-from vjax.evaluation.workbench import Workbench, broken
-from vjax.inference.export import checkpoint_vocabulary
-from vjax.inference.match import Match, MatchConfig, Matcher
-from vjax.inference.predict import Answer, Predictor
-from vjax.inference.refine import Refined
-from vjax.inference.starts import PREDICTION
-from vjax.inference.stream import Failure, predict_files
-from vjax.inference.target import RefineTarget, Start
-from vjax.vital.pool import RenderJob
+from vjax.evaluation.workbench import Workbench
+from vjax.inference.stream import Failure
+from vjax.inference.target import Start
+from vjax.matching.config import DEFAULT
+from vjax.matching.result import MatchResult
+from vjax.matching.work import Sound
 from vjax.vital.preset import read_preset
 
-Refine = Callable[[Sequence[RefineTarget], int], Iterator[Refined]]
-"""Refines targets with so many evaluations each, in order of completion."""
+Match = Callable[[Iterable[Sound]], Iterator[MatchResult | Failure]]
+"""Matches sounds as `vjax match` does, with the note of each sound's config: the results in order."""
 
-Starts = Callable[[Match, str], RefineTarget]
-"""What `vjax match` chooses from: a match as a target of refinement with all its starts, by the target's name."""
+Refine = Callable[[Iterable[Sound], int], Iterator[MatchResult | Failure]]
+"""Searches from the candidates of sounds with so many renders each: the results in order of completion."""
 
 MATCH = "match"
-"""What `vjax match` writes: the nearest of the prediction, its variants, the model's bank, and the sound itself."""
+"""What `vjax match` writes."""
 
 BEST = "best"
 """The start at which all starts compete."""
 
 NEAREST = "nearest"
 
-_REFINED_AT_ONCE = 64  # targets whose sounds and starts are in memory
 
-
-def add_predictions(
-    bench: Workbench, tasks: Sequence[Task], predictor: Predictor, starts: Starts, refine: Refine
-) -> None:
-    """The model's answer to each target's sound, tuned and played at its note, and what `vjax match` makes of it."""
+def add_matches(bench: Workbench, tasks: Sequence[Task], match: Match) -> None:
+    """The predicted preset of each target's sound, tuned and played at its note, and what `vjax match` writes."""
     left = [task for task in tasks if task in bench.missing(tasks, PREDICTION) + bench.missing(tasks, MATCH)]
-    for first in range(0, len(left), _REFINED_AT_ONCE):
-        _add_predictions(bench, left[first : first + _REFINED_AT_ONCE], predictor, starts, refine)
-
-
-def _add_predictions(
-    bench: Workbench, tasks: Sequence[Task], predictor: Predictor, starts: Starts, refine: Refine
-) -> None:
-    by_path = {str(bench.path(task, "target.wav")): task for task in tasks}
-    matcher = Matcher(predictor, checkpoint_vocabulary(predictor), bench.pool, MatchConfig())
-
-    def answers() -> Iterator[Answer | Failure]:
-        for answer in predict_files(predictor, by_path, confidence=True):
-            known = isinstance(answer, Answer)
-            yield answer._replace(midi_note=by_path[answer.name].target.note) if known else answer
-
-    matches = matcher.matches(
-        answers(), lambda answer: bench.audio(by_path[answer.name]), lambda answer: by_path[answer.name].target.name
-    )
-    wanted = {}
-    for match in matches:
-        task = by_path[match.name]
-        if isinstance(match, Failure):
-            bench.fail(task, [PREDICTION, MATCH], match.error)
+    for task, result in zip(left, match(_sound(bench, task) for task in left), strict=True):
+        if isinstance(result, Failure):
+            bench.fail(task, [PREDICTION, MATCH], result.error)
             continue
-        if not bench.results.has(task.target.id, PREDICTION):
-            bench.keep(task, PREDICTION, match.audio, match.preset)
-            bench.score(task, PREDICTION, match.audio, label=match.answer.summary())
+        _add_prediction(bench, task, result)
         if not bench.results.has(task.target.id, MATCH):
-            wanted[task.target.id] = task, starts(match, task.target.id)
-    for refined in refine([target for _, target in wanted.values()], 0):  # no evaluations: the starts are ranked
-        _add_refined(bench, wanted[refined.name][0], MATCH, refined)
+            _add_result(bench, task, MATCH, result)
+
+
+def _sound(bench: Workbench, task: Task, candidates: tuple[Start, ...] = ()) -> Sound:
+    """A target as `vjax match` takes it. Of a preset's render the note and its length are known."""
+    known = {} if task.clip is not None else {"note": task.target.note, "note_s": bench.note_s(task)}
+    config = dataclasses.replace(DEFAULT, **known)
+    clip = functools.partial(bench.clip, task)
+    return Sound(task.target.id, clip, config, candidates=candidates, only_candidates=bool(candidates))
+
+
+def _add_prediction(bench: Workbench, task: Task, result: MatchResult) -> None:
+    if bench.results.has(task.target.id, PREDICTION):
+        return
+    predicted = result.predicted
+    if predicted.audio is None:
+        bench.fail(task, [PREDICTION], predicted.error)
+        return
+    bench.keep(task, PREDICTION, predicted.audio, predicted.preset)
+    bench.score(task, PREDICTION, predicted.audio, label=result.prediction.summary())
+
+
+def _add_result(bench: Workbench, task: Task, method: str, result: MatchResult) -> None:
+    bench.keep(task, method, result.audio, result.preset)
+    seconds = round(float(result.seconds), 3)
+    bench.score(task, method, result.audio, evals=int(result.evals), seconds=seconds, label=result.label)
 
 
 def add_refined(bench: Workbench, tasks: Sequence[Task], refine: Refine, start: str, evals: int) -> None:
-    """Refines from `start` (prediction, nearest or best), and scores what comes out in a settled render."""
+    """Searches from `start` (prediction, nearest or best), and scores what comes out."""
     method = f"{start}+{evals}"
-    left = bench.missing(tasks, method)
-    for first in range(0, len(left), _REFINED_AT_ONCE):
-        wanted = {}
-        for task in left[first : first + _REFINED_AT_ONCE]:
+    left = {task.target.id: task for task in bench.missing(tasks, method)}
+
+    def sounds() -> Iterator[Sound]:
+        for task in list(left.values()):
             starts = tuple(_starts(bench, task, start))
             if starts:
-                target = RefineTarget(task.target.id, bench.audio(task), task.target.note, starts)
-                wanted[task.target.id] = task, target
+                yield _sound(bench, task, starts)
             else:
                 bench.fail(task, [method], _why_no_start(bench, task, start))
-        for refined in refine([target for _, target in wanted.values()], evals):
-            task, _ = wanted.pop(refined.name)
-            _add_refined(bench, task, method, refined)
-        for task, _ in wanted.values():
-            bench.fail(task, [method], "refinement gave no answer")
+
+    for result in refine(sounds(), evals):
+        if isinstance(result, Failure):
+            bench.fail(left[result.name], [method], result.error)
+        else:
+            _add_result(bench, left[result.name], method, result)
 
 
 def _starts(bench: Workbench, task: Task, start: str) -> Iterator[Start]:
@@ -103,17 +100,3 @@ def _names(start: str) -> tuple[str, ...]:
 def _why_no_start(bench: Workbench, task: Task, start: str) -> str:
     rows = [bench.results.rows.get((task.target.id, name)) for name in _names(start)]
     return f"nothing to start from: {'; '.join(row.error for row in rows if row is not None)}"
-
-
-def _add_refined(bench: Workbench, task: Task, method: str, refined: Refined) -> None:
-    if refined.error:
-        bench.fail(task, [method], refined.error)
-        return
-    rendering = bench.pool.render(RenderJob(refined.preset.to_json(), (task.target.note,)))
-    reason = broken(task, rendering)
-    if reason:
-        bench.fail(task, [method], reason)
-        return
-    bench.keep(task, method, rendering.audio[0], refined.preset)
-    seconds = round(float(refined.seconds), 3)
-    bench.score(task, method, rendering.audio[0], evals=int(refined.evals), seconds=seconds, label=refined.start)

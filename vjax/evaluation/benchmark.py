@@ -7,14 +7,14 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from vjax.candidates.predicted import PREDICTION
 from vjax.evaluation.attempts import (
     BEST,
     MATCH,
     NEAREST,
-    PREDICTION,
+    Match,
     Refine,
-    Starts,
-    add_predictions,
+    add_matches,
     add_refined,
 )
 from vjax.evaluation.baselines import add_bank_rows, add_floor, add_init
@@ -22,7 +22,6 @@ from vjax.evaluation.results import Results
 from vjax.evaluation.sound_bank import SoundBank
 from vjax.evaluation.targets import Task
 from vjax.evaluation.workbench import Workbench, play_targets
-from vjax.inference.predict import Predictor
 from vjax.progress import progress_bar
 from vjax.vital.pool import RenderPool
 
@@ -76,8 +75,7 @@ def run_benchmark(
     plan: Plan,
     pool: RenderPool,
     bank: SoundBank | None = None,
-    predictor: Predictor | None = None,
-    starts: Starts | None = None,
+    match: Match | None = None,
     refine: Refine | None = None,
 ) -> Results:
     """Adds the rows that the folder lacks. A target or a method that fails is a row with its reason.
@@ -85,8 +83,7 @@ def run_benchmark(
     Args:
       tasks: the targets, see `vjax.evaluation.targets`.
       folder: see `vjax.evaluation.results`.
-      plan: the methods; those that need a bank or refinement need the argument of that name too, and predictions the
-        last three.
+      plan: the methods; those that need a bank, a model or a search need `bank`, `match` or `refine` too.
       pool: plays everything; of the model's settings where there is one.
     """
     results = Results(folder)
@@ -103,7 +100,7 @@ def run_benchmark(
         if plan.has_bank:
             add_bank_rows(bench, usable, bank)
         if plan.has_model:
-            add_predictions(bench, usable, predictor, starts, refine)
+            add_matches(bench, usable, match)
         for start, evals in plan.refinements:
             add_refined(bench, usable, refine, start, evals)
     return results

@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from vjax.audio.clip import read_clip
-from vjax.audio.pitch import detect_pitch
+from vjax.audio.clip import Clip, load_clip
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.store import DatasetInfo
 from vjax.data.stream import split
 from vjax.evaluation.preset_files import read_file, relative_name
 from vjax.evaluation.results import Target
 from vjax.file_names import as_text, stem_text
-from vjax.inference.match import DEFAULT_NOTE, SURE
+from vjax.matching.config import DEFAULT_NOTE
+from vjax.matching.match import note_of
 from vjax.schema import Schema
 from vjax.vital.default_vocabulary import vocabulary_of
 from vjax.vital.engine import RenderConfig
@@ -37,14 +37,14 @@ class Task:
     Attributes:
       target: what the results name it by.
       preset: reads the preset that made it; None for a sound file.
-      audio: reads a sound file as float32 [2, samples]; None where a preset is known.
+      clip: reads a sound file; None where a preset is known.
       authors, content: as in `PresetFile`: whose presets, and which, do not count as another's. Empty: nobody's.
       error: why it cannot be used; empty if it can.
     """
 
     target: Target
     preset: Callable[[], Preset] | None = None
-    audio: Callable[[], np.ndarray] | None = None
+    clip: Callable[[], Clip] | None = None
     authors: frozenset[str] = frozenset()
     content: str = ""
     error: str = ""
@@ -72,14 +72,13 @@ def audio_tasks(files: Sequence[Path], folder: Path, render: RenderConfig, limit
     names = [as_text(path.relative_to(folder if folder.is_dir() else folder.parent).as_posix()) for path in files]
     for path, identity in _sample(files, _ids(names), limit):
         target = Target(identity, as_text(path.name), "", "audio", as_text(path), DEFAULT_NOTE)
+        read = functools.partial(load_clip, path, render.sample_rate, render.samples)
         try:
-            audio = _read_sound(path, render)
+            clip = read()
         except (ValueError, OSError) as error:
             tasks.append(Task(target, error=str(error)))
             continue
-        pitch = detect_pitch(audio, render.sample_rate)
-        note = pitch.note if pitch.confidence >= SURE else DEFAULT_NOTE
-        tasks.append(Task(dataclasses.replace(target, note=note), audio=functools.partial(_read_sound, path, render)))
+        tasks.append(Task(dataclasses.replace(target, note=note_of(clip)), clip=read))
     return tasks
 
 
@@ -117,9 +116,3 @@ def _ids(names: Sequence[str]) -> list[str]:
         f"{text}-{hashlib.sha256(name.encode()).hexdigest()[:8]}" if folded.count(text.casefold()) > 1 else text
         for name, text in zip(names, plain, strict=True)
     ]
-
-
-def _read_sound(path: Path, render: RenderConfig) -> np.ndarray:
-    """float32 [2, samples]: renders are stereo, a mono sound is on both sides."""
-    clip = read_clip(path, render.sample_rate, render.samples)
-    return np.repeat(clip, 2 // len(clip), 0)

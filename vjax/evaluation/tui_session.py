@@ -14,8 +14,7 @@ from vjax.data.reader import Reader, as_asked
 from vjax.data.store import DatasetInfo, open_dataset
 from vjax.evaluation.tui_controls import Words
 from vjax.inference.export import export_preset
-from vjax.inference.match import render_config
-from vjax.inference.predict import Answer, Predictor
+from vjax.inference.predict import Answer, Predictor, render_config
 from vjax.inference.stream import predict_dataset, validation_rows
 from vjax.vital.default_vocabulary import vocabulary_of
 from vjax.vital.pool import RenderJob, RenderPool

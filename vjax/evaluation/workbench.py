@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from vjax.audio.clip import Clip
 from vjax.audio.distances import is_silent
 from vjax.audio.files import read_audio, write_wav
 from vjax.audio.scores import as_metrics, scores
 from vjax.evaluation.results import Results, Row, failed_row
 from vjax.evaluation.targets import Task
+from vjax.matching.match import note_length_s
 from vjax.progress import progress_bar
 from vjax.vital.pool import Rendering, RenderJob, RenderPool
 from vjax.vital.preset import Preset, write_preset
@@ -43,6 +45,18 @@ class Workbench:
     def audio(self, task: Task) -> np.ndarray:
         """The target's sound, float32 [2, samples], once `play_targets` has kept it."""
         return read_audio(self.path(task, "target.wav"), self.sample_rate)
+
+    def clip(self, task: Task) -> Clip:
+        """The target's sound as `vjax match` takes it: a file as it is read there, a preset's render as it is."""
+        if task.clip is not None:
+            return dataclasses.replace(task.clip(), name=task.target.id)
+        audio = self.audio(task)
+        return Clip(task.target.id, task.target.name, audio, self.sample_rate, audio[:, :0])
+
+    def note_s(self, task: Task) -> float:
+        """Time from note-on to note-off: of a recording estimated, of a preset as it was rendered."""
+        config = self.pool.config
+        return config.note_s if task.clip is None else note_length_s(task.clip(), config)
 
     def keep(self, task: Task, name: str, audio: np.ndarray, preset: Preset | None = None) -> None:
         """Writes a sound and its preset, before the row that tells of them."""
@@ -99,8 +113,8 @@ def play_targets(bench: Workbench, tasks: Sequence[Task]) -> dict[str, str]:
 
     with progress_bar(total=len(left), desc="playing the targets", unit="sound", disable=not left) as bar:
         for task in left:
-            if task.audio is not None:
-                keep(task, None, Rendering(task.audio()[None]))
+            if task.clip is not None:
+                keep(task, None, Rendering(task.clip().stereo(bench.pool.config.samples)[None]))
                 bar.update()
         for count, rendering in enumerate(bench.pool.map(jobs())):
             keep(*played[count], rendering)

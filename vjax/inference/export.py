@@ -1,6 +1,5 @@
-"""Answers as presets that open in Vital."""
+"""Predictions as presets that open in Vital."""
 
-import vjax
 from vjax.inference.predict import Answer, Predictor
 from vjax.schema import Schema
 from vjax.vital.default_vocabulary import vocabulary_of
@@ -22,9 +21,5 @@ def checkpoint_vocabulary(predictor: Predictor) -> Vocabulary:
 
 
 def export_preset(answer: Answer, schema: Schema, vocabulary: Vocabulary, name: str) -> Preset:
-    """The preset of an answer, with what the model is sure of in its comment.
-
-    Integer knobs are rounded; `Preset.to_json` writes it as version 1.5.5 with 64 slots.
-    """
-    comments = f"Heard by vjax {vjax.__version__}: {answer.summary()}."
-    return to_preset(answer.parameters, schema, vocabulary, name=name, author="vjax", comments=comments)
+    """The predicted preset. `Preset.to_json` writes it as version 1.5.5 with 64 slots, integer controls rounded."""
+    return to_preset(answer.parameters, schema, vocabulary, name=name, author="vjax")

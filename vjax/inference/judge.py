@@ -8,8 +8,8 @@ import numpy as np
 from vjax.audio.metrics import METRICS
 from vjax.audio.scores import scores
 from vjax.inference.level import level_range_db, with_gain
-from vjax.inference.objective import Objective
-from vjax.inference.target import RefineTarget, Start
+from vjax.inference.objective import TERMS, Objective
+from vjax.inference.target import RefineTarget, Sought, Start
 from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset
 
@@ -24,14 +24,19 @@ class Judged(NamedTuple):
       label: the start that it came from.
       loss: the objective's.
       distances: by metric of `vjax.audio.distances`; NaN for silence.
-      audio: float32 [2, samples], its render with the first seed.
+      sounds: float32 [2, samples], its renders, one a seed.
     """
 
     preset: Preset
     label: str
     loss: float
     distances: dict[str, float]
-    audio: np.ndarray
+    sounds: tuple[np.ndarray, ...]
+
+    @property
+    def audio(self) -> np.ndarray:
+        """The render with the first seed."""
+        return self.sounds[0]
 
 
 class Judge:
@@ -50,17 +55,22 @@ class Judge:
         return self._sounds(jobs)
 
     def levelled(
-        self, sounds: Sequence[np.ndarray | None], presets: Sequence[Preset], place: int
-    ) -> tuple[np.ndarray, list[Preset]]:
-        """Losses [n] of the presets' sounds, and the presets, at the level of the target in a place.
+        self, sounds: Sequence[np.ndarray | None], presets: Sequence[Preset], place: int, level: bool = True
+    ) -> tuple[np.ndarray, np.ndarray, list[Preset]]:
+        """Losses [n] and MSS distances [n] in dB of the presets' sounds, and the presets.
 
-        A loss is NaN for None and for silence.
+        All are at the level of the target in a place, or as they are where `level` is False. A loss is NaN for None
+        and for silence.
         """
-        ranges = np.array([level_range_db(preset) for preset in presets]).reshape(-1, 2)
-        losses, gains = self._score(sounds, place, ranges)
-        return losses, [with_gain(preset, gain) for preset, gain in zip(presets, gains.tolist(), strict=True)]
+        ranges = np.array([level_range_db(preset) if level else (0.0, 0.0) for preset in presets]).reshape(-1, 2)
+        losses, gains, mss_db = self._score(sounds, place, ranges)
+        return losses, mss_db, [with_gain(preset, gain) for preset, gain in zip(presets, gains.tolist(), strict=True)]
 
-    def best(self, candidates: Sequence[Start], target: RefineTarget, place: int) -> tuple[Judged, Judged]:
+    def judged(self, start: Start, target: RefineTarget | Sought, place: int) -> Judged:
+        """One candidate, by settled renders with each of JUDGE_SEEDS. Raises ValueError if it is not audible."""
+        return self.best([start], target, place)[0]
+
+    def best(self, candidates: Sequence[Start], target: RefineTarget | Sought, place: int) -> tuple[Judged, Judged]:
         """(the first candidate, the best of all), by settled renders with each of JUDGE_SEEDS.
 
         Args:
@@ -94,7 +104,7 @@ class Judge:
                 each = scores(np.stack(mine), target.audio, self.sample_rate)
                 found = {name: float(np.mean(values)) for name, values in each.items()}
             silence = np.zeros_like(target.audio)
-            return Judged(preset, label, float(losses[i]), found, mine[0] if mine else silence)
+            return Judged(preset, label, float(losses[i]), found, tuple(mine) or (silence,))
 
         return judged(0), judged(int(np.argmin(ranked)))
 
@@ -103,11 +113,14 @@ class Judge:
 
     def _score(
         self, sounds: Sequence[np.ndarray | None], place: int, range_db: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Losses, gains in dB and MSS distances in dB, [n] each."""
         losses, gains_db = np.full(len(sounds), np.nan, np.float32), np.zeros(len(sounds))
+        mss_db = losses.copy()
         heard = [i for i, audio in enumerate(sounds) if audio is not None]
         size = self._objective.batch
         for chunk in (heard[i : i + size] for i in range(0, len(heard), size)):
             audio = np.stack([sounds[i] for i in chunk])
-            losses[chunk], gains_db[chunk] = self._objective.levelled(audio, [place] * len(chunk), range_db[chunk])
-        return losses, np.where(np.isnan(losses), 0.0, gains_db)
+            found = self._objective.levelled_terms(audio, [place] * len(chunk), range_db[chunk])
+            losses[chunk], gains_db[chunk], mss_db[chunk] = found[0], found[1], found[2][:, TERMS.index("mss")]
+        return losses, np.where(np.isnan(losses), 0.0, gains_db), mss_db

@@ -109,8 +109,15 @@ class Objective:
         Returns:
           losses [n] and the gains [n] in dB, within the range, that they hold with.
         """
+        losses, gains_db, _ = self.levelled_terms(audio, places, range_db)
+        return losses, gains_db
+
+    def levelled_terms(
+        self, audio: np.ndarray, places: Sequence[int], range_db: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As `levelled`, and the terms [n, len(TERMS)] of the losses."""
         found, gains_db = self._scored(audio, places, range_db)
-        return found @ self._weights, gains_db
+        return found @ self._weights, gains_db, found
 
     def _scored(self, audio: np.ndarray, places: Sequence[int], range_db: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         n = len(audio)

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 import soxr
 
-from vjax.audio.clip import prepare_clip
+from vjax.audio.clip import Clip, prepare_clip
 from vjax.audio.files import AudioError
 from vjax.audio.mel import MelConfig, mel_spectrogram
 from vjax.inference.confidence import Confidence, confidence_maker, knob_spread, menu_probabilities
@@ -25,9 +25,11 @@ from vjax.inference.routes import PredictedRoute, extract_routes, route_arrays
 from vjax.model.heads import split_logits
 from vjax.model.inverse import InverseModel, Prediction
 from vjax.schema import Parameters, Schema
+from vjax.shipped import NAME, checkpoint_folder
 from vjax.training.checkpoint import CheckpointError, load_checkpoint
 from vjax.training.losses import LossConfig
 from vjax.vital.engine import RenderConfig
+from vjax.vital.vocabulary import Vocabulary
 
 LOUDEST = 1e6
 """Of a sound's samples. From about 1e15 on, its mel powers leave float32 and the answer would be NaN."""
@@ -63,6 +65,7 @@ class Answer(NamedTuple):
       confidence: how sure it is, where that was asked for.
       network: what the network returned for it, without batch axis, on the host.
       mel: [1, n_mels, t] the log-mel spectrogram that the network was given.
+      clip: the sound, where it was read from a file.
       target, midi_note: the truth about a dataset's row, in the dataset's own schema; None for other sounds.
     """
 
@@ -72,6 +75,7 @@ class Answer(NamedTuple):
     confidence: Confidence | None = None
     network: Prediction | None = None
     mel: np.ndarray | None = None
+    clip: Clip | None = None
     target: Parameters | None = None
     midi_note: int | None = None
 
@@ -124,8 +128,12 @@ class Predictor:
     batch_size: int
 
     @classmethod
-    def from_checkpoint(cls, directory: str | os.PathLike, which: str = "best", batch_size: int = 32) -> "Predictor":
+    def from_checkpoint(
+        cls, directory: str | os.PathLike = NAME, which: str = "best", batch_size: int = 32
+    ) -> "Predictor":
         """Needs the folder (or the run's folder around it) and nothing else.
+
+        "shipped" is the model that comes with vjax.
 
         Args:
           which: "best" by validation loss, or "latest".
@@ -136,7 +144,7 @@ class Predictor:
         """
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}; it must be at least 1")
-        restored = load_checkpoint(directory, which)
+        restored = load_checkpoint(checkpoint_folder(os.fspath(directory)), which)
         meta = restored.meta
         mel = MelConfig(**meta["mel"])
         render = RenderConfig(**meta["render"]) if meta.get("render") else None
@@ -222,6 +230,13 @@ class Predictor:
         padded = np.zeros((self.batch_size, *sounds.shape[1:]), np.float32)
         padded[: len(sounds)] = sounds
         return padded
+
+    @functools.cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The catalogs that the checkpoint carries. Raises ValueError if they do not fit its schema."""
+        from vjax.inference.export import checkpoint_vocabulary
+
+        return checkpoint_vocabulary(self)
 
     @functools.cached_property
     def _confidence(self):

@@ -51,7 +51,7 @@ def rank_starts(target: RefineTarget, place: int, judge: Judge, fits: int, budge
 def _played(starts: Sequence[Start], target: RefineTarget, place: int, judge: Judge) -> list[Ranked | None]:
     """Each start at the target's level; None for what cannot be played or heard."""
     sounds = judge.play([start.preset for start in starts], target.note, target.note_s)
-    losses, presets = judge.levelled(sounds, [start.preset for start in starts], place)
+    losses, _, presets = judge.levelled(sounds, [start.preset for start in starts], place)
     return [
         None if np.isnan(loss) else Ranked(float(loss), start._replace(preset=preset), audio)
         for loss, start, preset, audio in zip(losses, starts, presets, sounds, strict=True)

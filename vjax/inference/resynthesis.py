@@ -17,7 +17,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from vjax.audio.pitch import detect_pitch, midi_to_hz
-from vjax.inference.match import SURE
 from vjax.inference.target import Start
 from vjax.inference.wavetable_fit import WavetableFitConfig, fit_cycles
 from vjax.vital.engine import RenderConfig
@@ -55,7 +54,7 @@ def resynthesised(
       name: of the presets.
     """
     pitch = detect_pitch(audio, render.sample_rate)
-    base = pitch.midi if pitch.confidence >= SURE else float(note)
+    base = pitch.midi if pitch.clear else float(note)
     release_s = release_of(audio, render)
     envelope = amplitude(release_s, render)
     # Of one sound the two may be one and the same.

@@ -26,12 +26,12 @@ from vjax.data.reader import Reader, sample_parameters
 from vjax.data.shard import log_mel
 from vjax.data.store import DatasetInfo
 from vjax.file_names import as_text
-from vjax.inference.match import transposed
 from vjax.progress import progress_bar
 from vjax.schema import Parameters, Schema
 from vjax.training.packing import BANK, CREDIT
 from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset, read_preset
+from vjax.vital.transpose import transposed
 from vjax.vital.vocabulary import Vocabulary, to_preset
 
 FOLDER_INDEX = ".vjax-bank.npz"

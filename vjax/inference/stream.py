@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vjax.audio.clip import read_clip
+from vjax.audio.clip import Clip, load_clip
 from vjax.audio.files import AudioError
 from vjax.audio.mel import MelConfig
 from vjax.data.layout import DatasetError
@@ -37,12 +37,13 @@ class Failure(NamedTuple):
 
 
 class _Sound(NamedTuple):
-    """A sound that was read: `heard` is a mono clip [samples] or a log-mel picture [1, n_mels, t]."""
+    """A sound that was read: `heard` is a mono clip [samples] or a log-mel spectrogram [1, n_mels, t]."""
 
     name: str
     heard: np.ndarray
     target: Parameters | None = None
     midi_note: int | None = None
+    clip: Clip | None = None
 
 
 def find_audio(folder: str | os.PathLike) -> list[Path]:
@@ -121,7 +122,8 @@ def validation_rows(predictor: Predictor, reader: Reader) -> tuple[np.ndarray, s
 def _read_file(path: str | os.PathLike, sample_rate: int, samples: int) -> _Sound | Failure:
     name = os.fspath(path)
     try:
-        return _Sound(name, mono(read_clip(path, sample_rate, samples), name))
+        clip = load_clip(path, sample_rate, samples)
+        return _Sound(name, mono(clip.audio, name), clip=clip)
     except (AudioError, OSError) as error:
         return Failure(name, str(error))
 
@@ -174,7 +176,7 @@ def _finish(
         if isinstance(entry, Failure):
             yield entry
         else:
-            yield next(answers)._replace(target=entry.target, midi_note=entry.midi_note)
+            yield next(answers)._replace(target=entry.target, midi_note=entry.midi_note, clip=entry.clip)
 
 
 def map_ahead(work: Callable[[Any], Any], items: Iterable[Any], threads: int, most: int) -> Iterator[Any]:

@@ -4,7 +4,26 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vjax.audio.pitch import Pitch
 from vjax.vital.preset import Preset
+
+
+class Sought(NamedTuple):
+    """A sound that candidates are compared with.
+
+    Attributes:
+      audio: float32 [2, samples], as long as a render.
+      note: MIDI note that candidates play.
+      note_s: time from note-on to note-off, seconds.
+      sample_rate: Hz.
+      pitch: what candidates are tuned to; None leaves them as they are.
+    """
+
+    audio: np.ndarray
+    note: int
+    note_s: float
+    sample_rate: int
+    pitch: Pitch | None = None
 
 
 class Start(NamedTuple):

@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from vjax.audio.distances import is_silent
-from vjax.audio.pitch import Pitch, detect_pitch
+from vjax.audio.pitch import detect_pitch
 from vjax.inference.judge import Judge
-from vjax.inference.rank import FITTED, Ranked, Ranking
+from vjax.inference.rank import FITTED
 from vjax.inference.spectral_fit import average_power, with_spectrum
-from vjax.inference.target import Start
+from vjax.inference.target import Ranked, Ranking, Sought, Start
 from vjax.vital.pool import Rendering, RenderJob, RenderPool
 from vjax.vital.preset import Preset
 from vjax.vital.transpose import transposed
@@ -29,25 +29,6 @@ WRONG_NOTE_SEMITONES = 0.5
 """From this error on, where both pitches are clear, a preset plays another note than the sound's."""
 
 _STEPS = 3  # renders that equalising a candidate costs; a fourth gains little
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Sought:
-    """What candidates are compared with.
-
-    Attributes:
-      audio: float32 [2, samples], as long as a render.
-      note: MIDI note that candidates play.
-      note_s: time from note-on to note-off, seconds.
-      sample_rate: Hz.
-      pitch: what candidates are tuned to; None leaves them as they are.
-    """
-
-    audio: np.ndarray
-    note: int
-    note_s: float
-    sample_rate: int
-    pitch: Pitch | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -187,7 +168,9 @@ def _heard(candidate: Candidate, rendering: Rendering, sought: Sought) -> Candid
         return dataclasses.replace(candidate, error=rendering.error)
     audio = rendering.audio[0]
     if not np.isfinite(audio).all():
-        return dataclasses.replace(candidate, error=f"the engine returned NaN or infinite samples at note {sought.note}")
+        return dataclasses.replace(
+            candidate, error=f"the engine returned NaN or infinite samples at note {sought.note}"
+        )
     error = f"silent at note {sought.note}" if is_silent(audio) else ""
     return dataclasses.replace(
         candidate, audio=audio, error=error, pitch_error_semitones=math.nan if error else _pitch_error(audio, sought)
@@ -262,9 +245,7 @@ def _equalise(
             break
         evals += len(steps)
         renderings = pool.map(_job(one.preset, sought) for one in steps.values())
-        played = [
-            _heard(one, rendering, sought) for one, rendering in zip(steps.values(), renderings, strict=True)
-        ]
+        played = [_heard(one, rendering, sought) for one, rendering in zip(steps.values(), renderings, strict=True)]
         scored = _levelled(played, judge, place, level)
         latest = {i: one for i, one in zip(steps, scored, strict=True) if not one.error}
         for i, one in latest.items():

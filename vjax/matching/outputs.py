@@ -26,6 +26,9 @@ COLUMNS = (
 )  # fmt: skip
 """Of the table `index.csv`. Its metrics are those of the preset that was written."""
 
+TEXT_COLUMNS = ("name", "preset", "label", "warnings", "error")
+"""The others hold numbers, or nothing."""
+
 _DIGEST = "vjax-preset-sha256"  # the picture's text that says which preset vjax wrote beside it
 _TITLE_LETTERS = 40
 
@@ -69,7 +72,6 @@ def check_writable(path: str | os.PathLike, overwrite: bool = False) -> None:
 
 def result_json(result: MatchResult) -> dict[str, Any]:
     """See `MatchResult.as_json`. Numbers that do not exist are None; JSON has no NaN."""
-    sure = result.prediction.confidence
     return {
         "sound": as_text(result.name),
         "note": result.note,
@@ -94,14 +96,7 @@ def result_json(result: MatchResult) -> dict[str, Any]:
         },
         "references": {"re_render_mss_db": number(result.re_render_db)},
         "candidates": [_candidate_json(one) for one in result.candidates],
-        "prediction": {
-            "pitch_error_semitones": number(result.predicted.pitch_error_semitones),
-            "tuned_semitones": result.predicted.tuned_semitones,
-            "error": result.predicted.error,
-            "routes": [route._asdict() for route in result.prediction.routes],
-            "menu_probability": sure.menu_probability if sure else {},
-            "spread_norm": sure.spread_norm if sure else {},
-        },
+        "prediction": _prediction_json(result),
         "search": {"evals": result.evals, "trace": [[evals, number(loss)] for evals, loss in result.trace]},
         "seconds": round(result.seconds, 2),
         "warnings": list(result.warnings),
@@ -149,7 +144,9 @@ def read_index(path: str | os.PathLike) -> list[dict[str, str]]:
     with open(path, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise ValueError(f"{path} has other columns than an index of this version; move it, or choose another folder")
+            raise ValueError(
+                f"{path} has other columns than an index of this version; move it, or choose another folder"
+            )
         return list(reader)
 
 
@@ -186,6 +183,21 @@ def _digest(path: Path) -> str:
 
 def _beside(path: Path, end: str) -> Path:
     return path.with_name(path.stem + end)
+
+
+def _prediction_json(result: MatchResult) -> dict[str, Any] | None:
+    """The network's own: its confidence belongs to the predicted preset, which is seldom the one that is written."""
+    if result.prediction is None:
+        return None
+    sure = result.prediction.confidence
+    return {
+        "pitch_error_semitones": number(result.predicted.pitch_error_semitones),
+        "tuned_semitones": result.predicted.tuned_semitones,
+        "error": result.predicted.error,
+        "routes": [route._asdict() for route in result.prediction.routes],
+        "menu_probability": sure.menu_probability if sure else {},
+        "spread_norm": sure.spread_norm if sure else {},
+    }
 
 
 def _candidate_json(candidate: Candidate) -> dict[str, Any]:

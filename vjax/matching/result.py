@@ -36,7 +36,8 @@ class MatchResult:
       metrics: by name of `vjax.audio.metrics.METRICS`; NaN where there is none.
       re_render_db: MSS between two renders of the preset with different seeds: smaller distances to a sound are luck.
       candidates: all that competed, the best first, those without a sound last.
-      prediction: what the network returned for the sound; its confidence and its routes are those of `predicted`.
+      prediction: what the network returned for the sound; its confidence and its routes are those of `predicted`. None
+        where the caller gave all candidates.
       predicted: the predicted preset, tuned, at its own level; its audio is None if the engine could not play it.
       trace: (renders, best loss so far) of a search; empty without one.
       evals: renders that it took to find the preset.
@@ -60,8 +61,8 @@ class MatchResult:
     metrics: Mapping[str, float]
     re_render_db: float
     candidates: tuple[Candidate, ...]
-    prediction: Answer
-    predicted: Candidate
+    prediction: Answer | None
+    predicted: Candidate | None
     trace: tuple[tuple[int, float], ...] = ()
     evals: int = 0
     seconds: float = 0.0

@@ -13,7 +13,7 @@ def transposed(preset: Preset, semitones: float) -> tuple[Preset, float]:
     Whole semitones go to `voice_transpose`, the rest to `voice_tune`.
     """
     schema = controls()
-    transpose, tune = (schema.continuous[controls.position[name]] for name in ("voice_transpose", "voice_tune"))
+    transpose, tune = (schema.continuous[schema.position[name]] for name in ("voice_transpose", "voice_tune"))
     at = [schema.position[knob.name] for knob in (transpose, tune)]
     now = schema.minimum[at] + preset.continuous[at] * schema.span[at]
     wanted = now.sum() + semitones

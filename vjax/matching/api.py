@@ -1,0 +1,166 @@
+"""The functions of `import vjax`: a sound's path or array in, a result out. They do what `vjax match` does."""
+
+import dataclasses
+import functools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soxr
+
+from vjax.audio.clip import Clip, load_clip, make_clip
+from vjax.audio.files import AudioError
+from vjax.audio.pitch import parse_note
+from vjax.inference.predict import Predictor, render_config
+from vjax.inference.refine_config import RefineConfig
+from vjax.matching.banks import open_banks
+from vjax.matching.batch import BatchReport
+from vjax.matching.batch import match_many as match_work
+from vjax.matching.config import DEFAULT, MatchConfig
+from vjax.matching.match import match as match_clip
+from vjax.matching.result import MatchResult
+from vjax.matching.work import file_work
+from vjax.shipped import NAME, checkpoint_folder
+from vjax.vital.engine import RenderConfig
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import Preset
+
+Sound = str | os.PathLike | np.ndarray
+
+
+def match(
+    sound: Sound,
+    note: int | str | None = None,
+    *,
+    sample_rate: int | None = None,
+    name: str = "sound",
+    checkpoint: str | os.PathLike = NAME,
+    bank: str | os.PathLike = "",
+    resynthesis: bool = True,
+    refine_evals: int = 0,
+    workers: int | None = None,
+    config: MatchConfig | None = None,
+) -> MatchResult:
+    """The Vital preset that comes nearest to a sound, as `vjax match` writes it.
+
+    Args:
+      sound: a sound file; or floats [channels, samples], full scale at +-1.
+      note: MIDI note that was played, a number or a name as "C2"; None estimates it.
+      sample_rate: Hz, of an array.
+      name: of an array's preset; a file's preset is called as the file is.
+      checkpoint: a training run's folder, or "shipped", the model that comes with vjax.
+      bank: a folder of presets whose nearest ones compete as well; empty for none.
+      resynthesis: whether a wavetable made of the sound competes. Without it the preset is of oscillators, filters,
+        envelopes and routes.
+      refine_evals: renders of a search from the best candidate; 0 for none.
+      workers: render processes; None takes all cores.
+      config: all settings of a match, instead of `note`, `resynthesis` and `refine_evals`.
+
+    Raises:
+      AudioError: the sound cannot be used; the text says why.
+      CheckpointError: the checkpoint cannot be used.
+    """
+    config = config or _config(note, resynthesis, refine_evals)
+    folder = checkpoint_folder(os.fspath(checkpoint))
+    predictor = _predictor(folder)
+    clip = _clip(sound, sample_rate, name, predictor)
+    with RenderPool(render_config(predictor), workers) as pool:
+        return match_clip(clip, predictor, pool, config, open_banks(predictor, folder, os.fspath(bank), pool))
+
+
+def match_many(
+    sounds: str | os.PathLike | Sequence[str | os.PathLike],
+    out: str | os.PathLike,
+    note: int | str | None = None,
+    *,
+    checkpoint: str | os.PathLike = NAME,
+    bank: str | os.PathLike = "",
+    resynthesis: bool = True,
+    refine_evals: int = 0,
+    workers: int | None = None,
+    limit: int = 0,
+    overwrite: bool = False,
+    config: MatchConfig | None = None,
+) -> BatchReport:
+    """Writes the presets of many sounds to the folder `out`, as `vjax match FOLDER -o out` does.
+
+    Sounds whose preset exists are passed over, so that a run that was stopped goes on when it is called again.
+
+    Args:
+      sounds: sound files, or folders searched with their subfolders; one or several.
+      limit: at most N sounds; 0 takes all.
+      overwrite: also match sounds whose preset exists.
+
+    The others are those of `match`.
+    """
+    config = config or _config(note, resynthesis, refine_evals)
+    folder = checkpoint_folder(os.fspath(checkpoint))
+    predictor = _predictor(folder)
+    out = Path(out)
+    given = [sounds] if isinstance(sounds, (str, os.PathLike)) else sounds
+    work = file_work(predictor, given, out, limit, overwrite)
+    with RenderPool(render_config(predictor), workers) as pool:
+        banks = open_banks(predictor, folder, os.fspath(bank), pool)
+        return match_work(work, out, predictor, pool, config, banks)
+
+
+def render(
+    preset: Preset | dict[str, Any],
+    note: int | str = 60,
+    *,
+    seconds: float = 2.0,
+    note_s: float | None = None,
+    velocity: float = 0.8,
+    sample_rate: int = 44100,
+) -> np.ndarray:
+    """The sound of a preset, played by Vital's engine: float32 [2, samples].
+
+    Args:
+      preset: from `read_preset` or a `MatchResult`; or Vital's JSON.
+      note: MIDI note, a number or a name as "C2".
+      seconds: length of the sound.
+      note_s: time from note-on to note-off, seconds; by default three quarters of `seconds`.
+      velocity: of the note, above 0 and at most 1.
+
+    Raises ValueError if the engine cannot play it.
+    """
+    config = RenderConfig(seconds, 0.75 * seconds if note_s is None else note_s, velocity, sample_rate)
+    raw = preset.to_json() if isinstance(preset, Preset) else preset
+    with RenderPool(config, workers=1) as pool:
+        rendering = pool.render(RenderJob(raw, (_midi(note),)))
+    if rendering.audio is None:
+        raise ValueError(f"the engine could not play the preset at note {note}: {rendering.error}")
+    return rendering.audio[0]
+
+
+def _config(note: int | str | None, resynthesis: bool, refine_evals: int) -> MatchConfig:
+    return dataclasses.replace(
+        DEFAULT,
+        note=None if note is None else _midi(note),
+        resynthesis=DEFAULT.resynthesis if resynthesis else None,
+        refine=RefineConfig(evals=refine_evals) if refine_evals else None,
+    )
+
+
+def _midi(note: int | str) -> int:
+    return parse_note(note) if isinstance(note, str) else note
+
+
+def _clip(sound: Sound, sample_rate: int | None, name: str, predictor: Predictor) -> Clip:
+    if not isinstance(sound, np.ndarray):
+        if sample_rate is not None:
+            raise AudioError(f"sample_rate={sample_rate} is for arrays; the file {sound} has its own")
+        return load_clip(sound, predictor.sample_rate, predictor.samples)
+    if sample_rate is None:
+        raise AudioError("an array has no sample rate; give sample_rate=44100, or what it was recorded at")
+    if sound.ndim == 2 and sound.dtype.kind == "f" and sample_rate != predictor.sample_rate:
+        sound = soxr.resample(sound[:2].astype(np.float32).T, sample_rate, predictor.sample_rate).T
+    return make_clip(sound, predictor.sample_rate, predictor.samples, name)
+
+
+@functools.lru_cache(maxsize=2)
+def _predictor(folder: str) -> Predictor:
+    """Loads a checkpoint once for all calls; a sound alone is predicted in the same way as in a batch."""
+    return Predictor.from_checkpoint(folder, batch_size=1)

@@ -1,0 +1,30 @@
+"""Which banks a match searches: the checkpoint's own, and a folder of presets."""
+
+import threading
+from collections.abc import Sequence
+
+from vjax.inference.predict import Predictor
+from vjax.inference.retrieval import SoundBank, checkpoint_bank, folder_bank
+from vjax.matching.match import Banks
+from vjax.vital.pool import RenderPool
+
+
+def open_banks(predictor: Predictor, checkpoint: str, folder: str = "", pool: RenderPool | None = None) -> Banks:
+    """From a note to the banks to search.
+
+    Args:
+      checkpoint: the folder whose bank is searched, if it has one.
+      folder: of presets; it is rendered at a note when that is first asked for. Empty for none.
+      pool: renders the folder.
+    """
+    own = checkpoint_bank(checkpoint, predictor.schema, predictor.vocabulary)
+    at_note: dict[int, SoundBank] = {}
+    rendering = threading.Lock()  # sounds are matched in several threads
+
+    def banks(note: int) -> Sequence[SoundBank]:
+        with rendering:
+            if folder and note not in at_note:
+                at_note[note] = folder_bank(folder, note, pool, predictor.mel)
+        return [bank for bank in (own, at_note.get(note)) if bank is not None]
+
+    return banks

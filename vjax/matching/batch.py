@@ -1,0 +1,263 @@
+"""Many sounds over one pool, in a run that may be killed and called again."""
+
+import contextlib
+import dataclasses
+import functools
+import itertools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from vjax.file_names import as_text
+from vjax.inference.compare import log_comparison, save_picture
+from vjax.inference.predict import Predictor, knob_errors
+from vjax.inference.refine import refine
+from vjax.inference.refine_config import RefineConfig
+from vjax.inference.refine_outputs import read_part, remove_part, trace_picture, write_part
+from vjax.inference.search import Progress as SearchProgress
+from vjax.inference.stream import Failure, map_ahead
+from vjax.inference.target import RefineTarget
+from vjax.matching.config import DEFAULT, MatchConfig
+from vjax.matching.match import Banks, Prepared, finish, no_banks, prepare
+from vjax.matching.outputs import TEXT_COLUMNS, append_row, index_row, read_index, start_index, write_result
+from vjax.matching.result import MatchResult
+from vjax.matching.work import Sound, Work
+from vjax.progress import progress_bar
+from vjax.training.writer import Writer
+from vjax.vital.backend import Engine
+from vjax.vital.pool import RenderPool
+
+_AT_ONCE = 2  # sounds under way on few cores: one is analysed while the engine plays the other's candidates
+_WORKERS_A_SOUND = 8  # more cores than this wait for each other within one sound
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchReport:
+    """What a run did.
+
+    Attributes:
+      results: of the presets that were written now.
+      there: presets that existed before.
+      failures: sounds without a preset.
+    """
+
+    results: tuple[MatchResult, ...]
+    there: int
+    failures: tuple[Failure, ...]
+
+    @property
+    def median_mss_db(self) -> float:
+        """Over the audible presets that were written now; NaN without any."""
+        found = [result.mss_db for result in self.results if not result.silent]
+        return float(np.median(found)) if found else float("nan")
+
+
+def match_each(
+    sounds: Iterable[Sound | Failure], predictor: Predictor | None, pool: RenderPool, banks: Banks = no_banks
+) -> Iterator[MatchResult | Failure]:
+    """Matches sounds without a search: the results in order, some sounds at a time."""
+    one = functools.partial(_prepared, predictor=predictor, pool=pool, banks=banks, then=finish)
+    at_once = max(_AT_ONCE, pool.workers // _WORKERS_A_SOUND)
+    with contextlib.closing(map_ahead(one, sounds, at_once, at_once)) as results:
+        yield from results
+
+
+def search_each(
+    sounds: Iterable[Sound | Failure],
+    refine_config: RefineConfig,
+    predictor: Predictor | None,
+    pool: RenderPool,
+    banks: Banks = no_banks,
+    scheduler: Engine = "local",
+    on_progress: Callable[[SearchProgress], None] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[MatchResult | Failure]:
+    """Matches sounds with a search: the results as they are done.
+
+    Candidates of the next sound are ranked while earlier ones are searched; all searches share the pool's workers.
+    """
+    prepared: dict[str, Prepared] = {}
+    failures: list[Failure] = []
+
+    def targets() -> Iterator[RefineTarget]:
+        ready = map_ahead(lambda sound: (sound, _prepared(sound, predictor, pool, banks)), sounds, 1, 1)
+        with contextlib.closing(ready):
+            for sound, result in itertools.takewhile(lambda _: not should_stop(), ready):
+                target = result
+                if not isinstance(result, Failure):
+                    target = _tried(sound.name, functools.partial(result.refine_target, sound.spent))
+                if isinstance(target, Failure):
+                    failures.append(target)
+                    continue
+                prepared[target.name] = result
+                yield target
+
+    errors = knob_errors(predictor) if predictor else {}
+    searches = refine(targets(), refine_config, pool.config, pool.workers, errors, on_progress, should_stop, scheduler)
+    for refined in searches:
+        yield from failures
+        failures.clear()
+        begun = prepared.pop(refined.name)
+        yield _tried(refined.name, functools.partial(finish, begun, pool, refined))
+    yield from failures
+
+
+def match_many(
+    work: Work,
+    out: Path,
+    predictor: Predictor,
+    pool: RenderPool,
+    config: MatchConfig = DEFAULT,
+    banks: Banks = no_banks,
+    *,
+    scheduler: Engine = "local",
+    tensorboard: str = "",
+    overwrite: bool = False,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> BatchReport:
+    """Matches the sounds of `work`, and writes for each what `MatchResult.save` writes.
+
+    A folder `out` also gets `index.csv` and `index.json`, a row for each sound of this run and earlier ones. With a
+    search (`config.refine`), sounds share the pool; one that a killed run was working on goes on from its best so far.
+
+    Args:
+      tensorboard: a folder for sounds and pictures as TensorBoard events; empty for none.
+      scheduler: of the search's renders.
+    """
+    failures: list[Failure] = []
+    done: list[MatchResult] = []
+    record = _recorder(out, work)
+
+    def save(result: MatchResult | Failure) -> None:
+        if isinstance(result, Failure):
+            failures.append(result)
+            record({"name": as_text(result.name), "error": as_text(result.error)})
+            tqdm.write(f"failed: {as_text(result.error)}", file=sys.stderr)
+            return
+        path = work.paths[result.name]
+        write_result(result, path, overwrite=True, with_target=work.of_dataset)
+        record(index_row(result, path))
+        for warning in result.warnings:
+            tqdm.write(f"warning: {as_text(result.name)}: {warning}", file=sys.stderr)
+        if writer:
+            sounds = {"target": result.target, "preset": result.audio}
+            tag = as_text(path.name if path == out else path.relative_to(out)).removesuffix(".vital")
+            log_comparison(writer, f"match/{tag}", sounds, predictor.sample_rate, predictor.step)
+        done.append(dataclasses.replace(result, candidates=(), prediction=None))  # a batch may be large
+
+    with contextlib.ExitStack() as stack:
+        bar = stack.enter_context(progress_bar(total=len(work.paths), desc="matching", unit="sound"))
+        writer = stack.enter_context(Writer(tensorboard)) if tensorboard else None
+        results = stack.enter_context(
+            contextlib.closing(_results(work, predictor, pool, config, banks, scheduler, should_stop))
+        )
+        for result in results:
+            save(result)
+            bar.update()
+            if should_stop() and not config.refine:
+                break
+    _write_json(out, work)
+    return BatchReport(tuple(done), work.there, tuple(failures))
+
+
+def _results(
+    work: Work,
+    predictor: Predictor,
+    pool: RenderPool,
+    config: MatchConfig,
+    banks: Banks,
+    scheduler: Engine,
+    should_stop: Callable[[], bool],
+) -> Iterator[MatchResult | Failure]:
+    sounds = work.sounds(pool, config)
+    if config.refine is None:
+        yield from match_each(sounds, predictor, pool, banks)
+        return
+    stems = {name: path.with_suffix("") for name, path in work.paths.items()}
+
+    def continued(sound: Sound | Failure) -> Sound | Failure:
+        """The sound with the best that a killed run had found for it."""
+        part = None if isinstance(sound, Failure) else read_part(stems[sound.name])
+        return dataclasses.replace(sound, candidates=(part.start,), spent=part.evals) if part else sound
+
+    def follow(progress: SearchProgress) -> None:
+        stems[progress.name].parent.mkdir(parents=True, exist_ok=True)
+        write_part(stems[progress.name], progress)
+
+    sounds = map(continued, sounds)
+    for result in search_each(sounds, config.refine, predictor, pool, banks, scheduler, follow, should_stop):
+        yield result
+        if isinstance(result, MatchResult):  # it is written by now
+            remove_part(stems[result.name])
+
+
+def _prepared(
+    sound: Sound | Failure,
+    predictor: Predictor | None,
+    pool: RenderPool,
+    banks: Banks,
+    then: Callable[[Prepared, RenderPool], MatchResult] = lambda prepared, pool: prepared,
+) -> Any:
+    """A sound with its candidates ranked, and what `then` makes of it; or why it failed."""
+    if isinstance(sound, Failure):
+        return sound
+
+    def work() -> Any:
+        prepared = prepare(
+            sound.clip(),
+            predictor,
+            pool,
+            sound.config,
+            banks,
+            prediction=sound.prediction,
+            candidates=sound.candidates,
+            only_candidates=sound.only_candidates,
+        )
+        return then(prepared, pool)
+
+    return _tried(sound.name, work)
+
+
+def _tried(name: str, work: Callable[[], Any]) -> Any:
+    """What `work` returns, or why this sound has no preset: a batch goes on."""
+    try:
+        return work()
+    except (ValueError, OSError) as error:
+        text = str(error)
+        return Failure(name, text if as_text(name) in text else f"{name}: {text}")
+
+
+def _recorder(out: Path, work: Work) -> Callable[[dict[str, Any]], None]:
+    """What keeps the rows of a run; a preset that is named alone has no index beside it."""
+    if out.suffix == ".vital":
+        return lambda row: None
+    out.mkdir(parents=True, exist_ok=True)
+    index = out / "index.csv"
+    start_index(index, {as_text(name) for name in work.paths})
+    return functools.partial(append_row, index)
+
+
+def _write_json(out: Path, work: Work) -> None:
+    """`index.json`, the rows of `index.csv` as one list, and the traces of all searches; each whole or not at all."""
+    if out.suffix == ".vital":
+        return
+    rows = [{key: _value(key, text) for key, text in row.items()} for row in read_index(out / "index.csv")]
+    partial = out / "index.json.partial"
+    partial.write_text(json.dumps(rows, indent=1))
+    os.replace(partial, out / "index.json")
+    traces = [json.loads(path.read_text()) for path in sorted(out.rglob("*-trace.json"))]
+    if traces:
+        (out / "traces.json").write_text(json.dumps(traces, indent=1))
+        save_picture(out / "traces.png", trace_picture({entry["name"]: entry["trace"] for entry in traces}))
+
+
+def _value(column: str, text: str) -> str | float | None:
+    if column in TEXT_COLUMNS:
+        return text
+    return float(text) if text else None

@@ -1,0 +1,49 @@
+"""What a match tries."""
+
+import dataclasses
+
+from vjax.inference.refine_config import RefineConfig
+from vjax.inference.wavetable_fit import WavetableFitConfig
+
+DEFAULT_NOTE = 60
+"""Played when the sound has no clear pitch: C4, the middle of the keyboard."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MatchConfig:
+    """What a match tries.
+
+    Attributes:
+      note: MIDI note to play; None estimates it from the sound.
+      note_s: time from note-on to note-off, seconds; None estimates whether the note is held throughout.
+      tune: transpose each candidate until it plays the sound's pitch.
+      level: set each candidate to the level of the sound.
+      variants: at most N variants of the prediction compete with it, and 3 N neighbours from each bank; 0: it alone.
+      resynthesis: how wavetables are made of the sound itself; None makes none.
+      fits: at most N of the best candidates get wavetables whose harmonics are equalised to the sound's.
+      refine: the search that follows; None searches nothing.
+    """
+
+    note: int | None = None
+    note_s: float | None = None
+    tune: bool = True
+    level: bool = True
+    variants: int = 3
+    resynthesis: WavetableFitConfig | None = WavetableFitConfig()
+    fits: int = 6
+    refine: RefineConfig | None = None
+
+    def __post_init__(self):
+        if self.note is not None and not 0 <= self.note <= 127:
+            raise ValueError(f"note={self.note}; expected a MIDI note from 0 to 127, where C4 is 60")
+        if self.note_s is not None and not self.note_s > 0:
+            raise ValueError(f"note_s={self.note_s}; expected a time above 0 s, or None to estimate it")
+        for field in ("variants", "fits"):
+            if getattr(self, field) < 0:
+                raise ValueError(f"{field}={getattr(self, field)}; expected 0 or more")
+
+
+DEFAULT = MatchConfig()
+
+PREDICTION_ONLY = MatchConfig(level=False, variants=0, resynthesis=None, fits=0)
+"""Plays and tunes the predicted preset, and nothing competes with it."""

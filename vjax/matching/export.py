@@ -1,0 +1,40 @@
+"""Presets from a checkpoint's predictions, without anything that competes with them."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from vjax.file_names import as_text, stem_text
+from vjax.inference.export import export_preset
+from vjax.inference.predict import Predictor
+from vjax.inference.stream import Failure
+from vjax.matching.work import Work
+from vjax.progress import progress_bar
+from vjax.vital.preset import write_preset
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportReport:
+    """What a run did: presets that were written now, presets that existed before, and sounds without a preset."""
+
+    written: int
+    there: int
+    failures: tuple[Failure, ...]
+
+
+def export_presets(work: Work, predictor: Predictor) -> ExportReport:
+    """Writes the predicted preset of each sound, as the network returned it: neither tuned nor played."""
+    failures = []
+    with progress_bar(work.predictions(), total=len(work.paths), desc="exporting", unit="sound") as predictions:
+        for prediction in predictions:
+            if isinstance(prediction, Failure):
+                failures.append(prediction)
+                tqdm.write(f"failed: {as_text(prediction.error)}", file=sys.stderr)
+                continue
+            path: Path = work.paths[prediction.name]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            preset = export_preset(prediction, predictor.schema, predictor.vocabulary, stem_text(path))
+            write_preset(path, preset)
+    return ExportReport(len(work.paths) - len(failures), work.there, tuple(failures))

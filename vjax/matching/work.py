@@ -1,0 +1,163 @@
+"""What a batch works through: sound files, or rows of a dataset; and where each one's preset goes."""
+
+import collections
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vjax.audio.clip import Clip
+from vjax.data.store import open_dataset
+from vjax.inference.predict import Answer, Predictor
+from vjax.inference.stream import Failure, find_audio, predict_dataset, predict_files
+from vjax.inference.target import Start
+from vjax.matching.config import MatchConfig
+from vjax.vital.default_vocabulary import vocabulary_of
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.vocabulary import from_parameters
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sound:
+    """A sound that is to be matched.
+
+    Attributes:
+      name: unique in a batch; the clip has it too.
+      clip: reads or renders the sound. Raises ValueError or OSError.
+      config: how it is matched.
+      prediction: of the network; None predicts when the sound is matched.
+      candidates, only_candidates, spent: see `vjax.matching.match.prepare` and `Prepared.refine_target`.
+    """
+
+    name: str
+    clip: Callable[[], Clip]
+    config: MatchConfig
+    prediction: Answer | None = None
+    candidates: tuple[Start, ...] = ()
+    only_candidates: bool = False
+    spent: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What is left to do.
+
+    Attributes:
+      sounds: (pool, config) to the sounds of `paths`, in order.
+      paths: where each sound's preset goes, by the sound's name.
+      there: presets that exist already.
+      of_dataset: whether the sounds are rows of a dataset, which have notes of their own and no sound files.
+    """
+
+    sounds: Callable[[RenderPool, MatchConfig], Iterator[Sound | Failure]]
+    paths: dict[str, Path]
+    there: int
+    of_dataset: bool
+
+
+def file_work(
+    predictor: Predictor,
+    sounds: Sequence[str | os.PathLike],
+    out: Path,
+    limit: int = 0,
+    overwrite: bool = False,
+) -> Work:
+    """Sound files, and folders of them with their subfolders.
+
+    Args:
+      out: a folder; or X.vital, for one sound.
+      limit: at most N sounds; 0 takes all.
+      overwrite: also those whose preset exists.
+
+    Raises ValueError if there is nothing to do, or if two sounds would become one preset.
+    """
+    paths: dict[str, Path] = {}
+    for sound in map(Path, sounds):
+        if not sound.exists():
+            raise ValueError(f"there is nothing at {sound}; give sound files, or folders of them")
+        files = find_audio(sound) if sound.is_dir() else [sound]
+        found = _preset_paths(files, sound if sound.is_dir() else sound.parent, out)
+        twice = paths.keys() & found.keys()
+        paths |= {name: path for name, path in found.items() if name not in twice}
+    for path in (path for path, count in collections.Counter(paths.values()).items() if count > 1):
+        alike = " and ".join(file for file, other in paths.items() if other == path)
+        raise ValueError(f"{alike} would both become {path}; rename one of them, or give another --out")
+    paths = dict(list(paths.items())[: limit or None])
+    left = {name: path for name, path in paths.items() if overwrite or not path.exists()}
+
+    def sounds(pool: RenderPool, config: MatchConfig) -> Iterator[Sound | Failure]:
+        for prediction in predict_files(predictor, left, confidence=True):
+            if isinstance(prediction, Failure):
+                yield prediction
+            else:
+                yield Sound(prediction.name, functools.partial(_clip_of, prediction), config, prediction)
+
+    return Work(
+        sounds=sounds,
+        paths=left,
+        there=len(paths) - len(left),
+        of_dataset=False,
+    )
+
+
+def dataset_work(
+    predictor: Predictor,
+    dataset: str | os.PathLike,
+    out: Path,
+    limit: int = 0,
+    overwrite: bool = False,
+    rows: Sequence[int] | None = None,
+) -> Work:
+    """A dataset's first `limit` rows (0: all), or the given `rows`. Their sounds are rendered from their parameters."""
+    if out.suffix == ".vital":
+        raise ValueError(f"--out {out} names one preset; give a folder for the presets of a dataset")
+    info = open_dataset(dataset)
+    wanted = range(min(limit or info.n, info.n)) if rows is None else rows
+    paths = {f"row {row}": out / f"row-{row:06d}.vital" for row in wanted}
+    left = {name: path for name, path in paths.items() if overwrite or not path.exists()}
+    vocabulary = vocabulary_of(info.catalog_json)
+    rows = [int(name.removeprefix("row ")) for name in left]
+
+    def sounds(pool: RenderPool, config: MatchConfig) -> Iterator[Sound]:
+        for prediction in predict_dataset(predictor, info, rows, confidence=True):
+            preset = from_parameters(prediction.target, info.schema, vocabulary)
+            clip = functools.partial(row_clip, prediction.name, preset, prediction.midi_note, pool)
+            known = dataclasses.replace(config, note=prediction.midi_note, note_s=pool.config.note_s)
+            yield Sound(prediction.name, clip, known, prediction)
+
+    return Work(
+        sounds=sounds,
+        paths=left,
+        there=len(paths) - len(left),
+        of_dataset=True,
+    )
+
+
+def _clip_of(prediction: Answer) -> Clip:
+    return prediction.clip
+
+
+def row_clip(name: str, preset: Mapping[str, Any], note: int, pool: RenderPool) -> Clip:
+    """The sound of a preset (Vital JSON) at a note. Raises ValueError if the engine cannot play it."""
+    rendering = pool.render(RenderJob(preset, (note,)))
+    if rendering.audio is None:
+        raise ValueError(f"{name}: the engine could not play its own preset at note {note}: {rendering.error}")
+    audio = rendering.audio[0]
+    return Clip(name, name, audio, pool.config.sample_rate, audio[:, :0])
+
+
+def _preset_paths(files: Sequence[Path], base: Path, out: Path) -> dict[str, Path]:
+    """Where each sound's preset goes; sounds that differ only in their ending keep it in the preset's name."""
+    if out.suffix == ".vital":
+        if len(files) > 1:
+            raise ValueError(f"--out {out} names one preset, but there are {len(files)} sounds; give a folder")
+        return {str(files[0]): out}
+    stems = [file.relative_to(base).with_suffix("") for file in files]
+    often = {stem for stem, count in collections.Counter(stems).items() if count > 1}
+    paths: dict[str, Path] = {}
+    for file, stem in zip(files, stems, strict=True):
+        name = f"{stem}-{file.suffix[1:].lower()}" if stem in often else str(stem)
+        paths[str(file)] = out / f"{name}.vital"
+    return paths
