@@ -265,7 +265,8 @@ def test_summary_csv_and_table_hold_every_number(finished):
     assert summary["recovered_share"]["mss"]["floor"] == 1
     assert set(summary["failed"]["floor"]) == {"cid-silent", "cid-zero"}
     lines = table(summary).splitlines()
-    assert [line.split()[0] for line in lines[1:-3]] == list(plan.order(tasks))
+    assert [line.split()[0] for line in lines[1:-4]] == list(plan.order(tasks))
+    assert lines[-2].startswith("MSS is over what either sound plays; MSS padded is over the whole clip")
     assert f"{np.median(values['nearest']):.2f}" in next(line for line in lines if line.startswith("nearest "))
     rows = csv_text(targets, [results.rows[key] for key in results.rows], summary).splitlines()
     assert len(rows) == 1 + len(results.rows)
