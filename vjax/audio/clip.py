@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import soundfile
+import soxr
 
 from vjax.audio.files import AudioError, read_audio
 from vjax.file_names import as_text
@@ -29,43 +30,42 @@ MAX_SAMPLES = 10 * 60 * 48000 * 2
 """The longest file that is opened, over all channels: ten minutes of stereo, 230 MB as float32."""
 
 
-def prepare_clip(audio: np.ndarray, sample_rate: int, samples: int, name: str = "the sound") -> np.ndarray:
-    """Moves a sound to its onset, then cuts or zero-pads its end to `samples`. Its level is kept.
+def prepare_clip(
+    audio: np.ndarray, sample_rate: int, samples: int, name: str = "the sound", audio_rate: float | None = None
+) -> np.ndarray:
+    """Resamples a sound, takes off a recorder's DC offset, moves it to its onset, and cuts or zero-pads its end.
 
-    The level of a sample is its distance from its channel's median (so that a DC offset is no sound), the larger of
-    both channels. The onset is the first sample whose level lies within `ONSET_DB` of the highest; the clip starts
-    `LEAD_S` before it.
+    Files and arrays become clips here and nowhere else. The level is kept. The level of a sample is its distance from
+    its channel's median (so that an offset is no sound), the larger of both channels. The onset is the first sample
+    whose level lies within `ONSET_DB` of the highest; the clip starts `LEAD_S` before it.
 
     Args:
-      audio: [channels, samples] floats, full scale at +-1. Channels after the second are dropped.
-      sample_rate: Hz.
+      audio: [channels, samples] floats of any width, full scale at +-1. Channels after the second are dropped.
+      sample_rate: Hz, of the clip.
       samples: length of the clip.
       name: what errors call the sound.
+      audio_rate: Hz, of `audio`; by default that of the clip.
 
     Returns:
-      float32 [1 or 2, samples].
+      float32 [1 or 2, samples], without what `dc_offset` finds: it would be fitted as a hum.
 
     Raises:
-      AudioError: not [channels, samples] of floats, NaN or infinite, shorter than `SHORTEST_S`, or silent.
+      AudioError: not [channels, samples] of floats, NaN or infinite, shorter than `SHORTEST_S`, silent, or a rate that
+        is not above 0.
     """
-    audio = np.asarray(audio)
-    if audio.ndim != 2 or not audio.shape[0] or not np.issubdtype(audio.dtype, np.floating):
-        raise AudioError(
-            f"{name} is an array of {audio.dtype} of shape {audio.shape}; expected floats [channels, samples] "
-            "between -1 and 1. Add the channel axis with sound[None]; divide 16-bit integers by 32768"
-        )
-    with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which the next check names
-        audio = audio[:2].astype(np.float32)
-    if not np.isfinite(audio).all():
-        raise AudioError(
-            f"{name} holds {np.count_nonzero(~np.isfinite(audio))} samples that are NaN or infinite; export it again"
-        )
+    audio_rate = sample_rate if audio_rate is None else audio_rate
+    if not audio_rate > 0:
+        raise AudioError(f"{name} has a sample rate of {audio_rate} Hz; give the rate it was recorded at")
+    audio = _checked(np.asarray(audio), name)
+    if audio_rate != sample_rate:
+        audio = soxr.resample(audio.T, audio_rate, sample_rate).T
     length_s = audio.shape[1] / sample_rate
     if length_s < SHORTEST_S:
         raise AudioError(
             f"{name} lasts {1000 * length_s:.1f} ms ({audio.shape[1]} samples); at least {1000 * SHORTEST_S:.0f} ms "
             "are needed. Record more of it, with its decay"
         )
+    audio = audio - dc_offset(audio, sample_rate)
     level = np.abs(audio - np.median(audio, axis=1, keepdims=True)).max(axis=0)
     peak = level.max()
     if peak < 10 ** (SILENCE_DBFS / 20):
@@ -84,7 +84,7 @@ def read_clip(path: str | os.PathLike, sample_rate: int, samples: int) -> np.nda
     """Reads a sound file of any format and rate that `read_audio` reads, and prepares it as `prepare_clip` does.
 
     Returns:
-      float32 [1 or 2, samples] at `sample_rate`, without a recorder's DC offset, which would be fitted as a hum.
+      float32 [1 or 2, samples] at `sample_rate`.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -92,8 +92,7 @@ def read_clip(path: str | os.PathLike, sample_rate: int, samples: int) -> np.nda
     """
     if os.path.isfile(path):
         _refuse_oversized(path, sample_rate)
-    audio = read_audio(path, sample_rate)
-    return prepare_clip(audio - dc_offset(audio, sample_rate), sample_rate, samples, name=as_text(path))
+    return prepare_clip(read_audio(path, sample_rate), sample_rate, samples, name=as_text(path))
 
 
 def dc_offset(audio: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -111,6 +110,27 @@ def dc_offset(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     low, offset, high = np.quantile(means, (0.1, 0.5, 0.9), axis=1)[..., None].astype(np.float32)
     steady = high - low < _DC_WANDERS * np.abs(offset)
     return np.where(steady & (np.abs(offset) > 10 ** (_DC_DB / 20) * np.abs(audio).max()), offset, 0)
+
+
+def _checked(audio: np.ndarray, name: str) -> np.ndarray:
+    """float32 [1 or 2, samples] of what may be a sound. Raises AudioError for what is not."""
+    if audio.ndim != 2 or not audio.shape[0] or not np.issubdtype(audio.dtype, np.floating):
+        raise AudioError(
+            f"{name} is an array of {audio.dtype} of shape {audio.shape}; expected floats [channels, samples] "
+            "between -1 and 1. Add the channel axis with sound[None]; divide 16-bit integers by 32768"
+        )
+    if audio.shape[0] > audio.shape[1] > 0:
+        raise AudioError(
+            f"{name} has shape {audio.shape}: {audio.shape[0]} channels of {audio.shape[1]} samples, so its axes seem "
+            "to be [samples, channels]; expected [channels, samples]. Hand in sound.T"
+        )
+    with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which the next check names
+        audio = audio[:2].astype(np.float32)
+    if not np.isfinite(audio).all():
+        raise AudioError(
+            f"{name} holds {np.count_nonzero(~np.isfinite(audio))} samples that are NaN or infinite; export it again"
+        )
+    return audio
 
 
 def _refuse_oversized(path: str | os.PathLike, sample_rate: int) -> None:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import soxr
 
 from vjax.audio.clip import prepare_clip
 from vjax.audio.files import AudioError
@@ -194,12 +193,7 @@ class Predictor:
         return found
 
     def _predict(self, audio: np.ndarray, sample_rate: int | None, name: str, confidence: bool) -> Answer:
-        audio, sample_rate = np.asarray(audio), self.sample_rate if sample_rate is None else sample_rate
-        if not sample_rate > 0:
-            raise AudioError(f"{name} has a sample rate of {sample_rate} Hz; give the rate it was recorded at")
-        if sample_rate != self.sample_rate and audio.ndim == 2 and audio.dtype.kind == "f":  # else refused below
-            audio = soxr.resample(audio[:2].T, sample_rate, self.sample_rate).T
-        clip = mono(prepare_clip(audio, self.sample_rate, self.samples, name), name)
+        clip = mono(prepare_clip(audio, self.sample_rate, self.samples, name, sample_rate), name)
         return self.answers(self.hear(clip[None]), [name], confidence)[0]
 
     def _padded(self, sounds: np.ndarray) -> np.ndarray:
