@@ -12,10 +12,11 @@ is there is not played again.
 import argparse
 import dataclasses
 import json
-import os
 from pathlib import Path
 
 import numpy as np
+
+from vjax.json_lines import end_last_line, read_lines
 
 CONDITIONS = {
     "as heard": (0, 1.0),
@@ -37,14 +38,14 @@ def main() -> None:
     settings = json.loads((arguments.folder / "settings.json").read_text())
     methods = arguments.methods.split(",")
     log = arguments.folder / "elsewhere.jsonl"
-    done = {(row["target"], row["method"], row["condition"]) for row in _lines(log)}
+    done = {(row["target"], row["method"], row["condition"]) for row in read_lines(log)}
     from vjax.vital.engine import RenderConfig
 
     render = RenderConfig(**settings["render"])
     for condition in CONDITIONS:
         left = [t for t in targets if not {(t["id"], m, condition) for m in (*methods, "floor")} <= done]
         _play(arguments.folder, left, methods, condition, render, log, done)
-    _table(_lines(log), methods, arguments.json)
+    _table(read_lines(log), methods, arguments.json)
 
 
 def _play(folder: Path, targets: list[dict], methods: list[str], condition: str, render, log: Path, done: set) -> None:
@@ -55,6 +56,7 @@ def _play(folder: Path, targets: list[dict], methods: list[str], condition: str,
 
     semitones, share = CONDITIONS[condition]
     config = dataclasses.replace(render, note_s=share * render.note_s)
+    end_last_line(log)
     with RenderPool(config) as pool, log.open("a") as file:
         for target in progress_bar(targets, desc=condition, unit="sound"):
             place = folder / "sounds" / target["id"]
@@ -75,16 +77,6 @@ def _play(folder: Path, targets: list[dict], methods: list[str], condition: str,
                 row = {"target": target["id"], "method": name, "condition": condition, "mss": distance}
                 file.write(json.dumps(row) + "\n")
                 file.flush()  # a run that is killed goes on from here
-
-
-def _lines(log: Path) -> list[dict]:
-    """The rows that are there; a last line that a kill cut short is removed."""
-    if not log.exists():
-        return []
-    whole = log.read_bytes()
-    whole = whole[: whole.rfind(b"\n") + 1]
-    os.truncate(log, len(whole))
-    return [json.loads(line) for line in whole.splitlines()]
 
 
 def _table(rows: list[dict], methods: list[str], out: Path | None) -> None:

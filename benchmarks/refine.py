@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vjax.json_lines import read_lines
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -172,7 +174,7 @@ def _losses(runs: Path) -> dict:
 
     if not runs.exists():
         return {}
-    lines = [json.loads(line) for line in runs.read_text().splitlines()]
+    lines = read_lines(runs)
     by = {(r["strategy"], r["start"], r["target"]): r for r in lines}
     found = {}
     for budget in (500, 5000):

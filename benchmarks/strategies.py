@@ -19,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vjax.json_lines import end_last_line, read_lines
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -163,6 +165,7 @@ def _run(arguments, kind: str, strategy: str, name: str, targets: list[dict], lo
         row |= {"trace": refined.trace, "dimensions": refined.dimensions, "restarts": refined.restarts}
         row |= {"before": refined.before.distances, "after": refined.after.distances}
         row |= {"loss_before": refined.before.loss, "loss_after": refined.after.loss}
+        end_last_line(log)
         with log.open("a") as file:
             file.write(json.dumps(row) + "\n")
         print(
@@ -227,8 +230,7 @@ def _pycma(targets, arguments, objective_config):
 
 def _lines(log: Path) -> list[dict]:
     """The rows, of each search the last: a larger budget's follows a smaller one's."""
-    rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    return list({(row["start"], row["strategy"], row["target"]): row for row in rows}.values())
+    return list({(row["start"], row["strategy"], row["target"]): row for row in read_lines(log)}.values())
 
 
 def _table(arguments, runs: list[dict]) -> None:

@@ -72,7 +72,7 @@ def test_a_swell_keeps_its_attack():
 def test_an_offset_is_no_sound():
     """A cheap converter's constant is neither the onset nor loud enough to pass for a sound."""
     got = prepare_clip(after_silence(1.0, sine(0.3)) + np.float32(0.1), RATE, CLIP)
-    assert np.argmax(np.abs(got[0] - 0.1) > 0.2) == LEAD
+    assert np.argmax(np.abs(got[0]) > 0.2) == LEAD
     with pytest.raises(AudioError, match=r"the sound is silent: its peak is digital silence.* Record it louder"):
         prepare_clip(np.full((1, CLIP), 0.1), RATE, CLIP)
 
@@ -140,6 +140,33 @@ def test_nan_and_infinity_are_refused(bad):
 def test_another_kind_of_array_is_refused(audio):
     with pytest.raises(AudioError, match=r"an array of \w+ of shape .*; expected floats \[channels, samples\]"):
         prepare_clip(audio, RATE, CLIP)
+
+
+@pytest.mark.parametrize("width", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("audio_rate", [22050, 44100, 48000])
+def test_prepare_clip_of_any_float_and_rate_is_the_clip_of_its_file(tmp_path, width, audio_rate):
+    """With a recorder's offset, which arrays and files lose alike."""
+    decay = np.exp(-3 * np.arange(audio_rate) / audio_rate)
+    audio = np.stack([0.7 * decay, 0.2 * decay]) * sine(1.0, sample_rate=audio_rate) + [[0.05], [0.0]]
+    audio = audio.astype(width)
+    soundfile.write(tmp_path / "a.wav", audio.astype(np.float32).T, audio_rate, subtype="FLOAT")
+    got = prepare_clip(audio, RATE, CLIP, audio_rate=audio_rate)
+    np.testing.assert_array_equal(got, read_clip(tmp_path / "a.wav", RATE, CLIP))
+    assert got.dtype == np.float32
+    assert np.abs(got[:, -RATE // 10 :].mean(1)).max() < 1e-3
+
+
+def test_prepare_clip_of_an_array_with_its_axes_swapped_names_the_remedy():
+    with pytest.raises(AudioError, match=r"kick has shape \(44100, 2\): .*\[samples, channels\].* Hand in sound\.T"):
+        prepare_clip(np.zeros((RATE, 2), np.float32), RATE, CLIP, name="kick")
+    with pytest.raises(AudioError, match=r"Hand in sound\.T"):
+        prepare_clip(np.zeros((48000, 1), np.float64), RATE, CLIP, audio_rate=48000)
+
+
+@pytest.mark.parametrize("audio_rate", [0, -44100, np.nan])
+def test_prepare_clip_of_an_impossible_rate_is_refused(audio_rate):
+    with pytest.raises(AudioError, match=r"kick has a sample rate of \S+ Hz; give the rate"):
+        prepare_clip(sine(0.5), RATE, CLIP, "kick", audio_rate)
 
 
 @pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])

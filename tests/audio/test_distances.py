@@ -12,16 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vjax.audio.distances import (
+    _mss_figures,
     dtw_distance,
     is_silent,
     loudness_difference,
     loudness_lufs,
     mrstft,
     mss,
+    mss_padded,
     rms_cosine,
     sot,
     wmfcc,
 )
+from vjax.audio.spectra import mss_spectra
 
 RATE = 44100
 SAMPLES = 21234  # no multiple of any hop; the same in most tests, since every other length is compiled anew
@@ -46,8 +49,8 @@ def sine(hz: float, channels: int = 2, samples: int = SAMPLES, sample_rate: int 
     return np.tile(wave, (channels, 1)).astype(np.float32)
 
 
-def reference_mss(pred, target, sample_rate):
-    distances = []
+def mss_frames(pred, target, sample_rate):
+    """(hop, mean |difference| of each frame [t]) at each resolution."""
     for window_ms, hop_ms, n_mels in ((10, 5, 32), (25, 10, 64), (100, 50, 128)):
         n_fft, hop = (int(ms * sample_rate / 1000) for ms in (window_ms, hop_ms))
         a, b = (
@@ -57,8 +60,18 @@ def reference_mss(pred, target, sample_rate):
             )
             for y in (pred.astype(np.float64), target.astype(np.float64))
         )
-        distances.append(np.abs(a - b).mean())
-    return np.mean(distances)
+        yield hop, np.abs(a - b).mean((0, 1))
+
+
+def reference_mss(pred, target, sample_rate):
+    """Over the frames that are centred before the last sample within 80 dB of its own sound's peak, or right after."""
+    levels = (np.abs(sound).max(0) for sound in (pred, target))
+    end = 1 + max(max(i for i in range(len(level)) if level[i] > 1e-4 * level.max()) for level in levels)
+    return np.mean([frames[: end // hop + 1].mean() for hop, frames in mss_frames(pred, target, sample_rate)])
+
+
+def reference_mss_padded(pred, target, sample_rate):
+    return np.mean([frames.mean() for _, frames in mss_frames(pred, target, sample_rate)])
 
 
 def reference_wmfcc(pred, target, sample_rate):
@@ -129,6 +142,7 @@ def reference_loudness_difference(pred, target, sample_rate):
 
 REFERENCES = {
     mss: reference_mss,
+    mss_padded: reference_mss_padded,
     wmfcc: reference_wmfcc,
     sot: reference_sot,
     rms_cosine: reference_rms_cosine,
@@ -185,7 +199,7 @@ def test_many_candidates_meet_one_target(distance):
     np.testing.assert_allclose(distance(target, candidates), distance(np.stack([target] * 3), candidates), rtol=1e-5)
 
 
-@each(mss, wmfcc, sot, rms_cosine, loudness_difference)
+@each(mss, mss_padded, wmfcc, sot, rms_cosine, loudness_difference)
 def test_the_order_of_the_two_does_not_matter(distance):
     a, b = pluck(0), pluck(1)
     np.testing.assert_allclose(distance(a, b), distance(b, a), rtol=1e-5)
@@ -212,6 +226,59 @@ def test_the_others_hear_gain():
     assert loudness_difference(0.5 * sound, sound) == pytest.approx(20 * np.log10(2), rel=1e-3)
     assert wmfcc(0.5 * sound, sound) > 1
     assert mrstft(0.5 * sound, sound) > 0.5
+
+
+def kick(hz: float, seconds: float = 0.2, samples: int = 88200) -> np.ndarray:
+    """[2, samples]: a sine that decays, and is cut after `seconds`."""
+    time_s = np.arange(samples) / RATE
+    return (sine(hz, 2, samples) * np.exp(-20 * time_s) * (time_s < seconds)).astype(np.float32)
+
+
+def test_mss_of_a_short_sound_is_not_diluted_by_its_padding():
+    """Two kicks of 0.2 s in a clip of 2 s: a tenth of the clip is played."""
+    played, padded = mss(kick(60), kick(90)), mss_padded(kick(60), kick(90))
+    assert played == pytest.approx(reference_mss(kick(60), kick(90), RATE), rel=1e-4)
+    assert 8 < played / padded < 10
+
+
+def test_mss_counts_up_to_the_end_of_the_longer_sound():
+    """In either order: what rings on while the other is over is a difference."""
+    short, long = kick(60, 0.2), kick(60, 0.8)
+    for pair in ((short, long), (long, short)):
+        assert mss(*pair) == pytest.approx(reference_mss(*pair, RATE), rel=1e-4)
+        assert mss(*pair) > 2 * mss_padded(*pair)  # what is 80 dB below the peak after 0.46 s is over
+
+
+@settings(max_examples=8, deadline=None)
+@given(silent=st.sampled_from([4410, 8820, 22050, 44100]))
+def test_mss_is_unchanged_by_silence_appended_to_both(silent):
+    a, b = kick(60, samples=22050), kick(90, samples=22050)
+    longer = [np.pad(sound, ((0, 0), (0, silent))) for sound in (a, b)]
+    assert mss(*longer) == pytest.approx(float(mss(a, b)), rel=1e-5)
+    assert mss_padded(*longer) < 0.9 * mss_padded(a, b)
+
+
+@pytest.mark.parametrize("samples", [SAMPLES, 22050, 44100])  # a whole number of hops in them, or not
+def test_mss_equals_the_padded_figure_where_a_sound_fills_the_clip(samples):
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(0, 0.1, (2, 2, samples)).astype(np.float32)
+    a[:, samples // 2 :] = 0
+    assert mss(a, b) == pytest.approx(float(mss_padded(a, b)), rel=1e-6)
+
+
+def test_mss_of_each_pair_has_its_own_length():
+    bank, targets = np.stack([kick(60, 0.1), kick(90, 0.4)]), np.stack([kick(70, 0.05), kick(50, 0.3), kick(80, 0.2)])
+    together = mss(bank[:, None], targets[None])
+    alone = [[float(mss(sound, target)) for target in targets] for sound in bank]
+    np.testing.assert_allclose(together, alone, rtol=1e-5)
+
+
+def test_no_length_of_mss_is_compiled_anew():
+    mss(kick(60, 0.1), kick(70, 0.1))
+    compiled = _mss_figures._cache_size(), mss_spectra._cache_size()
+    for seconds in (0.2, 0.3, 1.0):
+        mss(kick(60, seconds), kick(70, seconds))
+    assert (_mss_figures._cache_size(), mss_spectra._cache_size()) == compiled
 
 
 def test_wmfcc_forgives_timing_and_mss_does_not():

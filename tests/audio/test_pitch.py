@@ -2,6 +2,7 @@
 
 import copy
 import math
+import re
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from vjax.audio.clip import prepare_clip
 from vjax.audio.files import AudioError
-from vjax.audio.pitch import Pitch, detect_pitch
+from vjax.audio.pitch import Pitch, detect_pitch, note_name, parse_note
 from vjax.vital import engine
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import RenderJob, RenderPool
@@ -158,3 +159,31 @@ def test_what_is_no_sound_is_refused():
 def test_importing_the_module_does_not_load_the_tracker():
     code = "import sys, vjax.audio.pitch; sys.exit('parselmouth' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_detect_pitch_of_swapped_axes_is_refused():
+    with pytest.raises(AudioError, match=r"shape \(44100, 2\); expected \[channels, samples\]. Give audio.T"):
+        detect_pitch(np.zeros((RATE, 2)), RATE)
+
+
+@given(st.integers(0, 127))
+def test_parse_note_of_a_note_name_returns_the_note(note):
+    assert parse_note(note_name(note)) == parse_note(str(note)) == note
+    assert note_name(note) == librosa.midi_to_note(note, unicode=False)
+
+
+@given(st.sampled_from("ABCDEFGabcdefg"), st.sampled_from(["", "#", "b", "♯", "♭"]), st.integers(0, 8))
+def test_parse_note_of_any_spelling_is_that_of_librosa(letter, accidental, octave):
+    assert parse_note(f" {letter}{accidental}{octave} ") == librosa.note_to_midi(f"{letter}{accidental}{octave}")
+
+
+@pytest.mark.parametrize("text", ["", "H2", "C", "C##2", "#2", "2C", "1e2", "60.0", "C 2", "٣", "C-1000", "99999"])
+def test_parse_note_of_another_text_names_it_and_what_is_expected(text):
+    with pytest.raises(ValueError, match=f"'{re.escape(text)}' is not a MIDI note; give a name such as C2"):
+        parse_note(text)
+
+
+@pytest.mark.parametrize(("text", "note"), [("Cb-1", -1), ("G#9", 128), ("-1", -1), ("128", 128), ("C-2", -12)])
+def test_parse_note_beyond_the_keyboard_names_the_range(text, note):
+    with pytest.raises(ValueError, match=rf"'{text}' is MIDI note {note}; notes go from 0 \(C-1\) to 127 \(G9\)"):
+        parse_note(text)

@@ -4,7 +4,7 @@ import librosa
 import numpy as np
 import pytest
 
-from vjax.audio.spectra import cumulative_spectra, mrstft_spectra, mss_spectra, stacked_mfcc, to_samples
+from vjax.audio.spectra import cumulative_spectra, mrstft_spectra, mss_spectra, sound_end, stacked_mfcc, to_samples
 
 RATE = 44100
 
@@ -32,13 +32,23 @@ def test_odd_windows_give_as_many_frames_as_librosas(noise, samples):
 
 
 def test_mss_spectra_are_librosas(noise):
-    spectra = mss_spectra(noise, RATE)
+    spectra, played = mss_spectra(noise, RATE)
+    assert played.tolist() == [1 + np.flatnonzero(noise.any(0))[-1] // hop for hop in (220, 441, 2205)]
     assert [band.shape[:2] for band in spectra] == [(2, 32), (2, 64), (2, 128)]
     for ours, (n_fft, hop) in zip(spectra, ((441, 220), (1102, 441), (4410, 2205)), strict=True):
         power = librosa.feature.melspectrogram(y=noise, sr=RATE, n_fft=n_fft, hop_length=hop, n_mels=ours.shape[1])
         np.testing.assert_allclose(ours, librosa.power_to_db(power, ref=np.max), atol=1e-2)
         assert ours.max() == 0
         assert ours.min() == pytest.approx(-80)
+
+
+def test_a_sound_ends_at_the_last_sample_within_80_db_of_its_peak():
+    sounds = np.zeros((4, 2, 1000), np.float32)
+    sounds[:, 0, 100] = -0.5
+    sounds[1, 1, 700] = 0.51e-4
+    sounds[2, 1, 700] = 0.49e-4
+    sounds[3] = 0
+    assert sound_end(sounds).tolist() == [101, 701, 101, 1000]
 
 
 def test_mrstft_spectra_are_librosas(noise):

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from vjax.cli.main import main
+from vjax.cli.match_flags import midi_note
 from vjax.training.checkpoint import Checkpoints, load_checkpoint
 from vjax.training.state import TrainState
 from vjax.vital.preset import controls, init, read_preset, write_preset
@@ -212,8 +213,23 @@ def test_what_cannot_be_is_one_line_before_the_work(
     assert (tmp_path / "a.vital").read_text() == ""
 
 
-@pytest.mark.parametrize("note", ["C3", "128", "-1", "60.5", ""])
-def test_a_note_is_a_number_of_the_keyboard(note, capsys):
+@pytest.mark.parametrize(
+    ("note", "message"),
+    [
+        ("H3", "'H3' is not a MIDI note; give a name such as C2, F#3 or Bb1, or a number from 0 to 127"),
+        ("60.5", "'60.5' is not a MIDI note; give a name such as"),
+        ("", "'' is not a MIDI note; give a name such as"),
+        ("128", "'128' is MIDI note 128; notes go from 0 (C-1) to 127 (G9), and C4 is 60"),
+        ("-1", "'-1' is MIDI note -1; notes go from 0"),
+        ("G#9", "'G#9' is MIDI note 128; notes go from 0"),
+    ],
+)
+def test_a_note_is_one_of_the_keyboard(note, message, capsys):
     with pytest.raises(SystemExit, match=r"^2$"):
         main(["match", "a.wav", f"--note={note}"])
-    assert f"--note: {note!r} is no MIDI note; give a number from 0 to 127, C4 is 60" in capsys.readouterr().err
+    assert f"--note: {message}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "note"), [("C2", 36), ("36", 36), ("f#3", 54), ("Bb1", 34)])
+def test_midi_note_by_name_or_number_returns_the_number(text, note):
+    assert midi_note(text) == note

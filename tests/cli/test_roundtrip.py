@@ -80,7 +80,7 @@ def test_what_cannot_be_is_one_line_and_1(presets, tmp_path, capsys, arguments, 
 def test_a_note_off_the_keyboard_is_refused(presets, capsys):
     with pytest.raises(SystemExit, match=r"^2$"):
         main(["roundtrip", str(presets), "--note", "200"])
-    assert "'200' is no MIDI note" in capsys.readouterr().err
+    assert "'200' is MIDI note 200; notes go from 0" in capsys.readouterr().err
 
 
 def test_nothing_that_has_a_distance_is_exit_code_1(tmp_path, capsys):

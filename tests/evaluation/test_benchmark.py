@@ -1,5 +1,6 @@
 """The whole benchmark through the real engine, in short renders: five people's presets of three authors."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -13,12 +14,13 @@ from vjax.audio.metrics import METRICS
 from vjax.audio.pitch import detect_pitch
 from vjax.data.reader import Reader
 from vjax.data.store import open_dataset
+from vjax.evaluation import baselines
 from vjax.evaluation.benchmark import Plan, run_benchmark
 from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
 from vjax.evaluation.preset_files import find_presets
-from vjax.evaluation.results import Results
+from vjax.evaluation.results import Results, Target
 from vjax.evaluation.sound_bank import SoundBank
-from vjax.evaluation.targets import audio_tasks, dataset_tasks, preset_tasks
+from vjax.evaluation.targets import Task, audio_tasks, dataset_tasks, preset_tasks
 from vjax.inference.export import checkpoint_vocabulary
 from vjax.inference.match import SURE, MatchConfig, Matcher, transposed
 from vjax.inference.predict import Predictor
@@ -265,7 +267,8 @@ def test_summary_csv_and_table_hold_every_number(finished):
     assert summary["recovered_share"]["mss"]["floor"] == 1
     assert set(summary["failed"]["floor"]) == {"cid-silent", "cid-zero"}
     lines = table(summary).splitlines()
-    assert [line.split()[0] for line in lines[1:-3]] == list(plan.order(tasks))
+    assert [line.split()[0] for line in lines[1:-4]] == list(plan.order(tasks))
+    assert lines[-2].startswith("MSS is over what either sound plays; MSS padded is over the whole clip")
     assert f"{np.median(values['nearest']):.2f}" in next(line for line in lines if line.startswith("nearest "))
     rows = csv_text(targets, [results.rows[key] for key in results.rows], summary).splitlines()
     assert len(rows) == 1 + len(results.rows)
@@ -293,6 +296,42 @@ def test_sound_files_have_no_floor_and_no_share(preset_folder, tmp_path):
     summary = evaluation({}, targets, results.rows, plan.order(tasks))["summary"]
     assert summary["recovered_share"]["mss"]["nearest"] is None
     assert " - " in table(summary)
+
+
+def test_recordings_of_many_notes_do_not_render_the_whole_bank_at_each(preset_folder, tmp_path, monkeypatch):
+    """All of it at the near ones of BANK_NOTES, and a shortlist at each recording's note, from which nearest comes."""
+    monkeypatch.setattr(baselines, "SHORTLIST", 2)
+    (tmp_path / "sounds").mkdir()
+    for note in (57, 58, 62, 63):
+        audio = rendered(read_json(PEOPLE / "Sine2Saw.vital"), note)
+        write_wav(tmp_path / "sounds" / f"{note}.wav", audio, RATE)
+    found = audio_tasks(sorted((tmp_path / "sounds").iterdir()), tmp_path / "sounds", RENDER)
+    notes = [int(Path(task.target.id).stem) for task in found]
+    targets = [dataclasses.replace(task.target, note=note) for task, note in zip(found, notes, strict=True)]
+    tasks = [dataclasses.replace(task, target=target) for task, target in zip(found, targets, strict=True)]
+    assert [baselines.bank_note(task) for task in tasks] == [60] * 4
+    with RenderPool(RENDER, workers=2) as pool:
+        bank = SoundBank(find_presets(preset_folder), preset_folder, tmp_path / "bank", pool)
+        results = run_benchmark(tasks, tmp_path / "out", Plan(has_bank=True, has_model=False), pool, bank)
+    played = {int(folder.name): len(list(folder.iterdir())) for folder in (tmp_path / "bank").iterdir()}
+    assert played == {57: 2, 58: 2, 60: len(bank.files), 62: 2, 63: 2}
+    for task in tasks:
+        nearest, random = (results.rows[task.target.id, method] for method in ("nearest", "random"))
+        assert nearest.label == "ann/Sine2Saw"
+        exact = rendered(read_json(PEOPLE / "Sine2Saw.vital"), task.target.note)
+        assert np.array_equal(sound(tmp_path / "out", task.target.id, "nearest"), exact)
+        target = sound(tmp_path / "out", task.target.id, "target")
+        assert nearest.metrics["mss"] == pytest.approx(float(mss(exact, target)), rel=1e-4, abs=1e-4)
+        assert random.label == "median of 5 presets at note 60"
+
+
+def test_the_note_at_which_a_target_meets_the_bank():
+    def note(source, played):
+        return baselines.bank_note(Task(Target("a", "a", "", source, "a", played)))
+
+    assert [note("presets", n) for n in (21, 48, 57, 100)] == [21, 48, 57, 100]
+    assert [note("audio", n) for n in (21, 48, 57, 100)] == [36, 48, 60, 84]
+    assert note("dataset", 57) == 60
 
 
 def test_rows_of_a_dataset_play_at_their_own_notes(engine_run, tmp_path):

@@ -318,6 +318,20 @@ def test_an_unfinished_or_damaged_folder_is_shown_as_far_as_it_goes(folder, tmp_
     assert write_report(copied).is_file()
 
 
+def test_a_folder_from_before_mss_padded_is_read_and_says_what_its_mss_is(folder, tmp_path):
+    copied = Path(shutil.copytree(folder, tmp_path / "copy"))
+    rows = [json.loads(line) for line in (copied / "results.jsonl").read_text().splitlines()]
+    for row in rows:
+        row["metrics"].pop("mss_padded")
+    (copied / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    now, before = (dict(page_data(read_evaluation(each))["facts"]) for each in (folder, copied))
+    assert now["MSS"] == "over what either sound plays; padded: over the whole clip"
+    assert before["MSS"] == "over the whole clip, silence included: an older evaluation"
+    data = page_data(read_evaluation(copied))
+    assert data["summary"]["nearest"][METRICS.index("mss")]["n"] == 2
+    assert data["summary"]["nearest"][METRICS.index("mss_padded")]["n"] == 0
+
+
 def test_shares_run_from_random_to_floor(folder):
     rows, data = Results(folder).rows, page_data(read_evaluation(folder))
     for i, name in enumerate(METRICS):

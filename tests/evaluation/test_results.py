@@ -10,6 +10,7 @@ from vjax.audio.metrics import METRICS
 from vjax.evaluation.results import Results, Row, Target, failed_row, start_folder, write_json
 
 ROW = Row("a", "nearest", dict.fromkeys(METRICS, 1.5) | {"sot": None}, evals=7, seconds=0.25, label="Rhodesy é")
+ROW_B = dataclasses.replace(ROW, target="b")
 TARGET = Target("a", "A", "ann", "presets", "a.vital", 48)
 SETTINGS = {"path": "presets", "note": 48, "limit": 6, "refine_evals": (100,), "starts": ("nearest",)}
 
@@ -37,10 +38,27 @@ def test_a_line_cut_short_is_not_there_and_the_next_one_is_whole(tmp_path, cut):
     written = (tmp_path / "results.jsonl").read_bytes()
     (tmp_path / "results.jsonl").write_bytes(written[:-cut])
     again = Results(tmp_path)
-    assert again.rows == {("a", "nearest"): ROW}
-    assert (tmp_path / "results.jsonl").read_bytes() == whole
-    again.add(dataclasses.replace(ROW, target="b"))
-    assert (tmp_path / "results.jsonl").read_bytes() == written
+    assert again.rows == {("a", "nearest"): ROW} | ({("b", "nearest"): ROW_B} if cut == 1 else {})
+    again.add(ROW_B)
+    expected = written + written[len(whole) :] if cut == 1 else written  # whole but for its line's end: it is a row
+    assert (tmp_path / "results.jsonl").read_bytes() == expected
+    assert Results(tmp_path).rows == results.rows
+
+
+def test_reading_changes_nothing_while_another_writes(tmp_path):
+    """A reader comes in the middle of a line, which its writer then finishes."""
+    writer = Results(tmp_path)
+    writer.add(ROW)
+    path = tmp_path / "results.jsonl"
+    line = path.read_bytes().replace(b'"a"', b'"b"')
+    with open(path, "ab") as file:
+        file.write(line[:40])
+        file.flush()
+        before = path.read_bytes(), path.stat().st_mtime_ns
+        assert Results(tmp_path).rows == {("a", "nearest"): ROW}
+        assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+        file.write(line[40:])
+    assert Results(tmp_path).rows == {("a", "nearest"): ROW, ("b", "nearest"): ROW_B}
 
 
 def test_a_line_that_is_no_row_is_named(tmp_path):

@@ -22,7 +22,7 @@ def test_the_bank_plays_what_changed_and_nothing_else(preset_folder, tmp_path):
 
         def played():
             bank = SoundBank(find_presets(tmp_path / "bank"), tmp_path / "bank", tmp_path / "cache", pool)
-            bank.play([NOTE])
+            bank.play({NOTE: bank.files})
             files, sounds = bank.sounds(NOTE)
             assert len(files) == len(sounds) == 6
             return bank, {file.relative: sound for file, sound in zip(files, sounds, strict=True)}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vjax.audio.distances import loudness_lufs, mrstft, mss
+from vjax.audio.distances import loudness_lufs, mrstft, mss, mss_padded
 from vjax.inference.objective import TERMS, TYPICAL, Objective, ObjectiveConfig
 
 SAMPLES, RATE = 22050, 44100
@@ -35,6 +35,19 @@ def test_terms_are_the_distances_of_the_reports(objective, sounds):
         assert found[i, 1] == pytest.approx(float(mrstft(sounds[i + 1], target)), rel=1e-4, abs=1e-4)
     weights = np.array([1 / TYPICAL["mss"], 1 / TYPICAL["mrstft"], 1 / TYPICAL["ltas"], 0.25 / TYPICAL["loudness"]])
     np.testing.assert_allclose(losses, found @ weights, rtol=1e-5)
+
+
+def test_the_silence_that_pads_a_short_sound_does_not_dilute_mss(sounds):
+    """A target of 0.05 s in a clip of 0.5 s, beside one that fills it, and a candidate as short."""
+    short = sounds.copy()
+    short[..., 2205:] = 0
+    objective = Objective(ObjectiveConfig(), places=2, batch=3, samples=SAMPLES, sample_rate=RATE)
+    objective.set_target(0, short[0])
+    objective.set_target(1, sounds[0])
+    _, found = objective.distances(np.stack([short[1], sounds[1], short[1]]), [0, 0, 1])
+    pairs = ((short[1], short[0]), (sounds[1], short[0]), (short[1], sounds[0]))
+    assert found[:, 0] == pytest.approx([float(mss(*pair)) for pair in pairs], rel=1e-4)
+    assert found[0, 0] > 5 * mss_padded(short[1], short[0])
 
 
 def test_a_sound_is_at_no_distance_from_itself(objective, sounds):

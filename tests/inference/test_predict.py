@@ -6,11 +6,13 @@ import shutil
 import jax
 import numpy as np
 import pytest
+import soundfile
 import soxr
 
 from vjax.audio.files import AudioError
 from vjax.audio.mel import MelConfig, mel_spectrogram
 from vjax.inference.predict import Predictor, decode
+from vjax.inference.stream import predict_files
 from vjax.model.inverse import Prediction
 from vjax.training.checkpoint import CheckpointError, load_checkpoint
 from vjax.vital.engine import RenderConfig
@@ -110,6 +112,19 @@ def test_channels_rates_and_lengths(predictor, tone):
     assert_same(predictor.predict(faster, sample_rate=48000), predictor.predict(resampled), rtol=1e-4, atol=1e-5)
     as_if = predictor.predict(faster).parameters.continuous
     assert np.abs(as_if - predictor.predict(faster, 48000).parameters.continuous).max() > 1e-5
+
+
+def test_predict_of_half_floats_of_another_rate_is_that_of_floats(predictor, tone):
+    half = tone(220, sample_rate=48000).astype(np.float16)
+    assert_same(predictor.predict(half, 48000), predictor.predict(half.astype(np.float32), 48000))
+
+
+def test_predict_of_an_array_is_that_of_its_file(predictor, tone, tmp_path):
+    """Also with a recorder's offset, and at another rate."""
+    audio = tone(220, seconds=1.0, sample_rate=48000) + np.float32(0.1)
+    soundfile.write(tmp_path / "a.wav", audio.T, 48000, subtype="FLOAT")
+    (of_file,) = predict_files(predictor, [tmp_path / "a.wav"])
+    assert_same(predictor.predict(audio, 48000), of_file)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ TRACE = ((4, 2.0), (13, 1.5), (22, 1.25))
 def refined() -> Refined:
     rng = np.random.default_rng(0)
     audio = (0.1 * rng.normal(size=(2, 17640))).astype(np.float32)
-    distances = {"mss": 7.0, "wmfcc": 12.0, "sot": 0.1, "rms_cosine": 0.9, "mrstft": 2.0}
+    distances = {"mss": 7.0, "mss_padded": 6.0, "wmfcc": 12.0, "sot": 0.1, "rms_cosine": 0.9, "mrstft": 2.0}
     before = Judged(vital_preset.init(), "prediction", 2.0, {**distances, "loudness_difference": 3.0}, audio)
     after = Judged(vital_preset.init(), "near", 1.2, {**distances, "mss": 4.0, "loudness_difference": np.nan}, audio)
     return Refined(

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import soundfile
+import soxr
 
 from vjax.audio.files import AudioError, read_audio
 from vjax.audio.pitch import Pitch, detect_pitch
@@ -69,49 +70,69 @@ def as_stereo(audio: np.ndarray, samples: int) -> np.ndarray:
     return np.pad(pair[:, :samples], ((0, 0), (0, max(samples - audio.shape[1], 0))))
 
 
-def prepare_clip(audio: np.ndarray, sample_rate: int, samples: int, name: str = "the sound") -> np.ndarray:
-    """Moves a sound to its onset, then cuts or zero-pads its end to `samples`. Its level is kept.
+def prepare_clip(
+    audio: np.ndarray, sample_rate: int, samples: int, name: str = "the sound", audio_rate: float | None = None
+) -> np.ndarray:
+    """Resamples a sound, takes off a recorder's DC offset, moves it to its onset, and cuts or zero-pads its end.
 
-    The level of a sample is its distance from its channel's median (so that a DC offset is no sound), the larger of
-    both channels. The onset is the first sample whose level lies within `ONSET_DB` of the highest; the clip starts
-    `LEAD_S` before it.
+    Files and arrays become clips here and nowhere else. The level is kept. The level of a sample is its distance from
+    its channel's median (so that an offset is no sound), the larger of both channels. The onset is the first sample
+    whose level lies within `ONSET_DB` of the highest; the clip starts `LEAD_S` before it.
 
     Args:
-      audio: [channels, samples] floats, full scale at +-1. Channels after the second are dropped.
-      sample_rate: Hz.
+      audio: [channels, samples] floats of any width, full scale at +-1. Channels after the second are dropped.
+      sample_rate: Hz, of the clip.
       samples: length of the clip.
       name: what errors call the sound.
+      audio_rate: Hz, of `audio`; by default that of the clip.
 
     Returns:
-      float32 [1 or 2, samples].
+      float32 [1 or 2, samples], without what `dc_offset` finds: it would be fitted as a hum.
 
     Raises:
-      AudioError: not [channels, samples] of floats, NaN or infinite, shorter than `SHORTEST_S`, or silent.
+      AudioError: not [channels, samples] of floats, NaN or infinite, shorter than `SHORTEST_S`, silent, or a rate that
+        is not above 0.
     """
-    clip = _from_onset(audio, sample_rate, name)[:, :samples]
-    return np.pad(clip, ((0, 0), (0, samples - clip.shape[1])))
+    return make_clip(audio, sample_rate, samples, name, audio_rate=audio_rate).audio
 
 
-def _from_onset(audio: np.ndarray, sample_rate: int, name: str) -> np.ndarray:
+def make_clip(
+    audio: np.ndarray,
+    sample_rate: int,
+    samples: int,
+    name: str = "the sound",
+    title: str = "",
+    audio_rate: float | None = None,
+) -> Clip:
+    """The clip of a sound in memory, see `prepare_clip`. `title`: what its preset is called; by default `name`."""
+    whole = _from_onset(audio, sample_rate, name, sample_rate if audio_rate is None else audio_rate)
+    after = whole[:, samples : samples + round(AFTER_S * sample_rate)]
+    clip = whole[:, :samples]
+    clip = np.pad(clip, ((0, 0), (0, samples - clip.shape[1])))
+    return Clip(name, title or name, clip, sample_rate, after)
+
+
+def load_clip(path: str | os.PathLike, sample_rate: int, samples: int) -> Clip:
+    """The clip of a sound file, which is named as the path is. Arguments and errors as in `read_clip`."""
+    if os.path.isfile(path):
+        _refuse_oversized(path, sample_rate)
+    return make_clip(read_audio(path, sample_rate), sample_rate, samples, as_text(path), stem_text(path))
+
+
+def _from_onset(audio: np.ndarray, sample_rate: int, name: str, audio_rate: float) -> np.ndarray:
     """float32 [1 or 2, m]: all of a sound from `LEAD_S` before its onset on, see `prepare_clip`."""
-    audio = np.asarray(audio)
-    if audio.ndim != 2 or not audio.shape[0] or not np.issubdtype(audio.dtype, np.floating):
-        raise AudioError(
-            f"{name} is an array of {audio.dtype} of shape {audio.shape}; expected floats [channels, samples] "
-            "between -1 and 1. Add the channel axis with sound[None]; divide 16-bit integers by 32768"
-        )
-    with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which the next check names
-        audio = audio[:2].astype(np.float32)
-    if not np.isfinite(audio).all():
-        raise AudioError(
-            f"{name} holds {np.count_nonzero(~np.isfinite(audio))} samples that are NaN or infinite; export it again"
-        )
+    if not audio_rate > 0:
+        raise AudioError(f"{name} has a sample rate of {audio_rate} Hz; give the rate it was recorded at")
+    audio = _checked(np.asarray(audio), name)
+    if audio_rate != sample_rate:
+        audio = soxr.resample(audio.T, audio_rate, sample_rate).T
     length_s = audio.shape[1] / sample_rate
     if length_s < SHORTEST_S:
         raise AudioError(
             f"{name} lasts {1000 * length_s:.1f} ms ({audio.shape[1]} samples); at least {1000 * SHORTEST_S:.0f} ms "
             "are needed. Record more of it, with its decay"
         )
+    audio = audio - dc_offset(audio, sample_rate)
     level = np.abs(audio - np.median(audio, axis=1, keepdims=True)).max(axis=0)
     peak = level.max()
     if peak < 10 ** (SILENCE_DBFS / 20):
@@ -125,41 +146,17 @@ def _from_onset(audio: np.ndarray, sample_rate: int, name: str) -> np.ndarray:
     return audio[:, start:]
 
 
-def make_clip(audio: np.ndarray, sample_rate: int, samples: int, name: str = "the sound", title: str = "") -> Clip:
-    """The clip of a sound in memory, without a recorder's DC offset. Arguments and errors as in `prepare_clip`."""
-    audio = np.asarray(audio)
-    if audio.ndim == 2 and audio.dtype.kind == "f" and np.isfinite(audio).all():  # else refused below
-        audio = audio - dc_offset(audio, sample_rate)
-    whole = _from_onset(audio, sample_rate, name)
-    after = whole[:, samples : samples + round(AFTER_S * sample_rate)]
-    clip = whole[:, :samples]
-    clip = np.pad(clip, ((0, 0), (0, samples - clip.shape[1])))
-    return Clip(name, title or name, clip, sample_rate, after)
-
-
-def load_clip(path: str | os.PathLike, sample_rate: int, samples: int) -> Clip:
-    """The clip of a sound file, which is named as the path is. Arguments and errors as in `read_clip`."""
-    return make_clip(_read(path, sample_rate), sample_rate, samples, as_text(path), stem_text(path))
-
-
-def _read(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
-    if os.path.isfile(path):
-        _refuse_oversized(path, sample_rate)
-    return read_audio(path, sample_rate)
-
-
 def read_clip(path: str | os.PathLike, sample_rate: int, samples: int) -> np.ndarray:
     """Reads a sound file of any format and rate that `read_audio` reads, and prepares it as `prepare_clip` does.
 
     Returns:
-      float32 [1 or 2, samples] at `sample_rate`, without a recorder's DC offset, which would be fitted as a hum.
+      float32 [1 or 2, samples] at `sample_rate`.
 
     Raises:
       FileNotFoundError: there is no such file.
       AudioError: what `read_audio` and `prepare_clip` refuse, or more than `MAX_SAMPLES`; the message names the file.
     """
-    audio = _read(path, sample_rate)
-    return prepare_clip(audio - dc_offset(audio, sample_rate), sample_rate, samples, name=as_text(path))
+    return load_clip(path, sample_rate, samples).audio
 
 
 def dc_offset(audio: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -177,6 +174,27 @@ def dc_offset(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     low, offset, high = np.quantile(means, (0.1, 0.5, 0.9), axis=1)[..., None].astype(np.float32)
     steady = high - low < _DC_WANDERS * np.abs(offset)
     return np.where(steady & (np.abs(offset) > 10 ** (_DC_DB / 20) * np.abs(audio).max()), offset, 0)
+
+
+def _checked(audio: np.ndarray, name: str) -> np.ndarray:
+    """float32 [1 or 2, samples] of what may be a sound. Raises AudioError for what is not."""
+    if audio.ndim != 2 or not audio.shape[0] or not np.issubdtype(audio.dtype, np.floating):
+        raise AudioError(
+            f"{name} is an array of {audio.dtype} of shape {audio.shape}; expected floats [channels, samples] "
+            "between -1 and 1. Add the channel axis with sound[None]; divide 16-bit integers by 32768"
+        )
+    if audio.shape[0] > audio.shape[1] > 0:
+        raise AudioError(
+            f"{name} has shape {audio.shape}: {audio.shape[0]} channels of {audio.shape[1]} samples, so its axes seem "
+            "to be [samples, channels]; expected [channels, samples]. Hand in sound.T"
+        )
+    with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which the next check names
+        audio = audio[:2].astype(np.float32)
+    if not np.isfinite(audio).all():
+        raise AudioError(
+            f"{name} holds {np.count_nonzero(~np.isfinite(audio))} samples that are NaN or infinite; export it again"
+        )
+    return audio
 
 
 def _refuse_oversized(path: str | os.PathLike, sample_rate: int) -> None:

@@ -8,6 +8,9 @@ A silent sound (`is_silent`) has no distance to anything: its place in the answe
 NaN or infinite samples. Report how many there are: the mean of the rest alone would reward silence. `sot` and
 `rms_cosine` hear the mean of the channels, so there a stereo sound whose channels cancel counts as silent too.
 
+The silence that pads two short sounds to the length of a clip is equal in both. `mss` leaves it out; the others take
+all of the clip, and so does `mss_padded`.
+
 All raise ValueError when channels or lengths differ, and for arrays that are not [..., channels, samples].
 
 Spectra are JAX's, compiled once for each shape of the arrays (about a second).
@@ -19,7 +22,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from vjax.audio.mel import to_mono
-from vjax.audio.spectra import cumulative_spectra, mrstft_spectra, mss_spectra, stacked_mfcc, to_samples
+from vjax.audio.spectra import MssSpectra, cumulative_spectra, mrstft_spectra, mss_spectra, stacked_mfcc, to_samples
 
 SILENCE_DBFS = -90.0
 """A sound whose highest peak is below this is silent: it would not move the last bit of a 16-bit file."""
@@ -49,11 +52,30 @@ def mss(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.nd
     cut off 80 dB below it. This makes the distance blind to gain, except in quiet sounds (peaks below about -30 dBFS),
     where the floor of 1e-10 under the power comes to lie above the cut.
 
+    The mean is over what either sound plays: from the start to the last sample at which one of them is within 80 dB of
+    its own peak. Silence after that would only dilute it: appended to both sounds, it changes nothing.
+
     Returns:
       [...] float32 from 0 to 80; NaN for silence.
     """
+    return mss_and_padded(pred, target, sample_rate)[0]
+
+
+def mss_padded(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
+    """`mss` as a mean over the whole clip, the silence that pads both sounds included.
+
+    Earlier reports of vjax call this figure MSS. It equals `mss` where a sound lasts as long as the clip, and
+    is smaller where both are over before: a kick of 0.2 s in a clip of 2 s has a tenth of its `mss`.
+    """
+    return mss_and_padded(pred, target, sample_rate)[1]
+
+
+def mss_and_padded(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> tuple[np.ndarray, np.ndarray]:
+    """(`mss`, `mss_padded`) for the price of one."""
     pred, target = _pair(pred, target)
-    return _scored(mss_of(mss_spectra(pred, sample_rate), mss_spectra(target, sample_rate)), pred, target)
+    figures = _mss_figures(mss_spectra(pred, sample_rate), mss_spectra(target, sample_rate))
+    played, padded = (_scored(figure, pred, target) for figure in figures)
+    return played, padded
 
 
 def wmfcc(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
@@ -193,9 +215,23 @@ def dtw_distance(costs: np.ndarray) -> np.ndarray:
 
 
 @jax.jit
-def mss_of(pred: list[jax.Array], target: list[jax.Array]) -> jax.Array:
+def mss_of(pred: MssSpectra, target: MssSpectra) -> jax.Array:
     """`mss` of spectra that `mss_spectra` made, for callers that are jitted themselves. Silence is scored too."""
-    return jnp.stack([_mean(jnp.abs(p - t)) for p, t in zip(pred, target, strict=True)]).mean(0)
+    return _mss_figures(pred, target)[0]
+
+
+@jax.jit
+def _mss_figures(pred: MssSpectra, target: MssSpectra) -> tuple[jax.Array, jax.Array]:
+    """(mss, mss_padded) of each pair. How many frames count is data, not a shape: no length is compiled anew."""
+    n_played = jnp.maximum(pred.played, target.played)
+    played, padded = [], []
+    for i, (p, t) in enumerate(zip(pred.db, target.db, strict=True)):
+        by_frame = jnp.abs(p - t).mean((-3, -2))
+        n = n_played[..., i]
+        counts = jnp.arange(by_frame.shape[-1]) < n[..., None]
+        played.append(jnp.where(counts, by_frame, 0).sum(-1) / n)
+        padded.append(by_frame.mean(-1))
+    return jnp.stack(played).mean(0), jnp.stack(padded).mean(0)
 
 
 @jax.jit

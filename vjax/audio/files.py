@@ -44,7 +44,10 @@ def write_wav(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> N
     """
     audio = np.asarray(audio, np.float32)
     if audio.ndim != 2 or not 0 < audio.shape[0] <= 32:
-        raise AudioError(f"audio has shape {audio.shape}; expected [channels, samples] with 1 to 32 channels")
+        raise AudioError(
+            f"audio has shape {audio.shape}; expected [channels, samples] with 1 to 32 channels. Give audio.T for "
+            "[samples, channels]"
+        )
     if not np.isfinite(audio).all():
         raise AudioError(f"{np.count_nonzero(~np.isfinite(audio))} of {audio.size} samples are NaN or infinite")
     soundfile.write(path, audio.T, sample_rate, format="WAV", subtype="FLOAT")

@@ -1,4 +1,4 @@
-"""The note of a sound, by Praat's pitch tracker.
+"""The note of a sound, by Praat's pitch tracker, and what notes are called.
 
 Praat's autocorrelation method (Boersma 1993, IFA Proceedings 17) follows the pitch through the frames of a sound. The
 answer is the pitch that most of the sound agrees on: that of a plateau between glides, not the mean of a glide.
@@ -6,6 +6,7 @@ answer is the pitch that most of the sound agrees on: that of a plateau between 
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 
@@ -27,6 +28,8 @@ CLEAR = 0.5
 """A pitch of less confidence is not followed."""
 
 _NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+_ACCIDENTALS = {"": 0, "#": 1, "♯": 1, "b": -1, "♭": -1}
+_WRITTEN_NOTE = re.compile(r"([A-Ga-g])([#♯b♭]?)(-?[0-9]{1,2})")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Pitch:
     @property
     def name(self) -> str:
         """The note's name, such as "F#3", where C4 is MIDI note 60; "none" without a pitch."""
-        return "none" if self.note is None else f"{_NOTE_NAMES[self.note % 12]}{self.note // 12 - 1}"
+        return "none" if self.note is None else note_name(self.note)
 
 
 def detect_pitch(audio: np.ndarray, sample_rate: int) -> Pitch:
@@ -72,6 +75,8 @@ def detect_pitch(audio: np.ndarray, sample_rate: int) -> Pitch:
     audio = np.atleast_2d(np.asarray(audio, np.float64))
     if audio.ndim != 2 or not audio.size:
         raise AudioError(f"audio has shape {audio.shape}; expected [channels, samples] with at least one sample")
+    if audio.shape[0] > audio.shape[1]:
+        raise AudioError(f"audio has shape {audio.shape}; expected [channels, samples]. Give audio.T")
     if not np.isfinite(audio).all():
         raise AudioError(f"{np.count_nonzero(~np.isfinite(audio))} of {audio.size} samples are NaN or infinite")
     # Praat's first and last frame lie half a window inside the sound, and a pluck is over by then.
@@ -92,8 +97,27 @@ def detect_pitch(audio: np.ndarray, sample_rate: int) -> Pitch:
 
 
 def note_name(midi: int) -> str:
-    """The name of a MIDI note, such as "F#3", where 60 is C4."""
+    """What a MIDI note is called, such as "F#3", where C4 is MIDI note 60."""
     return f"{_NOTE_NAMES[midi % 12]}{midi // 12 - 1}"
+
+
+def parse_note(text: str) -> int:
+    """The MIDI note that is written as a name ("C2", "F#3", "Bb1", "C-1"; C4 is 60) or as a number ("36").
+
+    Raises:
+      ValueError: neither, or outside of 0 (C-1) to 127 (G9).
+    """
+    text = text.strip()
+    if written := _WRITTEN_NOTE.fullmatch(text):
+        letter, accidental, octave = written.groups()
+        midi = _NOTE_NAMES.index(letter.upper()) + _ACCIDENTALS[accidental] + 12 * (int(octave) + 1)
+    elif re.fullmatch(r"-?[0-9]{1,4}", text):
+        midi = int(text)
+    else:
+        raise ValueError(f"{text!r} is not a MIDI note; give a name such as C2, F#3 or Bb1, or a number from 0 to 127")
+    if not 0 <= midi <= 127:
+        raise ValueError(f"{text!r} is MIDI note {midi}; notes go from 0 (C-1) to 127 (G9), and C4 is 60")
+    return midi
 
 
 def midi_to_hz(midi: float) -> float:

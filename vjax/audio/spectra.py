@@ -5,7 +5,7 @@ All frames are centred on every `hop`-th sample, with zeros beyond both ends, un
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,20 +22,44 @@ _FRAME_SUM_FLOOR = 1e-6  # keeps a frame of digital silence from being divided b
 _SOUNDS_AT_ONCE = 32  # on accelerators; bounds the memory that a large batch takes
 
 
+class MssSpectra(NamedTuple):
+    """What MSS compares of a sound, at each of its three resolutions.
+
+    Attributes:
+      db: list of [..., channels, bands, t]: log-mel in dB, from -80 to 0 at the sound's own maximum.
+      played: int32 [..., 3]: how many of the t frames are centred on samples up to `sound_end`, at least one.
+    """
+
+    db: list[jax.Array]
+    played: jax.Array
+
+
 def to_samples(milliseconds: int, sample_rate: int) -> int:
     """Whole samples in this time, rounded down."""
     return int(milliseconds * sample_rate / 1000)
 
 
 @functools.partial(jax.jit, static_argnames="sample_rate")
-def mss_spectra(audio: jax.Array, sample_rate: int) -> list[jax.Array]:
-    """[..., channels, bands, t] at each resolution of MSS: log-mel in dB, from -80 to 0 at the sound's own maximum."""
+def mss_spectra(audio: jax.Array, sample_rate: int) -> MssSpectra:
+    """The spectra of [..., channels, samples] at each resolution of MSS."""
     configs = [
         _mel_config(sample_rate, to_samples(window_ms, sample_rate), to_samples(hop_ms, sample_rate), n_mels)
         for window_ms, hop_ms, n_mels in _MSS_RESOLUTIONS
     ]
     spectra = _of_each(lambda sound: [_power_to_db(_mel_power(sound, config)) for config in configs], audio)
-    return [db - db.max((-3, -2, -1), keepdims=True) for db in spectra]
+    end = sound_end(audio)
+    played = [jnp.minimum(end // config.hop + 1, db.shape[-1]) for config, db in zip(configs, spectra, strict=True)]
+    return MssSpectra([db - db.max((-3, -2, -1), keepdims=True) for db in spectra], jnp.stack(played, -1))
+
+
+def sound_end(audio: jax.Array) -> jax.Array:
+    """int32 [...]: the samples up to the last one, of any channel, that is within 80 dB of the sound's own peak.
+
+    All samples for digital silence.
+    """
+    level = jnp.abs(audio).max(-2)
+    above = level > level.max(-1, keepdims=True) * 10 ** (-_RANGE_DB / 20)
+    return audio.shape[-1] - jnp.argmax(above[..., ::-1], -1).astype(jnp.int32)
 
 
 @functools.partial(jax.jit, static_argnames="sample_rate")

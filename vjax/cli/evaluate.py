@@ -62,7 +62,11 @@ def main(argv: list[str] | None = None) -> int:
         "--starts", type=_names, default=_names(_STARTS), metavar="A,B", help=f"of refinement (default {_STARTS})"
     )
     parser.add_argument(
-        "--note", type=midi_note, default=48, help="MIDI note at which --presets are played (default %(default)s)"
+        "--note",
+        type=midi_note,
+        default=48,
+        metavar="NOTE",
+        help="note at which --presets are played, by name or number: C3, 48 (default %(default)s)",
     )
     parser.add_argument(
         "--limit", type=at_least(0), default=0, metavar="N", help="a sample of so many targets; 0 takes all"

@@ -12,7 +12,8 @@ def add_matching(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--note",
         type=midi_note,
-        help="MIDI note of the sound, 0 to 127; by default the one that is heard",
+        metavar="NOTE",
+        help="note of the sound, by name or number: C2, F#3, 36 (C4 is 60); by default the one that is found in it",
     )
     parser.add_argument("--no-tune", action="store_true", help="leave the preset's pitch as the model heard it")
 
@@ -31,10 +32,13 @@ def add_checkpoint(parser: argparse.ArgumentParser, default: str | None = None, 
 
 
 def midi_note(text: str) -> int:
-    """An argparse `type`: a MIDI note number."""
-    if not (text.isdecimal() and int(text) <= 127):
-        raise argparse.ArgumentTypeError(f"{text!r} is no MIDI note; give a number from 0 to 127, C4 is 60")
-    return int(text)
+    """An argparse `type`: a MIDI note by name or number, see `parse_note`."""
+    from vjax.audio.pitch import parse_note  # here: `--help` need not wait for NumPy and the sound libraries
+
+    try:
+        return parse_note(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def match_config(arguments: argparse.Namespace):

@@ -25,7 +25,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("path", nargs="+", help=".vital files, or folders searched with their subfolders")
     parser.add_argument("--json", metavar="FILE", help="write all numbers and reasons there")
     parser.add_argument("--catalog", metavar="FILE", help="a file of `vjax catalog build`; by default the shipped one")
-    parser.add_argument("--note", type=midi_note, default=48, help="MIDI note to play (default %(default)s)")
+    parser.add_argument(
+        "--note",
+        type=midi_note,
+        default=48,
+        metavar="NOTE",
+        help="note to play, by name or number: C3, 48 (default %(default)s)",
+    )
     parser.add_argument(
         "--limit", type=at_least(0), default=0, metavar="N", help="only the first so many presets; 0 takes all"
     )

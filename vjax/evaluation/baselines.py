@@ -1,6 +1,6 @@
 """The rows that give a benchmark's numbers meaning: init patch, random preset, nearest preset, and the floor."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,6 +15,12 @@ from vjax.evaluation.workbench import Workbench, broken, silence
 from vjax.vital import preset as vital_preset
 from vjax.vital.pool import RenderJob
 from vjax.vital.preset import read_preset
+
+BANK_NOTES = (36, 48, 60, 72, 84)
+"""At which a whole bank is rendered for targets of many notes."""
+
+SHORTLIST = 8
+"""So many of a bank's presets, the nearest at a note of BANK_NOTES, are rendered at the target's own."""
 
 _TARGETS_AT_ONCE = 32  # whose sounds are in memory beside the bank's
 
@@ -65,41 +71,81 @@ def add_bank_rows(bench: Workbench, tasks: Sequence[Task], bank: SoundBank) -> N
 
     Neither is the target itself, by content, nor by its author. `random` is the median over all of them, metric by
     metric; `nearest` is the one of least MSS. Silent ones have no distance, and are neither.
+
+    A target that is a preset meets the bank at its own note. Recordings and datasets have many notes: they meet it at
+    the nearest of BANK_NOTES, which gives `random`, and the SHORTLIST nearest there are played at the target's own note
+    for `nearest`.
     """
     left = [task for task in tasks if task in bench.missing(tasks, "random") + bench.missing(tasks, "nearest")]
-    notes = sorted({task.target.note for task in left})
-    bank.play(notes)
+    notes = sorted({bank_note(task) for task in left})
+    bank.play({note: bank.files for note in notes})
+    shortlists: dict[Task, list[PresetFile]] = {}
     for note in notes:
         files, sounds = bank.sounds(note)
-        here = [task for task in left if task.target.note == note]
+        here = [task for task in left if bank_note(task) == note]
         for start in range(0, len(here), _TARGETS_AT_ONCE):
             chunk = here[start : start + _TARGETS_AT_ONCE]
-            targets = np.stack([bench.audio(task) for task in chunk])
-            found = pair_scores(sounds, targets, bench.sample_rate)
+            found = pair_scores(sounds, np.stack([bench.audio(task) for task in chunk]), bench.sample_rate)
             for column, task in enumerate(chunk):
+                mine = {name: values[:, column] for name, values in found.items()}
                 others = np.array([_is_another(file, task) for file in files], bool)
-                usable = np.flatnonzero(others & ~np.isnan(found["mss"][:, column]))
-                mine = {name: values[usable, column] for name, values in found.items()}
-                _add_rows(bench, task, [files[i] for i in usable], sounds[usable], mine)
+                usable = np.flatnonzero(others & ~np.isnan(mine["mss"]))
+                ranked = usable[np.argsort(mine["mss"][usable], kind="stable")]
+                if not len(ranked):
+                    reason = f"the bank has no sound by another author at note {note}"
+                    bench.fail(task, ["random", "nearest"], reason)
+                    continue
+                _add_random(bench, task, {name: values[usable] for name, values in mine.items()})
+                if task.target.note == note:
+                    _add_nearest(bench, task, files[ranked[0]], sounds[ranked[0]], _at(mine, ranked[0]))
+                else:
+                    shortlists[task] = [files[i] for i in ranked[:SHORTLIST]]
+    _add_nearest_of(bench, shortlists, bank)
+
+
+def bank_note(task: Task) -> int:
+    """The note at which a target meets the whole bank: its own if it is a preset, else the nearest of BANK_NOTES."""
+    note = task.target.note
+    return note if task.target.source == "presets" else min(BANK_NOTES, key=lambda played: abs(played - note))
+
+
+def _add_nearest_of(bench: Workbench, shortlists: Mapping[Task, list[PresetFile]], bank: SoundBank) -> None:
+    """The nearest preset of each target's shortlist, at the target's note."""
+    left = {task: files for task, files in shortlists.items() if not bench.results.has(task.target.id, "nearest")}
+    wanted: dict[int, dict[PresetFile, None]] = {}
+    for task, files in left.items():
+        wanted.setdefault(task.target.note, {}).update(dict.fromkeys(files))
+    bank.play(wanted)
+    for task, files in left.items():
+        played, sounds = bank.sounds(task.target.note, files)
+        found = pair_scores(sounds, bench.audio(task)[None], bench.sample_rate)
+        mine = {name: values[:, 0] for name, values in found.items()}
+        if np.isnan(mine["mss"]).all():  # none could be played, or none can be heard
+            bench.fail(task, ["nearest"], f"none of the nearest presets can be heard at note {task.target.note}")
+            continue
+        nearest = int(np.nanargmin(mine["mss"]))
+        _add_nearest(bench, task, played[nearest], sounds[nearest], _at(mine, nearest))
 
 
 def _is_another(file: PresetFile, task: Task) -> bool:
     return file.content != task.content and not file.authors & task.authors
 
 
-def _add_rows(
-    bench: Workbench, task: Task, files: list[PresetFile], sounds: np.ndarray, found: dict[str, np.ndarray]
-) -> None:
-    if not files:
-        bench.fail(task, ["random", "nearest"], f"the bank has no sound by another author at note {task.target.note}")
-        return
+def _at(found: dict[str, np.ndarray], i: int) -> dict[str, float | None]:
+    return as_metrics({name: values[i] for name, values in found.items()})
+
+
+def _add_nearest(bench: Workbench, task: Task, file: PresetFile, sound: np.ndarray, metrics: dict) -> None:
     if not bench.results.has(task.target.id, "nearest"):
-        nearest = int(np.argmin(found["mss"]))
-        bench.keep(task, "nearest", sounds[nearest], files[nearest].preset())
-        metrics = as_metrics({name: values[nearest] for name, values in found.items()})
-        bench.add(Row(task.target.id, "nearest", metrics, label=files[nearest].relative))
+        bench.keep(task, "nearest", sound, file.preset())
+        bench.add(Row(task.target.id, "nearest", metrics, label=file.relative))
+
+
+def _add_random(bench: Workbench, task: Task, found: dict[str, np.ndarray]) -> None:
+    """`found`: the metrics [n] of every preset that may be chosen."""
     if not bench.results.has(task.target.id, "random"):
-        bench.add(Row(task.target.id, "random", _medians(found), label=f"median of {len(files)} presets"))
+        at = "" if bank_note(task) == task.target.note else f" at note {bank_note(task)}"
+        bench.add(Row(task.target.id, "random", _medians(found), label=f"median of {len(found['mss'])} presets{at}"))
 
 
 def _medians(found: dict[str, np.ndarray]) -> dict[str, float | None]:

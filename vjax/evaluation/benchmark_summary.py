@@ -15,7 +15,13 @@ from vjax.evaluation.preset_files import UNKNOWN
 from vjax.evaluation.results import Row, Target
 from vjax.evaluation.statistics import describe, macro_average, recovered_share
 
-_TITLES = {"mss": "MSS dB", "rms_cosine": "RMS cosine", "loudness_difference": "loudness LU", "wmfcc": "wMFCC"}
+_TITLES = {
+    "mss": "MSS dB",
+    "mss_padded": "MSS padded dB",
+    "rms_cosine": "RMS cosine",
+    "loudness_difference": "loudness LU",
+    "wmfcc": "wMFCC",
+}
 _DECIMALS = {"sot": 3, "rms_cosine": 3}
 
 Rows = Mapping[tuple[str, str], Row]
@@ -101,6 +107,7 @@ def table(summary: Mapping[str, Any]) -> str:
         lines.append(f"{method:14} {mss['n']:4} {shown:>6} {means} {' '.join(cells)}")
     lines.append("medians and their 95 % intervals; share: recovered of MSS, from the random preset to the floor;")
     lines.append("mean and author: MSS over all sounds, and over authors of whom each counts as much")
+    lines.append("MSS is over what either sound plays; MSS padded is over the whole clip, silence at its end included")
     if any("+" in method for method in summary["methods"]):
         lines.append("refinement minimises MSS, MRSTFT and loudness; wMFCC, SOT and RMS cosine judge it from outside")
     return "\n".join(lines)

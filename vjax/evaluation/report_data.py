@@ -19,6 +19,7 @@ from vjax.vital.preset import read_preset
 
 _LABELS = {  # label, unit, decimals
     "mss": ("MSS", "dB", 2),
+    "mss_padded": ("MSS padded", "dB", 2),
     "wmfcc": ("wMFCC", "", 2),
     "sot": ("SOT", "", 4),
     "rms_cosine": ("RMS cosine", "", 3),
@@ -233,6 +234,11 @@ def _settings(folder: Path) -> dict[str, Any]:
 
 def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:
     facts = [("sounds", str(len(evaluation.targets)))]
+    measured = [row.metrics for rows in evaluation.rows.values() for row in rows.values() if row.scored]
+    if measured and not any("mss_padded" in metrics for metrics in measured):
+        facts.append(("MSS", "over the whole clip, silence included: an older evaluation"))
+    else:
+        facts.append(("MSS", "over what either sound plays; padded: over the whole clip"))
     failed = sum(bool(row.error) for rows in evaluation.rows.values() for row in rows.values())
     if failed:
         facts.append(("failed rows", str(failed)))

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from vjax.audio.metrics import METRICS
+from vjax.json_lines import end_last_line, read_lines
 
 _GROWS = {"limit": "--limit", "refine_evals": "--refine-evals", "starts": "--starts"}
 
@@ -50,7 +51,8 @@ class Row:
     Attributes:
       target: its id.
       method: init, random, nearest, prediction, floor, or a start with its budget, as prediction+100.
-      metrics: by name of METRICS; None where there is no number (silence has none).
+      metrics: by name of METRICS; None where there is no number (silence has none). A folder that has no `mss_padded`
+        is older: its `mss` is what is called `mss_padded` today.
       evals: sounds that refinement listened to.
       seconds: that refinement took.
       error: why there are no scores; empty if there are.
@@ -79,17 +81,23 @@ class Results:
     """The rows of a folder, by (target, method), each on the disk before `add` returns."""
 
     def __init__(self, folder: Path):
-        """Reads what is there. A last line that a kill cut short is removed.
+        """Reads what is there and changes nothing: another process may be in the middle of writing the last line.
+
+        A last line that is not finished is no row yet; the first `add` replaces it.
 
         Raises ValueError if another line cannot be read.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "results.jsonl"
+        self._is_writer = False
         self.rows: dict[tuple[str, str], Row] = {}
         for row in _read_rows(self._path):
             self.rows[row.target, row.method] = row
 
     def add(self, row: Row) -> None:
+        if not self._is_writer:
+            end_last_line(self._path)
+            self._is_writer = True
         with open(self._path, "a", encoding="utf-8") as file:
             file.write(json.dumps(dataclasses.asdict(row), allow_nan=False) + "\n")
             file.flush()
@@ -145,16 +153,10 @@ def _short(value: Any) -> str:
 
 
 def _read_rows(path: Path) -> list[Row]:
-    if not path.exists():
-        return []
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        os.truncate(path, whole)
     rows = []
-    for number, line in enumerate(content[:whole].splitlines(), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         try:
-            rows.append(Row(**json.loads(line)))
-        except (ValueError, TypeError) as error:
+            rows.append(Row(**line))
+        except TypeError as error:
             raise ValueError(f"{path}: line {number} is no row of an evaluation ({error}); delete the line") from error
     return rows

@@ -5,7 +5,7 @@ missing, and a preset that changed is another one.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,35 +35,39 @@ class SoundBank:
                 self.failures[str(path)] = str(error)
         self.files = tuple(by_content.values())
 
-    def play(self, notes: Sequence[int]) -> None:
-        """Renders what the cache lacks: each preset is loaded once for all notes."""
-        missing = {file: [note for note in notes if not self._path(file, note).exists()] for file in self.files}
-        missing = {file: lacking for file, lacking in missing.items() if lacking}
+    def play(self, wanted: Mapping[int, Iterable[PresetFile]]) -> None:
+        """Renders what the cache lacks of the presets wanted at each note. Each is loaded once for all its notes."""
+        missing: dict[PresetFile, list[int]] = {}
+        for note, files in sorted(wanted.items()):
+            for file in files:
+                if not self._path(file, note).exists():
+                    missing.setdefault(file, []).append(note)
         if not missing:
             return
-        for note in notes:
+        for note in wanted:
             (self._cache / str(note)).mkdir(parents=True, exist_ok=True)
         played: list[PresetFile] = []
         renderings = self._pool.map(self._jobs(missing, played))
-        bar = progress_bar(total=len(missing), desc="rendering the bank", unit="preset")
-        for count, rendering in enumerate(renderings):
-            file = played[count]
-            bar.update()
-            if rendering.audio is None:
-                self.failures[str(file.path)] = rendering.error
-                continue
-            for note, audio in zip(missing[file], rendering.audio, strict=True):
-                _save(self._path(file, note), audio)
-        bar.close()
+        with progress_bar(total=len(missing), desc="rendering the bank", unit="preset") as bar:
+            for count, rendering in enumerate(renderings):
+                file = played[count]
+                bar.update()
+                if rendering.audio is None:
+                    self.failures[str(file.path)] = rendering.error
+                    continue
+                for note, audio in zip(missing[file], rendering.audio, strict=True):
+                    _save(self._path(file, note), audio)
 
-    def sounds(self, note: int) -> tuple[list[PresetFile], np.ndarray]:
-        """The presets that could be played, and float32 [n, 2, samples] of them at a note that was played.
+    def sounds(self, note: int, files: Iterable[PresetFile] | None = None) -> tuple[list[PresetFile], np.ndarray]:
+        """Those of `files`, by default all, that could be played at a note, and float32 [n, 2, samples] of them.
 
         Silent ones, and ones with NaN, are there too: they have no distance to anything.
         """
-        files = [file for file in self.files if self._path(file, note).exists()]
-        empty = np.zeros((0, 2, self._pool.config.samples), np.float32)
-        return files, np.stack([np.load(self._path(file, note)) for file in files]) if files else empty
+        found = [file for file in (self.files if files is None else files) if self._path(file, note).exists()]
+        sounds = np.empty((len(found), 2, self._pool.config.samples), np.float32)
+        for row, file in enumerate(found):
+            sounds[row] = np.load(self._path(file, note))
+        return found, sounds
 
     def _path(self, file: PresetFile, note: int) -> Path:
         return self._cache / str(note) / f"{file.content}.npy"

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from rich.text import Text
 
+from vjax.audio import pitch
 from vjax.evaluation.tui_controls import Control, RoutePair
 from vjax.inference.predict import Answer
 
@@ -68,7 +69,6 @@ WIDE = _columns(control=29, value=20, bar=16, option=20, source=18, destination=
 _FULL_BAR_NORM = 0.5
 _NEAR_NORM, _FAR_NORM = 0.05, 0.2
 _KINDS = {"found": ("✓ found", "green"), "missed": ("- missed", "yellow"), "invented": ("+ new", "red")}
-_NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
 class Show(NamedTuple):
@@ -82,8 +82,8 @@ class Show(NamedTuple):
 
 
 def note_name(midi_note: int | None) -> str:
-    """60 to "C4"."""
-    return "" if midi_note is None else f"{_NOTES[midi_note % 12]}{midi_note // 12 - 1}"
+    """60 to "C4", nothing to nothing."""
+    return "" if midi_note is None else pitch.note_name(midi_note)
 
 
 def percent(value: float | None) -> str:

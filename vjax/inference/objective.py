@@ -5,7 +5,7 @@
 Each distance is divided by what it is between two unrelated presets, so that weights compare; with all terms at that
 distance the loss is the sum of the weights. The terms:
 
-- `mss`: `vjax.audio.distances.mss`, the headline of vjax's reports. It is blind to gain.
+- `mss`: `vjax.audio.distances.mss`, the headline of vjax's reports, over what either sound plays. It is blind to gain.
 - `mrstft`: `vjax.audio.distances.mrstft`, the report's objective. It hears gain.
 - `ltas`: mean |difference| of long-term average spectra in dB, band by band. It has no time axis: it forgives phases,
   shifted envelopes and LFOs out of step, and shows the way where frame-by-frame distances are flat.
@@ -23,7 +23,7 @@ import numpy as np
 
 from vjax.audio.distances import is_silent, mrstft_of, mss_of
 from vjax.audio.mel import mel_centres_hz
-from vjax.audio.spectra import mrstft_configs, mrstft_spectra, mss_spectra
+from vjax.audio.spectra import MssSpectra, mrstft_configs, mrstft_spectra, mss_spectra
 
 TERMS = ("mss", "mrstft", "ltas", "loudness")
 TYPICAL = {"mss": 19.0, "mrstft": 4.8, "ltas": 15.4, "loudness": 4.8}
@@ -49,9 +49,9 @@ class ObjectiveConfig:
 
 
 class SoundSpectra(NamedTuple):
-    """What is compared of a sound; lists of [..., channels, bands, t], then [..., channels, bands] and [...]."""
+    """What is compared of a sound; after MSS a list of [..., channels, bands, t], [..., channels, bands] and [...]."""
 
-    mss: list[jax.Array]
+    mss: MssSpectra
     mrstft: list[jax.Array]
     ltas_db: jax.Array
     level_db: jax.Array

@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import soxr
 
-from vjax.audio.clip import Clip, prepare_clip
+from vjax.audio.clip import Clip, make_clip
 from vjax.audio.files import AudioError
 from vjax.audio.mel import MelConfig, mel_spectrogram
 from vjax.inference.confidence import Confidence, confidence_maker, knob_spread, menu_probabilities
@@ -190,6 +189,11 @@ class Predictor:
         """As `predict`, and how sure the answer is. The answer is the same."""
         return self._predict(audio, sample_rate, name, confidence=True)
 
+    def predict_clip(self, clip: Clip) -> Answer:
+        """As `predict_with_confidence`, of a clip as long as `samples`."""
+        audio = mono(clip.audio, clip.name)
+        return self.answers(self.hear(audio[None]), [clip.name], confidence=True)[0]._replace(clip=clip)
+
     def hear(self, audio: np.ndarray) -> Heard:
         """Sends mono clips [n, samples], n <= `batch_size`, to the device, padded with silence, and does not wait."""
         return _hear(self.variables, self._padded(audio), self.model, self.mel)
@@ -215,13 +219,8 @@ class Predictor:
         return found
 
     def _predict(self, audio: np.ndarray, sample_rate: int | None, name: str, confidence: bool) -> Answer:
-        audio, sample_rate = np.asarray(audio), self.sample_rate if sample_rate is None else sample_rate
-        if not sample_rate > 0:
-            raise AudioError(f"{name} has a sample rate of {sample_rate} Hz; give the rate it was recorded at")
-        if sample_rate != self.sample_rate and audio.ndim == 2 and audio.dtype.kind == "f":  # else refused below
-            audio = soxr.resample(audio[:2].T, sample_rate, self.sample_rate).T
-        clip = mono(prepare_clip(audio, self.sample_rate, self.samples, name), name)
-        return self.answers(self.hear(clip[None]), [name], confidence)[0]
+        clip = make_clip(audio, self.sample_rate, self.samples, name, audio_rate=sample_rate)
+        return self.answers(self.hear(mono(clip.audio, name)[None]), [name], confidence)[0]
 
     def _padded(self, sounds: np.ndarray) -> np.ndarray:
         """`batch_size` rows, so that the device sees one shape only."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soxr
 
 from vjax.audio.clip import Clip, load_clip, make_clip
 from vjax.audio.files import AudioError
@@ -155,9 +154,7 @@ def _clip(sound: Sound, sample_rate: int | None, name: str, predictor: Predictor
         return load_clip(sound, predictor.sample_rate, predictor.samples)
     if sample_rate is None:
         raise AudioError("an array has no sample rate; give sample_rate=44100, or what it was recorded at")
-    if sound.ndim == 2 and sound.dtype.kind == "f" and sample_rate != predictor.sample_rate:
-        sound = soxr.resample(sound[:2].astype(np.float32).T, sample_rate, predictor.sample_rate).T
-    return make_clip(sound, predictor.sample_rate, predictor.samples, name)
+    return make_clip(sound, predictor.sample_rate, predictor.samples, name, audio_rate=sample_rate)
 
 
 @functools.lru_cache(maxsize=2)

@@ -186,7 +186,7 @@ def prepare(
     if only_candidates:
         return Prepared(clip, config, sought, None, choosing(candidates, n_starts=len(candidates)), judge, began_s)
     report(Progress("predicting", 0, 1))
-    prediction = prediction or predictor.predict_with_confidence(clip.audio, name=clip.name)
+    prediction = prediction or predictor.predict_clip(clip)
     searched = banks(note) if config.variants else ()
     with ThreadPoolExecutor(1, "vjax-resynthesis") as thread:  # fits tables while the engine plays the others
         tables = config.variants and config.resynthesis and thread.submit(_resynthesis, clip, sought, render, config)
