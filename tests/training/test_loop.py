@@ -217,8 +217,8 @@ def test_the_reports_layout_trains(tmp_path, channel_axis):
     assert summary["val"]["mod_loss"] > 0
 
 
-def test_a_run_on_answers_ends_in_presets_of_the_engine(engine_run, engine_vocabulary, tmp_path):
-    """Whole semitones as menus and the order of effects as places: through training, a checkpoint and back."""
+def test_train_on_the_target_encoding_ends_in_presets_of_the_engine(engine_run, engine_vocabulary, tmp_path):
+    """Semitones as classes and the effect order as positions: through training, a checkpoint and back."""
     from vjax.inference.export import checkpoint_vocabulary, export_preset
     from vjax.inference.predict import Predictor
     from vjax.vital.preset import Preset, controls

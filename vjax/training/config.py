@@ -33,7 +33,8 @@ class DataConfig:
       resident: put all training rows on the accelerator before the first step, instead of reading them while training.
         The batches are the same, so a run may change it and go on.
       render_workers: processes that render; 0 takes every core.
-      answers: ask for whole semitones as menus and for the order of effects as places, see `vjax.answers`.
+      answers: train on the target encoding, whole semitones as classes and the effect order as positions, see
+        `vjax.sound.encoding`.
     """
 
     path: str = ""

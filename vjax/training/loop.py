@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vjax.data.generate import generate
-from vjax.data.reader import Reader, as_answers
+from vjax.data.reader import Reader, encoded
 from vjax.data.store import DatasetInfo, open_dataset
 from vjax.data.stream import split
 from vjax.model.inverse import InverseModel, Prediction, model_config, parameter_counts
@@ -107,7 +107,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
     info = open_dataset(config.data.path or workdir / "data")
     leader = hosts.is_leader()
     tier = config.tier or info.tier
-    info, reader = as_answers(info) if config.data.answers else (info, Reader(info))
+    info, reader = encoded(info) if config.data.answers else (info, Reader(info))
     train_rows, val_rows = split(reader, config.data.val_fraction, config.seed)
     batch_size = config.train.batch_size
     steps_per_epoch = max(len(train_rows) // batch_size, 1)
