@@ -6,10 +6,10 @@ import h5py
 import numpy as np
 import pytest
 
-from vjax.answers import AnswerForm
 from vjax.data.layout import DatasetError
-from vjax.data.reader import Reader, Routes, as_answers, as_asked
+from vjax.data.reader import Reader, Routes, encoded, encoded_as
 from vjax.data.store import open_dataset
+from vjax.sound.encoding import TargetEncoding
 
 
 def assert_same(ours, theirs):
@@ -140,25 +140,24 @@ def test_a_file_cut_short_is_noticed(tiny_dataset):
         reader[23]
 
 
-def test_rows_as_answers_are_the_rows_in_their_form(tiny_dataset, schema):
+def test_encoded_rows_are_the_rows_in_their_encoding(tiny_dataset, schema):
     info = open_dataset(tiny_dataset)
-    asked, reader = as_answers(info)
-    form, rows = AnswerForm(schema), [38, 3, 24]
+    found_info, reader = encoded(info)
+    encoding, rows = TargetEncoding(schema), [38, 3, 24]
     plain, found = Reader(info).read(rows), pickle.loads(pickle.dumps(reader)).read(rows)
-    assert asked.schema == form.answers != info.schema
-    continuous, categorical = form(plain.continuous, plain.categorical)
+    assert found_info.schema == encoding.schema != info.schema
+    continuous, categorical = encoding.encode(plain.continuous, plain.categorical)
     assert_same(found, plain._replace(continuous=continuous, categorical=categorical))
     assert_same(reader[24].categorical, categorical[2])
-    assert found.continuous.shape[1] == len(asked.schema.continuous)
-    assert asked.importance is None
+    assert found.continuous.shape[1] == len(found_info.schema.continuous)
+    assert found_info.importance is None
 
 
-def test_rows_are_read_in_the_form_in_which_a_model_answers(tiny_dataset, schema):
+def test_encoded_as_reads_rows_in_the_form_of_a_models_schema(tiny_dataset, schema):
     info = open_dataset(tiny_dataset)
-    answers = AnswerForm(schema).answers
-    for form, expected in ((schema, Reader(info)), (answers, as_answers(info)[1])):
-        asked, reader = as_asked(info, form)
-        assert asked.schema == form
+    for form, expected in ((schema, Reader(info)), (TargetEncoding(schema).schema, encoded(info)[1])):
+        found_info, reader = encoded_as(info, form)
+        assert found_info.schema == form
         assert_same(reader.read([5, 0]), expected.read([5, 0]))
 
 

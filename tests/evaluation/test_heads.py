@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from vjax.answers import EFFECTS, ORDER, AnswerForm
 from vjax.evaluation.heads import heard, score_heads
 from vjax.schema import Schema
+from vjax.sound.encoding import CHAIN, EFFECTS, TargetEncoding
 
 
 def preset(schema, knobs=(), menus=(), routes=()):
@@ -76,39 +76,36 @@ def test_routes_stand_beside_the_best_constant_guess(schema):
     assert score_heads(answers, targets, schema, routes=False).routes is None
 
 
-@pytest.mark.parametrize("as_answers", [False, True], ids=["controls", "answers"])
-def test_transpositions_count_if_they_are_right_to_the_semitone(schema, as_answers):
+@pytest.mark.parametrize("encoded", [False, True], ids=["controls", "encoded"])
+def test_transpositions_count_if_they_are_right_to_the_semitone(schema, encoded):
     knob = schema.continuous[schema.position["osc_1_transpose"]]
 
     def form(semitones):
         plain = preset(schema, {"osc_1_transpose": knob.to_norm(semitones)})
-        if not as_answers:
-            return plain
-        rows = AnswerForm(schema)(plain.continuous[None], plain.categorical[None])
-        return plain._replace(continuous=rows[0][0], categorical=rows[1][0])
+        return encode(TargetEncoding(schema), plain) if encoded else plain
 
-    asked = AnswerForm(schema).answers if as_answers else schema
-    found = score_heads([form(n) for n in (0, 11, 12, 13)], [form(n) for n in (0, 12, 12, 12)], asked).semitones
+    form_schema = TargetEncoding(schema).schema if encoded else schema
+    found = score_heads([form(n) for n in (0, 11, 12, 13)], [form(n) for n in (0, 12, 12, 12)], form_schema).semitones
     assert found[1:] == (4, 0.5, 0.75)
 
 
 def test_effects_count_pair_by_pair_where_both_are_on():
     schema = Schema.from_engine()
     on = {f"{effect}_on": 1 for effect in ("chorus", "delay", "reverb")}
-    knob = schema.continuous[schema.position[ORDER]]
-    plain, other = (preset(schema, {ORDER: knob.to_norm(code)}, on) for code in (0, 1))
-    form = AnswerForm(schema)
-    for read, asked in ((lambda one: one, schema), (lambda one: answered(form, one), form.answers)):
-        found = score_heads([read(plain)] * 2, [read(plain), read(other)], asked).order
+    knob = schema.continuous[schema.position[CHAIN]]
+    plain, other = (preset(schema, {CHAIN: knob.to_norm(code)}, on) for code in (0, 1))
+    encoding = TargetEncoding(schema)
+    for read, form in ((lambda one: one, schema), (lambda one: encode(encoding, one), encoding.schema)):
+        found = score_heads([read(plain)] * 2, [read(plain), read(other)], form).order
         assert found.counted == 2 * 3
         assert found.score == found.constant  # the plain order is the constant's
-    turned = score_heads([plain], [preset(schema, {ORDER: knob.to_norm(np.prod(range(1, 10)) - 1)}, on)], schema).order
+    turned = score_heads([plain], [preset(schema, {CHAIN: knob.to_norm(np.prod(range(1, 10)) - 1)}, on)], schema).order
     assert (turned.score, turned.constant) == (0, 1)  # the last number is the chain backwards
     assert len(EFFECTS) == 9
 
 
-def answered(form, one):
-    continuous, categorical = form(one.continuous[None], one.categorical[None])
+def encode(encoding, one):
+    continuous, categorical = encoding.encode(one.continuous[None], one.categorical[None])
     return one._replace(continuous=continuous[0], categorical=categorical[0])
 
 

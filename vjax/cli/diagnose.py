@@ -40,14 +40,14 @@ def _diagnose(arguments: argparse.Namespace) -> int:
     import numpy as np
 
     from vjax.cli.match_flags import read_checkpoint
-    from vjax.data.reader import as_asked
+    from vjax.data.reader import encoded_as
     from vjax.data.store import open_dataset
     from vjax.evaluation.heads import score_heads
     from vjax.inference.stream import predict_dataset, validation_rows
     from vjax.progress import progress_bar
 
     predictor = read_checkpoint(arguments, batch_size=32)
-    info, reader = as_asked(open_dataset(arguments.dataset), predictor.schema)
+    info, reader = encoded_as(open_dataset(arguments.dataset), predictor.schema)
     rows, choice = validation_rows(predictor, reader)
     if arguments.rows == "training":
         rows, choice = np.setdiff1d(np.arange(len(reader)), rows), "training rows"

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from vjax.answers import AnswerForm
 from vjax.data import layout
 from vjax.data.layout import DatasetError
 from vjax.data.store import DatasetInfo
 from vjax.schema import Parameters, Schema, sparse_routes
+from vjax.sound.encoding import TargetEncoding
 
 DEFAULT_MIDI_NOTE = 60
 
@@ -56,18 +56,18 @@ def sample_parameters(sample: Sample, schema: Schema) -> Parameters:
     return Parameters(sample.continuous, sample.categorical, *routes)
 
 
-def as_answers(info: DatasetInfo) -> tuple[DatasetInfo, "Reader"]:
-    """A dataset as the model is asked for it (`vjax.answers`): its schema and importance, and a reader of such rows."""
-    form = AnswerForm(info.schema)
-    asked = dataclasses.replace(info, schema=form.answers, importance=form.importance(info.importance))
-    return asked, Reader(info, form=form)
+def encoded(info: DatasetInfo) -> tuple[DatasetInfo, "Reader"]:
+    """A dataset in its target encoding (`vjax.sound.encoding`): schema and importance, and a reader of such rows."""
+    encoding = TargetEncoding(info.schema)
+    importance = encoding.encode_importance(info.importance)
+    return dataclasses.replace(info, schema=encoding.schema, importance=importance), Reader(info, encoding=encoding)
 
 
-def as_asked(info: DatasetInfo, schema: Schema) -> tuple[DatasetInfo, "Reader"]:
-    """A dataset in the form in which a model of `schema` answers, so that both can be compared name by name."""
-    asked, reader = as_answers(info)
-    same = set(asked.schema.categorical_names) == set(schema.categorical_names)
-    return (asked, reader) if same else (info, Reader(info))
+def encoded_as(info: DatasetInfo, schema: Schema) -> tuple[DatasetInfo, "Reader"]:
+    """A dataset in the form of a model's `schema`, encoded or not, so that both can be compared name by name."""
+    found, reader = encoded(info)
+    same = set(found.schema.categorical_names) == set(schema.categorical_names)
+    return (found, reader) if same else (info, Reader(info))
 
 
 class Reader:
@@ -78,9 +78,9 @@ class Reader:
     else goes through h5py.
     """
 
-    def __init__(self, info: DatasetInfo, use_pread: bool = True, form: AnswerForm | None = None):
+    def __init__(self, info: DatasetInfo, use_pread: bool = True, encoding: TargetEncoding | None = None):
         self._paths = info.paths
-        self._form = form
+        self._encoding = encoding
         self._starts = (0, *itertools.accumulate(info.counts))
         self._modulation = info.modulation
         self.mel_shape = info.mel_shape
@@ -123,8 +123,8 @@ class Reader:
         mel = columns[layout.MEL].reshape(len(rows), *self.mel_shape)
         continuous = columns[layout.CONTINUOUS].astype(np.float32, copy=False)
         categorical = columns[layout.CATEGORICAL].astype(np.int32, copy=False)
-        if self._form:
-            continuous, categorical = self._form(continuous, categorical)
+        if self._encoding:
+            continuous, categorical = self._encoding.encode(continuous, categorical)
         return Sample(
             mel=mel if mel.dtype in (np.float32, np.float16) else mel.astype(np.float32),
             continuous=continuous,

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vjax.answers import EFFECTS, ORDER, ORDER_KNOBS, effect_places, is_semitones
 from vjax.schema import Parameters, Schema
+from vjax.sound.encoding import EFFECTS, POSITIONS, TargetEncoding, is_semitones
 from vjax.training.losses import loss_masks
 
 
@@ -73,7 +73,7 @@ class HeadScores:
 def score_heads(
     predicted: Sequence[Parameters], targets: Sequence[Parameters], schema: Schema, tier: int = 3, routes: bool = True
 ) -> HeadScores:
-    """Scores decoded answers against the truth, both of one schema (in controls, or as `vjax.answers` has them)."""
+    """Scores decoded answers against the truth, both of one schema (controls, or their target encoding)."""
     if not targets:
         raise ValueError("there is nothing to score; give at least one sound")
     ours, theirs = _stacked(predicted), _stacked(targets)
@@ -94,7 +94,7 @@ def score_heads(
         sounds=len(targets),
         knobs=tuple(knobs),
         menus=tuple(menus),
-        semitones=_semitones(ours, theirs, schema, heard_knobs, heard_menus),
+        semitones=_semitones(ours, theirs, schema, tier),
         order=_order(ours, theirs, schema),
         routes=_routes(predicted, targets, schema) if routes else None,
     )
@@ -135,32 +135,28 @@ def _pooled(name: str, scores: Sequence[Score]) -> Score:
     return Score(name, n, score, constant)
 
 
-def _semitones(ours: Parameters, theirs: Parameters, schema: Schema, knobs: np.ndarray, menus: np.ndarray) -> Score:
+def _semitones(ours: Parameters, theirs: Parameters, schema: Schema, tier: int) -> Score:
+    encoding = TargetEncoding(schema)
+    answered, truth = (encoding.encode(one.continuous, one.categorical) for one in (ours, theirs))
+    _, audible = heard(theirs._replace(continuous=truth[0], categorical=truth[1]), encoding.schema, tier)
     scores = []
-    for i, knob in enumerate(schema.continuous):
-        if knob.integer and is_semitones(knob.name):
-            answered, truth = (np.rint(one.continuous[knobs[:, i], i] * schema.span[i]) for one in (ours, theirs))
-            scores.append(_exact(knob.name, answered, truth))
-    for i, name in enumerate(schema.categorical_names):
+    for i, name in enumerate(encoding.schema.categorical_names):
         if is_semitones(name):
-            scores.append(_exact(name, *(one.categorical[menus[:, i], i] for one in (ours, theirs))))
+            scores.append(_exact(name, *(one[1][audible[:, i], i] for one in (answered, truth))))
     return _pooled("semitones", scores)
 
 
 def _order(ours: Parameters, theirs: Parameters, schema: Schema) -> Score:
-    position = schema.position
-    if any(f"{effect}_on" not in position for effect in EFFECTS):
+    encoding = TargetEncoding(schema)
+    position = encoding.schema.position
+    if any(name not in position for name in (*POSITIONS, *(f"{effect}_on" for effect in EFFECTS))):
         return Score("order", 0, 0.0, 0.0)
     on = theirs.categorical[:, [position[f"{effect}_on"] for effect in EFFECTS]] > 0
-
-    def places(one: Parameters) -> np.ndarray:
-        if ORDER not in position:
-            return one.continuous[:, [position[name] for name in ORDER_KNOBS]]
-        i = position[ORDER]
-        codes = np.rint(schema.minimum[i] + one.continuous[:, i].astype(np.float64) * schema.span[i])
-        return effect_places(codes.astype(np.int64), on)
-
-    answered, truth = places(ours), places(theirs)
+    # By the target's switches: an effect that is predicted to be off has no position.
+    answered, truth = (
+        encoding.encode(one.continuous, theirs.categorical)[0][:, [position[name] for name in POSITIONS]]
+        for one in (ours, theirs)
+    )
     pairs = []
     for i in range(len(EFFECTS)):
         for j in range(i):

@@ -10,7 +10,7 @@ import numpy as np
 
 from vjax.audio.distances import mss
 from vjax.audio.mel import mel_spectrogram, to_mono
-from vjax.data.reader import Reader, as_asked
+from vjax.data.reader import Reader, encoded_as
 from vjax.data.store import DatasetInfo, open_dataset
 from vjax.evaluation.tui_controls import Words
 from vjax.inference.export import export_preset
@@ -75,7 +75,7 @@ def open_session(checkpoint: str | os.PathLike, dataset: str | os.PathLike, whic
     if limit < 0:
         raise ValueError(f"limit={limit}; give the number of sounds to walk through, or 0 for all")
     predictor = Predictor.from_checkpoint(checkpoint, which, _BATCH)
-    info, reader = as_asked(open_dataset(dataset), predictor.schema)
+    info, reader = encoded_as(open_dataset(dataset), predictor.schema)
     rows, choice = validation_rows(predictor, reader)
     return Session(
         predictor=predictor,

@@ -5,13 +5,13 @@ oscillator and LFO an index into the vocabulary's catalogs. The noise sample is 
 """
 
 import dataclasses
+import functools
 import json
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from vjax.answers import as_answers, as_controls
 from vjax.schema import (
     CATALOG_CHOICES,
     CHANNELS,
@@ -22,6 +22,7 @@ from vjax.schema import (
     Schema,
 )
 from vjax.slots import canonical_slots
+from vjax.sound.encoding import TargetEncoding
 from vjax.vital import engine, preset, spectra
 from vjax.vital.lfo_shapes import LfoShapeCatalog, standard_shapes
 from vjax.vital.preset import Preset, Route
@@ -77,8 +78,8 @@ def to_preset(parameters: Parameters, schema: Schema, vocabulary: Vocabulary, **
 
     Args:
       parameters: one sound, without batch axes.
-      schema: names and ranges of the vectors; must describe the installed engine's controls, in their own form or in
-        that of `vjax.answers`.
+      schema: names and ranges of the vectors; must describe the installed engine's controls, or their target encoding
+        (`vjax.sound.encoding`).
       vocabulary: what the choices choose from.
       texts: `name`, `author`, `style`, `comments`.
 
@@ -94,7 +95,7 @@ def to_preset(parameters: Parameters, schema: Schema, vocabulary: Vocabulary, **
         if choices[name] >= size:
             raise ValueError(f"{name} {choices[name]} is not in this catalog of {size}; use the schema's own")
     native = dict(zip(schema.continuous_names, schema.to_native(parameters.continuous), strict=True))
-    native, menus = as_controls(native, menus, schema)
+    native, menus = _encoding().decode_names(native, menus)
     unknown = sorted((native.keys() | menus.keys()) - controls.position.keys())
     if unknown:
         raise ValueError(f"{unknown[0]} is no control of {engine.VERSION}: this schema is of another instrument")
@@ -137,7 +138,8 @@ def to_parameters(
     controls = preset.controls()
     menus = dict(zip(controls.categorical_names, map(int, one.categorical), strict=True))
     native = dict(zip(controls.continuous_names, controls.minimum + one.continuous * controls.span, strict=True))
-    native = as_answers(native, menus)
+    encoded_native, encoded_menus = _encoding().encode_names(native, menus)
+    native, menus = native | encoded_native, menus | encoded_menus  # the schema may name either form
     continuous = [
         knob.to_norm(np.clip(native.get(knob.name, knob.default), knob.minimum, knob.maximum))
         for knob in schema.continuous
@@ -146,8 +148,6 @@ def to_parameters(
     for i, menu in enumerate(schema.categorical):
         if menu.name in menus:
             categorical[i] = min(menus[menu.name], menu.n_options - 1)
-        elif menu.name in native:
-            categorical[i] = np.clip(round(native[menu.name]) - menu.minimum, 0, menu.n_options - 1)
     route_index, route_value = _routes(one, schema, lost)
     parameters = Parameters(np.clip(continuous, 0, 1).astype(np.float32), categorical, route_index, route_value)
     _choose_shapes(one, schema, vocabulary.lfo_shapes, parameters, stand_in, lost)
@@ -156,6 +156,11 @@ def to_parameters(
     if sample_on and one.sample.get("name") != preset.init().sample["name"]:
         lost.append(f"sample {one.sample.get('name', '')!r} became white noise")
     return parameters, lost
+
+
+@functools.cache
+def _encoding() -> TargetEncoding:
+    return TargetEncoding(preset.controls())
 
 
 def _choose_shapes(one, schema, catalog: LfoShapeCatalog, parameters: Parameters, stand_in: bool, lost: list[str]):
