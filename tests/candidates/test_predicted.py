@@ -1,16 +1,12 @@
-"""Tests of vjax.inference.starts: variants are what the network holds for likely."""
+"""Tests of vjax.candidates.predicted: variants are what the network holds for likely."""
 
 import jax
 import numpy as np
 import pytest
 
-from vjax.inference.export import checkpoint_vocabulary
-from vjax.inference.match import MatchConfig, Matcher, render_config
+from vjax.candidates.predicted import variants
 from vjax.inference.predict import Predictor, decode
-from vjax.inference.retrieval import SoundBank, index_picture
-from vjax.inference.starts import PREDICTION, answer_variants, refine_target
 from vjax.model.heads import split_logits
-from vjax.vital.pool import RenderPool
 
 
 @pytest.fixture(scope="module")
@@ -27,16 +23,16 @@ def heard(engine_run):
 def test_variants_differ_in_menus_and_routes_alone(heard):
     predictor, prediction, answer, _ = heard
     undecided = prediction._replace(categorical_logits=0.2 * prediction.categorical_logits)
-    variants = answer_variants(undecided, answer, predictor.schema, k=5)
-    assert len(variants) == 5
+    found = variants(undecided, answer, predictor.schema, k=5)
+    assert len(found) == 5
     seen = {(answer.categorical.tobytes(), answer.route_index.tobytes())}
-    for variant in variants:
+    for variant in found:
         predictor.schema.validate(variant)
         np.testing.assert_array_equal(variant.continuous, answer.continuous)
         seen.add((variant.categorical.tobytes(), variant.route_index.tobytes()))
     assert len(seen) == 6
-    again = answer_variants(undecided, answer, predictor.schema, k=5)
-    assert all(np.array_equal(a.categorical, b.categorical) for a, b in zip(variants, again, strict=True))
+    again = variants(undecided, answer, predictor.schema, k=5)
+    assert all(np.array_equal(a.categorical, b.categorical) for a, b in zip(found, again, strict=True))
 
 
 def test_likely_options_are_drawn_and_unlikely_ones_are_not(heard):
@@ -50,8 +46,8 @@ def test_likely_options_are_drawn_and_unlikely_ones_are_not(heard):
     undecided = predictor.schema.position["filter_1_model"]
     logits[undecided][:2] = 20.0  # two options alike
     prediction = prediction._replace(categorical_logits=np.concatenate(logits))
-    variants = answer_variants(prediction, answer, predictor.schema, k=8)
-    drawn = np.stack([variant.categorical for variant in variants])
+    found = variants(prediction, answer, predictor.schema, k=8)
+    drawn = np.stack([variant.categorical for variant in found])
     frozen = predictor.schema.frozen_categorical()
     assert set(drawn[:, undecided]) == {0, 1}
     assert not np.delete(drawn, np.append(np.flatnonzero(frozen), undecided), 1).any()
@@ -67,22 +63,4 @@ def test_a_sure_network_has_no_variants(heard):
         ]
     )
     prediction = prediction._replace(categorical_logits=logits, modulation=None)
-    assert answer_variants(prediction, answer, predictor.schema, k=3) == []
-
-
-def test_a_match_becomes_a_target_with_all_its_starts(heard):
-    predictor, _, _, tone = heard
-    vocabulary = checkpoint_vocabulary(predictor)
-    answer = predictor.predict_with_confidence(tone[None], name="tone")
-    with RenderPool(render_config(predictor), 2) as pool:
-        matcher = Matcher(predictor, vocabulary, pool, MatchConfig(note=57, tune=False))
-        (match,) = matcher.matches([answer], lambda _: tone[None], lambda _: "tone")
-    size = index_picture(np.zeros((128, predictor.mel.frames(predictor.samples)))).shape
-    bank = SoundBank(np.zeros((1, *size), np.float16), np.array([57]), ["neighbour"], lambda i: match.preset)
-    target = refine_target(predictor, vocabulary, match, [bank], 2, "a tone")
-    assert [start.label for start in target.starts] == [PREDICTION, "variant 1", "neighbour"]  # this network is sure
-    assert target.audio.shape == (2, predictor.samples)
-    np.testing.assert_array_equal(target.audio[0], target.audio[1])
-    assert (target.name, target.note, target.spent) == ("a tone", 57, 0)
-    alone = refine_target(predictor, vocabulary, match, [bank], 0, "a tone")
-    assert [start.label for start in alone.starts] == [PREDICTION]
+    assert variants(prediction, answer, predictor.schema, k=3) == []

@@ -11,6 +11,9 @@ import pytest
 import soundfile
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from vjax.inference.export_many import ExportConfig, export_many
+from vjax.inference.match import MatchConfig, render_config
+from vjax.inference.outputs import COLUMNS
 
 from vjax.audio.clip import read_clip
 from vjax.audio.distances import mss
@@ -18,9 +21,6 @@ from vjax.data.layout import CATEGORICAL
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.store import open_dataset
 from vjax.inference import predict
-from vjax.inference.export_many import ExportConfig, export_many
-from vjax.inference.match import MatchConfig, render_config
-from vjax.inference.outputs import COLUMNS
 from vjax.inference.predict import Predictor
 from vjax.vital.default_vocabulary import vocabulary_of
 from vjax.vital.pool import RenderJob, RenderPool

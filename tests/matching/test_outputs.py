@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 from PIL import Image
-
-from vjax.audio.pitch import Pitch
 from vjax.inference.match import Match
 from vjax.inference.outputs import COLUMNS, append_row, index_row, start_table, write_match
+
+from vjax.audio.pitch import Pitch
 from vjax.inference.predict import Answer
 from vjax.vital import preset as vital_preset
 from vjax.vital.preset import read_preset

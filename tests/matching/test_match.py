@@ -1,0 +1,278 @@
+"""From a sound to a preset that was played: the note, the tuning, the level and the numbers, with the real engine."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+import soundfile
+
+from vjax.audio.clip import Clip, load_clip
+from vjax.audio.distances import mss
+from vjax.audio.pitch import detect_pitch
+from vjax.candidates.predicted import PREDICTION
+from vjax.inference.export import export_preset
+from vjax.inference.predict import Answer, Predictor, render_config
+from vjax.inference.refine_config import RefineConfig
+from vjax.inference.retrieval import SoundBank, index_picture
+from vjax.inference.wavetable_fit import WavetableFitConfig
+from vjax.matching.config import DEFAULT, DEFAULT_NOTE, PREDICTION_ONLY, MatchConfig
+from vjax.matching.match import FULL_SCALE, match
+from vjax.vital import preset as vital_preset
+from vjax.vital.engine import RenderConfig
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import read_json, read_preset
+
+RATE = 44100
+QUICK = WavetableFitConfig(frames=9, steps=10)
+
+
+@pytest.fixture(scope="module")
+def predictor(engine_run):
+    return Predictor.from_checkpoint(engine_run, batch_size=1)
+
+
+@pytest.fixture(scope="module")
+def pool(predictor):
+    with RenderPool(render_config(predictor), workers=2) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def saw(pool):
+    """The init patch at note 48, [2, samples]."""
+    return pool.render(RenderJob(vital_preset.init().to_json(), (48,))).audio[0]
+
+
+def clip_of(audio, name="a sound"):
+    return Clip(name, "a preset", audio, RATE, audio[:, :0])
+
+
+@pytest.fixture(scope="module")
+def matched(predictor, pool):
+    """`matched(audio, prediction, **config)`: the match where the predicted preset is the only candidate."""
+
+    def make(audio, prediction=None, **config):
+        asked = dataclasses.replace(PREDICTION_ONLY, **config)
+        return match(clip_of(audio), predictor, pool, asked, prediction=prediction)
+
+    return make
+
+
+def predicted(schema, **native):
+    """A prediction of the init patch but for the controls given: knobs in native units, menus as indices."""
+    parameters = schema.default_parameters()
+    for control, value in native.items():
+        at = schema.position[control]
+        if control in schema.continuous_names:
+            parameters.continuous[at] = schema.continuous[at].to_norm(value)
+        else:
+            parameters.categorical[at] = value
+    return Answer("a sound", parameters, ())
+
+
+@pytest.mark.parametrize(
+    ("off", "semitones"),
+    [
+        ({"voice_transpose": 7}, 7),
+        ({"osc_1_transpose": -5}, -5),
+        ({"voice_transpose": 12, "voice_tune": 0.4}, 12.4),
+        ({"osc_1_tune": 0.5}, 0.5),
+    ],
+)
+def test_match_of_a_preset_out_of_tune_tunes_it_to_the_sound(matched, predictor, saw, off, semitones):
+    result = matched(saw, predicted(predictor.schema, **off))
+    assert (result.note, result.pitch.note) == (48, 48)
+    assert result.predicted.tuned_semitones == pytest.approx(-semitones, abs=0.05)
+    assert abs(result.pitch_error_cents) < 30
+    left = matched(saw, predicted(predictor.schema, **off), tune=False)
+    assert left.predicted.tuned_semitones == 0
+    assert left.plays.midi - left.pitch.midi == pytest.approx(semitones, abs=0.05)
+    assert result.mss_db < left.mss_db
+
+
+def test_match_of_a_preset_in_tune_leaves_it(matched, predictor, saw):
+    assert matched(saw, predicted(predictor.schema, voice_tune=0.2)).predicted.tuned_semitones == 0
+
+
+def test_match_of_what_transposing_does_not_help_leaves_it(matched, predictor, saw):
+    """An oscillator that does not follow the keys does not follow the transposition either."""
+    off = predicted(predictor.schema, osc_1_midi_track=0, osc_1_transpose=-20)
+    result, untuned = matched(saw, off), matched(saw, off, tune=False)
+    assert abs(result.plays.midi - result.pitch.midi) > 2
+    assert result.predicted.tuned_semitones == 0
+    assert result.candidates[0].wrong_note
+    np.testing.assert_array_equal(result.preset.continuous, untuned.preset.continuous)
+
+
+def test_match_of_noise_plays_the_default_note_and_tunes_nothing(matched, predictor):
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, predictor.samples)).astype(np.float32)
+    result = matched(noise, predicted(predictor.schema, voice_transpose=7))
+    assert result.note == DEFAULT_NOTE == 60
+    assert not result.pitch.clear
+    assert result.predicted.tuned_semitones == 0
+    assert math.isnan(result.pitch_error_cents)
+
+
+def test_match_with_a_note_plays_it_and_tunes_to_the_sound(matched, predictor, saw):
+    result = matched(saw, predicted(predictor.schema), note=60)
+    assert (result.note, result.note_given) == (60, True)
+    assert result.predicted.tuned_semitones == pytest.approx(-12, abs=0.05)
+
+
+def test_match_of_a_sound_that_goes_on_holds_the_key(matched, predictor, saw):
+    config = render_config(predictor)
+    sine = 0.3 * np.sin(2 * np.pi * 220 * np.arange(config.samples) / RATE)[None].astype(np.float32)
+    result = matched(sine, predicted(predictor.schema))
+    assert result.note_s == config.seconds
+    end = round(0.97 * config.seconds * RATE)  # long after the init patch's release
+    assert np.abs(result.audio[:, end:]).max() > 0.1 * np.abs(result.audio).max()
+    assert matched(saw, predicted(predictor.schema)).note_s == config.note_s  # it was let go
+    known = matched(sine, predicted(predictor.schema), note_s=config.note_s)
+    assert np.abs(known.audio[:, end:]).max() < 0.1 * np.abs(known.audio).max()
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"note": -1}, "note=-1; expected a MIDI note from 0 to 127"),
+        ({"note": 128}, "note=128; expected a MIDI note"),
+        ({"note_s": 0.0}, "note_s=0.0; expected a time above 0 s"),
+        ({"variants": -1}, "variants=-1; expected 0 or more"),
+    ],
+)
+def test_match_config_with_an_impossible_value_names_it(config, message):
+    with pytest.raises(ValueError, match=message):
+        MatchConfig(**config)
+
+
+def test_match_of_a_silent_preset_warns_and_has_no_distance(matched, predictor, saw):
+    result = matched(saw, predicted(predictor.schema, osc_1_on=0))
+    assert result.silent
+    assert math.isnan(result.mss_db)
+    assert result.warnings == (f"no candidate is audible; {PREDICTION!r} is written: silent at note 48",)
+    assert json.loads(json.dumps(result.as_json(), allow_nan=False))["preset"]["metrics"]["mss"] is None
+
+
+def test_match_with_a_search_from_silence_is_refused(matched, predictor, saw):
+    with pytest.raises(ValueError, match="all 1 candidates are silent or failed at note 48"):
+        matched(saw, predicted(predictor.schema, osc_1_on=0), refine=RefineConfig(evals=5))
+
+
+def test_match_of_a_preset_that_the_engine_cannot_play_keeps_the_error(predictor, saw):
+    hurried = dataclasses.replace(render_config(predictor), timeout_s=1e-4)
+    with RenderPool(hurried, workers=1) as pool:
+        result = match(clip_of(saw), predictor, pool, PREDICTION_ONLY, prediction=predicted(predictor.schema))
+    assert result.candidates[0].error.startswith("hung")
+    assert result.predicted.audio is None
+    assert "hung" in result.warnings[0]
+
+
+@pytest.fixture(scope="module")
+def bank(predictor):
+    """One preset: the init patch, played at note 55."""
+    size = index_picture(np.zeros((128, predictor.mel.frames(predictor.samples)))).shape
+    preset = dataclasses.replace(vital_preset.init(), comments="By somebody, CC0.")
+    return SoundBank(np.zeros((1, *size), np.float16), np.array([55]), ["neighbour"], lambda i: preset)
+
+
+@pytest.fixture(scope="module")
+def whole(predictor, pool, saw, bank):
+    """A match of the saw with all kinds of candidates, and its progress."""
+    stages = []
+    config = dataclasses.replace(DEFAULT, resynthesis=QUICK, variants=2)
+    result = match(clip_of(saw, "saw.wav"), predictor, pool, config, lambda note: [bank], on_progress=stages.append)
+    return result, stages
+
+
+def test_match_ranks_all_candidates_and_returns_the_best(whole):
+    result, stages = whole
+    labels = [one.label.removesuffix(", fitted") for one in result.candidates]
+    assert {PREDICTION, "neighbour", "resynthesis"} <= set(labels)
+    assert result.label == result.candidates[0].label == "neighbour"  # the saw itself
+    losses = [one.loss for one in result.candidates]
+    assert losses == sorted(losses)
+    assert result.preset.comments.endswith("By somebody, CC0.")  # credits stay
+    assert {"predicting", "playing candidates", "equalising harmonics"} == {stage.stage for stage in stages}
+    assert stages[-1].best == "neighbour"
+
+
+def test_match_describes_the_preset_that_it_returns(whole, pool):
+    result, _ = whole
+    again = pool.render(RenderJob(result.preset.to_json(), (result.note,), note_s=result.note_s)).audio[0]
+    np.testing.assert_array_equal(again, result.audio)
+    told = result.as_json()
+    assert told["preset"]["metrics"]["mss"] == pytest.approx(result.mss_db)
+    assert f"{result.mss_db:.2f} dB MSS" in result.preset.comments
+    assert (result.preset.name, result.preset.author) == ("a preset", "vjax")
+    assert result.preset.style in result.as_json()["preset"]["style"] != ""
+    assert told["preset"]["routes"] == []
+    assert told["prediction"]["routes"] != []  # of the network, under its own name
+    assert "menu_probability" not in told
+
+
+def test_match_prediction_keeps_its_own_level_and_audio(whole, pool):
+    result, _ = whole
+    job = RenderJob(result.predicted.preset.to_json(), (result.note,), note_s=result.note_s)
+    np.testing.assert_array_equal(pool.render(job).audio[0], result.predicted.audio)
+
+
+def test_match_twice_writes_the_same_bytes(whole, predictor, pool, saw, bank, tmp_path):
+    config = dataclasses.replace(DEFAULT, resynthesis=QUICK, variants=2)
+    again = match(clip_of(saw, "saw.wav"), predictor, pool, config, lambda note: [bank])
+    assert again.preset.to_json() == whole[0].preset.to_json()
+
+
+@pytest.mark.parametrize("gain", [0.003, 3.0])
+def test_match_keeps_peaks_below_full_scale_and_warns_of_the_level(predictor, pool, saw, bank, gain):
+    """A preset is not driven into a converter's clipping, whatever the level of the sound."""
+    sound = np.clip(gain * saw, -1, 1)
+    config = dataclasses.replace(DEFAULT, resynthesis=None, variants=1)
+    result = match(clip_of(sound), predictor, pool, config, lambda note: [bank])
+    assert np.abs(result.audio).max() <= max(FULL_SCALE, np.abs(sound).max()) + 1e-3
+    off = result.metrics["loudness_difference"]
+    assert math.isnan(off) or off < 1 or any("LU" in warning for warning in result.warnings)
+
+
+def test_match_with_a_search_is_never_worse(predictor, pool, saw):
+    base = dataclasses.replace(DEFAULT, resynthesis=None, variants=1, fits=0)
+    ranked = match(clip_of(0.5 * saw), predictor, pool, base)
+    searched = match(clip_of(0.5 * saw), predictor, pool, dataclasses.replace(base, refine=RefineConfig(evals=30)))
+    assert searched.loss <= ranked.loss + 1e-6
+    assert searched.trace[0][0] < searched.evals == 30
+    assert "after a search of 30 renders" in searched.preset.comments
+
+
+def test_match_result_saves_what_it_says(whole, tmp_path):
+    result, _ = whole
+    files = result.save(tmp_path / "x.vital")
+    assert [file.name for file in files] == ["x.vital", "x-vjax.wav", "x-vjax.png"]
+    assert read_preset(files[0]).comments == result.preset.comments
+    written, _ = soundfile.read(files[1], dtype="float32")
+    np.testing.assert_array_equal(written.T, result.audio)
+    assert read_json(files[0])["synth_version"] == "1.5.5"
+
+
+def test_match_of_a_mono_file_compares_with_both_channels(matched, predictor, saw, tmp_path):
+    soundfile.write(tmp_path / "mono.wav", saw.mean(0), RATE, subtype="FLOAT")
+    clip = load_clip(tmp_path / "mono.wav", RATE, predictor.samples)
+    result = matched(clip.audio, predicted(predictor.schema, osc_1_wavetable=1))
+    assert result.target.shape == result.audio.shape
+    np.testing.assert_array_equal(result.target[0], result.target[1])
+    assert float(mss(result.audio, result.target, RATE)) == pytest.approx(result.metrics["mss"], rel=0.2)
+
+
+def test_render_config_without_a_datasets_fits_the_clip(predictor):
+    assert render_config(predictor) == RenderConfig(seconds=0.4, note_s=0.3)
+    unknown = render_config(dataclasses.replace(predictor, render=None))
+    assert unknown.samples == predictor.samples
+    assert 0 < unknown.note_s < unknown.seconds
+
+
+def test_export_preset_is_the_prediction_untuned(matched, predictor, saw):
+    off = predicted(predictor.schema, voice_transpose=7)
+    left = matched(saw, off, tune=False)
+    expected = export_preset(off, predictor.schema, predictor.vocabulary, "a preset")
+    np.testing.assert_array_equal(left.preset.continuous, expected.continuous)
+    assert detect_pitch(left.audio, RATE).note == 55
