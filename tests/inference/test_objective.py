@@ -88,6 +88,18 @@ def test_levelled_is_what_the_candidate_would_be_with_that_gain(objective, sound
         assert losses == pytest.approx(objective.distances(louder, [1])[0], abs=0.01)
 
 
+def test_levelled_one_at_a_time_gives_the_same_bits_whatever_the_places(sounds):
+    """A refinement scores so: what becomes of a target must not depend on others."""
+    found = set()
+    for places in (1, 2, 5):
+        alone = Objective(ObjectiveConfig(), places, 1, SAMPLES, RATE)
+        for place in range(places):
+            alone.set_target(place, sounds[place % 2])
+        losses, gains_db = alone.levelled(sounds[2:3], [places // 3 * 2], np.array([[-60, 12]]))
+        found.add((losses.tobytes(), gains_db.tobytes()))
+    assert len(found) == 1
+
+
 def test_silence_and_broken_sounds_have_no_loss(objective, sounds):
     broken = sounds[:3].copy()
     broken[0] = 0

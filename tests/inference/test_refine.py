@@ -1,6 +1,7 @@
 """Tests of vjax.inference.refine, search and judge, with the real engine and short sounds."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from vjax.inference.objective import Objective
 from vjax.inference.rank import rank_starts
 from vjax.inference.refine import RefineConfig, refine
 from vjax.inference.search import Search
-from vjax.inference.strategy import Strategies, StrategyConfig
+from vjax.inference.strategy import StrategyConfig
 from vjax.inference.target import Ranked, Ranking, RefineTarget, Start
 from vjax.vital import preset as vital_preset
 from vjax.vital.engine import RenderConfig
@@ -103,12 +104,41 @@ def test_a_run_repeats_on_any_number_of_workers(refined, sounds, bright):
         np.testing.assert_array_equal(again[name].preset.continuous, result.preset.continuous)
 
 
+def test_a_search_gets_the_same_bits_alone_and_beside_others(sounds, bright):
+    """In another place, beside spaces of another size, on other workers, in another order."""
+    many = edited(filter_1_cutoff=0.8)
+    for module in ("osc_2", "osc_3", "filter_2"):
+        many.categorical[controls().position[f"{module}_on"]] = 1
+    wide = Start("wide", many)
+    config = dataclasses.replace(CONFIG, evals=2 + 9 * 2)
+    targets = [
+        RefineTarget("first", sounds["quiet"], 48, (bright,)),
+        RefineTarget("same", sounds["dark"], 48, (Start("plain", edited(filter_1_cutoff=0.6)), bright)),
+        RefineTarget("wide", sounds["quiet"], 48, (wide,)),
+    ]
+    together = {r.name: r for r in refine(targets, config, RENDER, 2)}
+    assert together["wide"].dimensions > together["same"].dimensions + 16
+    turned = {r.name: r for r in refine(targets[:0:-1], dataclasses.replace(config, places=5), RENDER, 1)}
+    (alone,) = refine(targets[1:2], config, RENDER, 2)
+    for others in (turned, {"same": alone}):
+        for name, result in others.items():
+            assert result.trace == together[name].trace
+            assert json.dumps(result.preset.to_json()) == json.dumps(together[name].preset.to_json())
+            assert result.after.loss == together[name].after.loss
+
+
+def test_targets_of_other_names_get_other_samples(sounds, bright):
+    targets = [RefineTarget(name, sounds["dark"], 48, (bright,)) for name in ("one", "two")]
+    one, two = refine(targets, dataclasses.replace(CONFIG, evals=1 + 9 * 2), RENDER, 2)
+    assert one.trace[0] == two.trace[0]
+    assert one.trace != two.trace
+
+
 def test_generations_take_turns_between_the_engines_seeds(sounds):
     """The next candidates are variations of what plays with one draw of phases, then the other, then the first."""
     chorus = edited(osc_1_random_phase=1.0, osc_1_unison_voices=0.5, osc_1_unison_detune=0.6)
     objective = Objective(CONFIG.objective, 1, 4, RENDER.samples, RENDER.sample_rate)
     objective.set_target(0, sounds["dark"])
-    strategies = Strategies(CONFIG.strategy, 1, 64, CONFIG.seed)
     target = RefineTarget("dark", sounds["dark"], 48, (Start("chorus", chorus),))
     with RenderPool(RENDER, 1) as fresh, LivePool(RENDER, 1, places=4) as live:
 
@@ -117,13 +147,13 @@ def test_generations_take_turns_between_the_engines_seeds(sounds):
             return rendering.audio
 
         ranking = rank_starts(target, 0, Judge(objective, fresh), fits=0, budget=1)
-        search = Search.begin(target, ranking, 0, CONFIG, strategies, live, {})
+        search = Search.begin(target, ranking, CONFIG, live, {})
         for seed in (0, 1):
             live.load(seed, search.space.preset.to_json(), 48, seed)
         assert not np.array_equal(play(0), play(1))
         for seed in (0, 1, 0):
             np.testing.assert_array_equal(play(search.live_key), play(seed))
-            search.learn(np.zeros((1, 64)), np.ones(1, np.float32), np.zeros(1))
+            search.learn(search.ask()[:1], np.ones(1, np.float32), np.zeros(1))
 
 
 def test_it_never_returns_worse_than_the_start(sounds):

@@ -1,14 +1,14 @@
 """Refinement: evolution against the real engine, many targets at a time.
 
-Each target has a place. A generation of all places is rendered by one pool of workers and scored, as renders arrive, in
-batches on the device; what is told to the strategies does not depend on the order of arrival, so a run repeats. A
-target that is done gives its place to the next. Continuous knobs and route amounts move (`vjax.inference.space`);
-routing and menus stay those of the start, whose wavetables may first be fitted (`vjax.inference.rank`), and a search
-that stands still goes on from another start, or wider.
+Each target has a place. A generation of all places is rendered by one pool of workers, and each render is scored on the
+device as it arrives. What becomes of a target follows from its name, sound, candidates and the config alone: neither
+the order of arrival nor the other targets, their number or the places change a bit of it. A target that is done gives
+its place to the next. Continuous knobs and route amounts move (`vjax.inference.space`); routing and menus stay those of
+the start, whose wavetables may first be fitted (`vjax.inference.rank`), and a search that stands still goes on from
+another start, or wider.
 """
 
 import dataclasses
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,16 +20,13 @@ from vjax.inference.objective import Objective
 from vjax.inference.rank import rank_starts
 from vjax.inference.refine_config import RefineConfig
 from vjax.inference.search import Progress, Search
-from vjax.inference.space import make_space
-from vjax.inference.strategy import Strategies
 from vjax.inference.target import Ranking, RefineTarget
 from vjax.vital.backend import Engine, open_live_pool, open_render_pool
 from vjax.vital.engine import RenderConfig
 from vjax.vital.live import LivePool, Variation
 from vjax.vital.preset import Preset
 
-_PADDING = 16  # spaces are padded to a multiple of this: a run's compile is found in the cache by the next one
-_BATCH = 4  # candidates scored in one call: few, so that scoring keeps up with rendering
+_BATCH = 1  # candidates scored in one call: in a batch, the last bits of a loss depend on its size
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -91,9 +88,6 @@ def refine(
     if not targets:
         return
     places = min(config.places, len(targets))
-    sizes = [make_space(start.preset).size for target in targets for start in target.starts]
-    padded = _PADDING * math.ceil(max(sizes, default=1) / _PADDING)
-    strategies = Strategies(config.strategy, places, padded, config.seed)
     objective = Objective(config.objective, places, _BATCH, render.samples, render.sample_rate)
     waiting = list(targets)[::-1]
     searches: dict[int, Search] = {}
@@ -108,19 +102,17 @@ def refine(
                 try:
                     began_s = time.monotonic()
                     ranking = _ranking(target, place, config, objective, judge)
-                    searches[place] = Search.begin(
-                        target, ranking, place, config, strategies, live, knob_error_norm or {}, began_s
-                    )
+                    searches[place] = Search.begin(target, ranking, config, live, knob_error_norm or {}, began_s)
                 except ValueError as error:
                     yield Refined(target.name, error=f"{target.name}: {error}")
-            _generation(searches, strategies, objective, live)
+            _generation(searches, objective, live)
             stopping = should_stop is not None and should_stop()
             for place, search in list(searches.items()):
                 if on_progress:
                     on_progress(search.progress())
                 if stopping or search.exhausted():
                     del searches[place]
-                    yield _result(search, judge)
+                    yield _result(search, place, judge)
             if stopping:
                 return
 
@@ -136,53 +128,27 @@ def _ranking(target: RefineTarget, place: int, config: RefineConfig, objective: 
     return rank_starts(target, place, judge, config.fits, budget)
 
 
-def _generation(searches: dict[int, Search], strategies: Strategies, objective: Objective, live: LivePool) -> None:
-    """Asks, renders, scores and tells one generation of all places; the last one of a budget may be a part of it."""
+def _generation(searches: dict[int, Search], objective: Objective, live: LivePool) -> None:
+    """Asks, renders, scores and learns one generation of all places; the last one of a budget may be a part of it."""
     searches = {place: search for place, search in searches.items() if search.left()}
-    if not searches:  # or the starts alone spent the budget: they were ranked, and no strategy need be compiled
-        return
-    population, means = strategies.ask()
-    asked = {place: np.concatenate([means[place][None], population[place]]) for place in searches}
-    variations, owners = [], []
-    for place, search in searches.items():
-        for k in range(min(len(asked[place]), search.left())):
-            variations.append(Variation(search.live_key, search.values(asked[place][k])))
-            owners.append((place, k))
+    asked = {place: search.ask()[: search.left()] for place, search in searches.items()}
+    owners = [(place, k) for place, z in asked.items() for k in range(len(z))]
+    variations = [Variation(searches[place].live_key, searches[place].values(asked[place][k])) for place, k in owners]
     losses = {place: np.full(len(z), np.nan, np.float32) for place, z in asked.items()}
     gains_db = {place: np.zeros(len(z)) for place, z in asked.items()}
-    range_db = {place: search.range_db for place, search in searches.items()}
-    batch: list[tuple[int, int, np.ndarray]] = []
-
-    def score() -> None:
-        at = [place for place, *_ in batch]
-        ranges = np.array([range_db[place] for place in at])
-        found = objective.levelled(np.stack([audio for *_, audio in batch]), at, ranges)
-        for (place, k, _), loss, gain_db in zip(batch, *found, strict=True):
-            losses[place][k], gains_db[place][k] = loss, gain_db
-        batch.clear()
-
     for i, rendering in live.render(variations):
         if rendering.audio is not None:
-            batch.append((*owners[i], rendering.audio[0]))
-        if len(batch) == objective.batch:
-            score()
-    if batch:
-        score()
-    told = np.zeros(len(population), bool)
-    told_losses = np.full(population.shape[:2], np.nan, np.float32)
+            place, k = owners[i]
+            found = objective.levelled(rendering.audio, [place], np.array([searches[place].range_db]))
+            (losses[place][k],), (gains_db[place][k],) = found
     for place, search in searches.items():
-        n = sum(owner == place for owner, _ in owners)
-        told[place] = n == len(asked[place])
-        told_losses[place] = losses[place][1:]
-        search.learn(asked[place][:n], losses[place][:n], gains_db[place][:n])
-    strategies.tell(population, told_losses, told)
-    for search in searches.values():
+        search.learn(asked[place], losses[place], gains_db[place])
         search.move_on_if_stagnant()
 
 
-def _result(search: Search, judge: Judge) -> Refined:
+def _result(search: Search, place: int, judge: Judge) -> Refined:
     try:
-        before, after = judge.best(search.candidates(), search.target, search.place)
+        before, after = judge.best(search.candidates(), search.target, place)
     except ValueError as error:
         return Refined(search.target.name, error=f"{search.target.name}: {error}", evals=search.evals)
     return Refined(

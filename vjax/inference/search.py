@@ -10,7 +10,7 @@ import numpy as np
 from vjax.inference.level import level_range_db, with_gain
 from vjax.inference.refine_config import RefineConfig
 from vjax.inference.space import Space, first_steps, make_space
-from vjax.inference.strategy import Strategies
+from vjax.inference.strategy import Strategy
 from vjax.inference.target import Ranking, RefineTarget, Start
 from vjax.vital.live import LivePool
 from vjax.vital.preset import Preset
@@ -48,9 +48,8 @@ class Search:
     """See `refine`. `rivals` are the starts not yet searched from, the best first, with their losses."""
 
     target: RefineTarget
-    place: int
     config: RefineConfig
-    strategies: Strategies
+    strategy: Strategy
     live: LivePool
     knob_error_norm: Mapping[str, float]
     start_losses: dict[str, float]
@@ -78,9 +77,7 @@ class Search:
         cls,
         target: RefineTarget,
         ranking: Ranking,
-        place: int,
         config: RefineConfig,
-        strategies: Strategies,
         live: LivePool,
         knob_error_norm: Mapping[str, float],
         began_s: float | None = None,
@@ -101,9 +98,8 @@ class Search:
         best = ranking.starts[0]
         search = cls(
             target=target,
-            place=place,
             config=config,
-            strategies=strategies,
+            strategy=Strategy(config.strategy, config.seed, target.name),
             live=live,
             knob_error_norm=knob_error_norm,
             start_losses=ranking.losses,
@@ -142,15 +138,28 @@ class Search:
         """By how much candidates may be made softer and louder."""
         return level_range_db(self.space.preset)
 
+    def ask(self) -> np.ndarray:
+        """[1 + population, d] samples of the strategy, the mean of their distribution first."""
+        population, mean = self.strategy.ask()
+        return np.concatenate([mean[None], population])
+
     def values(self, z: np.ndarray) -> dict[str, float]:
-        """Native values of a sample [padded] of the strategy."""
+        """Native values of a sample [d]."""
         return self.space.values(self._norm(z))
 
     def learn(self, z: np.ndarray, losses: np.ndarray, gains_db: np.ndarray) -> None:
-        """Takes in a generation: candidates [n, padded], their losses [n] (NaN for those without a sound) and gains."""
+        """Takes in a generation.
+
+        Args:
+          z: [n, d] as asked; fewer than were asked where the budget ended, and the strategy is then told of none.
+          losses: [n], NaN for those without a sound.
+          gains_db: [n], with which they hold.
+        """
         self.evals += len(z)
         self._generations += 1
         self._improved = len(self.trace) == 1  # nobody has been told of the best start yet
+        if len(z) == 1 + self.config.strategy.population:
+            self.strategy.tell(z[1:], losses[1:])
         if np.isnan(losses).all():
             self._stagnant += 1
             return
@@ -182,7 +191,7 @@ class Search:
             self._enter_next()
             self._away = True
         elif self._away and self._here[0] > self.best[0].loss:
-            # In its old dimensions: others may have become audible, and more than were prepared.
+            # In its old dimensions: others may have become audible since.
             self._enter(self.best[0].label, self.best[0].space.around(self.best[0].preset))
             self._away = False
         elif self._stagnant >= self._restart_patience():
@@ -227,8 +236,8 @@ class Search:
 
     def _begin_here(self) -> None:
         self.steps = first_steps(self.space, self.config.strategy.sigma)
-        self.strategies.start(self.place, self.space.size, self._sigma)
+        self.strategy.start(self.space.size, self._sigma)
         self._reference, self._stagnant = np.inf, 0
 
     def _norm(self, z: np.ndarray) -> np.ndarray:
-        return self.space.origin + self.steps * z[: self.space.size]
+        return self.space.origin + self.steps * z

@@ -1,12 +1,16 @@
-"""Evolution strategies by evosax, for many targets at once: ask and tell are vmapped over places and jitted.
+"""Evolution strategies by evosax, one for each search; ask and tell are jitted.
 
-Every place searches a space of its own size, padded to one size for all, so that there is one compile. What is padded
-is held at 0: the samples there are zeroed before they are told, and the constants of each place's strategy are those of
-its own number of dimensions.
+Every space is padded to a multiple of 64 dimensions, so that few sizes are compiled. What is padded is held at 0: the
+samples there are zeroed before they are told, and the constants are those of the space's own number of dimensions.
+Searches are not vmapped together: the size of such a batch moves the last bits, and a search would then depend on how
+many others run beside it.
 """
 
 import dataclasses
 import functools
+import math
+import os
+import zlib
 from typing import Any
 
 import jax
@@ -17,6 +21,8 @@ from evosax.algorithms.distribution_based.sep_cma_es import Sep_CMA_ES
 from evosax.algorithms.distribution_based.snes import SNES
 
 STRATEGIES = {"cma_es": CMA_ES, "sep_cma_es": Sep_CMA_ES, "snes": SNES}
+
+_MULTIPLE = 64  # spaces are padded to one of it; most presets have 60 to 150 dimensions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,63 +52,44 @@ class StrategyConfig:
             raise ValueError(f"sigma={self.sigma}; it must lie in (0, 1], in parts of a knob's range")
 
 
-class Strategies:
-    """One strategy a place, in whitened coordinates z: a candidate is `origin + steps * z`, and starts have z = 0.
+class Strategy:
+    """One search's strategy, in whitened coordinates z: a candidate is `origin + steps * z`, and starts have z = 0.
+
+    Its samples follow from `seed`, `name` and the losses that it is told, whatever other searches there are.
 
     Args:
-      config: of all.
-      places: how many.
-      padded: dimensions of the largest space.
-      seed: of the samples.
+      config: which one.
+      seed: of the samples of a run.
+      name: of the search, by which its samples differ from another's.
     """
 
-    def __init__(self, config: StrategyConfig, places: int, padded: int, seed: int = 0):
-        self._config, self._padded = config, padded
-        self._algorithm = _algorithm(config.name, config.population, padded)
-        self._keys = jax.random.split(jax.random.key(seed), places)
-        self._sizes = np.full(places, padded)
-        self._parameters = self._state = None  # see `_prepare`
+    def __init__(self, config: StrategyConfig, seed: int, name: str):
+        self._config = config
+        self._key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(os.fsencode(name)))
 
-    def start(self, place: int, size: int, sigma: float = 1.0) -> None:
-        """Begins anew in a place: a space of `size` dimensions, around z = 0, with `sigma` times the first steps."""
-        if size > self._padded:
-            raise ValueError(f"a space of {size} dimensions does not fit the {self._padded} that were prepared")
-        self._prepare()
-        self._sizes[place] = size
-        constants = self._constants(size).replace(std_init=jnp.float32(sigma))
-        self._parameters = _put(self._parameters, constants, place)
-        self._state = _put(self._state, jax.tree.map(lambda leaf: leaf[place], self._fresh()), place)
+    def start(self, size: int, sigma: float = 1.0) -> None:
+        """Begins anew: a space of `size` dimensions, around z = 0, with `sigma` times the first steps."""
+        self._size = size
+        self._padded = _MULTIPLE * math.ceil(size / _MULTIPLE)
+        self._algorithm = _algorithm(self._config.name, self._config.population, self._padded)
+        self._parameters = _constants(self._config, size, self._padded).replace(std_init=jnp.float32(sigma))
+        self._state = self._algorithm.init(self._key, jnp.zeros(self._padded), self._parameters)
 
     def ask(self) -> tuple[np.ndarray, np.ndarray]:
-        """Samples [places, population, padded] and means [places, padded], zero where padded."""
-        self._prepare()
-        self._keys, population, self._state = _ask(self._algorithm, self._keys, self._state, self._parameters)
-        mask = np.arange(self._padded) < self._sizes[:, None]
-        return np.asarray(population) * mask[:, None], np.asarray(self._state.mean) * mask
+        """Samples [population, size] and their distribution's mean [size]."""
+        self._key, population, self._state = _ask(self._algorithm, self._key, self._state, self._parameters)
+        return np.asarray(population)[:, : self._size], np.asarray(self._state.mean)[: self._size]
 
-    def tell(self, population: np.ndarray, losses: np.ndarray, told: np.ndarray) -> None:
+    def tell(self, population: np.ndarray, losses: np.ndarray) -> None:
         """Hands back what `ask` gave.
 
         Args:
-          population: [places, population, padded], as asked.
-          losses: [places, population]; NaN ranks last.
-          told: [places] bool; the others stay as they are.
+          population: [population, size], as asked.
+          losses: [population]; NaN ranks last.
         """
-        arrays = population.astype(np.float32), losses.astype(np.float32), np.asarray(told, bool)
-        self._state = _tell(self._algorithm, self._keys, *arrays, self._state, self._parameters)
-
-    def _prepare(self) -> None:
-        """Compiles, in a second or two, when first something is asked: where starts are only ranked, nothing is."""
-        if self._state is None:
-            self._parameters = _stacked([self._constants(self._padded)] * len(self._sizes))
-            self._state = self._fresh()
-
-    def _fresh(self) -> Any:
-        mean = jnp.zeros((len(self._sizes), self._padded))
-        return jax.vmap(self._algorithm.init)(self._keys, mean, self._parameters)
-
-    def _constants(self, size: int) -> Any:
-        return _constants(self._config, size, self._padded)
+        padded = np.pad(np.asarray(population, np.float32), ((0, 0), (0, self._padded - self._size)))
+        losses = np.asarray(losses, np.float32)
+        self._state = _tell(self._algorithm, self._key, padded, losses, self._state, self._parameters)
 
 
 @functools.cache
@@ -126,22 +113,12 @@ def _constants(config: StrategyConfig, size: int, padded: int) -> Any:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _ask(algorithm, keys: jax.Array, state: Any, parameters: Any) -> tuple[jax.Array, jax.Array, Any]:
-    split = jax.vmap(jax.random.split)(keys)
-    population, state = jax.vmap(algorithm.ask)(split[:, 1], state, parameters)
-    return split[:, 0], population, state
+def _ask(algorithm, key: jax.Array, state: Any, parameters: Any) -> tuple[jax.Array, jax.Array, Any]:
+    key, asked = jax.random.split(key)
+    population, state = algorithm.ask(asked, state, parameters)
+    return key, population, state
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _tell(algorithm, keys, population, losses, told, state: Any, parameters: Any) -> Any:
-    after, _ = jax.vmap(algorithm.tell)(keys, population, losses, state, parameters)
-    return jax.tree.map(lambda new, old: jnp.where(told.reshape(-1, *[1] * (new.ndim - 1)), new, old), after, state)
-
-
-@jax.jit
-def _put(stacked: Any, one: Any, place: int) -> Any:
-    return jax.tree.map(lambda all_, new: all_.at[place].set(new), stacked, one)
-
-
-def _stacked(parameters: list[Any]) -> Any:
-    return jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves]), *parameters)
+def _tell(algorithm, key: jax.Array, population: Any, losses: Any, state: Any, parameters: Any) -> Any:
+    return algorithm.tell(key, population, losses, state, parameters)[0]
