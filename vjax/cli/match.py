@@ -86,8 +86,8 @@ def _one(arguments: argparse.Namespace) -> int:
     with (
         engine_session(arguments.engine),
         open_render_pool(render_config(predictor), arguments.workers or None, arguments.engine) as pool,
-        stop_on_ctrl_c() as should_stop,
-        _progress_line(config.refine is not None) as show,
+        stop_on_ctrl_c() if config.refine else contextlib.nullcontext(lambda: False) as should_stop,
+        _progress_line() as show,
     ):
         banks = open_banks(predictor, arguments.checkpoint, arguments.bank, pool)
         result = match(clip, predictor, pool, config, banks, on_progress=show, should_stop=should_stop)
@@ -127,6 +127,8 @@ def _many(arguments: argparse.Namespace) -> int:
     config = match_config(arguments)
     predictor = read_checkpoint(arguments, batch_size=8)
     work = file_work(predictor, arguments.sounds, out, arguments.limit, arguments.overwrite)
+    if work.limited:
+        print(work.limited, file=sys.stderr)
     with (
         engine_session(arguments.engine),
         open_render_pool(render_config(predictor), arguments.workers or None, arguments.engine) as pool,
@@ -155,7 +157,7 @@ def print_report(report, out: Path) -> None:
 
 
 @contextlib.contextmanager
-def _progress_line(refines: bool) -> Iterator[Callable]:
+def _progress_line() -> Iterator[Callable]:
     """Shows the stage of one match and the best candidate so far."""
     from vjax.progress import progress_bar
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from vjax.cli.command import at_least, command_parser, run
+from vjax.cli.command import UsageError, at_least, command_parser, run
 from vjax.cli.engine_flag import ENGINE_HELP, add_engine_flag
 from vjax.cli.match_flags import add_matching, read_checkpoint
 
@@ -15,35 +15,41 @@ STRATEGY_NAMES = ("snes", "cma_es", "sep_cma_es")
 """Those of `vjax.inference.strategy`, the default first; a copy, so that --help imports no jax."""
 
 EPILOG = f"""\
-A network's answer is a start: an evolution strategy then turns the knobs that can be heard, renders every candidate
-with Vital, and keeps what sounds nearer. Routes and menus stay those of the start, but several starts compete: the
-answer, variants of it, the nearest training sounds, the nearest presets of a --bank, and presets whose wavetables are
-made of the sound itself (--no-resynthesis: none of those). The wavetables of the six best are fitted to the sound,
-harmonic by harmonic; --keep-tables leaves them alone, and makes none.
+As vjax match does for many sounds, and then an evolution strategy searches on from the best candidates: it turns the
+continuous parameters and route amounts that are audible, renders every candidate with Vital, and keeps what comes
+nearer. Routes and menus stay those of the candidate. From a resynthesis a search seldom finds anything nearer:
+--no-resynthesis starts from presets of oscillators and filters.
 
-The folder --out gets for each sound X: X.vital, its render (X-vjax.wav), a picture (X-vjax.png), the trace of the
-search (X-trace.png, X-trace.json); and index.csv, traces.png and traces.json of all. What is there is passed over; a
-run that was killed goes on from the best so far (X.part.vital), with the evaluations that are left. Ctrl-C ends the
-searches and judges what they have; press it twice to leave at once. Of a dataset the validation rows are taken.
+The folder --out gets for each sound X: X.vital, its render (X-vjax.wav), a picture (X-vjax.png), and the course of the
+search (X-trace.png, X-trace.json); and index.csv, index.json, traces.png and traces.json of all. Sounds whose preset
+exists are passed over; a run that was killed goes on from the best so far (X.part.vital), with the renders that are
+left. Ctrl-C ends the searches and keeps what they found; press it twice to leave at once. Of a dataset the validation
+rows are taken.
 
 {ENGINE_HELP}
 examples:
-  vjax refine --checkpoint runs/tier3 --dataset runs/tier3/data --targets 16
-  vjax refine --checkpoint runs/tier3 --audio recordings --bank ~/Documents/Vital --evals 2000
-  RAY_ADDRESS=HOST:6379 vjax refine --checkpoint runs/tier3 --audio recordings --targets 500 --places 64 --engine ray
-  vjax refine --checkpoint runs/demo --dataset runs/demo/data --targets 4 --evals 100 --seconds 60
+  vjax refine --audio recordings --out presets --no-resynthesis --evals 2000
+  vjax refine --checkpoint runs/tier3 --audio recordings --bank ~/.local/share/vital
+  vjax refine --checkpoint runs/demo --dataset runs/demo/data --limit 4 --evals 100 --seconds 60
+  RAY_ADDRESS=HOST:6379 vjax refine --audio recordings --places 64 --engine ray
 """
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command with the arguments `argv`, by default the process's own. Returns the exit code."""
-    parser = command_parser("refine", "Evolves the presets of many sounds against the real engine.", EPILOG)
+    parser = command_parser("refine", "Matches many sounds, and searches on with the real engine.", EPILOG)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--dataset", metavar="PATH", help="an HDF5 file, or a folder of shards")
     what.add_argument("--audio", metavar="PATH", help="a sound file, or a folder searched with its subfolders")
     parser.add_argument("--out", default="runs/refine", metavar="DIR", help="where things go (default %(default)s)")
     parser.add_argument(
-        "--targets", type=at_least(1), default=16, metavar="N", help="sounds to refine, at most (default %(default)s)"
+        "--limit",
+        "--targets",
+        dest="limit",
+        type=at_least(0),
+        default=0,
+        metavar="N",
+        help="at most N sounds; 0 takes all (default)",
     )
     parser.add_argument(
         "--places", type=at_least(1), default=8, metavar="N", help="sounds refined at a time (default %(default)s)"
@@ -110,9 +116,9 @@ def resynthesis_config(arguments: argparse.Namespace):
     return None if unwanted else WavetableFitConfig()
 
 
-def refine_config(arguments: argparse.Namespace, places: int):
+def refine_config(arguments: argparse.Namespace):
     """The RefineConfig that `add_refining`'s flags ask for."""
-    from vjax.inference.refine import RefineConfig
+    from vjax.inference.refine_config import RefineConfig
     from vjax.inference.strategy import StrategyConfig
 
     return RefineConfig(
@@ -120,7 +126,6 @@ def refine_config(arguments: argparse.Namespace, places: int):
         fits=0 if arguments.keep_tables else RefineConfig.fits,
         seconds=arguments.seconds,
         strategy=StrategyConfig(arguments.strategy),
-        places=places,
         seed=arguments.seed,
     )
 
@@ -135,7 +140,7 @@ def stop_on_ctrl_c() -> Iterator[Callable[[], bool]]:
         if pressed:
             raise KeyboardInterrupt
         pressed = True
-        print("stopping: judging what was found; Ctrl-C again leaves at once", file=sys.stderr)
+        print("stopping: finishing what is under way; Ctrl-C again leaves at once", file=sys.stderr)
 
     before = signal.signal(signal.SIGINT, press)
     try:
@@ -145,42 +150,42 @@ def stop_on_ctrl_c() -> Iterator[Callable[[], bool]]:
 
 
 def _refine(arguments: argparse.Namespace) -> int:
-    from vjax.cli.command import UsageError
-    from vjax.inference.match import MatchConfig
-    from vjax.inference.refine_many import RefineManyConfig, refine_many
-    from vjax.vital.backend import engine_session
+    import dataclasses
+
+    from vjax.cli.match import print_report
+    from vjax.cli.match_flags import match_config
+    from vjax.inference.predict import render_config
+    from vjax.matching.banks import open_banks
+    from vjax.matching.batch import match_many
+    from vjax.matching.work import dataset_work, file_work, validation_rows
+    from vjax.vital.backend import engine_session, open_render_pool
 
     if arguments.dataset and arguments.note is not None:
         raise UsageError("--note is for sound files; the rows of a --dataset are played at their own notes")
-    predictor = read_checkpoint(arguments, batch_size=8)
-    config = RefineManyConfig(
-        refine=refine_config(arguments, arguments.places),
-        match=MatchConfig(arguments.note, not arguments.no_tune),
-        starts=arguments.starts,
-        bank=arguments.bank,
-        resynthesis=resynthesis_config(arguments),
-        targets=arguments.targets,
-        workers=arguments.workers or None,
-        engine=arguments.engine,
-    )
     out = Path(arguments.out)
-    with stop_on_ctrl_c() as should_stop, engine_session(arguments.engine):
-        report = refine_many(
-            predictor, arguments.checkpoint, out, config, arguments.audio, arguments.dataset, should_stop
+    if out.suffix == ".vital":
+        raise UsageError(f"--out {out} names one preset; give a folder, or refine one sound by vjax match --refine")
+    config = match_config(arguments)
+    config = dataclasses.replace(config, refine=dataclasses.replace(config.refine, places=arguments.places))
+    predictor = read_checkpoint(arguments, batch_size=1)
+    if arguments.audio:
+        work = file_work(predictor, [arguments.audio], out, arguments.limit)
+    else:
+        rows = validation_rows(predictor, arguments.dataset, arguments.limit)
+        work = dataset_work(predictor, arguments.dataset, out, rows=rows)
+    if work.limited:
+        print(work.limited, file=sys.stderr)
+    with (
+        stop_on_ctrl_c() as should_stop,
+        engine_session(arguments.engine),
+        open_render_pool(render_config(predictor), arguments.workers or None, arguments.engine) as pool,
+    ):
+        banks = open_banks(predictor, arguments.checkpoint, arguments.bank, pool)
+        report = match_many(
+            work, out, predictor, pool, config, banks, scheduler=arguments.engine, should_stop=should_stop
         )
-    _print(report, out)
+    print_report(report, out)
+    print(f"  index  {out / 'index.csv'}\n  traces {out / 'traces.png'}")
     if should_stop():
         return 130
     return 1 if report.failures else 0
-
-
-def _print(report, out: Path) -> None:
-    print(f"\n{'sound':30} {'start':22} {'evals':>6} {'seconds':>8} {'MSS before':>11} {'after':>7}")
-    for refined in report.refined:
-        before, after = (judged.distances.get("mss", float("nan")) for judged in (refined.before, refined.after))
-        print(
-            f"{refined.name[-30:]:30} {refined.start[-22:]:22} {refined.evals:6} {refined.seconds:8.1f} "
-            f"{before:8.2f} dB {after:7.2f} dB"
-        )
-    print(f"{out}: refined {len(report.refined)}, were there: {report.there}, failed: {len(report.failures)}")
-    print(f"  table  {out / 'index.csv'}\n  traces {out / 'traces.png'}")

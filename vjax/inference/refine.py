@@ -8,10 +8,11 @@ the start, whose wavetables may first be fitted (`vjax.inference.rank`), and a s
 another start, or wider.
 """
 
+import contextlib
 import dataclasses
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from vjax.inference.target import Ranking, RefineTarget
 from vjax.vital.backend import Engine, open_live_pool, open_render_pool
 from vjax.vital.engine import RenderConfig
 from vjax.vital.live import LivePool, Variation
+from vjax.vital.pool import RenderPool
 from vjax.vital.preset import Preset
 
 _BATCH = 1  # candidates scored in one call: in a batch, the last bits of a loss depend on its size
@@ -60,7 +62,7 @@ class Refined:
 
 
 def refine(
-    targets: Sequence[RefineTarget],
+    targets: Iterable[RefineTarget],
     config: RefineConfig,
     render: RenderConfig,
     workers: int | None = None,
@@ -68,37 +70,41 @@ def refine(
     on_progress: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
     engine: Engine = "local",
+    pool: RenderPool | None = None,
 ) -> Iterator[Refined]:
     """Refines targets, and yields each as soon as it is done.
 
     Args:
+      targets: taken one by one, as places become free.
       render: how starts and candidates are played.
       workers: render processes at a time; by default one a core.
       knob_error_norm: by knob, how far off starts are, see `space.make_space`.
       on_progress: called in this thread after each generation, for each target.
       should_stop: asked after each generation; True ends all searches, which then yield their best so far.
       engine: what renders, see `vjax.vital.backend`; the results are the same.
+      pool: renders starts and what is judged, as `render` says; by default one of its own.
 
     Raises:
       ValueError: two targets of one name.
     """
-    names = [target.name for target in targets]
-    if len(set(names)) < len(names):
-        raise ValueError(f"two targets are called {max(names, key=names.count)!r}; names must differ")
-    if not targets:
-        return
-    places = min(config.places, len(targets))
-    objective = Objective(config.objective, places, _BATCH, render.samples, render.sample_rate)
-    waiting = list(targets)[::-1]
+    waiting, names, more = iter(targets), set(), True
+    objective = Objective(config.objective, config.places, _BATCH, render.samples, render.sample_rate)
     searches: dict[int, Search] = {}
     with (
-        open_render_pool(render, workers, engine) as fresh,
-        open_live_pool(render, workers, places * config.engine_seeds, engine) as live,
+        contextlib.nullcontext(pool) if pool else open_render_pool(render, workers, engine) as fresh,
+        open_live_pool(render, workers, config.places * config.engine_seeds, engine) as live,
     ):
         judge = Judge(objective, fresh)
-        while waiting or searches:
-            while waiting and len(searches) < places:
-                target, place = waiting.pop(), min(set(range(places)) - searches.keys())
+        while more or searches:
+            while more and len(searches) < config.places:
+                target = next(waiting, None)
+                if target is None:
+                    more = False
+                    break
+                if target.name in names:
+                    raise ValueError(f"two targets are called {target.name!r}; names must differ")
+                names.add(target.name)
+                place = min(set(range(config.places)) - searches.keys())
                 try:
                     began_s = time.monotonic()
                     ranking = _ranking(target, place, config, objective, judge)

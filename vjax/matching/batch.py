@@ -5,7 +5,6 @@ import dataclasses
 import functools
 import itertools
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from vjax.inference.compare import log_comparison, save_picture
 from vjax.inference.predict import Predictor, knob_errors
 from vjax.inference.refine import refine
 from vjax.inference.refine_config import RefineConfig
-from vjax.inference.refine_outputs import read_part, remove_part, trace_picture, write_part
+from vjax.inference.refine_outputs import TRACE_END, read_part, remove_part, trace_picture, write_part, write_text
 from vjax.inference.search import Progress as SearchProgress
 from vjax.inference.stream import Failure, map_ahead
 from vjax.inference.target import RefineTarget
@@ -99,7 +98,9 @@ def search_each(
                 yield target
 
     errors = knob_errors(predictor) if predictor else {}
-    searches = refine(targets(), refine_config, pool.config, pool.workers, errors, on_progress, should_stop, scheduler)
+    searches = refine(
+        targets(), refine_config, pool.config, pool.workers, errors, on_progress, should_stop, scheduler, pool
+    )
     for refined in searches:
         yield from failures
         failures.clear()
@@ -248,13 +249,11 @@ def _write_json(out: Path, work: Work) -> None:
     if out.suffix == ".vital":
         return
     rows = [{key: _value(key, text) for key, text in row.items()} for row in read_index(out / "index.csv")]
-    partial = out / "index.json.partial"
-    partial.write_text(json.dumps(rows, indent=1))
-    os.replace(partial, out / "index.json")
-    traces = [json.loads(path.read_text()) for path in sorted(out.rglob("*-trace.json"))]
+    write_text(out / "index.json", json.dumps(rows, indent=1))
+    traces = [json.loads(path.read_text()) for path in sorted(out.rglob(f"*{TRACE_END}"))]
     if traces:
-        (out / "traces.json").write_text(json.dumps(traces, indent=1))
-        save_picture(out / "traces.png", trace_picture({entry["name"]: entry["trace"] for entry in traces}))
+        write_text(out / "traces.json", json.dumps(traces, indent=1))
+        save_picture(out / "traces.png", trace_picture({one["sound"]: one["search"]["trace"] for one in traces}))
 
 
 def _value(column: str, text: str) -> str | float | None:

@@ -96,7 +96,7 @@ def match(
         report(Progress("searching", found.evals, config.refine.evals, found.start))
 
     target, errors = prepared.refine_target(), knob_errors(predictor)
-    (refined,) = refine([target], config.refine, pool.config, pool.workers, errors, follow, should_stop)
+    (refined,) = refine([target], config.refine, pool.config, pool.workers, errors, follow, should_stop, pool=pool)
     return finish(prepared, pool, refined)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import json
 import math
 import os
 from collections.abc import Collection, Mapping
@@ -13,6 +14,7 @@ from vjax.audio.metrics import METRICS
 from vjax.audio.pitch import Pitch, note_name
 from vjax.file_names import as_text
 from vjax.inference.compare import comparison_picture, save_picture
+from vjax.inference.refine_outputs import TRACE_END, trace_picture, write_text
 from vjax.inference.stream import RENDER_END
 from vjax.matching.choose import Candidate
 from vjax.matching.result import MatchResult
@@ -36,7 +38,11 @@ _TITLE_LETTERS = 40
 def write_result(
     result: MatchResult, path: str | os.PathLike, overwrite: bool = False, with_target: bool = False
 ) -> list[Path]:
-    """Writes `X.vital`, `X-vjax.wav` and `X-vjax.png`, and `X-target.wav` if asked; the preset last. See `save`."""
+    """See `MatchResult.save`.
+
+    Args:
+      with_target: also write the sound, as `X-target.wav`, where no file of it exists.
+    """
     path = Path(path)
     check_writable(path, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,12 +51,13 @@ def write_result(
     write_wav(wav, result.audio, result.sample_rate)
     if with_target:
         write_wav(target, result.target, result.sample_rate)
+    traces = _write_trace(stem, result) if result.trace else []
     partial = path.with_name(path.name + ".new")
     write_preset(partial, result.preset)
     sounds = {"sound": result.target, f"preset: {result.label:.{_TITLE_LETTERS}}": result.audio}
     save_picture(picture, comparison_picture(sounds, result.sample_rate, _title(result)), {_DIGEST: _digest(partial)})
     os.replace(partial, path)
-    return [path, wav, picture, *([target] if with_target else [])]
+    return [path, wav, picture, *traces, *([target] if with_target else [])]
 
 
 def check_writable(path: str | os.PathLike, overwrite: bool = False) -> None:
@@ -159,6 +166,14 @@ def append_row(path: str | os.PathLike, row: Mapping[str, Any]) -> None:
 def number(value: float) -> float | None:
     """JSON has no NaN."""
     return float(value) if math.isfinite(value) else None
+
+
+def _write_trace(stem: Path, result: MatchResult) -> list[Path]:
+    """The course of a search: `X-trace.png`, and `X-trace.json` with everything that `result_json` says."""
+    picture, text = (stem.with_name(stem.name + end) for end in ("-trace.png", TRACE_END))
+    save_picture(picture, trace_picture({as_text(stem.name): result.trace}))
+    write_text(text, json.dumps(result_json(result), indent=1, allow_nan=False))
+    return [picture, text]
 
 
 def _title(result: MatchResult) -> str:

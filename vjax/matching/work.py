@@ -4,12 +4,17 @@ import collections
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import soundfile
+
 from vjax.audio.clip import Clip
+from vjax.data.reader import Reader
 from vjax.data.store import open_dataset
+from vjax.data.stream import split
 from vjax.inference.predict import Answer, Predictor
 from vjax.inference.stream import Failure, find_audio, predict_dataset, predict_files
 from vjax.inference.target import Start
@@ -48,13 +53,21 @@ class Work:
       sounds: (pool, config) to the sounds of `paths`, in order.
       paths: where each sound's preset goes, by the sound's name.
       there: presets that exist already.
+      found: sounds before a limit was applied.
       of_dataset: whether the sounds are rows of a dataset, which have notes of their own and no sound files.
     """
 
     sounds: Callable[[RenderPool, MatchConfig], Iterator[Sound | Failure]]
     paths: dict[str, Path]
     there: int
+    found: int
     of_dataset: bool
+
+    @property
+    def limited(self) -> str:
+        """A sentence for people, where a limit leaves sounds out; else empty."""
+        taken = len(self.paths) + self.there
+        return f"taking {taken} of {self.found} sounds (--limit)" if taken < self.found else ""
 
 
 def file_work(
@@ -68,7 +81,7 @@ def file_work(
 
     Args:
       out: a folder; or X.vital, for one sound.
-      limit: at most N sounds; 0 takes all.
+      limit: at most N sounds that can be read; 0 takes all.
       overwrite: also those whose preset exists.
 
     Raises ValueError if there is nothing to do, or if two sounds would become one preset.
@@ -84,7 +97,9 @@ def file_work(
     for path in (path for path, count in collections.Counter(paths.values()).items() if count > 1):
         alike = " and ".join(file for file, other in paths.items() if other == path)
         raise ValueError(f"{alike} would both become {path}; rename one of them, or give another --out")
-    paths = dict(list(paths.items())[: limit or None])
+    found = len(paths)
+    if limit:
+        paths = dict(_limited(paths.items(), limit))
     left = {name: path for name, path in paths.items() if overwrite or not path.exists()}
 
     def sounds(pool: RenderPool, config: MatchConfig) -> Iterator[Sound | Failure]:
@@ -98,6 +113,7 @@ def file_work(
         sounds=sounds,
         paths=left,
         there=len(paths) - len(left),
+        found=found,
         of_dataset=False,
     )
 
@@ -113,7 +129,7 @@ def dataset_work(
     """A dataset's first `limit` rows (0: all), or the given `rows`. Their sounds are rendered from their parameters."""
     if out.suffix == ".vital":
         raise ValueError(f"--out {out} names one preset; give a folder for the presets of a dataset")
-    info = open_dataset(dataset)
+    info, rows_given = open_dataset(dataset), rows
     wanted = range(min(limit or info.n, info.n)) if rows is None else rows
     paths = {f"row {row}": out / f"row-{row:06d}.vital" for row in wanted}
     left = {name: path for name, path in paths.items() if overwrite or not path.exists()}
@@ -131,8 +147,40 @@ def dataset_work(
         sounds=sounds,
         paths=left,
         there=len(paths) - len(left),
+        found=info.n if rows_given is None else len(paths),
         of_dataset=True,
     )
+
+
+def _limited(items: Iterable[tuple[str, Path]], limit: int) -> Iterator[tuple[str, Path]]:
+    """The first items with at most `limit` files that can be read: a broken file does not take another's place."""
+    left = limit
+    for name, path in items:
+        if not left:
+            return
+        left -= _is_audio(name)
+        yield name, path
+
+
+def _is_audio(path: str) -> bool:
+    try:
+        return soundfile.info(path).frames > 0
+    except (soundfile.LibsndfileError, TypeError):  # TypeError: the ending .raw
+        return False
+
+
+def validation_rows(predictor: Predictor, dataset: str | os.PathLike, limit: int = 0) -> list[int]:
+    """The first row of each preset of a dataset's validation split, as the checkpoint's training drew it.
+
+    At most `limit` rows; 0 takes all.
+    """
+    settings = predictor.meta["settings"]
+    reader = Reader(open_dataset(dataset))
+    rows = np.arange(len(reader))
+    if "data" in settings:
+        _, rows = split(reader, settings["data"]["val_fraction"], settings["seed"])
+    _, first = np.unique(reader.preset_hashes()[rows], return_index=True)
+    return rows[np.sort(first)][: limit or None].tolist()
 
 
 def _clip_of(prediction: Answer) -> Clip:
