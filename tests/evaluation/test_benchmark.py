@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from vjax.inference.match import SURE, MatchConfig, Matcher, transposed
+from vjax.inference.starts import refine_target
 
 from vjax.audio.distances import mss, wmfcc
 from vjax.audio.files import read_audio, write_wav
@@ -22,11 +24,9 @@ from vjax.evaluation.results import Results, Target
 from vjax.evaluation.sound_bank import SoundBank
 from vjax.evaluation.targets import Task, audio_tasks, dataset_tasks, preset_tasks
 from vjax.inference.export import checkpoint_vocabulary
-from vjax.inference.match import SURE, MatchConfig, Matcher, transposed
 from vjax.inference.predict import Predictor
 from vjax.inference.refine import Refined
 from vjax.inference.retrieval import CHECKPOINT_BANK, checkpoint_bank, write_checkpoint_bank
-from vjax.inference.starts import refine_target
 from vjax.vital import preset as vital_preset
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import RenderJob, RenderPool

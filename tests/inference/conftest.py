@@ -57,15 +57,3 @@ def save_checkpoint(trained) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def checkpoint(save_checkpoint, tmp_path_factory) -> Path:
     return save_checkpoint(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture(scope="session")
-def tone() -> Callable[..., np.ndarray]:
-    """`tone(hz, seconds=0.4, sample_rate=44100)`: [1, samples] float32, a sawtooth's first partials, fading out."""
-
-    def make(hz: float, seconds: float = 0.4, sample_rate: int = 44100) -> np.ndarray:
-        t_s = np.arange(round(seconds * sample_rate)) / sample_rate
-        partials = sum(np.sin(2 * np.pi * k * hz * t_s) / k for k in range(1, 6))
-        return (0.3 * partials * np.exp(-3 * t_s))[None].astype(np.float32)
-
-    return make

@@ -6,10 +6,10 @@ import shutil
 
 import numpy as np
 import pytest
-
-from vjax.inference.export import checkpoint_vocabulary, export_preset
 from vjax.inference.match import MatchConfig, Matcher, render_config
 from vjax.inference.outputs import write_match
+
+from vjax.inference.export import checkpoint_vocabulary, export_preset
 from vjax.inference.predict import Predictor
 from vjax.vital import engine
 from vjax.vital.default_vocabulary import default_vocabulary

@@ -1,37 +1,169 @@
-"""Files of a match, and the table of many."""
+"""Files of a match, what may be overwritten, and the index of many."""
 
 import csv
 import dataclasses
+import json
 import math
+import os
 
 import numpy as np
 import pytest
 import soundfile
 from PIL import Image
-from vjax.inference.match import Match
-from vjax.inference.outputs import COLUMNS, append_row, index_row, start_table, write_match
 
+from vjax.audio.metrics import METRICS
 from vjax.audio.pitch import Pitch
 from vjax.inference.predict import Answer
+from vjax.matching.choose import Candidate
+from vjax.matching.outputs import (
+    COLUMNS,
+    append_row,
+    check_writable,
+    index_row,
+    read_index,
+    result_json,
+    start_index,
+    write_result,
+)
+from vjax.matching.result import MatchResult
 from vjax.vital import preset as vital_preset
-from vjax.vital.preset import read_preset
+from vjax.vital.preset import read_json, read_preset, write_preset
 
 
 @pytest.fixture
-def match(tone):
-    """A match of 0.1 s, put together by hand."""
-    return Match(
+def result(tone):
+    """A result of 0.1 s, put together by hand."""
+    preset = dataclasses.replace(vital_preset.init(), name="a", style="Lead", comments="Made by hand.")
+    audio = np.repeat(2 * tone(220, 0.1), 2, axis=0)  # louder than full scale
+    candidates = (
+        Candidate("near", preset, 0.5, 12.34567, -0.02, 0.0, "", audio),
+        Candidate("prediction", preset, error="silent at note 57"),
+    )
+    return MatchResult(
         name="sounds/a.wav",
-        answer=Answer("sounds/a.wav", None, ()),
-        preset=dataclasses.replace(vital_preset.init(), name="a"),
+        preset=preset,
+        label="near",
+        audio=audio,
+        target=np.repeat(tone(220, 0.1), 2, axis=0),
+        sample_rate=44100,
         note=57,
         note_s=0.1,
+        velocity=0.8,
+        note_given=False,
         pitch=Pitch(220.004, 57.0003, 0.98765),
-        tuned_semitones=-7.0004,
-        target=tone(220, 0.1),
-        audio=np.repeat(2 * tone(220, 0.1), 2, axis=0),  # louder than full scale
-        mss_db=12.34567,
+        plays=Pitch(219.75, 56.98, 0.9),
+        loss=0.5,
+        metrics=dict.fromkeys(METRICS, 1.5) | {"mss": 12.34567},
+        re_render_db=0.25,
+        candidates=candidates,
+        prediction=Answer("sounds/a.wav", None, ()),
+        predicted=candidates[1],
+        evals=7,
+        seconds=1.234,
+        warnings=("it is loud",),
     )
+
+
+def test_write_result_leaves_a_preset_its_sound_and_a_picture(result, tmp_path):
+    path = tmp_path / "new" / "folder" / "a.b.vital"
+    files = write_result(result, path)
+    assert files == [path, *(path.with_name(f"a.b-vjax.{kind}") for kind in ("wav", "png"))]
+    assert sorted(path.parent.iterdir()) == sorted(files)
+    assert read_preset(path).to_json() == result.preset.to_json()
+    audio, rate = soundfile.read(files[1], dtype="float32")
+    assert rate == 44100
+    np.testing.assert_array_equal(audio.T, result.audio)
+    with Image.open(files[2]) as picture:
+        assert (picture.format, picture.mode) == ("PNG", "RGB")
+
+
+def test_write_result_with_target_writes_the_sound_too(result, tmp_path):
+    *_, target = write_result(result, tmp_path / "a.vital", with_target=True)
+    audio, _ = soundfile.read(target, dtype="float32", always_2d=True)
+    assert target.name == "a-target.wav"
+    np.testing.assert_array_equal(audio.T, result.target)
+
+
+def test_write_result_of_a_search_writes_its_trace(result, tmp_path):
+    files = write_result(dataclasses.replace(result, trace=((4, 2.0), (13, 1.25))), tmp_path / "a.vital")
+    assert [file.name for file in files[3:]] == ["a-trace.png", "a-trace.json"]
+    assert json.loads(files[4].read_text())["search"] == {"evals": 7, "trace": [[4, 2.0], [13, 1.25]]}
+
+
+def test_write_result_over_its_own_preset_replaces_it(result, tmp_path):
+    path = tmp_path / "a.vital"
+    write_result(result, path)
+    other = dataclasses.replace(result, preset=dataclasses.replace(result.preset, name="another"))
+    write_result(other, path)
+    assert read_preset(path).name == "another"
+
+
+def test_write_result_over_a_changed_preset_is_refused_unless_overwrite(result, tmp_path):
+    """Someone has opened it in Vital, turned a knob and saved it."""
+    path = tmp_path / "a.vital"
+    write_result(result, path)
+    mine = read_json(path)
+    mine["settings"]["volume"] = 100.0
+    write_preset(path, mine)
+    with pytest.raises(ValueError, match=r"a\.vital exists, and it is not as an earlier match wrote it"):
+        write_result(result, path)
+    assert read_json(path) == mine
+    write_result(result, path, overwrite=True)
+    assert read_json(path) == result.preset.to_json()
+
+
+def test_check_writable_refuses_before_the_work(result, tmp_path):
+    (tmp_path / "folder.vital").mkdir()
+    (tmp_path / "file").write_text("")
+    (tmp_path / "mine.vital").write_text("{}")
+    for path, error, message in (
+        ("a.wav", ValueError, "a.wav is not the name of a preset; give X.vital"),
+        ("folder.vital", ValueError, "folder.vital is a folder; give X.vital"),
+        ("mine.vital", ValueError, "mine.vital exists, and it is not as an earlier match wrote it"),
+        ("file/a.vital", NotADirectoryError, "file is a file; .*a.vital cannot be written below it"),
+    ):
+        with pytest.raises(error, match=message):
+            check_writable(tmp_path / path)
+    check_writable(tmp_path / "deep" / "er" / "a.vital")
+    assert not (tmp_path / "deep").exists()
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+def test_check_writable_names_a_folder_that_cannot_be_written(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError, match="cannot be written; choose another place"):
+        check_writable(tmp_path / "a.vital")
+
+
+def test_result_json_describes_the_preset_on_disk(result, tmp_path):
+    path, *_ = write_result(result, tmp_path / "a.vital")
+    told = json.loads(json.dumps(result_json(result), allow_nan=False))
+    raw = read_json(path)
+    assert told["preset"]["name"] == raw["preset_name"]
+    assert told["preset"]["style"] == raw["preset_style"]
+    assert told["preset"]["comments"] == raw["comments"]
+    assert (told["note"], told["note_name"], told["note_given"]) == (57, "A3", False)
+    assert [one["label"] for one in told["candidates"]] == ["near", "prediction"]
+    assert told["candidates"][1]["error"] == "silent at note 57"
+    assert told["references"] == {"re_render_mss_db": 0.25}
+    assert told["prediction"]["error"] == "silent at note 57"
+
+
+def test_index_row_has_every_column(result):
+    row = index_row(result, "out/a.vital")
+    assert tuple(row) == COLUMNS
+    assert (row["name"], row["preset"], row["note"], row["label"]) == ("sounds/a.wav", "out/a.vital", 57, "near")
+    assert (row["pitch_hz"], row["pitch_confidence"], row["pitch_error_cents"]) == (220.0, 0.988, -2.0)
+    assert (row["mss"], row["evals"], row["seconds"]) == (12.3457, 7, 1.23)
+    assert row["warnings"] == "it is loud"
+
+
+def test_index_row_without_numbers_leaves_them_empty(result):
+    silent = dataclasses.replace(
+        result, pitch=Pitch(math.nan, math.nan, 0.0), metrics=dict.fromkeys(METRICS, math.nan), re_render_db=math.nan
+    )
+    row = index_row(silent, "a.vital")
+    assert (row["pitch_hz"], row["pitch_confidence"], row["mss"], row["re_render_mss"]) == ("", 0.0, "", "")
 
 
 def rows_of(path):
@@ -39,83 +171,39 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def test_a_match_leaves_a_preset_its_sound_and_a_picture(match, tmp_path):
-    path = tmp_path / "new" / "folder" / "a.b.vital"
-    files = write_match(match, path, 44100)
-    assert files == [path, *(path.with_name(f"a.b-vjax.{kind}") for kind in ("wav", "png"))]
-    assert sorted(path.parent.iterdir()) == sorted(files)
-    assert read_preset(path).to_json() == match.preset.to_json()
-    audio, rate = soundfile.read(files[1], dtype="float32")
-    assert rate == 44100
-    np.testing.assert_array_equal(audio.T, match.audio)
-    with Image.open(files[2]) as picture:
-        assert (picture.format, picture.mode) == ("PNG", "RGB")
-
-
-def test_the_target_is_written_where_no_file_of_it_exists(match, tmp_path):
-    *_, target = write_match(match, tmp_path / "a.vital", 48000, with_target=True)
-    audio, rate = soundfile.read(target, dtype="float32", always_2d=True)
-    assert (target.name, rate) == ("a-target.wav", 48000)
-    np.testing.assert_array_equal(audio.T, match.target)
-
-
-def test_a_match_is_a_row(match):
-    assert index_row(match, "out/a.vital") == {
-        "name": "sounds/a.wav",
-        "preset": "out/a.vital",
-        "note": 57,
-        "pitch_hz": 220.0,
-        "pitch_confidence": 0.988,
-        "tuned_semitones": -7.0,
-        "mss_db": 12.346,
-        "summary": "0 routes",
-        "error": "",
-    }
-    assert tuple(index_row(match, "")) == COLUMNS
-
-
-def test_what_is_not_known_stays_empty(match, tmp_path):
-    silent = dataclasses.replace(match, pitch=Pitch(math.nan, math.nan, 0.0), mss_db=math.nan)
-    row = index_row(silent, "a.vital")
-    assert (row["pitch_hz"], row["pitch_confidence"], row["mss_db"]) == ("", 0.0, "")
-    given = index_row(dataclasses.replace(match, pitch=None), "a.vital")
-    assert (given["pitch_hz"], given["pitch_confidence"]) == ("", "")
-    write_match(silent, tmp_path / "a.vital", 44100)
-
-
-def test_the_table_takes_any_text_and_keeps_what_it_has(tmp_path):
+def test_start_index_keeps_the_rows_of_other_sounds_and_takes_any_text(tmp_path):
     path = tmp_path / "index.csv"
-    start_table(path, [])
+    start_index(path, [])
     assert rows_of(path) == []
     append_row(path, {"name": "Ünï, “cödé”.wav", "error": 'a "bad"\nfile', "note": 60})
-    append_row(path, {"name": "b.wav", "mss_db": 1.5})
-    start_table(path, ["c.wav"])
-    first, second = rows_of(path)
-    assert (first["name"], first["error"], first["note"], first["mss_db"]) == (
+    append_row(path, {"name": "b.wav", "mss": 1.5})
+    start_index(path, ["c.wav"])
+    first, second = read_index(path)
+    assert (first["name"], first["error"], first["note"], first["mss"]) == (
         "Ünï, “cödé”.wav",
         'a "bad"\nfile',
         "60",
         "",
     )
-    assert second["mss_db"] == "1.5"
+    assert second["mss"] == "1.5"
     assert tuple(first) == COLUMNS
 
 
-def test_rows_that_are_made_again_are_taken_out(tmp_path):
+def test_start_index_takes_out_rows_that_are_made_again(tmp_path):
     path = tmp_path / "index.csv"
-    start_table(path, [])
+    start_index(path, [])
     for name in "abc":
         append_row(path, {"name": name, "note": 1})
-    start_table(path, {"a", "c"})
+    start_index(path, {"a", "c"})
     append_row(path, {"name": "c", "note": 2})
     assert [(row["name"], row["note"]) for row in rows_of(path)] == [("b", "1"), ("c", "2")]
     assert [file.name for file in tmp_path.iterdir()] == ["index.csv"]
 
 
 @pytest.mark.parametrize("content", ["my,own,table\n1,2,3\n", ""])
-def test_another_table_is_not_touched(tmp_path, content):
+def test_start_index_over_another_table_is_refused(tmp_path, content):
     path = tmp_path / "index.csv"
     path.write_text(content)
-    with pytest.raises(ValueError, match=r"index\.csv is another table than vjax writes there; move it"):
-        start_table(path, [])
+    with pytest.raises(ValueError, match=r"index\.csv has other columns than an index"):
+        start_index(path, [])
     assert path.read_text() == content

@@ -141,17 +141,17 @@ def _many(arguments: argparse.Namespace) -> int:
     print_report(report, out)
     if should_stop():
         return 130
-    return 1 if report.failures or any(result.silent for result in report.results) else 0
+    return 1 if report.failures or any(math.isnan(one.mss_db) for one in report.written) else 0
 
 
 def print_report(report, out: Path) -> None:
     """Prints a line for each preset that was written, and where the index is."""
-    for result in report.results:
-        print(f"{result.mss_db:7.2f} dB  {as_text(Path(result.name).name)}: {result.label}")
-    print(f"{out}: presets written: {len(report.results)}, were there: {report.there}, failed: {len(report.failures)}")
+    for one in report.written:
+        print(f"{one.mss_db:7.2f} dB  {as_text(Path(one.name).name)}: {as_text(one.label)}")
+    print(f"{out}: presets written: {len(report.written)}, were there: {report.there}, failed: {len(report.failures)}")
     if math.isfinite(report.median_mss_db):
         print(f"  median MSS {report.median_mss_db:.2f} dB")
-    silent = sum(result.silent for result in report.results)
+    silent = sum(math.isnan(one.mss_db) for one in report.written)
     if silent:
         print(f"  without a distance, because silent: {silent}")
 

@@ -5,10 +5,11 @@ import dataclasses
 import functools
 import itertools
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -36,24 +37,33 @@ _AT_ONCE = 2  # sounds under way on few cores: one is analysed while the engine 
 _WORKERS_A_SOUND = 8  # more cores than this wait for each other within one sound
 
 
+class Written(NamedTuple):
+    """A preset that was written: for which sound, where, from which candidate, and its MSS distance (NaN: silent)."""
+
+    name: str
+    path: Path
+    label: str
+    mss_db: float
+
+
 @dataclasses.dataclass(frozen=True)
 class BatchReport:
     """What a run did.
 
     Attributes:
-      results: of the presets that were written now.
+      written: presets that were written now.
       there: presets that existed before.
       failures: sounds without a preset.
     """
 
-    results: tuple[MatchResult, ...]
+    written: tuple[Written, ...]
     there: int
     failures: tuple[Failure, ...]
 
     @property
     def median_mss_db(self) -> float:
         """Over the audible presets that were written now; NaN without any."""
-        found = [result.mss_db for result in self.results if not result.silent]
+        found = [one.mss_db for one in self.written if math.isfinite(one.mss_db)]
         return float(np.median(found)) if found else float("nan")
 
 
@@ -132,7 +142,7 @@ def match_many(
       scheduler: of the search's renders.
     """
     failures: list[Failure] = []
-    done: list[MatchResult] = []
+    done: list[Written] = []
     record = _recorder(out, work)
 
     def save(result: MatchResult | Failure) -> None:
@@ -150,7 +160,7 @@ def match_many(
             sounds = {"target": result.target, "preset": result.audio}
             tag = as_text(path.name if path == out else path.relative_to(out)).removesuffix(".vital")
             log_comparison(writer, f"match/{tag}", sounds, predictor.sample_rate, predictor.step)
-        done.append(dataclasses.replace(result, candidates=(), prediction=None))  # a batch may be large
+        done.append(Written(result.name, path, result.label, result.mss_db))
 
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(progress_bar(total=len(work.paths), desc="matching", unit="sound"))

@@ -60,12 +60,14 @@ def no_banks(note: int) -> Sequence[SoundBank]:
 
 def match(
     clip: Clip,
-    predictor: Predictor,
+    predictor: Predictor | None,
     pool: RenderPool,
     config: MatchConfig = DEFAULT,
     banks: Banks = no_banks,
     *,
     prediction: Answer | None = None,
+    candidates: Sequence[Start] = (),
+    only_candidates: bool = False,
     on_progress: Report | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> MatchResult:
@@ -78,6 +80,8 @@ def match(
       config: what to try.
       banks: presets with their sounds, to search for neighbours.
       prediction: of this sound, where the caller has it (from a batch, or of a dataset's stored spectrogram).
+      candidates: presets that compete as well: what an earlier search had found, or what the caller has.
+      only_candidates: nothing competes with `candidates`. There is no prediction then, and `predictor` may be None.
       on_progress: called in this thread with each `Progress`.
       should_stop: asked between a search's generations; True ends it with its best so far.
 
@@ -87,7 +91,17 @@ def match(
     Raises:
       ValueError: the sound is silent or too short; or a search has no audible candidate to begin from.
     """
-    prepared = prepare(clip, predictor, pool, config, banks, prediction=prediction, on_progress=on_progress)
+    prepared = prepare(
+        clip,
+        predictor,
+        pool,
+        config,
+        banks,
+        prediction=prediction,
+        candidates=candidates,
+        only_candidates=only_candidates,
+        on_progress=on_progress,
+    )
     if config.refine is None:
         return finish(prepared, pool)
     report = on_progress or (lambda progress: None)
@@ -95,7 +109,7 @@ def match(
     def follow(found: SearchProgress) -> None:
         report(Progress("searching", found.evals, config.refine.evals, found.start))
 
-    target, errors = prepared.refine_target(), knob_errors(predictor)
+    target, errors = prepared.refine_target(), knob_errors(predictor) if predictor else {}
     (refined,) = refine([target], config.refine, pool.config, pool.workers, errors, follow, should_stop, pool=pool)
     return finish(prepared, pool, refined)
 
@@ -151,14 +165,7 @@ def prepare(
     only_candidates: bool = False,
     on_progress: Report | None = None,
 ) -> Prepared:
-    """Predicts, gathers the candidates and ranks them.
-
-    Args:
-      candidates: presets that compete as well: what an earlier search had found, or what the caller has.
-      only_candidates: nothing competes with `candidates`. There is no prediction then, and `predictor` may be None.
-
-    The other arguments and the errors are those of `match`.
-    """
+    """Predicts, gathers the candidates and ranks them. Arguments and errors as in `match`."""
     began_s = time.monotonic()
     report = on_progress or (lambda progress: None)
     render = pool.config

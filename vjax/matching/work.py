@@ -51,6 +51,7 @@ class Work:
 
     Attributes:
       sounds: (pool, config) to the sounds of `paths`, in order.
+      predictions: of the same sounds.
       paths: where each sound's preset goes, by the sound's name.
       there: presets that exist already.
       found: sounds before a limit was applied.
@@ -58,6 +59,7 @@ class Work:
     """
 
     sounds: Callable[[RenderPool, MatchConfig], Iterator[Sound | Failure]]
+    predictions: Callable[[], Iterator[Answer | Failure]]
     paths: dict[str, Path]
     there: int
     found: int
@@ -102,8 +104,10 @@ def file_work(
         paths = dict(_limited(paths.items(), limit))
     left = {name: path for name, path in paths.items() if overwrite or not path.exists()}
 
+    predictions = functools.partial(predict_files, predictor, left, confidence=True)
+
     def sounds(pool: RenderPool, config: MatchConfig) -> Iterator[Sound | Failure]:
-        for prediction in predict_files(predictor, left, confidence=True):
+        for prediction in predictions():
             if isinstance(prediction, Failure):
                 yield prediction
             else:
@@ -111,6 +115,7 @@ def file_work(
 
     return Work(
         sounds=sounds,
+        predictions=predictions,
         paths=left,
         there=len(paths) - len(left),
         found=found,
@@ -136,8 +141,10 @@ def dataset_work(
     vocabulary = vocabulary_of(info.catalog_json)
     rows = [int(name.removeprefix("row ")) for name in left]
 
+    predictions = functools.partial(predict_dataset, predictor, info, rows, confidence=True)
+
     def sounds(pool: RenderPool, config: MatchConfig) -> Iterator[Sound]:
-        for prediction in predict_dataset(predictor, info, rows, confidence=True):
+        for prediction in predictions():
             preset = from_parameters(prediction.target, info.schema, vocabulary)
             clip = functools.partial(row_clip, prediction.name, preset, prediction.midi_note, pool)
             known = dataclasses.replace(config, note=prediction.midi_note, note_s=pool.config.note_s)
@@ -145,6 +152,7 @@ def dataset_work(
 
     return Work(
         sounds=sounds,
+        predictions=predictions,
         paths=left,
         there=len(paths) - len(left),
         found=info.n if rows_given is None else len(paths),
