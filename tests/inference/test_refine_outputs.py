@@ -104,6 +104,13 @@ def test_trace_picture_of_ranked_starts_alone_shows_their_loss():
     assert drawn(((4, 2.0),)) > 20
 
 
+def test_trace_picture_tells_long_names_apart_in_its_legend():
+    """They begin with the same folders."""
+    folder = "/recordings/of/a/long/session/in/the/studio/of/a/friend/"
+    one, two = (trace_picture({f"{folder}{name}": TRACE}) for name in ("kick.wav", "bass.wav"))
+    assert not np.array_equal(one, two)
+
+
 def test_tables_can_be_read_as_csv(refined, tmp_path):
     from vjax.inference.outputs import append_row, start_table
 

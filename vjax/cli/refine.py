@@ -10,6 +10,7 @@ from pathlib import Path
 from vjax.cli.command import at_least, command_parser, run
 from vjax.cli.engine_flag import ENGINE_HELP, add_engine_flag
 from vjax.cli.match_flags import add_matching, read_checkpoint
+from vjax.file_names import shortened
 
 STRATEGY_NAMES = ("snes", "cma_es", "sep_cma_es")
 """Those of `vjax.inference.strategy`, the default first; a copy, so that --help imports no jax."""
@@ -168,18 +169,21 @@ def _refine(arguments: argparse.Namespace) -> int:
         report = refine_many(
             predictor, arguments.checkpoint, out, config, arguments.audio, arguments.dataset, should_stop
         )
-    _print(report, out)
+    _print(report, out, arguments.audio)
     if should_stop():
         return 130
     return 1 if report.failures else 0
 
 
-def _print(report, out: Path) -> None:
+def _print(report, out: Path, audio: str | None) -> None:
+    from vjax.inference.refine_many import short_name
+
     print(f"\n{'sound':30} {'start':22} {'evals':>6} {'seconds':>8} {'MSS before':>11} {'after':>7}")
     for refined in report.refined:
         before, after = (judged.distances.get("mss", float("nan")) for judged in (refined.before, refined.after))
         print(
-            f"{refined.name[-30:]:30} {refined.start[-22:]:22} {refined.evals:6} {refined.seconds:8.1f} "
+            f"{short_name(refined.name, audio, 30):30} {shortened(refined.start, 22):22} "
+            f"{refined.evals:6} {refined.seconds:8.1f} "
             f"{before:8.2f} dB {after:7.2f} dB"
         )
     print(f"{out}: refined {len(report.refined)}, were there: {report.there}, failed: {len(report.failures)}")

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from vjax.data.reader import Reader
 from vjax.data.store import open_dataset
 from vjax.data.stream import split
-from vjax.file_names import as_text, stem_text
+from vjax.file_names import as_text, shortened, stem_text
 from vjax.inference.export import checkpoint_vocabulary
 from vjax.inference.export_many import audio_work, dataset_work
 from vjax.inference.match import Match, MatchConfig, Matcher, render_config
@@ -138,7 +138,7 @@ def refine_many(
     parts = {name: read_part(path.with_suffix("")) for name, path in work.paths.items()}
     targets = [_continued(target, parts[target.name]) for target in targets]
     by_name = {target.name: target for target in targets}
-    with _bars(targets, config.refine) as show:
+    with _bars(config.refine, audio) as show:
 
         def on_progress(progress: Progress) -> None:
             write_part(work.paths[progress.name].with_suffix(""), progress)
@@ -166,6 +166,13 @@ def refine_many(
             done.append(refined)
     _write_traces(out)
     return RefineReport(tuple(done), work.there, tuple(failures))
+
+
+def short_name(name: str, audio: str | None, width: int) -> str:
+    """A sound's name for a column: its path within the folder `audio`, or a row's name, of at most `width` letters."""
+    path = Path(name)
+    inside = audio is not None and path != Path(audio) and path.is_relative_to(audio)
+    return shortened(as_text(path.relative_to(audio) if inside else path.name), width)
 
 
 def knob_errors(predictor: Predictor) -> dict[str, float]:
@@ -197,13 +204,14 @@ def _continued(target: RefineTarget, part) -> RefineTarget:
 
 
 @contextlib.contextmanager
-def _bars(targets: Sequence[RefineTarget], config: RefineConfig) -> Iterator[Callable[[Progress], None]]:
+def _bars(config: RefineConfig, audio: str | None) -> Iterator[Callable[[Progress], None]]:
     """A progress bar for each target that is being searched."""
     bars: dict[str, tqdm] = {}
 
     def show(progress: Progress) -> None:
         if progress.name not in bars:
-            bars[progress.name] = progress_bar(total=config.evals, desc=progress.name[-30:], unit="eval", leave=False)
+            name = short_name(progress.name, audio, 30)
+            bars[progress.name] = progress_bar(total=config.evals, desc=name, unit="eval", leave=False)
         bar = bars[progress.name]
         bar.set_postfix_str(f"loss {progress.first_loss:.3f} -> {progress.loss:.3f}", refresh=False)
         bar.update(progress.evals - bar.n)

@@ -11,7 +11,7 @@ import numpy as np
 
 from vjax.audio.files import write_wav
 from vjax.audio.metrics import METRICS
-from vjax.file_names import as_text
+from vjax.file_names import as_text, shortened
 from vjax.inference.compare import comparison_picture, figure_pixels, save_picture
 from vjax.inference.refine import Refined
 from vjax.inference.search import Progress
@@ -78,7 +78,8 @@ def write_refined(
     before, after = refined.before, refined.after
     sounds = {"target": target.audio, "prediction": before.audio, "refined": after.audio}
     name = as_text(stem.name)
-    title = f"{name:.60}, note {target.note}: MSS {before.distances['mss']:.1f} to {after.distances['mss']:.1f} dB"
+    change = f"MSS {before.distances['mss']:.1f} to {after.distances['mss']:.1f} dB"
+    title = f"{shortened(name, 60)}, note {target.note}: {change}"
     write_wav(beside(RENDER_END), after.audio, sample_rate)
     save_picture(beside("-vjax.png"), comparison_picture(sounds, sample_rate, title))
     save_picture(beside("-trace.png"), trace_picture({name: refined.trace}))
@@ -137,7 +138,7 @@ def trace_picture(traces: Mapping[str, Sequence[tuple[int, float]]]) -> np.ndarr
     axis = figure.subplots()
     for name, trace in traces.items():
         evals, losses = zip(*trace, strict=True) if trace else ((), ())
-        axis.step(evals, losses, where="post", marker="o", markersize=5, markevery=[0], label=f"{name:.40}")
+        axis.step(evals, losses, where="post", marker="o", markersize=5, markevery=[0], label=shortened(name, 40))
     axis.set(xlabel="evaluations (renders)", ylabel="best loss so far", ylim=(0, None))
     axis.grid(alpha=0.3)
     if len(traces) <= 10:
