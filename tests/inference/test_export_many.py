@@ -210,6 +210,19 @@ def test_a_limit_takes_the_first_and_names_them_as_a_whole_run_would(predictor, 
     assert files_of(tmp_path / "out") == sorted(["index.csv", *(f"{name}.vital" for name in PRESETS[:3])])
 
 
+def test_a_limit_does_not_count_what_cannot_be_read(predictor, sounds, tmp_path):
+    """The broken file comes first: it is reported, and the limit is of sounds."""
+    folder = tmp_path / "sounds"
+    shutil.copytree(sounds, folder)
+    shutil.copy(folder / "text.wav", folder / "kit" / "a.wav")
+    shutil.copy(folder / "text.wav", folder / "kit" / "z.wav")
+    config = ExportConfig(presets_only=True, limit=2)
+    for written, there in ((2, 0), (0, 2)):
+        report = export_many(predictor, tmp_path / "out", config, audio=str(folder))
+        assert (report.written, report.there) == (written, there)
+        assert [failure.name for failure in report.failures] == [str(folder / "kit" / "a.wav")]
+
+
 def test_presets_only_renders_nothing_and_compiles_the_network_alone_and_once(
     engine_run, sounds, tone, tmp_path, compiles
 ):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from vjax.inference.refine_many import short_name
+from vjax.inference.refine_many import RefineManyConfig, short_name
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,7 @@ from vjax.inference.refine_many import short_name
 )
 def test_short_name_is_the_path_within_the_folder(name, folder, expected):
     assert short_name(name, folder, 30) == expected
+
+
+def test_refine_many_config_by_default_takes_all_sounds():
+    assert RefineManyConfig().limit == 0

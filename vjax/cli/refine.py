@@ -26,13 +26,14 @@ The folder --out gets for each sound X: X.vital, its render (X-vjax.wav), a pict
 search (X-trace.png, X-trace.json); and index.csv, traces.png and traces.json of all. What is there is passed over; a
 run that was killed goes on from the best so far (X.part.vital), with the evaluations that are left. Ctrl-C ends the
 searches and judges what they have; press it twice to leave at once. Of a dataset the validation rows are taken.
+All sounds are refined unless --limit names a number.
 
 {ENGINE_HELP}
 examples:
-  vjax refine --checkpoint runs/tier3 --dataset runs/tier3/data --targets 16
+  vjax refine --checkpoint runs/tier3 --dataset runs/tier3/data --limit 16
   vjax refine --checkpoint runs/tier3 --audio recordings --bank ~/Documents/Vital --evals 2000
-  RAY_ADDRESS=HOST:6379 vjax refine --checkpoint runs/tier3 --audio recordings --targets 500 --places 64 --engine ray
-  vjax refine --checkpoint runs/demo --dataset runs/demo/data --targets 4 --evals 100 --seconds 60
+  RAY_ADDRESS=HOST:6379 vjax refine --checkpoint runs/tier3 --audio recordings --limit 500 --places 64 --engine ray
+  vjax refine --checkpoint runs/demo --dataset runs/demo/data --limit 4 --evals 100 --seconds 60
 """
 
 
@@ -44,7 +45,12 @@ def main(argv: list[str] | None = None) -> int:
     what.add_argument("--audio", metavar="PATH", help="a sound file, or a folder searched with its subfolders")
     parser.add_argument("--out", default="runs/refine", metavar="DIR", help="where things go (default %(default)s)")
     parser.add_argument(
-        "--targets", type=at_least(1), default=16, metavar="N", help="sounds to refine, at most (default %(default)s)"
+        "--limit",
+        "--targets",
+        type=at_least(0),
+        default=0,
+        metavar="N",
+        help="sounds to refine, at most; 0 takes all (default); a file that cannot be read does not count",
     )
     parser.add_argument(
         "--places", type=at_least(1), default=8, metavar="N", help="sounds refined at a time (default %(default)s)"
@@ -160,7 +166,7 @@ def _refine(arguments: argparse.Namespace) -> int:
         starts=arguments.starts,
         bank=arguments.bank,
         resynthesis=resynthesis_config(arguments),
-        targets=arguments.targets,
+        limit=arguments.limit,
         workers=arguments.workers or None,
         engine=arguments.engine,
     )

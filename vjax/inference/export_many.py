@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vjax.audio.clip import read_clip
+from vjax.audio.files import AudioError
 from vjax.data.store import open_dataset
 from vjax.file_names import as_text, stem_text
 from vjax.inference.compare import log_comparison
@@ -60,12 +61,16 @@ class ExportReport:
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What is left to do: `answers()` streams it, `target` finds a sound, `paths` where each preset goes, by name."""
+    """What is left to do: `answers()` streams it, `target` finds a sound, `paths` where each preset goes, by name.
+
+    Of all sounds, whose number is `found`, as many as the limit allows; `there` have their presets already.
+    """
 
     answers: Callable[[], Iterator[Answer | Failure]]
     target: Callable[[Matcher, Answer], np.ndarray]
     paths: dict[str, Path]
     there: int
+    found: int
     with_target: bool
 
 
@@ -151,7 +156,7 @@ def _recorder(out: Path, work: Work) -> Callable[[dict[str, Any]], None]:
 
 
 def audio_work(predictor: Predictor, out: Path, audio: str, limit: int = 0, overwrite: bool = False) -> Work:
-    """The work of a sound file or a folder; see `export_many`."""
+    """The work of a sound file or a folder, or of its first `limit` sounds that can be read; see `export_many`."""
     source = Path(audio)
     if not source.exists():
         raise ValueError(f"there is nothing at {audio}; give a sound file, or a folder of them")
@@ -159,7 +164,10 @@ def audio_work(predictor: Predictor, out: Path, audio: str, limit: int = 0, over
         raise ValueError(f"--out {out} names one preset, but {audio} is a folder; give a folder for --out")
     files = find_audio(source) if source.is_dir() else [source]
     base = source if source.is_dir() else source.parent
-    paths = dict(list(_preset_paths(files, base, out).items())[: limit or None])
+    paths = _preset_paths(files, base, out)
+    found = len(paths)
+    if limit:
+        paths = _first_readable(paths, limit, predictor)
     left = {name: path for name, path in paths.items() if overwrite or not path.exists()}
 
     def target(_: Matcher, answer: Answer) -> np.ndarray:
@@ -170,8 +178,24 @@ def audio_work(predictor: Predictor, out: Path, audio: str, limit: int = 0, over
         target=target,
         paths=left,
         there=len(paths) - len(left),
+        found=found,
         with_target=False,
     )
+
+
+def _first_readable(paths: dict[str, Path], limit: int, predictor: Predictor) -> dict[str, Path]:
+    """The first sounds, until `limit` of them can be read. Those that cannot are among them, and will be reported."""
+    taken: dict[str, Path] = {}
+    n = 0
+    for name, path in paths.items():
+        if n == limit:
+            break
+        taken[name] = path
+        with contextlib.suppress(AudioError, OSError):
+            if not path.exists():  # else it was read before
+                read_clip(name, predictor.sample_rate, predictor.samples)
+            n += 1
+    return taken
 
 
 def _preset_paths(files: list[Path], base: Path, out: Path) -> dict[str, Path]:
@@ -212,5 +236,6 @@ def dataset_work(
         target=lambda matcher, answer: matcher.render_target(answer, info.schema, vocabulary),
         paths=left,
         there=len(paths) - len(left),
+        found=info.n,
         with_target=True,
     )

@@ -49,6 +49,7 @@ class RefineManyConfig:
       starts: variants of the answer that compete with it, and thrice as many neighbours of each bank; 0: it alone.
       bank: a folder of presets searched besides the checkpoint's own bank; empty for none.
       resynthesis: how wavetables are made of the sounds themselves; None for no such starts.
+      limit: sounds to refine, at most; 0 takes all. A file that cannot be read does not count.
     """
 
     refine: RefineConfig = RefineConfig()
@@ -56,7 +57,7 @@ class RefineManyConfig:
     starts: int = 3
     bank: str = ""
     resynthesis: WavetableFitConfig | None = WavetableFitConfig()
-    targets: int = 16
+    limit: int = 0
     workers: int | None = None
     engine: Engine = "local"
 
@@ -70,15 +71,15 @@ class RefineReport:
     failures: tuple[Failure, ...]
 
 
-def validation_rows(predictor: Predictor, dataset: str, most: int) -> list[int]:
-    """The first row of each of `most` presets of the validation split, as the checkpoint's training drew it."""
+def validation_rows(predictor: Predictor, dataset: str) -> list[int]:
+    """The first row of each preset of the validation split, as the checkpoint's training drew it."""
     settings = predictor.meta["settings"]
     reader = Reader(open_dataset(dataset))
     rows = np.arange(len(reader))
     if "data" in settings:
         _, rows = split(reader, settings["data"]["val_fraction"], settings["seed"])
     _, first = np.unique(reader.preset_hashes()[rows], return_index=True)
-    return rows[np.sort(first)][:most].tolist()
+    return rows[np.sort(first)].tolist()
 
 
 def refine_many(
@@ -103,9 +104,14 @@ def refine_many(
     out.mkdir(parents=True, exist_ok=True)
     vocabulary = checkpoint_vocabulary(predictor)
     if audio:
-        work = audio_work(predictor, out, audio, limit=config.targets)
+        work = audio_work(predictor, out, audio, config.limit)
+        found = work.found
     else:
-        work = dataset_work(predictor, out, dataset, rows=validation_rows(predictor, dataset, config.targets))
+        rows = validation_rows(predictor, dataset)
+        work = dataset_work(predictor, out, dataset, rows=rows[: config.limit or None])
+        found = len(rows)
+    if len(work.paths) + work.there < found:
+        tqdm.write(f"{config.limit} of {found} sounds (--limit {config.limit})", file=sys.stderr)
     index = out / "index.csv"
     start_table(index, {as_text(name) for name in work.paths}, COLUMNS)
     done: list[Refined] = []
@@ -113,13 +119,13 @@ def refine_many(
     with open_render_pool(render_config(predictor), config.workers, config.engine) as pool:
         matcher = Matcher(predictor, vocabulary, pool, config.match)
         matches: list[Match] = []
-        found = matcher.matches(
+        matched = matcher.matches(
             work.answers(),
             lambda answer: work.target(matcher, answer),
             lambda answer: stem_text(work.paths[answer.name]),
         )
-        with contextlib.closing(found), progress_bar(total=len(work.paths), desc="hearing", unit="sound") as bar:
-            for match in itertools.takewhile(lambda _: not should_stop(), found):
+        with contextlib.closing(matched), progress_bar(total=len(work.paths), desc="hearing", unit="sound") as bar:
+            for match in itertools.takewhile(lambda _: not should_stop(), matched):
                 bar.update()
                 (failures if isinstance(match, Failure) else matches).append(match)
         banks = bank_finder(predictor, checkpoint, vocabulary, config.bank, pool)
