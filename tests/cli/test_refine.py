@@ -64,9 +64,10 @@ def test_match_refine_as_json(sounds, engine_run, tmp_path, capsys):
 def test_a_dataset_is_refined_and_leaves_a_table_and_traces(engine_run, tmp_path, capsys):
     out = tmp_path / "out"
     command = ["refine", "--checkpoint", str(engine_run), "--dataset", str(engine_run / "data"), "--out", str(out)]
-    assert main([*command, "--targets", "2", "--evals", "20", "--starts", "0", "--workers", "2"]) == 0
-    printed = capsys.readouterr().out
-    assert f"{out}: refined 2, were there: 0, failed: 0" in printed
+    assert main([*command, "--limit", "2", "--evals", "20", "--starts", "0", "--workers", "2"]) == 0
+    printed = capsys.readouterr()
+    assert f"{out}: refined 2, were there: 0, failed: 0" in printed.out
+    assert "2 of 4 sounds (--limit 2)" in printed.err
     with (out / "index.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert sorted(row["name"] for row in rows) == ["row 0", "row 1"]

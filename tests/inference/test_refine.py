@@ -156,6 +156,18 @@ def test_generations_take_turns_between_the_engines_seeds(sounds):
             search.learn(search.ask()[:1], np.ones(1, np.float32), np.zeros(1))
 
 
+def test_learn_without_anything_better_draws_the_trace_on(sounds, bright):
+    """From the starts' loss to the end, though no candidate makes a sound; a better one is found all the same."""
+    ranking = Ranking([Ranked(0.5, bright, sounds["dark"])], {"bright": 0.5}, 4)
+    target = RefineTarget("dark", sounds["dark"], 48, (bright,))
+    with LivePool(RENDER, 1, places=2) as live:
+        search = Search.begin(target, ranking, CONFIG, live, {})
+        for loss in (np.nan, 0.75, 0.25):
+            search.learn(search.ask(), np.full(9, loss, np.float32), np.zeros(9))
+    assert search.trace == [(4, 0.5), (13, 0.5), (22, 0.5), (31, 0.25)]
+    assert [one.loss for one in search.best] == [0.25, 0.5, 0.75]
+
+
 def test_it_never_returns_worse_than_the_start(sounds):
     """The start is the answer: nothing can beat it, and it comes back."""
     answer = Start("answer", edited(filter_1_cutoff=0.3))

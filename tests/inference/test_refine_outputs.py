@@ -89,6 +89,28 @@ def test_traces_are_drawn_whatever_their_names():
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
 
 
+def drawn(trace) -> int:
+    """Pixels that a trace alone adds to a picture, its legend aside."""
+    none, picture = trace_picture({"kick": ()}), trace_picture({"kick": trace})
+    blue = [np.abs(one.astype(int) - (31, 119, 180)).sum(-1) < 60 for one in (none, picture)]
+    return int(blue[1].sum() - blue[0].sum())
+
+
+def test_trace_picture_without_progress_shows_a_flat_line():
+    assert drawn(((4, 2.0), (13, 2.0), (22, 2.0))) > 500
+
+
+def test_trace_picture_of_ranked_starts_alone_shows_their_loss():
+    assert drawn(((4, 2.0),)) > 20
+
+
+def test_trace_picture_tells_long_names_apart_in_its_legend():
+    """They begin with the same folders."""
+    folder = "/recordings/of/a/long/session/in/the/studio/of/a/friend/"
+    one, two = (trace_picture({f"{folder}{name}": TRACE}) for name in ("kick.wav", "bass.wav"))
+    assert not np.array_equal(one, two)
+
+
 def test_tables_can_be_read_as_csv(refined, tmp_path):
     from vjax.inference.outputs import append_row, start_table
 

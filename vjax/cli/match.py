@@ -12,7 +12,7 @@ from vjax.cli.command import UsageError, at_least, command_parser, run
 from vjax.cli.engine_flag import add_engine_flag
 from vjax.cli.match_flags import add_matching, match_config, read_checkpoint
 from vjax.cli.refine import add_refining, stop_on_ctrl_c
-from vjax.file_names import as_text
+from vjax.file_names import as_text, shortened
 from vjax.shipped import checkpoint_name
 
 EPILOG = """\
@@ -168,7 +168,7 @@ def _progress_line() -> Iterator[Callable]:
             bar.set_description(progress.stage, refresh=False)
         bar.total, bar.n = progress.total, progress.done
         if progress.best:
-            best = f"best so far {progress.best:.40}"
+            best = f"best so far {shortened(as_text(progress.best), 40)}"
             bar.set_postfix_str(best if math.isnan(progress.mss_db) else f"{best}, {progress.mss_db:.2f} dB")
         bar.refresh()
 

@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         type=at_least(0),
         default=0,
         metavar="N",
-        help="at most N sounds; 0 takes all (default)",
+        help="at most N sounds; 0 takes all (default); a file that cannot be read does not count",
     )
     parser.add_argument(
         "--places", type=at_least(1), default=8, metavar="N", help="sounds refined at a time (default %(default)s)"

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vjax.file_names import shortened
 from vjax.inference.compare import figure_pixels
 from vjax.inference.search import Progress
 from vjax.inference.target import Start
@@ -48,14 +49,17 @@ def remove_part(stem: Path) -> None:
 
 
 def trace_picture(traces: Mapping[str, Sequence[tuple[int, float]]]) -> np.ndarray:
-    """The best loss over the evaluations, a line for each search; [height, width, 3] uint8."""
+    """The best loss over the evaluations, a line for each search; [height, width, 3] uint8.
+
+    A dot is what the search began with. It is all that there is where ranking the starts took all evaluations.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), dpi=100, layout="constrained")
     axis = figure.subplots()
     for name, trace in traces.items():
         evals, losses = zip(*trace, strict=True) if trace else ((), ())
-        axis.step(evals, losses, where="post", label=f"{name:.40}")
+        axis.step(evals, losses, where="post", marker="o", markersize=5, markevery=[0], label=shortened(name, 40))
     axis.set(xlabel="evaluations (renders)", ylabel="best loss so far", ylim=(0, None))
     axis.grid(alpha=0.3)
     if len(traces) <= 10:

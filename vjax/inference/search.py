@@ -160,14 +160,12 @@ class Search:
         self._improved = len(self.trace) == 1  # nobody has been told of the best start yet
         if len(z) == 1 + self.config.strategy.population:
             self.strategy.tell(z[1:], losses[1:])
-        if np.isnan(losses).all():
-            self._stagnant += 1
-            return
-        k = int(np.nanargmin(losses))
+        losses = np.where(np.isnan(losses), np.inf, losses)
+        k = int(np.argmin(losses))
         loss = float(losses[k])
         if loss < self._here[0]:
             self._here = (loss, np.clip(self._norm(z[k]), 0, 1))
-        if len(self.best) < KEPT or loss < self.best[-1].loss:
+        if loss < (self.best[-1].loss if len(self.best) == KEPT else np.inf):
             self._improved |= loss < self.best[0].loss
             preset = with_gain(self.space.to_preset(self._norm(z[k])), float(gains_db[k]))
             found = Found(loss, self.label, preset, self.space)

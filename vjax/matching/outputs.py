@@ -12,7 +12,7 @@ from typing import Any
 from vjax.audio.files import write_wav
 from vjax.audio.metrics import METRICS
 from vjax.audio.pitch import Pitch, note_name
-from vjax.file_names import as_text
+from vjax.file_names import as_text, shortened
 from vjax.inference.compare import comparison_picture, save_picture
 from vjax.inference.refine_outputs import TRACE_END, trace_picture, write_text
 from vjax.inference.stream import RENDER_END
@@ -54,7 +54,7 @@ def write_result(
     traces = _write_trace(stem, result) if result.trace else []
     partial = path.with_name(path.name + ".new")
     write_preset(partial, result.preset)
-    sounds = {"sound": result.target, f"preset: {result.label:.{_TITLE_LETTERS}}": result.audio}
+    sounds = {"sound": result.target, f"preset: {shortened(as_text(result.label), _TITLE_LETTERS)}": result.audio}
     save_picture(picture, comparison_picture(sounds, result.sample_rate, _title(result)), {_DIGEST: _digest(partial)})
     os.replace(partial, path)
     return [path, wav, picture, *traces, *([target] if with_target else [])]
@@ -178,7 +178,7 @@ def _write_trace(stem: Path, result: MatchResult) -> list[Path]:
 
 def _title(result: MatchResult) -> str:
     distance = "silent" if result.silent else f"MSS {result.mss_db:.1f} dB"
-    return f"{result.preset.name:.{_TITLE_LETTERS}}, note {note_name(result.note)}, {distance}"
+    return f"{shortened(result.preset.name, _TITLE_LETTERS)}, note {note_name(result.note)}, {distance}"
 
 
 def _is_ours(preset: Path) -> bool:
