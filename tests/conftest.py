@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -211,6 +212,18 @@ def _near_the_init_patch(params: dict, schema: Schema) -> dict:
     bilinear[0, 0, 0] = -0.4
     params["modulation_head"]["bilinear"] = bilinear
     return params
+
+
+@pytest.fixture(scope="session")
+def interruptible() -> Callable[..., list]:
+    """`interruptible(program, *arguments)`: the same command, in a process that Ctrl-C (SIGINT) reaches.
+
+    A shell starts background jobs with SIGINT ignored, and their children inherit that: the suite's among them.
+    """
+    program = (
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    return lambda *command: [sys.executable, "-c", program, *command]
 
 
 @pytest.fixture(scope="module")

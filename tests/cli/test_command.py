@@ -156,11 +156,15 @@ def test_options_are_not_abbreviated(capsys):
     assert "unrecognized arguments: --work" in capsys.readouterr().err
 
 
-def interrupted(code: str, ready: str, after_s: float) -> tuple[int, str]:
+def interrupted(interruptible, code: str, ready: str, after_s: float) -> tuple[int, str]:
     """(exit code, stderr) of a process that gets SIGINT `after_s` after it has printed the line `ready`."""
     environment = os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false", "XLA_FLAGS": ""}  # compiling takes its time
     process = subprocess.Popen(
-        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        interruptible(sys.executable, "-c", code),
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout.readline() == f"{ready}\n"
     time.sleep(after_s)
@@ -188,9 +192,9 @@ sys.exit(run("vjax x", work))
 """
 
 
-def test_ctrl_c_while_xla_compiles_is_no_crash():
+def test_ctrl_c_while_xla_compiles_is_no_crash(interruptible):
     """XLA's thread compiles on, and would meet a client that is gone: the process died by SIGSEGV."""
-    assert interrupted(COMPILING, "compiling", 0.5) == (130, "vjax x: stopped by Ctrl-C\n")
+    assert interrupted(interruptible, COMPILING, "compiling", 0.5) == (130, "vjax x: stopped by Ctrl-C\n")
 
 
 COLLECTING = """
@@ -212,6 +216,6 @@ sys.exit(run("vjax x", work))
 """
 
 
-def test_ctrl_c_in_a_garbage_collectors_callback_is_not_lost():
+def test_ctrl_c_in_a_garbage_collectors_callback_is_not_lost(interruptible):
     """jax has such a callback; Python ignores what is raised in one."""
-    assert interrupted(COLLECTING, "collecting", 0.1) == (130, "vjax x: stopped by Ctrl-C\n")
+    assert interrupted(interruptible, COLLECTING, "collecting", 0.1) == (130, "vjax x: stopped by Ctrl-C\n")
