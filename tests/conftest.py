@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -223,6 +224,18 @@ def tone() -> Callable[..., np.ndarray]:
         return (0.3 * partials * np.exp(-3 * t_s))[None].astype(np.float32)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def interruptible() -> Callable[..., list]:
+    """`interruptible(program, *arguments)`: the same command, in a process that Ctrl-C (SIGINT) reaches.
+
+    A shell starts background jobs with SIGINT ignored, and their children inherit that: the suite's among them.
+    """
+    program = (
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    return lambda *command: [sys.executable, "-c", program, *command]
 
 
 @pytest.fixture(scope="module")

@@ -99,12 +99,12 @@ def test_script_and_command_do_the_same(tiny_dataset):
     assert len(err.splitlines()) == 1
 
 
-def test_ctrl_c_ends_in_one_line_and_with_130(tmp_path):
+def test_ctrl_c_ends_in_one_line_and_with_130(tmp_path, interruptible):
     """SIGINT while the real engine renders; what was finished stays."""
     settings = ["render.seconds=0.1", "render.note_s=0.1", "presets_per_shard=1", "silence_db=-200"]
     overrides = [f"--config.generation.{setting}" for setting in settings]
     command = [*VJAX, "generate", "--config", "tier3:smoke", "--n", "1000", "--workers", "1", "--out", "data"]
-    process = subprocess.Popen([*command, *overrides], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(interruptible(*command, *overrides), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not (tmp_path / "data" / "shard-00000.h5").exists():
         assert process.poll() is None, process.stderr.read()

@@ -111,13 +111,12 @@ def test_a_killed_run_goes_on_from_its_best(sounds, engine_run, tmp_path, capsys
     assert not list(out.glob("*.part*"))
 
 
-def test_ctrl_c_judges_what_was_found(sounds, engine_run, tmp_path):
+def test_ctrl_c_judges_what_was_found(sounds, engine_run, tmp_path, interruptible):
     out = tmp_path / "dull.vital"
     command = [sys.executable, "-m", "vjax", "match", str(sounds / "dull.wav"), "-o", str(out), "--refine"]
     command += ["--checkpoint", str(engine_run), "--evals", "100000", "--starts", "0", "--note", "57"]
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(interruptible(*command), cwd=ROOT, text=True, start_new_session=True, **pipes)
     deadline_s = time.monotonic() + 120
     while not out.exists() and time.monotonic() < deadline_s:
         time.sleep(0.05)

@@ -332,6 +332,15 @@ def test_a_folder_from_before_mss_padded_is_read_and_says_what_its_mss_is(folder
     assert data["summary"]["nearest"][METRICS.index("mss_padded")]["n"] == 0
 
 
+def test_a_long_setting_keeps_the_end_that_tells_it_from_others(folder):
+    path = "/home/" + "a/" * 60 + "presets/BMuXBeats"
+    evaluation = dataclasses.replace(read_evaluation(folder), settings={"bank": path})
+    shown = dict(page_data(evaluation)["facts"])["bank"]
+    assert len(shown) == 60
+    assert shown.startswith("/home/a/")
+    assert shown.endswith("presets/BMuXBeats")
+
+
 def test_shares_run_from_random_to_floor(folder):
     rows, data = Results(folder).rows, page_data(read_evaluation(folder))
     for i, name in enumerate(METRICS):

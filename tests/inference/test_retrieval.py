@@ -10,6 +10,7 @@ from vjax.audio.mel import MelConfig
 from vjax.data.reader import Reader
 from vjax.data.shard import log_mel
 from vjax.data.store import open_dataset
+from vjax.inference import retrieval
 from vjax.inference.retrieval import (
     CHECKPOINT_BANK,
     FOLDER_INDEX,
@@ -19,8 +20,9 @@ from vjax.inference.retrieval import (
     index_picture,
     write_checkpoint_bank,
 )
+from vjax.vital import isolate
 from vjax.vital import preset as vital_preset
-from vjax.vital.engine import RenderConfig
+from vjax.vital.engine import VERSION, RenderConfig
 from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import controls, read_preset, write_preset
 
@@ -82,6 +84,66 @@ def test_an_index_that_cannot_be_read_is_made_again(pool, folder, capsys):
     (folder / FOLDER_INDEX).write_bytes(b"PK\x03\x04 no archive")
     assert len(folder_bank(folder, 55, pool, MelConfig()).names) == 3
     assert "is made again" in capsys.readouterr().err
+
+
+def stored_keys(folder) -> list[str]:
+    with np.load(folder / FOLDER_INDEX) as stored:
+        return [key for name in stored.files if name.endswith("_keys") for key in stored[name].tolist()]
+
+
+def test_folder_bank_of_a_changed_folder_drops_entries_of_presets_that_are_gone(pool, folder):
+    folder_bank(folder, 55, pool, MelConfig())
+    before = stored_keys(folder)
+    assert len(before) == 4
+    shutil.copy(PRESETS / "Chippy_Klassic.vital", folder / "Rhodesy.vital")
+    (folder / "broken.vital").unlink()
+    bank = folder_bank(folder, 55, pool, MelConfig())
+    assert sorted(bank.names) == ["FM_Bass1", "Rhodesy", "more/Sine2Saw"]
+    now = stored_keys(folder)
+    assert len(now) == 3
+    assert len(set(now) & set(before)) == 2
+
+
+def test_folder_bank_of_another_engine_is_rendered_anew_and_replaces_the_old(pool, folder, monkeypatch, capsys):
+    monkeypatch.setattr(retrieval, "VERSION", "vita 0.0.9")
+    folder_bank(folder, 55, pool, MelConfig())
+    assert all(key.endswith("-vita 0.0.9") for key in stored_keys(folder))
+    monkeypatch.undo()
+    capsys.readouterr()
+    folder_bank(folder, 55, pool, MelConfig())
+    assert "3/4" in capsys.readouterr().err  # the bar counts what is played; one is no preset
+    assert len(stored_keys(folder)) == 4
+    assert all(key.endswith(f"-{VERSION}") for key in stored_keys(folder))
+
+
+def test_folder_bank_keeps_a_few_kinds_of_settings_of_any_size(pool, folder):
+    """Two checkpoints may share a folder; ten that are gone do not make it grow."""
+    mels = [MelConfig(n_mels=n) for n in (64, 80, 96, 112, 128)]
+    banks = [folder_bank(folder, 55, pool, mel) for mel in mels]
+    assert len({bank.pictures.shape for bank in banks}) == 5
+    before = (folder / FOLDER_INDEX).stat().st_mtime_ns
+    for mel, bank in list(zip(mels, banks, strict=True))[1:]:
+        np.testing.assert_array_equal(folder_bank(folder, 55, pool, mel).pictures, bank.pictures)
+    assert (folder / FOLDER_INDEX).stat().st_mtime_ns == before
+    assert len(stored_keys(folder)) == 4 * 4
+    folder_bank(folder, 60, pool, mels[-1])
+    assert len(stored_keys(folder)) == 5 * 4
+
+
+def test_folder_bank_of_an_engine_that_cannot_start_stores_nothing_as_silence(folder, capsys, monkeypatch):
+    """The machine's fault passes; a preset's does not."""
+    with RenderPool(RENDER, 2) as pool:
+        with monkeypatch.context() as no_processes:
+            no_processes.setattr(isolate, "start_process", no_process)
+            with pytest.raises(ValueError, match="none of the 4 presets"):
+                folder_bank(folder, 55, pool, MelConfig())
+        assert capsys.readouterr().err.count("left out this time: ") == 3
+        assert len(stored_keys(folder)) == 1  # what is no preset stays none
+        assert len(folder_bank(folder, 55, pool, MelConfig()).names) == 3
+
+
+def no_process(_):
+    raise BlockingIOError(11, "Resource temporarily unavailable")
 
 
 def test_a_folder_without_sounds_is_refused(pool, tmp_path):

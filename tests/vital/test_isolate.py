@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vjax.vital.isolate import IsolatedCallError, call_isolated
+from vjax.vital.isolate import IsolatedCallError, MachineError, call_isolated
 
 
 def add(a, b):
@@ -30,6 +30,10 @@ def break_down():
 
 def segfault():
     os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def end_by(number):
+    os.kill(os.getpid(), number)
 
 
 def leave():
@@ -91,6 +95,14 @@ def test_other_errors_are_named():
 def test_crash_is_named_by_its_signal():
     with pytest.raises(IsolatedCallError, match=r"crashed: .*SIGSEGV"):
         call_isolated(segfault, timeout_s=30, method="forkserver")
+
+
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGKILL, MachineError), (signal.SIGSEGV, IsolatedCallError)])
+def test_call_isolated_of_a_process_killed_from_outside_blames_the_machine(number, kind):
+    """As a machine without memory does; a defect in the call ends its process otherwise."""
+    with pytest.raises(IsolatedCallError, match=number.name) as caught:
+        call_isolated(end_by, number, timeout_s=30, method="forkserver")
+    assert type(caught.value) is kind
 
 
 def test_silent_exit_is_a_crash():

@@ -43,7 +43,7 @@ examples:
   vjax inspect runs/demo/data
   vjax COMMAND --help                                   # what a command takes, with examples
 
-exit codes: 0 done, 1 the work failed, 2 wrong usage, 130 stopped by Ctrl-C
+exit codes: 0 done, 1 the work failed, 2 wrong usage, 70 internal error of vjax, 130 stopped by Ctrl-C
 """
 
 

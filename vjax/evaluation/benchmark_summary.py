@@ -97,14 +97,15 @@ def table(summary: Mapping[str, Any]) -> str:
     """
     titles = [_TITLES.get(metric, metric.upper()) for metric in METRICS]
     ends = f"{'share':>6} {'mean':>6} {'author':>6}"
-    lines = [f"{'method':14} {'n':>4} {ends} {' '.join(f'{title:>15}' for title in titles)}"]
+    width = max(14, *map(len, summary["methods"]))
+    lines = [f"{'method':{width}} {'n':>4} {ends} {' '.join(f'{title:>15}' for title in titles)}"]
     for method, described in summary["methods"].items():
         share = summary["recovered_share"]["mss"][method]
         mss = described["metrics"]["mss"]
         means = " ".join("     -" if mss[k] is None else f"{mss[k]:6.2f}" for k in ("mean", "macro_average"))
         shown = "-" if share is None else f"{share:.0%}"
         cells = [f"{_cell(described['metrics'][metric], _DECIMALS.get(metric, 2)):>15}" for metric in METRICS]
-        lines.append(f"{method:14} {mss['n']:4} {shown:>6} {means} {' '.join(cells)}")
+        lines.append(f"{method:{width}} {mss['n']:4} {shown:>6} {means} {' '.join(cells)}")
     lines.append("medians and their 95 % intervals; share: recovered of MSS, from the random preset to the floor;")
     lines.append("mean and author: MSS over all sounds, and over authors of whom each counts as much")
     lines.append("MSS is over what either sound plays; MSS padded is over the whole clip, silence at its end included")

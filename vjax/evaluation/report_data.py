@@ -15,6 +15,7 @@ from vjax.evaluation.preset_difference import preset_difference
 from vjax.evaluation.report_media import page_media, picture_ticks
 from vjax.evaluation.results import Results, Row, Target
 from vjax.evaluation.statistics import recovered_share
+from vjax.file_names import shortened
 from vjax.vital.preset import read_preset
 
 _LABELS = {  # label, unit, decimals
@@ -246,8 +247,7 @@ def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:
         if value in (None, "", [], {}) or isinstance(value, dict) or name.endswith("sha256"):
             continue
         text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        short = text if len(text) <= _LONGEST_FACT else f"{text[: _LONGEST_FACT - 1]}…"
-        facts.append((name.replace("_", " "), short))
+        facts.append((name.replace("_", " "), shortened(text, _LONGEST_FACT)))
     return facts
 
 

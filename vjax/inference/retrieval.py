@@ -29,6 +29,7 @@ from vjax.file_names import as_text
 from vjax.progress import progress_bar
 from vjax.schema import Parameters, Schema
 from vjax.training.packing import BANK, CREDIT
+from vjax.vital.engine import VERSION
 from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset, read_preset
 from vjax.vital.transpose import transposed
@@ -40,6 +41,7 @@ MOST_TRAINING_SOUNDS = 20000
 """Of a checkpoint's bank: 0.9 kB each for pictures of 128 x 87. Thousands are worth it: BUILD_NOTES.md."""
 
 _RANGE_DB = 80.0
+_MOST_SETTINGS = 4  # of renders and pictures, whose entries a folder's index keeps
 _SAVED_TOGETHER = 200  # presets of a folder that become part of its index together
 _SEARCHED_AT_ONCE = 2048  # pictures that become float32 together
 _BANDS, _FRAMES = 2, 4  # of the spectrogram, averaged into one entry
@@ -118,13 +120,14 @@ def folder_bank(folder: str | os.PathLike, note: int, pool: RenderPool, mel: Mel
         raise ValueError(f"{folder} holds no .vital file; give a folder of presets as the bank")
     path = _index_path(folder)
     settings = hashlib.sha256(json.dumps([dataclasses.asdict(pool.config), dataclasses.asdict(mel)]).encode())
-    keys = [f"{hashlib.sha256(file.read_bytes()).hexdigest()[:24]}-{note}-{settings.hexdigest()[:8]}" for file in files]
+    contents = [hashlib.sha256(file.read_bytes()).hexdigest()[:24] for file in files]
+    keys = [f"{content}-{note}-{settings.hexdigest()[:8]}-{VERSION}" for content in contents]
     index = _read_index(path)
     missing = [(key, file) for key, file in zip(keys, files, strict=True) if key not in index]
     with progress_bar(total=len(missing), desc="rendering the bank", unit="preset", disable=not missing) as bar:
         for start in range(0, len(missing), _SAVED_TOGETHER):  # a run that is killed keeps what it had
             index |= _rendered(missing[start : start + _SAVED_TOGETHER], note, pool, mel, bar)
-            _write_npz(path, keys=np.array(list(index)), pictures=np.stack(list(index.values())))
+            _write_index(path, index, set(contents))
     # A preset that cannot be played is indexed as silence, so that it is not tried again.
     heard = [i for i, key in enumerate(keys) if key in index and index[key].max() > -_RANGE_DB]
     if not heard:
@@ -195,10 +198,11 @@ def checkpoint_bank(checkpoint: str | os.PathLike, schema: Schema, vocabulary: V
 def _rendered(
     missing: Sequence[tuple[str, Path]], note: int, pool: RenderPool, mel: MelConfig, bar: tqdm
 ) -> dict[str, np.ndarray]:
-    """Index entries of presets by key."""
+    """Index entries of presets by key; none where the machine failed, so that it is tried again."""
     playable: list[tuple[str, Path]] = []
     size = index_picture(np.zeros((mel.n_mels, mel.frames(pool.config.samples)))).shape
-    found = {key: np.full(size, -_RANGE_DB, np.float16) for key, _ in missing}
+    silence = np.full(size, -_RANGE_DB, np.float16)
+    found: dict[str, np.ndarray] = {}
 
     def jobs():
         for key, file in missing:
@@ -206,6 +210,8 @@ def _rendered(
                 raw = read_preset(file).to_json()
             except (ValueError, OSError) as error:
                 tqdm.write(f"left out: {error}", file=sys.stderr)
+                if not isinstance(error, OSError):
+                    found[key] = silence
                 continue
             playable.append((key, file))
             yield RenderJob(raw, (note,))
@@ -213,10 +219,14 @@ def _rendered(
     for n, rendering in enumerate(pool.map(jobs())):
         bar.update()
         key, file = playable[n]
-        if rendering.audio is None or not np.isfinite(rendering.audio).all():
+        if rendering.by_machine:
+            tqdm.write(f"left out this time: {as_text(file)}: {rendering.error}", file=sys.stderr)
+        elif rendering.audio is None or not np.isfinite(rendering.audio).all():
             tqdm.write(f"left out: {as_text(file)}: {rendering.error or 'NaN samples'}", file=sys.stderr)
-        elif not is_silent(rendering.audio[0]):
-            found[key] = index_picture(log_mel(rendering.audio, mel)[0]).astype(np.float16)
+            found[key] = silence
+        else:
+            silent = is_silent(rendering.audio[0])
+            found[key] = silence if silent else index_picture(log_mel(rendering.audio, mel)[0]).astype(np.float16)
     return found
 
 
@@ -230,14 +240,37 @@ def _index_path(folder: Path) -> Path:
 
 
 def _read_index(path: Path) -> dict[str, Any]:
+    """Pictures by key, `CONTENT-NOTE-SETTINGS-ENGINE`; those of the settings that were rendered for last at the end."""
     try:
         with open(path, "rb") as file, np.load(file) as stored:
-            return dict(zip(stored["keys"].tolist(), stored["pictures"], strict=True))
+            index: dict[str, Any] = {}
+            for name in stored.files:
+                if name.endswith("_keys"):
+                    pictures = stored[name.removesuffix("keys") + "pictures"]
+                    index |= dict(zip(stored[name].tolist(), pictures, strict=True))
+            return index
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         print(f"{path} is no index that can be read ({error}); it is made again", file=sys.stderr)
         return {}
+
+
+def _write_index(path: Path, index: dict[str, Any], contents: set[str]) -> None:
+    """Writes the entries of presets that are there and of this engine, for the settings that were rendered for last.
+
+    Checkpoints that share a folder may have different ones, and so pictures of different sizes.
+    """
+    by_settings: dict[str, list[str]] = {}
+    for key in reversed(index):  # new entries are at the end
+        content, _, settings, engine = key.split("-", 3)
+        if content in contents and engine == VERSION:
+            by_settings.setdefault(settings, []).append(key)
+    arrays = {}
+    for settings in reversed(list(by_settings)[:_MOST_SETTINGS]):
+        keys = by_settings[settings][::-1]
+        arrays |= {f"{settings}_keys": np.array(keys), f"{settings}_pictures": np.stack([index[key] for key in keys])}
+    _write_npz(path, **arrays)
 
 
 def _write_npz(path: Path, **arrays: np.ndarray) -> None:

@@ -19,8 +19,16 @@ PROCESS_NAME = "vjax-isolated"
 """Begins the names of processes that do not import their caller's main module, see `_preparation_data`."""
 
 
+_ENDED_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM) if hasattr(signal, "SIGKILL") else ()
+"""Exit codes: no defect of a preset ends a process so; a machine without memory does."""
+
+
 class IsolatedCallError(RuntimeError):
     """The process of an isolated call crashed, hung or failed; the text says which."""
+
+
+class MachineError(IsolatedCallError):
+    """The process could not be started, or was ended from outside, as for lack of memory: another try may succeed."""
 
 
 def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, method: Method) -> Any:
@@ -34,8 +42,8 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
 
     Raises:
       ValueError: raised by `function`.
-      IsolatedCallError: the process could not be started, died or outlived `timeout_s`, or `function` raised anything
-        else.
+      IsolatedCallError: the process died or outlived `timeout_s`, or `function` raised anything else.
+      MachineError: the process could not be started, or was killed by another; an IsolatedCallError too.
     """
     if method not in multiprocessing.get_all_start_methods():
         method = "spawn"
@@ -45,14 +53,15 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
             break
         except (OSError, EOFError) as error:
             if not left:
-                raise IsolatedCallError(f"its process could not be started: {error or 'end of file'}") from error
+                raise MachineError(f"its process could not be started: {error or 'end of file'}") from error
     try:
         if not receiver.poll(timeout_s):
             raise IsolatedCallError(f"hung: no answer within {timeout_s:g} s")
         answer = receiver.recv()
     except (EOFError, OSError):  # OSError: it died in the middle of its answer
         process.join()
-        raise IsolatedCallError(f"crashed: {_how_it_died(process.exitcode)}") from None
+        kind = MachineError if process.exitcode in _ENDED_FROM_OUTSIDE else IsolatedCallError
+        raise kind(f"crashed: {_how_it_died(process.exitcode)}") from None
     finally:
         receiver.close()
         end_process(process)  # it has answered, died or hung; nothing it does from here on matters

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from vjax.vital import engine
-from vjax.vital.isolate import IsolatedCallError, call_isolated
+from vjax.vital.isolate import IsolatedCallError, MachineError, call_isolated
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,10 +32,14 @@ class RenderJob:
 
 @dataclasses.dataclass(frozen=True)
 class Rendering:
-    """What came of a job: `audio` is float32 [len(notes), 2, samples], or None with the reason in `error`."""
+    """What came of a job: `audio` is float32 [len(notes), 2, samples], or None with the reason in `error`.
+
+    `by_machine`: whether the machine is at fault, see `MachineError`. Else the preset is, and would be again.
+    """
 
     audio: np.ndarray | None
     error: str = ""
+    by_machine: bool = False
 
 
 def default_workers() -> int:
@@ -86,7 +90,7 @@ class RenderPool:
         except ValueError as error:
             return Rendering(None, f"invalid: {error}")
         except IsolatedCallError as error:
-            return Rendering(None, str(error))
+            return Rendering(None, str(error), by_machine=isinstance(error, MachineError))
 
     def map(self, jobs: Iterable[RenderJob]) -> Iterator[Rendering]:
         """Renders `jobs` in order. Takes only a few more jobs than are asked for, so endless iterables are fine."""
