@@ -2,7 +2,6 @@
 
 import argparse
 import atexit
-import dis
 import os
 import signal
 import sys
@@ -12,11 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from vjax.io.compile_cache import keep_compiled
+from vjax.io.errors import error_text, is_expected, show_tracebacks
+
 INTERNAL_ERROR = 70
 """The exit code for a defect of vjax; sysexits.h calls it EX_SOFTWARE."""
 
-_CACHE_BYTES = 10**9  # of compiled functions; a command's are 1 to 30 MB
-_PACKAGE = Path(__file__).parents[1]
 _with_traceback = False  # whether the parser that was made last has met --traceback
 
 
@@ -92,7 +92,7 @@ def run(prog: str, work: Callable[[], int]) -> int:
     defect of vjax, and the line says so: INTERNAL_ERROR. With --traceback or VJAX_DEBUG=1 the traceback comes first.
     """
     hook, sys.unraisablehook = sys.unraisablehook, _hear_ctrl_c_again(sys.unraisablehook)
-    _keep_what_is_compiled()
+    keep_compiled()
     try:
         return work()
     except KeyboardInterrupt as stop:
@@ -100,58 +100,15 @@ def run(prog: str, work: Callable[[], int]) -> int:
         atexit.register(_exit_now, 130, stop)
         return 130
     except Exception as error:
-        if _with_traceback or os.environ.get("VJAX_DEBUG", "0") not in ("", "0"):
+        if _with_traceback or show_tracebacks():
             traceback.print_exc()
-        if is_expected(error):
-            print(f"{prog}: {error}", file=sys.stderr)
-            return 2 if isinstance(error, UsageError) else 1
-        told = " ".join(str(error).split()) or "no message"
-        print(
-            f"{prog}: internal error of vjax, which is not your mistake: {type(error).__name__}: {told}. "
-            "To see where, add --traceback",
-            file=sys.stderr,
-        )
-        return INTERNAL_ERROR
+        expected = is_expected(error)
+        print(f"{prog}: {error_text(error)}" + ("" if expected else ". To see where, add --traceback"), file=sys.stderr)
+        if not expected:
+            return INTERNAL_ERROR
+        return 2 if isinstance(error, UsageError) else 1
     finally:
         sys.unraisablehook = hook
-
-
-def is_expected(error: Exception) -> bool:
-    """Whether an error tells the user of vjax what to do, and is not a defect of vjax.
-
-    So are those of vjax's own classes, those of files (OSError), and a ValueError that a `raise` in vjax's own code
-    raised. A ValueError that comes out of NumPy, jax or Python itself was meant for a programmer: a shape that does not
-    fit, or a text that is not a number.
-    """
-    if isinstance(error, OSError) or type(error).__module__.partition(".")[0] == "vjax":
-        return True
-    return isinstance(error, ValueError) and _is_raised_by_vjax(error)
-
-
-def _is_raised_by_vjax(error: Exception) -> bool:
-    """Whether the instruction that the traceback ends at is a `raise` in a file of vjax."""
-    innermost = error.__traceback__
-    while innermost is not None and innermost.tb_next is not None:
-        innermost = innermost.tb_next
-    if innermost is None:
-        return False
-    code = innermost.tb_frame.f_code  # a call of compiled code has no frame: its caller's instruction is a call
-    is_raise = code.co_code[innermost.tb_lasti] == dis.opmap["RAISE_VARARGS"]
-    return is_raise and Path(code.co_filename).is_relative_to(_PACKAGE)
-
-
-def _keep_what_is_compiled() -> None:
-    """Lets jax, which is imported later, keep compiled functions on disk: the next command starts seconds faster.
-
-    At most _CACHE_BYTES of them, those used last. The user's own JAX_COMPILATION_CACHE_DIR comes first, with the size
-    that the user gives it; an empty one keeps nothing.
-    """
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vjax" / "compiled"
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache)
-        # Not in a folder that jax filled without a bound: it cannot tell how old those files are, and writes no more.
-        os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(_CACHE_BYTES))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
 
 
 def _hear_ctrl_c_again(hook: Callable[[Any], object]) -> Callable[[Any], object]:

@@ -14,6 +14,7 @@ from vjax.audio.files import AudioError
 from vjax.audio.pitch import parse_note
 from vjax.inference.predict import Predictor, render_config
 from vjax.inference.refine_config import RefineConfig
+from vjax.io.compile_cache import keep_compiled
 from vjax.matching.banks import open_banks
 from vjax.matching.batch import BatchReport
 from vjax.matching.batch import match_many as match_work
@@ -160,4 +161,5 @@ def _clip(sound: Sound, sample_rate: int | None, name: str, predictor: Predictor
 @functools.lru_cache(maxsize=2)
 def _predictor(folder: str) -> Predictor:
     """Loads a checkpoint once for all calls; a sound alone is predicted in the same way as in a batch."""
+    keep_compiled()
     return Predictor.from_checkpoint(folder, batch_size=1)

@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from vjax.inference.refine_outputs import TRACE_END, read_part, remove_part, tra
 from vjax.inference.search import Progress as SearchProgress
 from vjax.inference.stream import Failure, map_ahead
 from vjax.inference.target import RefineTarget
+from vjax.io.errors import error_text, show_tracebacks
 from vjax.matching.config import DEFAULT, MatchConfig
 from vjax.matching.match import Banks, Prepared, finish, no_banks, prepare
 from vjax.matching.outputs import TEXT_COLUMNS, append_row, index_row, read_index, start_index, write_result
@@ -236,11 +238,13 @@ def _prepared(
 
 
 def _tried(name: str, work: Callable[[], Any]) -> Any:
-    """What `work` returns, or why this sound has no preset: a batch goes on."""
+    """What `work` returns, or why this sound has no preset: a batch goes on, also after a defect of vjax."""
     try:
         return work()
-    except (ValueError, OSError) as error:
-        text = str(error)
+    except Exception as error:
+        if show_tracebacks():
+            traceback.print_exc()
+        text = error_text(error)
         return Failure(name, text if as_text(name) in text else f"{name}: {text}")
 
 
