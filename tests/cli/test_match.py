@@ -1,17 +1,20 @@
 """`vjax match`, as a musician and as a script call it."""
 
 import json
-import os
 import re
+import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 import soundfile
 
+import vjax
+from vjax.audio.clip import load_clip
+from vjax.audio.distances import mss
 from vjax.cli.main import main
-from vjax.cli.match_flags import midi_note
 from vjax.training.checkpoint import Checkpoints, load_checkpoint
 from vjax.training.state import TrainState
 from vjax.vital.preset import controls, init, read_preset, write_preset
@@ -57,142 +60,178 @@ def strict_json(text):
     return json.loads(text, parse_constant=refuse)
 
 
-def test_a_sound_becomes_a_preset_its_render_and_a_picture(sounds, engine_run, tmp_path, capsys):
+def test_match_writes_a_preset_its_render_and_a_picture(sounds, engine_run, tmp_path, capsys):
     out = tmp_path / "new" / "mine.vital"
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(out)]
     assert main([*command, "--no-resynthesis"]) == 0
-    printed, warned = capsys.readouterr()
-    assert warned == ""
+    printed = capsys.readouterr().out
     files = [out, out.with_name("mine-vjax.wav"), out.with_name("mine-vjax.png")]
     assert sorted(out.parent.iterdir()) == sorted(files)
-    assert read_preset(out).name == "mine"
-    assert f"{sounds / 'saw.wav'}: played at note 57, heard A3 (2" in printed
+    assert read_preset(out).name == "saw"
+    assert f"{sounds / 'saw.wav'}: note 57 (A3), estimated from A3 (2" in printed
     assert "semitones to be in tune" in printed
-    assert f"1 route ({engine_run}, step 3)" in printed
-    assert "lfo_1 -> osc_1_level -0.4" in printed
-    for what in ("the found preset to the sound", "the init patch to the sound", "the found preset to itself"):
-        assert f"dB from {what}" in printed
+    assert f"the network's prediction ({engine_run}, step 3): menus" in printed
+    for what in ("MSS from the written preset to the sound; it plays A3", "from it to itself, rendered again"):
+        assert f"dB {what}" in printed
     assert f"written: {', '.join(map(str, files))}" in printed
 
 
-def test_the_nearest_start_is_written_and_said(sounds, engine_run, tmp_path, capsys):
-    """A folder that holds the very sound: its preset wins over what an untrained network answers."""
-    command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "--no-tune", "--note", "57"]
+def test_match_json_describes_the_files_on_disk(sounds, engine_run, tmp_path, capsys):
+    out = tmp_path / "a.vital"
+    command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(out), "--json"]
+    assert main([*command, "--no-resynthesis"]) == 0
+    told = strict_json(capsys.readouterr().out)
+    assert told["sound"] == str(sounds / "saw.wav")
+    assert told["files"] == [str(out), str(tmp_path / "a-vjax.wav"), str(tmp_path / "a-vjax.png")]
+    assert (told["note"], told["note_name"], told["step"]) == (57, "A3", 3)
+    assert told["pitch"]["hz"] == pytest.approx(220, rel=0.01)
+    preset = read_preset(out)
+    assert (told["preset"]["name"], told["preset"]["comments"]) == (preset.name, preset.comments)
+    assert told["preset"]["style"] == preset.style
+    routes = [(r.source, r.destination, r.amount) for r in preset.routes if r is not None]
+    assert [(r["source"], r["destination"], r["amount"]) for r in told["preset"]["routes"]] == routes
+    render, _ = soundfile.read(tmp_path / "a-vjax.wav", dtype="float32")
+    clip = load_clip(sounds / "saw.wav", RATE, len(render))
+    found = float(mss(render.T, clip.stereo(len(render)), RATE))  # with one of the seeds that it is a mean of
+    assert told["preset"]["metrics"]["mss"] == pytest.approx(found, rel=0.3)
+    losses = [one["loss"] for one in told["candidates"]]
+    assert losses == sorted(losses)
+    assert told["candidates"][0]["label"] == told["preset"]["label"]
+    (route,) = told["prediction"]["routes"]
+    assert (route["source"], route["destination"], route["bipolar"]) == ("lfo_1", "osc_1_level", False)
+    assert told["prediction"]["menu_probability"]["osc_1_wavetable"] > 0.9
+    assert 0 <= told["prediction"]["spread_norm"]["osc_1_level"] < 1
+
+
+def test_match_with_a_bank_writes_its_nearest_preset(sounds, engine_run, tmp_path, capsys):
+    """A folder that holds the very sound: its preset wins over what an untrained network predicts."""
+    command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "--no-tune", "--note", "A3"]
     command.append("--no-resynthesis")
     assert main([*command, "--starts", "0", "-o", str(tmp_path / "own.vital"), "--json"]) == 0
     own = strict_json(capsys.readouterr().out)
-    assert (own["start"], own["starts"], own["refined"]) == ("prediction", {}, None)
+    assert [one["label"] for one in own["candidates"]] == ["prediction"]
     (tmp_path / "bank").mkdir()
     write_preset(tmp_path / "bank" / "Mine.vital", init())  # a saw
     out = tmp_path / "near.vital"
     assert main([*command, "--bank", str(tmp_path / "bank"), "--starts", "1", "-o", str(out), "--json"]) == 0
     near = strict_json(capsys.readouterr().out)
-    assert near["start"] == min(near["starts"], key=near["starts"].get) == "Mine, fitted"
-    assert near["starts"]["Mine, fitted"] < near["starts"]["Mine"]
-    assert near["refined"] is None
-    assert near["mss_db"] < own["mss_db"]
+    assert near["preset"]["label"] == "Mine, fitted"
+    assert near["preset"]["metrics"]["mss"] < own["preset"]["metrics"]["mss"]
     found = read_preset(out)
     assert found.wavetables[0]["name"] == "Init (fitted)"
     others = np.array([name != "volume" for name in controls().continuous_names])
     np.testing.assert_array_equal(found.continuous[others], init().continuous[others])
     assert main([*command, "--bank", str(tmp_path / "bank"), "--starts", "1", "--keep-tables", "-o", str(out)]) == 0
     assert read_preset(out).wavetables[0]["name"] == "Init"
-    assert re.search(r"the nearest of \d starts is 'Mine'; --refine goes on from there", capsys.readouterr().out)
+    assert "candidates: Mine\n" in capsys.readouterr().out
 
 
-def test_the_sound_itself_as_a_wavetable_is_nearest_where_nothing_forbids_it(sounds, engine_run, tmp_path, capsys):
-    """What an untrained network answers is no match for it."""
+def test_match_with_the_sound_as_a_wavetable_comes_nearest(sounds, engine_run, tmp_path, capsys):
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(tmp_path / "a.vital")]
     assert main(command) == 0
-    printed = capsys.readouterr().out
-    assert re.search(r"the nearest of \d+ starts is 'resynthesis", printed)
-    assert re.search(r"--no-resynthesis takes '.+': loss [\d.]+, not [\d.]+", printed)
-    found, init_db = (float(re.search(rf"([\d.]+) dB from the {what}", printed)[1]) for what in ("found", "init"))
-    assert found < 0.6 * init_db  # whose saw it is, but for its loudness
+    printed, progress = capsys.readouterr()
+    assert re.search(r"best of \d+ candidates: resynthesis", printed)
+    assert re.search(r"\d+\.\d\d dB (prediction|variant)", printed)  # the others stand below
+    assert "playing candidates" in progress
     preset = read_preset(tmp_path / "a.vital")
-    assert preset.name == "a"
-    assert {route.destination for route in preset.routes if route} == {"osc_1_wave_frame"}
+    assert "osc_1_wave_frame" in {route.destination for route in preset.routes if route}
     assert main([*command, "--keep-tables", "--json"]) == 0
-    assert not any("resynthesis" in start for start in strict_json(capsys.readouterr().out)["starts"])
+    labels = [one["label"] for one in strict_json(capsys.readouterr().out)["candidates"]]
+    assert not any("resynthesis" in label for label in labels)
 
 
-def test_json_is_one_object_that_any_language_reads(sounds, engine_run, tmp_path, capsys):
-    command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(tmp_path / "a.vital")]
-    assert main([*command, "--json", "--no-resynthesis"]) == 0
-    found = strict_json(capsys.readouterr().out)
-    assert found["sound"] == str(sounds / "saw.wav")
-    assert all(os.path.exists(path) for path in found["files"])
-    assert (found["note"], found["step"]) == (57, 3)
-    assert found["pitch"]["hz"] == pytest.approx(220, rel=0.01)
-    assert found["pitch"]["midi"] == pytest.approx(57, abs=0.2)
-    assert found["pitch"]["confidence"] > 0.9
-    assert abs(found["tuned_semitones"]) > 1
-    assert found["init_db"] > 0
-    assert found["floor_db"] > 0
-    assert 0 < found["mss_db"] < 80
-    (route,) = found["routes"]
-    assert (route["source"], route["destination"], route["bipolar"]) == ("lfo_1", "osc_1_level", False)
-    assert found["menu_probability"]["osc_1_wavetable"] > 0.9
-    assert 0 <= found["spread_norm"]["osc_1_level"] < 1
-
-
-def test_what_has_no_number_is_null_or_said(sounds, silent_run, tmp_path, capsys):
+def test_match_of_silence_fails_and_says_so_in_null(sounds, silent_run, tmp_path, capsys):
     """A sound without a pitch, a preset without a sound."""
     command = ["match", str(sounds / "noise.wav"), "--checkpoint", str(silent_run), "-o", str(tmp_path / "a.vital")]
     command.append("--no-resynthesis")
-    assert main([*command, "--json"]) == 0
-    found = strict_json(capsys.readouterr().out)
-    assert (found["note"], found["mss_db"], found["floor_db"]) == (60, None, None)
-    assert found["init_db"] > 0
-    assert found["pitch"]["confidence"] < 0.5
-    assert main(command) == 0
+    assert main([*command, "--json"]) == 1
+    printed, error = capsys.readouterr()
+    told = strict_json(printed)
+    assert (told["note"], told["preset"]["metrics"]["mss"]) == (60, None)
+    assert told["pitch"]["confidence"] < 0.5
+    assert "warning: no candidate is audible" in error
+    assert main(command) == 1
     printed = capsys.readouterr().out
     assert "nan" not in printed
-    assert "played at note 60, because no " in printed
-    assert "silent" in printed
+    assert "note 60 (C4), the default" in printed or "because the sound has no pitch" in printed
+    assert "the written preset is silent at note 60" in printed
 
 
-def test_a_note_and_a_tuning_of_ones_own(sounds, engine_run, tmp_path, capsys):
+def test_match_with_a_note_and_without_tuning(sounds, engine_run, tmp_path, capsys):
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(tmp_path / "a.vital")]
     command += ["--starts", "0"]
-    assert main([*command, "--note", "45", "--no-tune"]) == 0
+    assert main([*command, "--note", "A2", "--no-tune"]) == 0
     printed = capsys.readouterr().out
-    assert "played at note 45, as --note says" in printed
-    assert "in tune" not in printed
+    assert "note 45 (A2), as --note says" in printed
+    assert "to be in tune" not in printed
     assert main([*command, "--note", "45", "--json"]) == 0
-    found = strict_json(capsys.readouterr().out)
-    assert found["pitch"] is None
-    assert found["tuned_semitones"] > 6
+    told = strict_json(capsys.readouterr().out)
+    assert told["note_given"]
+    assert told["prediction"]["tuned_semitones"] > 6
 
 
-def test_in_a_process_of_its_own_beside_the_sound(sounds, engine_run, tmp_path):
+def test_match_in_a_process_of_its_own_writes_to_the_current_folder(sounds, engine_run, tmp_path):
     """As it is typed: without --out, and its JSON piped into a program."""
-    (tmp_path / "saw.wav").write_bytes((sounds / "saw.wav").read_bytes())
-    command = [sys.executable, "-m", "vjax", "match", "saw.wav", "--checkpoint", engine_run, "--json"]
+    command = [sys.executable, "-m", "vjax", "match", str(sounds / "saw.wav"), "--checkpoint", engine_run, "--json"]
     command.append("--no-resynthesis")
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    assert result.stderr == ""
     assert strict_json(result.stdout)["files"] == ["saw.vital", "saw-vjax.wav", "saw-vjax.png"]
     assert (tmp_path / "saw.vital").exists()
+    assert sorted(path.name for path in sounds.iterdir()) == ["noise.wav", "saw.wav"]  # nothing among the samples
+
+
+def test_match_of_a_folder_writes_all_and_goes_on_where_it_stopped(sounds, engine_run, tmp_path, capsys):
+    out = tmp_path / "presets"
+    command = ["match", str(sounds), "--checkpoint", str(engine_run), "-o", str(out), "--no-resynthesis"]
+    assert main([*command, "--limit", "1"]) == 0
+    printed, error = capsys.readouterr()
+    assert "taking 1 of 2 sounds (--limit)" in error
+    assert f"{out}: presets written: 1, were there: 0, failed: 0" in printed
+    assert main(command) == 0
+    assert f"{out}: presets written: 1, were there: 1, failed: 0" in capsys.readouterr().out
+    rows = json.loads((out / "index.json").read_text())
+    assert [row["name"] for row in rows] == [str(sounds / "noise.wav"), str(sounds / "saw.wav")]
+    for row in rows:
+        assert read_preset(row["preset"]).comments.startswith("Made by vjax")
+        assert row["mss"] > 0
+
+
+def test_match_of_a_killed_folder_goes_on(sounds, engine_run, tmp_path, capsys):
+    out = tmp_path / "presets"
+    arguments = ["match", str(sounds), "--checkpoint", str(engine_run), "-o", str(out), "--no-resynthesis"]
+    process = subprocess.Popen([sys.executable, "-m", "vjax", *arguments], stderr=subprocess.DEVNULL)
+    deadline_s = time.monotonic() + 180
+    while not list(out.glob("*.vital")) and process.poll() is None and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    there = {path: path.stat().st_mtime_ns for path in out.glob("*.vital")}
+    assert there
+    assert main(arguments) == 0
+    assert {path: path.stat().st_mtime_ns for path in there} == there  # not made again
+    assert len(list(out.glob("*.vital"))) == 2
+    assert len(json.loads((out / "index.json").read_text())) == 2
+    assert not list(out.glob("*.new"))
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["{sounds}/missing.wav", "--checkpoint", "{run}"], 1, "no sound file at .*missing.wav"),
-        (["{sounds}", "--checkpoint", "{run}"], 2, "is a folder; for many sounds: vjax export --audio"),
         (["{run}/checkpoints/3/metrics/metrics", "--checkpoint", "{run}"], 1, "cannot be read as audio"),
         (["{sounds}/saw.wav", "--checkpoint", "none"], 1, "--checkpoint none: there is no checkpoint folder at "),
         (["{sounds}/saw.wav", "--checkpoint", "{sounds}"], 1, "--checkpoint .*: .* holds no finished checkpoint"),
-        (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "a.wav"], 2, "a.wav is no name of a preset; give X.vital"),
+        (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "a.wav"], 2, "a.wav is not the name of a preset; give X"),
         (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "folder.vital"], 2, "folder.vital is a folder; give"),
-        (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "file/a.vital"], 1, "File exists: 'file'"),
-        (["a.wav", "--checkpoint", "{run}"], 2, "a.vital is there, and not from an earlier vjax match; name another"),
+        (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "file/a.vital"], 1, "file is a file; file/a.vital cannot"),
+        (["a.wav", "--checkpoint", "{run}"], 1, "a.vital exists, and it is not as an earlier match wrote it"),
+        (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "a.vital"], 1, "a.vital exists, and it is not as an earl"),
         (["b-vjax.wav", "--checkpoint", "{run}", "-o", "b.vital"], 2, "in the place of b-vjax.wav; give it another"),
+        (["{sounds}", "--checkpoint", "{run}", "-o", "a.vital"], 2, "a.vital is not a folder; give one for"),
     ],
 )
-def test_what_cannot_be_is_one_line_before_the_work(
+def test_match_of_what_cannot_be_is_one_line_before_the_work(
     sounds, engine_run, tmp_path, monkeypatch, capsys, arguments, code, message
 ):
     (tmp_path / "folder.vital").mkdir()
@@ -203,33 +242,32 @@ def test_what_cannot_be_is_one_line_before_the_work(
     printed, error = capsys.readouterr()
     assert printed == ""
     assert re.fullmatch(f"vjax match: .*{message}.*\n", error)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "a.vital",
-        "a.wav",
-        "b-vjax.wav",
-        "file",
-        "folder.vital",
-    ]
+    there = ["a.vital", "a.wav", "b-vjax.wav", "file", "folder.vital"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == there
     assert (tmp_path / "a.vital").read_text() == ""
 
 
-@pytest.mark.parametrize(
-    ("note", "message"),
-    [
-        ("H3", "'H3' is not a MIDI note; give a name such as C2, F#3 or Bb1, or a number from 0 to 127"),
-        ("60.5", "'60.5' is not a MIDI note; give a name such as"),
-        ("", "'' is not a MIDI note; give a name such as"),
-        ("128", "'128' is MIDI note 128; notes go from 0 (C-1) to 127 (G9), and C4 is 60"),
-        ("-1", "'-1' is MIDI note -1; notes go from 0"),
-        ("G#9", "'G#9' is MIDI note 128; notes go from 0"),
-    ],
-)
-def test_a_note_is_one_of_the_keyboard(note, message, capsys):
+@pytest.mark.parametrize("note", ["H3", "128", "-1", "60.5", ""])
+def test_match_with_an_impossible_note_names_it(note, capsys):
     with pytest.raises(SystemExit, match=r"^2$"):
         main(["match", "a.wav", f"--note={note}"])
-    assert f"--note: {message}" in capsys.readouterr().err
+    assert repr(note) in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("text", "note"), [("C2", 36), ("36", 36), ("f#3", 54), ("Bb1", 34)])
-def test_midi_note_by_name_or_number_returns_the_number(text, note):
-    assert midi_note(text) == note
+def test_match_by_command_api_batch_and_evaluation_writes_the_same_bytes(sounds, engine_run, tmp_path, monkeypatch):
+    """One function, one result."""
+    monkeypatch.setenv("VJAX_DEBUG", "1")
+    sound, checkpoint = str(sounds / "saw.wav"), ["--checkpoint", str(engine_run)]
+    (tmp_path / "one").mkdir()
+    shutil.copy(sound, tmp_path / "one")
+    assert main(["match", sound, *checkpoint, "-o", str(tmp_path / "command.vital")]) == 0
+    vjax.match(sound, checkpoint=engine_run).save(tmp_path / "api.vital")
+    report = vjax.match_many(tmp_path / "one", tmp_path / "batch", checkpoint=engine_run)
+    assert len(report.written) == 1
+    audio = ["evaluate", "--audio", str(tmp_path / "one"), *checkpoint, "--out", str(tmp_path / "evaluation")]
+    assert main(audio) == 0
+    (evaluated,) = (tmp_path / "evaluation" / "sounds").rglob("match.vital")
+    array, rate = soundfile.read(sound, dtype="float32", always_2d=True)
+    vjax.match(array.T, sample_rate=rate, name="saw", checkpoint=engine_run).save(tmp_path / "array.vital")
+    files = [tmp_path / "command.vital", tmp_path / "api.vital", tmp_path / "batch" / "saw.vital", evaluated]
+    assert len({path.read_bytes() for path in [*files, tmp_path / "array.vital"]}) == 1
