@@ -54,13 +54,13 @@ def test_overrides_of_every_type():
         "--config.generation.silence_db",
         "-1e1",
         "--config.seed",
-        "-4",
+        "4",
     )
     assert config.generation.store_audio is True
     assert config.generation.notes == (40, 41)
     assert config.data.path == "my sounds=all"
     assert config.generation.silence_db == -10
-    assert config.seed == -4
+    assert config.seed == 4
     assert configured("--config.generation.store_audio").generation.store_audio is True
     assert configured("--noconfig.generation.store_audio").generation.store_audio is False
 
@@ -73,6 +73,10 @@ def test_overrides_of_every_type():
         (["--config.xyzzy=1"], "xyzzy is no setting; the sections are .*generation.*train"),
         (["--config.train.epochs=many"], "epochs=many: invalid literal .* 'many'"),
         (["--config.train.epochs=0"], "train.epochs=0; it must be at least 1"),
+        (["--config.model.compute_dtype=fp16"], "model.compute_dtype='fp16'; choose float32 or bfloat16"),
+        (["--config.data.val_fraction=1.5"], "data.val_fraction=1.5; it must lie between 0 and 1"),
+        (["--config.generation.note_range=36"], r"generation.note_range=\(36,\); expected 2 integers"),
+        (["--config.seed=-4"], "seed=-4; it must lie in"),
         (["--config.train.epochs"], "Missing value for flag --config.train.epochs"),
         (["--config", "teir3:demo"], "no recipe or file 'teir3'; .* did you mean tier3"),
         (["--config", "tier3:dmeo"], "'dmeo' does not exist.*did you mean 'demo'"),

@@ -14,7 +14,16 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class MelConfig:
-    """Settings of the log-mel spectrogram; a dataset and a checkpoint store them as `dataclasses.asdict`."""
+    """Settings of the log-mel spectrogram; a dataset and a checkpoint store them as `dataclasses.asdict`.
+
+    Attributes:
+      sample_rate: in Hz, that of the renders.
+      n_fft: samples of a Fourier transform.
+      hop: samples between two frames.
+      n_mels: mel bands.
+      f_min_hz: lower edge of the lowest band.
+      f_max_hz: upper edge of the highest band.
+    """
 
     sample_rate: int = 44100
     n_fft: int = 2048

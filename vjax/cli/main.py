@@ -31,6 +31,7 @@ COMMANDS = (
     Command("inspect", "vjax.cli.inspect_dataset", "print what a dataset holds and check every row"),
     Command("importance", "vjax.cli.importance", "weigh a dataset's knobs by how much they are heard"),
     Command("precompute", "vjax.cli.precompute", "fill features/* of a dataset made elsewhere"),
+    Command("config", "vjax.cli.config", "print every setting of a recipe, and what it means"),
     Command("train", "vjax.cli.train", "train the inverse model"),
     Command("diagnose", "vjax.cli.diagnose", "say what a checkpoint's heads have learnt, and what not"),
     Command("pack", "vjax.cli.pack", "make a checkpoint small enough to give away"),

@@ -19,9 +19,14 @@ TIERS = {"tier1": 1, "tier2": 2, "tier3": 3}
 SETTINGS_HELP = """\
 settings:
   Any setting of the recipe can be given as --config.section.name=value, or in two words. Sections are data, generation
-  (with sampling, render and mel inside), augment, model, loss, optimizer and train; a wrong name is answered with the
-  near ones. A recipe of your own is a Python file with get_config(variant), as those in configs/ of the repository.
+  (with sampling, render and mel inside), augment, model, loss, optimizer and train. `vjax config RECIPE` prints them
+  all, with their values and meanings. A recipe of your own is a Python file with get_config(variant), as those in
+  configs/ of the repository.
 """
+RECIPE_HELP = (
+    f"{', '.join(TIERS)}, or a file as configs/tier3.py; with a variant after a colon, demo or smoke "
+    "(default %(default)s)"
+)
 
 _OVERRIDE = re.compile(r"--?(no)?config\.")
 
@@ -40,13 +45,7 @@ def get_config(text: str) -> "ml_collections.ConfigDict":
 
 def add_config_flag(parser: argparse.ArgumentParser, default: str) -> None:
     """`--config` with its help. Parse with `parse_arguments`, which lets the overrides through."""
-    parser.add_argument(
-        "--config",
-        metavar="RECIPE",
-        default=default,
-        help=f"{', '.join(TIERS)}, or a file as configs/tier3.py; with a variant after a colon, demo or smoke "
-        "(default %(default)s)",
-    )
+    parser.add_argument("--config", metavar="RECIPE", default=default, help=RECIPE_HELP)
 
 
 def parse_arguments(parser: argparse.ArgumentParser, argv: list[str] | None) -> tuple[argparse.Namespace, list[str]]:

@@ -8,7 +8,8 @@ from vjax.cli.recipe import SETTINGS_HELP, add_config_flag, parse_arguments, rea
 
 DESCRIPTION = """\
 Trains the inverse model. Without --config.data.path the run first renders its own data. Called again with the same
---workdir it continues where it was stopped or killed, by as many processes or by another number.
+--workdir it continues where it was stopped or killed, by as many processes or by another number. Settings may then
+differ, but for those that the checkpoint depends on, such as train.batch_size: the run names what changed, or refuses.
 """
 EPILOG = f"""\
 {SETTINGS_HELP}
@@ -16,6 +17,7 @@ examples:
   vjax train --config tier3:demo --workdir runs/demo    # minutes on two CPU cores
   vjax train --config tier3 --config.data.path=DATASET --workdir runs/tier3
   vjax train --config configs/tier3.py:demo --config.loss.modulation_weight=0.5 --workdir runs/half
+  vjax config tier3    # every setting of the recipe, and what it means
 
   # in a Slurm job, one task for each GPU:
   srun vjax train --distributed --config tier3 --config.data.path=DATASET --workdir runs/tier3
@@ -30,7 +32,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = command_parser("train", DESCRIPTION, EPILOG)
     add_config_flag(parser, "tier3:demo")
     parser.add_argument(
-        "--workdir", default="runs/train", help="where checkpoints, logs and summary.json go (default %(default)s)"
+        "--workdir",
+        default="runs/train",
+        help="where checkpoints, config.json, train.log and summary.json go (default %(default)s)",
     )
     _add_host_flags(parser)
     arguments, overrides = parse_arguments(parser, argv)

@@ -54,11 +54,18 @@ _PLAUSIBLE = {
 
 @dataclasses.dataclass(frozen=True)
 class SamplingConfig:
-    """What to draw. `preset_share` of the sounds come from people's presets when a bank of them is given."""
+    """What to draw.
+
+    Attributes:
+      tier: 1 static sounds, 2 all modules and wavetables, 3 modulation routes too.
+      preset_share: share of the sounds that come from people's presets, when a bank of them is given.
+      route_p: a preset has Geometric(route_p) - 1 routes, as in the report.
+      max_routes: most routes of a preset.
+    """
 
     tier: int = 3
     preset_share: float = 0.5
-    route_p: float = 0.15  # routes of a preset: Geometric(route_p) - 1, the report's
+    route_p: float = 0.15
     max_routes: int = 20
 
     def __post_init__(self):

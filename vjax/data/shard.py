@@ -29,9 +29,10 @@ class GenerationConfig:
     """What a dataset is made of. `n` rows (one sound at one note each) are asked for at the time of generation.
 
     Attributes:
-      notes: every preset is played at each of these MIDI notes ...
-      random_notes: ... or, if not 0, at so many notes drawn anew for each preset, one from each equal part of
-      note_range: the lowest and the highest of them.
+      sampling, render, mel: what is drawn, how it is played, and its log-mel spectrogram.
+      notes: every preset is played at each of these MIDI notes, if `random_notes` is 0.
+      random_notes: notes drawn anew for each preset, one from each equal part of `note_range`; 0 plays `notes`.
+      note_range: lowest and highest MIDI note that `random_notes` draws.
       presets_per_shard: candidates of one shard; a killed run loses at most one shard's work.
       seeds: positions of the engine's random generators in use; candidate i gets position i % seeds.
       silence_db: a sound whose RMS lies below it (dB relative to full scale) is rejected.

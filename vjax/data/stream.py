@@ -33,9 +33,13 @@ class Batch(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class SpecAugmentConfig:
-    """How many stripes of the mel are silenced, each up to `max_*` wide: frames (`time`) and mel bands (`freq`).
+    """Stripes of the log-mel spectrogram that are silenced. Zero is silence in log(1 + power). Defaults change nothing.
 
-    Zero is silence in a log(1 + power) picture. Defaults change nothing.
+    Attributes:
+      n_time: number of stripes in time.
+      max_time: widest stripe in time, in frames.
+      n_freq: number of stripes in frequency.
+      max_freq: widest stripe in frequency, in mel bands.
     """
 
     n_time: int = 0

@@ -14,6 +14,9 @@ from vjax.audio.mel import MelConfig
 from vjax.data.generate import GenerationConfig
 from vjax.data.sampling import SamplingConfig
 from vjax.data.stream import SpecAugmentConfig
+from vjax.model.inverse import COMPUTE_DTYPES
+from vjax.schema import TIERS
+from vjax.training.checks import make_section
 from vjax.training.losses import LossConfig
 from vjax.training.state import OptimizerConfig
 from vjax.vital.engine import RenderConfig
@@ -26,7 +29,8 @@ class DataConfig:
     """Where the data come from.
 
     Attributes:
-      path: an HDF5 file or a folder of shards; empty: rendered into the run's own folder, `n` rows of them.
+      path: an HDF5 file or a folder of shards; empty renders `n` rows into the run's own folder.
+      n: rows to render, each a preset at one note.
       presets: a folder of people's presets to mix in when rendering.
       val_fraction: share of the presets kept for validation.
       workers: processes that read; 0 reads in a thread, which is enough for one machine's sparse routes.
@@ -46,15 +50,40 @@ class DataConfig:
     render_workers: int = 0
     answers: bool = False
 
+    def __post_init__(self):
+        if self.n < 1:
+            raise ValueError(f"n={self.n}; it must be at least 1")
+        if not 0 < self.val_fraction < 1:
+            raise ValueError(f"val_fraction={self.val_fraction}; it must lie between 0 and 1, for example 0.1")
+        for field in ("workers", "render_workers"):
+            if getattr(self, field) < 0:
+                raise ValueError(f"{field}={getattr(self, field)}; it must be at least 0")
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelOptions:
-    """What of `ModelConfig` the data do not decide."""
+    """What of `ModelConfig` the data do not decide.
+
+    Attributes:
+      width: channels of the backbone's first stage; the features are 8 times as many.
+      dropout: share of hidden units that the continuous head drops while training.
+      mod_embed_dim: length of the modulation head's embeddings.
+      compute_dtype: of the backbone, "float32" or "bfloat16"; parameters stay float32.
+    """
 
     width: int = 64
     dropout: float = 0.1
     mod_embed_dim: int = 32
     compute_dtype: str = "float32"
+
+    def __post_init__(self):
+        for field in ("width", "mod_embed_dim"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"{field}={getattr(self, field)}; it must be at least 1")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout}; it must lie in [0, 1)")
+        if self.compute_dtype not in COMPUTE_DTYPES:
+            raise ValueError(f"compute_dtype={self.compute_dtype!r}; choose {' or '.join(COMPUTE_DTYPES)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,12 +91,13 @@ class TrainConfig:
     """The loop.
 
     Attributes:
+      epochs: passes over the training rows.
       batch_size: rows of a batch, over all devices.
-      log_every: steps between lines in TensorBoard.
+      log_every: steps between lines in train.log and points in TensorBoard.
       checkpoint_every: steps between checkpoints; there is also one after each validation.
       eval_every: epochs between validations.
       listen_every: epochs between renderings of the fixed validation sounds; 0 never, but the last epoch always does.
-      listen_sounds: how many of them; 0: no listening.
+      listen_sounds: number of these sounds; 0 renders none.
       patience: validations without a better loss before the run stops early; 0 never stops.
     """
 
@@ -83,12 +113,20 @@ class TrainConfig:
     def __post_init__(self):
         for field in ("epochs", "batch_size", "log_every", "checkpoint_every", "eval_every"):
             if getattr(self, field) < 1:
-                raise ValueError(f"train.{field}={getattr(self, field)}; it must be at least 1")
+                raise ValueError(f"{field}={getattr(self, field)}; it must be at least 1")
+        for field in ("listen_every", "listen_sounds", "patience"):
+            if getattr(self, field) < 0:
+                raise ValueError(f"{field}={getattr(self, field)}; it must be at least 0")
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """A whole run. `tier` 0 takes the dataset's."""
+    """A whole run.
+
+    Attributes:
+      tier: 1, 2 or 3: what the loss scores; 0 takes the dataset's.
+      seed: of the weights, the order of rows, the split, and the presets that are drawn.
+    """
 
     tier: int
     seed: int
@@ -99,6 +137,12 @@ class Config:
     loss: LossConfig
     optimizer: OptimizerConfig
     train: TrainConfig
+
+    def __post_init__(self):
+        if self.tier not in (0, *TIERS):
+            raise ValueError(f"tier={self.tier}; choose one of {TIERS}, or 0 for the dataset's")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed={self.seed}; it must lie in [0, 2**32)")
 
 
 _SECTIONS = {
@@ -153,14 +197,37 @@ def base_config(tier: int, variant: str = "") -> ml_collections.ConfigDict:
 
 
 def unpack(config: ml_collections.ConfigDict) -> Config:
-    """The ConfigDict as frozen dataclasses. Raises ValueError where a value cannot be."""
+    """The ConfigDict as frozen dataclasses. Raises ValueError with key, value and expectation where one cannot be."""
     raw = config.to_dict()
     generation = raw["generation"]
-    nested = {name: section(**generation.pop(name)) for name, section in _GENERATION_SECTIONS.items()}
-    tuples = {name: tuple(generation[name]) for name in ("notes", "note_range")}
-    generation = GenerationConfig(**{**generation, **tuples}, **nested)
-    sections = {name: section(**raw[name]) for name, section in _SECTIONS.items()}
-    return Config(tier=raw["tier"], seed=raw["seed"], generation=generation, **sections)
+    for name, section in _GENERATION_SECTIONS.items():
+        generation[name] = make_section(f"generation.{name}", section, generation[name])
+    for name in ("notes", "note_range"):
+        if isinstance(generation[name], list):  # as JSON has them
+            generation[name] = tuple(generation[name])
+    for name, section in (_SECTIONS | {"generation": GenerationConfig}).items():
+        raw[name] = make_section(name, section, raw[name])
+    return make_section("", Config, raw)
+
+
+def check_data_size(config: Config) -> None:
+    """Raises ValueError if a run would render too few rows for one batch: before it renders them."""
+    data, notes = config.data, config.generation.notes_per_preset
+    if data.path:
+        return
+    presets = -(-data.n // notes)
+    if presets < 2:
+        raise ValueError(
+            f"data.n={data.n} rows at {notes} notes a preset are {presets} preset; the split takes at least 2: set "
+            f"data.n to {notes + 1} or more"
+        )
+    validating = min(max(round(data.val_fraction * presets), 1), presets - 1)
+    most = min((presets - validating) * notes, data.n - 1)
+    if config.train.batch_size > most:
+        raise ValueError(
+            f"train.batch_size={config.train.batch_size} does not fit data.n={data.n} rows, of which at most {most} "
+            "train; lower train.batch_size or raise data.n"
+        )
 
 
 def as_json(config: Config) -> dict[str, Any]:

@@ -29,11 +29,15 @@ class LossConfig:
     Attributes:
       knob_error: "squared", the report's, or "absolute", whose best answer is the median: a knob that most sounds leave
         alone is left alone.
+      continuous_weight: weight of the loss of continuous parameters.
+      categorical_weight: weight of the loss of categorical parameters.
       label_smoothing: share of a menu's probability spread evenly over its options.
       gate_menus: leave out menus of modules that are off in the target. The report scores them.
       gate_sources: leave out knobs and menus of modulation sources that drive nothing in the target, as nothing of them
         is heard. The report scores them. For models that predict routes.
-      modulation_weight: with 0 a model has no head for routes.
+      modulation_weight: weight of the loss of routes; with 0 a model has no head for routes.
+      modulation_pos_weight: weight of the cells that hold a route, in the loss of a route's presence.
+      modulation_warmup_epochs: epochs in which `modulation_weight` rises from 0 to its value.
       presence: "report" or "margin", see `modulation_loss`.
     """
 

@@ -17,7 +17,10 @@ class OptimizerConfig:
     """AdamW with a linear warm-up, a cosine to zero, and clipping by global norm.
 
     Attributes:
+      learning_rate: its highest value, after the warm-up.
+      weight_decay: of AdamW; biases and the scales of batch norm are spared.
       warmup_share: share of all steps spent warming up.
+      clip_norm: the gradient's global norm is scaled down to this.
       accumulate: batches whose gradients are averaged into one update.
     """
 
@@ -28,8 +31,11 @@ class OptimizerConfig:
     accumulate: int = 1
 
     def __post_init__(self):
-        if self.learning_rate <= 0 or self.clip_norm <= 0:
-            raise ValueError(f"learning_rate={self.learning_rate}, clip_norm={self.clip_norm}; both must be above 0")
+        for field in ("learning_rate", "clip_norm"):
+            if not getattr(self, field) > 0:
+                raise ValueError(f"{field}={getattr(self, field)}; it must be above 0")
+        if not self.weight_decay >= 0:
+            raise ValueError(f"weight_decay={self.weight_decay}; it must be at least 0")
         if not 0 <= self.warmup_share < 1:
             raise ValueError(f"warmup_share={self.warmup_share}; it must lie in [0, 1)")
         if self.accumulate < 1:

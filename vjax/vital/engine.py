@@ -46,7 +46,15 @@ _ENGINE_SAMPLE_RATE = 44100  # a new Synth's rate
 
 @dataclasses.dataclass(frozen=True)
 class RenderConfig:
-    """How a preset is played. `note_s` is how long the key is held, `seconds` the length of the recording."""
+    """How a preset is played.
+
+    Attributes:
+      seconds: length of the recording.
+      note_s: seconds from note-on to note-off.
+      velocity: of the note, in (0, 1].
+      sample_rate: of the recording, in Hz.
+      timeout_s: a render that takes longer is ended and counts as failed.
+    """
 
     seconds: float = 2.0
     note_s: float = 1.5
@@ -59,6 +67,9 @@ class RenderConfig:
             raise ValueError(f"note_s={self.note_s} must lie in (0, seconds={self.seconds}]")
         if not 0 < self.velocity <= 1:
             raise ValueError(f"velocity={self.velocity} must lie in (0, 1]")
+        for field in ("sample_rate", "timeout_s"):
+            if not getattr(self, field) > 0:
+                raise ValueError(f"{field}={getattr(self, field)} must be above 0")
 
     @property
     def samples(self) -> int:
