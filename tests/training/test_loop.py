@@ -19,8 +19,9 @@ from vjax.data.reader import Reader
 from vjax.data.store import open_dataset
 from vjax.data.stream import split
 from vjax.evaluation.listen import make_listener
+from vjax.evaluation.summary import print_summary
 from vjax.training.checkpoint import CheckpointError, load_checkpoint
-from vjax.training.config import base_config, unpack
+from vjax.training.config import as_json, base_config, unpack
 from vjax.training.loop import NonFiniteLossError, train
 
 ROOT = Path(__file__).parents[2]
@@ -108,8 +109,59 @@ def test_another_models_workdir_is_refused(unbroken):
     dataset, workdir, _ = unbroken
     config = configured(dataset)
     config.model.width = 8
-    with pytest.raises(CheckpointError, match="another model"):
+    before = (workdir / "config.json").read_bytes()
+    with pytest.raises(CheckpointError, match=r"model.width is 8, expected 4"):
         train(unpack(config), workdir)
+    assert (workdir / "config.json").read_bytes() == before
+
+
+def test_train_with_another_batch_size_is_refused(unbroken):
+    """Steps count batches: with a larger batch the run would end at once, at an epoch that it never reached."""
+    dataset, workdir, _ = unbroken
+    with pytest.raises(CheckpointError, match=r"train.batch_size is 16, expected 8.*choose another --workdir"):
+        train(unpack(configured(dataset, batch_size=16)), workdir)
+
+
+def test_train_writes_its_settings_and_a_log(unbroken):
+    dataset, workdir, summary = unbroken
+    assert json.loads((workdir / "config.json").read_text()) == json.loads(
+        json.dumps(as_json(unpack(configured(dataset))))
+    )
+    log = (workdir / "train.log").read_text()
+    times = [line[:19] for line in log.splitlines()]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", time) for time in times)
+    for step in range(1, summary["steps"] + 1):
+        assert re.search(rf" step {step}: loss \d+\.\d+, cont_loss .*, gradient_norm ", log)
+    last = f"validation after epoch 3, step {summary['steps']}: loss {summary['val']['loss']:.4f}, "
+    assert f"{last}cont_loss " in log
+    assert f"; best loss {summary['best_val_loss']:.4f}\n" in log
+    assert "data: 39 rows, tier 3" in log
+
+
+def test_train_on_with_changed_settings_names_them(unbroken, tmp_path, capfd):
+    dataset, workdir, summary = unbroken
+    shutil.copytree(workdir, tmp_path / "run")
+    config = configured(dataset, epochs=4)
+    config.loss.modulation_weight = 1.0
+    longer = train(unpack(config), tmp_path / "run")
+    assert longer["steps"] == summary["steps"] // 3 * 4
+    changes = "changed since the checkpoint: loss.modulation_weight 0.3 -> 1.0; train.epochs 3 -> 4"
+    printed = capfd.readouterr()
+    assert changes in printed.out
+    assert changes in (tmp_path / "run" / "train.log").read_text()
+    assert "nan" not in printed.err  # the progress bar
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["loss"]["modulation_weight"] == 1.0
+
+
+def test_train_from_an_older_checkpoint_goes_on(unbroken, tmp_path):
+    """Of a program that stored neither the number of rows nor all settings."""
+    dataset, workdir, summary = unbroken
+    shutil.copytree(workdir, tmp_path / "run")
+    for metadata in (tmp_path / "run" / "checkpoints").glob("*/meta/metadata"):
+        meta = json.loads(metadata.read_text())
+        del meta["rows"], meta["settings"]["loss"]["presence"], meta["settings"]["train"]["batch_size"]
+        metadata.write_text(json.dumps(meta))
+    assert train(unpack(configured(dataset, epochs=4)), tmp_path / "run")["steps"] == summary["steps"] // 3 * 4
 
 
 def test_it_stops_early_when_validation_no_longer_improves(unbroken, tmp_path):
@@ -155,6 +207,35 @@ def test_a_validation_loss_that_is_not_finite_never_becomes_the_best(broken_vali
     error, workdir = broken_validation
     assert re.match(r"validation after step 3: .*nan.*Continue from the last checkpoint", error)
     assert [path.name for path in (workdir / "checkpoints").glob("[0-9]")] == ["2"]  # from before
+
+
+def test_train_with_fewer_epochs_than_were_done_ends_with_a_validation(unbroken, tmp_path, capsys):
+    """From a checkpoint within an epoch, before any validation."""
+    dataset, _, _ = unbroken
+    config = configured(dataset, epochs=3, eval_every=3)
+    broken = tmp_path / "broken"
+    shutil.copytree(dataset, broken)
+    _, held_out = split(Reader(open_dataset(dataset)), config.data.val_fraction, config.seed)
+    with h5py.File(broken / "shard-00000.h5", "r+") as file:
+        file["params/continuous"][held_out[0]] = np.nan
+    config.data.path = str(broken)
+    with pytest.raises(NonFiniteLossError, match="validation after step 9"):
+        train(unpack(config), tmp_path / "run")
+    config.data.path, config.train.epochs = str(dataset), 1
+    summary = train(unpack(config), tmp_path / "run")
+    assert summary["steps"] == 8  # of 3
+    assert summary["best_val_loss"] == summary["val"]["loss"] > 0
+    print_summary(summary, tmp_path / "run")
+    printed = capsys.readouterr().out
+    assert "nothing is left to train" in printed
+    assert "Done: 8 steps" in printed
+
+
+def test_train_on_data_too_few_for_a_batch_is_refused_before_they_are_rendered(tmp_path):
+    config = configured("", batch_size=64)
+    with pytest.raises(ValueError, match=r"train.batch_size=64 does not fit data.n=12 rows"):
+        train(unpack(config), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_without_a_loss_of_routes_there_is_no_head_that_answers_by_chance(broken_validation):
@@ -239,5 +320,7 @@ def test_train_on_the_target_encoding_ends_in_presets_of_the_engine(engine_run, 
     assert controls().to_native(preset.continuous)[at] == heard
     assert Preset.from_json(preset.to_json()).notes == ()
     config.data.answers = False
-    with pytest.raises(CheckpointError, match="another schema"):
+    with pytest.raises(
+        CheckpointError, match=r"data.answers is False, expected True; .*the data's schema is .*, expected"
+    ):
         train(unpack(config), tmp_path)

@@ -49,9 +49,21 @@ def test_a_sound_above_full_scale_is_scaled_not_clipped(tmp_path):
     assert audio[3 * len(audio) // 4] == pytest.approx(0.5, abs=1e-2)
 
 
-def test_a_writer_that_is_not_enabled_leaves_nothing(tmp_path):
-    with Writer(tmp_path / "tensorboard", first_step=3, enabled=False) as writer:
+def test_line_is_printed_and_appended_to_the_log(tmp_path, capsys):
+    for first_step in (0, 4):
+        with Writer(tmp_path / "tensorboard", first_step, log=tmp_path / "train.log") as writer:
+            writer.line(f"steps: {first_step}")
+            writer.line("quiet", echo=False)
+    assert capsys.readouterr().out == "steps: 0\nsteps: 4\n"
+    lines = (tmp_path / "train.log").read_text().splitlines()
+    assert [line[20:] for line in lines] == ["steps: 0", "quiet", "steps: 4", "quiet"]
+
+
+def test_a_writer_that_is_not_enabled_leaves_nothing(tmp_path, capsys):
+    with Writer(tmp_path / "tensorboard", first_step=3, enabled=False, log=tmp_path / "train.log") as writer:
         writer.scalars("train", {"loss": 1.5}, step=3)
+        writer.line("steps: 3")
         writer.text("config", "{}", 3)
         writer.flush()
-    assert not (tmp_path / "tensorboard").exists()
+    assert not list(tmp_path.iterdir())
+    assert capsys.readouterr().out == ""

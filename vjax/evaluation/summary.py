@@ -36,6 +36,7 @@ def print_summary(summary: dict[str, Any], workdir: str | Path) -> None:
         print(f"    silent, and so without a distance: {summary['silent_predictions']} predictions")
     print(f"  checkpoints       {workdir / 'checkpoints'}")
     print(f"  summary           {workdir / 'summary.json'}")
+    print(f"  settings, log     {workdir / 'config.json'}, {workdir / 'train.log'}")
     print(f"  TensorBoard       tensorboard --logdir {workdir / 'tensorboard'}")
     if (workdir / "listen").is_dir():
         print(f"  sounds, presets and pictures   {workdir / 'listen'}")

@@ -20,6 +20,7 @@ import vjax
 from vjax.data.store import DatasetInfo
 from vjax.model.inverse import InverseModel, ModelConfig
 from vjax.schema import Schema
+from vjax.training.resume import allowed_changes, refused_changes
 from vjax.training.state import TrainState
 
 FORMAT = 1
@@ -53,7 +54,8 @@ class Restored(NamedTuple):
 def make_meta(info: DatasetInfo, model: ModelConfig, tier: int, settings: dict[str, Any]) -> dict[str, Any]:
     """The report's keys and what a checkpoint needs to stand alone. `settings`: the training configuration, as JSON.
 
-    The loop adds `progress` and, after a validation, `knob_error_norm`: by knob, see `metrics.knob_errors`.
+    The loop adds `rows` (by "train" and "val"), `progress` and, after a validation, `knob_error_norm`: by knob, see
+    `metrics.knob_errors`.
     """
     return {
         "format": FORMAT,
@@ -130,19 +132,19 @@ class Checkpoints:
     def restore_latest(self, like: TrainState, meta: dict[str, Any]) -> tuple[TrainState, dict[str, Any]]:
         """The latest state, placed as `like` is, and its meta.
 
-        Raises CheckpointError if it is of a newer format, was made with another model, tier or schema than `meta`
-        describes, or with settings without which its steps cannot be continued.
+        Raises CheckpointError if it is of a newer format, or was made with a model, data or settings without which it
+        cannot be continued (`resume.refused_changes`).
         """
         step = self.latest_step
         found = _read_meta(self._manager, step)
-        theirs, ours = _fixed(found), _fixed(json.loads(json.dumps(meta)))  # through JSON, which knows lists only
-        for key in ours:
-            if key in theirs and theirs[key] != ours[key]:
-                change = "" if key == "schema" else f": {theirs[key]} there, {ours[key]} now"
-                raise CheckpointError(
-                    f"{self._manager.directory} holds a run with another {key}{change}; "
-                    "continue it with its own settings, or choose another --workdir"
-                )
+        refused = refused_changes(found, meta)
+        if refused:
+            changes = allowed_changes(found, meta)
+            besides = f" (also changed: {'; '.join(changes)})" if changes else ""
+            raise CheckpointError(
+                f"{self._manager.directory} holds a run that cannot be continued so: {'; '.join(refused)}{besides}. "
+                "Give the expected values, or choose another --workdir"
+            )
         arrays = ocp.args.Composite(
             variables=ocp.args.StandardRestore(_abstract(_variables(like))),
             opt=ocp.args.StandardRestore(_abstract(_optimizer(like))),
@@ -194,18 +196,6 @@ def _read_meta(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
     if meta["format"] > FORMAT:
         raise CheckpointError(f"{manager.directory} has format {meta['format']}, newer than {FORMAT}: update vjax")
     return meta
-
-
-def _fixed(meta: dict[str, Any]) -> dict[str, Any]:
-    """What a run keeps to its end, by name, as far as `meta` tells."""
-    kept = {key: meta[key] for key in ("tier", "schema", "model", "mel_shape")}
-    settings = meta["settings"]
-    # Another split would validate on what was learnt; another number of summed batches has another state.
-    for section, name in (("", "seed"), ("data", "val_fraction"), ("optimizer", "accumulate")):
-        values = settings.get(section, {}) if section else settings
-        if name in values:
-            kept[name] = values[name]
-    return kept
 
 
 @contextlib.contextmanager

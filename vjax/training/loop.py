@@ -26,10 +26,11 @@ from vjax.model.inverse import InverseModel, Prediction, model_config, parameter
 from vjax.progress import progress_bar
 from vjax.training import hosts
 from vjax.training.checkpoint import Checkpoints, make_meta
-from vjax.training.config import Config, as_json
+from vjax.training.config import Config, as_json, check_data_size
 from vjax.training.feed import eval_feed, train_feed
 from vjax.training.losses import loss_masks
 from vjax.training.metrics import Mean, knob_errors, merge_metrics, metric_layout, summarise
+from vjax.training.resume import allowed_changes
 from vjax.training.state import TrainState, create_state, make_optimizer
 from vjax.training.step import Recipe, data_mesh, local_copy, make_eval_step, make_train_step, replicate
 from vjax.training.writer import Writer
@@ -38,6 +39,11 @@ _REMEDY = (
     "nothing was saved of it. Continue from the last checkpoint with a lower --config.optimizer.learning_rate, or look "
     "at the data with `vjax inspect`"
 )
+
+
+_TRAIN_LINE = ("loss", "cont_loss", "cat_loss", "mod_loss", "gradient_norm")
+_VAL_LINE = ("loss", "cont_loss", "cat_loss", "mod_loss", "continuous_mae", "categorical_accuracy", "mod_f1")
+"""What train.log holds of a step and of a validation; TensorBoard has all numbers."""
 
 
 class NonFiniteLossError(RuntimeError):
@@ -83,8 +89,9 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
 
     Args:
       config: the run.
-      workdir: gets `data/` (if the run renders its own), `checkpoints/`, `tensorboard/`, `summary.json`. Processes that
-        train together share it.
+      workdir: gets `data/` (if the run renders its own), `checkpoints/`, `tensorboard/`, `config.json` (the settings of
+        the latest start), `train.log` (settings that were changed, losses, validations) and `summary.json`. Processes
+        that train together share it.
       evaluators: called in order after a validation, see `Evaluator`.
 
     Returns:
@@ -99,6 +106,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
     workdir = Path(workdir)
 
     # Data
+    check_data_size(config)
     hosts.on_leader("data", lambda: _prepare(config, workdir))
     if not workdir.is_dir():
         raise ValueError(
@@ -126,27 +134,34 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
     recipe = Recipe(model, optimizer, masks, config.loss, metric_layout(info.schema), steps_per_epoch)
     train_step, eval_step, apply = make_train_step(recipe), make_eval_step(recipe), jax.jit(model.apply)
     meta = make_meta(info, model.config, tier, as_json(config)) | {"knob_error_norm": None}
+    meta["rows"] = {"train": len(train_rows), "val": len(val_rows)}
 
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         # Restore
-        progress = _Progress()
+        progress, changes = _Progress(), []
         if checkpoints.latest_step is not None:
             state, restored = checkpoints.restore_latest(state, meta)
             progress = _Progress(**restored["progress"])
             meta["knob_error_norm"] = restored.get("knob_error_norm")
+            changes = allowed_changes(restored, meta)
         first_step = int(state.step)
         parameters = parameter_counts(state.params)
         if leader:
-            _announce(info, tier, train_rows, val_rows, parameters, mesh, first_step, total_steps)
+            _write_json(workdir / "config.json", as_json(config))
 
         # Steps
         stopped_early = _exhausted(config, progress)
         paused_s = 0.0  # spent validating and listening, not stepping
         take_snapshot = functools.partial(_snapshot, info, reader, train_rows, val_rows, steps_per_epoch, apply)
         batches = train_feed(reader, train_rows, config, first_step, mesh)
-        bar = progress_bar(total=total_steps, initial=first_step, desc="training", unit="step", disable=not leader)
         next_step = first_step + 1 if first_step else 0
-        with Writer(workdir / "tensorboard", next_step, leader) as writer, contextlib.closing(batches), bar:
+        with contextlib.ExitStack() as stack:
+            writer = stack.enter_context(Writer(workdir / "tensorboard", next_step, leader, workdir / "train.log"))
+            stack.enter_context(contextlib.closing(batches))
+            _announce(writer, info, tier, meta["rows"], parameters, mesh, first_step, total_steps, changes)
+            bar = stack.enter_context(
+                progress_bar(total=total_steps, initial=first_step, desc="training", unit="step", disable=not leader)
+            )
             writer.text("config", f"```\n{json.dumps(as_json(config), indent=1)}\n```", first_step)
             pending: tuple[int, dict[str, jax.Array]] | None = None
             step = first_step
@@ -165,11 +180,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
                     progress.train, pending = _log_step(writer, config, *pending), None
                     validation_started = time.perf_counter()
                     validated = _validate(eval_step, state, reader, val_rows, batch_size, mesh)
-                    progress.val, meta["knob_error_norm"] = summarise(validated), knob_errors(validated)
-                    if not math.isfinite(progress.val["loss"]):
-                        raise NonFiniteLossError(f"validation after step {step}: {progress.val}; {_REMEDY}")
-                    writer.scalars("val", progress.val, step)
-                    _count_stale(progress)
+                    _record_validation(writer, progress, meta, validated, step, epoch)
                     stopped_early = _exhausted(config, progress)
                     checkpoints.save(state, {**meta, "progress": dataclasses.asdict(progress)}, progress.val["loss"])
                     last = step == total_steps or stopped_early
@@ -180,6 +191,9 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
                     progress.train, pending = _log_step(writer, config, *pending), None
                     checkpoints.save(state, {**meta, "progress": dataclasses.asdict(progress)}, None)
             loop_s = time.perf_counter() - loop_started - paused_s
+            if not progress.val:  # continued from within its first epochs, with fewer of them than were done
+                validated = _validate(eval_step, state, reader, val_rows, batch_size, mesh)
+                _record_validation(writer, progress, meta, validated, step, step // steps_per_epoch)
             # Also for a run that had ended before: it may have been killed while it listened.
             results = _evaluate(evaluators, take_snapshot(state, step, last=True), writer, workdir)
 
@@ -194,7 +208,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
         "val": progress.val,
         "best_val_loss": progress.best_val_loss,
         "parameters": parameters,
-        "rows": {"train": len(train_rows), "val": len(val_rows)},
+        "rows": meta["rows"],
         "devices": mesh.size,
         "processes": jax.process_count(),
         "seconds": round(time.perf_counter() - started, 2),
@@ -202,7 +216,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
         **results,
     }
     if leader:
-        _write_summary(workdir / "summary.json", summary)
+        _write_json(workdir / "summary.json", summary)
     return summary
 
 
@@ -214,14 +228,18 @@ def _prepare(config: Config, workdir: Path) -> None:
         generate(config.generation, workdir / "data", data.n, config.seed, workers, presets)
 
 
-def _announce(info, tier, train_rows, val_rows, parameters, mesh, first_step, total_steps) -> None:
+def _announce(writer, info, tier, rows, parameters, mesh, first_step, total_steps, changes) -> None:
     parts = ", ".join(f"{name} {count:,}" for name, count in parameters.items() if name != "total")
-    print(
-        f"data: {info.n} rows, tier {tier}, routes {info.modulation}; {len(train_rows)} train, {len(val_rows)} validate"
+    writer.line(
+        f"data: {info.n} rows, tier {tier}, routes {info.modulation}; {rows['train']} train, {rows['val']} validate"
     )
     devices = f"{mesh.size} {jax.devices()[0].platform} device(s) of {jax.process_count()} process(es)"
-    print(f"model: {parameters['total']:,} parameters ({parts}); {devices}")
-    print(f"steps: {first_step} of {total_steps} done" if first_step else f"steps: {total_steps}")
+    writer.line(f"model: {parameters['total']:,} parameters ({parts}); {devices}")
+    writer.line(f"steps: {first_step} of {total_steps} done" if first_step else f"steps: {total_steps}")
+    if changes:
+        writer.line(f"changed since the checkpoint: {'; '.join(changes)}")
+    if first_step and first_step >= total_steps:
+        writer.line("nothing is left to train; a higher --config.train.epochs goes on")
 
 
 def _log_step(writer: Writer, config: Config, step: int, metrics: dict[str, jax.Array]) -> dict[str, float]:
@@ -232,13 +250,15 @@ def _log_step(writer: Writer, config: Config, step: int, metrics: dict[str, jax.
         raise NonFiniteLossError(f"step {step}: {broken} (all: {values}); {_REMEDY}")
     if step % config.train.log_every == 0:
         writer.scalars("train", values, step)
+        writer.line(f"step {step}: {_listed(values, _TRAIN_LINE)}", echo=False)
     return values
 
 
 def _show(bar: tqdm, steps: int, batch_size: int, started: float, paused_s: float, progress: _Progress) -> None:
     rate = steps * batch_size / max(time.perf_counter() - started - paused_s, 1e-9)
-    losses = f"loss {progress.train.get('loss', math.nan):.4f}, val {progress.val.get('loss', math.nan):.4f}"
-    bar.set_postfix_str(f"{rate:.1f} samples/s, {losses}", refresh=False)
+    known = (("loss", progress.train), ("val", progress.val))
+    losses = [f", {name} {values['loss']:.4f}" for name, values in known if values]
+    bar.set_postfix_str(f"{rate:.1f} samples/s{''.join(losses)}", refresh=False)
     bar.update()
 
 
@@ -248,6 +268,23 @@ def _validate(eval_step, state: TrainState, reader: Reader, rows: np.ndarray, ba
         _, found = eval_step(state.params, state.batch_stats, batch)
         metrics = found if metrics is None else merge_metrics(metrics, found)
     return jax.device_get(metrics)
+
+
+def _record_validation(
+    writer: Writer, progress: _Progress, meta: dict[str, Any], validated: dict[str, Mean], step: int, epoch: int
+) -> None:
+    """Takes a validation's numbers into `progress`, `meta` and the log. Raises NonFiniteLossError."""
+    progress.val, meta["knob_error_norm"] = summarise(validated), knob_errors(validated)
+    if not math.isfinite(progress.val["loss"]):
+        raise NonFiniteLossError(f"validation after step {step}: {progress.val}; {_REMEDY}")
+    writer.scalars("val", progress.val, step)
+    _count_stale(progress)
+    best = f"best loss {progress.best_val_loss:.4f}"
+    writer.line(f"validation after epoch {epoch}, step {step}: {_listed(progress.val, _VAL_LINE)}; {best}")
+
+
+def _listed(values: dict[str, float], names: Sequence[str]) -> str:
+    return ", ".join(f"{name} {values[name]:.4f}" for name in names if name in values)
 
 
 def _count_stale(progress: _Progress) -> None:
@@ -284,7 +321,7 @@ def _evaluate(evaluators: Sequence[Evaluator], snapshot: Snapshot, writer: Write
     return hosts.on_leader(f"evaluation {snapshot.step}", evaluate) or {}
 
 
-def _write_summary(path: Path, summary: dict[str, Any]) -> None:
+def _write_json(path: Path, content: dict[str, Any]) -> None:
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(summary, indent=1) + "\n")
+    partial.write_text(json.dumps(content, indent=1) + "\n")
     os.replace(partial, path)

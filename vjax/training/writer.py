@@ -1,16 +1,26 @@
-"""TensorBoard: scalars, sounds and mel pictures under one folder."""
+"""What a run leaves behind for people: scalars, sounds and pictures for TensorBoard, and lines of text."""
 
+import datetime
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import tensorboardX
+from tqdm import tqdm
 
 
 class Writer:
-    """Writes event files that TensorBoard reads, or nothing at all if not `enabled`. Use as a context manager."""
+    """Writes event files that TensorBoard reads, and a log. Use as a context manager.
 
-    def __init__(self, directory: str | Path, first_step: int = 0, enabled: bool = True):
+    Args:
+      directory: gets the event files.
+      first_step: the first step that is written; what the files hold of it and later ones is taken back.
+      enabled: False writes and prints nothing at all.
+      log: a text file that `line` appends to; None for none.
+    """
+
+    def __init__(self, directory: str | Path, first_step: int = 0, enabled: bool = True, log: str | Path | None = None):
+        self._enabled, self._log = enabled, log
         # A resumed run repeats the steps after its checkpoint: what was logged of them before is taken back. The suffix
         # keeps two runs that start within a second out of one file.
         self._writer = tensorboardX.SummaryWriter(
@@ -39,6 +49,16 @@ class Writer:
 
     def text(self, tag: str, text: str, step: int) -> None:
         self._writer.add_text(tag, text, step)
+
+    def line(self, text: str, echo: bool = True) -> None:
+        """Appends a line to the log, with the time. `echo`: prints it too, above a progress bar."""
+        if not self._enabled:
+            return
+        if echo:
+            tqdm.write(text)
+        if self._log is not None:
+            with open(self._log, "a") as log:
+                log.write(f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S} {text}\n")
 
     def flush(self) -> None:
         self._writer.flush()
