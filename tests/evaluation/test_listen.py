@@ -1,5 +1,6 @@
 """The demo in small: render, train, listen - with the real engine from end to end, through the script."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def smoke(tmp_path_factory):
 
 def test_the_script_says_where_things_are_and_between_which_rows_it_stands(smoke):
     workdir, printed = smoke
-    for name in ("checkpoints", "summary.json", "tensorboard", "listen"):
+    for name in ("checkpoints", "summary.json", "config.json", "train.log", "tensorboard", "listen"):
         assert str(workdir / name) in printed
         assert (workdir / name).exists()
     summary = json.loads((workdir / "summary.json").read_text())
@@ -144,7 +145,7 @@ def test_the_rows_are_the_metrics_of_renders(engine_run, tmp_path):
         return restored.model.apply(restored.variables, np.stack([reader[row].mel for row in rows]))
 
     snapshot = Snapshot(info, reader, train_rows, val_rows, predict, step=3, epoch=1, last=True)
-    listener = make_listener(GenerationConfig(render=render), n_sounds=2, workers=2)
+    listener = make_listener(GenerationConfig(), n_sounds=2, workers=2)  # 2 s where the data's sounds have 0.4 s
     with Writer(tmp_path / "tensorboard") as writer:
         found = listener(snapshot, writer, tmp_path)
     assert found["silent_predictions"] == 0
@@ -169,6 +170,23 @@ def test_the_rows_are_the_metrics_of_renders(engine_run, tmp_path):
             expected["floor"].append(np.mean([mss(sound, sounds[row]) for sound in again]))
     for name, values in expected.items():
         assert found["audio_distance"]["mss"][name] == pytest.approx(np.mean(values), rel=1e-3, abs=1e-4), name
+
+
+def test_listen_to_a_dataset_without_render_settings_takes_the_recipes(engine_run, tmp_path, capsys):
+    info, restored = open_dataset(engine_run / "data"), load_checkpoint(engine_run)
+    render, info = RenderConfig(**info.render), dataclasses.replace(info, render={})
+    reader = Reader(info)
+
+    def predict(rows):
+        return restored.model.apply(restored.variables, np.stack([reader[row].mel for row in rows]))
+
+    snapshot = Snapshot(info, reader, np.array([0, 1]), np.array([2, 3]), predict, step=3, epoch=1, last=True)
+    with Writer(tmp_path / "tensorboard", log=tmp_path / "train.log") as writer:
+        assert make_listener(GenerationConfig(), n_sounds=1, workers=1)(snapshot, writer, tmp_path) == {}
+        for printed in (capsys.readouterr().out, (tmp_path / "train.log").read_text()):
+            assert "those of a render of 2.0 s would be (1, 128, 173); set config.generation.render to match" in printed
+        found = make_listener(GenerationConfig(render=render), n_sounds=1, workers=1)(snapshot, writer, tmp_path)
+    assert "mss" in found["audio_distance"]
 
 
 def test_no_sounds_no_listening(engine_run, tmp_path):

@@ -4,6 +4,7 @@ Each sound leaves two WAV files, the predicted preset and a picture of both log-
 distances are those of `vjax evaluate`, from settled renders; they are only read between the rows printed with them.
 """
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from vjax.audio.metrics import METRICS
 from vjax.audio.scores import scores
 from vjax.data.generate import GenerationConfig
 from vjax.data.reader import Reader, Sample, sample_parameters
+from vjax.data.store import DatasetInfo
 from vjax.evaluation.roundtrip import FLOOR_SEEDS
 from vjax.inference.compare import comparison_picture, log_comparison, save_picture
 from vjax.inference.predict import decode
@@ -25,6 +27,7 @@ from vjax.schema import Parameters, Schema
 from vjax.training.loop import Evaluator, Snapshot
 from vjax.training.writer import Writer
 from vjax.vital.default_vocabulary import vocabulary_of
+from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import write_preset
 from vjax.vital.vocabulary import Vocabulary, from_parameters
@@ -44,24 +47,25 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
     over the sounds in which all rows have one. `silent_predictions` counts the predictions that have none; a row of
     nothing else is left out.
 
-    The nearest training sound is the one of least mean |difference| of log-mel pictures, which are all that is stored
-    of it; it is rendered again, from its parameters at its own note, for the metrics.
+    The nearest training sound is the one of least mean |difference| of log-mel spectrograms, which are all that is
+    stored of it; it is rendered again, from its parameters at its own note, for the metrics. Sounds are rendered as the
+    dataset says that its own were, or with `config.render` where it does not say.
 
     A dataset that names other controls than the installed engine's (the report's layout, without names), or whose
-    pictures are of another size than these renders', cannot be compared: the listener says so and measures nothing.
-    Nor does it with `n_sounds` 0.
+    spectrograms are of another size than these renders', cannot be compared: the listener reports that and measures
+    nothing. Nor does it with `n_sounds` 0.
     """
 
     def listen(snapshot: Snapshot, writer: Writer, workdir: Path) -> dict[str, Any]:
         if n_sounds == 0:
             return {}
         info, reader = snapshot.info, snapshot.reader
-        mel_config = MelConfig(**info.mel)
-        rendered_shape = (1, mel_config.n_mels, mel_config.frames(config.render.samples))
+        mel_config, render = MelConfig(**info.mel), _render_config(info, config)
+        rendered_shape = (1, mel_config.n_mels, mel_config.frames(render.samples))
         if rendered_shape != info.mel_shape:
-            print(
-                f"listening is left out: the data's mel pictures are {info.mel_shape}, those of a render of "
-                f"{config.render.seconds} s would be {rendered_shape}; set config.generation.render to match the data"
+            writer.line(
+                f"listening is left out: the data's log-mel spectrograms are {info.mel_shape}, those of a render of "
+                f"{render.seconds} s would be {rendered_shape}; set config.generation.render to match the data"
             )
             return {}
         _, first = np.unique(reader.preset_hashes()[snapshot.val_rows], return_index=True)
@@ -82,9 +86,9 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
                 jobs += [target, RenderJob(prediction, target.notes), _job(neighbour, info.schema, vocabulary)]
                 jobs += [RenderJob(target.preset, target.notes, seed) for seed in FLOOR_SEEDS]
         except ValueError as error:
-            print(f"listening is left out: these data cannot be rendered ({error})")
+            writer.line(f"listening is left out: these data cannot be rendered ({error})")
             return {}
-        with RenderPool(config.render, workers) as pool:
+        with RenderPool(render, workers) as pool:
             renderings = pool.map(jobs)
             others = [
                 played.audio[0] for played in itertools.islice(renderings, len(random)) if played.audio is not None
@@ -96,13 +100,13 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
                 played = list(itertools.islice(renderings, 3 + len(FLOOR_SEEDS)))
                 failed = [rendering.error for rendering in played if rendering.audio is None]
                 if failed:
-                    print(f"sound {i}: {failed[0]}; left out")
+                    writer.line(f"sound {i}: {failed[0]}; left out")
                     continue
                 target, answer, neighbour, *again = (rendering.audio[0] for rendering in played)
                 sounds = {"target": target, "prediction": answer}
-                _write(folder / f"{i}", sounds, prediction, config.render.sample_rate)
-                log_comparison(writer, f"val/audio/{i}", sounds, config.render.sample_rate, snapshot.step)
-                found.append(_distances(target, answer, neighbour, again, others, config.render.sample_rate))
+                _write(folder / f"{i}", sounds, prediction, render.sample_rate)
+                log_comparison(writer, f"val/audio/{i}", sounds, render.sample_rate, snapshot.step)
+                found.append(_distances(target, answer, neighbour, again, others, render.sample_rate))
                 silent += bool(is_silent(answer))
         means = _means(found)
         scalars = {f"{metric}_{row}": mean for metric, by_row in means.items() for row, mean in by_row.items()}
@@ -110,6 +114,13 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
         return {"audio_distance": means, "silent_predictions": silent}
 
     return listen
+
+
+def _render_config(info: DatasetInfo, config: GenerationConfig) -> RenderConfig:
+    """How the dataset's sounds were played, where it stores that; the recipe's settings otherwise."""
+    if not info.render:
+        return config.render
+    return dataclasses.replace(RenderConfig(**info.render), timeout_s=config.render.timeout_s)  # this machine's limit
 
 
 def _nearest(reader: Reader, rows: np.ndarray, samples: Sequence[Sample]) -> list[Sample]:
