@@ -1,7 +1,7 @@
 """Listening while training: fixed validation sounds, rendered as they are and as they are predicted.
 
-Each sound leaves two WAV files, the predicted preset and a picture of both log-mels, and goes to TensorBoard. The
-distances are those of `vjax evaluate`, from settled renders; they are only read between the rows printed with them.
+Each sound leaves two WAV files, the predicted preset and a picture of both log-mel spectrograms, and goes to
+TensorBoard. The distances are those of `vjax evaluate`; they have a meaning only between the rows printed with them.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ from vjax.vital.preset import write_preset
 from vjax.vital.vocabulary import Vocabulary, from_parameters
 
 ROWS = ("random", "nearest", "prediction", "floor")
-"""Other training sounds (the median of a few), the nearest training sound, the model's answer, and the target with
+"""Other training sounds (the median of a few), the nearest training sound, the model's prediction, and the target with
 other random phases (the mean of a few)."""
 
 _MOST_NEIGHBOURS = 2000  # training sounds searched for the nearest; more would cost minutes of reading
@@ -75,10 +75,9 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
         random = [reader[row] for row in _spread(snapshot.train_rows, _N_RANDOM)]
         try:
             vocabulary = vocabulary_of(info.catalog_json)
-            answers = decode(snapshot.predict(rows), info.schema)
             predictions = [
-                _preset(answer, info.schema, vocabulary, "prediction")
-                for answer, sample in zip(answers, samples, strict=True)
+                _preset(parameters, info.schema, vocabulary, "prediction")
+                for parameters in decode(snapshot.predict(rows), info.schema)
             ]
             jobs = [_job(sample, info.schema, vocabulary) for sample in random]
             for sample, prediction, neighbour in zip(samples, predictions, nearest, strict=True):
@@ -102,12 +101,12 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
                 if failed:
                     writer.line(f"sound {i}: {failed[0]}; left out")
                     continue
-                target, answer, neighbour, *again = (rendering.audio[0] for rendering in played)
-                sounds = {"target": target, "prediction": answer}
+                target, predicted, neighbour, *again = (rendering.audio[0] for rendering in played)
+                sounds = {"target": target, "prediction": predicted}
                 _write(folder / f"{i}", sounds, prediction, render.sample_rate)
                 log_comparison(writer, f"val/audio/{i}", sounds, render.sample_rate, snapshot.step)
-                found.append(_distances(target, answer, neighbour, again, others, render.sample_rate))
-                silent += bool(is_silent(answer))
+                found.append(_distances(target, predicted, neighbour, again, others, render.sample_rate))
+                silent += bool(is_silent(predicted))
         means = _means(found)
         scalars = {f"{metric}_{row}": mean for metric, by_row in means.items() for row, mean in by_row.items()}
         writer.scalars("val/audio", {**scalars, "silent_predictions": silent}, snapshot.step)
@@ -124,7 +123,7 @@ def _render_config(info: DatasetInfo, config: GenerationConfig) -> RenderConfig:
 
 
 def _nearest(reader: Reader, rows: np.ndarray, samples: Sequence[Sample]) -> list[Sample]:
-    """The row for each sample whose log-mel picture is nearest."""
+    """The row for each sample whose log-mel spectrogram is nearest."""
     best = [(np.inf, -1)] * len(samples)
     for row in rows:
         mel = reader[row].mel
@@ -135,14 +134,14 @@ def _nearest(reader: Reader, rows: np.ndarray, samples: Sequence[Sample]) -> lis
 
 def _distances(
     target: np.ndarray,
-    answer: np.ndarray,
+    predicted: np.ndarray,
     neighbour: np.ndarray,
     again: Sequence[np.ndarray],
     others: Sequence[np.ndarray],
     sample_rate: int,
 ) -> dict[str, tuple[float, ...]]:
     """Each of METRICS for the ROWS of one sound; NaN for silence."""
-    found = scores(np.stack([answer, neighbour, *again, *others]), target, sample_rate)
+    found = scores(np.stack([predicted, neighbour, *again, *others]), target, sample_rate)
     rows = {}
     for metric, values in found.items():
         floor, random = values[2 : 2 + len(again)], values[2 + len(again) :]
@@ -156,10 +155,10 @@ def _means(found: Sequence[dict[str, tuple[float, ...]]]) -> dict[str, dict[str,
     means: dict[str, dict[str, float]] = {}
     for metric in METRICS:
         table = np.array([sound[metric] for sound in found]).reshape(-1, len(ROWS))
-        heard = ~np.isnan(table).all(0)
-        whole = table[~np.isnan(table[:, heard]).any(1)]
-        if heard.any() and len(whole):
-            means[metric] = {row: float(whole[:, i].mean()) for i, row in enumerate(ROWS) if heard[i]}
+        scored = ~np.isnan(table).all(0)
+        whole = table[~np.isnan(table[:, scored]).any(1)]
+        if scored.any() and len(whole):
+            means[metric] = {row: float(whole[:, i].mean()) for i, row in enumerate(ROWS) if scored[i]}
     return means
 
 
