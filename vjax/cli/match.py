@@ -232,6 +232,5 @@ def _why_this_note(result) -> str:
     if pitch.note is None:
         return f"because the sound has no pitch, {held}"
     found = f"{pitch.name} ({pitch.frequency_hz:.1f} Hz), confidence {pitch.confidence:.2f}"
-    return (
-        f"estimated as {found}, {held}" if pitch.clear else f"the default, since the pitch is unclear ({found}), {held}"
-    )
+    why = f"estimated from {found}" if pitch.clear else f"the default, since the pitch is unclear ({found})"
+    return f"{why}, {held}"

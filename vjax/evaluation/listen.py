@@ -1,7 +1,7 @@
 """Listening while training: fixed validation sounds, rendered as they are and as they are predicted.
 
-Each sound leaves two WAV files, the predicted preset and a picture of both log-mels, and goes to TensorBoard. The
-distances are those of `vjax evaluate`, from settled renders; they are only read between the rows printed with them.
+Each sound leaves two WAV files, the predicted preset and a picture of both log-mel spectrograms, and goes to
+TensorBoard. The distances are those of `vjax evaluate`; they have a meaning only between the rows printed with them.
 """
 
 import dataclasses
@@ -12,28 +12,33 @@ from typing import Any
 
 import numpy as np
 
-from vjax.audio.distances import is_silent
+from vjax.audio.clip import Clip
 from vjax.audio.files import write_wav
 from vjax.audio.mel import MelConfig
 from vjax.audio.metrics import METRICS
 from vjax.audio.scores import scores
+from vjax.candidates.predicted import PREDICTION
 from vjax.data.generate import GenerationConfig
 from vjax.data.reader import Reader, Sample, sample_parameters
 from vjax.data.store import DatasetInfo
 from vjax.evaluation.roundtrip import FLOOR_SEEDS
 from vjax.inference.compare import comparison_picture, log_comparison, save_picture
 from vjax.inference.predict import decode
+from vjax.inference.target import Start
+from vjax.matching.config import PREDICTION_ONLY
+from vjax.matching.match import match
+from vjax.matching.result import MatchResult
 from vjax.schema import Parameters, Schema
 from vjax.training.loop import Evaluator, Snapshot
 from vjax.training.writer import Writer
 from vjax.vital.default_vocabulary import vocabulary_of
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import RenderJob, RenderPool
-from vjax.vital.preset import write_preset
-from vjax.vital.vocabulary import Vocabulary, from_parameters
+from vjax.vital.preset import Preset, write_preset
+from vjax.vital.vocabulary import Vocabulary, from_parameters, to_preset
 
 ROWS = ("random", "nearest", "prediction", "floor")
-"""Other training sounds (the median of a few), the nearest training sound, the model's answer, and the target with
+"""Other training sounds (the median of a few), the nearest training sound, the model's prediction, and the target with
 other random phases (the mean of a few)."""
 
 _MOST_NEIGHBOURS = 2000  # training sounds searched for the nearest; more would cost minutes of reading
@@ -75,15 +80,14 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
         random = [reader[row] for row in _spread(snapshot.train_rows, _N_RANDOM)]
         try:
             vocabulary = vocabulary_of(info.catalog_json)
-            answers = decode(snapshot.predict(rows), info.schema)
             predictions = [
-                _preset(answer, info.schema, vocabulary, "prediction")
-                for answer, sample in zip(answers, samples, strict=True)
+                to_preset(parameters, info.schema, vocabulary, name=PREDICTION, author="vjax")
+                for parameters in decode(snapshot.predict(rows), info.schema)
             ]
             jobs = [_job(sample, info.schema, vocabulary) for sample in random]
-            for sample, prediction, neighbour in zip(samples, predictions, nearest, strict=True):
+            for sample, neighbour in zip(samples, nearest, strict=True):
                 target = _job(sample, info.schema, vocabulary)
-                jobs += [target, RenderJob(prediction, target.notes), _job(neighbour, info.schema, vocabulary)]
+                jobs += [target, _job(neighbour, info.schema, vocabulary)]
                 jobs += [RenderJob(target.preset, target.notes, seed) for seed in FLOOR_SEEDS]
         except ValueError as error:
             writer.line(f"listening is left out: these data cannot be rendered ({error})")
@@ -97,23 +101,35 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
             folder.mkdir(exist_ok=True)
             found, silent = [], 0
             for i, prediction in enumerate(predictions):
-                played = list(itertools.islice(renderings, 3 + len(FLOOR_SEEDS)))
+                played = list(itertools.islice(renderings, 2 + len(FLOOR_SEEDS)))
                 failed = [rendering.error for rendering in played if rendering.audio is None]
                 if failed:
                     writer.line(f"sound {i}: {failed[0]}; left out")
                     continue
-                target, answer, neighbour, *again = (rendering.audio[0] for rendering in played)
-                sounds = {"target": target, "prediction": answer}
-                _write(folder / f"{i}", sounds, prediction, render.sample_rate)
+                target, neighbour, *again = (rendering.audio[0] for rendering in played)
+                try:
+                    result = _match(f"sound {i}", target, prediction, int(samples[i].midi_note), pool)
+                except ValueError as error:  # a silent target
+                    writer.line(f"{error}; left out")
+                    continue
+                sounds = {"target": target, PREDICTION: result.audio}
+                _write(folder / f"{i}", sounds, result.preset, render.sample_rate)
                 log_comparison(writer, f"val/audio/{i}", sounds, render.sample_rate, snapshot.step)
-                found.append(_distances(target, answer, neighbour, again, others, render.sample_rate))
-                silent += bool(is_silent(answer))
+                found.append(_distances(target, result.audio, neighbour, again, others, render.sample_rate))
+                silent += result.silent
         means = _means(found)
         scalars = {f"{metric}_{row}": mean for metric, by_row in means.items() for row, mean in by_row.items()}
         writer.scalars("val/audio", {**scalars, "silent_predictions": silent}, snapshot.step)
         return {"audio_distance": means, "silent_predictions": silent}
 
     return listen
+
+
+def _match(name: str, target: np.ndarray, predicted: Preset, note: int, pool: RenderPool) -> MatchResult:
+    """The predicted preset beside a sound, as `vjax export` plays and scores it; in the dataset's tuning and level."""
+    clip = Clip(name, PREDICTION, target, pool.config.sample_rate, target[:, :0])
+    config = dataclasses.replace(PREDICTION_ONLY, note=note, note_s=pool.config.note_s, tune=False)
+    return match(clip, None, pool, config, candidates=(Start(PREDICTION, predicted),), only_candidates=True)
 
 
 def _render_config(info: DatasetInfo, config: GenerationConfig) -> RenderConfig:
@@ -124,7 +140,7 @@ def _render_config(info: DatasetInfo, config: GenerationConfig) -> RenderConfig:
 
 
 def _nearest(reader: Reader, rows: np.ndarray, samples: Sequence[Sample]) -> list[Sample]:
-    """The row for each sample whose log-mel picture is nearest."""
+    """The row for each sample whose log-mel spectrogram is nearest."""
     best = [(np.inf, -1)] * len(samples)
     for row in rows:
         mel = reader[row].mel
@@ -135,14 +151,14 @@ def _nearest(reader: Reader, rows: np.ndarray, samples: Sequence[Sample]) -> lis
 
 def _distances(
     target: np.ndarray,
-    answer: np.ndarray,
+    predicted: np.ndarray,
     neighbour: np.ndarray,
     again: Sequence[np.ndarray],
     others: Sequence[np.ndarray],
     sample_rate: int,
 ) -> dict[str, tuple[float, ...]]:
     """Each of METRICS for the ROWS of one sound; NaN for silence."""
-    found = scores(np.stack([answer, neighbour, *again, *others]), target, sample_rate)
+    found = scores(np.stack([predicted, neighbour, *again, *others]), target, sample_rate)
     rows = {}
     for metric, values in found.items():
         floor, random = values[2 : 2 + len(again)], values[2 + len(again) :]
@@ -156,10 +172,10 @@ def _means(found: Sequence[dict[str, tuple[float, ...]]]) -> dict[str, dict[str,
     means: dict[str, dict[str, float]] = {}
     for metric in METRICS:
         table = np.array([sound[metric] for sound in found]).reshape(-1, len(ROWS))
-        heard = ~np.isnan(table).all(0)
-        whole = table[~np.isnan(table[:, heard]).any(1)]
-        if heard.any() and len(whole):
-            means[metric] = {row: float(whole[:, i].mean()) for i, row in enumerate(ROWS) if heard[i]}
+        scored = ~np.isnan(table).all(0)
+        whole = table[~np.isnan(table[:, scored]).any(1)]
+        if scored.any() and len(whole):
+            means[metric] = {row: float(whole[:, i].mean()) for i, row in enumerate(ROWS) if scored[i]}
     return means
 
 
@@ -177,7 +193,7 @@ def _spread(rows: np.ndarray, most: int) -> np.ndarray:
     return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
 
 
-def _write(stem: Path, sounds: dict[str, np.ndarray], prediction: dict[str, Any], sample_rate: int) -> None:
+def _write(stem: Path, sounds: dict[str, np.ndarray], prediction: Preset, sample_rate: int) -> None:
     for label, audio in sounds.items():
         write_wav(f"{stem}-{label}.wav", audio, sample_rate)
     write_preset(f"{stem}-prediction.vital", prediction)

@@ -71,7 +71,7 @@ class Snapshot(NamedTuple):
 
 
 Evaluator = Callable[[Snapshot, Writer, Path], dict[str, Any]]
-"""Called by the first process after a validation, with a folder to write to; its answer goes into summary.json."""
+"""Called by the first process after a validation, with a folder to write to; its result goes into summary.json."""
 
 
 @dataclasses.dataclass
@@ -122,7 +122,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
     total_steps = config.train.epochs * steps_per_epoch
 
     # Model and optimiser
-    # A head that no loss teaches would answer with routes of chance.
+    # A head that no loss teaches would predict routes by chance.
     has_modulation = info.modulation != "none" and config.loss.modulation_weight > 0
     model = InverseModel(model_config(info.schema, has_modulation, **dataclasses.asdict(config.model)))
     optimizer = make_optimizer(config.optimizer, total_steps)
