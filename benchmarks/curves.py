@@ -144,8 +144,10 @@ def _inference(arguments) -> Callable[[int], None]:
 
 def _refinement(arguments, targets: int = 0, evals: int = 0) -> Callable[[int], None]:
     """A whole refinement, judging of starts and ends included. Whichever of `targets` and `evals` is 0 is the size."""
-    from vjax.inference.refine import RefineConfig, refine
+    from vjax.inference.refine import refine
+    from vjax.inference.refine_config import RefineConfig
     from vjax.inference.target import RefineTarget, Start
+    from vjax.matching.choose import rank
     from vjax.vital.pool import RenderJob, RenderPool
     from vjax.vital.preset import read_preset
 
@@ -158,8 +160,10 @@ def _refinement(arguments, targets: int = 0, evals: int = 0) -> Callable[[int], 
             RefineTarget(str(i), audio[i % len(audio)], 48, (Start("start", presets[i % len(audio) - 1]),))
             for i in range(targets or n)
         ]
-        for refined in refine(wanted, RefineConfig(evals=evals or n, fits=0), _render(arguments)):
-            assert not refined.error, refined.error
+        config, render = RefineConfig(evals=evals or n), _render(arguments)
+        with RenderPool(render) as pool:
+            for refined in refine(rank(wanted, config, pool), config, render, pool=pool):
+                assert not refined.error, refined.error
 
     return work
 

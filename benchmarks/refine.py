@@ -79,9 +79,12 @@ def _presets(arguments) -> tuple[list, np.ndarray]:
 def _refined(presets, audio, arguments, workers: int) -> dict:
     """Evaluations per second of generations alone: judging starts and ends is not part of either side."""
     from vjax.inference import refine as module
-    from vjax.inference.refine import RefineConfig, refine
+    from vjax.inference.refine import refine
+    from vjax.inference.refine_config import RefineConfig
     from vjax.inference.target import RefineTarget, Start
+    from vjax.matching.choose import rank
     from vjax.vital.engine import RenderConfig
+    from vjax.vital.pool import RenderPool
 
     spent = {"wall": 0.0, "cpu": 0.0, "evals": 0}
     generation = module._generation
@@ -96,9 +99,10 @@ def _refined(presets, audio, arguments, workers: int) -> dict:
     module._generation = timed
     try:
         targets = [RefineTarget(str(i), audio[i], 48, (Start("start", presets[i - 1]),)) for i in range(len(presets))]
-        config = RefineConfig(evals=arguments.evals, places=len(targets), fits=0)
-        for refined in refine(targets, config, RenderConfig(), workers):
-            assert not refined.error, refined.error
+        config = RefineConfig(evals=arguments.evals, places=len(targets))
+        with RenderPool(RenderConfig(), workers) as pool:
+            for refined in refine(rank(targets, config, pool), config, RenderConfig(), workers, pool=pool):
+                assert not refined.error, refined.error
     finally:
         module._generation = generation
     # All that this process does is optimising, scoring and fetching; the renders are other processes'.

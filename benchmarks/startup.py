@@ -24,8 +24,8 @@ ROOT = Path(__file__).parents[1]
 IMPORTS = {
     "help": "vjax.cli.main",
     "train": "vjax.training.loop, vjax.evaluation.listen, vjax.inference.retrieval",
-    "match": "vjax.inference.match, vjax.inference.predict",
-    "evaluate": "vjax.evaluation.benchmark, vjax.inference.refine_many",
+    "match": "vjax.matching.match",
+    "evaluate": "vjax.evaluation.benchmark, vjax.matching.batch",
 }
 
 

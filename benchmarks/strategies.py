@@ -129,9 +129,12 @@ def _predictor(checkpoint: str):
 def _run(arguments, kind: str, strategy: str, name: str, targets: list[dict], log: Path) -> None:
     from vjax.audio.files import AudioError
     from vjax.inference.objective import ObjectiveConfig
-    from vjax.inference.refine import RefineConfig, refine
+    from vjax.inference.refine import refine
+    from vjax.inference.refine_config import RefineConfig
     from vjax.inference.strategy import StrategyConfig
     from vjax.inference.target import RefineTarget, Start
+    from vjax.matching.choose import rank
+    from vjax.vital.pool import RenderPool
 
     wanted = []
     for target in targets:
@@ -153,10 +156,10 @@ def _run(arguments, kind: str, strategy: str, name: str, targets: list[dict], lo
             strategy=settings,
             objective=objective,
             patience=arguments.patience,
-            fits=0,
             places=arguments.places,
         )
-        results = refine(wanted, config, _render(arguments))
+        with RenderPool(_render(arguments)) as pool:
+            results = list(refine(rank(wanted, config, pool), config, _render(arguments), pool=pool))
     for refined in results:
         if refined.error:
             print(f"{name} {kind}: {refined.error}")
@@ -181,11 +184,12 @@ def _pycma(targets, arguments, objective_config):
     from vjax.inference.judge import Judge
     from vjax.inference.level import level_range_db, with_gain
     from vjax.inference.objective import Objective
-    from vjax.inference.rank import rank_starts
     from vjax.inference.refine import Refined
+    from vjax.inference.refine_config import RefineConfig
     from vjax.inference.search import Found
     from vjax.inference.space import first_steps, make_space
     from vjax.inference.target import Start
+    from vjax.matching.choose import rank
     from vjax.vital.live import LivePool, Variation
     from vjax.vital.pool import RenderPool
 
@@ -197,7 +201,8 @@ def _pycma(targets, arguments, objective_config):
         for target in targets:
             objective.set_target(0, target.audio)
             # At the target's level, as `refine` begins.
-            (first,) = rank_starts(target, 0, judge, fits=0, budget=1).starts
+            (ranked,) = rank([target], RefineConfig(evals=1), fresh)
+            first = ranked.ranking.starts[0]
             space = make_space(first.start.preset)
             live.load(target.name, first.start.preset.to_json(), target.note)
             options = {"verbose": -9, "seed": 1, "CMA_stds": first_steps(space, arguments.sigma)}

@@ -6,13 +6,13 @@ import json
 import numpy as np
 import pytest
 
-from vjax.inference.judge import JUDGE_SEEDS, Judge
-from vjax.inference.objective import Objective
-from vjax.inference.rank import rank_starts
-from vjax.inference.refine import RefineConfig, refine
+from vjax.inference.judge import JUDGE_SEEDS
+from vjax.inference.refine import refine as search
+from vjax.inference.refine_config import RefineConfig
 from vjax.inference.search import Search
 from vjax.inference.strategy import StrategyConfig
 from vjax.inference.target import Ranked, Ranking, RefineTarget, Start
+from vjax.matching.choose import rank
 from vjax.vital import preset as vital_preset
 from vjax.vital.engine import RenderConfig
 from vjax.vital.live import LivePool, Variation
@@ -20,7 +20,13 @@ from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import controls
 
 RENDER = RenderConfig(seconds=0.4, note_s=0.3)
-CONFIG = RefineConfig(evals=61, fits=0, strategy=StrategyConfig(population=8), places=2)
+CONFIG = RefineConfig(evals=61, strategy=StrategyConfig(population=8), places=2)
+
+
+def refine(targets, config, render, workers=2, fits=0, **more):
+    """A search from the targets' starts, which are ranked first."""
+    with RenderPool(render, workers) as pool:
+        yield from search(rank(targets, config, pool, fits), config, render, workers, **more)
 
 
 def edited(**norm: float) -> vital_preset.Preset:
@@ -127,18 +133,21 @@ def test_a_search_gets_the_same_bits_alone_and_beside_others(sounds, bright):
             assert result.after.loss == together[name].after.loss
 
 
-def test_targets_of_other_names_get_other_samples(sounds, bright):
+def test_refine_of_one_sound_under_two_names_gives_the_same_bytes(sounds, bright):
+    """A path may be written in many ways; other sounds and other seeds get other samples."""
     targets = [RefineTarget(name, sounds["dark"], 48, (bright,)) for name in ("one", "two")]
-    one, two = refine(targets, dataclasses.replace(CONFIG, evals=1 + 9 * 2), RENDER, 2)
-    assert one.trace[0] == two.trace[0]
-    assert one.trace != two.trace
+    config = dataclasses.replace(CONFIG, evals=1 + 9 * 2)
+    one, two = refine(targets, config, RENDER, 2)
+    assert one.trace == two.trace
+    assert json.dumps(one.preset.to_json()) == json.dumps(two.preset.to_json())
+    (other,) = refine(targets[:1], dataclasses.replace(config, seed=1), RENDER, 2)
+    assert other.trace[0] == one.trace[0]
+    assert other.trace != one.trace
 
 
 def test_generations_take_turns_between_the_engines_seeds(sounds):
     """The next candidates are variations of what plays with one draw of phases, then the other, then the first."""
     chorus = edited(osc_1_random_phase=1.0, osc_1_unison_voices=0.5, osc_1_unison_detune=0.6)
-    objective = Objective(CONFIG.objective, 1, 4, RENDER.samples, RENDER.sample_rate)
-    objective.set_target(0, sounds["dark"])
     target = RefineTarget("dark", sounds["dark"], 48, (Start("chorus", chorus),))
     with RenderPool(RENDER, 1) as fresh, LivePool(RENDER, 1, places=4) as live:
 
@@ -146,8 +155,8 @@ def test_generations_take_turns_between_the_engines_seeds(sounds):
             ((_, rendering),) = live.render([Variation(key, {})])
             return rendering.audio
 
-        ranking = rank_starts(target, 0, Judge(objective, fresh), fits=0, budget=1)
-        search = Search.begin(target, ranking, CONFIG, live, {})
+        (target,) = rank([target], CONFIG, fresh)
+        search = Search.begin(target, CONFIG, live, {})
         for seed in (0, 1):
             live.load(seed, search.space.preset.to_json(), 48, seed)
         assert not np.array_equal(play(0), play(1))
@@ -159,9 +168,9 @@ def test_generations_take_turns_between_the_engines_seeds(sounds):
 def test_learn_without_anything_better_draws_the_trace_on(sounds, bright):
     """From the starts' loss to the end, though no candidate makes a sound; a better one is found all the same."""
     ranking = Ranking([Ranked(0.5, bright, sounds["dark"])], {"bright": 0.5}, 4)
-    target = RefineTarget("dark", sounds["dark"], 48, (bright,))
+    target = RefineTarget("dark", sounds["dark"], 48, (bright,), ranking=ranking)
     with LivePool(RENDER, 1, places=2) as live:
-        search = Search.begin(target, ranking, CONFIG, live, {})
+        search = Search.begin(target, CONFIG, live, {})
         for loss in (np.nan, 0.75, 0.25):
             search.learn(search.ask(), np.full(9, loss, np.float32), np.zeros(9))
     assert search.trace == [(4, 0.5), (13, 0.5), (22, 0.5), (31, 0.25)]
@@ -230,8 +239,8 @@ def test_what_cannot_be_refined_is_an_error_and_costs_nobody_else(sounds, bright
     config = dataclasses.replace(CONFIG, evals=10)
     found = {r.name: r for r in refine(targets, config, RENDER, 2)}
     assert "silent" in found["silent target"].error
-    assert "none of the 1 starts can be heard at note 48" in found["silent start"].error
-    assert "no start" in found["no start"].error
+    assert "all 1 candidates are silent at note 48" in found["silent start"].error
+    assert "all 0 candidates are silent" in found["no start"].error
     assert not found["fine"].error
 
 
@@ -274,13 +283,6 @@ def test_the_best_start_is_told_before_anything_beats_it(sounds, bright):
     assert all(progress.better is None or progress.loss < seen[0].loss for progress in seen[1:])
 
 
-def test_without_evaluations_the_starts_are_ranked_and_that_is_all(sounds, bright):
-    near = Start("near", edited(filter_1_cutoff=0.35))
-    config = dataclasses.replace(CONFIG, evals=0)
-    (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (bright, near))], config, RENDER, 2)
-    assert (result.start, result.evals, result.trace) == ("near", 2, ((2, result.start_losses["near"]),))
-
-
 def test_refine_with_a_ranking_begins_at_its_best_and_plays_no_start(sounds, bright):
     """What the ranking took counts as used; the first start is what the result is compared with all the same."""
     near, mute = Start("near", edited(filter_1_cutoff=0.35)), Start("mute", edited(osc_1_level=0.0))
@@ -288,21 +290,23 @@ def test_refine_with_a_ranking_begins_at_its_best_and_plays_no_start(sounds, bri
     ranking = Ranking(ranked, {"near": 0.25, "bright": 0.5}, 12)
     config = dataclasses.replace(CONFIG, evals=12 + 9)
     target = RefineTarget("dark", sounds["dark"], 48, (bright, mute), ranking=ranking)
-    (result,) = refine([target], config, RENDER, 2)
+    (result,) = search([target], config, RENDER, 2)
     assert result.trace[0] == (12, 0.25)
     assert result.evals == 12 + 9
     assert result.start_losses == {"near": 0.25, "bright": 0.5}
     assert (result.before.label, result.start) == ("bright", "near")
-    (ranked_only,) = refine([target], dataclasses.replace(CONFIG, evals=0), RENDER, 2)
-    assert (ranked_only.start, ranked_only.evals, ranked_only.trace) == ("near", 12, ((12, 0.25),))
+    (used_up,) = search([target], dataclasses.replace(CONFIG, evals=12), RENDER, 2)
+    assert (used_up.start, used_up.evals, used_up.trace) == ("near", 12, ((12, 0.25),))
     nothing = target._replace(ranking=Ranking([], {}, 4))
-    (failed,) = refine([nothing], config, RENDER, 2)
-    assert "none of the 2 starts can be heard at note 48" in failed.error
+    (failed,) = search([nothing], config, RENDER, 2)
+    assert "all 2 candidates are silent at note 48" in failed.error
+    (unranked,) = search([target._replace(ranking=None)], config, RENDER, 2)
+    assert "its candidates are not ranked; see vjax.matching.choose.rank" in unranked.error
 
 
 def test_a_search_goes_on_from_fitted_tables(sounds, bright):
-    config = dataclasses.replace(CONFIG, evals=40, fits=1)
-    (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (bright,))], config, RENDER, 2)
+    config = dataclasses.replace(CONFIG, evals=40)
+    (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (bright,))], config, RENDER, 2, fits=1)
     assert result.trace[0][0] == 4
     assert result.start == "bright, fitted"
     assert result.evals == 40
@@ -319,7 +323,7 @@ def test_time_ends_a_search_too(sounds, bright):
 def test_wrong_settings_are_refused(sounds, bright):
     with pytest.raises(ValueError, match="two targets are called 'dark'"):
         list(refine([RefineTarget("dark", sounds["dark"], 48, (bright,))] * 2, CONFIG, RENDER))
-    wrong = {"evals": -1, "fits": -1, "patience": 0, "places": 0, "engine_seeds": 0}
+    wrong = {"evals": 0, "patience": 0, "places": 0, "engine_seeds": 0}
     for field, value in (wrong | {"seconds": -1.0, "restart_patience": -1}).items():
         with pytest.raises(ValueError, match=field):
             RefineConfig(**{field: value})

@@ -162,15 +162,19 @@ def _progress_line() -> Iterator[Callable]:
     from vjax.progress import progress_bar
 
     bar = progress_bar(total=1, desc="reading the sound", unit="step", leave=False)
+    in_terminal = sys.stderr.isatty()  # a log gets a line a stage
 
     def show(progress) -> None:
-        if bar.desc.removesuffix(": ") != progress.stage:
+        is_new = bar.desc.removesuffix(": ") != progress.stage
+        if is_new:
             bar.set_description(progress.stage, refresh=False)
         bar.total, bar.n = progress.total, progress.done
         if progress.best:
             best = f"best so far {shortened(as_text(progress.best), 40)}"
-            bar.set_postfix_str(best if math.isnan(progress.mss_db) else f"{best}, {progress.mss_db:.2f} dB")
-        bar.refresh()
+            best = best if math.isnan(progress.mss_db) else f"{best}, {progress.mss_db:.2f} dB"
+            bar.set_postfix_str(best, refresh=False)
+        if in_terminal or is_new:
+            bar.refresh()
 
     with bar:
         yield show

@@ -123,7 +123,6 @@ def refine_config(arguments: argparse.Namespace):
 
     return RefineConfig(
         evals=arguments.evals,
-        fits=0 if arguments.keep_tables else RefineConfig.fits,
         seconds=arguments.seconds,
         strategy=StrategyConfig(arguments.strategy),
         seed=arguments.seed,

@@ -10,7 +10,6 @@ another start, or wider.
 
 import contextlib
 import dataclasses
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -18,10 +17,9 @@ import numpy as np
 
 from vjax.inference.judge import Judge, Judged
 from vjax.inference.objective import Objective
-from vjax.inference.rank import rank_starts
 from vjax.inference.refine_config import RefineConfig
 from vjax.inference.search import Progress, Search
-from vjax.inference.target import Ranking, RefineTarget
+from vjax.inference.target import RefineTarget
 from vjax.vital.backend import Engine, open_live_pool, open_render_pool
 from vjax.vital.engine import RenderConfig
 from vjax.vital.live import LivePool, Variation
@@ -75,7 +73,7 @@ def refine(
     """Refines targets, and yields each as soon as it is done.
 
     Args:
-      targets: taken one by one, as places become free.
+      targets: with their ranked candidates (`vjax.matching.choose.rank`); taken one by one, as places become free.
       render: how starts and candidates are played.
       workers: render processes at a time; by default one a core.
       knob_error_norm: by knob, how far off starts are, see `space.make_space`.
@@ -107,8 +105,8 @@ def refine(
                 place = min(set(range(config.places)) - searches.keys())
                 try:
                     began_s = time.monotonic()
-                    ranking = _ranking(target, place, config, objective, judge)
-                    searches[place] = Search.begin(target, ranking, config, live, knob_error_norm or {}, began_s)
+                    objective.set_target(place, target.audio)
+                    searches[place] = Search.begin(target, config, live, knob_error_norm or {}, began_s)
                 except ValueError as error:
                     yield Refined(target.name, error=f"{target.name}: {error}")
             _generation(searches, objective, live)
@@ -121,17 +119,6 @@ def refine(
                     yield _result(search, place, judge)
             if stopping:
                 return
-
-
-def _ranking(target: RefineTarget, place: int, config: RefineConfig, objective: Objective, judge: Judge) -> Ranking:
-    """Puts the target into its place. Returns its ranking: the caller's, or that of its starts, which are played."""
-    objective.set_target(place, target.audio)
-    if not target.starts:
-        raise ValueError("there is no start; give at least one preset")
-    if target.ranking is not None:
-        return target.ranking
-    budget = config.evals - target.spent if config.evals else sys.maxsize
-    return rank_starts(target, place, judge, config.fits, budget)
 
 
 def _generation(searches: dict[int, Search], objective: Objective, live: LivePool) -> None:

@@ -1,4 +1,4 @@
-"""The settings of a refinement."""
+"""The settings of a search."""
 
 import dataclasses
 
@@ -11,9 +11,8 @@ class RefineConfig:
     """How long and how to search.
 
     Attributes:
-      evals: renders a target may cost, starts included; those that judge the end are not counted. With 0 the starts
-        are ranked, and that is all.
-      fits: so many of the best starts also get wavetables that are fitted to the target (`spectral_fit`).
+      evals: renders a target may cost, those that ranked its candidates included; those that judge the end are not
+        counted.
       seconds: wall time a target may take; 0 has no limit. Whichever ends first.
       patience: generations without a loss better by 0.5 % before a search goes on from another start.
       restart_patience: such generations before a search with no other start takes wider steps; 0 is Hansen's number.
@@ -24,7 +23,6 @@ class RefineConfig:
     """
 
     evals: int = 500
-    fits: int = 6
     seconds: float = 0.0
     strategy: StrategyConfig = StrategyConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
@@ -35,7 +33,7 @@ class RefineConfig:
     seed: int = 0
 
     def __post_init__(self):
-        for field, least in (("evals", 0), ("fits", 0), ("patience", 1), ("places", 1), ("engine_seeds", 1)):
+        for field, least in (("evals", 1), ("patience", 1), ("places", 1), ("engine_seeds", 1)):
             if getattr(self, field) < least:
                 raise ValueError(f"{field}={getattr(self, field)}; it must be at least {least}")
         if self.restart_patience < 0:

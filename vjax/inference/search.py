@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from vjax.inference.level import level_range_db, with_gain
 from vjax.inference.refine_config import RefineConfig
 from vjax.inference.space import Space, first_steps, make_space
 from vjax.inference.strategy import Strategy
-from vjax.inference.target import Ranking, RefineTarget, Start
+from vjax.inference.target import RefineTarget, Start
 from vjax.vital.live import LivePool
 from vjax.vital.preset import Preset
 
@@ -76,13 +77,12 @@ class Search:
     def begin(
         cls,
         target: RefineTarget,
-        ranking: Ranking,
         config: RefineConfig,
         live: LivePool,
         knob_error_norm: Mapping[str, float],
         began_s: float | None = None,
     ) -> "Search":
-        """Begins at the best of the ranked candidates.
+        """Begins at the best of the target's ranked candidates.
 
         Args:
           began_s: `time.monotonic()` from which on the time of the target counts; by default now.
@@ -90,16 +90,19 @@ class Search:
         Raises:
           ValueError: there is no ranked candidate.
         """
+        ranking = target.ranking
+        if ranking is None:
+            raise ValueError("its candidates are not ranked; see vjax.matching.choose.rank")
         if not ranking.starts:
             raise ValueError(
-                f"none of the {len(target.starts)} starts can be heard at note {target.note}; "
-                "expected one that makes a sound: give another note, or other starts"
+                f"all {len(target.starts)} candidates are silent at note {target.note}; give another note, or others"
             )
         best = ranking.starts[0]
         search = cls(
             target=target,
             config=config,
-            strategy=Strategy(config.strategy, config.seed, target.name),
+            # By the sound and not by its name: a path may be written in many ways.
+            strategy=Strategy(config.strategy, config.seed, zlib.crc32(np.ascontiguousarray(target.audio))),
             live=live,
             knob_error_norm=knob_error_norm,
             start_losses=ranking.losses,
@@ -113,7 +116,7 @@ class Search:
         )
         search.best = [Found(best.loss, best.start.label, best.start.preset, search.space)]
         search.trace.append((search.evals, best.loss))
-        if search.left():  # else the starts are ranked, and that was all
+        if search.left():
             search._enter_next()
         return search
 

@@ -9,8 +9,6 @@ many others run beside it.
 import dataclasses
 import functools
 import math
-import os
-import zlib
 from typing import Any
 
 import jax
@@ -55,17 +53,17 @@ class StrategyConfig:
 class Strategy:
     """One search's strategy, in whitened coordinates z: a candidate is `origin + steps * z`, and starts have z = 0.
 
-    Its samples follow from `seed`, `name` and the losses that it is told, whatever other searches there are.
+    Its samples follow from `seed`, `key` and the losses that it is told, whatever other searches there are.
 
     Args:
       config: which one.
       seed: of the samples of a run.
-      name: of the search, by which its samples differ from another's.
+      key: below 2^32, by which its samples differ from another search's.
     """
 
-    def __init__(self, config: StrategyConfig, seed: int, name: str):
+    def __init__(self, config: StrategyConfig, seed: int, key: int):
         self._config = config
-        self._key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(os.fsencode(name)))
+        self._key = jax.random.fold_in(jax.random.key(seed), key)
 
     def start(self, size: int, sigma: float = 1.0) -> None:
         """Begins anew: a space of `size` dimensions, around z = 0, with `sigma` times the first steps."""

@@ -62,11 +62,10 @@ class RefineTarget(NamedTuple):
       name: unique in a run.
       audio: float32 [2, samples], as long as a render.
       note: MIDI note that candidates play.
-      starts: presets to begin with, at least one; the first is what refinement never does worse than.
+      starts: presets to begin with; the first is what refinement never does worse than.
       note_s: how long candidates hold the key; by default as the render config says.
       spent: evaluations that an earlier, killed run has used up; the best that it found is the second start.
-      ranking: of candidates that the caller has ranked: the search begins at the best. Its `evals` count as used. None:
-        `refine` plays and ranks the starts.
+      ranking: of the candidates: the search begins at the best. Its `evals` count as used. None: not ranked yet.
     """
 
     name: str

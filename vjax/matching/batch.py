@@ -20,7 +20,6 @@ from vjax.inference.compare import log_comparison, save_picture
 from vjax.inference.predict import Predictor, knob_errors
 from vjax.inference.refine import refine
 from vjax.inference.refine_config import RefineConfig
-from vjax.inference.refine_outputs import TRACE_END, read_part, remove_part, trace_picture, write_part, write_text
 from vjax.inference.search import Progress as SearchProgress
 from vjax.inference.stream import Failure, map_ahead
 from vjax.inference.target import RefineTarget
@@ -29,6 +28,7 @@ from vjax.matching.config import DEFAULT, MatchConfig
 from vjax.matching.match import Banks, Prepared, finish, no_banks, prepare
 from vjax.matching.outputs import TEXT_COLUMNS, append_row, index_row, read_index, start_index, write_result
 from vjax.matching.result import MatchResult
+from vjax.matching.traces import TRACE_END, read_part, remove_part, trace_picture, write_part, write_text
 from vjax.matching.work import Sound, Work
 from vjax.progress import progress_bar
 from vjax.training.writer import Writer

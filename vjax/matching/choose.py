@@ -15,9 +15,10 @@ import numpy as np
 from vjax.audio.distances import is_silent
 from vjax.audio.pitch import detect_pitch
 from vjax.inference.judge import Judge
-from vjax.inference.rank import FITTED
+from vjax.inference.objective import Objective
+from vjax.inference.refine_config import RefineConfig
 from vjax.inference.spectral_fit import average_power, with_spectrum
-from vjax.inference.target import Ranked, Ranking, Sought, Start
+from vjax.inference.target import Ranked, Ranking, RefineTarget, Sought, Start
 from vjax.vital.pool import Rendering, RenderJob, RenderPool
 from vjax.vital.preset import Preset
 from vjax.vital.transpose import transposed
@@ -28,6 +29,10 @@ IN_TUNE_SEMITONES = 0.3
 WRONG_NOTE_SEMITONES = 0.5
 """From this error on, where both pitches are clear, a preset plays another note than the sound's."""
 
+FITTED = ", fitted"
+"""Is added to the label of a candidate whose wavetables were equalised."""
+
+_BATCH = 4  # candidates scored in one call
 _STEPS = 3  # renders that equalising a candidate costs; a fourth gains little
 
 
@@ -82,7 +87,8 @@ class Choice(NamedTuple):
         """The candidates with a loss, as a search begins from them."""
         usable = [one for one in self.candidates if not one.error]
         starts = [Ranked(one.loss, Start(one.label, one.preset), one.audio) for one in usable]
-        return Ranking(starts, {one.label: one.loss for one in usable[::-1]}, self.evals)
+        losses = {one.label: one.loss for one in usable[::-1]}  # of two with one label the better
+        return Ranking(starts, dict(sorted(losses.items(), key=lambda pair: pair[1])), self.evals)
 
 
 class Progress(NamedTuple):
@@ -252,3 +258,24 @@ def _equalise(
             if _rank(one) < _rank(ranked[i]):
                 ranked[i] = one
     return evals
+
+
+def rank(
+    targets: Iterable[RefineTarget], config: RefineConfig, pool: RenderPool, fits: int = 0
+) -> Iterator[RefineTarget]:
+    """The targets with their starts ranked, for `vjax.inference.refine.refine`, which takes them one by one.
+
+    Starts are not tuned. Of a target that is silent, or whose starts are, the ranking is empty.
+    """
+    for target in targets:
+        budget = max(config.evals - target.spent, 2 if target.spent else 1)  # of a continued search also what it found
+        note_s = pool.config.note_s if target.note_s is None else target.note_s
+        sought = Sought(target.audio, target.note, note_s, pool.config.sample_rate)
+        objective = Objective(config.objective, 1, _BATCH, pool.config.samples, pool.config.sample_rate)
+        try:
+            objective.set_target(0, target.audio)
+        except ValueError:  # `refine` says why
+            yield target._replace(ranking=Ranking([], {}, 0))
+            continue
+        choice = choose(target.starts, sought, Judge(objective, pool), 0, pool, fits, budget=budget)
+        yield target._replace(ranking=choice.ranking())

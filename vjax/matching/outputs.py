@@ -14,10 +14,10 @@ from vjax.audio.metrics import METRICS
 from vjax.audio.pitch import Pitch, note_name
 from vjax.file_names import as_text, shortened
 from vjax.inference.compare import comparison_picture, save_picture
-from vjax.inference.refine_outputs import TRACE_END, trace_picture, write_text
 from vjax.inference.stream import RENDER_END
 from vjax.matching.choose import Candidate
 from vjax.matching.result import MatchResult
+from vjax.matching.traces import TRACE_END, trace_picture, write_text
 from vjax.vital.preset import write_preset
 
 PICTURE_END = "-vjax.png"

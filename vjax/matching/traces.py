@@ -1,4 +1,4 @@
-"""What a refinement leaves on disk: preset, sound, picture and trace; and the best so far while it runs."""
+"""The course of a search: the best so far while it runs, for a run that is killed, and its picture."""
 
 import json
 import os
