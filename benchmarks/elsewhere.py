@@ -1,31 +1,53 @@
-"""Does a preset that was found for one note do at others what the sought preset does there?
+"""Plays presets that were found for one note as they were not recorded, beside the presets that were sought.
 
     vjax evaluate --checkpoint shipped --presets DIR --out runs/ev
     python benchmarks/elsewhere.py runs/ev --methods nearest,match
 
-Takes the presets that an evaluation kept, plays each and its target's own at other notes and for a shorter time,
-which no method has heard, and prints the medians of MSS beside those at the note that was heard. `floor` is the target
-against itself with other random phases. One line of elsewhere.jsonl, in the evaluation's folder, for each sound; what
-is there is not played again.
+Takes the presets that an evaluation kept. Plays each, and its target's own preset, at other notes, for a shorter and a
+longer time and softly, of which no method has a recording, and prints the medians of MSS beside those as recorded.
+`floor` is the target against itself with other random phases. One line of elsewhere.jsonl, in the evaluation's folder,
+for each sound, method and condition; what is there is not played again.
 """
 
 import argparse
 import dataclasses
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from vjax.json_lines import end_last_line, read_lines
 
+
+class Condition(NamedTuple):
+    """How a preset is played: by default as the recording was made.
+
+    Attributes:
+      semitones: above the recorded note.
+      share: of the note's length.
+      held_s, seconds: how long the key is held and the recording lasts instead.
+      velocity: from 0 to 1.
+    """
+
+    semitones: int = 0
+    share: float = 1.0
+    held_s: float | None = None
+    seconds: float | None = None
+    velocity: float | None = None
+
+
 CONDITIONS = {
-    "as heard": (0, 1.0),
-    "octave up": (12, 1.0),
-    "fourth up": (5, 1.0),
-    "octave down": (-12, 1.0),
-    "half as long": (0, 0.5),
+    "as recorded": Condition(),
+    "octave up": Condition(12),
+    "fourth up": Condition(5),
+    "octave down": Condition(-12),
+    "half as long": Condition(share=0.5),
+    "held for 6 s": Condition(held_s=6.0, seconds=8.0),
+    "velocity 0.2": Condition(velocity=0.2),
 }
-"""By how many semitones, and which part of the note's length."""
+_FORMER_NAMES = {"as heard": "as recorded"}
+"""Of conditions, in files of earlier runs."""
 
 
 def main() -> None:
@@ -38,14 +60,14 @@ def main() -> None:
     settings = json.loads((arguments.folder / "settings.json").read_text())
     methods = arguments.methods.split(",")
     log = arguments.folder / "elsewhere.jsonl"
-    done = {(row["target"], row["method"], row["condition"]) for row in read_lines(log)}
+    done = {(row["target"], row["method"], row["condition"]) for row in _lines(log)}
     from vjax.vital.engine import RenderConfig
 
     render = RenderConfig(**settings["render"])
     for condition in CONDITIONS:
         left = [t for t in targets if not {(t["id"], m, condition) for m in (*methods, "floor")} <= done]
         _play(arguments.folder, left, methods, condition, render, log, done)
-    _table(read_lines(log), methods, arguments.json)
+    _table(_lines(log), methods, arguments.json)
 
 
 def _play(folder: Path, targets: list[dict], methods: list[str], condition: str, render, log: Path, done: set) -> None:
@@ -54,15 +76,20 @@ def _play(folder: Path, targets: list[dict], methods: list[str], condition: str,
     from vjax.vital.pool import RenderJob, RenderPool
     from vjax.vital.preset import read_json
 
-    semitones, share = CONDITIONS[condition]
-    config = dataclasses.replace(render, note_s=share * render.note_s)
+    how = CONDITIONS[condition]
+    config = dataclasses.replace(
+        render,
+        note_s=how.held_s or how.share * render.note_s,
+        seconds=how.seconds or render.seconds,
+        velocity=how.velocity or render.velocity,
+    )
     end_last_line(log)
     with RenderPool(config) as pool, log.open("a") as file:
         for target in progress_bar(targets, desc=condition, unit="sound"):
             place = folder / "sounds" / target["id"]
             files = {method: place / f"{method}.vital" for method in methods}
             files = {"target": place / "target.vital", "floor": place / "target.vital"} | files
-            note = target["note"] + semitones
+            note = target["note"] + how.semitones
             jobs = {
                 name: RenderJob(read_json(path), (note,), int(name == "floor"))
                 for name, path in files.items()
@@ -77,6 +104,11 @@ def _play(folder: Path, targets: list[dict], methods: list[str], condition: str,
                 row = {"target": target["id"], "method": name, "condition": condition, "mss": distance}
                 file.write(json.dumps(row) + "\n")
                 file.flush()  # a run that is killed goes on from here
+
+
+def _lines(log: Path) -> list[dict]:
+    """The rows that are there, with the conditions' names of today."""
+    return [row | {"condition": _FORMER_NAMES.get(row["condition"], row["condition"])} for row in read_lines(log)]
 
 
 def _table(rows: list[dict], methods: list[str], out: Path | None) -> None:

@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vjax.audio.distances import mss
+from vjax.audio.pitch import detect_pitch
 from vjax.inference.resynthesis import (
     DENSE,
     RESYNTHESIS,
+    Held,
     _on_keyboard,
     amplitude,
     release_of,
@@ -28,6 +30,7 @@ RATE = RENDER.sample_rate
 T = np.arange(RENDER.samples) / RATE
 QUICK = WavetableFitConfig(frames=65, steps=40)
 A3 = 57  # 220 Hz
+SWEPT = np.minimum(np.linspace(0, 0.6, 13) / 0.55, 1)  # 0.05 s before the end a sweep is over
 
 
 def play(presets: list[Preset], note: int = A3, **settings) -> list[np.ndarray]:
@@ -49,7 +52,7 @@ def brightness(audio: np.ndarray) -> np.ndarray:
 
 def test_a_table_is_swept_once_while_the_sound_lasts():
     (audio,) = play([swept_preset([brighter()], 0.0, 1.0, RENDER, "sweep")])
-    np.testing.assert_allclose(brightness(audio)[1:-1], np.linspace(0, 1, 13)[1:-1], atol=0.06)
+    np.testing.assert_allclose(brightness(audio)[1:-1], SWEPT[1:-1], atol=0.06)
     assert np.abs(audio[0] - audio[1]).max() < 1e-4  # one oscillator, in the middle
 
 
@@ -57,7 +60,7 @@ def test_a_held_key_stays_where_the_note_ended_and_goes_on_when_let_go():
     preset = swept_preset([brighter()], 0.0, 1.0, RENDER, "sweep")
     (held,) = play([preset], seconds=1.2, note_s=0.9)
     found = brightness(held)  # every 0.1 s
-    np.testing.assert_allclose(found[5:9], 2 / 3, atol=0.05)  # 0.4 of 0.6 s
+    np.testing.assert_allclose(found[5:9], 0.4 / 0.55, atol=0.05)
     assert found[11] > 0.8
 
 
@@ -137,9 +140,98 @@ def test_a_sound_whose_key_was_never_let_go_ends_with_its_last_cycle():
     render = dataclasses.replace(RENDER, note_s=RENDER.seconds)
     preset = swept_preset([brighter()], 0.0, None, render, "held")
     (audio,) = play([preset], note_s=RENDER.seconds)
-    np.testing.assert_allclose(brightness(audio)[1:-1], np.linspace(0, 1, 13)[1:-1], atol=0.06)
+    np.testing.assert_allclose(brightness(audio)[1:-1], SWEPT[1:-1], atol=0.06)
     (longer,) = play([preset], seconds=1.2, note_s=1.0)
     found = brightness(longer)  # every 0.1 s
     np.testing.assert_allclose(found[7:10], 1, atol=0.05)
     assert np.abs(longer[:, round(1.15 * RATE) :]).max() < 0.1 * np.abs(longer[:, : RATE // 2]).max()  # let go at 1.0 s
     assert release_of(audio, render) is None
+
+
+LONG = RenderConfig(seconds=1.0, note_s=0.75)
+PATCHES = {
+    "tone": {},
+    "pluck": {"env_1_decay": 1.3, "env_1_sustain": 0.0},
+    "pad": {"env_1_attack": 0.7, "osc_1_unison_voices": 5.0, "osc_1_unison_detune": 2.0},
+}
+
+
+def patch(knobs: dict[str, float]) -> Preset:
+    """The init patch, a saw, with other native values."""
+    schema, continuous = controls(), init().continuous.copy()
+    for name, value in knobs.items():
+        continuous[schema.position[name]] = schema.continuous[schema.position[name]].to_norm(value)
+    return dataclasses.replace(init(), continuous=continuous)
+
+
+def levels_at(audio: np.ndarray, times_s: list[float]) -> np.ndarray:
+    """Levels in dB of the 0.1 s after each time."""
+    blocks = [audio[:, round(at * RATE) : round((at + 0.1) * RATE)] for at in times_s]
+    return np.array([10 * np.log10(np.mean(block**2) + 1e-12) for block in blocks])
+
+
+@pytest.mark.parametrize("kind", PATCHES)
+@pytest.mark.parametrize("note_s", [0.75, 1.0])
+def test_resynthesised_key_held_longer_goes_on_as_the_sound_does(kind, note_s):
+    render = dataclasses.replace(LONG, note_s=note_s)
+    sought = patch(PATCHES[kind])
+    (sound,) = play([sought], seconds=1.0, note_s=note_s)
+    presets = [start.preset for start in resynthesised(sound, A3, render, QUICK)]
+    target, *held = play([sought, *presets], seconds=7.0, note_s=5.0)
+    second = slice(0, RATE), slice(RATE, 3 * RATE)
+    for audio in held:
+        short, long = (float(mss(audio[:, part], target[:, part])) for part in second)
+        assert long < short + 3
+        gain = levels_at(target, [0.4]) - levels_at(audio, [0.4])
+        for boundary in (note_s, 1.0):  # no jump
+            around = [boundary - 0.2, boundary - 0.1, boundary, boundary + 0.1]
+            changes, natural = (np.abs(np.diff(levels_at(one, around))).max() for one in (audio, target))
+            assert changes < natural + 1.5
+        later, end = levels_at(audio, [4.0, 4.9]) + gain - levels_at(target, [4.0, 4.9])
+        if kind == "pluck":
+            assert levels_at(audio, [4.0])[0] < levels_at(audio, [0.4])[0] - 40
+        else:
+            assert max(abs(later), abs(end)) < (6 if kind == "pad" else 3)  # which beats
+        before, *after = levels_at(audio, [4.9, 5.0, 5.1, 5.2, 5.4, 6.0])
+        assert max(after) < max(before, -90) + 1
+        assert after[-1] < max(before - 20, -90)
+
+
+def test_resynthesised_recording_that_goes_on_is_followed_after_the_clip():
+    """The octave fades within two seconds after a clip of one, and the key is let go at 3 s."""
+    t = np.arange(4 * RATE) / RATE
+    octave = np.interp(t, [1, 3], [1, 0.1]) * np.sin(2 * np.pi * 440 * t)
+    tone = 0.2 * (np.sin(2 * np.pi * 220 * t) + octave) * np.minimum(np.exp(-(t - 3) / 0.1), 1)
+    sound = tone.astype(np.float32)[None].repeat(2, 0)
+    render = dataclasses.replace(LONG, note_s=1.0)
+    starts = resynthesised(sound[:, :RATE], A3, render, QUICK, after=sound[:, RATE:])
+    for audio in play([start.preset for start in starts], seconds=4.0, note_s=3.0):
+        first, second = harmonic_amplitudes(audio[0], RATE, 220.0, 2, 41).T  # every 0.1 s
+        np.testing.assert_allclose(
+            second[[5, 12, 16, 20, 25]] / first[[5, 12, 16, 20, 25]],
+            np.interp([0.5, 1.2, 1.6, 2, 2.5], [1, 3], [1, 0.1]),
+            atol=0.15,
+        )
+        fall = levels_at(audio, [2.8, 3.0, 3.1, 3.2]) - levels_at(sound, [2.8, 3.0, 3.1, 3.2])
+        assert np.abs(fall - fall[0]).max() < 4  # released as recorded
+
+
+def test_resynthesised_without_more_of_the_recording_takes_none_and_empty_alike():
+    sound = (0.2 * np.sin(2 * np.pi * 220 * T)).astype(np.float32)[None].repeat(2, 0)
+    render = dataclasses.replace(RENDER, note_s=RENDER.seconds)
+    pitch = detect_pitch(sound, RATE)
+    one, other = (
+        resynthesised(sound, A3, render, dataclasses.replace(QUICK, steps=2), "x", pitch, after)[0].preset.to_json()
+        for after in (None, sound[:, :0])
+    )
+    assert one == other
+    assert all(len(t["groups"][0]["components"][0]["keyframes"]) <= 257 for t in one["settings"]["wavetables"])
+    assert Preset.from_json(one).notes == ()
+
+
+def test_swept_preset_note_longer_than_an_envelopes_delay_stays_on_its_last_cycle():
+    render = dataclasses.replace(RENDER, seconds=5.0, note_s=4.5)
+    held = Held(cycles=17, seconds=0.3, back=0.0, fall=None)
+    (audio,) = play([swept_preset([brighter()], 0.0, 0.5, render, "long", held)], seconds=5.0, note_s=4.5)
+    first, second = harmonic_amplitudes(audio[0], RATE, 220.0, 2, 51).T
+    np.testing.assert_allclose(second[40:44] / first[40:44], np.linspace(4, 4.3, 4) / 4.95 * 0.75, atol=0.05)

@@ -12,6 +12,7 @@ from vjax.inference.wavetable_fit import (
     fit_cycles,
     harmonic_amplitudes,
     sweep,
+    sweep_positions,
 )
 from vjax.vital.wavetables import FRAME
 
@@ -33,10 +34,9 @@ def test_a_sweep_reads_cycle_after_cycle_as_numpy_does():
     rng = np.random.default_rng(0)
     spectra = np.zeros((5, HARMONICS), np.complex64)
     spectra[:, :3] = rng.normal(size=(5, 3)) + 1j * rng.normal(size=(5, 3))
-    frequency, delay = 150 / RATE, 100
-    found = np.asarray(sweep(jnp.asarray(spectra), jnp.float32(frequency), SAMPLES, delay))
+    frequency, position = 150 / RATE, np.linspace(0, 4, SAMPLES, dtype=np.float32)
+    found = np.asarray(sweep(jnp.asarray(spectra), jnp.float32(frequency), position))
     # Each harmonic by itself: its complex amplitude goes in straight lines from cycle to cycle.
-    position = np.maximum(np.arange(SAMPLES) - delay, 0) / SAMPLES * 4
     expected = np.zeros(SAMPLES)
     for k in range(3):
         amplitude = np.interp(position, np.arange(5), spectra[:, k].real).astype(complex)
@@ -51,10 +51,11 @@ def test_what_a_spectrum_cannot_tell_descent_finds():
     envelope = np.ones(SAMPLES, np.float32)
     distances = []
     for steps in (0, 60):
-        cycles = fit_cycles(sound, RATE, 220.0, envelope, WavetableFitConfig(frames=65, steps=steps))
-        assert (cycles.shape, cycles.dtype) == ((65, FRAME), np.float32)
+        config = WavetableFitConfig(frames=65, steps=steps)
+        cycles = fit_cycles(sound, RATE, 220.0, envelope, config)
+        assert (cycles.shape, cycles.dtype) == ((49, FRAME), np.float32)
         spectra = np.fft.rfft(cycles)[:, 1:-1] / (FRAME / 2)
-        swept = np.asarray(sweep(jnp.asarray(spectra), jnp.float32(220 / RATE), SAMPLES, 331))
+        swept = np.asarray(sweep(jnp.asarray(spectra), jnp.float32(220 / RATE), sweep_positions(SAMPLES, RATE, config)))
         distances.append(float(mss(swept[None], sound[None])))
         assert np.sqrt((swept**2).mean() / (sound**2).mean()) == pytest.approx(1, abs=0.1)  # as loud
     assert distances[1] < 0.5 * distances[0]
@@ -65,6 +66,26 @@ def test_where_the_envelope_is_down_no_cycle_is_louder_than_the_others():
     sound = (0.3 * np.sin(2 * np.pi * 220 * T)).astype(np.float32)
     peaks = np.abs(fit_cycles(sound, RATE, 220.0, envelope, WavetableFitConfig(frames=9, steps=3))).max(1)
     assert peaks.max() == pytest.approx(peaks[:4].max())
+
+
+def test_fit_cycles_steady_sound_last_cycle_is_like_the_others():
+    """A sweep that only comes to its last cycle when the sound ends leaves it to chance, and a held key stays there."""
+    sound = sum(np.sin(2 * np.pi * 220 * k * T) / k for k in range(1, 20))
+    cycles = fit_cycles(
+        (0.2 * sound).astype(np.float32), RATE, 220.0, np.ones(SAMPLES), WavetableFitConfig(frames=65, steps=60)
+    )
+    spectra = np.abs(np.fft.rfft(cycles))[:, 1:20]
+    assert np.abs(20 * np.log10(spectra[-1] / spectra[10:-5].mean(0))).max() < 3
+    assert np.linalg.norm(spectra[-1]) == pytest.approx(np.linalg.norm(spectra[10:-5].mean(0)), rel=0.1)
+
+
+def test_sweep_positions_short_sound_is_read_every_seven_milliseconds():
+    found = sweep_positions(SAMPLES, RATE, WavetableFitConfig(frames=257))
+    assert (found.shape, found.dtype) == ((SAMPLES,), np.float32)
+    assert found[0] == 0
+    assert (np.diff(found) >= 0).all()
+    assert (found[-round(0.01 * RATE) :] == 192).all()  # stays on its last cycle
+    assert np.abs(found - np.clip((T - 0.0074) / 0.225, 0, 1) * 192).max() < 1  # 0.225 s, behind by the 7.4 ms
 
 
 def test_harmonics_beyond_hearing_go_on_as_the_last_octave_falls():
@@ -85,7 +106,7 @@ def test_harmonics_beyond_hearing_go_on_as_the_last_octave_falls():
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
-    [({"frames": 1}, "frames=1; a wavetable has 2 to 257"), ({"learning_rate": 0.0}, "learning_rate=0.0.*positive")],
+    [({"frames": 1}, "frames=1; give 9 to 257"), ({"learning_rate": 0.0}, "learning_rate=0.0.*positive")],
 )
 def test_settings_that_fit_nothing_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):

@@ -2,9 +2,9 @@
 
 An oscillator goes once through the cycles of a table that was fitted to the sound (`vjax.inference.wavetable_fit`); of
 a wide sound two do, one for each channel. What they play follows the keyboard like any preset. While a key is held
-after the sound's own note ended, an LFO in Vital's "Sustain Envelope" mode stays on the cycle of that moment; the rest
-of the table and the release of the amplitude envelope come after the key is let go. A sound whose key was never let go
-ends on its last cycle.
+after the sound's own note ended, an LFO in Vital's "Sustain Envelope" mode stays on the cycle of that moment, and a
+second one moves on from there through further cycles, to and fro (`vjax.inference.sustain`); where the sound decays, so
+does the amplitude envelope. The rest of the sweep and the release come after the key is let go.
 
 Two tables for each sound: one of its harmonics, and one octaves lower, whose lines lie dense enough for what is no
 harmonic: noise, bells, drums, detuned voices.
@@ -13,12 +13,14 @@ harmonic: noise, bells, drums, detuned voices.
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from vjax.audio.pitch import detect_pitch, midi_to_hz
+from vjax.audio.pitch import Pitch, detect_pitch, midi_to_hz
+from vjax.inference.sustain import LONGEST_FALL_S, Fall, Lines, levels_db, sustain_cycles, sustain_of
 from vjax.inference.target import Start
-from vjax.inference.wavetable_fit import WavetableFitConfig, fit_cycles
+from vjax.inference.wavetable_fit import WavetableFitConfig, fit_cycles, n_lines, stay_s
 from vjax.vital.engine import RenderConfig
 from vjax.vital.lfo_shapes import shape_json
 from vjax.vital.preset import Preset, Route, controls, init
@@ -30,8 +32,12 @@ RESYNTHESIS = "resynthesis"
 DENSE = f"{RESYNTHESIS}, dense"
 _LOWEST_HZ = 19.6  # a table's 1023 harmonics reach up to 20 kHz from here on
 _TRANSPOSE = 48  # semitones, osc_N_transpose
-_ENVELOPE, _SUSTAIN_ENVELOPE = 2, 3  # lfo_N_sync_type
+_ENVELOPE, _SUSTAIN_ENVELOPE, _LOOP_POINT = 2, 3, 4  # lfo_N_sync_type
 _SECONDS = 0  # lfo_N_sync
+
+_GATE_S = 0.01  # after the note: as long as the key is let go in time, nothing changes
+_LONGEST_DELAY_S = 4.0  # of an envelope and of an LFO
+_SHORTEST_S = 0.05  # from the first to the last cycle of a held key
 
 _NARROW = 0.03  # of the middle's power: less at the sides is hardly heard
 
@@ -41,8 +47,31 @@ _TAIL_RANGE_DB = 60.0
 _OVER_DB = 50.0  # below its loudest moment a sound has ended: there is no release to be heard
 
 
+@dataclasses.dataclass(frozen=True)
+class Held:
+    """What a preset does while its key is held longer than `render.note_s`.
+
+    Attributes:
+      cycles: how many at the end of its tables it goes through meanwhile.
+      seconds: from the first to the last of them.
+      back: the cycle, as a share of them, to which it then returns, and from there to the last again.
+      fall: of the amplitude envelope; None stays.
+    """
+
+    cycles: int
+    seconds: float
+    back: float
+    fall: Fall | None
+
+
 def resynthesised(
-    audio: np.ndarray, note: int, render: RenderConfig, config: WavetableFitConfig | None = None, name: str = ""
+    audio: np.ndarray,
+    note: int,
+    render: RenderConfig,
+    config: WavetableFitConfig | None = None,
+    name: str = "",
+    pitch: Pitch | None = None,
+    after: np.ndarray | None = None,
 ) -> list[Start]:
     """Presets made of a sound, to be played at `note` as `render` says; seconds of work, and no render.
 
@@ -52,27 +81,54 @@ def resynthesised(
       audio: float32 [2, samples], as long as a render.
       config: how tables are fitted.
       name: of the presets.
+      pitch: of the sound, if it is known.
+      after: float32 [2, m], what comes after `audio` in the recording, if there is more of it.
     """
-    pitch = detect_pitch(audio, render.sample_rate)
+    pitch = pitch or detect_pitch(audio, render.sample_rate)
     base = pitch.midi if pitch.clear else float(note)
+    whole = render.note_s >= render.seconds
+    sustain = sustain_of(audio, after if whole else None, render.sample_rate, render.note_s)
     release_s = release_of(audio, render)
+    if sustain.let_go_s is not None:
+        long = np.concatenate([audio, after], 1)
+        release_s = release_of(
+            long, dataclasses.replace(render, seconds=long.shape[1] / render.sample_rate, note_s=sustain.let_go_s)
+        )
     envelope = amplitude(release_s, render)
     # Of one sound the two may be one and the same.
     pitches = {_lowest(base, note): DENSE, _on_keyboard(base, note): RESYNTHESIS}
-    channels, config = _channels(audio), config or WavetableFitConfig()
+    config, channels = config or WavetableFitConfig(), _channels(audio)
+    behind = sustain.after if len(channels) == 2 else sustain.after.mean(0, keepdims=True)
     starts = []
     for midi, label in pitches.items():
-        tables = [
+        lines = Lines(midi_to_hz(midi), n_lines(midi_to_hz(midi), render.sample_rate), render.sample_rate)
+        tables = []
+        for i, channel in enumerate(channels):
             # Other phases: what differs between the channels stays apart.
-            fit_cycles(channel, render.sample_rate, midi_to_hz(midi), envelope, dataclasses.replace(config, seed=seed))
-            for seed, channel in enumerate(channels, start=config.seed)
-        ]
-        starts.append(Start(label, swept_preset(tables, midi - note, release_s, render, name)))
+            seeded = dataclasses.replace(config, seed=config.seed + i)
+            cycles = fit_cycles(channel, render.sample_rate, midi_to_hz(midi), envelope, seeded)
+            more, seconds = sustain_cycles(
+                cycles,
+                config.frames - config.swept,
+                hold_cycle(render, config.swept),
+                (render.seconds - stay_s(render.seconds)) / (config.swept - 1),
+                np.concatenate([channel, behind[i]]),
+                lines,
+                sustain,
+            )
+            tables.append(np.concatenate([cycles, more]))
+        held = Held(len(more), max(seconds, _SHORTEST_S), 0.5 if sustain.after.size else 0.0, sustain.fall)
+        starts.append(Start(label, swept_preset(tables, midi - note, release_s, render, name, held)))
     return starts
 
 
 def swept_preset(
-    tables: Sequence[np.ndarray], semitones: float, release_s: float | None, render: RenderConfig, name: str
+    tables: Sequence[np.ndarray],
+    semitones: float,
+    release_s: float | None,
+    render: RenderConfig,
+    name: str,
+    held: Held | None = None,
 ) -> Preset:
     """The init patch with one oscillator, or two at the left and the right, swept once as long as a render lasts.
 
@@ -80,6 +136,7 @@ def swept_preset(
       tables: the cycles [frames, 2048] of each oscillator; how loud they are beside each other counts.
       semitones: by how much they are transposed.
       release_s: of the amplitude envelope; None leaves it as it is.
+      held: what it does while the key is held longer; None stays on a cycle.
     """
     schema = controls()
     continuous, categorical = init().continuous.copy(), init().categorical.copy()
@@ -93,6 +150,14 @@ def swept_preset(
         knobs["lfo_1_phase"] = render.note_s / render.seconds  # where it stays while the key is held
     if release_s is not None:
         knobs["env_1_release"] = release_s**0.25
+    frames = len(tables[0])
+    swept = frames - held.cycles if held else frames
+    sweep = shape_json("Sweep", [(0, 0), (1 - stay_s(render.seconds) / render.seconds, 1), (1, 1)])
+    shapes = [sweep, *init().lfo_shapes[1:]]
+    routes = [Route("lfo_1", f"osc_{i + 1}_wave_frame", (swept - 1) / (frames - 1)) for i in range(len(tables))]
+    if held and render.note_s + _GATE_S <= _LONGEST_DELAY_S:
+        more_knobs, more_menus, shapes[1], more_routes = _holding(held, frames, len(tables), render)
+        knobs, menus, routes = knobs | more_knobs, menus | more_menus, routes + more_routes
     peaks = np.array([np.abs(table).max() for table in tables])
     # Vital scales each table to its peak; a level is the square of its knob.
     levels = np.sqrt(peaks / (peaks.max() or 1))
@@ -111,16 +176,60 @@ def swept_preset(
     for menu, option in menus.items():
         categorical[schema.categorical_names.index(menu)] = option
     swept = [table_json(name or RESYNTHESIS, table / (peak or 1)) for table, peak in zip(tables, peaks, strict=True)]
-    routes = [Route("lfo_1", f"osc_{i + 1}_wave_frame", 1.0) for i in range(len(tables))]
     return dataclasses.replace(
         init(),
         continuous=continuous,
         categorical=categorical,
         routes=(*routes, *init().routes[len(routes) :]),
-        lfo_shapes=(shape_json("Ramp", [(0, 0), (1, 1)]), *init().lfo_shapes[1:]),
+        lfo_shapes=tuple(shapes),
         wavetables=(*swept, *init().wavetables[len(swept) :]),
         name=name,
     )
+
+
+def _holding(
+    held: Held, frames: int, oscillators: int, render: RenderConfig
+) -> tuple[dict[str, float], dict[str, int], dict[str, Any], list[Route]]:
+    """(knobs, menus, shape of LFO 2, routes) of what comes after `render.note_s`; before that they change no sample.
+
+    LFO 1 stays where it is. Envelope 2 then opens the routes of LFO 2, which goes from there through the other cycles.
+    It closes them when the key is let go and there are cycles of the release; else they last as long as the release.
+    """
+    swept = frames - held.cycles
+    hold = hold_cycle(render, swept)
+    reach = frames - 1 - hold
+    first = (swept - hold) / reach
+    once = held.seconds + 2 * (1 - held.back) * held.seconds  # to the last cycle, then back and there again
+    there, back = held.seconds / once, (2 - held.back) * held.seconds / once
+    shape = shape_json("Hold", [(0, first), (there, 1), (back, first + held.back * (1 - first)), (1, 1)])
+    released = render.note_s < render.seconds
+    knobs = {
+        "lfo_2_frequency": -math.log2(once),
+        "lfo_2_phase": there,
+        "lfo_2_delay_time": render.note_s + _GATE_S,
+        "lfo_2_smooth_time": controls().continuous[controls().position["lfo_2_smooth_time"]].minimum,
+        "env_2_delay": (render.note_s + _GATE_S) ** 0.25,
+        "env_2_attack": 0.0,
+        "env_2_sustain": 1.0,
+        "env_2_release": 0.0 if released else LONGEST_FALL_S**0.25,
+        "env_2_release_power": 0.0 if released else 20.0,  # it falls at the end
+    }
+    if held.fall:
+        knobs |= {
+            "env_1_hold": render.note_s**0.25,
+            "env_1_decay": held.fall.seconds**0.25,
+            "env_1_decay_power": -held.fall.power,
+            "env_1_sustain": 0.0,
+        }
+    menus = {"lfo_2_sync": _SECONDS, "lfo_2_sync_type": _LOOP_POINT, "lfo_2_smooth_mode": 0}
+    routes = [Route("lfo_2", f"osc_{i + 1}_wave_frame", 0.0) for i in range(oscillators)]
+    gates = [f"modulation_{oscillators + i + 1}_amount" for i in range(oscillators)]  # from -1 to 1
+    return knobs, menus, shape, routes + [Route("env_2", gate, reach / (frames - 1) / 2) for gate in gates]
+
+
+def hold_cycle(render: RenderConfig, swept: int) -> float:
+    """At which of its cycles a sweep is when the note ends; a fraction lies between two."""
+    return min(render.note_s / (render.seconds - stay_s(render.seconds)), 1) * (swept - 1)
 
 
 def amplitude(release_s: float | None, render: RenderConfig) -> np.ndarray:
@@ -141,8 +250,7 @@ def amplitude(release_s: float | None, render: RenderConfig) -> np.ndarray:
 def release_of(audio: np.ndarray, render: RenderConfig) -> float | None:
     """Seconds of release, up to 4, whose fall is nearest to the sound's after its note; None if it is over by then."""
     step = round(_STEP_S * render.sample_rate)
-    blocks = audio[:, : audio.shape[1] // step * step].reshape(len(audio), -1, step)
-    level_db = 10 * np.log10(np.maximum((blocks**2).mean((0, 2)), 1e-12))
+    level_db = levels_db(audio, render.sample_rate, _STEP_S)
     first = round(render.note_s / _STEP_S)
     if first + 1 >= len(level_db) or level_db[max(first - 1, 0)] < level_db.max() - _OVER_DB:
         return None

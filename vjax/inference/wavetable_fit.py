@@ -15,14 +15,18 @@ import numpy as np
 import optax
 
 from vjax.inference.objective import TYPICAL, SoundSpectra, sound_spectra, spectral_terms
-from vjax.vital.wavetables import FRAME
+from vjax.vital.wavetables import FRAME, POSITIONS
 
 HARMONICS = FRAME // 2 - 1
+WINDOW = 2048
+"""Samples: at 44.1 kHz the 46 ms of whose spectrum a cycle begins with."""
+
 _HIGHEST_HZ = 20000.0
-_WINDOW = 2048  # samples: at 44.1 kHz the 46 ms of whose spectrum a cycle begins with
 _FLOOR = 1e-5  # of the loudest harmonic: less is nothing to begin with
 _STILL = 1e-6  # of full scale, as noise: logarithms and square roots have no gradient at digital silence
-_DELAY_S = 0.0075  # of the engine's sweep behind its notes (measured)
+_FADE_S = 0.007  # of the engine: so often it reads a position, and fades to it until it reads the next (measured)
+_LATENCY_S = 0.0004  # of the LFO that says the position
+_END_S = 0.02  # over which a sound is faded to be fitted
 _DOWN = 0.1  # of an envelope: below it cycles do not make up for it
 
 
@@ -31,23 +35,33 @@ class WavetableFitConfig:
     """How a table is fitted.
 
     Attributes:
-      frames: cycles, spread evenly over the sound; the engine goes from one to the next in a straight line.
+      frames: cycles of a table; `swept` of them are spread evenly over the sound, and the engine goes from one to the
+        next in a straight line. The others are for a key that is held longer.
       steps, learning_rate: of Adam, whose rate falls along a cosine to 0.
       seed: of the phases that the harmonics begin with; equal ones would make each cycle a click.
     """
 
-    frames: int = 129
+    frames: int = 257
     steps: int = 200
     learning_rate: float = 0.1
     seed: int = 0
 
     def __post_init__(self):
-        if not 2 <= self.frames <= 257:
-            raise ValueError(f"frames={self.frames}; a wavetable has 2 to 257")
+        if not 9 <= self.frames <= 257:
+            raise ValueError(f"frames={self.frames}; give 9 to 257, which is as many as a wavetable holds")
         if self.steps < 0 or not self.learning_rate > 0:
             raise ValueError(
                 f"steps={self.steps}, learning_rate={self.learning_rate}; give 0 steps or more, and a positive rate"
             )
+
+    @property
+    def swept(self) -> int:
+        return self.frames - (self.frames - 1) // 4
+
+
+def stay_s(seconds: float) -> float:
+    """So long before the end of a sound its sweep has come to the last cycle: that is then fitted to a stretch."""
+    return min(0.05, seconds / 10)
 
 
 def fit_cycles(
@@ -61,14 +75,15 @@ def fit_cycles(
       envelope: [samples], what the sweep is multiplied with.
 
     Returns:
-      [frames, 2048] float32.
+      [config.swept, 2048] float32.
     """
-    n = max(int(min(HARMONICS, _HIGHEST_HZ / frequency_hz, sample_rate / 2 / frequency_hz - 1)), 1)
-    begin = np.zeros((config.frames, HARMONICS), np.float32)
-    begin[:, :n] = harmonic_amplitudes(audio, sample_rate, frequency_hz, n, config.frames)
-    centres = np.linspace(0, len(envelope) - 1, config.frames).astype(int)
+    n, seconds = n_lines(frequency_hz, sample_rate), len(audio) / sample_rate
+    swept_s = seconds - stay_s(seconds)
+    begin = np.zeros((config.swept, HARMONICS), np.float32)
+    centres = np.linspace(0, swept_s * sample_rate - 1, config.swept).astype(int)
+    begin[:, :n] = amplitudes_at(audio, sample_rate, frequency_hz, n, centres)
     if not begin.any():  # digital silence
-        return np.zeros((config.frames, FRAME), np.float32)
+        return np.zeros((config.swept, FRAME), np.float32)
     begin /= np.maximum(envelope[centres], _DOWN)[:, None]
     log_amplitude = np.log(begin + _FLOOR * begin.max()).astype(np.float32)
     phase = np.random.default_rng(config.seed).uniform(0, 2 * np.pi, HARMONICS).astype(np.float32)
@@ -80,6 +95,7 @@ def fit_cycles(
             jnp.float32(frequency_hz / sample_rate),
             jnp.asarray(envelope, jnp.float32),
             heard,
+            sweep_positions(len(audio), sample_rate, config),
             config.learning_rate,
             sample_rate,
             config.steps,
@@ -89,6 +105,11 @@ def fit_cycles(
     # Where the envelope is down a cycle may be of any loudness: it must not make the others soft beside it.
     loudest = peaks[envelope[centres] >= _DOWN].max()
     return filled_upwards(cycles * (loudest / np.maximum(peaks, loudest))[:, None], n, phase)
+
+
+def n_lines(frequency_hz: float, sample_rate: int) -> int:
+    """How many harmonics can be heard."""
+    return max(int(min(HARMONICS, _HIGHEST_HZ / frequency_hz, sample_rate / 2 / frequency_hz - 1)), 1)
 
 
 def filled_upwards(cycles: np.ndarray, n: int, phase: np.ndarray) -> np.ndarray:
@@ -117,34 +138,51 @@ def harmonic_amplitudes(audio: np.ndarray, sample_rate: int, frequency_hz: float
 
     The power between the middles beside a harmonic is taken for the harmonic's.
     """
-    hz = np.arange(_WINDOW // 2 + 1) * sample_rate / _WINDOW
+    return amplitudes_at(audio, sample_rate, frequency_hz, n, np.linspace(0, len(audio), frames).astype(int))
+
+
+def amplitudes_at(audio: np.ndarray, sample_rate: int, frequency_hz: float, n: int, centres: np.ndarray) -> np.ndarray:
+    """[len(centres), n] amplitudes of the harmonics 1 to n around these samples; before and after all is silence."""
+    hz = np.arange(WINDOW // 2 + 1) * sample_rate / WINDOW
     edges = np.searchsorted(hz, (np.arange(1, n + 2) - 0.5) * frequency_hz)
-    window = np.hanning(_WINDOW)
-    padded = np.pad(audio, (_WINDOW // 2, _WINDOW))
-    starts = np.linspace(0, len(audio), frames).astype(int)
-    power = np.stack([np.abs(np.fft.rfft(padded[at : at + _WINDOW] * window)) ** 2 for at in starts])
-    sums = np.concatenate([np.zeros((frames, 1)), np.cumsum(power, 1)], 1)
-    return np.sqrt(np.maximum(sums[:, edges[1:]] - sums[:, edges[:-1]], 0) / (_WINDOW * (window**2).sum() / 4))
+    window = np.hanning(WINDOW)
+    padded = np.pad(audio, (WINDOW // 2, WINDOW))
+    power = np.stack([np.abs(np.fft.rfft(padded[at : at + WINDOW] * window)) ** 2 for at in centres])
+    sums = np.concatenate([np.zeros((len(centres), 1)), np.cumsum(power, 1)], 1)
+    return np.sqrt(np.maximum(sums[:, edges[1:]] - sums[:, edges[:-1]], 0) / (WINDOW * (window**2).sum() / 4))
 
 
-def sweep(spectra: jax.Array, frequency: jax.Array, samples: int, delay: int) -> jax.Array:
-    """[samples]: an oscillator that goes once, evenly, through cycles with these spectra [frames, 1023].
+def sweep_positions(samples: int, sample_rate: int, config: WavetableFitConfig) -> np.ndarray:
+    """[samples] float32: at which of its swept cycles the engine is; fractions lie between two.
+
+    Every 7 ms it takes the whole number that is nearest to where the sweep is among a table's 257 positions, and fades
+    from the one before to that in a straight line.
+    """
+    fade_s = int(_FADE_S * 2 * sample_rate) / (2 * sample_rate)  # whole samples of twice the rate
+    swept_s = samples / sample_rate - stay_s(samples / sample_rate)
+    cycle = POSITIONS / (config.frames - 1)  # positions from one to the next
+    reads_s = fade_s * np.arange(-1, math.ceil(samples / sample_rate / fade_s) + 1)
+    read = np.rint(np.clip((reads_s - _LATENCY_S) / swept_s, 0, 1) * (config.swept - 1) * cycle) / cycle
+    at = np.arange(samples) / sample_rate / fade_s
+    return np.interp(at, np.arange(len(read)), read).astype(np.float32)
+
+
+def sweep(spectra: jax.Array, frequency: jax.Array, position: np.ndarray) -> jax.Array:
+    """[samples]: an oscillator that goes through cycles with these spectra [frames, 1023].
 
     Args:
       spectra: complex amplitudes of the harmonics from 1; |1| is a sine of amplitude 1.
       frequency: cycles a sample.
-      delay: samples before the sweep begins.
+      position: [samples] float, from 0 to frames - 1.
     """
     cycles = _cycles(spectra)
-    frames = len(cycles)
-    turns = jnp.mod(np.arange(samples, dtype=np.float32) * frequency, 1.0) * FRAME
+    turns = jnp.mod(np.arange(len(position), dtype=np.float32) * frequency, 1.0) * FRAME
     at = jnp.minimum(turns.astype(jnp.int32), FRAME - 1)
     part = turns - at
-    position = np.maximum(np.arange(samples, dtype=np.float32) - delay, 0) / samples * (frames - 1)
-    frame = np.minimum(position.astype(np.int32), frames - 2)
+    frame = jnp.minimum(position.astype(np.int32), len(cycles) - 2)
     share = position - frame
 
-    def read(row: np.ndarray) -> jax.Array:
+    def read(row: jax.Array) -> jax.Array:
         return cycles[row, at] * (1 - part) + cycles[row, (at + 1) % FRAME] * part
 
     return read(frame) * (1 - share) + read(frame + 1) * share
@@ -161,25 +199,28 @@ def _spectra(parameters: dict[str, jax.Array], heard: jax.Array) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnames=("sample_rate", "steps"))
 def _fitted(
-    parameters, audio, frequency, envelope, heard, learning_rate: float, sample_rate: int, steps: int
+    parameters, audio, frequency, envelope, heard, position, learning_rate: float, sample_rate: int, steps: int
 ) -> jax.Array:
-    """[frames, 2048] cycles after all steps.
+    """[swept, 2048] cycles after all steps.
 
     Args:
-      parameters: `log_amplitude` [frames, 1023] and `phase` [1023], in radians, to begin with.
+      parameters: `log_amplitude` [swept, 1023] and `phase` [1023], in radians, to begin with.
       audio: [1, samples].
       frequency: cycles a sample.
       envelope: [samples].
       heard: [1023] bool, the harmonics that there are.
+      position: [samples], as in `sweep`.
     """
     samples = audio.shape[-1]
-    target = sound_spectra(audio, sample_rate)
+    # A sound that is cut has clicked; the last cycles would be spent on that.
+    fade = np.interp(np.arange(samples), samples - np.array([_END_S * sample_rate, 0]), [1, 0]).astype(np.float32)
+    target = sound_spectra(audio * fade, sample_rate)
     still = _STILL * np.random.default_rng(0).standard_normal(samples).astype(np.float32)
 
     def sound(parameters) -> tuple[SoundSpectra, jax.Array]:
         """What is heard, and the gain [] in dB that it needs."""
-        swept = sweep(_spectra(parameters, heard), frequency, samples, round(_DELAY_S * sample_rate))
-        spectra = sound_spectra((swept * envelope + still)[None], sample_rate)
+        swept = sweep(_spectra(parameters, heard), frequency, position)
+        spectra = sound_spectra((swept * envelope * fade + still)[None], sample_rate)
         return spectra, target.level_db - spectra.level_db
 
     def loss(parameters) -> jax.Array:

@@ -244,13 +244,8 @@ def _late(tables: "Future[list[Start]] | None") -> Iterator[Start]:
 
 def _resynthesis(clip: Clip, sought: Sought, render: RenderConfig, config: MatchConfig) -> list[Start]:
     held = dataclasses.replace(render, note_s=sought.note_s)
-    return resynthesised(
-        sought.audio,
-        sought.note,
-        held,
-        config.resynthesis,
-        clip.title,
-    )
+    after = np.broadcast_to(clip.after, (2, clip.after.shape[1]))
+    return resynthesised(sought.audio, sought.note, held, config.resynthesis, clip.title, clip.pitch, after)
 
 
 def finish(prepared: Prepared, pool: RenderPool, refined: Refined | None = None) -> MatchResult:

@@ -1,0 +1,41 @@
+"""Tests of benchmarks/instrument.py: what it measures, of sounds whose faults are known."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+RATE = 44100
+T = np.arange(8 * RATE) / RATE
+_spec = importlib.util.spec_from_file_location("instrument", Path(__file__).parents[2] / "benchmarks" / "instrument.py")
+instrument = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(instrument)
+
+
+def saw(start: int = 1) -> np.ndarray:
+    """[2, 8 s] of harmonics 1/k, from `start` on."""
+    return 0.1 * sum(np.sin(2 * np.pi * 220 * k * T) / k for k in range(start, 20))[None].repeat(2, 0)
+
+
+def test_jump_db_steady_decaying_and_silent_sounds_do_not_jump():
+    assert max(instrument.jump_db(saw(), 2.0)) < 0.1
+    assert max(instrument.jump_db(saw() * np.exp(-2 * T), 2.0)) < 0.1
+    assert instrument.jump_db(saw() * np.exp(-8 * T), 2.0) == (0.0, 0.0)  # it is over by then
+    assert max(instrument.jump_db(saw() * (1 + 0.5 * np.sin(2 * np.pi * 3 * T)), 2.0)) < 1  # as much as around
+
+
+def test_jump_db_level_and_spectrum_that_change_at_once_are_told_apart():
+    level, spectral = instrument.jump_db(saw() * np.where(T < 2, 1, 2), 2.0)
+    assert level == pytest.approx(6, abs=0.2)
+    assert spectral < 0.5
+    whole, upper = saw(), saw(4)
+    scale = np.sqrt((whole**2).mean() / (upper**2).mean())
+    level, spectral = instrument.jump_db(np.where(T < 2, whole, scale * upper), 2.0)
+    assert level < 0.5
+    assert spectral > 3
+
+
+def test_rise_db_release_that_falls_is_none_and_one_that_is_loud_is_measured():
+    assert instrument.rise_db(saw() * np.minimum(np.exp(-(T - 6) / 0.1), 1), 6.0) == 0
+    assert instrument.rise_db(saw() * np.where(T < 6, 0.1, 1), 6.0) == pytest.approx(20, abs=0.5)

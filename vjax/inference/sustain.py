@@ -1,0 +1,220 @@
+"""How a sound goes on while its key is held longer than it was analysed.
+
+Three things are estimated from the last part of the held note and, where there is more of the recording, from that:
+how fast the sound falls, when its key was let go, and the cycles that an oscillator goes through meanwhile.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from vjax.inference.wavetable_fit import WINDOW, amplitudes_at
+from vjax.vital.wavetables import FRAME
+
+LONGEST_S = 4.0
+"""Of the recording after the analysed clip so much is used."""
+
+_BLOCK_S = 0.05
+_RANGE_DB = 60.0  # below its loudest moment a sound has ended
+_OVER_DB_S = 60.0  # the fall of what has ended: fast, and no click
+_SLOWEST_DB_S = 1.5, 3.0  # a slower fall counts as none: of a recording that goes on, and of one that does not
+_LEAST_BLOCKS = 4
+_OCTAVES_DB = 20.0  # below the loudest an octave does not count
+_FALLS_S, _POWERS = np.geomspace(0.05, 32, 120), np.geomspace(0.25, 16, 60)
+_BENT, _CLEAN_DB = 0.5, 1.0  # of the error of a straight line, and at most: then a fall is an envelope's
+LONGEST_FALL_S = 32.0
+"""Of an envelope's decay."""
+
+_STEEPEST = 30.0  # of an exponent
+_POWER = 8.0
+_DB = 40 / np.log(10)  # an envelope of exp(-x) is an amplitude of exp(-2 x): so many dB for an x of 1
+_LET_GO_S, _LET_GO_DB = 0.5, 12.0  # by so much faster than before a sound falls after its key is let go
+_LEAST_S = 0.3  # less of a recording does not show how it goes on
+_MOST_GROWTH = 10.0  # of a harmonic after the clip
+_FLOOR = 1e-4  # of the loudest harmonic: less is noise
+
+
+class Fall(NamedTuple):
+    """A decay to silence, as Vital's envelopes have it.
+
+    Attributes:
+      seconds: until the sound is over.
+      power: how much faster it falls at first: of the envelope's decay, with the sign changed.
+    """
+
+    seconds: float
+    power: float
+
+    def amplitude(self, at_s: np.ndarray) -> np.ndarray:
+        """Of the sound, 1 at 0 s, and as before that if it fell in the same way."""
+        x = np.maximum(np.minimum(at_s / self.seconds, 1), -_STEEPEST / self.power)
+        left = (np.exp(-self.power * x) - np.exp(-self.power)) / -np.expm1(-self.power)
+        return np.maximum(left, 1e-5) ** 2
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sustain:
+    """What comes after `from_s`, with the key held.
+
+    Attributes:
+      fall: how the level falls; None for a sound that stays.
+      after: float32 [2, samples] of the recording from `from_s` on, as long as its key was held; empty if unknown.
+      let_go_s: seconds from the beginning of the clip at which the key was let go; None if the recording does not show
+        it.
+    """
+
+    fall: Fall | None
+    after: np.ndarray
+    let_go_s: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Lines:
+    """The harmonics from 1 to `n` of `frequency_hz`."""
+
+    frequency_hz: float
+    n: int
+    sample_rate: int
+
+
+def sustain_of(audio: np.ndarray, after: np.ndarray | None, sample_rate: int, note_s: float) -> Sustain:
+    """Estimates how a sound goes on.
+
+    Args:
+      audio: float32 [2, samples], the analysed clip.
+      after: float32 [2, m], the recording after it; None or empty if there is no more of it, or if the key was let go
+        within the clip.
+      note_s: when the key is let go, or the end of the clip.
+    """
+    samples = audio.shape[1]
+    whole = audio if after is None else np.concatenate([audio, after], 1)
+    end_s = let_go_s = None
+    if whole.shape[1] > samples:
+        let_go_s = let_go_after(whole, sample_rate, samples / sample_rate)
+        end_s = whole.shape[1] / sample_rate if let_go_s is None else let_go_s - 2 * _BLOCK_S  # a release is no sustain
+        end_s = min(end_s, samples / sample_rate + LONGEST_S)
+    if end_s is None or end_s < note_s + _LEAST_S:
+        return Sustain(fall_of(whole, sample_rate, note_s / 4, note_s, _SLOWEST_DB_S[1]), whole[:, :0], let_go_s)
+    fall = fall_of(whole, sample_rate, note_s - _LEAST_S, end_s, _SLOWEST_DB_S[0])
+    return Sustain(fall, whole[:, samples : round(end_s * sample_rate)], let_go_s)
+
+
+def fall_of(audio: np.ndarray, sample_rate: int, from_s: float, to_s: float, slowest_db_s: float) -> Fall | None:
+    """How a sound [channels, samples] falls in a stretch, and on from its end; None where no steady fall is clear.
+
+    It falls in most octaves, or it beats. A level that bends down as an envelope's does is taken for one's.
+    """
+    first, last = int(from_s / _BLOCK_S), int(to_s / _BLOCK_S)
+    loudest = levels_db(audio, sample_rate, _BLOCK_S).max()
+    stretch = audio[:, round(first * _BLOCK_S * sample_rate) : round(last * _BLOCK_S * sample_rate)]
+    level_db = levels_db(stretch, sample_rate, _BLOCK_S)
+    if len(level_db) < _LEAST_BLOCKS:
+        return None
+    present = np.logical_and.accumulate(level_db > loudest - _RANGE_DB)  # what comes after its end is noise
+    n = int(present.sum())
+    if n < _LEAST_BLOCKS:
+        return exponential(_OVER_DB_S)
+    at_s = _BLOCK_S * (np.arange(n) + 0.5 - len(level_db))  # before the end
+    octaves_db = _octaves_db(stretch, sample_rate)[:, :n]
+    octaves_db = octaves_db[octaves_db.mean(1) > octaves_db.mean(1).max() - _OCTAVES_DB]
+    slopes = np.polyfit(at_s, octaves_db.T, 1)[0]
+    slope, start = np.polyfit(at_s, level_db[:n], 1)
+    last_slope = np.polyfit(at_s[n // 2 :], level_db[n // 2 : n], 1)[0]
+    if max(np.quantile(slopes, 0.75, method="higher"), slope, last_slope) > -slowest_db_s:
+        return None
+    straight = np.std(level_db[:n] - slope * at_s - start)
+    seconds, powers = (grid.reshape(-1, 1) for grid in np.meshgrid(_FALLS_S, _POWERS))
+    errors = np.std(level_db[:n] - 20 * np.log10(Fall(seconds, powers).amplitude(at_s)), 1)
+    best = errors.argmin()
+    if errors[best] < min(_BENT * straight, _CLEAN_DB):
+        return Fall(float(seconds[best, 0]), float(powers[best, 0]))
+    return exponential(-float(last_slope))
+
+
+def exponential(db_s: float) -> Fall:
+    """A straight line in dB: envelopes of a high power come near to it."""
+    seconds = min(_POWER * _DB / db_s, LONGEST_FALL_S)
+    return Fall(seconds, seconds * db_s / _DB)
+
+
+def _octaves_db(audio: np.ndarray, sample_rate: int) -> np.ndarray:
+    """[8, n] mean power in the octaves from 60 Hz, block by block."""
+    size = round(_BLOCK_S * sample_rate)
+    blocks = audio[:, : audio.shape[1] // size * size].reshape(len(audio), -1, size)
+    power = (np.abs(np.fft.rfft(blocks * np.hanning(size))) ** 2).mean(0)
+    edges = np.minimum(np.rint(60 * 2.0 ** np.arange(9) * size / sample_rate).astype(int), power.shape[1] - 1)
+    return 10 * np.log10(np.add.reduceat(power, edges, 1)[:, :-1].T + 1e-12)
+
+
+def let_go_after(audio: np.ndarray, sample_rate: int, from_s: float) -> float | None:
+    """When, after `from_s`, a sound [channels, samples] begins to fall as if its key were let go; None if it does not.
+
+    There it falls by 12 dB more in half a second than in the half second before.
+    """
+    level_db = levels_db(audio, sample_rate, _BLOCK_S)
+    level_db = np.maximum(level_db, level_db.max() - _RANGE_DB)
+    n = round(_LET_GO_S / _BLOCK_S)
+    for at in range(round(from_s / _BLOCK_S), len(level_db) - 2):
+        before = max(level_db[max(at - n, 0)] - level_db[at], 0.0)
+        behind = level_db[at : at + 1 + n]
+        if level_db[at] - behind.min() > before + _LET_GO_DB:
+            lower = np.flatnonzero(behind < level_db[at] - before - _LET_GO_DB / 4)
+            return float((at + lower[0]) * _BLOCK_S)
+    return None
+
+
+def levels_db(audio: np.ndarray, sample_rate: int, block_s: float) -> np.ndarray:
+    """[n] mean power of a sound [channels, samples], block by block."""
+    size = round(block_s * sample_rate)
+    blocks = audio[:, : audio.shape[1] // size * size].reshape(len(audio), -1, size)
+    return 10 * np.log10(np.maximum((blocks**2).mean((0, 2)), 1e-12))
+
+
+def sustain_cycles(
+    cycles: np.ndarray, n: int, hold: float, step_s: float, sound: np.ndarray, fit: "Lines", sustain: Sustain
+) -> tuple[np.ndarray, float]:
+    """Cycles that go on from the one where a sweep stays; their fall is left to the amplitude envelope.
+
+    Of a known continuation they have its spectra, beside those of the last cycles. Otherwise they are the last cycles
+    back to front.
+
+    Args:
+      cycles: [frames, 2048] of the sweep.
+      n: how many are wanted.
+      hold: the cycle where the sweep stays, which may lie between two.
+      step_s: from one cycle to the next.
+      sound: float32 [samples] to which the cycles were fitted, and what is known of its continuation.
+      fit: the lines that were fitted.
+      sustain: how the sound goes on.
+
+    Returns:
+      [n, 2048] float32, and seconds from the first of them to the last.
+    """
+
+    def gone(at_s: np.ndarray) -> np.ndarray:
+        return (sustain.fall.amplitude(at_s) if sustain.fall else np.ones(len(at_s)))[:, None]
+
+    def levelled(at: np.ndarray) -> np.ndarray:
+        """The spectra [m, 1025] of the cycles there, as loud as the sound is where it is held."""
+        spectra = np.fft.rfft(cycles[np.rint(at).astype(int)])
+        return spectra / gone(step_s * (at - hold))
+
+    m = sustain.after.shape[1]
+    if not m:
+        back = np.linspace(0, min(n - 1, hold / 2), n)
+        return np.fft.irfft(levelled(hold - back), FRAME).astype(np.float32), float(back[-1] * step_s)
+    clip = len(sound) - m
+    before = np.linspace(clip - _LEAST_S * fit.sample_rate, clip - WINDOW / 2, 8)
+    behind = np.linspace(clip, len(sound) - WINDOW / 2, n)
+    centres = np.concatenate([before, behind])
+    found = amplitudes_at(sound, fit.sample_rate, fit.frequency_hz, fit.n, centres.astype(int))
+    found /= gone((centres - clip) / fit.sample_rate)
+    usual, found = np.sqrt((found[:8] ** 2).mean(0)), found[8:]
+    floor = _FLOOR * usual.max() + 1e-12
+    ratio = np.ones((n, FRAME // 2 + 1))
+    ratio[:, 1 : fit.n + 1] = np.minimum((found + floor) / (usual + floor), _MOST_GROWTH)
+    ratio[:, fit.n + 1 :] = np.sqrt((ratio[:, fit.n // 2 + 1 : fit.n + 1] ** 2).mean(1, keepdims=True))
+    last = levelled(np.linspace(max(hold - _LEAST_S / step_s, 0), hold, 8))
+    mean = np.sqrt((np.abs(last) ** 2).mean(0)) * np.exp(1j * np.angle(last[-1]))
+    return np.fft.irfft(ratio * mean, FRAME).astype(np.float32), float((behind[-1] - clip) / fit.sample_rate)
