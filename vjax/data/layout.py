@@ -16,8 +16,11 @@ Arrays with one row per sample have one chunk per sample; `metadata/...` is cont
 """
 
 import contextlib
+import gzip
+import hashlib
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -150,6 +153,11 @@ def require(file: h5py.File, name: str, remedy: str) -> h5py.Dataset:
     return file[name]
 
 
+def is_ours(file: h5py.File) -> bool:
+    """Whether the file is in vjax's layout; else it is in the report's. The attributes are written first and last."""
+    return "generator_version" in file.attrs or "complete" in file.attrs
+
+
 def finished(file: h5py.File, name: str) -> bool:
     """Whether the dataset is there, and not half-filled by an interrupted `vjax precompute`."""
     return name in file and ROWS_DONE not in file[name].attrs
@@ -158,3 +166,17 @@ def finished(file: h5py.File, name: str) -> bool:
 def text(value: str | bytes) -> str:
     """An attribute that holds text, whichever way its writer encoded it."""
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def digest(catalog_json: str) -> str:
+    """A catalog's identity where the catalog itself is elsewhere: the SHA-256 of its text."""
+    return hashlib.sha256(catalog_json.encode()).hexdigest()
+
+
+def read_catalog(path: str | os.PathLike) -> str:
+    """The text of a catalog file (.json or .json.gz), not checked. Raises DatasetError if it cannot be read."""
+    try:
+        raw = Path(path).read_bytes()
+        return (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode()
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise DatasetError(f"the wavetable catalog {path} cannot be read ({error}); give a JSON file") from error
