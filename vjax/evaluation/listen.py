@@ -13,7 +13,6 @@ import numpy as np
 
 from vjax.audio.distances import is_silent
 from vjax.audio.files import write_wav
-from vjax.audio.mel import MelConfig
 from vjax.audio.metrics import METRICS
 from vjax.audio.scores import scores
 from vjax.data.generate import GenerationConfig
@@ -56,7 +55,7 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
         if n_sounds == 0:
             return {}
         info, reader = snapshot.info, snapshot.reader
-        mel_config = MelConfig(**info.mel)
+        mel_config = info.mel_config
         rendered_shape = (1, mel_config.n_mels, mel_config.frames(config.render.samples))
         if rendered_shape != info.mel_shape:
             print(
@@ -70,7 +69,7 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
         nearest = _nearest(reader, _spread(snapshot.train_rows, _MOST_NEIGHBOURS), samples)
         random = [reader[row] for row in _spread(snapshot.train_rows, _N_RANDOM)]
         try:
-            vocabulary = vocabulary_of(info.catalog_json)
+            vocabulary = vocabulary_of(info.catalog_json, info.schema)
             answers = decode(snapshot.predict(rows), info.schema)
             predictions = [
                 _preset(answer, info.schema, vocabulary, "prediction")

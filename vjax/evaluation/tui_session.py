@@ -13,7 +13,7 @@ from vjax.audio.mel import mel_spectrogram, to_mono
 from vjax.data.reader import Reader, as_asked
 from vjax.data.store import DatasetInfo, open_dataset
 from vjax.evaluation.tui_controls import Words
-from vjax.inference.export import export_preset
+from vjax.inference.export import checkpoint_vocabulary, export_preset
 from vjax.inference.match import render_config
 from vjax.inference.predict import Answer, Predictor
 from vjax.inference.stream import predict_dataset, validation_rows
@@ -84,8 +84,8 @@ def open_session(checkpoint: str | os.PathLike, dataset: str | os.PathLike, whic
         reader=reader,
         rows=rows[: limit or None],
         choice=choice,
-        predicted=Words(predictor.schema, vocabulary_of(predictor.catalog_json)),
-        target=Words(info.schema, vocabulary_of(info.catalog_json)),
+        predicted=Words(predictor.schema, checkpoint_vocabulary(predictor)),
+        target=Words(info.schema, vocabulary_of(info.catalog_json, info.schema)),
     )
 
 

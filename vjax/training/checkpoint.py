@@ -17,7 +17,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
 import vjax
-from vjax.data.store import DatasetInfo
+from vjax.data.store import DatasetInfo, digest
 from vjax.model.inverse import InverseModel, ModelConfig
 from vjax.schema import Schema
 from vjax.training.state import TrainState
@@ -59,6 +59,7 @@ def make_meta(info: DatasetInfo, model: ModelConfig, tier: int, settings: dict[s
         "format": FORMAT,
         "tier": tier,
         "wavetable_catalog_json": info.catalog_json,
+        "wavetable_catalog_sha256": info.catalog_sha256,
         "n_mod_sources": model.n_sources,
         "n_mod_destinations": model.n_destinations,
         "mod_source_names": list(info.schema.sources),
@@ -205,6 +206,11 @@ def _fixed(meta: dict[str, Any]) -> dict[str, Any]:
         values = settings.get(section, {}) if section else settings
         if name in values:
             kept[name] = values[name]
+    # Under another catalog, the same choices are other wavetables. Older checkpoints carry the catalog alone.
+    catalog_json = meta.get("wavetable_catalog_json")
+    catalog_sha256 = meta.get("wavetable_catalog_sha256") or (digest(catalog_json) if catalog_json else None)
+    if catalog_sha256:
+        kept["wavetable_catalog_sha256"] = catalog_sha256
     return kept
 
 
