@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vjax.data import generate as generation
+from vjax.data import layout
 from vjax.data.bank import load_bank
 from vjax.data.generate import GenerationConfig, generate
 from vjax.data.layout import DatasetError
@@ -242,6 +243,18 @@ def test_a_finished_dataset_is_left_alone(made):
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert make(folder) == report
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+def test_generate_shards_with_more_digits_are_kept_in_order(made, tmp_path, monkeypatch):
+    """As text, shard 100,000 stands before shard 99,999. Here names have one digit, so that it begins with shard 10."""
+    monkeypatch.setattr(layout, "SHARD_DIGITS", 1)
+    for number in range(12):
+        shutil.copyfile(made[0] / "shard-00000.h5", tmp_path / layout.shard_name(number))
+    before = contents(tmp_path)
+    assert {"shard-9.h5", "shard-10.h5"} <= before.keys()
+    rows = open_dataset(tmp_path).n
+    assert make(tmp_path, n=rows).rows == rows
+    assert contents(tmp_path) == before
 
 
 def test_fewer_rows_are_refused(made):

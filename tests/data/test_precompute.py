@@ -1,7 +1,9 @@
 """Filling features/*: interrupted runs, killed ones too, end as uninterrupted ones do."""
 
 import dataclasses
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -35,7 +37,8 @@ def sounds(tmp_path, schema, random_rows, shard_attributes):
         del rows["features/mel_spectrogram"]
         noise = np.random.default_rng(number).standard_normal((3 * n_presets, 2, 1000))
         rows["audio/waveforms"] = noise.astype(np.float16)
-        attributes = shard_attributes | {"mel": dataclasses.asdict(CONFIG)}
+        render = shard_attributes["render"] | {"sample_rate": CONFIG.sample_rate}
+        attributes = shard_attributes | {"mel": dataclasses.asdict(CONFIG), "render": render}
         write_shard(folder / f"shard-{number:05d}.h5", schema, rows, attributes)
     return folder
 
@@ -143,6 +146,76 @@ def test_what_cannot_be_made_is_named(tiny_dataset, sounds):
     precompute_mels(sounds, CONFIG, fake_mel, progress=False)
     with pytest.raises(DatasetError, match=r"mel_spectrogram was made with .*\"hop\": 100.*not with .*\"hop\": 200"):
         precompute_mels(sounds, dataclasses.replace(CONFIG, hop=200), fake_mel, progress=False)
+
+
+def report_sounds(path, n_samples=1000, **attributes):
+    """A file in the report's layout with sound and no spectrograms."""
+    rng = np.random.default_rng(0)
+    with h5py.File(path, "w") as file:
+        file["params/continuous"] = rng.random((4, 322), np.float32)
+        file["params/categorical"] = np.zeros((4, 126), np.int64)
+        file["audio/waveforms"] = rng.standard_normal((4, 2, n_samples)).astype(np.float16)
+        file.attrs.update(attributes)
+    return path
+
+
+RATES = r"gives 22050 Hz, but the mel settings are for 44100 Hz"
+
+
+@pytest.mark.parametrize("place", ["file", "schema", "waveforms"])
+def test_precompute_mels_sound_of_another_rate_is_refused(tmp_path, capsys, place):
+    """The file has no mel settings, so that the command takes MelConfig's 44,100 Hz."""
+    path = report_sounds(tmp_path / "report.h5")
+    with h5py.File(path, "r+") as file:
+        if place == "schema":
+            file.create_group("schema").attrs["sample_rate"] = 22050
+        else:
+            (file if place == "file" else file["audio/waveforms"]).attrs["sample_rate"] = 22050
+    assert main(["mels", str(path)]) == 1
+    error = " ".join(capsys.readouterr().err.split())
+    assert re.search(rf"report\.h5: attribute sample_rate.* {RATES}", error)
+    assert '"sample_rate": 22050, "f_max_hz": 11025' in error
+    with h5py.File(path) as file:
+        assert "features" not in file
+
+
+def test_precompute_mels_settings_of_the_rate_are_used(tmp_path):
+    settings = {"sample_rate": 22050, "f_max_hz": 11025}
+    path = report_sounds(tmp_path / "report.h5", sample_rate=22050, mel=json.dumps(settings))
+    assert main(["mels", str(path)]) == 0
+    info = open_dataset(path)
+    assert info.mel_config == MelConfig(**settings)
+    with h5py.File(path) as file:
+        audio = file["audio/waveforms"][0].astype(np.float32).mean(0)
+    np.testing.assert_allclose(Reader(info)[0].mel[0], mel_spectrogram(audio, info.mel_config), atol=1e-4)
+
+
+def test_precompute_mels_a_shard_of_another_rate_is_refused(sounds):
+    """The settings are those of the first shard; both shards are checked against them."""
+    with h5py.File(sounds / "shard-00001.h5", "r+") as file:
+        file.attrs["mel"] = json.dumps(dataclasses.asdict(MelConfig()))
+    with pytest.raises(DatasetError, match=r"shard-00001\.h5: attribute mel gives 44100 Hz.* for 8000 Hz"):
+        precompute_mels(sounds, CONFIG, fake_mel, progress=False)
+
+
+def test_mel_settings_an_unknown_rate_is_assumed_with_a_warning(tmp_path, caplog):
+    path = report_sounds(tmp_path / "report.h5")
+    with caplog.at_level("WARNING", logger="absl"):
+        assert mel_settings(path) == {}
+    assert "report.h5: no attribute gives the sample rate of its sounds; 44100 Hz is assumed" in caplog.text
+
+
+def test_mel_settings_inside_a_json_attribute_are_found(tmp_path):
+    path = report_sounds(tmp_path / "report.h5", schema=json.dumps({"mel": {"hop": 256}}))
+    assert mel_settings(path) == dataclasses.asdict(MelConfig(hop=256))
+
+
+def test_mel_settings_unknown_ones_are_refused(sounds, capsys):
+    with h5py.File(sounds / "shard-00000.h5", "r+") as file:
+        file.attrs["mel"] = json.dumps(dataclasses.asdict(CONFIG) | {"hop_length": 100})
+    assert main(["mels", str(sounds)]) == 1
+    error = " ".join(capsys.readouterr().err.split())
+    assert "shard-00000.h5: attribute mel: unknown mel setting hop_length (100); rename it to one of" in error
 
 
 def test_the_command(sounds, dense, tmp_path, capsys):

@@ -1,14 +1,22 @@
 """Random access: both ways of reading agree, in this process and in others."""
 
+import concurrent.futures
+import contextlib
+import os
 import pickle
+import shutil
+import subprocess
+import sys
+import tracemalloc
 
 import h5py
 import numpy as np
 import pytest
 
+from vjax.data import layout
 from vjax.data.layout import DatasetError
-from vjax.data.reader import Reader, Routes, encoded, encoded_as
-from vjax.data.store import open_dataset
+from vjax.data.reader import MOST_OPEN_FILES, Reader, Routes, encoded, encoded_as
+from vjax.data.store import open_dataset, write_shard
 from vjax.sound.encoding import TargetEncoding
 
 
@@ -138,6 +146,100 @@ def test_a_file_cut_short_is_noticed(tiny_dataset):
     path.write_bytes(path.read_bytes()[:20000])
     with pytest.raises(DatasetError, match="cut short"):
         reader[23]
+
+
+def many_gzip_shards(folder, schema, random_rows, attributes, n):
+    """A folder of n shards that only h5py can read, of three rows each."""
+    write_shard(folder / "shard-00000.h5", schema, random_rows(1), attributes)
+    rewrite(folder / "shard-00000.h5", "features/mel_spectrogram", chunks=(1, 1, 128, 20), compression="gzip")
+    for number in range(1, n):
+        shutil.copyfile(folder / "shard-00000.h5", folder / layout.shard_name(number))
+        with h5py.File(folder / layout.shard_name(number), "r+") as file:
+            file["metadata/preset_hash"][...] = number
+            file["features/mel_spectrogram"][...] = number
+    return folder
+
+
+def open_shards() -> int:
+    """How many shards this process has open."""
+    places = []
+    for handle in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # the handle of the listing itself
+            places.append(os.readlink(f"/proc/self/fd/{handle}"))
+    return sum(place.endswith(".h5") for place in places)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files in /proc")
+def test_reader_compressed_shards_beyond_the_bound_are_closed(tmp_path, schema, random_rows, shard_attributes):
+    many = MOST_OPEN_FILES + 20
+    reader = Reader(open_dataset(many_gzip_shards(tmp_path, schema, random_rows, shard_attributes, many)))
+    before = open_shards()
+    together = reader.read(np.arange(len(reader)))
+    assert 0 < open_shards() - before <= MOST_OPEN_FILES
+    for row in (0, 4, len(reader) - 1, 1):  # also of shards that were closed since
+        assert (reader[row].mel == together.mel[row]).all()
+        assert row < 3 or (reader[row].mel == row // 3).all()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:  # one thread's shard falls out while another reads it
+        found = [sample.mel for sample in pool.map(reader.__getitem__, range(len(reader)))]
+    np.testing.assert_array_equal(found, together.mel)
+    assert open_shards() - before <= MOST_OPEN_FILES
+    del reader, pool
+    assert open_shards() == before
+
+
+FEW_FILES = """
+import resource, sys
+from vjax.data.reader import Reader
+from vjax.data.store import open_dataset
+resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+reader = Reader(open_dataset(sys.argv[1]))
+print(reader.read(range(len(reader))).mel[:, 0, 0, 0].max())
+"""
+
+
+def test_reader_more_compressed_shards_than_handles_are_read(tmp_path, schema, random_rows, shard_attributes):
+    folder = many_gzip_shards(tmp_path, schema, random_rows, shard_attributes, 140)
+    done = subprocess.run([sys.executable, "-c", FEW_FILES, str(folder)], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.returncode) == ("139.0", 0), done.stderr
+
+
+def test_preset_names_and_hashes_of_chosen_rows_are_those_of_all(tiny_dataset, random_rows):
+    reader = Reader(open_dataset(tiny_dataset))
+    rows = [30, 2, 38, 2, 0, 24]
+    stored = [random_rows(8, seed=1), random_rows(5, seed=2)]
+    names, hashes = (
+        np.concatenate([shard[f"metadata/preset_{what}"] for shard in stored]) for what in ("name", "hash")
+    )
+    assert reader.preset_names(rows) == names[rows].tolist()
+    assert reader.preset_names([]) == []
+    np.testing.assert_array_equal(reader.preset_hashes(rows), hashes[rows])
+    for shard in tiny_dataset.iterdir():
+        with h5py.File(shard, "r+") as file:
+            del file["metadata/preset_name"]
+    assert reader.preset_names(rows) == [""] * 6
+
+
+@pytest.mark.parametrize("stored", ["number", "text", "nothing"])
+def test_preset_names_of_few_rows_leave_the_others_on_disk(tmp_path, stored):
+    """The names of this file are 20 MB, its parameters 10 MB; ten rows take some blocks of them."""
+    n = 200_000
+    with h5py.File(tmp_path / "report.h5", "w") as file:
+        file["params/continuous"] = np.arange(n * 8, dtype=np.float32).reshape(n, 8)
+        file["params/categorical"] = np.zeros((n, 4), np.int64)
+        file["features/mel_spectrogram"] = np.zeros((n, 1, 2, 1), np.float16)
+        file["metadata/preset_name"] = np.char.add(np.arange(n).astype("S100"), b" a preset")
+        if stored != "nothing":
+            numbers = np.arange(n) // 2
+            file["metadata/preset_hash"] = numbers.astype("S20") if stored == "text" else numbers
+    reader = Reader(open_dataset(tmp_path / "report.h5"))
+    rows = np.linspace(0, n - 1, 10).astype(int)
+    tracemalloc.start()
+    names, hashes = reader.preset_names(rows), reader.preset_hashes(rows)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert names == [f"{row} a preset" for row in rows]
+    np.testing.assert_array_equal(hashes, reader.preset_hashes()[rows])
+    assert peak < 1e6
 
 
 def test_encoded_rows_are_the_rows_in_their_encoding(tiny_dataset, schema):

@@ -1,11 +1,13 @@
 """Files in the report's layout, written by hand: sizes, attributes and all their absences."""
 
+import gzip
 import json
 
 import h5py
 import numpy as np
 import pytest
 
+from vjax.audio.mel_config import MelConfig
 from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader
 from vjax.data.store import digest, open_dataset
@@ -121,9 +123,87 @@ def test_other_widths_get_plain_names(tmp_path):
     assert Reader(info)[0].modulation.shape == (0,)
 
 
+def choose_wavetables(path, highest=(40, 3, 0)):
+    """Fills the three columns of wavetable choices."""
+    with h5py.File(path, "r+") as file:
+        file["params/categorical"][:, 126:129] = [highest] * N
+
+
+def test_open_dataset_a_catalog_path_that_leads_nowhere_is_refused(tmp_path):
+    """The tables that these choices mean are unknown: under the shipped catalog they would be other ones."""
+    write_report_file(tmp_path / "report.h5", n_categorical=129, wavetable_catalog_path="tables/catalog.json")
+    choose_wavetables(tmp_path / "report.h5")
+    message = (
+        r"report\.h5: there is no file at its wavetable_catalog_path tables/catalog\.json, .*"
+        "osc_1_wavetable chooses from 41 entries .*put the file there"
+    )
+    with pytest.raises(DatasetError, match=message):
+        open_dataset(tmp_path / "report.h5")
+
+
+def test_open_dataset_a_catalog_path_that_is_not_needed_warns(tmp_path, caplog):
+    write_report_file(tmp_path / "report.h5", wavetable_catalog_path="tables/catalog.json")
+    with caplog.at_level("WARNING", logger="absl"):
+        assert open_dataset(tmp_path / "report.h5").catalog_json is None
+    assert "no file at its wavetable_catalog_path tables/catalog.json" in caplog.text
+
+
+def test_open_dataset_a_given_catalog_replaces_the_path(tmp_path):
+    """The report's `wavetable_catalog` setting; packed files are read too, here and at the path."""
+    path, catalog = tmp_path / "report.h5", tmp_path / "mine.json.gz"
+    write_report_file(path, n_categorical=129, wavetable_catalog_path="tables/catalog.json")
+    choose_wavetables(path)
+    catalog.write_bytes(gzip.compress(b'{"tables": [{}]}'))
+    info = open_dataset(path, wavetable_catalog=catalog)
+    assert (info.catalog_json, info.catalog_sha256) == ('{"tables": [{}]}', digest('{"tables": [{}]}'))
+    with h5py.File(path, "r+") as file:
+        file.attrs["wavetable_catalog_path"] = catalog.name
+    assert open_dataset(path) == info
+    with pytest.raises(DatasetError, match=r"the wavetable catalog .*nowhere\.json cannot be read .*give a JSON file"):
+        open_dataset(path, wavetable_catalog=tmp_path / "nowhere.json")
+
+
+def test_open_dataset_a_catalog_of_another_digest_is_refused(tmp_path):
+    path, catalog = tmp_path / "report.h5", tmp_path / "catalog.json"
+    catalog.write_text("{}")
+    write_report_file(path, wavetable_catalog_path=catalog.name, catalog_sha256=digest("{}"))
+    assert open_dataset(path).catalog_json == "{}"
+    catalog.write_text("[]")
+    for given in ("", catalog):
+        with pytest.raises(DatasetError, match=f"digest is {digest('[]')}, the dataset stores {digest('{}')}"):
+            open_dataset(path, wavetable_catalog=given)
+
+
+def test_open_dataset_mel_settings_that_are_not_known_are_refused(tmp_path):
+    write_report_file(tmp_path / "report.h5", mel=json.dumps({"n_fft": 1024}))
+    assert open_dataset(tmp_path / "report.h5").mel_config == MelConfig(n_fft=1024)
+    for settings, message in (
+        ({"hop_length": 512}, r"unknown mel setting hop_length \(512\); rename it to one of"),
+        ({"htk": True}, r"unknown mel setting htk \(True\); rename it to one of sample_rate, n_fft,"),
+        ({"hop": "512"}, "mel setting hop is '512'; set it to a whole number"),
+        ({"sample_rate": 22050}, r"mel bands from .* do not fit below 11025\.0 Hz"),
+        ([1], r"the mel settings are \[1\]; expected the fields of MelConfig"),
+    ):
+        with h5py.File(tmp_path / "report.h5", "r+") as file:
+            file.attrs["mel"] = json.dumps(settings)
+        with pytest.raises(DatasetError, match=rf"report\.h5: attribute mel: {message}"):
+            open_dataset(tmp_path / "report.h5")
+
+
+@pytest.mark.parametrize("rate", [22050, 44100])
+def test_open_dataset_spectrograms_of_an_unnamed_rate_are_refused(tmp_path, rate):
+    """Without mel settings, a checkpoint would take 44,100 Hz for them."""
+    write_report_file(tmp_path / "report.h5", sample_rate=rate)
+    if rate == 44100:
+        assert open_dataset(tmp_path / "report.h5").mel == {}
+    else:
+        message = r"report\.h5: attribute sample_rate gives 22050 Hz, but the mel settings are for 44100 Hz"
+        with pytest.raises(DatasetError, match=message):
+            open_dataset(tmp_path / "report.h5")
+
+
 def test_the_catalog_is_found_beside_the_dataset(tmp_path):
     write_report_file(tmp_path / "report.h5", wavetable_catalog_path="tables/catalog.json")
-    assert open_dataset(tmp_path / "report.h5").catalog_json is None
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables" / "catalog.json").write_text('{"name": "Häuser"}', encoding="utf-8")
     info = open_dataset(tmp_path / "report.h5")
@@ -205,12 +285,14 @@ def test_a_matrix_of_the_wrong_shape_is_named(tmp_path):
         open_dataset(tmp_path / "report.h5")
 
 
-def test_files_of_one_run_need_not_use_the_same_options(tmp_path):
+@pytest.mark.parametrize("attributes", [{}, {"wavetable_catalog_path": "catalog.json"}])
+def test_files_of_one_run_need_not_use_the_same_options(tmp_path, attributes):
+    (tmp_path / "catalog.json").write_text("{}")
     for name, highest in (("a.h5", [5, 2, 0]), ("b.h5", [3, 9, 0])):
-        write_report_file(tmp_path / name, n_categorical=129)
+        write_report_file(tmp_path / name, n_categorical=129, **attributes)
         with h5py.File(tmp_path / name, "r+") as file:
             file["params/categorical"][:, 126:] = [highest] * N
     assert open_dataset(tmp_path).schema.option_counts[126:] == (6, 10, 1)
-    write_report_file(tmp_path / "c.h5", n_categorical=126)
+    write_report_file(tmp_path / "c.h5", n_categorical=126, **attributes)
     with pytest.raises(DatasetError, match="differ in schema"):
         open_dataset(tmp_path)

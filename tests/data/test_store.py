@@ -11,7 +11,9 @@ import h5py
 import numpy as np
 import pytest
 
+from vjax.data import layout
 from vjax.data.layout import DatasetError
+from vjax.data.reader import Reader
 from vjax.data.store import digest, open_dataset, write_importance, write_shard
 
 CATALOG = '{"tables": [], "name": "Häuser"}'
@@ -109,6 +111,16 @@ def test_a_catalog_that_was_changed_is_refused(one_catalog):
         file.attrs["catalog"] = CATALOG.replace("[]", "[1]")
     with pytest.raises(DatasetError, match="the wavetable catalog is another one"):
         open_dataset(one_catalog)
+
+
+def test_open_dataset_a_given_catalog_stands_in_for_the_first_shards(one_catalog, tmp_path):
+    (one_catalog / "shard-00000.h5").rename(tmp_path / "elsewhere.h5")
+    (tmp_path / "catalog.json").write_text(CATALOG, encoding="utf-8")
+    info = open_dataset(one_catalog, wavetable_catalog=tmp_path / "catalog.json")
+    assert (info.n, info.catalog_json, info.catalog_sha256) == (6, CATALOG, SHA256)
+    (tmp_path / "catalog.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(DatasetError, match=f"its digest is {digest('{}')}, the dataset stores {SHA256}"):
+        open_dataset(one_catalog, wavetable_catalog=tmp_path / "catalog.json")
 
 
 def test_older_shards_without_digests_open(one_catalog):
@@ -223,7 +235,9 @@ def test_a_missing_attribute_is_named(tiny_dataset, shard, name):
     [
         ("complete", False, "is marked as incomplete"),
         ("tier", 4, r"attribute tier is 4; expected one of \(1, 2, 3\)"),
-        ("schema", "{}", "attribute schema or mel cannot be read: not a vjax schema"),
+        ("schema", "{}", "attribute schema cannot be read: not a vjax schema"),
+        ("mel", "{", "attribute mel: the mel settings are '{'; expected the fields of MelConfig"),
+        ("mel", '{"hop_length": 9}', r"attribute mel: unknown mel setting hop_length \(9\); rename it to one of"),
     ],
 )
 def test_an_attribute_of_no_sense_is_named(tiny_dataset, shard, name, value, message):
@@ -258,6 +272,17 @@ def test_shards_of_different_attributes_are_refused(tiny_dataset, schema, random
     write_shard(tiny_dataset / "shard-00002.h5", schema, random_rows(1), shard_attributes | change)
     with pytest.raises(DatasetError, match=rf"shard-00000\.h5 and .*shard-00002\.h5 differ in {field}"):
         open_dataset(tiny_dataset)
+
+
+def test_open_dataset_shards_are_in_the_order_of_their_numbers(tmp_path, schema, random_rows, shard_attributes):
+    """As text, shard-100000 stands before shard-99998."""
+    for number in (99_999, 7, 100_000, 10_000, 100_001, 99_998):
+        write_shard(tmp_path / layout.shard_name(number), schema, random_rows(1, seed=number), shard_attributes)
+    info, numbers = open_dataset(tmp_path), (7, 10_000, 99_998, 99_999, 100_000, 100_001)
+    names = ["00007", "10000", "99998", "99999", "100000", "100001"]
+    assert [os.path.basename(path) for path in info.paths] == [f"shard-{name}.h5" for name in names]
+    expected = np.concatenate([random_rows(1, seed=number)["metadata/preset_hash"] for number in numbers])
+    np.testing.assert_array_equal(Reader(info).preset_hashes(), expected)
 
 
 def test_shards_of_different_schemas_are_refused(tiny_dataset, schema, random_rows, shard_attributes):

@@ -9,8 +9,10 @@ import pytest
 from vjax.inference.match import MatchConfig, Matcher, render_config
 from vjax.inference.outputs import write_match
 
+from vjax.data.layout import digest
 from vjax.inference.export import checkpoint_vocabulary, export_preset
 from vjax.inference.predict import Predictor
+from vjax.schema import CATALOG_CHOICES
 from vjax.vital import engine
 from vjax.vital.default_vocabulary import default_vocabulary
 from vjax.vital.pool import RenderJob, RenderPool
@@ -114,23 +116,46 @@ def test_a_copied_checkpoint_exports_the_same_file(engine_run, predictor, answer
 
 
 def with_catalog(predictor, catalog_json):
-    return dataclasses.replace(predictor, meta=predictor.meta | {"wavetable_catalog_json": catalog_json})
+    """The predictor of a checkpoint that carries another catalog, as older ones do: without its digest."""
+    meta = predictor.meta | {"wavetable_catalog_json": catalog_json}
+    return dataclasses.replace(predictor, meta={k: v for k, v in meta.items() if k != "wavetable_catalog_sha256"})
 
 
 def test_a_catalog_smaller_than_the_schema_counts_is_refused(predictor, engine_vocabulary):
     fewer_tables = Vocabulary(engine_vocabulary.wavetables.chosen([0, 1]), engine_vocabulary.lfo_shapes)
-    with pytest.raises(ValueError, match="osc_1_wavetable from 3 entries, but its catalog holds 2; train again"):
+    with pytest.raises(ValueError, match=r"osc_1_wavetable from 3 entries, but their catalog holds 2; .*train again"):
         checkpoint_vocabulary(with_catalog(predictor, fewer_tables.to_json_string()))
     fewer_shapes = Vocabulary(engine_vocabulary.wavetables, engine_vocabulary.lfo_shapes.first(2))
-    with pytest.raises(ValueError, match="lfo_1_shape from 3 entries, but its catalog holds 2"):
+    with pytest.raises(ValueError, match="lfo_1_shape from 3 entries, but their catalog holds 2"):
         checkpoint_vocabulary(with_catalog(predictor, fewer_shapes.to_json_string()))
 
 
-def test_a_checkpoint_without_a_catalog_means_the_shipped_one(predictor):
-    assert checkpoint_vocabulary(with_catalog(predictor, None)) is default_vocabulary()
+def test_checkpoint_vocabulary_choices_without_a_catalog_are_refused(predictor):
+    """Its data were not made with the shipped catalog: `vjax generate` would have stored it."""
+    with pytest.raises(ValueError, match=r"osc_1_wavetable from 3 entries, but they carry no catalog; .*train again"):
+        checkpoint_vocabulary(with_catalog(predictor, None))
+
+
+def test_checkpoint_vocabulary_no_choices_and_no_catalog_mean_the_init_patch(predictor):
+    plain = tuple(menu for menu in predictor.schema.categorical if menu.name not in CATALOG_CHOICES)
+    without = dataclasses.replace(predictor, schema=dataclasses.replace(predictor.schema, categorical=plain))
+    assert checkpoint_vocabulary(with_catalog(without, None)) is default_vocabulary()
+
+
+def test_checkpoint_vocabulary_another_digest_is_refused(predictor, engine_vocabulary):
+    meta = predictor.meta
+    assert meta["wavetable_catalog_sha256"] == digest(engine_vocabulary.to_json_string())
+    swapped = meta | {"wavetable_catalog_json": default_vocabulary().to_json_string()}
+    with pytest.raises(ValueError, match=f"but its data were made with {meta['wavetable_catalog_sha256']}"):
+        checkpoint_vocabulary(dataclasses.replace(predictor, meta=swapped))
+
+
+def test_checkpoint_vocabulary_of_an_older_checkpoint_needs_no_digest(predictor, engine_vocabulary):
+    older = with_catalog(predictor, engine_vocabulary.to_json_string())
+    assert checkpoint_vocabulary(older).to_json_string() == engine_vocabulary.to_json_string()
 
 
 def test_a_bare_wavetable_catalog_of_an_older_run_has_one_shape(predictor, engine_vocabulary):
     bare = json.dumps(engine_vocabulary.wavetables.to_json())
-    with pytest.raises(ValueError, match="lfo_1_shape from 3 entries, but its catalog holds 1"):
+    with pytest.raises(ValueError, match="lfo_1_shape from 3 entries, but their catalog holds 1"):
         checkpoint_vocabulary(with_catalog(predictor, bare))

@@ -14,7 +14,7 @@ from vjax.audio.mel import MelConfig, mel_spectrogram
 from vjax.inference.predict import Predictor, decode
 from vjax.inference.stream import predict_files
 from vjax.model.inverse import Prediction
-from vjax.training.checkpoint import CheckpointError, load_checkpoint
+from vjax.training.checkpoint import CheckpointError, Checkpoints, load_checkpoint
 from vjax.vital.engine import RenderConfig
 
 
@@ -57,6 +57,15 @@ def test_without_a_modulation_head_there_are_no_routes(schema):
         np.zeros((1, len(schema.continuous)), np.float32), np.zeros((1, sum(schema.option_counts)), np.float32), None
     )
     assert (decode(prediction, schema)[0].route_index == -1).all()
+
+
+def test_from_checkpoint_mel_settings_that_are_not_known_are_refused(predictor, trained, tmp_path):
+    _, state = trained
+    meta = predictor.meta | {"mel": predictor.meta["mel"] | {"hop_length": 512}}
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(state, meta, val_loss=1.0)
+    with pytest.raises(ValueError, match=rf"checkpoint {tmp_path}: unknown mel setting hop_length \(512\); rename it"):
+        Predictor.from_checkpoint(tmp_path)
 
 
 def test_the_folder_tells_everything(predictor, schema):

@@ -1,5 +1,6 @@
 """Checkpoints: what they hold, which are kept, and that a folder alone is enough."""
 
+import dataclasses
 import json
 import shutil
 
@@ -7,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from vjax.data.store import open_dataset
+from vjax.data.store import digest, open_dataset
 from vjax.model.inverse import InverseModel, model_config
 from vjax.training.checkpoint import CheckpointError, Checkpoints, load_checkpoint, make_meta
 from vjax.training.config import as_json, base_config, unpack
@@ -32,6 +33,7 @@ def test_meta_has_the_reports_keys_and_everything_needed_to_stand_alone(run):
     _, meta, info = run
     assert meta["tier"] == 3
     assert meta["wavetable_catalog_json"] == info.catalog_json
+    assert meta["wavetable_catalog_sha256"] == info.catalog_sha256 == digest(info.catalog_json)
     assert (meta["n_mod_sources"], meta["n_mod_destinations"]) == (4, 10)
     assert meta["mod_source_names"] == list(info.schema.sources)
     assert meta["mod_destination_names"] == list(info.schema.destinations)
@@ -126,6 +128,31 @@ def test_restore_latest_with_a_refused_setting_names_the_allowed_ones_too(run, t
     message = r"train.batch_size is 8, expected 4 \(also changed: train.epochs 2 -> 7\)"
     with Checkpoints(tmp_path / "c") as checkpoints, pytest.raises(CheckpointError, match=message):
         checkpoints.restore_latest(state, meta | {"settings": as_json(unpack(config))})
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_restore_latest_data_of_another_catalog_are_refused(run, tmp_path, older):
+    """Older checkpoints store no digest: it is computed from the catalog that they carry."""
+    state, meta, info = run
+    other = dataclasses.replace(info, catalog_json="{}", catalog_sha256=digest("{}"))
+    now = make_meta(other, model_config(info.schema, True, width=4, mod_embed_dim=4), tier=3, settings={"seed": 0})
+    saved = {key: value for key, value in meta.items() if not (older and key == "wavetable_catalog_sha256")}
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        checkpoints.save(at_step(state, 1), saved, val_loss=1.0)
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        found = f"another wavetable_catalog_sha256: {info.catalog_sha256} there, {other.catalog_sha256} now"
+        with pytest.raises(CheckpointError, match=found):
+            checkpoints.restore_latest(state, now)
+        assert int(checkpoints.restore_latest(state, meta)[0].step) == 1
+
+
+def test_restore_latest_a_run_without_a_catalog_is_continued_with_one(run, tmp_path):
+    state, meta, _ = run
+    without = meta | {"wavetable_catalog_json": None, "wavetable_catalog_sha256": None}
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        checkpoints.save(at_step(state, 1), without, val_loss=1.0)
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        assert int(checkpoints.restore_latest(state, meta)[0].step) == 1
 
 
 def test_missing_checkpoints_are_named(tmp_path):

@@ -1,6 +1,7 @@
 """The shipped vocabulary: complete, sound, credited, in agreement with the engine, and how it is made and kept."""
 
 import base64
+import dataclasses
 import gzip
 import importlib.resources
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vjax.schema import CATALOG_CHOICES
 from vjax.vital import default_vocabulary as module
 from vjax.vital.checks import check_curve, check_table
 from vjax.vital.default_vocabulary import (
@@ -105,10 +107,34 @@ def test_the_schema_offers_all_entries():
     assert schema.option_counts[schema.position["lfo_8_shape"]] == len(SHIPPED.lfo_shapes)
 
 
-def test_data_without_a_vocabulary_mean_the_shipped_one():
+def test_vocabulary_of_data_is_what_they_carry():
     small = Vocabulary(SHIPPED.wavetables.chosen([0, 5]), SHIPPED.lfo_shapes.first(3))
-    assert vocabulary_of(small.to_json_string()).wavetables.names == small.wavetables.names
-    assert vocabulary_of(None) is vocabulary_of("") is SHIPPED
+    assert vocabulary_of(small.to_json_string(), small.schema()).wavetables.names == small.wavetables.names
+
+
+def test_vocabulary_of_data_without_choices_is_the_shipped_one():
+    plain = [menu for menu in SHIPPED.schema().categorical if menu.name not in CATALOG_CHOICES]
+    schema = dataclasses.replace(SHIPPED.schema(), categorical=tuple(plain))
+    assert vocabulary_of(None, schema) is vocabulary_of("", schema) is SHIPPED
+
+
+def test_vocabulary_of_data_with_choices_but_no_catalog_is_refused():
+    with pytest.raises(ValueError, match=r"choose osc_1_wavetable from .* but they carry no catalog; give them"):
+        vocabulary_of(None, SHIPPED.schema())
+
+
+@pytest.mark.parametrize(("tables", "shapes", "named"), [(1, 3, "osc_1_wavetable"), (2, 2, "lfo_1_shape")])
+def test_vocabulary_of_a_catalog_that_is_too_small_is_refused(tables, shapes, named):
+    schema = Vocabulary(SHIPPED.wavetables.chosen([0, 5]), SHIPPED.lfo_shapes.first(3)).schema()
+    smaller = Vocabulary(SHIPPED.wavetables.chosen(range(tables)), SHIPPED.lfo_shapes.first(shapes))
+    with pytest.raises(ValueError, match=f"{named} from . entries, but their catalog holds"):
+        vocabulary_of(smaller.to_json_string(), schema)
+
+
+def test_vocabulary_of_nothing_known_warns(caplog):
+    with caplog.at_level("WARNING", logger="absl"):
+        assert vocabulary_of(None) is SHIPPED
+    assert "taken from the shipped catalog and may be wrong" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["catalog.json", "catalog.json.gz"])

@@ -4,47 +4,13 @@ The spectrum comes from `jnp.fft`: on two CPU cores a batch of 32 sounds takes 3
 with a DFT matrix.
 """
 
-import dataclasses
 import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-
-@dataclasses.dataclass(frozen=True)
-class MelConfig:
-    """Settings of the log-mel spectrogram; a dataset and a checkpoint store them as `dataclasses.asdict`.
-
-    Attributes:
-      sample_rate: in Hz, that of the renders.
-      n_fft: samples of a Fourier transform.
-      hop: samples between two frames.
-      n_mels: mel bands.
-      f_min_hz: lower edge of the lowest band.
-      f_max_hz: upper edge of the highest band.
-    """
-
-    sample_rate: int = 44100
-    n_fft: int = 2048
-    hop: int = 512
-    n_mels: int = 128
-    f_min_hz: float = 0.0
-    f_max_hz: float = 22050.0
-
-    def __post_init__(self):
-        if not 0 <= self.f_min_hz < self.f_max_hz <= self.sample_rate / 2:
-            raise ValueError(
-                f"mel bands from f_min_hz={self.f_min_hz} to f_max_hz={self.f_max_hz} do not fit below "
-                f"{self.sample_rate / 2} Hz, half the sample rate"
-            )
-        for field in ("n_fft", "hop", "n_mels"):
-            if getattr(self, field) < 1:
-                raise ValueError(f"{field}={getattr(self, field)} must be at least 1")
-
-    def frames(self, samples: int) -> int:
-        """Number of frames `t` of a sound: one every `hop` samples, the first centred on sample 0."""
-        return 1 + samples // self.hop
+from vjax.audio.mel_config import MelConfig
 
 
 def to_mono(audio: jax.Array) -> jax.Array:

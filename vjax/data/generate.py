@@ -98,7 +98,7 @@ def generate(
             attributes = _attributes(config, fingerprint, summary)
             # Megabytes, so once: the first shard carries the catalog for the folder.
             attributes |= {"catalog_sha256": digest(catalog_json)} if shard.number else {"catalog": catalog_json}
-            write_shard(out / _shard_name(shard.number), schema, shard.arrays, attributes)
+            write_shard(out / layout.shard_name(shard.number), schema, shard.arrays, attributes)
             rows += shard.rows
             presets_kept += shard.presets
             rejected.update(shard.rejected)
@@ -163,9 +163,9 @@ def _fingerprint(config: GenerationConfig, seed: int, bank: Bank, catalog_sha256
 def _finished_shards(out: Path, fingerprint: str, n: int) -> list[dict[str, Any]]:
     """Summaries of the shards to keep; a last one that was cut to an earlier, smaller `n` is removed."""
     summaries = []
-    for number, path in enumerate(sorted(out.glob("*.h5"))):
-        if path.name != _shard_name(number):
-            raise DatasetError(f"{out} holds {path.name} where {_shard_name(number)} belongs; remove {path.name}")
+    for number, path in enumerate(layout.sorted_shards(out)):
+        if path.name != layout.shard_name(number):
+            raise DatasetError(f"{out} holds {path.name} where {layout.shard_name(number)} belongs; remove {path.name}")
         with layout.open_hdf5(str(path)) as file:
             found, summary = file.attrs.get("generation"), file.attrs.get("shard")
         if found != fingerprint:
@@ -183,12 +183,8 @@ def _finished_shards(out: Path, fingerprint: str, n: int) -> list[dict[str, Any]
         leftover.unlink()
     if rows < n and summaries and summaries[-1]["cut"]:
         summaries.pop()
-        (out / _shard_name(len(summaries))).unlink()
+        (out / layout.shard_name(len(summaries))).unlink()
     return summaries
-
-
-def _shard_name(number: int) -> str:
-    return f"shard-{number:05d}.h5"
 
 
 def _attributes(config: GenerationConfig, fingerprint: str, summary: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,11 @@ Arrays with one row per sample have one chunk per sample; `metadata/...` is cont
 """
 
 import contextlib
+import gzip
+import hashlib
 import os
+import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -37,6 +41,8 @@ MIDI_NOTE = "metadata/midi_note"
 PRESET_HASH = "metadata/preset_hash"
 PRESET_NAME = "metadata/preset_name"
 IMPORTANCE = "importance_weights/weights"
+
+SHARD_DIGITS = 5  # at least; shard 100,000 has six
 
 ROWS_DONE = "rows_done"
 """Attribute of a dataset that is still being filled; absent from a finished one."""
@@ -89,14 +95,29 @@ def describe_shape(row_shape: tuple[int, ...]) -> str:
     return f"[{', '.join(['n', *('any' if length == -1 else str(length) for length in row_shape)])}]"
 
 
+def shard_name(number: int) -> str:
+    return f"shard-{number:0{SHARD_DIGITS}d}.h5"
+
+
+def sorted_shards(folder: Path) -> list[Path]:
+    """The `*.h5` files of a folder: numbered shards by number, others by name."""
+    return sorted(folder.glob("*.h5"), key=_shard_order)
+
+
+def _shard_order(path: Path) -> tuple[str, int, str]:
+    # As text, shard-100000.h5 would stand before shard-99999.h5.
+    numbered = re.fullmatch(r"shard-(\d+)\.h5", path.name, re.ASCII)
+    return ("shard-", int(numbered[1]), path.name) if numbered else (path.name, -1, path.name)
+
+
 def shard_paths(path: str | os.PathLike) -> tuple[str, ...]:
-    """The file at `path`, or the `*.h5` shards of the folder at `path`, sorted by name; `.partial` ones are left out.
+    """The file at `path`, or the `*.h5` shards of the folder at `path`, see `sorted_shards`; no `.partial` ones.
 
     Raises DatasetError if there is none.
     """
     path = Path(path)
     if path.is_dir():
-        shards = tuple(str(shard) for shard in sorted(path.glob("*.h5")))
+        shards = tuple(str(shard) for shard in sorted_shards(path))
         if not shards:
             unfinished = len(list(path.glob("*.partial")))
             raise DatasetError(
@@ -132,6 +153,11 @@ def require(file: h5py.File, name: str, remedy: str) -> h5py.Dataset:
     return file[name]
 
 
+def is_ours(file: h5py.File) -> bool:
+    """Whether the file is in vjax's layout; else it is in the report's. The attributes are written first and last."""
+    return "generator_version" in file.attrs or "complete" in file.attrs
+
+
 def finished(file: h5py.File, name: str) -> bool:
     """Whether the dataset is there, and not half-filled by an interrupted `vjax precompute`."""
     return name in file and ROWS_DONE not in file[name].attrs
@@ -140,3 +166,17 @@ def finished(file: h5py.File, name: str) -> bool:
 def text(value: str | bytes) -> str:
     """An attribute that holds text, whichever way its writer encoded it."""
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def digest(catalog_json: str) -> str:
+    """A catalog's identity where the catalog itself is elsewhere: the SHA-256 of its text."""
+    return hashlib.sha256(catalog_json.encode()).hexdigest()
+
+
+def read_catalog(path: str | os.PathLike) -> str:
+    """The text of a catalog file (.json or .json.gz), not checked. Raises DatasetError if it cannot be read."""
+    try:
+        raw = Path(path).read_bytes()
+        return (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode()
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise DatasetError(f"the wavetable catalog {path} cannot be read ({error}); give a JSON file") from error

@@ -13,21 +13,35 @@ from typing import Any
 
 import h5py
 import numpy as np
+from absl import logging
 from tqdm import tqdm
 
+from vjax.audio.mel_config import MelConfig
 from vjax.data import layout
-from vjax.data.layout import DatasetError, open_hdf5, require, text
+from vjax.data.layout import DatasetError, open_hdf5, require
+from vjax.data.mel_settings import check_sample_rate, sample_rates_hz, stored_mel
 
 
 def mel_settings(path: str | os.PathLike) -> dict[str, Any]:
-    """The mel settings that the dataset names (fields of MelConfig); empty if it names none."""
+    """The mel settings that the dataset names (fields of MelConfig); empty if it names none.
+
+    Warns where nothing gives the sample rate of its sounds either. Raises DatasetError for unknown settings.
+    """
     with open_hdf5(layout.shard_paths(path)[0]) as file:
-        return json.loads(text(file.attrs["mel"])) if "mel" in file.attrs else {}
+        config = stored_mel(file)
+        if config is None and not sample_rates_hz(file):
+            logging.warning(
+                "%s: no attribute gives the sample rate of its sounds; %d Hz is assumed. If it is another, set the "
+                "attribute sample_rate first",
+                file.filename,
+                MelConfig().sample_rate,
+            )
+        return {} if config is None else dataclasses.asdict(config)
 
 
 def precompute_mels(
     path: str | os.PathLike,
-    config: Any,
+    config: MelConfig,
     mel_fn: Callable[[np.ndarray], np.ndarray],
     batch_size: int = 32,
     progress: bool = True,
@@ -36,34 +50,35 @@ def precompute_mels(
 
     Args:
       path: a file or a folder of shards; finished ones are left alone.
-      config: a MelConfig, stored with the file.
+      config: stored with the file.
       mel_fn: [b, samples] float32 to [b, n_mels, t]; b is `batch_size`, or less at the end of a shard.
 
     Returns:
       Number of rows filled.
 
     Raises:
-      DatasetError: no audio/waveforms, or pictures made with other settings.
+      DatasetError: no audio/waveforms, sound of another sample rate, or spectrograms made with other settings.
     """
-    settings = dataclasses.asdict(config)
 
     def fill(file: h5py.File, bar: tqdm) -> int:
         started = layout.MEL in file
-        if started and "mel" in file.attrs and json.loads(text(file.attrs["mel"])) != settings:
+        stored = stored_mel(file)
+        if started and stored not in (None, config):
             raise DatasetError(
-                f"{file.filename}: {layout.MEL} was made with {text(file.attrs['mel'])}, not with "
-                f"{json.dumps(settings)}; use the same settings, or delete that dataset first"
+                f"{file.filename}: {layout.MEL} was made with {json.dumps(dataclasses.asdict(stored))}, not with "
+                f"{json.dumps(dataclasses.asdict(config))}; use the same settings, or delete that dataset first"
             )
         if layout.finished(file, layout.MEL):
             return 0
         waveforms = require(file, layout.WAVEFORMS, "there is no sound to make pictures from")
+        check_sample_rate(file, config)
 
         def mels(start: int, stop: int) -> np.ndarray:
             audio = waveforms[start:stop].astype(np.float32)
             return np.asarray(mel_fn(audio.mean(1) if audio.ndim == 3 else audio))[:, None]
 
         if not started:
-            file.attrs["mel"] = json.dumps(settings, sort_keys=True)
+            file.attrs["mel"] = json.dumps(dataclasses.asdict(config), sort_keys=True)
             _allocate(file, layout.MEL, (len(waveforms), *mels(0, min(batch_size, len(waveforms))).shape[1:]))
         return _fill(file[layout.MEL], mels, batch_size, bar)
 

@@ -1,6 +1,7 @@
 """Random access to the rows of a dataset, fast and from any process. Neither vita nor jax."""
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import math
@@ -19,6 +20,10 @@ from vjax.schema import Parameters, Schema, sparse_routes
 from vjax.sound.encoding import TargetEncoding
 
 DEFAULT_MIDI_NOTE = 60
+MOST_OPEN_FILES = 64
+"""Of one reader, where only h5py can read; systems allow a process 256 to 1024 files."""
+
+_BLOCK_ROWS = 4096
 
 
 class Routes(NamedTuple):
@@ -75,7 +80,7 @@ class Reader:
 
     Uncompressed data with one chunk per row are read with `os.pread` at the chunks' places in the file: h5py takes 2.8
     times the CPU time (86 against 30 microseconds a row of full size) and one lock for the whole process. Everything
-    else goes through h5py.
+    else goes through h5py, which keeps the MOST_OPEN_FILES shards open that were read last.
     """
 
     def __init__(self, info: DatasetInfo, use_pread: bool = True, encoding: TargetEncoding | None = None):
@@ -86,12 +91,13 @@ class Reader:
         self.mel_shape = info.mel_shape
         self._use_pread = use_pread
         self._shards: dict[int, _Shard] = {}
+        self._opened: Callable[[str], h5py.File] | None = None
 
     def __len__(self) -> int:
         return self._starts[-1]
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_shards": {}}
+        return self.__dict__ | {"_shards": {}, "_opened": None}
 
     def __getitem__(self, i: int) -> Sample:
         i = operator.index(i)
@@ -113,11 +119,18 @@ class Reader:
             places = np.flatnonzero(numbers == number)
             there = rows[places] - self._starts[number]
             midi_note[places] = shard.midi_note[there]
+            path = self._paths[number]
+            file = self._file(path) if any(column.offsets is None for column in shard.columns.values()) else None
             # Opened anew each time: nothing is shared between threads, and no number of shards runs out of handles.
-            handle = os.open(self._paths[number], os.O_RDONLY)
+            handle = os.open(path, os.O_RDONLY)
             try:
                 for name, column in shard.columns.items():
-                    column.read(handle, there.tolist(), columns[name], places.tolist())
+                    if column.offsets is None:
+                        dataset = file[column.place]
+                        for row, place in zip(there.tolist(), places.tolist(), strict=True):
+                            columns[name][place] = dataset[row]
+                    else:
+                        column.read(handle, there.tolist(), columns[name], places.tolist())
             finally:
                 os.close(handle)
         mel = columns[layout.MEL].reshape(len(rows), *self.mel_shape)
@@ -133,13 +146,30 @@ class Reader:
             modulation=self._routes(columns, len(rows)),
         )
 
-    def preset_hashes(self) -> np.ndarray:
-        """[n] int64, equal for rows of the same preset. Where not stored: a hash of the row's parameters."""
-        return np.concatenate([_preset_hashes(path) for path in self._paths])
+    def preset_hashes(self, rows: Sequence[int] | None = None) -> np.ndarray:
+        """[len(rows)] int64, equal for rows of the same preset; of all rows by default.
 
-    def preset_names(self) -> list[str]:
-        """[n]; empty where not stored."""
-        return [name for path in self._paths for name in _preset_names(path)]
+        Where not stored: a hash of the row's parameters.
+        """
+        return self._metadata(_preset_hashes, np.arange(len(self)) if rows is None else np.asarray(rows), np.int64)
+
+    def preset_names(self, rows: Sequence[int]) -> list[str]:
+        """[len(rows)]; empty where not stored."""
+        return self._metadata(_preset_names, np.asarray(rows), object).tolist()
+
+    def _metadata(self, read: Callable[[h5py.File, np.ndarray], Sequence], rows: np.ndarray, dtype: Any) -> np.ndarray:
+        """`read` of each shard that holds some of the rows, in their order; whole columns are never in memory."""
+        values = np.empty(len(rows), dtype)
+        order = np.argsort(rows, kind="stable")
+        numbers = np.searchsorted(self._starts, rows[order], "right") - 1
+        there = rows[order] - np.asarray(self._starts)[numbers]
+        ends = np.diff(numbers, append=-1).astype(bool) | np.diff(there // _BLOCK_ROWS, append=-1).astype(bool)
+        first = 0
+        for last in (np.flatnonzero(ends) + 1).tolist():
+            with layout.open_hdf5(self._paths[numbers[first]]) as file:
+                values[order[first:last]] = read(file, there[first:last])
+            first = last
+        return values
 
     def _routes(self, columns: dict[str, np.ndarray], n: int) -> Routes | np.ndarray:
         if self._modulation == "sparse":
@@ -147,6 +177,12 @@ class Reader:
         if self._modulation == "dense":
             return columns[layout.DENSE_ROUTES].astype(np.float32, copy=False)
         return np.zeros((n, 0), np.float32)
+
+    def _file(self, path: str) -> h5py.File:
+        """Open, while the caller holds it: what falls out of the cache is closed when its last user lets it go."""
+        if self._opened is None:
+            self._opened = functools.lru_cache(MOST_OPEN_FILES)(_open)
+        return self._opened(path)
 
     def _shard(self, number: int) -> "_Shard":
         if number not in self._shards:
@@ -158,18 +194,14 @@ class Reader:
 class _Column:
     """One dataset of one shard: `offsets` [n] are its rows' places in the file; None where only h5py can read it."""
 
-    dataset: h5py.Dataset | None
+    place: str  # its path in the file
     dtype: np.dtype
     row_shape: tuple[int, ...]
     row_bytes: int
     offsets: np.ndarray | None
 
     def read(self, handle: int, rows: list[int], out: np.ndarray, places: list[int]) -> None:
-        """Each of `rows` to its place in `out`."""
-        if self.offsets is None:
-            for row, place in zip(rows, places, strict=True):
-                out[place] = self.dataset[row]
-            return
+        """Each of `rows` to its place in `out`, without h5py."""
         plain = self.dtype == out.dtype
         target = out if plain else np.empty((len(out), *self.row_shape), self.dtype)
         buffer = memoryview(target.reshape(-1).view(np.uint8))
@@ -188,11 +220,18 @@ class _Column:
 class _Shard:
     columns: dict[str, _Column]
     midi_note: np.ndarray
-    file: h5py.File | None  # kept open only if a column needs h5py
+
+
+def _open(path: str) -> h5py.File:
+    return h5py.File(path, "r", locking="best-effort")
 
 
 def _open_shard(path: str, modulation: str, use_pread: bool) -> _Shard:
-    file = h5py.File(path, "r", locking="best-effort")
+    with layout.open_hdf5(path) as file:
+        return _describe_shard(file, modulation, use_pread)
+
+
+def _describe_shard(file: h5py.File, modulation: str, use_pread: bool) -> _Shard:
     stored = {name: name for name in (layout.MEL, layout.CONTINUOUS, layout.CATEGORICAL)}
     if modulation == "sparse":
         stored |= {name: name for name in (layout.ROUTE_INDEX, layout.ROUTE_VALUE)}
@@ -206,7 +245,7 @@ def _open_shard(path: str, modulation: str, use_pread: bool) -> _Shard:
         elsewhere = dataset.file.filename != file.filename  # an external link
         offsets = _row_offsets(dataset) if use_pread and not elsewhere else None
         columns[name] = _Column(
-            dataset=dataset if offsets is None else None,
+            place=place,
             dtype=dataset.dtype,
             row_shape=dataset.shape[1:],
             row_bytes=_row_bytes(dataset),
@@ -216,10 +255,7 @@ def _open_shard(path: str, modulation: str, use_pread: bool) -> _Shard:
         midi_note = file[layout.MIDI_NOTE][...].astype(np.int32)
     else:
         midi_note = np.full(len(file[layout.CONTINUOUS]), DEFAULT_MIDI_NOTE, np.int32)
-    if any(column.offsets is None for column in columns.values()):
-        return _Shard(columns, midi_note, file)
-    file.close()
-    return _Shard(columns, midi_note, None)
+    return _Shard(columns, midi_note)
 
 
 def _row_bytes(dataset: h5py.Dataset) -> int:
@@ -251,27 +287,24 @@ def map_arrays(f: Callable[[np.ndarray], np.ndarray], tree: Any) -> Any:
     return type(tree)(*(map_arrays(f, item) for item in tree)) if isinstance(tree, tuple) else f(tree)
 
 
-def _preset_hashes(path: str) -> np.ndarray:
-    with layout.open_hdf5(path) as file:
-        if layout.PRESET_HASH in file:
-            stored = file[layout.PRESET_HASH][...]
-            if stored.dtype.kind in "iu":
-                return stored.astype(np.int64)
-            return np.array([_hash(layout.text(value).encode()) for value in stored], np.int64)
-        continuous, categorical = file[layout.CONTINUOUS], file[layout.CATEGORICAL]
-        hashes = []
-        for start in range(0, len(continuous), 4096):
-            block = slice(start, start + 4096)
-            knobs, menus = continuous[block].astype(np.float32), categorical[block].astype(np.int32)
-            hashes += [_hash(knob.tobytes() + menu.tobytes()) for knob, menu in zip(knobs, menus, strict=True)]
-    return np.array(hashes, np.int64)
+def _preset_hashes(file: h5py.File, rows: np.ndarray) -> list[int] | np.ndarray:
+    if layout.PRESET_HASH in file:
+        stored = _near(file[layout.PRESET_HASH], rows)
+        return stored if stored.dtype.kind in "iu" else [_hash(layout.text(value).encode()) for value in stored]
+    knobs = _near(file[layout.CONTINUOUS], rows).astype(np.float32)
+    menus = _near(file[layout.CATEGORICAL], rows).astype(np.int32)
+    return [_hash(knob.tobytes() + menu.tobytes()) for knob, menu in zip(knobs, menus, strict=True)]
 
 
-def _preset_names(path: str) -> list[str]:
-    with layout.open_hdf5(path) as file:
-        if layout.PRESET_NAME not in file:
-            return [""] * len(file[layout.CONTINUOUS])
-        return [layout.text(value) for value in file[layout.PRESET_NAME][...]]
+def _preset_names(file: h5py.File, rows: np.ndarray) -> list[str]:
+    if layout.PRESET_NAME not in file:
+        return [""] * len(rows)
+    return [layout.text(value) for value in _near(file[layout.PRESET_NAME], rows)]
+
+
+def _near(dataset: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
+    """Ascending rows that lie near one another: read with what lies between, for HDF5 is slow with lists of rows."""
+    return dataset[int(rows[0]) : int(rows[-1]) + 1][rows - rows[0]]
 
 
 def _hash(data: bytes) -> int:

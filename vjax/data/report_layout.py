@@ -22,19 +22,25 @@ from vjax.schema import CATALOG_CHOICES, CHANNELS, TIERS, WAVETABLE_CHOICES, Cat
 _BLOCK_ROWS = 4096
 
 
-def describe(file: h5py.File) -> tuple[Schema, int, dict[str, Any], str | None]:
-    """(schema, tier, mel settings, wavetable catalog JSON) of an open file.
+def describe(file: h5py.File, find_catalog: bool = True) -> tuple[Schema, int, str | None, str | None]:
+    """(schema, tier, wavetable catalog JSON, its digest) of an open file.
+
+    Args:
+      find_catalog: follow the attribute `wavetable_catalog_path`.
 
     Raises:
-      DatasetError: an attribute contradicts the arrays, or a menu index is negative.
+      DatasetError: an attribute contradicts the arrays, a menu index is negative, or the catalog that the data choose
+        from is missing.
     """
     attributes = read_attributes(file)
     has_modulation = layout.DENSE_ROUTES in file or layout.finished(file, layout.FAST_DENSE_ROUTES)
     tier = int(attributes.get("tier", 3 if has_modulation else 1))
     if tier not in TIERS:
         raise DatasetError(f"{file.filename}: attribute tier is {tier}; expected one of {TIERS}")
-    mel = attributes.get("mel", {})
-    return _schema(file, attributes), tier, mel if isinstance(mel, dict) else {}, _catalog(file, attributes)
+    schema = _schema(file, attributes)
+    catalog_json = _catalog(file, attributes, schema) if find_catalog else None
+    found = None if catalog_json is None else layout.digest(catalog_json)
+    return schema, tier, catalog_json, attributes.get("catalog_sha256", found)
 
 
 def read_attributes(file: h5py.File) -> dict[str, Any]:
@@ -42,15 +48,15 @@ def read_attributes(file: h5py.File) -> dict[str, Any]:
     raw = dict(file.attrs)
     if isinstance(file.get("schema"), h5py.Group):
         raw |= dict(file["schema"].attrs)
-    attributes = {name: _plain(value) for name, value in raw.items()}
+    attributes = {name: plain(value) for name, value in raw.items()}
     nested = attributes.pop("schema", None)
     return attributes | (nested if isinstance(nested, dict) else {})
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """An attribute as Python values: bytes to text, arrays to lists, and text that is a JSON list or object parsed."""
     if isinstance(value, np.ndarray):
-        return [_plain(item) for item in value.tolist()]
+        return [plain(item) for item in value.tolist()]
     if isinstance(value, (str, bytes)):
         value = text(value)
         if value.lstrip()[:1] in ("[", "{"):
@@ -161,11 +167,20 @@ def _names(
     return engine if len(engine) == count else tuple(f"{stem}_{i}" for i in range(count))
 
 
-def _catalog(file: h5py.File, attributes: dict[str, Any]) -> str | None:
-    """The catalog's text, if `wavetable_catalog_path` leads to it from here or from beside the dataset."""
+def _catalog(file: h5py.File, attributes: dict[str, Any], schema: Schema) -> str | None:
+    """The text of the catalog at `wavetable_catalog_path`, seen from here or from beside the dataset."""
     path = attributes.get("wavetable_catalog_path")
-    if path:
-        for candidate in (Path(path), Path(file.filename).parent / path):
-            if candidate.is_file():
-                return candidate.read_text(encoding="utf-8")
+    if not path:
+        return None
+    for candidate in (Path(path), Path(file.filename).parent / path):
+        if candidate.is_file():
+            return layout.read_catalog(candidate)
+    problem = f"{file.filename}: there is no file at its wavetable_catalog_path {path}, nor beside the dataset"
+    for menu in schema.categorical:
+        if menu.name in CATALOG_CHOICES and menu.n_options > 1:
+            raise DatasetError(
+                f"{problem}; {menu.name} chooses from {menu.n_options} entries of that catalog: put the file there, or "
+                "correct the attribute"
+            )
+    _warn_once(f"{problem}; it is not used, because the data choose from no catalog")
     return None

@@ -3,7 +3,6 @@
 import dataclasses
 import difflib
 import functools
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -13,8 +12,10 @@ from typing import Any, Literal
 import h5py
 import numpy as np
 
+from vjax.audio.mel_config import MelConfig
 from vjax.data import layout, report_layout
-from vjax.data.layout import DatasetError, open_hdf5, require, text
+from vjax.data.layout import DatasetError, digest, open_hdf5, require, text
+from vjax.data.mel_settings import check_sample_rate, stored_mel
 from vjax.schema import TIERS, Schema
 
 REQUIRED_ATTRIBUTES = ("tier", "mel", "generator_version")
@@ -25,7 +26,7 @@ class DatasetInfo:
     """What a dataset holds, without its rows.
 
     Attributes:
-      mel: fields of MelConfig; empty if the file does not tell.
+      mel: all fields of MelConfig; empty if the file does not tell. `mel_config` is the same as a MelConfig.
       catalog_json: the catalogs behind the `osc_*_wavetable` and `lfo_*_shape` choices, if any; of the shards of a
         folder, the first carries it.
       catalog_sha256: its digest, in every shard.
@@ -48,6 +49,11 @@ class DatasetInfo:
     importance: np.ndarray | None = dataclasses.field(default=None, compare=False)
     catalog_sha256: str | None = None
     render: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def mel_config(self) -> MelConfig:
+        """The mel settings; MelConfig's defaults if the file does not tell."""
+        return MelConfig(**self.mel)
 
 
 def write_shard(
@@ -92,15 +98,22 @@ def write_shard(
     os.replace(partial, path)
 
 
-def open_dataset(path: str | os.PathLike) -> DatasetInfo:
+def open_dataset(path: str | os.PathLike, wavetable_catalog: str | os.PathLike = "") -> DatasetInfo:
     """Opens a file, or a folder of shards, in vjax's layout or in the report's (`report_layout`).
+
+    Args:
+      wavetable_catalog: a catalog file (.json or .json.gz) that replaces the one that the dataset carries or leads to;
+        it must have the same digest where the dataset stores one.
 
     Raises:
       DatasetError: nothing there, an incomplete or damaged file, a missing dataset or attribute, a shape that
-        disagrees, or shards that do not belong together.
+        disagrees, mel settings that vjax does not know, a missing or wrong catalog, or shards that do not belong
+        together.
     """
-    shards = [_open_file(shard) for shard in layout.shard_paths(path)]
-    if all(shard.catalog_sha256 is None for shard in shards):
+    given = layout.read_catalog(wavetable_catalog) if wavetable_catalog else None
+    opened = [_open_file(shard, find_catalog=given is None) for shard in layout.shard_paths(path)]
+    shards = [info for info, _ in opened]
+    if not any(ours for _, ours in opened):
         schemas = report_layout.with_one_size([shard.schema for shard in shards])
         shards = [dataclasses.replace(shard, schema=schema) for shard, schema in zip(shards, schemas, strict=True)]
     first = shards[0]
@@ -113,11 +126,18 @@ def open_dataset(path: str | os.PathLike) -> DatasetInfo:
                     f"{first.paths[0]} and {shard.paths[0]} differ in {field}{values}; "
                     "the shards of a folder must come from one run of `vjax generate`"
                 )
-    catalog_json = next((shard.catalog_json for shard in shards if shard.catalog_json is not None), None)
-    if first.catalog_sha256 is not None and (catalog_json is None or digest(catalog_json) != first.catalog_sha256):
+    catalogs = (shard.catalog_json for shard in shards if shard.catalog_json is not None)
+    catalog_json = given if given is not None else next(catalogs, None)
+    found = None if catalog_json is None else digest(catalog_json)
+    if first.catalog_sha256 not in (None, found):
         raise DatasetError(
-            f"{path}: the wavetable catalog is {'missing' if catalog_json is None else 'another one'}; the first shard "
-            "of a generated folder carries it for all: put shard-00000.h5 beside these"
+            f"{path}: the wavetable catalog is "
+            + (
+                "missing; the first shard of a generated folder carries it for all: put shard-00000.h5 beside these"
+                if found is None
+                else f"another one: its digest is {found}, the dataset stores {first.catalog_sha256}; "
+                "give the catalog that the data were made with"
+            )
         )
     counts = tuple(shard.n for shard in shards)
     return dataclasses.replace(
@@ -126,12 +146,8 @@ def open_dataset(path: str | os.PathLike) -> DatasetInfo:
         counts=counts,
         paths=tuple(path for shard in shards for path in shard.paths),
         catalog_json=catalog_json,
+        catalog_sha256=found,
     )
-
-
-def digest(text: str) -> str:
-    """A catalog's identity in the shards that do not carry it."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_importance(path: str | os.PathLike, weights: np.ndarray) -> None:
@@ -205,21 +221,26 @@ def _check_importance(path: str, weights: np.ndarray, n_continuous: int) -> None
         )
 
 
-def _open_file(path: str) -> DatasetInfo:
+def _open_file(path: str, find_catalog: bool) -> tuple[DatasetInfo, bool]:
+    """What one file holds, and whether it is in vjax's layout."""
     with open_hdf5(path) as file:
         n = len(require(file, layout.CONTINUOUS, f"it holds {sorted(file) or 'nothing'}; is it a vjax dataset?"))
         require(file, layout.CATEGORICAL, "every dataset needs it")
         if n == 0:
             raise DatasetError(f"{path} holds 0 rows; leave it out of the dataset")
-        if "complete" in file.attrs or "generator_version" in file.attrs:  # ours: written last and first
-            schema, tier, mel = _our_attributes(file)
+        ours = layout.is_ours(file)
+        if ours:
+            schema, tier = _our_attributes(file)
             catalog_json, catalog_sha256 = _catalog(file)
             render = json.loads(text(file.attrs["render"])) if "render" in file.attrs else {}
             for name in (layout.MIDI_NOTE, layout.PRESET_HASH):
                 require(file, name, "every shard has it; generate the shard again")
         else:
-            schema, tier, mel, catalog_json = report_layout.describe(file)
-            catalog_sha256, render = None if catalog_json is None else digest(catalog_json), {}
+            schema, tier, catalog_json, catalog_sha256 = report_layout.describe(file, find_catalog)
+            render = {}
+        mel = stored_mel(file)
+        if mel is None:
+            check_sample_rate(file, MelConfig())
         if not layout.finished(file, layout.MEL):
             state = "half-filled" if layout.MEL in file else "missing"
             raise DatasetError(f"{path}: {layout.MEL} is {state}; run: vjax precompute mels {path}")
@@ -235,11 +256,11 @@ def _open_file(path: str) -> DatasetInfo:
             _check_importance(path, importance, len(schema.continuous))
         mel_shape = (1, *file[layout.MEL].shape[-2:])
         modulation = modulation_kind(file)
-    return DatasetInfo(
+    info = DatasetInfo(
         schema,
         tier,
         n,
-        mel,
+        {} if mel is None else dataclasses.asdict(mel),
         catalog_json,
         modulation,
         mel_shape,
@@ -249,6 +270,7 @@ def _open_file(path: str) -> DatasetInfo:
         catalog_sha256,
         render,
     )
+    return info, ours
 
 
 def modulation_kind(file: h5py.File) -> Literal["none", "sparse", "dense"]:
@@ -269,7 +291,7 @@ def _catalog(file: h5py.File) -> tuple[str | None, str | None]:
     return catalog_json, None if catalog_json is None else digest(catalog_json)
 
 
-def _our_attributes(file: h5py.File) -> tuple[Schema, int, dict[str, Any]]:
+def _our_attributes(file: h5py.File) -> tuple[Schema, int]:
     path, attributes = file.filename, file.attrs
     for name in ("schema", *REQUIRED_ATTRIBUTES, "complete"):
         if name not in attributes:
@@ -280,10 +302,9 @@ def _our_attributes(file: h5py.File) -> tuple[Schema, int, dict[str, Any]]:
     if tier not in TIERS:
         raise DatasetError(f"{path}: attribute tier is {tier}; expected one of {TIERS}")
     try:
-        schema, mel = _schema(text(attributes["schema"])), json.loads(text(attributes["mel"]))
+        return _schema(text(attributes["schema"])), tier
     except ValueError as error:
-        raise DatasetError(f"{path}: attribute schema or mel cannot be read: {error}") from error
-    return schema, tier, mel
+        raise DatasetError(f"{path}: attribute schema cannot be read: {error}") from error
 
 
 @functools.lru_cache(maxsize=4)

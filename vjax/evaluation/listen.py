@@ -14,7 +14,6 @@ import numpy as np
 
 from vjax.audio.clip import Clip
 from vjax.audio.files import write_wav
-from vjax.audio.mel import MelConfig
 from vjax.audio.metrics import METRICS
 from vjax.audio.scores import scores
 from vjax.candidates.predicted import PREDICTION
@@ -65,7 +64,7 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
         if n_sounds == 0:
             return {}
         info, reader = snapshot.info, snapshot.reader
-        mel_config, render = MelConfig(**info.mel), _render_config(info, config)
+        mel_config, render = info.mel_config, _render_config(info, config)
         rendered_shape = (1, mel_config.n_mels, mel_config.frames(render.samples))
         if rendered_shape != info.mel_shape:
             writer.line(
@@ -79,7 +78,7 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
         nearest = _nearest(reader, _spread(snapshot.train_rows, _MOST_NEIGHBOURS), samples)
         random = [reader[row] for row in _spread(snapshot.train_rows, _N_RANDOM)]
         try:
-            vocabulary = vocabulary_of(info.catalog_json)
+            vocabulary = vocabulary_of(info.catalog_json, info.schema)
             predictions = [
                 to_preset(parameters, info.schema, vocabulary, name=PREDICTION, author="vjax")
                 for parameters in decode(snapshot.predict(rows), info.schema)

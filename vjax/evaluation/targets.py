@@ -87,7 +87,7 @@ def dataset_tasks(info: DatasetInfo, val_fraction: float, seed: int, limit: int 
 
     `val_fraction` and `seed` are those of the training run, so that it has not seen these.
     """
-    reader, vocabulary = Reader(info), vocabulary_of(info.catalog_json)
+    reader, vocabulary = Reader(info), vocabulary_of(info.catalog_json, info.schema)
     rows = split(reader, val_fraction, seed)[1]
     _, first = np.unique(reader.preset_hashes()[rows], return_index=True)
     rows = [int(row) for row in rows[np.sort(first)]]

@@ -13,7 +13,7 @@ from vjax.audio.mel import mel_spectrogram, to_mono
 from vjax.data.reader import Reader, encoded_as
 from vjax.data.store import DatasetInfo, open_dataset
 from vjax.evaluation.tui_controls import Words
-from vjax.inference.export import export_preset
+from vjax.inference.export import checkpoint_vocabulary, export_preset
 from vjax.inference.predict import Answer, Predictor, render_config
 from vjax.inference.stream import predict_dataset, validation_rows
 from vjax.vital.default_vocabulary import vocabulary_of
@@ -83,8 +83,8 @@ def open_session(checkpoint: str | os.PathLike, dataset: str | os.PathLike, whic
         reader=reader,
         rows=rows[: limit or None],
         choice=choice,
-        predicted=Words(predictor.schema, vocabulary_of(predictor.catalog_json)),
-        target=Words(info.schema, vocabulary_of(info.catalog_json)),
+        predicted=Words(predictor.schema, checkpoint_vocabulary(predictor)),
+        target=Words(info.schema, vocabulary_of(info.catalog_json, info.schema)),
     )
 
 

@@ -1,5 +1,6 @@
 """Predictions as presets that open in Vital."""
 
+from vjax.data.layout import digest
 from vjax.inference.predict import Answer, Predictor
 from vjax.schema import Schema
 from vjax.vital.default_vocabulary import vocabulary_of
@@ -8,16 +9,20 @@ from vjax.vital.vocabulary import Vocabulary, to_preset
 
 
 def checkpoint_vocabulary(predictor: Predictor) -> Vocabulary:
-    """The catalogs that the checkpoint carries. Raises ValueError if they are not those that its schema counts."""
-    vocabulary = vocabulary_of(predictor.catalog_json)
-    counts = dict(zip(predictor.schema.categorical_names, predictor.schema.option_counts, strict=True))
-    for name, size in (("osc_1_wavetable", len(vocabulary.wavetables)), ("lfo_1_shape", len(vocabulary.lfo_shapes))):
-        if counts.get(name, 0) > size:
-            raise ValueError(
-                f"the checkpoint chooses {name} from {counts[name]} entries, but its catalog holds {size}; train again "
-                "on data that carry their catalog (vjax generate makes them)"
-            )
-    return vocabulary
+    """The catalogs that the checkpoint carries. Raises ValueError if they are not those of its data."""
+    stored = predictor.meta.get("wavetable_catalog_sha256")
+    if predictor.catalog_json and stored and digest(predictor.catalog_json) != stored:
+        raise ValueError(
+            f"the checkpoint's catalog has the digest {digest(predictor.catalog_json)}, but its data were made with "
+            f"{stored}; use the checkpoint as training wrote it"
+        )
+    try:
+        return vocabulary_of(predictor.catalog_json, predictor.schema)
+    except ValueError as error:
+        raise ValueError(
+            f"the checkpoint cannot name its wavetables and LFO shapes: {error}; train again on data that carry their "
+            "catalog (vjax generate makes them)"
+        ) from error
 
 
 def export_preset(answer: Answer, schema: Schema, vocabulary: Vocabulary, name: str) -> Preset:

@@ -145,7 +145,7 @@ class Predictor:
             raise ValueError(f"batch_size={batch_size}; it must be at least 1")
         restored = load_checkpoint(checkpoint_folder(os.fspath(directory)), which)
         meta = restored.meta
-        mel = MelConfig(**meta["mel"])
+        mel = MelConfig.from_settings(meta["mel"], f"checkpoint {directory}")
         render = RenderConfig(**meta["render"]) if meta.get("render") else None
         return cls(
             model=restored.model,

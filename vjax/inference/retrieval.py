@@ -157,8 +157,8 @@ def write_checkpoint_bank(path: str | os.PathLike, info: DatasetInfo, reader: Re
         Path(path),
         pictures=np.stack(pictures),
         notes=np.array(notes, np.int16),
-        hashes=reader.preset_hashes()[rows],
-        names=np.array(reader.preset_names())[rows],
+        hashes=reader.preset_hashes(rows),
+        names=np.array(reader.preset_names(rows)),
         **columns._asdict(),
     )
 

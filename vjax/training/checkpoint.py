@@ -61,6 +61,7 @@ def make_meta(info: DatasetInfo, model: ModelConfig, tier: int, settings: dict[s
         "format": FORMAT,
         "tier": tier,
         "wavetable_catalog_json": info.catalog_json,
+        "wavetable_catalog_sha256": info.catalog_sha256,
         "n_mod_sources": model.n_sources,
         "n_mod_destinations": model.n_destinations,
         "mod_source_names": list(info.schema.sources),

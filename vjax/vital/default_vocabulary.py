@@ -17,7 +17,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from absl import logging
 
+from vjax.schema import CATALOG_CHOICES, WAVETABLE_CHOICES, Schema
 from vjax.vital import checks
 from vjax.vital.lfo_shapes import LfoShapeCatalog, standard_shapes
 from vjax.vital.spectra import FRAME_POSITIONS, spectral_distance, table_spectra, with_spectra
@@ -44,9 +46,34 @@ def default_vocabulary() -> Vocabulary:
     return Vocabulary(catalog, LfoShapeCatalog(standard_shapes().shapes + tuple(shapes)))
 
 
-def vocabulary_of(text: str | None) -> Vocabulary:
-    """The vocabulary that a dataset or a checkpoint carries; the shipped one if it carries none."""
-    return Vocabulary.from_json_string(text) if text else default_vocabulary()
+def vocabulary_of(text: str | None, schema: Schema | None = None) -> Vocabulary:
+    """The vocabulary that a dataset or a checkpoint carries; the shipped one if it carries none and needs none.
+
+    Args:
+      schema: of the dataset or checkpoint; without it, the shipped vocabulary stands in with a warning.
+
+    Raises:
+      ValueError: text that is not a vocabulary, or a schema that chooses from more entries than there are.
+    """
+    vocabulary = Vocabulary.from_json_string(text) if text else default_vocabulary()
+    if schema is None:
+        if not text:
+            logging.warning(
+                "these data carry no catalog: their wavetables and LFO shapes, if they choose any, are taken from the "
+                "shipped catalog and may be wrong"
+            )
+        return vocabulary
+    for menu in schema.categorical:
+        if menu.name in CATALOG_CHOICES:
+            held = vocabulary.wavetables if menu.name in WAVETABLE_CHOICES else vocabulary.lfo_shapes
+            size = len(held) if text else 1  # entry 0 is the init patch's in every catalog
+            if menu.n_options > size:
+                found = f"their catalog holds {size}" if text else "they carry no catalog"
+                raise ValueError(
+                    f"these data choose {menu.name} from {menu.n_options} entries, but {found}; give them the catalog "
+                    "that they were made with"
+                )
+    return vocabulary
 
 
 def read_vocabulary(path: str | os.PathLike) -> Vocabulary:
