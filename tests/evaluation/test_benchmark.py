@@ -301,6 +301,7 @@ def test_sound_files_have_no_floor_and_no_share(preset_folder, tmp_path):
 def test_recordings_of_many_notes_do_not_render_the_whole_bank_at_each(preset_folder, tmp_path, monkeypatch):
     """All of it at the near ones of BANK_NOTES, and a shortlist at each recording's note, from which nearest comes."""
     monkeypatch.setattr(baselines, "SHORTLIST", 2)
+    monkeypatch.setattr(baselines, "SAMPLE", 1)
     (tmp_path / "sounds").mkdir()
     for note in (57, 58, 62, 63):
         audio = rendered(read_json(PEOPLE / "Sine2Saw.vital"), note)
@@ -314,7 +315,9 @@ def test_recordings_of_many_notes_do_not_render_the_whole_bank_at_each(preset_fo
         bank = SoundBank(find_presets(preset_folder), preset_folder, tmp_path / "bank", pool)
         results = run_benchmark(tasks, tmp_path / "out", Plan(has_bank=True, has_model=False), pool, bank)
     played = {int(folder.name): len(list(folder.iterdir())) for folder in (tmp_path / "bank").iterdir()}
-    assert played == {57: 2, 58: 2, 60: len(bank.files), 62: 2, 63: 2}
+    assert played.pop(60) == len(bank.files) == 6
+    assert set(played) == {57, 58, 62, 63}
+    assert set(played.values()) <= {2, 3}  # the one of the sample may be on the shortlist
     for task in tasks:
         nearest, random = (results.rows[task.target.id, method] for method in ("nearest", "random"))
         assert nearest.label == "ann/Sine2Saw"
@@ -322,7 +325,10 @@ def test_recordings_of_many_notes_do_not_render_the_whole_bank_at_each(preset_fo
         assert np.array_equal(sound(tmp_path / "out", task.target.id, "nearest"), exact)
         target = sound(tmp_path / "out", task.target.id, "target")
         assert nearest.metrics["mss"] == pytest.approx(float(mss(exact, target)), rel=1e-4, abs=1e-4)
-        assert random.label == "median of 5 presets at note 60"
+        assert random.label == "median of 1 presets"
+        drawn = min((file for file in bank.files if file.name != "silent"), key=lambda file: file.content)
+        exact = rendered(drawn.preset().to_json(), task.target.note)
+        assert random.metrics["mss"] == pytest.approx(float(mss(exact, target)), rel=1e-4, abs=1e-4)
 
 
 def test_the_note_at_which_a_target_meets_the_bank():

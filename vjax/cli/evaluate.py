@@ -239,7 +239,7 @@ def _plan_settings(arguments: argparse.Namespace, render) -> dict:
         "render": dataclasses.asdict(render),
         "floor_seeds": FLOOR_SEEDS,
         "metrics": METRICS,
-        "random": "the median over all other presets of the bank, metric by metric",
+        "random": "the median over all other presets of the bank, for recordings over a sample, metric by metric",
         "engine": VERSION,
     }
 
