@@ -29,9 +29,18 @@ from vjax.training.checkpoint import Checkpoints, make_meta
 from vjax.training.config import Config, as_json
 from vjax.training.feed import eval_feed, train_feed
 from vjax.training.losses import loss_masks
-from vjax.training.metrics import Mean, knob_errors, merge_metrics, metric_layout, summarise
+from vjax.training.mean import Mean
+from vjax.training.metrics import knob_errors, merge_metrics, metric_layout
 from vjax.training.state import TrainState, create_state, make_optimizer
-from vjax.training.step import Recipe, data_mesh, local_copy, make_eval_step, make_train_step, replicate
+from vjax.training.step import (
+    Recipe,
+    data_mesh,
+    local_copy,
+    make_eval_step,
+    make_train_step,
+    replicate,
+    validation_summary,
+)
 from vjax.training.writer import Writer
 
 _REMEDY = (
@@ -165,7 +174,8 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
                     progress.train, pending = _log_step(writer, config, *pending), None
                     validation_started = time.perf_counter()
                     validated = _validate(eval_step, state, reader, val_rows, batch_size, mesh)
-                    progress.val, meta["knob_error_norm"] = summarise(validated), knob_errors(validated)
+                    progress.val = validation_summary(validated, config.loss)
+                    meta["knob_error_norm"] = knob_errors(validated)
                     if not math.isfinite(progress.val["loss"]):
                         raise NonFiniteLossError(f"validation after step {step}: {progress.val}; {_REMEDY}")
                     writer.scalars("val", progress.val, step)
