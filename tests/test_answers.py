@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from vjax.answers import EFFECTS, ORDER, AnswerForm, chain_number, chain_ranks, effect_places
 from vjax.schema import Continuous, Parameters
+from vjax.sound.audibility import audible
+from vjax.sound.rules import audibility_rules
 
 N_CHAINS = math.factorial(len(EFFECTS))
 
@@ -71,10 +73,11 @@ def test_answer_schema_asks_semitones_as_menus_and_the_chain_as_places(controls)
     assert (menu.n_options, menu.label(menu.default), menu.label(0)) == (97, "+0", "-48")
     assert ORDER not in answers.position
     assert answers.continuous_names[-9:] == tuple(f"{effect}_order" for effect in EFFECTS)
-    gate = answers.continuous_gates()[answers.position["filter_fx_order"]]
-    assert answers.categorical_names[gate] == "filter_fx_on"
-    gate = answers.categorical_gates()[answers.position["osc_2_transpose"]]
-    assert answers.categorical_names[gate] == "osc_2_on"
+    default = answers.default_parameters()
+    on = audible(audibility_rules(answers), default.continuous, default.categorical, parts=("modules",))
+    assert not on.continuous[answers.position["filter_fx_order"]]
+    assert on.categorical[answers.position["osc_1_transpose"]]
+    assert not on.categorical[answers.position["osc_2_transpose"]]
 
 
 def test_a_schema_without_effects_keeps_its_knobs(schema):
