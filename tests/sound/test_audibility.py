@@ -269,6 +269,16 @@ def test_audible_unison_knobs_need_a_second_voice_or_a_route_to_their_count():
     assert "osc_1_stereo_spread" in heard(sound())[0]
 
 
+def test_audible_morph_amount_needs_a_type_or_a_route_that_moves_it():
+    """Without a type, a moving amount renews the wave's buffer more often: the engine's bits say so."""
+    names = ("osc_1_spectral_morph_amount", "lfo_1_phase")
+    assert not heard(sound())[0] & {*names}
+    moved = [("lfo_1", "osc_1_spectral_morph_amount", 0.5)]
+    assert heard(sound(routes=moved))[0] >= {*names}
+    assert "lfo_1_phase" not in heard(sound(routes=[("lfo_1", "osc_1_distortion_amount", 0.5)]))[0]
+    assert "osc_1_spectral_morph_spread" in heard(sound())[0]
+
+
 def test_audible_order_of_effects_needs_two_of_them():
     asked = AnswerForm(VITAL).answers
     for on, is_heard in (({}, False), ({"reverb_on": 1}, False), ({"reverb_on": 1, "delay_on": 1}, True)):

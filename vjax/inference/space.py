@@ -10,9 +10,8 @@ from vjax.inference.level import VOLUME, is_free
 from vjax.vital.audible import audible_of
 from vjax.vital.preset import Preset, controls
 
-CODES = ("transpose_quantize", "effect_chain_order")
-"""Integers that are codes (a bitmask of notes, a permutation's number): no step of theirs is small; none is turned."""
-
+# Integers that are codes (a bitmask of notes, a permutation's number): no step of theirs is small; none is turned.
+_CODES = ("transpose_quantize", "effect_chain_order")
 _NARROWEST, _WIDEST = 0.25, 4.0  # a knob's step against the median one's: no knob is left behind, none runs away
 _INTEGER_STEP = 0.5  # of one unit: a third of the candidates hear a neighbour, and none is an octave out of tune
 
@@ -81,7 +80,7 @@ def make_space(preset: Preset, knob_error_norm: Mapping[str, float] | None = Non
     """
     schema, heard = controls(), audible_of(preset)
     turned = heard.continuous & ~schema.frozen_continuous()
-    turned &= np.array([not name.endswith(CODES) for name in schema.continuous_names])
+    turned &= np.array([not name.endswith(_CODES) for name in schema.continuous_names])
     if is_free(preset):
         turned[schema.position[VOLUME]] = False
     knobs, slots = np.flatnonzero(turned), np.flatnonzero(heard.routes)
