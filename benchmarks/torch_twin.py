@@ -141,14 +141,16 @@ class Loss:
     ):
         assert config.presence == "margin", "the twin knows the margin presence only"
         assert not config.gate_menus, "the twin does not gate menus"
+        assert not config.gate_sources, "the twin does not gate sources"
         self.config, self.cells = config, (n_sources, n_destinations)
 
         def tensor(array):
             return torch.tensor(np.asarray(array), device=device)
 
-        gate = masks.continuous_gate.astype(np.int64)
+        # Each knob's switch, and whether it needs one: whether option 0, off, is missing among those that it passes.
+        gate, passes = (table[0, : len(masks.continuous_weight)].astype(np.int64) for table in masks.rules.modules)
         self.knob_weight, self.menu_weight = tensor(masks.continuous_weight), tensor(masks.categorical_weight)
-        self.gate, self.gated = tensor(np.maximum(gate, 0)), tensor(gate >= 0)
+        self.gate, self.gated = tensor(gate), tensor(passes % 2 == 0)
         counts = np.asarray(option_counts)
         offsets = np.cumsum(counts) - counts
         # Menus of as many options together, as vjax does it: 15 cross-entropies rather than 140.

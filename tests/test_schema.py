@@ -165,61 +165,6 @@ def test_module(name, module):
     assert VITAL.module(name) == module
 
 
-@pytest.mark.parametrize(
-    ("name", "source"),
-    [
-        ("lfo_3_frequency", "lfo_3"),
-        ("lfo_3_sync", "lfo_3"),
-        ("env_4_attack", "env_4"),
-        ("env_1_attack", None),  # always plays
-        ("macro_control_2", "macro_control_2"),
-        ("random_1_sync", "random_1"),
-        ("osc_1_level", None),
-        ("volume", None),
-    ],
-)
-def test_sources(name, source):
-    knob = name in VITAL.continuous_names
-    at = (VITAL.continuous_sources() if knob else VITAL.categorical_sources())[VITAL.position[name]]
-    assert (VITAL.sources[at] if at >= 0 else None) == source
-
-
-@pytest.mark.parametrize(
-    ("name", "switch"),
-    [
-        ("osc_1_level", "osc_1_on"),
-        ("osc_3_wave_frame", "osc_3_on"),
-        ("filter_fx_cutoff", "filter_fx_on"),
-        ("filter_1_cutoff", "filter_1_on"),
-        ("reverb_dry_wet", "reverb_on"),
-        ("sample_level", "sample_on"),
-        ("filter_fx_model", "filter_fx_on"),
-        ("osc_2_wavetable", "osc_2_on"),
-        ("delay_tempo", "delay_on"),
-        ("osc_1_on", None),
-        ("filter_fx_on", None),
-        ("env_1_attack", None),
-        ("lfo_1_frequency", None),
-        ("lfo_1_sync", None),
-        ("lfo_1_shape", None),
-        ("volume", None),
-        ("macro_control_1", None),
-    ],
-)
-def test_gates(name, switch):
-    knob = name in VITAL.continuous_names
-    gates = VITAL.continuous_gates() if knob else VITAL.categorical_gates()
-    gate = gates[VITAL.position[name]]
-    assert (VITAL.categorical_names[gate] if gate >= 0 else None) == switch
-
-
-def test_no_switch_is_gated_and_every_gate_is_a_switch():
-    gates = np.concatenate([VITAL.continuous_gates(), VITAL.categorical_gates()])
-    switches = {i for i, name in enumerate(VITAL.categorical_names) if name.endswith("_on")}
-    assert set(gates.tolist()) - {-1} == switches
-    assert all(VITAL.categorical_gates()[i] == -1 for i in switches)
-
-
 @pytest.mark.parametrize("tier", [1, 2])
 def test_knobs_that_need_routes_are_masked_below_tier_3(tier):
     mask = VITAL.static_mask(tier)
@@ -342,15 +287,3 @@ def test_dense_routes_by_hand():
     matrix = dense_routes(index, value, 5, 40)
     np.testing.assert_array_equal(matrix[:, 2, 31], value[7])
     assert np.count_nonzero(matrix) == 3
-
-
-def test_lfos_and_envelopes_shape_a_source_that_must_be_routed_to_be_heard():
-    names = ("lfo_3_frequency", "lfo_3_shape", "env_2_sustain", "random_1_style")
-    assert [VITAL.shaped_source(name) for name in names] == ["lfo_3", "lfo_3", "env_2", "random_1"]
-    assert VITAL.shaped_source("env_1_attack") is None
-    assert VITAL.shaped_source("osc_1_level") is None
-    route_index = VITAL.default_parameters().route_index.copy()
-    route_index[5] = VITAL.sources.index("lfo_3") * len(VITAL.destinations) + 7
-    parameters = VITAL.default_parameters()._replace(route_index=route_index)
-    assert VITAL.routed_sources(parameters) == {"lfo_3"}
-    assert VITAL.routed_sources(VITAL.default_parameters()) == set()

@@ -18,6 +18,8 @@ import numpy as np
 
 from vjax.schema import Parameters, Schema
 from vjax.slots import canonical_slots
+from vjax.sound.audibility import audible
+from vjax.sound.rules import audibility_rules
 
 FAMILIES = ("osc", "lfo", "env", "random", "macro_control")
 """Kinds of modules whose members can be swapped."""
@@ -108,14 +110,15 @@ def _source_order(parameters: Parameters, schema: Schema, family: str) -> list[i
 
 def _off_at_rest(parameters: Parameters, schema: Schema) -> Parameters:
     """Oscillators that are off at their defaults, which are not the same at every place."""
-    defaults = schema.default_parameters()
-    vectors = []
-    for vector, default, gates in (
-        (parameters.continuous, defaults.continuous, schema.continuous_gates()),
-        (parameters.categorical, defaults.categorical, schema.categorical_gates()),
+    # Modules alone: what an oscillator that is on does not use keeps its place, wherever the oscillator goes.
+    on = audible(audibility_rules(schema), parameters.continuous, parameters.categorical, parts=("modules",))
+    defaults, vectors = schema.default_parameters(), []
+    for names, vector, default, plays in (
+        (schema.continuous_names, parameters.continuous, defaults.continuous, on.continuous),
+        (schema.categorical_names, parameters.categorical, defaults.categorical, on.categorical),
     ):
-        oscillator = np.array([gate >= 0 and schema.categorical_names[gate].startswith("osc_") for gate in gates])
-        vectors.append(np.where(oscillator & (parameters.categorical[gates] == 0), default, vector))
+        oscillator = np.array([name.startswith("osc_") for name in names], bool)
+        vectors.append(np.where(oscillator & ~plays, default, vector))
     return parameters._replace(continuous=vectors[0], categorical=vectors[1])
 
 

@@ -1,4 +1,4 @@
-"""What a Vital sound is as numbers: names, ranges, option counts, module gating, tiers.
+"""What a Vital sound is as numbers: names, ranges, option counts, modules, tiers.
 
 A sound is four arrays (`Parameters`), in the order that a `Schema` fixes:
 
@@ -239,48 +239,11 @@ class Schema:
         check_tier(tier)
         return np.array([tier < 3 and bool(_NEEDS_ROUTES.match(name)) for name in self.continuous_names], bool)
 
-    def continuous_gates(self) -> np.ndarray:
-        """[n_continuous] int32: position of the `*_on` switch without which a knob is not heard, -1 for none."""
-        return np.array([self._gate(name) for name in self.continuous_names], np.int32)
-
-    def categorical_gates(self) -> np.ndarray:
-        """[n_categorical] int32, as `continuous_gates`; a switch does not gate itself."""
-        return np.array([self._gate(name) for name in self.categorical_names], np.int32)
-
     def module(self, name: str) -> str:
         """The module a control belongs to (`osc_1`, `filter_fx`, `lfo_3`, `reverb`, ...); `global` for the rest."""
         match = re.match(r"((osc|filter|lfo|env|random)_(\d|fx)|[a-z]+?)_", name)
         known = match and (match.group(3) or f"{match.group(1)}_on" in self.position)
         return match.group(1) if known else "global"
-
-    def shaped_source(self, name: str) -> str | None:
-        """The modulation source that a control shapes (`lfo_3_frequency` -> `lfo_3`): silent unless it is routed.
-
-        None for every other control, and for env_1, which always plays.
-        """
-        module = self.module(name)
-        return module if module in self.sources and module != "env_1" else None
-
-    def continuous_sources(self) -> np.ndarray:
-        """[n_continuous] int32: the source that must be routed for a knob to be heard (a macro is one), -1 for none."""
-        return np.array([self._source(name) for name in self.continuous_names], np.int32)
-
-    def categorical_sources(self) -> np.ndarray:
-        """[n_categorical] int32, as `continuous_sources`."""
-        return np.array([self._source(name) for name in self.categorical_names], np.int32)
-
-    def routed_sources(self, parameters: Parameters) -> set[str]:
-        """Names of the sources that drive at least one destination."""
-        cells = parameters.route_index[parameters.route_index >= 0]
-        return {self.sources[cell // len(self.destinations)] for cell in cells}
-
-    def _gate(self, name: str) -> int:
-        switch = f"{self.module(name)}_on"
-        return self.position[switch] if switch != name and switch in self.categorical_names else -1
-
-    def _source(self, name: str) -> int:
-        source = name if name.startswith("macro_control_") else self.shaped_source(name)
-        return self.sources.index(source) if source in self.sources else -1
 
     def validate(self, parameters: Parameters) -> None:
         """Raises ValueError naming the first control, value and range that no preset may hold."""

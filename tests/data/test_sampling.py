@@ -23,6 +23,8 @@ from vjax.data.sampling import (
 from vjax.data.usage import QUANTILES, kind, load_usage
 from vjax.schema import CATALOG_CHOICES, LFO_SHAPE_CHOICES, Parameters, Schema
 from vjax.slots import canonical_slots
+from vjax.sound.audibility import audible
+from vjax.sound.rules import audibility_rules
 
 VITAL = Schema.from_engine(n_wavetables=24, n_lfo_shapes=20)
 DEFAULTS = VITAL.default_parameters()
@@ -181,9 +183,11 @@ def test_frozen_controls_stay_at_their_default(tier):
 def test_what_is_off_stays_at_its_default(tier):
     """Knobs and menus that cannot be heard carry no noise into the labels."""
     for parameters in draws(tier):
-        for gates, field in ((VITAL.continuous_gates(), 0), (VITAL.categorical_gates(), 1)):
-            off = (gates >= 0) & (parameters.categorical[gates] == 0)
-            np.testing.assert_array_equal(parameters[field][off], DEFAULTS[field][off])
+        on = audible(audibility_rules(VITAL), parameters.continuous, parameters.categorical, parts=("modules",))
+        for field in ("continuous", "categorical"):
+            off = ~getattr(on, field)
+            assert off.any()
+            np.testing.assert_array_equal(getattr(parameters, field)[off], getattr(DEFAULTS, field)[off])
 
 
 @pytest.mark.parametrize("tier", [1, 2, 3])

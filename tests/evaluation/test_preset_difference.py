@@ -102,10 +102,22 @@ def test_menus_wavetables_and_shapes_that_are_heard_are_listed_by_name():
 
 
 def test_codes_are_no_distances():
-    match = _preset(effect_chain_order=1.0, osc_1_transpose_quantize=2.0, osc_2_transpose_quantize=2.0)
-    difference = preset_difference(init(), match)
+    natives = {"effect_chain_order": 1.0, "osc_1_transpose_quantize": 2.0, "osc_2_transpose_quantize": 2.0}
+    two_effects = {"chorus_on": 1, "reverb_on": 1}
+    difference = preset_difference(_preset(menus=two_effects), _preset(menus=two_effects, **natives))
     assert difference.knobs == ()
     assert {(menu.name, menu.target, menu.match) for menu in difference.menus} == {
         ("effect_chain_order", "0", "1"),
         ("osc_1_transpose_quantize", "0", "2"),
     }
+    alone = preset_difference(init(), _preset(**natives))  # without effects no order is heard
+    assert [menu.name for menu in alone.menus] == ["osc_1_transpose_quantize"]
+
+
+def test_a_knob_that_a_mode_does_not_use_is_no_difference():
+    """A rate in Hz beside a tempo, a filter's cutoff where the model is formant, and an LFO that moves what is off."""
+    routes = (Route("lfo_1", "osc_1_level", 0.5), Route("lfo_2", "osc_2_level", 0.5))
+    menus = {"filter_1_on": 1, "filter_1_model": 5}
+    target = _preset(routes, menus)
+    match = _preset(routes, menus, lfo_1_frequency=5.0, filter_1_cutoff=100.0, lfo_2_phase=0.5, lfo_1_phase=0.5)
+    assert [knob.name for knob in preset_difference(target, match).knobs] == ["lfo_1_phase"]

@@ -32,7 +32,7 @@ def printed_lines(summary, tmp_path, capsys):
 def test_every_number_stands_beside_what_gives_it_meaning(tmp_path, capsys):
     lines = printed_lines(SUMMARY, tmp_path, capsys)
     assert "menus right 89.9%, majority class 88.0%" in lines
-    assert "of modules that are on 87.3%" in lines
+    assert "of those that can be heard 87.3%" in lines
     assert "17.00 0.0% other training sounds (0 %)" in lines
     assert "9.00 50.0% the nearest training sound, the row to beat" in lines
     assert "13.00 25.0% this model" in lines

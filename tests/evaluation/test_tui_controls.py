@@ -94,10 +94,11 @@ def test_differences_by_knob_and_menu(words):
 def test_a_module_is_heard_if_either_side_lets_it_be_heard(words):
     ours, theirs = _pair(words.schema)
     _set(words.schema, theirs, osc_2_on=1)
-    _set(words.schema, ours, osc_2_level=0.1, lfo_1_frequency=0.9, lfo_2_frequency=0.9)
+    _set(words.schema, ours, osc_2_level=0.1, lfo_1_phase=0.9, lfo_2_phase=0.9, lfo_1_frequency=0.9)
     _route(words.schema, ours, 0, "lfo_1", "osc_1_level", 0.5)
     differing = {c.name for c in compare_controls(_answer(words.schema, ours, theirs), words, words) if c.differs}
-    assert differing == {"osc_2_on", "osc_2_level", "lfo_1_frequency"}  # lfo_2 drives nothing
+    # lfo_2 drives nothing, and lfo_1 follows the tempo on both sides.
+    assert differing == {"osc_2_on", "osc_2_level", "lfo_1_phase"}
 
 
 def test_a_dataset_that_knows_fewer_controls(words, schema):

@@ -70,10 +70,11 @@ def test_only_what_is_heard_counts_in_the_means(schema):
     below_routes = confidence_maker(schema, tier=2)(parameters, probabilities, spread, ())
     assert below_routes.mean_spread_norm == pytest.approx(np.mean([schema.position[name] for name in always]))
 
-    route_index = parameters.route_index.copy()
+    route_index, route_value = parameters.route_index.copy(), parameters.route_value.copy()
+    route_value[0, 0] = 0.5
     route_index[0] = schema.sources.index("lfo_1") * len(schema.destinations)
     parameters.categorical[schema.position["reverb_on"]] = 1
-    more = measure(parameters._replace(route_index=route_index), probabilities, spread, (0.9,))
+    more = measure(parameters._replace(route_index=route_index, route_value=route_value), probabilities, spread, (0.9,))
     heard += ("reverb_dry_wet", "lfo_1_frequency", "lfo_1_phase")
     assert more.mean_spread_norm == pytest.approx(np.mean([schema.position[name] for name in heard]))
     assert more.presence == (0.9,)

@@ -111,5 +111,5 @@ def test_presence_is_what_the_loss_scored(presence, weight):
     for amount in (-0.4, 0.01, 0.05, 0.1):
         pred = jnp.array([amount, 0, 0, 0], jnp.float32).reshape(1, 4, 1, 1)
         target = jnp.array([0.5, 0, 0, 0], jnp.float32).reshape(1, 4, 1, 1)
-        loss = modulation_loss(pred, target, pos_weight=1.0, presence=presence).presence / weight
+        loss = modulation_loss(pred, target, pos_weight=1.0, presence=presence).presence.value() / weight
         assert presence_probability(np.float64(amount), presence) == pytest.approx(np.exp(-float(loss)), rel=1e-4)

@@ -1,5 +1,6 @@
 """Tests of vjax.inference.space: vectors, native values and presets say the same."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,19 @@ def test_a_vector_holds_the_audible_knobs_and_then_the_amounts(space):
     amounts = [name for name in space.names if name.startswith("modulation_")]
     assert len(amounts) == len(space.slots) == 7
     assert list(space.names[-7:]) == amounts
+
+
+def test_make_space_leaves_out_what_is_silent_frozen_or_a_code():
+    init, schema = vital_preset.init(), controls()
+    categorical = init.categorical.copy()
+    for name in ("reverb_on", "delay_on", "filter_2_on"):
+        categorical[schema.position[name]] = 1
+    routes = (vital_preset.Route("lfo_1", "osc_1_level", 0.5), vital_preset.Route("lfo_2", "osc_2_level", 0.5))
+    preset = dataclasses.replace(init, categorical=categorical, routes=routes + (None,) * 62)
+    names = set(make_space(preset).names)
+    assert {"osc_1_transpose", "reverb_size", "lfo_1_phase", "modulation_1_amount"} <= names
+    silent = {"osc_2_level", "filter_2_cutoff", "lfo_2_phase", "modulation_2_amount", "lfo_1_frequency"}
+    assert names.isdisjoint(silent | {"osc_1_transpose_quantize", "effect_chain_order", "polyphony", "volume"})
 
 
 @settings(max_examples=25, deadline=None)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vjax.schema import Continuous, Parameters
+from vjax.sound.audibility import audible
 from vjax.sound.encoding import (
     CHAIN,
     EFFECTS,
@@ -20,6 +21,7 @@ from vjax.sound.encoding import (
     effect_positions,
     is_semitones,
 )
+from vjax.sound.rules import audibility_rules
 
 N_CHAINS = math.factorial(len(EFFECTS))
 
@@ -80,10 +82,11 @@ def test_schema_has_semitones_as_classes_and_the_chain_as_positions(controls):
     assert (menu.n_options, menu.label(menu.default), menu.label(0)) == (97, "+0", "-48")
     assert CHAIN not in encoded.position
     assert encoded.continuous_names[-9:] == tuple(f"{effect}_order" for effect in EFFECTS)
-    gate = encoded.continuous_gates()[encoded.position["filter_fx_order"]]
-    assert encoded.categorical_names[gate] == "filter_fx_on"
-    gate = encoded.categorical_gates()[encoded.position["osc_2_transpose"]]
-    assert encoded.categorical_names[gate] == "osc_2_on"
+    default = encoded.default_parameters()
+    on = audible(audibility_rules(encoded), default.continuous, default.categorical, parts=("modules",))
+    assert not on.continuous[encoded.position["filter_fx_order"]]
+    assert on.categorical[encoded.position["osc_1_transpose"]]
+    assert not on.categorical[encoded.position["osc_2_transpose"]]
 
 
 def test_a_schema_without_effects_keeps_its_knobs(schema):

@@ -13,8 +13,20 @@ from vjax.data.reader import Routes
 from vjax.model.heads import RouteScores
 from vjax.model.inverse import Prediction
 from vjax.schema import Schema
-from vjax.training.losses import LossConfig, Targets, categorical_loss, continuous_loss, loss_masks, total_loss, warmup
-from vjax.training.modulation import modulation_loss, route_loss, routed_sources
+from vjax.training.losses import (
+    LossConfig,
+    Targets,
+    continuous_errors,
+    cross_entropies,
+    loss_masks,
+    loss_means,
+    loss_weights,
+    total_loss,
+    warmup,
+    weigh,
+)
+from vjax.training.mean import Mean
+from vjax.training.modulation import ModulationLoss, modulation_loss, route_loss
 from vjax.training.routes import scatter_routes
 
 SWITCH = ("Off", "On")
@@ -70,6 +82,11 @@ def random_batch(seed, n=BATCH):
 @functools.partial(jax.jit, static_argnames=("config",))
 def loss_of(prediction, targets, masks, config=REPORT, epoch=10, valid=None):
     return total_loss(prediction, targets, masks, config, epoch, COUNTS, valid)
+
+
+@functools.partial(jax.jit, static_argnames=("config",))
+def means_of(prediction, targets, masks, config):
+    return loss_means(prediction, targets, masks, config, COUNTS)
 
 
 @functools.partial(jax.jit, static_argnames=("config",))
@@ -166,7 +183,6 @@ def test_menus_without_a_choice_or_frozen_have_no_weight():
         masks = loss_masks(make_schema(n_wavetables, n_lfo_shapes), 3)
         expected = [1, 1, 1, 1, 0, 1, *3 * [n_wavetables > 1], *8 * [n_lfo_shapes > 1]]
         np.testing.assert_array_equal(masks.categorical_weight, expected)
-    np.testing.assert_array_equal(masks.categorical_gate[:4], [-1, -1, FILTER_ON, -1])
 
 
 @pytest.mark.parametrize(("tier", "weight"), [(1, 0), (2, 0), (3, 1)])
@@ -202,12 +218,10 @@ def test_a_tier_that_does_not_exist_is_refused():
 def test_continuous_loss_matches_numpy(seed):
     prediction, targets = random_batch(seed)
     importance = np.random.default_rng(seed).uniform(0.1, 2, 10).astype(np.float32)
-    masks = loss_masks(SCHEMA, 3, importance)
     expected = numpy_continuous(prediction.continuous, targets.continuous, targets.categorical, importance)
-    found = jax.jit(continuous_loss)(prediction.continuous, targets.continuous, targets.categorical, masks)
+    found = loss_of(prediction, targets, loss_masks(SCHEMA, 3, importance)).continuous
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-    scaled = loss_masks(SCHEMA, 3, importance * 7)
-    rescaled = jax.jit(continuous_loss)(prediction.continuous, targets.continuous, targets.categorical, scaled)
+    rescaled = loss_of(prediction, targets, loss_masks(SCHEMA, 3, importance * 7)).continuous
     np.testing.assert_allclose(rescaled, found, rtol=1e-5)
 
 
@@ -215,11 +229,10 @@ def test_absolute_errors_match_numpy():
     prediction, targets = random_batch(3)
     three = prediction.continuous, targets.continuous, targets.categorical
     expected = numpy_continuous(*three, np.ones(10), power=1)
-    masks = loss_masks(SCHEMA, 3)
-    np.testing.assert_allclose(continuous_loss(*three, masks, knob_error="absolute"), expected, rtol=1e-5)
-    config = LossConfig(knob_error="absolute")
-    total = jax.jit(lambda *both: total_loss(*both, masks, config, 0, COUNTS))(prediction, targets)
+    total = loss_of(prediction, targets, loss_masks(SCHEMA, 3), LossConfig(knob_error="absolute"))
     np.testing.assert_allclose(total.continuous, expected, rtol=1e-5)
+    np.testing.assert_array_equal(continuous_errors(np.float32([0.25, 1]), np.float32([1, 0.5])), [0.5625, 0.25])
+    np.testing.assert_array_equal(continuous_errors(np.float32([0.25]), np.float32([1]), "absolute"), [0.75])
 
 
 def test_a_knob_of_a_module_that_is_off_in_the_target_gets_no_gradient():
@@ -254,6 +267,11 @@ def test_knobs_and_menus_of_sources_without_routes_get_no_gradient_when_gated():
     np.testing.assert_allclose(only, numpy_continuous(*batch, importance), rtol=1e-5)
 
 
+def values(parts: ModulationLoss) -> ModulationLoss:
+    """The means of the parts."""
+    return ModulationLoss(*(mean.value() for mean in parts))
+
+
 def take(tree, rows):
     return type(tree)(*(None if leaf is None else leaf[rows] for leaf in tree))
 
@@ -273,12 +291,12 @@ def test_a_batch_in_which_nothing_is_heard_costs_nothing():
 @given(seeds, st.sampled_from([0.0, 0.1, 0.5]))
 def test_categorical_loss_matches_numpy(seed, smoothing):
     prediction, targets = random_batch(seed)
-    masks = loss_masks(SCHEMA, 3)
-    found = jax.jit(categorical_loss, static_argnums=2)(
-        prediction.categorical_logits, targets.categorical, COUNTS, masks, smoothing
-    )
+    found = loss_of(prediction, targets, loss_masks(SCHEMA, 3), LossConfig(label_smoothing=smoothing)).categorical
     expected = numpy_categorical(prediction.categorical_logits, targets.categorical, smoothing)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+    each = cross_entropies(jnp.asarray(prediction.categorical_logits), targets.categorical, COUNTS, smoothing)
+    assert each.shape == targets.categorical.shape
+    np.testing.assert_allclose(np.delete(each, 4, axis=1).mean(), expected, rtol=1e-5)
 
 
 def test_frozen_menus_get_no_gradient_and_off_modules_only_when_gated():
@@ -303,9 +321,8 @@ def test_huge_logits_stay_finite():
 def test_menus_of_one_option_count_share_a_softmax():
     """126 menus of 12 option counts must compile to 12 softmaxes, or compiling takes a minute."""
     counts = tuple(np.repeat([2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14], [55, 1, 12, 13, 9, 3, 2, 3, 6, 3, 15, 4]))
-    masks = loss_masks(SCHEMA, 3)._replace(categorical_weight=np.ones(126), categorical_gate=np.full(126, -1))
     logits, target = jnp.zeros((2, sum(counts))), jnp.zeros((2, 126), jnp.int32)
-    jaxpr = str(jax.make_jaxpr(lambda z: categorical_loss(z, target, counts, masks))(logits))
+    jaxpr = str(jax.make_jaxpr(lambda z: cross_entropies(z, target, counts, 0.1))(logits))
     assert jaxpr.count("= exp ") == 12
 
 
@@ -320,8 +337,9 @@ def test_modulation_loss_matches_numpy(seed, presence, pos_weight):
         prediction.modulation, targets.modulation, pos_weight, presence
     )
     expected = numpy_modulation(prediction.modulation, targets.modulation, pos_weight, presence)
-    for name, value in expected.items():
-        np.testing.assert_allclose(getattr(found, name), value, rtol=1e-4, atol=1e-6, err_msg=name)
+    np.testing.assert_allclose(found.total, expected["total"], rtol=1e-4, atol=1e-6)
+    for name, value in values(found)._asdict().items():
+        np.testing.assert_allclose(value, expected[name], rtol=1e-4, atol=1e-6, err_msg=name)
 
 
 def test_modulation_loss_by_hand():
@@ -329,17 +347,19 @@ def test_modulation_loss_by_hand():
     pred, target = np.zeros((2, 1, 4, 1, 2), np.float32)
     pred[0, :, 0, 0], target[0, :, 0, 0] = (-0.5, 0.0, 1.0, 0.0), (0.3, 1, -1.0, 0)
     pred[0, :, 0, 1] = (0.2, 9, 9, 9)
-    loss = modulation_loss(pred, target)
+    parts = modulation_loss(pred, target)
+    loss = values(parts)
     assert loss.presence == pytest.approx((20 * np.log1p(np.exp(-0.5)) + np.log1p(np.exp(0.2))) / 2, rel=1e-6)
     assert (float(loss.amount), float(loss.power)) == pytest.approx((0.64, 4.0))
     assert (float(loss.bipolar), float(loss.stereo)) == pytest.approx((np.log(2), np.log(2)))
-    assert loss.total == pytest.approx(sum(map(float, loss[:-1])), rel=1e-6)
+    assert parts.total == pytest.approx(sum(map(float, loss)), rel=1e-6)
+    assert (float(parts.presence.count), float(parts.amount.count)) == (2, 1)
 
 
 @pytest.mark.parametrize(("presence", "cost"), [("report", np.log(2)), ("margin", 0.0)])
 def test_what_a_silent_matrix_costs_at_best(presence, cost):
     silent = np.zeros((2, 4, 32, 428), np.float32)
-    loss = modulation_loss(silent, silent, presence=presence)
+    loss = values(modulation_loss(silent, silent, presence=presence))
     np.testing.assert_allclose(loss.presence, cost, rtol=1e-6, atol=1e-4)
     assert loss[1:5] == (0, 0, 0, 0)
 
@@ -352,7 +372,7 @@ def test_margin_draws_the_line_of_the_metrics():
     def cost(amount, n_active):
         pred = jnp.zeros_like(target).at[:, 0].set(amount)
         # Presence is divided by the active cells: multiply it out to compare sets of different size.
-        return n_active * modulation_loss(pred, target, presence="margin").presence
+        return n_active * modulation_loss(pred, target, presence="margin").presence.value()
 
     slope = jax.grad(cost)
     assert slope(0.05, 8) < 0  # 8 % of the sounds: up, across the line
@@ -420,34 +440,16 @@ def test_sparse_routes_cost_what_their_matrix_costs(seed, presence, padded):
 
     def dense(scores):
         loss = modulation_loss(scores.matrix(), scatter_routes(index, value, *size), 5.0, presence, valid)
-        return loss.total, loss
+        return loss.total, values(loss)
 
     def sparse(scores):
         loss = route_loss(scores, Routes(index, value), 5.0, presence, valid)
-        return loss.total, loss
+        return loss.total, values(loss)
 
     (expected, found) = (jax.grad(loss, has_aux=True)(scores) for loss in (dense, sparse))
     np.testing.assert_allclose(found[1], expected[1], rtol=1e-5, atol=1e-6)
     for a, b in zip(found[0], expected[0], strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * np.abs(b).max())
-
-
-def test_routed_sources_are_the_same_from_either_form():
-    rng = np.random.default_rng(0)
-    index = np.stack([rng.permutation(21)[:8] for _ in range(6)]).astype(np.int32)
-    index[rng.random(index.shape) < 0.6] = -1
-    index[0], index[1, 0] = -1, 21  # no route at all; and one past the end
-    value = rng.normal(size=(6, 8, 4)).astype(np.float32)
-    value[rng.random(index.shape) < 0.3] = 0
-    scores = RouteScores(np.zeros((6, 3, 2)), np.zeros((4, 2, 2)), np.zeros((6, 7, 2)))
-    found = routed_sources(Routes(index, value), scores)
-    expected = np.zeros((6, 3), bool)
-    for row, slot in np.ndindex(index.shape):
-        if 0 <= index[row, slot] < 21 and value[row, slot, 0] != 0:
-            expected[row, index[row, slot] // 7] = True
-    np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(routed_sources(scatter_routes(index, value, 3, 7)), expected)
-    assert 0 < expected.sum() < expected.size
 
 
 @pytest.mark.parametrize(
@@ -537,6 +539,44 @@ def test_a_batch_of_padding_costs_nothing():
     prediction, targets = random_batch(10)
     losses = loss_of(prediction, targets, loss_masks(SCHEMA, 3), valid=np.zeros(BATCH, np.float32))
     np.testing.assert_array_equal(losses, 0)
+
+
+@settings(deadline=None, max_examples=10)
+@given(seeds, st.sampled_from(["report", "margin"]), st.booleans())
+def test_loss_means_of_two_batches_merge_to_the_loss_of_all_rows(seed, presence, gated):
+    """However unlike the batches are: a mean of their losses would count each row by its batch."""
+    prediction, targets = random_batch(seed, n=8)
+    targets.modulation[4:, :, :, 0] = 0  # fewer routes in the second batch
+    masks = loss_masks(SCHEMA, 3)
+    config = LossConfig(presence=presence, gate_menus=gated, gate_sources=gated)
+    parts = [
+        means_of(*(take(tree, rows) for tree in (prediction, targets)), masks, config)
+        for rows in (np.arange(4), np.arange(4, 8))
+    ]
+    merged = [a.merge(b) for a, b in zip(*parts, strict=True)]
+    expected = loss_of(prediction, targets, masks, config)
+    np.testing.assert_allclose(weigh(merged, config, 10), expected, rtol=1e-5)
+
+
+def test_loss_weights_are_the_report_s_by_default_and_leave_out_more_when_gated():
+    _, targets = random_batch(11)
+    targets.categorical[:, [OSC_ON, FILTER_ON]] = [[0, 1], [1, 0], [1, 1], [0, 0]]
+    targets.modulation[:] = 0
+    masks = loss_masks(SCHEMA, 3)
+    knobs, menus = loss_weights(targets, masks, REPORT)
+    np.testing.assert_array_equal(knobs[:, [LEVEL, CUTOFF]], [[0, 1], [1, 0], [1, 1], [0, 0]])
+    assert np.all(knobs[:, :5] == 1)
+    assert np.all(menus == masks.categorical_weight)
+    knobs, menus = loss_weights(targets, masks, LossConfig(gate_menus=True, gate_sources=True))
+    assert np.all(knobs[:, :5] == 0)  # of an LFO that drives nothing
+    np.testing.assert_array_equal(menus[:, 2], [1, 0, 1, 0])
+    unknown, _ = loss_weights(targets._replace(modulation=None), masks, LossConfig(gate_sources=True))
+    assert np.all(unknown[:, :5] == 1)
+
+
+def test_mean_of_nothing_is_0_and_leaves_what_it_meets_alone():
+    some = Mean.of(jnp.array([1.0, jnp.nan]), jnp.array([2.0, 0.0]))
+    assert [float(mean.value()) for mean in (Mean.none(), some, some.merge(Mean.none()))] == [0, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,17 @@ from vjax.data.store import open_dataset, write_shard
 from vjax.data.stream import eval_batches
 from vjax.model.inverse import InverseModel, model_config
 from vjax.training.losses import LossConfig, loss_masks
-from vjax.training.metrics import metric_layout, summarise
+from vjax.training.metrics import merge_metrics, metric_layout
 from vjax.training.state import OptimizerConfig, create_state, make_optimizer
-from vjax.training.step import Recipe, data_mesh, make_eval_step, make_train_step, replicate, shard_batch
+from vjax.training.step import (
+    Recipe,
+    data_mesh,
+    make_eval_step,
+    make_train_step,
+    replicate,
+    shard_batch,
+    validation_summary,
+)
 
 
 def make_recipe(info, optimizer=None, has_modulation=True, steps_per_epoch=2, total_steps=200, **model):
@@ -74,7 +82,7 @@ def test_one_batch_is_learnt_by_heart(data):
     assert losses[-1]["cont_loss"] < 0.02 * losses[0]["cont_loss"]
     assert losses[-1]["cat_loss"] < 0.02 * losses[0]["cat_loss"]
     _, metrics = make_eval_step(recipe)(state.params, state.batch_stats, batch(8))
-    assert summarise(jax.device_get(metrics))["categorical_accuracy"] > 0.95
+    assert validation_summary(jax.device_get(metrics), recipe.loss)["categorical_accuracy"] > 0.95
 
 
 def test_without_a_modulation_head_the_term_is_zero(data):
@@ -94,17 +102,47 @@ def test_padding_does_not_change_validation(data):
     padded = padded._replace(valid=np.array([1] * 6 + [0] * 2, np.float32))
     _, expected = step(state.params, state.batch_stats, whole)
     _, found = step(state.params, state.batch_stats, padded)
-    expected, found = summarise(jax.device_get(expected)), summarise(jax.device_get(found))
+    expected, found = (validation_summary(jax.device_get(metrics), recipe.loss) for metrics in (expected, found))
     assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
-def test_validation_loss_does_not_depend_on_the_warm_up(data):
+def validation(recipe, state, reader, rows, batch_size):
+    """As the loop validates."""
+    step = make_eval_step(recipe)
+    found = [step(state.params, state.batch_stats, batch)[1] for batch in eval_batches(reader, rows, batch_size)]
+    return validation_summary(jax.device_get(functools.reduce(merge_metrics, found)), recipe.loss)
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_validation_loss_does_not_depend_on_the_batch_size(data, gated):
+    """Batches of 3, 8 and 22: each term is a mean over all rows, and so is their sum."""
+    info, _ = data
+    recipe = make_recipe(info)
+    recipe = Recipe(**{**vars(recipe), "loss": LossConfig(gate_menus=gated, gate_sources=gated)})
+    state = create_state(recipe.model, recipe.optimizer, 0, info.mel_shape)
+    three, eight, all_rows = (validation(recipe, state, Reader(info), np.arange(22), n) for n in (3, 8, 22))
+    assert three == pytest.approx(all_rows, rel=1e-5)
+    assert eight == pytest.approx(all_rows, rel=1e-5)
+    weighted = eight["cont_loss"] + 0.5 * eight["cat_loss"] + 0.3 * eight["mod_loss"]
+    assert eight["loss"] == pytest.approx(weighted, rel=1e-6)
+
+
+def test_validation_reports_the_losses_of_training_by_the_same_names(data):
     info, batch = data
+    recipe = make_recipe(info, has_modulation=False)
+    state, (losses,) = run(recipe, info, [batch(8)])
+    found = validation(recipe, state, Reader(info), np.arange(8), 8)
+    assert found.keys() >= losses.keys() - {"gradient_norm"}
+    assert found["mod_loss"] == 0.0
+
+
+def test_validation_loss_does_not_depend_on_the_warm_up(data):
+    info, _ = data
     recipe = make_recipe(info)
     warm = Recipe(**{**vars(recipe), "loss": LossConfig(modulation_warmup_epochs=5)})
     state = create_state(recipe.model, recipe.optimizer, 0, info.mel_shape)
-    losses = [make_eval_step(r)(state.params, state.batch_stats, batch(4))[1]["loss"].value() for r in (recipe, warm)]
-    assert float(losses[0]) == float(losses[1])
+    losses = [validation(r, state, Reader(info), np.arange(4), 4)["loss"] for r in (recipe, warm)]
+    assert losses[0] == losses[1]
 
 
 def test_accumulated_steps_leave_parameters_alone_until_the_last(data):

@@ -9,6 +9,8 @@ from vjax.audio.mel import MelConfig
 from vjax.data.shard import MEL_BATCH, log_mel
 from vjax.progress import progress_bar
 from vjax.schema import Parameters, Schema
+from vjax.sound.audibility import audible
+from vjax.sound.rules import audibility_rules
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import Rendering, RenderJob, RenderPool
 from vjax.vital.vocabulary import Vocabulary, from_parameters
@@ -31,7 +33,7 @@ def measure_importance(
     """Loss weights from perturbation.
 
     Each knob is turned by `delta_norm` (by one, if it counts whole steps that are larger) in up to `per_knob` presets
-    in which its module is on; its weight is the mean |change| of the log-mel picture, divided by the mean over all
+    in which it can be heard; its weight is the mean |change| of the log-mel picture, divided by the mean over all
     knobs that were heard, and limited to [0.1, 10].
 
     Args:
@@ -69,21 +71,15 @@ def measure_importance(
 
 def _turns(presets, schema: Schema, per_knob: int, delta_norm: float) -> Iterator[tuple[int, int, Parameters]]:
     """(knob, preset, the preset with that knob turned), for every knob that is part of a sound."""
-    gates, frozen = schema.continuous_gates(), schema.frozen_continuous()
-    routed = [schema.routed_sources(parameters) for parameters, _ in presets]
-    for knob in np.flatnonzero(~frozen):
+    rules = audibility_rules(schema)
+    heard = [audible(rules, one.continuous, one.categorical, one[2:]).continuous for one, _ in presets]
+    for knob in np.flatnonzero(~schema.frozen_continuous()):
         control = schema.continuous[knob]
         step = max(delta_norm, 1 / (control.maximum - control.minimum)) if control.integer else delta_norm
-        source = schema.shaped_source(control.name)
-
-        def is_on(i: int, knob: int = knob, source: str | None = source) -> bool:
-            switched_on = gates[knob] < 0 or presets[i][0].categorical[gates[knob]] > 0
-            return switched_on and (source is None or source in routed[i])
-
-        for i in list(filter(is_on, range(len(presets))))[:per_knob]:
+        for i in np.flatnonzero([one[knob] for one in heard])[:per_knob]:
             continuous = presets[i][0].continuous.copy()
             continuous[knob] += step if continuous[knob] <= 0.5 else -step
-            yield int(knob), i, presets[i][0]._replace(continuous=continuous)
+            yield int(knob), int(i), presets[i][0]._replace(continuous=continuous)
 
 
 def _pictures(renderings: Iterable[Rendering], mel: MelConfig) -> Iterator[np.ndarray | None]:

@@ -25,6 +25,8 @@ from vjax.schema import (
     check_tier,
 )
 from vjax.slots import canonical_slots, merge_slots
+from vjax.sound.audibility import audible
+from vjax.sound.rules import audibility_rules, shaped_source
 
 ORIGINS = ("prior", "preset", "crossover", "mutation")
 """Where a sound comes from; stored in `metadata/source` as text."""
@@ -131,11 +133,10 @@ def _draw_prior(schema: Schema, config: SamplingConfig, uniform: np.ndarray, rng
     route_index, route_value = defaults.route_index, defaults.route_value
     if config.tier >= 3:
         route_index, route_value = _draw_routes(schema, config, categorical, rng)
-        live_sources = schema.routed_sources(defaults._replace(route_index=route_index))
+        live_sources = _routed_sources(schema, route_index)
     turned = _invert_prior(schema, uniform)
-    live = _live_knobs(schema, config.tier, categorical, live_sources)
-    continuous = np.where(live, turned, defaults.continuous).astype(np.float32)
-    menus_live = _live_menus(schema, config.tier, categorical, live_sources)
+    knobs_live, menus_live = _live_controls(schema, config.tier, turned, categorical, live_sources)
+    continuous = np.where(knobs_live, turned, defaults.continuous).astype(np.float32)
     categorical = np.where(menus_live, categorical, defaults.categorical).astype(np.int32)
     parameters = Parameters(continuous, categorical, route_index, route_value)
     return _raise_macros(schema, parameters, rng)
@@ -189,25 +190,28 @@ def _draw_menus(schema: Schema, tier: int, rng: np.random.Generator) -> np.ndarr
     return categorical
 
 
-def _live_controls(schema, names, gates, tier: int, categorical: np.ndarray, live_sources: set[str]) -> np.ndarray:
-    live = np.ones(len(names), bool)
-    for i, name in enumerate(names):
-        source = schema.shaped_source(name)
-        if source is not None:
-            live[i] = source in live_sources
-        elif gates[i] >= 0:
-            live[i] = bool(categorical[gates[i]])
-        elif schema.module(name) == "global":
-            live[i] = tier >= 2 or not name.startswith("effect")
-    return live
+def _live_controls(
+    schema: Schema, tier: int, continuous: np.ndarray, categorical: np.ndarray, live_sources: set[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """([n_continuous], [n_categorical]) bool: controls that keep what was drawn; the others rest at their default.
+
+    This asks for less than all of audibility: modules that are off, and sources that no route names. What a mode or a
+    filter without an input makes silent keeps its draw, and so do macros: when modules are crossed, another preset's
+    routes and oscillators may bring it to life.
+    """
+    on = audible(audibility_rules(schema), continuous, categorical, parts=("modules",))
+
+    def live(names: tuple[str, ...], plays: np.ndarray) -> np.ndarray:
+        sources = (None if name.startswith("macro_control_") else shaped_source(name, schema) for name in names)
+        used = np.array([source is None or source in live_sources for source in sources])
+        return plays & used & np.array([tier >= 2 or not name.startswith("effect") for name in names])
+
+    return live(schema.continuous_names, on.continuous), live(schema.categorical_names, on.categorical)
 
 
-def _live_knobs(schema, tier, categorical, live_sources) -> np.ndarray:
-    return _live_controls(schema, schema.continuous_names, schema.continuous_gates(), tier, categorical, live_sources)
-
-
-def _live_menus(schema, tier, categorical, live_sources) -> np.ndarray:
-    return _live_controls(schema, schema.categorical_names, schema.categorical_gates(), tier, categorical, live_sources)
+def _routed_sources(schema: Schema, route_index: np.ndarray) -> set[str]:
+    """Names of the sources that a route starts from, wherever it goes."""
+    return {schema.sources[cell // len(schema.destinations)] for cell in route_index[route_index >= 0]}
 
 
 def _draw_routes(schema: Schema, config: SamplingConfig, categorical: np.ndarray, rng: np.random.Generator):
@@ -252,12 +256,13 @@ def _chain(schema: Schema, destinations: np.ndarray, rng: np.random.Generator) -
 def _destination_weights(schema: Schema, categorical: np.ndarray, live_sources: set[str]) -> np.ndarray:
     usage, weights = load_usage()["destinations"], []
     frozen = {knob.name for knob in schema.continuous if knob.frozen}
-    for name in schema.destinations:
+    knobs = schema.default_parameters().continuous
+    on = audible(audibility_rules(schema), knobs, categorical, parts=("modules",)).destinations
+    for name, plays in zip(schema.destinations, on, strict=True):
         # Routes that point at routes are drawn by `_chain`, when there are routes to point at.
         silent = name in frozen or name.startswith(("modulation_", "macro_control_"))
-        source, switch = schema.shaped_source(name), f"{schema.module(name)}_on"
-        silent |= source is not None and source not in live_sources
-        silent |= switch in schema.position and not categorical[schema.position[switch]]
+        source = shaped_source(name, schema)
+        silent |= not plays or (source is not None and source not in live_sources)
         weights.append(0.0 if silent else usage.get(kind(name), 0) + _LEAST_COUNT)
     return np.array(weights)
 
@@ -265,7 +270,7 @@ def _destination_weights(schema: Schema, categorical: np.ndarray, live_sources: 
 def _raise_macros(schema: Schema, parameters: Parameters, rng: np.random.Generator) -> Parameters:
     """A macro at 0 makes its routes silent: those that route anywhere are turned up."""
     continuous = parameters.continuous.copy()
-    for source in sorted(schema.routed_sources(parameters)):
+    for source in sorted(_routed_sources(schema, parameters.route_index)):
         if source.startswith("macro_control") and continuous[schema.position[source]] < 0.2:
             continuous[schema.position[source]] = rng.uniform(0.2, 1.0)
     return parameters._replace(continuous=continuous)

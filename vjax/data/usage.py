@@ -31,13 +31,15 @@ def load_usage() -> dict:
 
 
 def count_usage(presets: list, schema) -> dict:
-    """Counts over `Preset`s in which a control can be heard: its module is on, its modulation source is routed.
+    """Counts over `Preset`s in which a control can be heard.
 
     Returns:
       {"presets": n, "changed": {kind: share off default}, "quantiles": {kind: norm quantiles where changed},
       "options": {kind: counts by option}, "sources": {name: routes}, "destinations": {kind: routes},
       "routes": mean routes a preset}
     """
+    from vjax.sound.audibility import audible
+    from vjax.sound.rules import audibility_rules
     from vjax.vital.standard_tables import standard_catalog
     from vjax.vital.vocabulary import Vocabulary, to_parameters
 
@@ -45,21 +47,16 @@ def count_usage(presets: list, schema) -> dict:
     defaults = schema.default_parameters()
     values, options = collections.defaultdict(list), {}
     sources, destinations = collections.Counter(), collections.Counter()
-    gates = schema.continuous_gates(), schema.categorical_gates()
+    rules = audibility_rules(schema)
     for preset in presets:
         parameters, _ = to_parameters(preset, schema, vocabulary, stand_in=False)
-        routed = schema.routed_sources(parameters)
-
-        def is_heard(name: str, gate: int, parameters=parameters, routed=routed) -> bool:
-            source = schema.shaped_source(name)
-            return (gate < 0 or parameters.categorical[gate] > 0) and (source is None or source in routed)
-
+        heard = audible(rules, parameters.continuous, parameters.categorical, parameters[2:])
         for i, knob in enumerate(schema.continuous):
-            if is_heard(knob.name, gates[0][i]):
+            if heard.continuous[i]:
                 changed = abs(parameters.continuous[i] - defaults.continuous[i]) > 1e-4
                 values[kind(knob.name)].append(float(parameters.continuous[i]) if changed else None)
         for i, menu in enumerate(schema.categorical):
-            if is_heard(menu.name, gates[1][i]):
+            if heard.categorical[i]:
                 # A switch of one module keeps its own count: osc_1 is on far more often than osc_3.
                 name = menu.name if menu.name.endswith("_on") else kind(menu.name)
                 options.setdefault(name, [0] * menu.n_options)[int(parameters.categorical[i])] += 1

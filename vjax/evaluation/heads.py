@@ -1,8 +1,7 @@
 """What a model's heads know, control by control, beside the best answer that hears nothing: one constant for all.
 
-A loss says that something is learnt; this says what. A control counts in the sounds in which it is heard: its module is
-on, and what it belongs to is routed. Constants are chosen on the very sounds that they are scored on, so that no
-constant does better.
+A loss says that something is learnt; this says what. A control counts in the sounds in which it is audible. Constants
+are chosen on the very sounds that they are scored on, so that no constant does better.
 """
 
 import dataclasses
@@ -13,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from vjax.schema import Parameters, Schema
+from vjax.sound.audibility import audible, can_vary
 from vjax.sound.encoding import EFFECTS, POSITIONS, TargetEncoding, is_semitones
-from vjax.training.losses import loss_masks
+from vjax.sound.rules import audibility_rules
 
 
 class Score(NamedTuple):
@@ -102,20 +102,9 @@ def score_heads(
 
 def heard(targets: Parameters, schema: Schema, tier: int) -> tuple[np.ndarray, np.ndarray]:
     """[n, knobs] and [n, menus] bool: what of stacked presets can be heard."""
-    masks = loss_masks(schema, tier)
-    index = targets.route_index
-    source = np.where(index >= 0, index // max(len(schema.destinations), 1), len(schema.sources))
-    routed = np.zeros((len(index), len(schema.sources) + 1), bool)
-    np.put_along_axis(routed, source, True, axis=1)
-
-    def live(weight: np.ndarray, gate: np.ndarray, source: np.ndarray) -> np.ndarray:
-        on = (gate < 0) | (targets.categorical[:, np.maximum(gate, 0)] > 0)
-        return (weight > 0) & on & ((source < 0) | routed[:, np.maximum(source, 0)])
-
-    return (
-        live(masks.continuous_weight, masks.continuous_gate, masks.continuous_source),
-        live(masks.categorical_weight, masks.categorical_gate, masks.categorical_source),
-    )
+    knobs, menus = can_vary(schema, tier)
+    found = audible(audibility_rules(schema), targets.continuous, targets.categorical, targets[2:])
+    return found.continuous & knobs, found.categorical & menus
 
 
 def _stacked(presets: Sequence[Parameters]) -> Parameters:

@@ -11,15 +11,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from vjax.evaluation.knob_text import knob_text
+from vjax.sound.audibility import Audible
+from vjax.vital.audible import audible_of
 from vjax.vital.preset import Preset, Route, controls
-from vjax.vital.vocabulary import heard_lfos, heard_oscillators
 from vjax.vital.wavetables import table_key
 
 LEAST_NORM = 0.01
 """Knobs nearer to each other than this part of their range are not listed."""
 
 OFF = "off"
-"""In the place of a value that is not heard in that preset: its module is off, or nothing is routed from its source."""
+"""In the place of a value that is not heard in that preset: its module is off, its source drives nothing, ..."""
 
 _CODE = re.compile(r"effect_chain_order|\w+_transpose_quantize")  # a permutation, and a set of notes
 _SLOT = re.compile(r"modulation_(\d+)_(amount|power)")
@@ -77,9 +78,10 @@ class PresetDifference:
 def preset_difference(target: Preset, match: Preset, most_knobs: int = 20) -> PresetDifference:
     """Compares two presets; of the knobs the `most_knobs` largest differences are kept."""
     found, missed, invented = _routes(_amounts(target), _amounts(match))
-    knobs, heard = _knobs(target, match)
-    menus = _menus(target, match) + _parts(target, match) + _codes(target, match)
-    return PresetDifference(found, missed, invented, tuple(knobs[:most_knobs]), tuple(menus), heard)
+    audible = audible_of(target), audible_of(match)
+    knobs, compared = _knobs(target, match, audible)
+    menus = _menus(target, match, audible) + _parts(target, match, audible) + _codes(target, match, audible)
+    return PresetDifference(found, missed, invented, tuple(knobs[:most_knobs]), tuple(menus), compared)
 
 
 def _amounts(preset: Preset) -> dict[tuple[str, str], float]:
@@ -110,21 +112,8 @@ def _routes(target: Mapping[tuple[str, str], float], match: Mapping[tuple[str, s
     return tuple(tuple(routes) for routes in by_strength)
 
 
-def _sources(preset: Preset) -> set[str]:
-    return {route.source for route in preset.routes if route is not None and not route.bypass}
-
-
-def _heard(preset: Preset, names: tuple[str, ...], gates: np.ndarray) -> np.ndarray:
-    """[len(names)] bool: the module is on, and a source that the control shapes drives something."""
-    driving, schema = _sources(preset), controls()
-    shaped = [schema.shaped_source(name) for name in names]
-    routed = np.array([source is None or source in driving for source in shaped])
-    return routed & ((gates < 0) | (preset.categorical[gates] > 0))
-
-
-def _knobs(target: Preset, match: Preset) -> tuple[list[KnobDifference], int]:
-    schema = controls()
-    heard = [_heard(one, schema.continuous_names, schema.continuous_gates()) for one in (target, match)]
+def _knobs(target: Preset, match: Preset, audible: tuple[Audible, Audible]) -> tuple[list[KnobDifference], int]:
+    schema, heard = controls(), [one.continuous for one in audible]
     codes = np.array([bool(_CODE.fullmatch(name)) for name in schema.continuous_names])
     either = (heard[0] | heard[1]) & ~schema.frozen_continuous() & ~codes
     difference = np.where(either, np.abs(target.continuous - match.continuous), 0)
@@ -142,10 +131,10 @@ def _knobs(target: Preset, match: Preset) -> tuple[list[KnobDifference], int]:
     return knobs, int(either.sum())
 
 
-def _codes(target: Preset, match: Preset) -> list[MenuDifference]:
+def _codes(target: Preset, match: Preset, audible: tuple[Audible, Audible]) -> list[MenuDifference]:
     """Knobs whose number is a code: another one is another one, however near."""
     schema, differences = controls(), []
-    heard = [_heard(one, schema.continuous_names, schema.continuous_gates()) for one in (target, match)]
+    heard = [one.continuous for one in audible]
     for i, knob in enumerate(schema.continuous):
         if not _CODE.fullmatch(knob.name) or not (heard[0][i] or heard[1][i]):
             continue
@@ -156,9 +145,8 @@ def _codes(target: Preset, match: Preset) -> list[MenuDifference]:
     return differences
 
 
-def _menus(target: Preset, match: Preset) -> list[MenuDifference]:
-    schema = controls()
-    heard = [_heard(one, schema.categorical_names, schema.categorical_gates()) for one in (target, match)]
+def _menus(target: Preset, match: Preset, audible: tuple[Audible, Audible]) -> list[MenuDifference]:
+    schema, heard = controls(), [one.categorical for one in audible]
     frozen, menus = schema.frozen_categorical(), []
     for i, menu in enumerate(schema.categorical):
         if target.categorical[i] == match.categorical[i] or frozen[i] or not (heard[0][i] or heard[1][i]):
@@ -171,20 +159,19 @@ def _menus(target: Preset, match: Preset) -> list[MenuDifference]:
     return menus
 
 
-def _parts(target: Preset, match: Preset) -> list[MenuDifference]:
+def _parts(target: Preset, match: Preset, audible: tuple[Audible, Audible]) -> list[MenuDifference]:
     """Wavetables, LFO shapes and samples that are heard and are not the same, by their names."""
-    differences = []
-    pairs = [(f"osc_{i + 1}_wavetable", heard_oscillators, i, "wavetables") for i in range(len(target.wavetables))] + [
-        (f"lfo_{i + 1}_shape", heard_lfos, i, "lfo_shapes") for i in range(len(target.lfo_shapes))
-    ]
-    for name, heard, i, field in pairs:
+    differences, position = [], controls().position
+    # The engine has no control for them: each is heard if one is that stands by every module that plays.
+    pairs = [(f"osc_{i + 1}_wavetable", f"osc_{i + 1}_level", i, "wavetables") for i in range(len(target.wavetables))]
+    pairs += [(f"lfo_{i + 1}_shape", f"lfo_{i + 1}_phase", i, "lfo_shapes") for i in range(len(target.lfo_shapes))]
+    for name, beside, i, field in pairs:
         parts = [getattr(one, field)[i] for one in (target, match)]
-        on = [i in heard(one) for one in (target, match)]
+        on = [bool(one.continuous[position[beside]]) for one in audible]
         if any(on) and table_key(parts[0]) != table_key(parts[1]):
             texts = [str(part.get("name", "")) or "?" if is_on else OFF for part, is_on in zip(parts, on, strict=True)]
             differences.append(MenuDifference(name, *texts))
-    switch = controls().position["sample_on"]
-    on = [bool(one.categorical[switch]) for one in (target, match)]
+    on = [bool(one.continuous[position["sample_level"]]) for one in audible]
     names = [str(one.sample.get("name", "")) or "?" for one in (target, match)]
     if all(on) and names[0] != names[1]:
         differences.append(MenuDifference("sample", *names))

@@ -14,7 +14,7 @@ def print_summary(summary: dict[str, Any], workdir: str | Path) -> None:
     print(f"  validation loss {val['loss']:.4f} (best {summary['best_val_loss']:.4f})")
     print(f"  audible knobs, mean error {val['continuous_mae']:.3f} of their range")
     print(f"  menus right {_share(val, 'categorical_accuracy')}, majority class {_share(val, 'categorical_majority')}")
-    print(f"    of modules that are on {_share(val, 'audible_categorical_accuracy')}")
+    print(f"    of those that can be heard {_share(val, 'audible_categorical_accuracy')}")
     if "mod_f1" in val:
         rates = f"precision {val['mod_precision']:.3f}, recall {val['mod_recall']:.3f}, F1 {val['mod_f1']:.3f}"
         print(f"  routes: {rates}; mean error of true amounts {val.get('mod_amount_mae', float('nan')):.3f}")

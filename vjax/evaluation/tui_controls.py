@@ -9,6 +9,8 @@ import numpy as np
 from vjax.evaluation.knob_text import knob_text
 from vjax.inference.predict import Answer
 from vjax.schema import CHANNELS, LFO_SHAPE_CHOICES, WAVETABLE_CHOICES, Parameters, Schema
+from vjax.sound.audibility import audible
+from vjax.sound.rules import audibility_rules
 from vjax.vital.vocabulary import Vocabulary
 
 SAME_NORM = 0.01
@@ -38,15 +40,12 @@ class Words:
         return names[index] if index < len(names) else self.schema.categorical[self.schema.position[name]].label(index)
 
     def heard(self, parameters: Parameters) -> set[str]:
-        """Names of the controls that can be heard: their module is on, and what they shape drives something."""
-        schema, routed = self.schema, self.schema.routed_sources(parameters)
-        found = set()
-        for name, gate, source, frozen in self._conditions:
-            on = gate < 0 or parameters.categorical[gate] > 0
-            if on and not frozen and (source is None or source in routed):
-                found.add(name)
-        # A switch is heard whichever way it stands.
-        return found | {name for name in schema.categorical_names if name.endswith("_on")}
+        """Names of the controls that can be heard and are not frozen."""
+        schema, rules = self.schema, audibility_rules(self.schema)
+        found = audible(rules, parameters.continuous, parameters.categorical, parameters[2:])
+        knobs = np.flatnonzero(found.continuous & ~schema.frozen_continuous())
+        menus = np.flatnonzero(found.categorical & ~schema.frozen_categorical())
+        return {schema.continuous_names[i] for i in knobs} | {schema.categorical_names[i] for i in menus}
 
     @functools.cached_property
     def knobs(self) -> frozenset[str]:
@@ -59,17 +58,6 @@ class Words:
     @functools.cached_property
     def _shapes(self) -> tuple[str, ...]:
         return self.vocabulary.lfo_shapes.names
-
-    @functools.cached_property
-    def _conditions(self) -> list[tuple[str, int, str | None, bool]]:
-        schema = self.schema
-        names = schema.continuous_names + schema.categorical_names
-        gates = (*schema.continuous_gates(), *schema.categorical_gates())
-        frozen = (*schema.frozen_continuous(), *schema.frozen_categorical())
-        return [
-            (name, int(gate), schema.shaped_source(name), bool(held))
-            for name, gate, held in zip(names, gates, frozen, strict=True)
-        ]
 
 
 class Control(NamedTuple):

@@ -9,6 +9,8 @@ import numpy as np
 
 from vjax.model.inverse import InverseModel
 from vjax.schema import Parameters, Schema
+from vjax.sound.audibility import audible, can_vary
+from vjax.sound.rules import audibility_rules
 
 SPREAD_SAMPLES = 16
 """Thinned networks asked for each answer. All share the backbone's work: together they cost about one percent of it."""
@@ -77,30 +79,22 @@ def confidence_maker(
     answered_knobs = np.flatnonzero(~schema.frozen_continuous())
     answered_menus = np.flatnonzero(~schema.frozen_categorical())
     splits = np.cumsum(schema.option_counts)[:-1]
-    knob_can = ~schema.frozen_continuous() & ~schema.static_mask(tier)
-    menu_can = ~schema.frozen_categorical() & (np.array(schema.option_counts) > 1)
-    knob_gate, menu_gate = schema.continuous_gates(), schema.categorical_gates()
-    knob_source = [schema.shaped_source(name) for name in knobs]
-    menu_source = [schema.shaped_source(name) for name in menus]
+    knob_can, menu_can = can_vary(schema, tier)
+    rules = audibility_rules(schema)
 
     def confidence(
         parameters: Parameters, probabilities: np.ndarray, spread: np.ndarray, presence: tuple[float, ...]
     ) -> Confidence:
         distributions = np.split(probabilities, splits)
         chosen = np.array([d[option] for d, option in zip(distributions, parameters.categorical, strict=True)])
-        routed = schema.routed_sources(parameters)
-
-        def audible(can: np.ndarray, gate: np.ndarray, source: list[str | None]) -> np.ndarray:
-            plays = np.array([name is None or name in routed for name in source])
-            return can & plays & ((gate < 0) | (parameters.categorical[gate] > 0))
-
+        heard = audible(rules, parameters.continuous, parameters.categorical, parameters[2:])
         return Confidence(
             menu_probability={menus[i]: float(chosen[i]) for i in answered_menus},
             menu_distribution={menus[i]: distributions[i] for i in answered_menus},
             spread_norm={knobs[i]: float(spread[i]) for i in answered_knobs},
             presence=presence,
-            mean_probability=_mean(chosen[audible(menu_can, menu_gate, menu_source)]),
-            mean_spread_norm=_mean(spread[audible(knob_can, knob_gate, knob_source)]),
+            mean_probability=_mean(chosen[menu_can & heard.categorical]),
+            mean_spread_norm=_mean(spread[knob_can & heard.continuous]),
         )
 
     return confidence

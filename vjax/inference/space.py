@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vjax.inference.audible import audible_knobs
 from vjax.inference.level import VOLUME, is_free
+from vjax.vital.audible import audible_of
 from vjax.vital.preset import Preset, controls
 
+# Integers that are codes (a bitmask of notes, a permutation's number): no step of theirs is small; none is turned.
+_CODES = ("transpose_quantize", "effect_chain_order")
 _NARROWEST, _WIDEST = 0.25, 4.0  # a knob's step against the median one's: no knob is left behind, none runs away
 _INTEGER_STEP = 0.5  # of one unit: a third of the candidates hear a neighbour, and none is an octave out of tune
 
@@ -76,16 +78,19 @@ def make_space(preset: Preset, knob_error_norm: Mapping[str, float] | None = Non
         knows well take small steps, others large ones. Without it all steps are equal. They are relative: `scale`
         has the median 1, whatever the size of the errors.
     """
-    names, slots = audible_knobs(preset)
-    names = [name for name in names if name != VOLUME or not is_free(preset)]
-    schema = controls()
-    knobs = np.array([schema.position[name] for name in names], int)
+    schema, heard = controls(), audible_of(preset)
+    turned = heard.continuous & ~schema.frozen_continuous()
+    turned &= np.array([not name.endswith(_CODES) for name in schema.continuous_names])
+    if is_free(preset):
+        turned[schema.position[VOLUME]] = False
+    knobs, slots = np.flatnonzero(turned), np.flatnonzero(heard.routes)
+    names = [schema.continuous_names[i] for i in knobs]
     amounts = np.array([preset.routes[slot].amount for slot in slots])
     origin = np.concatenate([preset.continuous[knobs], (amounts + 1) / 2])
     errors = np.array([(knob_error_norm or {}).get(name) or np.nan for name in names] + [np.nan] * len(slots))
     scale = errors / np.nanmedian(errors) if np.isfinite(errors).any() else errors
     scale = np.clip(np.nan_to_num(scale, nan=1.0), _NARROWEST, _WIDEST)
-    return Space(preset, knobs, np.array(slots, int), origin, scale)
+    return Space(preset, knobs, slots, origin, scale)
 
 
 def first_steps(space: Space, sigma: float) -> np.ndarray:

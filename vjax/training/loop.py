@@ -28,11 +28,20 @@ from vjax.training import hosts
 from vjax.training.checkpoint import Checkpoints, make_meta
 from vjax.training.config import Config, as_json, check_data_size
 from vjax.training.feed import eval_feed, train_feed
-from vjax.training.losses import loss_masks
-from vjax.training.metrics import Mean, knob_errors, merge_metrics, metric_layout, summarise
+from vjax.training.losses import LossConfig, loss_masks
+from vjax.training.mean import Mean
+from vjax.training.metrics import knob_errors, merge_metrics, metric_layout
 from vjax.training.resume import allowed_changes
 from vjax.training.state import TrainState, create_state, make_optimizer
-from vjax.training.step import Recipe, data_mesh, local_copy, make_eval_step, make_train_step, replicate
+from vjax.training.step import (
+    Recipe,
+    data_mesh,
+    local_copy,
+    make_eval_step,
+    make_train_step,
+    replicate,
+    validation_summary,
+)
 from vjax.training.writer import Writer
 
 _REMEDY = (
@@ -180,7 +189,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
                     progress.train, pending = _log_step(writer, config, *pending), None
                     validation_started = time.perf_counter()
                     validated = _validate(eval_step, state, reader, val_rows, batch_size, mesh)
-                    _record_validation(writer, progress, meta, validated, step, epoch)
+                    _record_validation(writer, progress, meta, validated, config.loss, step, epoch)
                     stopped_early = _exhausted(config, progress)
                     checkpoints.save(state, {**meta, "progress": dataclasses.asdict(progress)}, progress.val["loss"])
                     last = step == total_steps or stopped_early
@@ -193,7 +202,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
             loop_s = time.perf_counter() - loop_started - paused_s
             if not progress.val:  # continued from within its first epochs, with fewer of them than were done
                 validated = _validate(eval_step, state, reader, val_rows, batch_size, mesh)
-                _record_validation(writer, progress, meta, validated, step, step // steps_per_epoch)
+                _record_validation(writer, progress, meta, validated, config.loss, step, step // steps_per_epoch)
             # Also for a run that had ended before: it may have been killed while it listened.
             results = _evaluate(evaluators, take_snapshot(state, step, last=True), writer, workdir)
 
@@ -271,10 +280,16 @@ def _validate(eval_step, state: TrainState, reader: Reader, rows: np.ndarray, ba
 
 
 def _record_validation(
-    writer: Writer, progress: _Progress, meta: dict[str, Any], validated: dict[str, Mean], step: int, epoch: int
+    writer: Writer,
+    progress: _Progress,
+    meta: dict[str, Any],
+    validated: dict[str, Mean],
+    loss: LossConfig,
+    step: int,
+    epoch: int,
 ) -> None:
     """Takes a validation's numbers into `progress`, `meta` and the log. Raises NonFiniteLossError."""
-    progress.val, meta["knob_error_norm"] = summarise(validated), knob_errors(validated)
+    progress.val, meta["knob_error_norm"] = validation_summary(validated, loss), knob_errors(validated)
     if not math.isfinite(progress.val["loss"]):
         raise NonFiniteLossError(f"validation after step {step}: {progress.val}; {_REMEDY}")
     writer.scalars("val", progress.val, step)

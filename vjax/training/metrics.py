@@ -14,27 +14,10 @@ import numpy as np
 from vjax.model.heads import group_logits
 from vjax.model.inverse import Prediction
 from vjax.schema import Schema
-from vjax.training.losses import LossMasks, Targets, audible
+from vjax.sound.audibility import audible
+from vjax.training.losses import LossMasks, Targets, continuous_errors
+from vjax.training.mean import Mean
 from vjax.training.modulation import ROUTE_THRESHOLD
-
-
-class Mean(NamedTuple):
-    """A mean in the making: scalars (or, per knob, vectors) of float32 on the device."""
-
-    sum: jax.Array
-    count: jax.Array
-
-    @classmethod
-    def of(cls, values: jax.Array, counted: jax.Array) -> "Mean":
-        """Over the entries of `values` where `counted`, of the same shape, is True."""
-        return cls(jnp.sum(jnp.where(counted, values, 0.0)), jnp.sum(counted, dtype=jnp.float32))
-
-    def merge(self, other: "Mean") -> "Mean":
-        return Mean(self.sum + other.sum, self.count + other.count)
-
-    def value(self) -> jax.Array:
-        """sum / count; 0 if nothing was counted."""
-        return _ratio(self.sum, self.count)
 
 
 class ModulationMetrics(NamedTuple):
@@ -85,23 +68,27 @@ def batch_metrics(
 ) -> dict[str, Mean]:
     """What `summarise` needs of one batch. Rows with `valid` [b] 0 do not count.
 
-    A knob counts if its weight in the loss is not 0 and its module is on in the target; importance does not weigh.
+    A knob counts if its weight in the loss is not 0 and it is audible in the target; importance does not weigh.
 
     - `continuous_mae`: |error| in norm units; `mse/<module>`: squared error, module by module; `knob_mse`: knob by
       knob, [n_continuous].
-    - `categorical_accuracy`: menus that are not frozen; `audible_categorical_accuracy`: of modules that are on.
+    - `categorical_accuracy`: menus of weight; `audible_categorical_accuracy`: those that are audible in the target.
     - `menu_options`: how often each option is the target of those menus, [n_menus, most options] of [n_menus, 1];
       `summarise` makes `categorical_majority` of it.
     - `mod_hits`, `mod_false_alarms`, `mod_misses`: routes a sound; `mod_amount_mae`: see `modulation_metrics`. Only
       with a modulation head and target routes.
     """
     rows = jnp.ones(len(targets.continuous), bool) if valid is None else valid > 0
-    knobs = audible(targets.categorical, masks.continuous_gate) & (masks.continuous_weight > 0) & rows[:, None]
-    error = prediction.continuous - targets.continuous
-    metrics = {"continuous_mae": Mean.of(jnp.abs(error), knobs)}
+    known = targets.modulation if targets.routes is None else targets.routes
+    heard = audible(masks.rules, targets.continuous, targets.categorical, known)
+    knobs = heard.continuous & (masks.continuous_weight > 0) & rows[:, None]
+    absolute, squared = (
+        continuous_errors(prediction.continuous, targets.continuous, kind) for kind in ("absolute", "squared")
+    )
+    metrics = {"continuous_mae": Mean.of(absolute, knobs)}
 
     # Per knob first, then per module: one pass over the batch, whatever the number of modules.
-    squared = jnp.sum(jnp.where(knobs, jnp.square(error), 0.0), axis=0)
+    squared = jnp.sum(jnp.where(knobs, squared, 0.0), axis=0)
     counted = jnp.sum(knobs, axis=0, dtype=jnp.float32)
     metrics["knob_mse"] = Mean(squared, counted)
     modules = sorted(set(layout.modules))
@@ -120,8 +107,7 @@ def batch_metrics(
     metrics["menu_options"] = Mean(
         jnp.sum(chosen_options, axis=0, dtype=jnp.float32), jnp.sum(menus, axis=0, dtype=jnp.float32)[:, None]
     )
-    on = menus & audible(targets.categorical, masks.categorical_gate)
-    metrics["audible_categorical_accuracy"] = Mean.of(correct, on)
+    metrics["audible_categorical_accuracy"] = Mean.of(correct, menus & heard.categorical)
 
     if prediction.modulation is not None and targets.modulation is not None:
         metrics |= _route_counts(prediction.modulation, targets.modulation, threshold, rows)

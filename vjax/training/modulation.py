@@ -1,4 +1,7 @@
-"""The loss of the modulation matrix, from the whole matrix or from its factors. Pure functions, scalars out."""
+"""The loss of the modulation matrix, from the whole matrix or from its factors. Pure functions.
+
+Errors are element-wise, [...] as their arguments are; a loss is their `Mean` over cells or routes.
+"""
 
 from typing import NamedTuple
 
@@ -8,10 +11,10 @@ import jax.numpy as jnp
 from vjax.data.reader import Routes
 from vjax.model.heads import RouteScores
 from vjax.schema import CHANNELS
+from vjax.sound.audibility import ACTIVE_AMOUNT
+from vjax.training.mean import Mean
 
 PRESENCES = ("report", "margin")
-ACTIVE_AMOUNT = 1e-6
-"""A target cell holds a route if its |amount| is greater."""
 ROUTE_THRESHOLD = 0.05
 """A predicted cell counts as a route if its |amount| is greater: where metrics and export draw the line."""
 MARGIN_SHARPNESS, MARGIN_WEIGHT = 50.0, 0.025
@@ -19,14 +22,37 @@ MARGIN_SHARPNESS, MARGIN_WEIGHT = 50.0, 0.025
 
 
 class ModulationLoss(NamedTuple):
-    """Scalars: the five parts of the modulation loss and their sum."""
+    """The five parts of the modulation loss."""
 
-    presence: jax.Array
-    amount: jax.Array
-    power: jax.Array
-    bipolar: jax.Array
-    stereo: jax.Array
-    total: jax.Array
+    presence: Mean
+    amount: Mean
+    power: Mean
+    bipolar: Mean
+    stereo: Mean
+
+    @property
+    def total(self) -> jax.Array:
+        """The sum of the five means."""
+        return sum(part.value() for part in self)
+
+
+def presence_errors(amount: jax.Array, active: jax.Array, pos_weight: float, presence: str) -> jax.Array:
+    """[...] what cells cost whose predicted amounts [...] say that they are there: see `modulation_loss`.
+
+    With the logit z, pos_weight softplus(-z) where `active`, elsewhere softplus(z) less its value at amount 0.
+    """
+    z, at_rest = _presence_logit(amount, presence)
+    # -log sigmoid(z) = softplus(-z) and -log(1 - sigmoid(z)) = softplus(z): one softplus a cell, exact for any z.
+    cost = jax.nn.softplus(jnp.where(active, -z, z))
+    return jnp.where(active, pos_weight * cost, cost - at_rest)
+
+
+def manner_errors(pred: dict[str, jax.Array], target: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """[...] by channel, what predicted routes cost: the squared error of amount and power, in native units; of bipolar
+    and stereo, whose predictions are logits p, the sigmoid cross-entropy softplus(p) - t p.
+    """
+    errors = {c: jnp.square(pred[c] - target[c]) for c in ("amount", "power")}
+    return errors | {c: jax.nn.softplus(pred[c]) - target[c] * pred[c] for c in ("bipolar", "stereo")}
 
 
 def modulation_loss(
@@ -74,17 +100,11 @@ def modulation_loss(
         )
     p, t = (dict(zip(CHANNELS, jnp.unstack(matrix, axis=1), strict=True)) for matrix in (pred, target))
     real = jnp.ones(len(pred), bool) if valid is None else valid > 0
-    real = real[:, None, None]
+    real = jnp.broadcast_to(real[:, None, None], t["amount"].shape)
     active = (jnp.abs(t["amount"]) > ACTIVE_AMOUNT) & real
-
-    def over_active(error):
-        return jnp.sum(jnp.where(active, error, 0.0)) / or_one(jnp.sum(active))
-
-    presence_loss = _presence_loss(p["amount"], active, real, pos_weight, presence)
-    amount, power = (over_active(jnp.square(p[c] - t[c])) for c in ("amount", "power"))
-    bipolar, stereo = (over_active(jax.nn.softplus(p[c]) - t[c] * p[c]) for c in ("bipolar", "stereo"))
-    total = presence_loss + amount + power + bipolar + stereo
-    return ModulationLoss(presence_loss, amount, power, bipolar, stereo, total)
+    cost = Mean.of(presence_errors(p["amount"], active, pos_weight, presence), real)
+    parts = {c: Mean.of(errors, active) for c, errors in manner_errors(p, t).items()}
+    return ModulationLoss(_per_cell(cost, parts["amount"].count, presence), **parts)
 
 
 def route_loss(
@@ -109,46 +129,20 @@ def route_loss(
     amounts = scores.amounts()
     inside = (routes.index >= 0) & (routes.index < amounts[0].size)
     active = inside & (jnp.abs(routes.value[..., 0]) > ACTIVE_AMOUNT) & real[:, None]
-    n_active, cells = or_one(jnp.sum(active)), jnp.where(inside, routes.index, 0)
+    cells = jnp.where(inside, routes.index, 0)
     p = dict(zip(CHANNELS, jnp.unstack(scores.at(cells), axis=-1), strict=True))
     # Not from the factors again: another rounding may give an amount near 0 another sign, and |amount| another slope.
     p["amount"] = jnp.take_along_axis(amounts.reshape(len(amounts), -1), cells, axis=1, mode="clip")
     t = dict(zip(CHANNELS, jnp.unstack(routes.value, axis=-1), strict=True))
 
-    def over_active(error):
-        return jnp.sum(jnp.where(active, error, 0.0))
-
     # All cells as if they were absent; then those with a route once more, as the difference.
     z, at_rest = _presence_logit(amounts, presence)
-    cost = jnp.sum(jnp.where(real[:, None, None], jax.nn.softplus(z) - at_rest, 0.0))
+    cost = Mean.of(jax.nn.softplus(z) - at_rest, jnp.broadcast_to(real[:, None, None], amounts.shape))
     z, _ = _presence_logit(p["amount"], presence)
-    cost += over_active(pos_weight * jax.nn.softplus(-z) - (jax.nn.softplus(z) - at_rest))
-    n_cells = jnp.sum(real, dtype=jnp.float32) * amounts[0].size
-    presence_loss = MARGIN_WEIGHT * cost / n_active if presence == "margin" else cost / or_one(n_cells)
-    amount, power = (over_active(jnp.square(p[c] - t[c])) / n_active for c in ("amount", "power"))
-    bipolar, stereo = (over_active(jax.nn.softplus(p[c]) - t[c] * p[c]) / n_active for c in ("bipolar", "stereo"))
-    total = presence_loss + amount + power + bipolar + stereo
-    return ModulationLoss(presence_loss, amount, power, bipolar, stereo, total)
-
-
-def routed_sources(target: jax.Array | Routes, scores: RouteScores | None = None) -> jax.Array:
-    """[b, n_sources] bool: the sources that drive anything.
-
-    Args:
-      target: matrices [b, 4, n_sources, n_destinations], or sparse routes.
-      scores: the prediction, where the routes are sparse: it knows the size of the matrix.
-    """
-    if not isinstance(target, Routes):
-        return jnp.any(jnp.abs(target[:, 0]) > ACTIVE_AMOUNT, axis=-1)
-    n_sources, n_destinations = scores.source.shape[1], scores.destination.shape[1]
-    active = (target.index >= 0) & (jnp.abs(target.value[..., 0]) > ACTIVE_AMOUNT)
-    source = jnp.where(active, target.index // n_destinations, -1)
-    return jnp.any(source[..., None] == jnp.arange(n_sources), axis=1)
-
-
-def or_one(count: jax.Array) -> jax.Array:
-    """The divisor of a sum that may have counted nothing, and then is 0."""
-    return jnp.where(count > 0, count, 1)
+    more = pos_weight * jax.nn.softplus(-z) - (jax.nn.softplus(z) - at_rest)
+    cost = cost._replace(sum=cost.sum + Mean.of(more, active).sum)
+    parts = {c: Mean.of(errors, active) for c, errors in manner_errors(p, t).items()}
+    return ModulationLoss(_per_cell(cost, parts["amount"].count, presence), **parts)
 
 
 def check_presence(presence: str) -> None:
@@ -164,11 +158,6 @@ def _presence_logit(amount: jax.Array, presence: str) -> tuple[jax.Array, jax.Ar
     return jnp.abs(amount), 0.0
 
 
-def _presence_loss(amount: jax.Array, active: jax.Array, real: jax.Array, pos_weight: float, presence: str):
-    z, at_rest = _presence_logit(amount, presence)
-    # -log sigmoid(z) = softplus(-z) and -log(1 - sigmoid(z)) = softplus(z): one softplus a cell, exact for any z.
-    cost = jax.nn.softplus(jnp.where(active, -z, z))
-    cost = jnp.sum(jnp.where(real, jnp.where(active, pos_weight * cost, cost - at_rest), 0.0))
-    if presence == "margin":
-        return MARGIN_WEIGHT * cost / or_one(jnp.sum(active))
-    return cost / or_one(jnp.sum(real, dtype=jnp.float32) * amount[0].size)
+def _per_cell(cost: Mean, n_active: jax.Array, presence: str) -> Mean:
+    """The presence loss of costs over all cells: their mean, or that of the margin, per active cell."""
+    return Mean(MARGIN_WEIGHT * cost.sum, n_active) if presence == "margin" else cost

@@ -6,7 +6,7 @@ batch, so that one device and eight compute the same.
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -18,8 +18,9 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from vjax.data.reader import Routes
 from vjax.data.stream import Batch
 from vjax.model.inverse import InverseModel, Prediction
-from vjax.training.losses import LossConfig, Losses, LossMasks, Targets, total_loss
-from vjax.training.metrics import Mean, MetricLayout, batch_metrics
+from vjax.training.losses import LossConfig, Losses, LossMasks, LossMeans, Targets, loss_means, total_loss, weigh
+from vjax.training.mean import Mean
+from vjax.training.metrics import MetricLayout, batch_metrics, summarise
 from vjax.training.routes import scatter_routes
 from vjax.training.state import TrainState
 
@@ -77,7 +78,13 @@ def targets_of(batch: Batch, model: InverseModel) -> Targets:
         modulation = batch.modulation
         if isinstance(modulation, Routes):
             modulation = scatter_routes(*modulation, model.config.n_sources, model.config.n_destinations)
-    return Targets(batch.continuous, batch.categorical, modulation)
+    return Targets(batch.continuous, batch.categorical, modulation, _routes(batch))
+
+
+def _routes(batch: Batch) -> jax.Array | Routes | None:
+    """What a batch knows about routes, whether or not the model predicts them."""
+    known = isinstance(batch.modulation, Routes) or batch.modulation.ndim == 4
+    return batch.modulation if known else None
 
 
 def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]:
@@ -87,7 +94,7 @@ def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch], tuple[Train
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
         # Sparse routes stay sparse: the loss looks at the cells that hold one, in the factors of the matrix.
         modulation = batch.modulation if recipe.model.config.has_modulation else None
-        targets = Targets(batch.continuous, batch.categorical, modulation)
+        targets = Targets(batch.continuous, batch.categorical, modulation, _routes(batch))
         dropout_key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
         epoch = state.step // recipe.steps_per_epoch
 
@@ -101,7 +108,8 @@ def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch], tuple[Train
                 mutable=["batch_stats"],
                 rngs={"dropout": dropout_key},
             )
-            losses = _loss(recipe, prediction, targets, epoch, batch.valid)
+            options = recipe.layout.option_counts
+            losses = total_loss(prediction, targets, recipe.masks, recipe.loss, epoch, options, batch.valid)
             return losses.total, (losses, updated["batch_stats"])
 
         gradients, (losses, batch_stats) = jax.grad(loss, has_aux=True)(state.params)
@@ -120,30 +128,40 @@ def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch], tuple[Train
 def make_eval_step(recipe: Recipe) -> Callable[[Any, Any, Batch], tuple[Prediction, dict[str, Mean]]]:
     """The jitted validation step: (params, batch_stats, batch) to (prediction, metrics as (sum, count)).
 
-    The losses are the batch's, weighted by its valid rows. The modulation term has its full weight at every epoch:
-    under the warm-up's, losses of different epochs could not be compared and the first epoch would look best.
+    The terms of the loss are among them, under the names that they are logged by: merge the metrics of all batches, and
+    `validation_summary` makes the loss of all rows.
     """
 
     @jax.jit
     def eval_step(params: Any, batch_stats: Any, batch: Batch) -> tuple[Prediction, dict[str, Mean]]:
         prediction = recipe.model.apply({"params": params, "batch_stats": batch_stats}, batch.mel)
         targets = targets_of(batch, recipe.model)
-        losses = _named(_loss(recipe, prediction, targets, jnp.inf, batch.valid))
-        rows = jnp.sum(batch.valid)
-        metrics = {name: Mean(value * rows, rows) for name, value in losses.items()}
-        return prediction, metrics | batch_metrics(prediction, targets, recipe.masks, recipe.layout, batch.valid)
+        options = recipe.layout.option_counts
+        means = loss_means(prediction, targets, recipe.masks, recipe.loss, options, batch.valid)
+        metrics = batch_metrics(prediction, targets, recipe.masks, recipe.layout, batch.valid)
+        return prediction, _named(means) | metrics
 
     return eval_step
 
 
-def _loss(recipe: Recipe, prediction: Prediction, targets: Targets, epoch: jax.Array, valid: jax.Array) -> Losses:
-    counts = recipe.layout.option_counts
-    return total_loss(prediction, targets, recipe.masks, recipe.loss, epoch, counts, valid)
+def validation_summary(metrics: Mapping[str, Mean], config: LossConfig) -> dict[str, float]:
+    """Merged metrics of the validation steps as numbers, the losses among them: means over all rows.
+
+    They do not depend on the batch size. The modulation term has its full weight at every epoch: under the warm-up's,
+    losses of different epochs could not be compared and the first epoch would look best.
+    """
+    means = LossMeans(*(metrics[_logged(field)] for field in LossMeans._fields))
+    losses = {name: float(value) for name, value in _named(weigh(means, config, jnp.inf)).items()}
+    return losses | {name: value for name, value in summarise(metrics).items() if name not in losses}
 
 
 _LOGGED_AS = {"total": "loss", "continuous": "cont_loss", "categorical": "cat_loss", "modulation": "mod_loss"}
 
 
-def _named(losses: Losses) -> dict[str, jax.Array]:
-    """Losses under the names they are logged by, the report's: loss, cont_loss, cat_loss, mod_loss, mod_presence ..."""
-    return {_LOGGED_AS.get(name, f"mod_{name}_loss"): value for name, value in losses._asdict().items()}
+def _logged(field: str) -> str:
+    return _LOGGED_AS.get(field, f"mod_{field}_loss")
+
+
+def _named(losses: Losses | LossMeans) -> dict[str, Any]:
+    """Losses under the names they are logged by, the report's: loss, cont_loss, cat_loss, mod_loss ..."""
+    return {_logged(field): value for field, value in losses._asdict().items()}

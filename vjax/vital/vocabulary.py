@@ -62,13 +62,16 @@ class Vocabulary:
 
 
 def heard_oscillators(one: Preset) -> list[int]:
-    """Oscillators (from 0) that are on."""
+    """Oscillators (from 0) that are on, whatever they play into: see `heard_lfos`."""
     position = preset.controls().position
     return [i for i in range(len(WAVETABLE_CHOICES)) if one.categorical[position[f"osc_{i + 1}_on"]]]
 
 
 def heard_lfos(one: Preset) -> list[int]:
-    """LFOs (from 0) that drive a route which is not bypassed."""
+    """LFOs (from 0) that drive a route which is not bypassed, wherever it ends.
+
+    That is more than `vjax.sound.audibility` calls audible: catalogs keep what a crossing of presets may bring to life.
+    """
     driving = {route.source for route in one.routes if route is not None and not route.bypass}
     return [i for i in range(len(LFO_SHAPE_CHOICES)) if f"lfo_{i + 1}" in driving]
 

@@ -1,0 +1,210 @@
+"""Which controls of a sound can be heard: the one rule behind losses, metrics, confidence, search and lists for people.
+
+A control that `audible` calls silent can take any value: the engine renders the same bits (a test turns all silent ones
+at once). The converse does not hold: what is called audible may still make no difference (a mix at 0). Four parts:
+
+- modules: a control of a module that is off is silent. A switch (`*_on`) itself is audible either way.
+- sources: a control that shapes a modulation source, or a macro, is audible only if a route carries that source to
+  something audible. Routes may end at the amount of another route or at another source's control: chains are followed.
+- modes: an option of a menu, a count of 1 or a lack of company makes a control irrelevant (a rate in Hz where the
+  module follows the tempo, the detune of one unison voice, the order of one effect).
+- feeding: a filter that nothing plays into is silent.
+
+Rules, not measurements. They hold for any schema: what a schema does not name cannot silence anything. Frozen controls
+are not part of a sound and are judged like all others here: see `can_vary`.
+
+NumPy alone is imported. Arrays of JAX pass through, also under `jax.jit`: every index is an array of `Rules`.
+"""
+
+import functools
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vjax.schema import LFO_SHAPE_CHOICES, Schema
+from vjax.sound.rules import Choices, Rules
+
+PARTS = ("modules", "sources", "modes", "feeding")
+"""What `audible` looks at, in one word each."""
+
+ACTIVE_AMOUNT = 1e-6
+"""A route with a smaller |amount| carries nothing, unless another route moves its amount."""
+
+_TO_FILTER = (0b101, 0b110)  # options of `*_destination` that reach filter 1, filter 2: one, two, both
+
+
+class Audible(NamedTuple):
+    """What can be heard, bool.
+
+    Attributes:
+      continuous: [..., n_continuous].
+      categorical: [..., n_categorical].
+      destinations: [..., n_destinations], where a route would be heard, as far as `parts` look; slots always.
+      routes: [..., slots], of sparse routes those that end at something audible; None without them. It is the amount
+        that is heard: a route of amount 0 is among them, and leaves its source silent.
+    """
+
+    continuous: Any
+    categorical: Any
+    destinations: Any
+    routes: Any
+
+
+def audible(rules: Rules, continuous: Any, categorical: Any, routes: Any = None, parts: tuple = PARTS) -> Audible:
+    """What of some sounds can be heard.
+
+    Args:
+      rules: of the schema.
+      continuous: [..., n_continuous] norm.
+      categorical: [..., n_categorical] menu indices.
+      routes: sparse, (index [..., slots], value [..., slots, 4]), or matrices [..., 4, n_sources, n_destinations], in
+        which slots have no numbers: what points at a slot is taken for audible. None if nothing is known about routes:
+        then they silence nothing.
+      parts: of `PARTS`, what may silence a control. Callers that ask for less say why. What decides whether a source is
+        audible is always everything.
+
+    Returns:
+      NumPy or JAX arrays, as `categorical` is.
+    """
+    xp = categorical.__array_namespace__()
+    sparse = isinstance(routes, tuple)
+    slots = _Slots.of(xp, rules, routes) if sparse else None
+    conditions = {"modules": functools.partial(_chosen, xp, rules.modules, categorical)}
+    conditions["modes"] = lambda: (
+        _chosen(xp, rules.modes, categorical)
+        & _take(xp, _states(xp, rules, continuous, categorical, routes, slots), rules.state)
+    )
+    conditions["feeding"] = lambda: _take(xp, _fed(xp, rules, categorical), rules.fed)
+    follow = routes is not None and ("sources" in parts or sparse)
+    computed = {name: make() for name, make in conditions.items() if follow or name in parts}
+    found = [computed[name] for name in parts if name in computed]
+    heard_slots = None
+    if follow:
+        in_use = computed["modules"] & computed["modes"] & computed["feeding"]
+        if sparse:
+            heard_slots, heard = _follow_slots(xp, rules, slots, in_use)
+        else:
+            heard = _follow_matrix(xp, rules, routes, in_use)
+        if "sources" in parts:
+            found.append((rules.source < 0) | _take(xp, heard, rules.source.clip(0)))
+    shape = (*categorical.shape[:-1], len(rules.source))
+    every = functools.reduce(lambda a, b: a & b, found, xp.ones(shape, dtype=bool))
+    n, m = continuous.shape[-1], categorical.shape[-1]
+    return Audible(every[..., :n], every[..., n : n + m], every[..., rules.destination], heard_slots)
+
+
+def can_vary(schema: Schema, tier: int) -> tuple[np.ndarray, np.ndarray]:
+    """([n_continuous], [n_categorical]) bool: controls of which a model at a tier can learn or say anything.
+
+    Not those that are frozen, that need routes below tier 3 (`Schema.static_mask`, and LFO shapes), or that offer one
+    option only. Raises ValueError if the tier does not exist.
+    """
+    knobs = ~schema.static_mask(tier) & ~schema.frozen_continuous()
+    menus = ~schema.frozen_categorical() & (np.array(schema.option_counts) > 1)
+    return knobs, menus & np.array([tier >= 3 or name not in LFO_SHAPE_CHOICES for name in schema.categorical_names])
+
+
+# States
+
+
+def _chosen(xp, choices: Choices, categorical):
+    """[..., n] bool: every menu that decides about a subject stands on an option that lets it be heard."""
+    option = categorical[..., choices.menu].clip(0, 30)
+    return ((xp.asarray(choices.options) >> option) & 1).all(axis=-2)
+
+
+def _states(xp, rules: Rules, continuous, categorical, routes, slots):
+    """[..., 2 + v + m] bool: always; two effects or more are on; each unison has two voices or more, or a route moves
+    their count; each morph has a type, or a route moves its amount.
+    """
+    shape = categorical.shape[:-1]
+    always = xp.ones((*shape, 1), dtype=bool)
+    known = rules.effects.shape[-1] > 0
+    several = (categorical[..., rules.effects] > 0).sum(axis=-1)[..., None] >= 2 if known else always
+    voices = continuous[..., rules.voices] >= xp.asarray(rules.voices_least)
+    in_use = xp.concat([voices, categorical[..., rules.morphs] > 0], axis=-1)
+    if routes is None:
+        moved = xp.ones_like(in_use)
+    elif slots is not None:
+        moved = ((slots.subject[..., None] == rules.moved) & slots.exists[..., None]).any(axis=-2)
+    else:
+        by_destination = (abs(routes[..., 0, :, :]) > ACTIVE_AMOUNT).any(axis=-2)
+        moved = ((rules.destination[:, None] == rules.moved) & by_destination[..., None]).any(axis=-2)
+    return xp.concat([always, several, in_use | moved], axis=-1)
+
+
+def _fed(xp, rules: Rules, categorical):
+    """[..., 3] bool: always; something plays into filter 1; into filter 2."""
+    always = xp.ones((*categorical.shape[:-1], 1), dtype=bool)
+    if not rules.players.shape[-1] or not rules.filters.shape[-1]:
+        return xp.concat([always] * 3, axis=-1)
+    on, destination = categorical[..., rules.players[0]] > 0, categorical[..., rules.players[1]]
+    direct = [(on & (((bits >> destination.clip(0, 30)) & 1) > 0)).any(axis=-1) for bits in _TO_FILTER]
+    working, takes = (categorical[..., position] > 0 for position in rules.filters)
+    fed = [direct[one] | (takes[..., one] & working[..., other] & direct[other]) for one, other in ((0, 1), (1, 0))]
+    return xp.concat([always, *(state[..., None] for state in fed)], axis=-1)
+
+
+# Routes
+
+
+class _Slots(NamedTuple):
+    """Sparse routes, taken apart: arrays [..., slots]."""
+
+    exists: Any
+    source: Any
+    subject: Any  # of the destination
+    pointed: Any  # the slot that the destination points at, -1 for none
+    carries: Any  # its amount is not 0, or is moved
+
+    @classmethod
+    def of(cls, xp, rules: Rules, routes) -> "_Slots":
+        index, value = routes
+        n_destinations = max(len(rules.destination), 1)
+        exists = (index >= 0) & (index < len(rules.sources) * n_destinations)
+        source, destination = xp.where(exists, index, 0) // n_destinations, xp.where(exists, index, 0) % n_destinations
+        if not len(rules.destination):
+            nothing = xp.zeros(index.shape, dtype=np.int32)
+            return cls(exists, nothing, nothing, nothing - 1, exists)
+        pointed = xp.where(exists, _take(xp, xp.asarray(rules.slot), destination), -1)
+        moved = (pointed[..., :, None] == np.arange(index.shape[-1])).any(axis=-2)
+        carries = exists & ((abs(value[..., 0]) > ACTIVE_AMOUNT) | moved)
+        return cls(exists, source, _take(xp, xp.asarray(rules.destination), destination), pointed, carries)
+
+
+def _follow_slots(xp, rules: Rules, slots: _Slots, in_use):
+    """([..., slots], [..., n_sources]) bool: routes that end at something audible, and sources that they carry."""
+    in_use = xp.take_along_axis(in_use, slots.subject, axis=-1) & slots.exists
+    needs = _take(xp, xp.asarray(rules.source), slots.subject)
+    numbers = np.arange(slots.source.shape[-1])
+    # [..., a, b]: route a is heard if b is. It shapes what b carries, or points at b itself.
+    shapes = (needs[..., :, None] == slots.source[..., None, :]) & slots.carries[..., None, :]
+    points = (slots.pointed[..., :, None] == numbers) & slots.exists[..., None, :]
+    heard = _reach(in_use & (needs < 0) & (slots.pointed < 0), in_use[..., None] & (shapes | points))
+    carried = (slots.source[..., None] == rules.sources) & (heard & slots.carries)[..., None]
+    return heard, carried.any(axis=-2)
+
+
+def _follow_matrix(xp, rules: Rules, matrix, in_use):
+    """[..., n_sources] bool: sources that the matrix carries to something audible."""
+    active = (abs(matrix[..., 0, :, :]) > ACTIVE_AMOUNT) & in_use[..., None, rules.destination]
+    needs = _take(xp, xp.asarray(rules.source), rules.destination)
+    shaped = (needs[:, None] == rules.sources).astype(np.float32)
+    return _reach((active & (needs < 0)).any(axis=-1), (active.astype(np.float32) @ shaped) > 0)
+
+
+def _reach(heard, leads):
+    """[..., n] what is heard, grown along `leads` [..., n, n] (a is heard if b is) until nothing is added.
+
+    Each round doubles the length of the chains that it follows.
+    """
+    for _ in range(math.ceil(math.log2(max(heard.shape[-1], 1)))):
+        heard = heard | (leads & heard[..., None, :]).any(axis=-1)
+        step = leads.astype(np.float32)
+        leads = leads | ((step @ step) > 0)
+    return heard
+
+
+def _take(xp, values, positions):
+    return xp.take(values, xp.asarray(positions), axis=-1)
