@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from vjax.audio.clip import load_clip
+from vjax.audio.distances import mss
 from vjax.cli.main import main
 from vjax.cli.recipe import read_config
 from vjax.inference.export import checkpoint_vocabulary
@@ -12,6 +14,9 @@ from vjax.inference.predict import Predictor
 from vjax.inference.retrieval import checkpoint_bank
 from vjax.shipped import MODEL, NAME, checkpoint_folder, checkpoint_name
 from vjax.training.config import as_json
+from vjax.vital import preset as vital_preset
+from vjax.vital.engine import RenderConfig
+from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import read_preset
 
 ROOT = Path(__file__).parents[1]
@@ -52,10 +57,14 @@ def test_match_without_a_checkpoint_finds_a_sound_that_is_nearer_than_the_init_p
     out = tmp_path / "found.vital"
     assert main(["match", str(SOUNDS / name), "-o", str(out), "--no-resynthesis", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert 0 < found["floor_db"] < found["mss_db"] < 0.8 * found["init_db"]
-    assert {"prediction"} < found["starts"].keys()
-    assert any(start.startswith("training sound") for start in found["starts"])
-    assert read_preset(out).name == "found"
+    labels = [one["label"] for one in found["candidates"]]
+    assert any(label.startswith("prediction") for label in labels)
+    assert any(label.startswith("training sound") for label in labels)
+    clip = load_clip(SOUNDS / name, RenderConfig().sample_rate, RenderConfig().samples)
+    with RenderPool(RenderConfig(), 1) as pool:
+        init = pool.render(RenderJob(vital_preset.init().to_json(), (found["note"],))).audio[0]
+    assert found["preset"]["metrics"]["mss"] < 0.8 * float(mss(init, clip.stereo(RenderConfig().samples)))
+    assert read_preset(out).name == Path(name).stem
 
 
 def test_its_name_stands_for_its_folder():

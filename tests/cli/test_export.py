@@ -34,10 +34,10 @@ def test_a_folder_and_the_exit_code_that_says_whether_all_was_well(sounds, engin
     command = ["export", "--checkpoint", str(engine_run), "--audio", str(sounds), "--out", str(tmp_path / "out")]
     assert main([*command, "--note", "57", "--batch-size", "2", "--workers", "2"]) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith(f"{tmp_path / 'out'}: presets written: 2, were there: 0, failed: 0\n")
+    assert f"{tmp_path / 'out'}: presets written: 2, were there: 0, failed: 0\n" in printed
     assert re.search(r"^  median MSS +\d+\.\d\d dB$", printed, re.MULTILINE)
     expected = [f"{name}{end}" for name in "ab" for end in ("-vjax.png", "-vjax.wav", ".vital")]
-    assert names_in(tmp_path / "out") == sorted([*expected, "index.csv"])
+    assert names_in(tmp_path / "out") == sorted([*expected, "index.csv", "index.json"])
 
     (sounds / "text.wav").write_text("no sound at all")
     assert main(command) == 1
@@ -63,7 +63,7 @@ def test_a_dataset(engine_run, tmp_path, capsys):
     assert main([*command, "--limit", "1", "--out", str(tmp_path / "out"), "--tensorboard", str(tmp_path / "tb")]) == 0
     assert "presets written: 1" in capsys.readouterr().out
     ends = ("-target.wav", "-vjax.png", "-vjax.wav", ".vital")
-    assert names_in(tmp_path / "out") == sorted(["index.csv", *(f"row-000000{end}" for end in ends)])
+    assert names_in(tmp_path / "out") == sorted(["index.csv", "index.json", *(f"row-000000{end}" for end in ends)])
     assert len(names_in(tmp_path / "tb")) == 1
 
 
@@ -73,7 +73,7 @@ def test_a_dataset(engine_run, tmp_path, capsys):
         (["--audio", "{sounds}", "--presets-only", "--tensorboard", "tb"], 2, "--presets-only renders nothing"),
         (["--dataset", "{run}/data", "--note", "60"], 2, "--note is for sound files"),
         (["--audio", "{sounds}", "--checkpoint", "nowhere"], 1, "--checkpoint nowhere: there is no checkpoint folder"),
-        (["--audio", "nowhere"], 1, "there is nothing at nowhere; give a sound file, or a folder"),
+        (["--audio", "nowhere"], 1, "there is nothing at nowhere; give sound files, or folders"),
         (["--dataset", "nowhere"], 1, "there is no dataset at nowhere"),
     ],
 )

@@ -6,12 +6,13 @@ import shutil
 
 import numpy as np
 import pytest
-from vjax.inference.match import MatchConfig, Matcher, render_config
-from vjax.inference.outputs import write_match
 
+from vjax.audio.clip import Clip
 from vjax.data.layout import digest
 from vjax.inference.export import checkpoint_vocabulary, export_preset
-from vjax.inference.predict import Predictor
+from vjax.inference.predict import Predictor, render_config
+from vjax.matching.config import PREDICTION_ONLY
+from vjax.matching.match import match
 from vjax.schema import CATALOG_CHOICES
 from vjax.vital import engine
 from vjax.vital.default_vocabulary import default_vocabulary
@@ -35,18 +36,19 @@ def answer(predictor, tone):
 
 @pytest.fixture(scope="module")
 def exported(predictor, answer, tone, tmp_path_factory):
-    """(match, path of its preset): the answer as `vjax match` leaves it."""
+    """(result, path of its preset): the prediction as `vjax export` leaves it."""
     path = tmp_path_factory.mktemp("exported") / "a tone.vital"
+    audio = tone(220)[:, : predictor.samples]
+    clip = Clip("a tone", "a tone", audio, predictor.sample_rate, audio[:, :0])
     with RenderPool(render_config(predictor), workers=1) as pool:
-        matcher = Matcher(predictor, checkpoint_vocabulary(predictor), pool, MatchConfig())
-        (match,) = matcher.matches([answer], lambda _: tone(220)[:, : predictor.samples], lambda _: "a tone")
-    write_match(match, path, predictor.sample_rate)
-    return match, path
+        result = match(clip, predictor, pool, PREDICTION_ONLY, prediction=answer)
+    result.save(path)
+    return result, path
 
 
 def test_the_written_file_sounds_as_the_match_to_the_last_bit(exported, predictor):
     match, path = exported
-    assert match.tuned_semitones != 0, "the answer is out of tune, and the file is what was tuned"
+    assert match.predicted.tuned_semitones != 0, "the answer is out of tune, and the file is what was tuned"
     with RenderPool(render_config(predictor), workers=1) as pool:
         again = pool.render(RenderJob(read_json(path), (match.note,), note_s=match.note_s))
     np.testing.assert_array_equal(again.audio[0], match.audio)
@@ -73,11 +75,13 @@ def test_counts_are_whole(exported):
     assert {name: settings[name] for name in whole} == {name: round(settings[name]) for name in whole}
 
 
-def test_the_comment_says_how_sure_the_model_is(exported, answer):
-    raw = read_json(exported[1])
-    assert answer.summary() in raw["comments"]
-    assert "% sure" in answer.summary()
-    assert (raw["preset_name"], raw["author"]) == ("a tone", "vjax")
+def test_the_comment_says_what_it_was_made_from_and_how_near_it_comes(exported):
+    result, path = exported
+    raw = read_json(path)
+    assert raw["comments"].startswith("Made by vjax ")
+    for words in ("from the sound 'a tone'", "for note 57 (A3)", "Method: prediction", f"{result.mss_db:.2f} dB MSS"):
+        assert words in raw["comments"]
+    assert (raw["preset_name"], raw["author"], raw["preset_style"]) == ("a tone", "vjax", result.preset.style)
 
 
 def test_routes_are_written_into_the_slots(exported, answer):

@@ -138,7 +138,7 @@ def dataset_work(
     wanted = range(min(limit or info.n, info.n)) if rows is None else rows
     paths = {f"row {row}": out / f"row-{row:06d}.vital" for row in wanted}
     left = {name: path for name, path in paths.items() if overwrite or not path.exists()}
-    vocabulary = vocabulary_of(info.catalog_json)
+    vocabulary = vocabulary_of(info.catalog_json, info.schema)
     rows = [int(name.removeprefix("row ")) for name in left]
 
     predictions = functools.partial(predict_dataset, predictor, info, rows, confidence=True)
