@@ -48,7 +48,11 @@ def test_presets_from_its_bank_credit_whom_they_derive_from():
 
 def test_it_came_from_its_recipe():
     config = as_json(read_config(str(ROOT / "configs" / "shipped.py"), []))
-    assert Predictor.from_checkpoint(MODEL, batch_size=1).meta["settings"] == json.loads(json.dumps(config))
+    recipe = json.loads(json.dumps(config))
+    for section, stored in Predictor.from_checkpoint(MODEL, batch_size=1).meta["settings"].items():
+        # Settings that are newer than the model are left aside.
+        now = {key: recipe[section][key] for key in stored} if isinstance(stored, dict) else recipe[section]
+        assert now == stored
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in SOUNDS.glob("*.wav")))

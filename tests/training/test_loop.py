@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader
 from vjax.data.store import open_dataset
 from vjax.data.stream import split
@@ -296,6 +297,23 @@ def test_the_reports_layout_trains(tmp_path, channel_axis):
     assert "audio_distance" not in summary
     assert np.isfinite(summary["val"]["mod_loss"])
     assert summary["val"]["mod_loss"] > 0
+
+
+def test_train_a_given_catalog_is_stored_in_the_checkpoint(tmp_path):
+    """The report's `wavetable_catalog` setting, for data whose own path leads nowhere."""
+    rng = np.random.default_rng(0)
+    with h5py.File(tmp_path / "report.h5", "w") as file:
+        file["params/continuous"] = rng.random((8, 322), np.float32)
+        file["params/categorical"] = rng.integers(0, 2, (8, 129))
+        file["features/mel_spectrogram"] = rng.random((8, 1, 128, 20), np.float32)
+        file.attrs.update({"tier": 1, "wavetable_catalog_path": "nowhere.json"})
+    (tmp_path / "mine.json").write_text('{"tables": [{}, {}]}')
+    config = configured(tmp_path / "report.h5", epochs=1, batch_size=4)
+    with pytest.raises(DatasetError, match=r"no file at its wavetable_catalog_path nowhere\.json"):
+        train(unpack(config), tmp_path / "run")
+    config.data.wavetable_catalog = str(tmp_path / "mine.json")
+    train(unpack(config), tmp_path / "run")
+    assert load_checkpoint(tmp_path / "run").meta["wavetable_catalog_json"] == '{"tables": [{}, {}]}'
 
 
 def test_train_on_the_target_encoding_ends_in_presets_of_the_engine(engine_run, engine_vocabulary, tmp_path):

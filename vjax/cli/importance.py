@@ -2,7 +2,7 @@
 
 import argparse
 
-from vjax.cli.command import CommandError, at_least, command_parser, run
+from vjax.cli.command import at_least, command_parser, run
 
 DESCRIPTION = """\
 Measures how much each knob is heard, and stores the result in the dataset as loss weights. Each knob is turned a little
@@ -37,7 +37,6 @@ def main(argv: list[str] | None = None) -> int:
 def _importance(arguments: argparse.Namespace) -> int:
     import numpy as np
 
-    from vjax.audio.mel import MelConfig
     from vjax.data.importance import measure_importance
     from vjax.data.reader import Reader, sample_parameters
     from vjax.data.store import open_dataset, remove_importance, write_importance
@@ -48,19 +47,15 @@ def _importance(arguments: argparse.Namespace) -> int:
         remove_importance(arguments.dataset)
         return 0
     info = open_dataset(arguments.dataset)
-    try:
-        mel = MelConfig(**info.mel)
-    except TypeError as error:
-        raise CommandError(f"{arguments.dataset}: mel settings that vjax does not know: {error}") from error
     reader = Reader(info)
     _, rows = np.unique(reader.preset_hashes(), return_index=True)
     samples = [reader[row] for row in rows[: arguments.presets]]
     weights = measure_importance(
         [(sample_parameters(sample, info.schema), int(sample.midi_note)) for sample in samples],
         info.schema,
-        vocabulary_of(info.catalog_json),
+        vocabulary_of(info.catalog_json, info.schema),
         RenderConfig(**info.render) if info.render else RenderConfig(),
-        mel,
+        info.mel_config,
         per_knob=arguments.per_knob,
         delta_norm=arguments.delta,
         workers=arguments.workers or None,

@@ -14,7 +14,6 @@ import numpy as np
 
 from vjax.audio.clip import Clip, load_clip
 from vjax.audio.files import AudioError
-from vjax.audio.mel import MelConfig
 from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.store import DatasetInfo, open_dataset
@@ -140,7 +139,7 @@ def _check_pictures(predictor: Predictor, info: DatasetInfo) -> None:
         raise DatasetError(
             f"{info.paths[0]} has mel pictures of shape {info.mel_shape}, but the model hears {expected}; {remedy}"
         )
-    if info.mel and MelConfig(**info.mel) != predictor.mel:
+    if info.mel and info.mel_config != predictor.mel:
         raise DatasetError(
             f"{info.paths[0]} has the mel settings {info.mel}, but the model hears {predictor.meta['mel']}; {remedy}"
         )

@@ -31,6 +31,8 @@ class DataConfig:
     Attributes:
       path: an HDF5 file or a folder of shards; empty renders `n` rows into the run's own folder.
       n: rows to render, each a preset at one note.
+      wavetable_catalog: a catalog file (.json or .json.gz) that the data were made with; empty: the one that they carry
+        or lead to.
       presets: a folder of people's presets to mix in when rendering.
       val_fraction: share of the presets kept for validation.
       workers: processes that read; 0 reads in a thread, which is enough for one machine's sparse routes.
@@ -42,6 +44,7 @@ class DataConfig:
     """
 
     path: str = ""
+    wavetable_catalog: str = ""
     n: int = 20000
     presets: str = ""
     val_fraction: float = 0.1

@@ -121,7 +121,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
         raise ValueError(
             f"{workdir} was made, but is not to be seen in this process; choose a --workdir all hosts share"
         )
-    info = open_dataset(config.data.path or workdir / "data")
+    info = open_dataset(config.data.path or workdir / "data", config.data.wavetable_catalog)
     leader = hosts.is_leader()
     tier = config.tier or info.tier
     info, reader = encoded(info) if config.data.answers else (info, Reader(info))

@@ -23,7 +23,7 @@ BANK = "bank.npz"
 CREDIT = "bank-credit.txt"
 """Beside the bank: whose presets it was made from, in a sentence that goes into the presets made from it."""
 
-_PATHS = (("data", "path"), ("data", "presets"))
+_PATHS = (("data", "path"), ("data", "presets"), ("data", "wavetable_catalog"))
 """Settings that name places on the machine that trained."""
 
 
