@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vjax.schema import CHANNELS, N_SLOTS, Categorical, Continuous, Schema, dense_routes
+from vjax.schema import CHANNELS, N_SLOTS, Categorical, Continuous, Parameters, Schema, dense_routes
 from vjax.sound.audibility import PARTS, Audible, audible, can_vary
 from vjax.sound.encoding import TargetEncoding
 from vjax.sound.rules import audibility_rules, shaped_source
@@ -325,6 +325,19 @@ def schemas() -> dict[str, Schema]:
     )
     without_menus = Schema(small.continuous, (), small.sources, small.destinations)
     return {"engine": VITAL, "answers": TargetEncoding(VITAL).schema, "small": small, "without menus": without_menus}
+
+
+def test_audible_schema_without_modulation_has_no_audible_route():
+    schema = Schema(schemas()["small"].continuous, schemas()["small"].categorical, (), ())
+    for sound_ in (schema.default_parameters(), Parameters(*(a[None] for a in schema.default_parameters()))):
+        found = audible(audibility_rules(schema), *sound_[:2], sound_[2:])
+        assert found.continuous.all()
+        assert found.routes.shape == sound_.route_index.shape
+        assert not found.routes.any()
+    few = sound(routes=[("lfo_1", "osc_1_level", 0.5), ("lfo_2", "modulation_9_amount", 0.5)])
+    short = few.route_index[:4], few.route_value[:4]  # slot 9 is not there
+    found = audible(audibility_rules(VITAL), few.continuous, few.categorical, short)
+    assert found.routes.tolist() == [True, False, False, False]
 
 
 @functools.partial(jax.jit, static_argnames=("parts",))

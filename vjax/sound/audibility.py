@@ -69,6 +69,9 @@ def audible(rules: Rules, continuous: Any, categorical: Any, routes: Any = None,
     """
     xp = categorical.__array_namespace__()
     sparse = isinstance(routes, tuple)
+    heard_slots = xp.zeros(routes[0].shape, dtype=bool) if sparse else None
+    if not (len(rules.sources) and len(rules.destination)):
+        routes, sparse = None, False  # nothing can be routed
     slots = _Slots.of(xp, rules, routes) if sparse else None
     conditions = {"modules": functools.partial(_chosen, xp, rules.modules, categorical)}
     conditions["modes"] = lambda: (
@@ -79,7 +82,6 @@ def audible(rules: Rules, continuous: Any, categorical: Any, routes: Any = None,
     follow = routes is not None and ("sources" in parts or sparse)
     computed = {name: make() for name, make in conditions.items() if follow or name in parts}
     found = [computed[name] for name in parts if name in computed]
-    heard_slots = None
     if follow:
         in_use = computed["modules"] & computed["modes"] & computed["feeding"]
         if sparse:
@@ -161,13 +163,11 @@ class _Slots(NamedTuple):
     @classmethod
     def of(cls, xp, rules: Rules, routes) -> "_Slots":
         index, value = routes
-        n_destinations = max(len(rules.destination), 1)
+        n_destinations = len(rules.destination)
         exists = (index >= 0) & (index < len(rules.sources) * n_destinations)
         source, destination = xp.where(exists, index, 0) // n_destinations, xp.where(exists, index, 0) % n_destinations
-        if not len(rules.destination):
-            nothing = xp.zeros(index.shape, dtype=np.int32)
-            return cls(exists, nothing, nothing, nothing - 1, exists)
         pointed = xp.where(exists, _take(xp, xp.asarray(rules.slot), destination), -1)
+        exists = exists & (pointed < index.shape[-1])
         moved = (pointed[..., :, None] == np.arange(index.shape[-1])).any(axis=-2)
         carries = exists & ((abs(value[..., 0]) > ACTIVE_AMOUNT) | moved)
         return cls(exists, source, _take(xp, xp.asarray(rules.destination), destination), pointed, carries)
@@ -175,15 +175,18 @@ class _Slots(NamedTuple):
 
 def _follow_slots(xp, rules: Rules, slots: _Slots, in_use):
     """([..., slots], [..., n_sources]) bool: routes that end at something audible, and sources that they carry."""
-    in_use = xp.take_along_axis(in_use, slots.subject, axis=-1) & slots.exists
-    needs = _take(xp, xp.asarray(rules.source), slots.subject)
-    numbers = np.arange(slots.source.shape[-1])
-    # [..., a, b]: route a is heard if b is. It shapes what b carries, or points at b itself.
-    shapes = (needs[..., :, None] == slots.source[..., None, :]) & slots.carries[..., None, :]
-    points = (slots.pointed[..., :, None] == numbers) & slots.exists[..., None, :]
-    heard = _reach(in_use & (needs < 0) & (slots.pointed < 0), in_use[..., None] & (shapes | points))
-    carried = (slots.source[..., None] == rules.sources) & (heard & slots.carries)[..., None]
-    return heard, carried.any(axis=-2)
+    n = slots.source.shape[-1]
+    end = xp.where(slots.exists & (slots.pointed >= 0), slots.pointed, np.arange(n))
+    for _ in range(_rounds(n)):  # each slot points at one other at most: jump twice as far each time
+        end = xp.take_along_axis(end, end, axis=-1)
+    ends = slots.exists & (slots.pointed < 0) & xp.take_along_axis(in_use, slots.subject, axis=-1)
+    arrives = slots.exists & xp.take_along_axis(ends, end, axis=-1)  # not those of a ring: all its slots point on
+    needs = xp.take_along_axis(_take(xp, xp.asarray(rules.source), slots.subject), end, axis=-1)
+    starts = (rules.sources[:, None] == slots.source[..., None, :]) & (arrives & slots.carries)[..., None, :]
+    shapes = needs[..., None] == rules.sources
+    leads = (starts.astype(np.float32) @ shapes.astype(np.float32)) > 0
+    heard = _reach((starts & (needs < 0)[..., None, :]).any(axis=-1), leads)
+    return arrives & ((needs < 0) | xp.take_along_axis(heard, needs.clip(0), axis=-1)), heard
 
 
 def _follow_matrix(xp, rules: Rules, matrix, in_use):
@@ -199,11 +202,15 @@ def _reach(heard, leads):
 
     Each round doubles the length of the chains that it follows.
     """
-    for _ in range(math.ceil(math.log2(max(heard.shape[-1], 1)))):
+    for _ in range(_rounds(heard.shape[-1])):
         heard = heard | (leads & heard[..., None, :]).any(axis=-1)
         step = leads.astype(np.float32)
         leads = leads | ((step @ step) > 0)
     return heard
+
+
+def _rounds(n: int) -> int:
+    return math.ceil(math.log2(n)) if n > 1 else 0
 
 
 def _take(xp, values, positions):
