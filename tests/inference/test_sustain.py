@@ -63,6 +63,15 @@ def test_sustain_of_recording_that_goes_on_ends_where_the_key_is_let_go():
     assert (alone.after.shape, alone.let_go_s, alone.fall) == ((2, 0), None, None)
 
 
+def test_sustain_of_decay_that_goes_on_falls_from_the_end_of_the_clip():
+    """Of Vital's decay with its power of -2, over after 6 s."""
+    x = np.minimum(T / 6, 1)
+    sound = stereo(TONE * (np.expm1(2 * (1 - x)) / np.expm1(2)) ** 2)
+    found = sustain_of(sound[:, : 2 * RATE], sound[:, 2 * RATE :], RATE, 2.0)
+    expected = (np.expm1(2 * (1 - np.array([2, 3, 4, 5]) / 6)) / np.expm1(2)) ** 2
+    np.testing.assert_allclose(found.fall.amplitude(np.arange(4)), expected / expected[0], rtol=0.2)
+
+
 def sines(amplitudes: np.ndarray) -> np.ndarray:
     """[n, 2048] cycles of a sine with these amplitudes."""
     return (amplitudes[:, None] * np.sin(2 * np.pi * np.arange(FRAME) / FRAME)).astype(np.float32)

@@ -52,14 +52,19 @@ class Fall(NamedTuple):
         left = (np.exp(-self.power * x) - np.exp(-self.power)) / -np.expm1(-self.power)
         return np.maximum(left, 1e-5) ** 2
 
+    def begun(self, before_s: float) -> "Fall":
+        """The same fall from an earlier moment on."""
+        seconds = min(self.seconds + before_s, LONGEST_FALL_S)
+        return Fall(seconds, self.power / self.seconds * seconds)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sustain:
-    """What comes after `from_s`, with the key held.
+    """What comes after a note that is held longer.
 
     Attributes:
-      fall: how the level falls; None for a sound that stays.
-      after: float32 [2, samples] of the recording from `from_s` on, as long as its key was held; empty if unknown.
+      fall: how the level falls from the end of the note on; None for a sound that stays.
+      after: float32 [2, samples] of the recording after the clip, as long as its key was held; empty if unknown.
       let_go_s: seconds from the beginning of the clip at which the key was let go; None if the recording does not show
         it.
     """
@@ -97,7 +102,7 @@ def sustain_of(audio: np.ndarray, after: np.ndarray | None, sample_rate: int, no
     if end_s is None or end_s < note_s + _LEAST_S:
         return Sustain(fall_of(whole, sample_rate, note_s / 4, note_s, _SLOWEST_DB_S[1]), whole[:, :0], let_go_s)
     fall = fall_of(whole, sample_rate, note_s - _LEAST_S, end_s, _SLOWEST_DB_S[0])
-    return Sustain(fall, whole[:, samples : round(end_s * sample_rate)], let_go_s)
+    return Sustain(fall and fall.begun(end_s - note_s), whole[:, samples : round(end_s * sample_rate)], let_go_s)
 
 
 def fall_of(audio: np.ndarray, sample_rate: int, from_s: float, to_s: float, slowest_db_s: float) -> Fall | None:
