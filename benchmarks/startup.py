@@ -1,6 +1,10 @@
 """How long commands take to begin: whole processes, with an empty compilation cache and with a filled one.
 
     python benchmarks/startup.py --json out.json
+    python benchmarks/startup.py --against ../another-checkout --rounds 3
+
+The second line times `vjax match` of a sound with the shipped model, of this checkout and of another one, in turn, cold
+and warm, with all its candidates and with `--no-resynthesis`. Both run with the packages of this environment.
 
 `vjax --help` (goal: under 0.3 s), then `vjax train` for one epoch of two steps without listening, `vjax match
 --keep-tables` of one sound and `vjax evaluate` of one preset, on a small model and data that the script makes first.
@@ -33,8 +37,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--width", type=int, default=16, help="channels of the model's first stage; 64 is full size")
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="compare vjax match with this checkout's")
+    parser.add_argument("--sound", type=Path, default=ROOT / "tests" / "data" / "sounds" / "rhodes.wav")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    if arguments.against:
+        _compare(arguments)
+        return
     with tempfile.TemporaryDirectory() as folder:
         found = _measure(Path(folder), arguments)
     print(f"{'command':10} {'imports':>9} {'cold':>9} {'warm':>9} {'compiling':>10} {'work':>9}")
@@ -94,16 +103,43 @@ def _measure(folder: Path, arguments) -> dict[str, dict[str, float]]:
     return {name: {part: float(np.median(values)) for part, values in row.items()} for name, row in timings.items()}
 
 
+def _compare(arguments) -> None:
+    """Prints medians of both checkouts' `vjax match`, and the ratio this / other of each pair of runs."""
+    checkouts = {"this": ROOT, "other": arguments.against.absolute()}
+    ways = {"all candidates": (), "--no-resynthesis": ("--no-resynthesis",)}
+    rows = []
+    with tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        for number in range(arguments.rounds):
+            for way, flags in ways.items():
+                for when in ("cold", "warm"):
+                    row = {"way": way, "when": when}
+                    for name, checkout in checkouts.items():
+                        cache, out = folder / f"{number}-{name}{way}", folder / f"{number}-{name}-{when}{way}.vital"
+                        words = ("-m", "vjax", "match", str(arguments.sound.absolute()), *flags, "-o", str(out))
+                        row[name] = _process(cache, *words, checkout=checkout)
+                    rows.append(row)
+            print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr)
+    print(f"{'vjax match':18} {'':5} {'this':>9} {'other':>9} {'ratio':>7}")
+    for way in ways:
+        for when in ("cold", "warm"):
+            pairs = [(row["this"], row["other"]) for row in rows if (row["way"], row["when"]) == (way, when)]
+            this, other = np.median(pairs, 0)
+            print(f"{way:18} {when:5} {this:7.2f} s {other:7.2f} s {np.median([a / b for a, b in pairs]):7.2f}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=1))
+
+
 def _vjax(cache: Path, *words: str) -> float:
     return _process(cache, "-m", "vjax", *words)
 
 
-def _process(cache: Path, *words: str) -> float:
+def _process(cache: Path, *words: str, checkout: Path = ROOT) -> float:
     """Seconds that a Python process takes with this folder as its compilation cache."""
     began = time.perf_counter()
     done = subprocess.run(
         [sys.executable, *words],
-        env=os.environ | {"JAX_COMPILATION_CACHE_DIR": str(cache)},
+        env=os.environ | {"JAX_COMPILATION_CACHE_DIR": str(cache), "PYTHONPATH": str(checkout)},
         capture_output=True,
         text=True,
     )

@@ -54,3 +54,13 @@ def test_a_run_that_could_not_listen(tmp_path, capsys, missing):
     lines = printed_lines(summary, tmp_path, capsys)
     assert [line for line in lines if line.startswith("summary ")]
     assert ("13.00 25.0% this model" in lines) == (missing != "audio_distance")
+
+
+def test_print_summary_of_a_model_behind_its_baselines_warns(tmp_path, capsys):
+    warnings = [line for line in printed_lines(SUMMARY, tmp_path, capsys) if line.startswith("warning")]
+    assert len(warnings) == 1  # 13 dB, where the nearest training sound is at 9
+    assert "further from the targets than the nearest training sound; train longer" in warnings[0]
+    guesses = SUMMARY | {"val": SUMMARY["val"] | {"categorical_accuracy": 0.5}}
+    assert any("worse than a constant guess" in line for line in printed_lines(guesses, tmp_path, capsys))
+    good = SUMMARY | {"audio_distance": {"mss": SUMMARY["audio_distance"]["mss"] | {"prediction": 5.0}}}
+    assert not any(line.startswith("warning") for line in printed_lines(good, tmp_path, capsys))

@@ -19,6 +19,8 @@ def print_summary(summary: dict[str, Any], workdir: str | Path) -> None:
         rates = f"precision {val['mod_precision']:.3f}, recall {val['mod_recall']:.3f}, F1 {val['mod_f1']:.3f}"
         print(f"  routes: {rates}; mean error of true amounts {val.get('mod_amount_mae', float('nan')):.3f}")
     distances = summary.get("audio_distance", {}).get("mss")
+    for worse in _worse_than_baselines(val, distances or {}):
+        print(f"  warning: {worse}; train longer or on more data before you use this model")
     if distances:
         print("  MSS distance to the target in dB, mean over the sounds listened to, and the recovered share:")
         meanings = {
@@ -40,6 +42,16 @@ def print_summary(summary: dict[str, Any], workdir: str | Path) -> None:
     print(f"  TensorBoard       tensorboard --logdir {workdir / 'tensorboard'}")
     if (workdir / "listen").is_dir():
         print(f"  sounds, presets and pictures   {workdir / 'listen'}")
+
+
+def _worse_than_baselines(val: dict[str, float], distances: dict[str, float]) -> list[str]:
+    """What a model does worse than guessing always the same, or than the nearest training sound."""
+    found = []
+    if val.get("categorical_accuracy", 1.0) < val.get("categorical_majority", 0.0):
+        found.append("its categorical parameters are worse than a constant guess")
+    if distances.get("prediction", 0.0) > distances.get("nearest", float("inf")):
+        found.append("its predictions are further from the targets than the nearest training sound")
+    return found
 
 
 def _share(val: dict[str, float], name: str) -> str:
