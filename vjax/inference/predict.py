@@ -20,7 +20,7 @@ from vjax.audio.clip import Clip, make_clip
 from vjax.audio.files import AudioError
 from vjax.audio.mel import MelConfig, mel_spectrogram
 from vjax.inference.confidence import Confidence, confidence_maker, knob_spread, menu_probabilities
-from vjax.inference.routes import PredictedRoute, extract_routes, route_arrays
+from vjax.inference.routes import PredictedRoute, predicted_routes, route_arrays
 from vjax.model.heads import split_logits
 from vjax.model.inverse import InverseModel, Prediction
 from vjax.schema import Parameters, Schema
@@ -208,8 +208,12 @@ class Predictor:
         prediction, matrices = heard.prediction, heard.prediction.modulation
         probabilities = menu_probabilities(prediction.categorical_logits, self.schema.option_counts)
         found = []
-        for row, (name, parameters) in enumerate(zip(names, decode(prediction, self.schema), strict=True)):
-            routes = () if matrices is None else extract_routes(matrices[row], self.schema, presence=self.presence)
+        without_routes = decode(prediction._replace(modulation=None), self.schema)
+        for row, (name, parameters) in enumerate(zip(names, without_routes, strict=True)):
+            routes: Sequence[PredictedRoute] = ()
+            if matrices is not None:
+                routes, (index, value) = predicted_routes(matrices[row], self.schema, presence=self.presence)
+                parameters = parameters._replace(route_index=index, route_value=value)
             sure = None
             if confidence:
                 presence = tuple(route.presence for route in routes)

@@ -44,13 +44,31 @@ def extract_routes(
     top_k: int = MAX_ROUTES,
     presence: str = LossConfig.presence,
 ) -> list[PredictedRoute]:
-    """The routes a predicted matrix means, strongest first.
+    """The routes a predicted matrix means, strongest first; see `predicted_routes`."""
+    return predicted_routes(matrix, schema, threshold, top_k, presence)[0]
 
-    They are those that `decode` writes: of the cells with |amount| > threshold the `top_k` strongest, less those that
-    point at a slot (`modulation_N_amount`) without a route.
+
+def route_arrays(
+    matrix: np.ndarray, schema: Schema, threshold: float = ROUTE_THRESHOLD, top_k: int = MAX_ROUTES
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same routes in canonical order: index [64] int32, value [64, 4] float32, as in `Parameters`."""
+    return _arrays(*_raw_routes(matrix, schema, threshold, top_k))
+
+
+def predicted_routes(
+    matrix: np.ndarray,
+    schema: Schema,
+    threshold: float = ROUTE_THRESHOLD,
+    top_k: int = MAX_ROUTES,
+    presence: str = LossConfig.presence,
+) -> tuple[list[PredictedRoute], tuple[np.ndarray, np.ndarray]]:
+    """The routes a predicted matrix means: strongest first, and in canonical order as in `Parameters`.
+
+    Of the cells with |amount| > threshold they are the `top_k` strongest, less those that point at a slot
+    (`modulation_N_amount`) without a route.
 
     Args:
-      matrix: [4, n_sources, n_destinations] as the head answers: amount, logit of bipolar, power, logit of stereo.
+      matrix: [4, n_sources, n_destinations] as the head returns it: amount, logit of bipolar, power, logit of stereo.
       presence: the presence loss of the training, `LossConfig.presence`.
     """
     route_index, raw = _raw_routes(matrix, schema, threshold, top_k)
@@ -72,16 +90,7 @@ def extract_routes(
                 presence=float(probability[slot]),
             )
         )
-    return routes
-
-
-def route_arrays(
-    matrix: np.ndarray, schema: Schema, threshold: float = ROUTE_THRESHOLD, top_k: int = MAX_ROUTES
-) -> tuple[np.ndarray, np.ndarray]:
-    """The same routes in canonical order: index [64] int32, value [64, 4] float32, as in `Parameters`."""
-    route_index, raw = _raw_routes(matrix, schema, threshold, top_k)
-    value = np.where(route_index[:, None] >= 0, _in_range(raw), 0)
-    return route_index, value.astype(np.float32)
+    return routes, _arrays(route_index, raw)
 
 
 def presence_probability(amount: np.ndarray, presence: str) -> np.ndarray:
@@ -111,6 +120,11 @@ def _raw_routes(matrix: np.ndarray, schema: Schema, threshold: float, top_k: int
     order = np.lexsort((index[:n_routes], generation))
     index[:n_routes], raw[:n_routes] = index[order], raw[order]
     return canonical_slots(index, raw, schema)
+
+
+def _arrays(route_index: np.ndarray, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    value = np.where(route_index[:, None] >= 0, _in_range(raw), 0)
+    return route_index, value.astype(np.float32)
 
 
 def _in_range(raw: np.ndarray) -> np.ndarray:
