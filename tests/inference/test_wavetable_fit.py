@@ -104,6 +104,14 @@ def test_harmonics_beyond_hearing_go_on_as_the_last_octave_falls():
     assert not filled_upwards(np.zeros_like(cycles), 500, phase).any()
 
 
+@pytest.mark.parametrize(("seconds", "frames"), [(2.0, 257), (1.0, 129), (0.4, 65), (0.05, 9)])
+def test_spread_over_short_sound_has_no_cycle_that_is_left_out(seconds, frames):
+    config = WavetableFitConfig().spread_over(seconds)
+    assert config.frames == frames
+    read = sweep_positions(round(seconds * RATE), RATE, config)
+    assert np.diff(read[:: round(0.007 * RATE)]).max() < (1.6 if frames > 9 else 3)
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [({"frames": 1}, "frames=1; give 9 to 257"), ({"learning_rate": 0.0}, "learning_rate=0.0.*positive")],

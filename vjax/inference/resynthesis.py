@@ -97,7 +97,7 @@ def resynthesised(
     envelope = amplitude(release_s, render)
     # Of one sound the two may be one and the same.
     pitches = {_lowest(base, note): DENSE, _on_keyboard(base, note): RESYNTHESIS}
-    config, channels = config or WavetableFitConfig(), _channels(audio)
+    config, channels = (config or WavetableFitConfig()).spread_over(render.seconds), _channels(audio)
     behind = sustain.after if len(channels) == 2 else sustain.after.mean(0, keepdims=True)
     starts = []
     for midi, label in pitches.items():

@@ -58,6 +58,13 @@ class WavetableFitConfig:
     def swept(self) -> int:
         return self.frames - (self.frames - 1) // 4
 
+    def spread_over(self, seconds: float) -> "WavetableFitConfig":
+        """With fewer cycles for a short sound: of those that lie nearer than 7 ms the engine leaves some out."""
+        config = self
+        while config.frames >= 17 and (seconds - stay_s(seconds)) / (config.swept - 1) < _FADE_S:
+            config = dataclasses.replace(config, frames=(config.frames + 1) // 2)
+        return config
+
 
 def stay_s(seconds: float) -> float:
     """So long before the end of a sound its sweep has come to the last cycle: that is then fitted to a stretch."""

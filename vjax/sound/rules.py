@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from vjax.schema import N_LFOS, N_OSCILLATORS, Schema
+from vjax.sound.encoding import EFFECTS
 
-_EFFECTS = ("chorus", "compressor", "delay", "distortion", "eq", "filter_fx", "flanger", "phaser", "reverb")
 _PLAYERS = ("osc_1", "osc_2", "osc_3", "sample")
 _FILTERS = ("filter_1", "filter_2")
 _SECONDS, _TEMPOS, _KEYTRACK = 0, (1, 2, 3), 4  # options of `*_sync`
@@ -105,7 +105,7 @@ def audibility_rules(schema: Schema) -> Rules:
             return unisons[module]
         if name in morphs:
             return 2 + len(counts) + morphs.index(name)
-        return 1 if name == "effect_chain_order" or name in {f"{effect}_order" for effect in _EFFECTS} else _ALWAYS
+        return 1 if name == "effect_chain_order" or name in {f"{effect}_order" for effect in EFFECTS} else _ALWAYS
 
     def fed(name: str) -> int:
         module = schema.module(name)
@@ -127,7 +127,7 @@ def audibility_rules(schema: Schema) -> Rules:
         voices_least=np.array([schema.continuous[knobs[name]].to_norm(1.5) for name in counts], np.float32),
         morphs=np.array([menus[name.replace(_MORPH, _MORPH_TYPE)] for name in morphs], np.int32),
         moved=np.array([subject[name] for name in (*counts, *morphs)], np.int32),
-        effects=positions(_EFFECTS, "on")[0],
+        effects=positions(EFFECTS, "on")[0],
         players=players,
         filters=filters,
     )
