@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 IMPORTS = {
     "help": "vjax.cli.main",
     "train": "vjax.training.loop, vjax.evaluation.listen, vjax.inference.retrieval",
-    "match": "vjax.matching.match",
+    "match": "vjax.matching.match, vjax.matching.banks",
     "evaluate": "vjax.evaluation.benchmark, vjax.matching.batch",
 }
 

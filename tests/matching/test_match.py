@@ -18,7 +18,8 @@ from vjax.inference.refine_config import RefineConfig
 from vjax.inference.retrieval import SoundBank, index_picture
 from vjax.inference.wavetable_fit import WavetableFitConfig
 from vjax.matching.config import DEFAULT, DEFAULT_NOTE, PREDICTION_ONLY, MatchConfig
-from vjax.matching.match import FULL_SCALE, match
+from vjax.matching.finish import FULL_SCALE
+from vjax.matching.match import match
 from vjax.vital import preset as vital_preset
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import RenderJob, RenderPool

@@ -22,7 +22,7 @@ from vjax.evaluation.preset_files import read_file, relative_name
 from vjax.evaluation.results import Target
 from vjax.file_names import as_text, stem_text
 from vjax.matching.config import DEFAULT_NOTE
-from vjax.matching.match import note_of
+from vjax.matching.prepare import note_of
 from vjax.schema import Schema
 from vjax.vital.default_vocabulary import vocabulary_of
 from vjax.vital.engine import RenderConfig

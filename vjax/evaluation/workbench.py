@@ -13,7 +13,7 @@ from vjax.audio.files import read_audio, write_wav
 from vjax.audio.scores import as_metrics, scores
 from vjax.evaluation.results import Results, Row, failed_row
 from vjax.evaluation.targets import Task
-from vjax.matching.match import note_length_s
+from vjax.matching.prepare import note_length_s
 from vjax.progress import progress_bar
 from vjax.vital.pool import Rendering, RenderJob, RenderPool
 from vjax.vital.preset import Preset, write_preset

@@ -13,6 +13,7 @@ harmonic: noise, bells, drums, detuned voices.
 import dataclasses
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -99,26 +100,34 @@ def resynthesised(
     pitches = {_lowest(base, note): DENSE, _on_keyboard(base, note): RESYNTHESIS}
     config, channels = (config or WavetableFitConfig()).spread_over(render.seconds), _channels(audio)
     behind = sustain.after if len(channels) == 2 else sustain.after.mean(0, keepdims=True)
+    step_s = (render.seconds - stay_s(render.seconds)) / (config.swept - 1)
+
+    def table(midi: float, i: int) -> tuple[np.ndarray, int, float]:
+        """The cycles of a channel at a pitch, how many of them are for a held key, and the seconds that those take."""
+        hz = midi_to_hz(midi)
+        # Other phases: what differs between the channels stays apart.
+        seeded = dataclasses.replace(config, seed=config.seed + i)
+        cycles = fit_cycles(channels[i], render.sample_rate, hz, envelope, seeded)
+        more, seconds = sustain_cycles(
+            cycles,
+            config.frames - config.swept,
+            hold_cycle(render, config.swept),
+            step_s,
+            np.concatenate([channels[i], behind[i]]),
+            Lines(hz, n_lines(hz, render.sample_rate), render.sample_rate),
+            sustain,
+        )
+        return np.concatenate([cycles, more]), len(more), seconds
+
+    wanted = [(midi, i) for midi in pitches for i in range(len(channels))]
+    with ThreadPoolExecutor(len(wanted), "vjax-fit") as threads:  # one fit alone leaves half of two cores idle
+        tables = dict(zip(wanted, threads.map(lambda one: table(*one), wanted), strict=True))
     starts = []
     for midi, label in pitches.items():
-        lines = Lines(midi_to_hz(midi), n_lines(midi_to_hz(midi), render.sample_rate), render.sample_rate)
-        tables = []
-        for i, channel in enumerate(channels):
-            # Other phases: what differs between the channels stays apart.
-            seeded = dataclasses.replace(config, seed=config.seed + i)
-            cycles = fit_cycles(channel, render.sample_rate, midi_to_hz(midi), envelope, seeded)
-            more, seconds = sustain_cycles(
-                cycles,
-                config.frames - config.swept,
-                hold_cycle(render, config.swept),
-                (render.seconds - stay_s(render.seconds)) / (config.swept - 1),
-                np.concatenate([channel, behind[i]]),
-                lines,
-                sustain,
-            )
-            tables.append(np.concatenate([cycles, more]))
-        held = Held(len(more), max(seconds, _SHORTEST_S), 0.5 if sustain.after.size else 0.0, sustain.fall)
-        starts.append(Start(label, swept_preset(tables, midi - note, release_s, render, name, held)))
+        made = [tables[midi, i] for i in range(len(channels))]
+        _, n_more, seconds = made[-1]
+        held = Held(n_more, max(seconds, _SHORTEST_S), 0.5 if sustain.after.size else 0.0, sustain.fall)
+        starts.append(Start(label, swept_preset([t for t, *_ in made], midi - note, release_s, render, name, held)))
     return starts
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from vjax.inference.predict import Predictor
 from vjax.inference.retrieval import SoundBank, checkpoint_bank, folder_bank
-from vjax.matching.match import Banks
+from vjax.matching.prepare import Banks
 from vjax.vital.pool import RenderPool
 
 

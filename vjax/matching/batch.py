@@ -25,8 +25,9 @@ from vjax.inference.stream import Failure, map_ahead
 from vjax.inference.target import RefineTarget
 from vjax.io.errors import error_text, show_tracebacks
 from vjax.matching.config import DEFAULT, MatchConfig
-from vjax.matching.match import Banks, Prepared, finish, no_banks, prepare
+from vjax.matching.finish import finish
 from vjax.matching.outputs import TEXT_COLUMNS, append_row, index_row, read_index, start_index, write_result
+from vjax.matching.prepare import Banks, Prepared, no_banks, prepare
 from vjax.matching.result import MatchResult
 from vjax.matching.traces import TRACE_END, read_part, remove_part, trace_picture, write_part, write_text
 from vjax.matching.work import Sound, Work

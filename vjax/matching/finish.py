@@ -1,0 +1,115 @@
+"""The second half of a match: play what was chosen once more, and describe the preset that is to be written."""
+
+import dataclasses
+import math
+import time
+
+import numpy as np
+
+from vjax.audio.distances import mss
+from vjax.audio.metrics import METRICS
+from vjax.audio.pitch import detect_pitch
+from vjax.inference.judge import Judged
+from vjax.inference.level import level_range_db, with_gain
+from vjax.inference.refine import Refined
+from vjax.inference.target import Start
+from vjax.matching.describe import comment, style_of
+from vjax.matching.prepare import Prepared
+from vjax.matching.result import MatchResult
+from vjax.vital.pool import RenderPool
+from vjax.vital.preset import Preset
+
+FULL_SCALE = 10 ** (-0.1 / 20)
+"""The highest peak that is written, unless the sound itself peaks higher: a converter clips what is above 1."""
+
+_OFF_LEVEL_DB = 1.0  # a level that is further off is worth a warning
+
+
+def finish(prepared: Prepared, pool: RenderPool, refined: Refined | None = None) -> MatchResult:
+    """Plays the best candidate, or what a search found, once more, and describes the preset that is to be written.
+
+    Raises ValueError if the search had no result.
+    """
+    clip, sought, choice, render = prepared.clip, prepared.sought, prepared.choice, pool.config
+    if refined is not None and refined.error:
+        raise ValueError(refined.error)
+    warnings = []
+    if choice.best is None:
+        first = choice.as_played[0]
+        label, preset, judged = first.label, first.preset, None
+        warnings.append(f"no candidate is audible; {label!r} is written: {first.error}")
+    else:
+        label, preset = (refined.start, refined.preset) if refined else (choice.best.label, choice.best.preset)
+        judged = prepared.judge.judged(Start(label, preset), sought, 0)
+        if prepared.config.level:
+            preset, judged, warnings = _within_scale(preset, judged, label, prepared)
+    metrics = judged.distances if judged else dict.fromkeys(METRICS, math.nan)
+    audio = judged.audio if judged else _or_silence(choice.as_played[0].audio, sought.audio)
+    plays = detect_pitch(audio, clip.sample_rate)
+    evals = refined.evals if refined else choice.evals
+    found = f"{label}, after a search of {evals} renders" if refined and refined.trace[1:] else label
+    name = clip.title
+    preset = dataclasses.replace(
+        preset,
+        name=name,
+        author=preset.author or "vjax",
+        style=style_of(sought.audio, clip.sample_rate, sought.note, sought.note_s, clip.pitch),
+        comments=comment(name, sought.note, sought.note_s, found, metrics, preset.comments),
+    )
+    return MatchResult(
+        name=clip.name,
+        preset=preset,
+        label=label,
+        audio=audio,
+        target=sought.audio,
+        sample_rate=clip.sample_rate,
+        note=sought.note,
+        note_s=sought.note_s,
+        velocity=render.velocity,
+        note_given=prepared.config.note is not None,
+        pitch=clip.pitch,
+        plays=plays,
+        loss=judged.loss if judged else math.nan,
+        metrics=metrics,
+        re_render_db=_re_render_db(judged, clip.sample_rate),
+        candidates=choice.candidates,
+        prediction=prepared.prediction,
+        predicted=prepared.predicted,
+        trace=refined.trace if refined else (),
+        evals=evals,
+        seconds=time.monotonic() - prepared.began_s,
+        warnings=tuple(warnings),
+    )
+
+
+def _within_scale(preset: Preset, judged: Judged, label: str, prepared: Prepared) -> tuple[Preset, Judged, list[str]]:
+    """The preset made softer where its peaks would clip, and warnings where it is not as loud as the sound."""
+    sought, warnings = prepared.sought, []
+    peak = max(float(np.abs(sound).max()) for sound in judged.sounds)
+    most = max(FULL_SCALE, float(np.abs(sought.audio).max()))
+    if peak > most:
+        softest_db, _ = level_range_db(preset)
+        preset = with_gain(preset, max(20 * math.log10(most / peak), softest_db))
+        judged = prepared.judge.judged(Start(label, preset), sought, 0)
+        peak = max(float(np.abs(sound).max()) for sound in judged.sounds)
+    off = judged.distances.get("loudness_difference", math.nan)
+    if off > _OFF_LEVEL_DB:
+        warnings.append(
+            f"the preset is {off:.1f} LU louder or softer than the sound: "
+            + ("louder, it would clip" if peak > 0.9 * most else "its volume is at the end of its range")
+        )
+    if peak > most:
+        warnings.append(f"the preset peaks at {20 * math.log10(peak):+.1f} dBFS: turn its volume down before it clips")
+    return preset, judged, warnings
+
+
+def _or_silence(audio: np.ndarray | None, like: np.ndarray) -> np.ndarray:
+    return np.zeros_like(like) if audio is None else audio
+
+
+def _re_render_db(judged: Judged | None, sample_rate: int) -> float:
+    """MSS between the first render and the others, which differ in the engine's seed alone."""
+    if judged is None or len(judged.sounds) < 2:
+        return math.nan
+    first, *others = judged.sounds
+    return float(np.mean(mss(np.stack(others), first, sample_rate)))

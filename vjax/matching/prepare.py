@@ -1,0 +1,173 @@
+"""The first half of a match: predict, gather the candidates, and rank them."""
+
+import dataclasses
+import functools
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from vjax.audio.clip import Clip
+from vjax.audio.held import is_held
+from vjax.candidates.predicted import PREDICTION, VARIANT, variants
+from vjax.inference.export import export_preset
+from vjax.inference.judge import Judge
+from vjax.inference.objective import Objective, ObjectiveConfig
+from vjax.inference.predict import Answer, Predictor
+from vjax.inference.resynthesis import resynthesised
+from vjax.inference.retrieval import SoundBank, index_picture
+from vjax.inference.target import RefineTarget, Sought, Start
+from vjax.matching.choose import Candidate, Choice, Progress, Report, choose
+from vjax.matching.config import DEFAULT, DEFAULT_NOTE, MatchConfig
+from vjax.vital.engine import RenderConfig
+from vjax.vital.pool import RenderPool
+from vjax.vital.vocabulary import to_preset
+
+NEIGHBOURS = 3
+"""Of each bank, for each variant: features rank roughly; the best of ten by sound is 0.2 dB nearer than of three."""
+
+_BATCH = 4  # candidates scored in one call: few, so that scoring keeps up with rendering
+
+Banks = Callable[[int], Sequence[SoundBank]]
+"""From the MIDI note that is played to the banks to search."""
+
+
+def no_banks(note: int) -> Sequence[SoundBank]:
+    """Searches no bank."""
+    return ()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prepared:
+    """A sound whose candidates are ranked: what a search begins from, and what `finish` makes a result of."""
+
+    clip: Clip
+    config: MatchConfig
+    sought: Sought
+    prediction: Answer | None
+    choice: Choice
+    judge: Judge
+    began_s: float
+
+    @property
+    def predicted(self) -> Candidate | None:
+        """The predicted preset as it was played: tuned, at its own level."""
+        return next((one for one in self.choice.as_played if one.label == PREDICTION), None)
+
+    def refine_target(self, spent: int = 0) -> RefineTarget:
+        """What `refine` takes, named as the clip is; `spent` renders were used before. Raises ValueError if no
+        candidate is audible."""
+        if self.choice.best is None:
+            reasons = "; ".join(f"{one.label}: {one.error}" for one in self.choice.candidates[:3])
+            raise ValueError(
+                f"{self.clip.name}: all {len(self.choice.candidates)} candidates are silent or failed at note "
+                f"{self.sought.note} ({reasons}); give another --note, or more candidates"
+            )
+        ranking = self.choice.ranking()
+        starts = tuple(one.start for one in ranking.starts)
+        return RefineTarget(
+            self.clip.name,
+            self.sought.audio,
+            self.sought.note,
+            starts,
+            spent=spent,
+            note_s=self.sought.note_s,
+            ranking=ranking,
+        )
+
+
+def prepare(
+    clip: Clip,
+    predictor: Predictor | None,
+    pool: RenderPool,
+    config: MatchConfig = DEFAULT,
+    banks: Banks = no_banks,
+    *,
+    prediction: Answer | None = None,
+    candidates: Sequence[Start] = (),
+    only_candidates: bool = False,
+    on_progress: Report | None = None,
+) -> Prepared:
+    """Predicts, gathers the candidates and ranks them. Arguments and errors as in `match`."""
+    began_s = time.monotonic()
+    report = on_progress or (lambda progress: None)
+    render = pool.config
+    note, note_s = note_of(clip, config), note_length_s(clip, render, config)
+    pitch = clip.pitch if config.tune and clip.pitch.clear else None
+    sought = Sought(clip.stereo(render.samples), note, note_s, clip.sample_rate, pitch)
+    weights = config.refine.objective if config.refine else ObjectiveConfig()
+    objective = Objective(weights, 1, _BATCH, render.samples, render.sample_rate)
+    try:
+        objective.set_target(0, sought.audio)
+    except ValueError as error:
+        raise ValueError(f"{clip.name}: {error}") from error
+    judge = Judge(objective, pool)
+    choosing = functools.partial(
+        choose,
+        sought=sought,
+        judge=judge,
+        place=0,
+        pool=pool,
+        fits=config.fits,
+        level=config.level,
+        budget=config.refine.evals if config.refine else None,
+        on_progress=on_progress,
+    )
+    if only_candidates:
+        return Prepared(clip, config, sought, None, choosing(candidates, n_starts=len(candidates)), judge, began_s)
+    report(Progress("predicting", 0, 1))
+    prediction = prediction or predictor.predict_clip(clip)
+    searched = banks(note) if config.variants else ()
+    with ThreadPoolExecutor(1, "vjax-resynthesis") as thread:  # fits tables while the engine plays the others
+        tables = config.variants and config.resynthesis and thread.submit(_resynthesis, clip, sought, render, config)
+        starts = _starts(predictor, prediction, clip.title, note, config, searched)
+        starts = itertools.chain(starts, candidates, _late(tables))
+        n_starts = 1 + config.variants * (1 + NEIGHBOURS * len(searched)) + len(candidates) + 2 * bool(tables)
+        choice = choosing(starts, n_starts=n_starts)
+    return Prepared(clip, config, sought, prediction, choice, judge, began_s)
+
+
+def note_of(clip: Clip, config: MatchConfig = DEFAULT) -> int:
+    """The MIDI note to play: the given one, or the sound's if its pitch is clear, or `DEFAULT_NOTE`."""
+    if config.note is not None:
+        return config.note
+    return clip.pitch.note if clip.pitch.clear else DEFAULT_NOTE
+
+
+def note_length_s(clip: Clip, render: RenderConfig, config: MatchConfig = DEFAULT) -> float:
+    """Seconds from note-on to note-off: as given, or all of a render if the sound goes on as if its note were held."""
+    if config.note_s is not None:
+        return config.note_s
+    held = is_held(clip.stereo(render.samples), render.sample_rate, render.note_s)
+    return render.seconds if held else render.note_s
+
+
+def _starts(
+    predictor: Predictor, prediction: Answer, title: str, note: int, config: MatchConfig, banks: Sequence[SoundBank]
+) -> Iterator[Start]:
+    """The presets that compete, the predicted one first."""
+    schema, vocabulary = predictor.schema, predictor.vocabulary
+    yield Start(PREDICTION, export_preset(prediction, schema, vocabulary, title))
+    if not config.variants:
+        return
+    others = variants(prediction.network, prediction.parameters, schema, config.variants)
+    for i, variant in enumerate(others, start=1):
+        yield Start(f"{VARIANT} {i}", to_preset(variant, schema, vocabulary, name=title, author="vjax"))
+    picture = index_picture(prediction.mel[0])
+    for bank in banks:
+        for found in bank.nearest(picture, note, NEIGHBOURS * config.variants):
+            yield Start(found.name, found.preset)
+
+
+def _late(tables: "Future[list[Start]] | None") -> Iterator[Start]:
+    """Those that are still being made when the others are asked for."""
+    if tables:
+        yield from tables.result()
+
+
+def _resynthesis(clip: Clip, sought: Sought, render: RenderConfig, config: MatchConfig) -> list[Start]:
+    held = dataclasses.replace(render, note_s=sought.note_s)
+    after = np.broadcast_to(clip.after, (2, clip.after.shape[1]))
+    return resynthesised(sought.audio, sought.note, held, config.resynthesis, clip.title, clip.pitch, after)
