@@ -30,7 +30,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache
 
-# The scores of vjax/shipped/MODEL_CARD.md. Presets by whose authors the model has heard nothing, and those it has learnt from.
+# The scores of vjax/shipped/MODEL_CARD.md: presets by authors that the model was not trained on, and the bank it was.
 PRESETS ?= ../shared/presets
 HELD_OUT = $(PRESETS)/BMuXBeats $(PRESETS)/TheSmallTeaBoi $(PRESETS)/christ-offer
 EVALUATE = $(BIN)/vjax evaluate --checkpoint shipped --presets $(HELD_OUT) --bank $(PRESETS)/instatetragrammaton

@@ -41,7 +41,7 @@ def _answer(schema: Schema, parameters, target) -> Answer:
         for pair, value in named_routes(parameters, schema).values()
     )
     confidence = confidence_maker(schema, 3)(parameters, np.concatenate(menus), spread, (0.75,) * len(routes))
-    return Answer("row 0", parameters, routes, confidence, target, 60)
+    return Answer("row 0", parameters, routes, confidence, target=target, midi_note=60)
 
 
 def _pair(schema: Schema):

@@ -11,6 +11,7 @@ import pytest
 from vjax.inference.refine import RefineConfig, refine
 from vjax.inference.strategy import StrategyConfig
 from vjax.inference.target import RefineTarget, Start
+from vjax.matching.choose import rank
 from vjax.vital import engine
 from vjax.vital import preset as vital_preset
 from vjax.vital.backend import open_live_pool, open_render_pool
@@ -112,7 +113,9 @@ def test_a_refinement_gives_the_same_preset_by_either_engine(cluster):
     config = RefineConfig(evals=28, strategy=StrategyConfig(population=8), places=1)
     found = []
     for name in ("local", "ray"):
-        (refined,) = refine([RefineTarget("quiet", audio, 48, (start,))], config, SHORT, 2, engine=name)
+        with open_render_pool(SHORT, 2, name) as pool:
+            targets = rank([RefineTarget("quiet", audio, 48, (start,))], config, pool)
+            (refined,) = refine(targets, config, SHORT, 2, engine=name, pool=pool)
         assert not refined.error
         found.append(refined)
     local, far = found

@@ -55,7 +55,7 @@ def match_config(arguments: argparse.Namespace):
         level=base.level or refine is not None,
         variants=arguments.starts,
         resynthesis=resynthesis_config(arguments) if arguments.starts else None,
-        fits=0 if arguments.keep_tables else base.fits,
+        fits=0 if arguments.keep_tables or not (arguments.starts or refine) else MatchConfig.fits,
         refine=refine,
     )
 
