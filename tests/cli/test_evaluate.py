@@ -193,8 +193,8 @@ def test_what_cannot_be_is_one_line_before_the_work(tmp_path, capsys, arguments,
     [
         ([], "one of the arguments --presets --audio --dataset is required"),
         (["--presets", "a", "--audio", "b"], "not allowed with argument --presets"),
-        (["--presets", "a", "--refine-evals", "100,zero"], "'zero' is no whole number"),
-        (["--presets", "a", "--refine-evals", "0"], "0 is too small; give 1 or more"),
+        (["--presets", "a", "--refine-evals", "100,zero"], "expected an integer, got 'zero'"),
+        (["--presets", "a", "--refine-evals", "0"], "expected 1 or more, got 0"),
         (
             ["--presets", "a", "--starts", "nearest,worst"],
             "there is no start 'worst'; choose from prediction,nearest,best",

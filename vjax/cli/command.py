@@ -67,9 +67,9 @@ def at_least(minimum: int) -> Callable[[str], int]:
         try:
             value = int(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+            raise argparse.ArgumentTypeError(f"expected an integer, got {text!r}") from None
         if value < minimum:
-            raise argparse.ArgumentTypeError(f"{value} is too small; give {minimum} or more")
+            raise argparse.ArgumentTypeError(f"expected {minimum} or more, got {value}")
         return value
 
     return integer

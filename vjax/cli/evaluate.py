@@ -44,7 +44,7 @@ _STARTS = "prediction,nearest,best"
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command with the arguments `argv`, by default the process's own. Returns the exit code."""
-    parser = command_parser("evaluate", "Measures how close the sound is, beside the rows to beat.", EPILOG)
+    parser = command_parser("evaluate", "Measures how near presets come to sounds, beside baselines.", EPILOG)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
         "--presets", nargs="+", metavar="DIR", help="targets: a folder of .vital files with its subfolders, or several"

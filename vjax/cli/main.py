@@ -21,19 +21,19 @@ class Command(NamedTuple):
 
 
 COMMANDS = (
-    Command("match", "vjax.cli.match", "write the Vital preset that makes a sound"),
-    Command("refine", "vjax.cli.refine", "evolve the presets of many sounds against the real engine"),
-    Command("export", "vjax.cli.export", "write presets for a folder of sounds, or for a dataset"),
+    Command("match", "vjax.cli.match", "write the Vital preset that comes nearest to a sound, or to each of many"),
+    Command("refine", "vjax.cli.refine", "match many sounds, and search on with the real engine"),
+    Command("export", "vjax.cli.export", "write presets from a checkpoint's predictions"),
     Command("catalog", "vjax.cli.catalog", "build and show catalogs of wavetables and LFO shapes"),
-    Command("evaluate", "vjax.cli.evaluate", "measure how close the sound is, beside the rows to beat"),
-    Command("roundtrip", "vjax.cli.roundtrip", "measure how well presets survive being numbers"),
+    Command("evaluate", "vjax.cli.evaluate", "measure how near presets come to sounds, beside baselines"),
+    Command("roundtrip", "vjax.cli.roundtrip", "measure the round-trip error of the parameter encoding"),
     Command("generate", "vjax.cli.generate", "render a dataset with the real Vital engine"),
     Command("inspect", "vjax.cli.inspect_dataset", "print what a dataset holds and check every row"),
-    Command("importance", "vjax.cli.importance", "weigh a dataset's knobs by how much they are heard"),
+    Command("importance", "vjax.cli.importance", "weight a dataset's parameters by how audible they are"),
     Command("precompute", "vjax.cli.precompute", "fill features/* of a dataset made elsewhere"),
     Command("config", "vjax.cli.config", "print every setting of a recipe, and what it means"),
     Command("train", "vjax.cli.train", "train the inverse model"),
-    Command("diagnose", "vjax.cli.diagnose", "say what a checkpoint's heads have learnt, and what not"),
+    Command("diagnose", "vjax.cli.diagnose", "report what a checkpoint's heads have learnt, and what not"),
     Command("pack", "vjax.cli.pack", "make a checkpoint small enough to give away"),
 )
 
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vjax",
         usage="vjax [-h] [--version] COMMAND ...",
-        description="vjax hears a sound and writes the Vital preset that makes it.",
+        description="vjax estimates the Vital preset that makes a sound.",
         epilog=f"commands:\n{table}\n\n{EXAMPLES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

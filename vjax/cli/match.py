@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vjax.cli.command import UsageError, at_least, command_parser, run
-from vjax.cli.engine_flag import add_engine_flag
+from vjax.cli.engine_flag import ENGINE_HELP, add_engine_flag
 from vjax.cli.match_flags import add_matching, match_config, read_checkpoint
 from vjax.cli.refine import add_refining, stop_on_ctrl_c
 from vjax.file_names import as_text, shortened
 from vjax.shipped import checkpoint_name
 
-EPILOG = """\
+EPILOG = f"""\
 The sound may be a WAV, FLAC, OGG, MP3 or AIFF file of any sample rate, up to ten minutes long. vjax analyses it from
 its onset on, for as long as the model was trained on (two seconds). The note is estimated, or given by --note.
 
@@ -30,6 +30,7 @@ current folder, unless --out names another place. An X.vital that someone has ch
 A folder, or several sounds, give a folder of presets with an index (index.csv, index.json). Sounds whose preset exists
 are passed over, so a run that was stopped goes on when it is called again.
 
+{ENGINE_HELP}
 examples:
   vjax match bass.wav                        # writes bass.vital
   vjax match bass.wav --note C2 -o lead.vital

@@ -1,4 +1,4 @@
-"""The flags that name a model and how sounds are heard: of `match`, `export`, `refine` and `evaluate`."""
+"""The flags that name a model, the note and the tuning: of `match`, `export`, `refine` and `evaluate`."""
 
 import argparse
 import dataclasses
@@ -15,7 +15,7 @@ def add_matching(parser: argparse.ArgumentParser) -> None:
         metavar="NOTE",
         help="note of the sound, by name or number: C2, F#3, 36 (C4 is 60); by default the one that is found in it",
     )
-    parser.add_argument("--no-tune", action="store_true", help="leave the preset's pitch as the model heard it")
+    parser.add_argument("--no-tune", action="store_true", help="leave the pitch of candidates as it is")
 
 
 def add_checkpoint(parser: argparse.ArgumentParser, default: str | None = None, **settings) -> None:

@@ -65,38 +65,45 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def add_refining(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that `refine` and `match --refine` share; `refine_config` reads them."""
-    group = parser.add_argument_group("refinement")
-    group.add_argument(
-        "--evals", type=at_least(1), default=500, metavar="N", help="renders a sound may cost (default %(default)s)"
-    )
-    group.add_argument(
-        "--seconds", type=at_least(0), default=0, metavar="S", help="time a sound may take; 0 has no limit (default)"
-    )
-    group.add_argument(
-        "--bank", default="", metavar="DIR", help="also start from the nearest presets of this folder (indexed there)"
-    )
+    """Adds the flags of candidates and of a search; `match_flags.match_config` reads them."""
+    group = parser.add_argument_group("candidates")
     group.add_argument(
         "--starts",
         type=at_least(0),
         default=3,
-        metavar="K",
-        help="variants of the answer that compete with it, and thrice as many neighbours from each bank (default "
-        "%(default)s)",
+        metavar="N",
+        help="at most N variants of the prediction, and 3 N neighbours from each bank; 0: the prediction alone "
+        "(default %(default)s)",
     )
+    group.add_argument("--bank", default="", metavar="DIR", help="a folder of presets whose nearest ones compete, too")
     group.add_argument(
-        "--keep-tables",
-        action="store_true",
-        help="leave the wavetables of the starts as they are; implies --no-resynthesis",
+        "--keep-tables", action="store_true", help="leave the wavetables of candidates; implies --no-resynthesis"
     )
     add_resynthesis(group)
+    group = parser.add_argument_group("search")
+    group.add_argument(
+        "--evals",
+        type=at_least(1),
+        default=500,
+        metavar="N",
+        help="renders that a sound may cost, candidates included (default %(default)s)",
+    )
+    group.add_argument(
+        "--seconds",
+        type=at_least(0),
+        default=0,
+        metavar="S",
+        help="time of a search; 0 has no limit (default)",
+    )
     group.add_argument(
         "--strategy",
         choices=STRATEGY_NAMES,
         default=STRATEGY_NAMES[0],
-        help="how candidates are drawn; BUILD_NOTES.md compares them (default %(default)s)",
+        help="how the search draws candidates; BUILD_NOTES.md compares them (default %(default)s)",
     )
-    group.add_argument("--seed", type=at_least(0), default=0, metavar="N", help="of the samples (default %(default)s)")
+    group.add_argument(
+        "--seed", type=at_least(0), default=0, metavar="N", help="of the search's samples (default %(default)s)"
+    )
 
 
 def add_resynthesis(group) -> None:
@@ -104,7 +111,7 @@ def add_resynthesis(group) -> None:
     group.add_argument(
         "--no-resynthesis",
         action="store_true",
-        help="no starts whose wavetables are made of the sound itself: what is found is made of other presets' parts",
+        help="no candidate whose wavetable is made of the sound itself",
     )
 
 

@@ -160,7 +160,7 @@ def _played(starts: Iterable[Start], sought: Sought, pool: RenderPool, budget: i
             yield job
 
     for i, rendering in enumerate(pool.map(jobs())):
-        yield _heard(taken[i], rendering, sought)
+        yield _measured(taken[i], rendering, sought)
     yield from invalid
 
 
@@ -168,7 +168,7 @@ def _job(preset: Preset, sought: Sought) -> RenderJob:
     return RenderJob(preset.to_json(), (sought.note,), note_s=sought.note_s)
 
 
-def _heard(candidate: Candidate, rendering: Rendering, sought: Sought) -> Candidate:
+def _measured(candidate: Candidate, rendering: Rendering, sought: Sought) -> Candidate:
     """The candidate with its sound and pitch error, or with the reason why it has none."""
     if rendering.audio is None:
         return dataclasses.replace(candidate, error=rendering.error)
@@ -202,7 +202,7 @@ def _tuned(
         moved.append(dataclasses.replace(tuned[i], preset=preset, tuned_semitones=shift))
     renderings = pool.map(_job(one.preset, sought) for one in moved)
     for i, candidate, rendering in zip(off, moved, renderings, strict=True):
-        again = _heard(candidate, rendering, sought)
+        again = _measured(candidate, rendering, sought)
         if not again.error and abs(again.pitch_error_semitones) < abs(tuned[i].pitch_error_semitones):
             tuned[i] = again
     return tuned, len(off)
@@ -251,7 +251,7 @@ def _equalise(
             break
         evals += len(steps)
         renderings = pool.map(_job(one.preset, sought) for one in steps.values())
-        played = [_heard(one, rendering, sought) for one, rendering in zip(steps.values(), renderings, strict=True)]
+        played = [_measured(one, rendering, sought) for one, rendering in zip(steps.values(), renderings, strict=True)]
         scored = _levelled(played, judge, place, level)
         latest = {i: one for i, one in zip(steps, scored, strict=True) if not one.error}
         for i, one in latest.items():
