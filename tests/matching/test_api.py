@@ -1,0 +1,64 @@
+"""`import vjax`: lazy, and with words for what cannot be."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import vjax
+from vjax.audio.files import AudioError
+from vjax.vital.preset import init
+
+RATE = 44100
+
+
+def test_import_vjax_imports_nothing_else():
+    """It takes milliseconds: NumPy and jax come with the first name that is used."""
+    code = "import sys, vjax; print(sorted({'numpy', 'jax', 'vita', 'scipy'} & set(sys.modules)), *vjax.__all__)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    names = "MatchResult Predictor __version__ match match_many read_preset render write_preset"
+    assert result.stdout == f"[] {names}\n"
+
+
+def test_vjax_of_an_unknown_name_raises_attribute_error():
+    assert set(vjax.__all__) <= set(dir(vjax))
+    with pytest.raises(AttributeError, match="module 'vjax' has no attribute 'hear'"):
+        vjax.hear  # noqa: B018
+
+
+def test_render_plays_a_preset_at_a_note_by_name():
+    low, high = (vjax.render(init(), note, seconds=0.3, note_s=0.2) for note in (48, "C4"))
+    assert low.shape == high.shape == (2, round(0.3 * RATE))
+    assert low.dtype == np.float32
+    assert not np.array_equal(low, high)
+    np.testing.assert_array_equal(vjax.render(init().to_json(), "C3", seconds=0.3, note_s=0.2), low)
+
+
+def test_render_of_an_impossible_preset_says_why():
+    broken = init().to_json()
+    broken["settings"]["volume"] = 1e9
+    with pytest.raises(ValueError, match="the engine could not play the preset at note 60: invalid: volume is"):
+        vjax.render(broken, seconds=0.3)
+
+
+@pytest.mark.parametrize(
+    ("sound", "rate", "message"),
+    [
+        (np.zeros((1, RATE), np.float32), None, "an array has no sample rate; give sample_rate=44100"),
+        (np.zeros((1, RATE), np.float32), RATE, "sound is silent"),
+        (np.zeros((RATE, 2), np.float32), RATE, "its axes seem to be"),
+        (np.zeros((1, RATE), np.int16), RATE, "divide 16-bit integers by 32768"),
+        (np.full((1, RATE), np.nan, np.float32), RATE, "NaN or infinite"),
+        (np.zeros((1, RATE), np.float32), 0, "sample rate of 0"),
+        ("a.wav", RATE, "sample_rate=44100 is for arrays; the file a.wav has its own"),
+    ],
+)
+def test_match_of_what_is_no_sound_says_why(engine_run, sound, rate, message):
+    with pytest.raises(AudioError, match=message):
+        vjax.match(sound, sample_rate=rate, checkpoint=engine_run)
+
+
+def test_match_with_a_wrong_note_says_so(engine_run):
+    with pytest.raises(ValueError, match="'H2' is not a MIDI note"):
+        vjax.match("a.wav", note="H2", checkpoint=engine_run)
