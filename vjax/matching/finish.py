@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,12 +17,14 @@ from vjax.inference.target import Start
 from vjax.matching.describe import comment, style_of
 from vjax.matching.prepare import Prepared
 from vjax.matching.result import MatchResult
-from vjax.vital.pool import RenderPool
+from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset
 
 FULL_SCALE = 10 ** (-0.1 / 20)
 """The highest peak that is written, unless the sound itself peaks higher: a converter clips what is above 1."""
 
+_OCTAVES_DB = 1.0
+_MARGIN_DB = 0.05  # a gain is rounded to the volume's float32, and a smaller one changes nothing
 _OFF_LEVEL_DB = 1.0  # a level that is further off is worth a warning
 
 
@@ -42,7 +45,7 @@ def finish(prepared: Prepared, pool: RenderPool, refined: Refined | None = None)
         label, preset = (refined.start, refined.preset) if refined else (choice.best.label, choice.best.preset)
         judged = prepared.judge.judged(Start(label, preset), sought, 0)
         if prepared.config.level:
-            preset, judged, warnings = _within_scale(preset, judged, label, prepared)
+            preset, judged, warnings = _within_scale(preset, judged, label, prepared, pool)
     metrics = judged.distances if judged else dict.fromkeys(METRICS, math.nan)
     audio = judged.audio if judged else _or_silence(choice.as_played[0].audio, sought.audio)
     plays = detect_pitch(audio, clip.sample_rate)
@@ -82,25 +85,37 @@ def finish(prepared: Prepared, pool: RenderPool, refined: Refined | None = None)
     )
 
 
-def _within_scale(preset: Preset, judged: Judged, label: str, prepared: Prepared) -> tuple[Preset, Judged, list[str]]:
-    """The preset made softer where its peaks would clip, and warnings where it is not as loud as the sound."""
+def _within_scale(
+    preset: Preset, judged: Judged, label: str, prepared: Prepared, pool: RenderPool
+) -> tuple[Preset, Judged, list[str]]:
+    """The preset made softer where its peaks would clip, and warnings where it is not as loud as the sound.
+
+    Also at the notes of an octave up and down, for which it gives way by at most `_OCTAVES_DB`: they are not the sound.
+    """
     sought, warnings = prepared.sought, []
-    peak = max(float(np.abs(sound).max()) for sound in judged.sounds)
     most = max(FULL_SCALE, float(np.abs(sought.audio).max()))
-    if peak > most:
+    over_db = _over_db(judged.sounds, most)
+    octaves = tuple(note for note in (sought.note - 12, sought.note + 12) if 0 <= note <= 127)
+    played = pool.render(RenderJob(preset.to_json(), octaves, note_s=sought.note_s))
+    if played.audio is not None:
+        over_db = max(over_db, min(_over_db(played.audio, most), _OCTAVES_DB))
+    if over_db > 0:
         softest_db, _ = level_range_db(preset)
-        preset = with_gain(preset, max(20 * math.log10(most / peak), softest_db))
+        preset = with_gain(preset, max(-over_db - _MARGIN_DB, softest_db))
         judged = prepared.judge.judged(Start(label, preset), sought, 0)
-        peak = max(float(np.abs(sound).max()) for sound in judged.sounds)
     off = judged.distances.get("loudness_difference", math.nan)
     if off > _OFF_LEVEL_DB:
-        warnings.append(
-            f"the preset is {off:.1f} LU louder or softer than the sound: "
-            + ("louder, it would clip" if peak > 0.9 * most else "its volume is at the end of its range")
-        )
-    if peak > most:
-        warnings.append(f"the preset peaks at {20 * math.log10(peak):+.1f} dBFS: turn its volume down before it clips")
+        why = "any louder it would clip" if over_db > 0 else "its volume is at the end of its range"
+        warnings.append(f"the preset is {off:.1f} LU louder or softer than the sound: {why}")
+    if _over_db(judged.sounds, most) > 0:
+        warnings.append(f"the preset peaks at {_over_db(judged.sounds, 1.0):+.1f} dBFS: turn its volume down")
     return preset, judged, warnings
+
+
+def _over_db(sounds: Sequence[np.ndarray], most: float) -> float:
+    """By how much the highest peak of some sounds lies above another."""
+    peak = max(float(np.abs(sound).max()) for sound in sounds)
+    return 20 * math.log10(peak / most) if peak > 0 else -math.inf
 
 
 def _or_silence(audio: np.ndarray | None, like: np.ndarray) -> np.ndarray:
