@@ -21,9 +21,9 @@ from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset
 
 FULL_SCALE = 10 ** (-0.1 / 20)
-"""The highest peak that is written, unless the sound itself peaks higher: a converter clips what is above 1."""
+"""The highest peak that is written: a converter clips what is above 1."""
 
-_OCTAVES_DB = 1.0
+_OCTAVES_DB = 1.5
 _MARGIN_DB = 0.05  # a gain is rounded to the volume's float32, and a smaller one changes nothing
 _OFF_LEVEL_DB = 1.0  # a level that is further off is worth a warning
 
@@ -93,12 +93,11 @@ def _within_scale(
     Also at the notes of an octave up and down, for which it gives way by at most `_OCTAVES_DB`: they are not the sound.
     """
     sought, warnings = prepared.sought, []
-    most = max(FULL_SCALE, float(np.abs(sought.audio).max()))
-    over_db = _over_db(judged.sounds, most)
+    over_db = _over_db(judged.sounds, FULL_SCALE)
     octaves = tuple(note for note in (sought.note - 12, sought.note + 12) if 0 <= note <= 127)
     played = pool.render(RenderJob(preset.to_json(), octaves, note_s=sought.note_s))
     if played.audio is not None:
-        over_db = max(over_db, min(_over_db(played.audio, most), _OCTAVES_DB))
+        over_db = max(over_db, min(_over_db(played.audio, FULL_SCALE), _OCTAVES_DB))
     if over_db > 0:
         softest_db, _ = level_range_db(preset)
         preset = with_gain(preset, max(-over_db - _MARGIN_DB, softest_db))
@@ -107,7 +106,7 @@ def _within_scale(
     if off > _OFF_LEVEL_DB:
         why = "any louder it would clip" if over_db > 0 else "its volume is at the end of its range"
         warnings.append(f"the preset is {off:.1f} LU louder or softer than the sound: {why}")
-    if _over_db(judged.sounds, most) > 0:
+    if _over_db(judged.sounds, FULL_SCALE) > 0:
         warnings.append(f"the preset peaks at {_over_db(judged.sounds, 1.0):+.1f} dBFS: turn its volume down")
     return preset, judged, warnings
 
