@@ -59,6 +59,16 @@ def test_match_of_what_is_no_sound_says_why(engine_run, sound, rate, message):
         vjax.match(sound, sample_rate=rate, checkpoint=engine_run)
 
 
+def test_match_of_a_mono_array_is_that_of_one_channel(engine_run):
+    """As soundfile and librosa return it."""
+    saw = (0.3 * (2 * (220 * np.arange(RATE // 2) / RATE % 1) - 1)).astype(np.float32)
+    found = [
+        vjax.match(sound, sample_rate=RATE, name="saw", checkpoint=engine_run, resynthesis=False)
+        for sound in (saw, saw[None])
+    ]
+    assert found[0].preset.to_json() == found[1].preset.to_json()
+
+
 def test_match_with_a_wrong_note_says_so(engine_run):
     with pytest.raises(ValueError, match="'H2' is not a MIDI note"):
         vjax.match("a.wav", note="H2", checkpoint=engine_run)

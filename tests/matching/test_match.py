@@ -3,6 +3,9 @@
 import dataclasses
 import json
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -168,6 +171,26 @@ def test_match_of_a_preset_that_the_engine_cannot_play_keeps_the_error(predictor
     assert result.candidates[0].error.startswith("hung")
     assert result.predicted.audio is None
     assert "hung" in result.warnings[0]
+
+
+def test_match_where_the_engine_cannot_start_raises_and_blames_the_machine(predictor, saw, tmp_path, monkeypatch):
+    """Sockets have short paths; nothing is called silent, and nothing is written."""
+    code = "import sys, vjax; vjax.match(sys.argv[1], note=48, resynthesis=False).save(sys.argv[2])"
+    soundfile.write(tmp_path / "saw.wav", saw.T, RATE)
+    (tmp_path / ("t" * 120)).mkdir()
+    environment = os.environ | {"TMPDIR": str(tmp_path / ("t" * 120))}
+    command = [sys.executable, "-c", code, tmp_path / "saw.wav", tmp_path / "x.vital"]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert result.returncode == 1
+    assert "OSError: the engine cannot run on this machine: its process could not be started: AF_UNIX" in result.stderr
+    assert "Set TMPDIR to a short path" in result.stderr
+    assert not (tmp_path / "x.vital").exists()
+
+
+def test_match_of_noise_without_a_note_warns_that_the_note_is_assumed(matched, predictor):
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, predictor.samples)).astype(np.float32)
+    assert "no clear pitch, so C4 is assumed" in matched(noise, predicted(predictor.schema)).warnings[0]
+    assert matched(noise, predicted(predictor.schema), note=60).warnings == ()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import json
 import math
-import os
 
 import numpy as np
 import pytest
@@ -128,11 +127,14 @@ def test_check_writable_refuses_before_the_work(result, tmp_path):
     assert not (tmp_path / "deep").exists()
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
-def test_check_writable_names_a_folder_that_cannot_be_written(tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(PermissionError, match="cannot be written; choose another place"):
-        check_writable(tmp_path / "a.vital")
+def test_check_writable_names_a_folder_that_cannot_be_written():
+    with pytest.raises(PermissionError, match=r"/proc cannot be written \(.+\); give another place by --out"):
+        check_writable("/proc/a.vital")
+
+
+def test_check_writable_names_a_file_name_that_is_too_long(tmp_path):
+    with pytest.raises(ValueError, match="has 258 bytes, at most 255 are possible; give a shorter name by --out"):
+        check_writable(tmp_path / f"{'a' * 247}.vital")
 
 
 def test_result_json_describes_the_preset_on_disk(result, tmp_path):

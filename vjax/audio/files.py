@@ -50,4 +50,7 @@ def write_wav(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> N
         )
     if not np.isfinite(audio).all():
         raise AudioError(f"{np.count_nonzero(~np.isfinite(audio))} of {audio.size} samples are NaN or infinite")
-    soundfile.write(path, audio.T, sample_rate, format="WAV", subtype="FLOAT")
+    try:
+        soundfile.write(path, audio.T, sample_rate, format="WAV", subtype="FLOAT")
+    except soundfile.LibsndfileError as error:
+        raise OSError(f"{path} cannot be written: {error.error_string}") from error

@@ -87,8 +87,9 @@ def _one(arguments: argparse.Namespace) -> int:
     with (
         engine_session(arguments.engine),
         open_render_pool(render_config(predictor), arguments.workers or None, arguments.engine) as pool,
-        stop_on_ctrl_c() if config.refine else contextlib.nullcontext(lambda: False) as should_stop,
-        _progress_line() as show,
+        _progress_line() as (show, stage),
+        # The engine's processes end by Ctrl-C, too: before a search begins there is nothing to keep.
+        stop_on_ctrl_c(lambda: stage() == "searching") as should_stop,
     ):
         banks = open_banks(predictor, arguments.checkpoint, arguments.bank, pool)
         result = match(clip, predictor, pool, config, banks, on_progress=show, should_stop=should_stop)
@@ -123,7 +124,7 @@ def _many(arguments: argparse.Namespace) -> int:
     from vjax.vital.backend import engine_session, open_render_pool
 
     out = Path(arguments.out or "presets")
-    if out.suffix == ".vital" or out.is_file():
+    if out.suffix == ".vital" or (out.exists() and not out.is_dir()):
         raise UsageError(f"--out {out} is not a folder; give one for the presets of many sounds")
     config = match_config(arguments)
     predictor = read_checkpoint(arguments, batch_size=8)
@@ -141,6 +142,7 @@ def _many(arguments: argparse.Namespace) -> int:
         )
     print_report(report, out)
     if should_stop():
+        print("stopped; the same command goes on from here", file=sys.stderr)
         return 130
     return 1 if report.failures or any(math.isnan(one.mss_db) for one in report.written) else 0
 
@@ -155,11 +157,13 @@ def print_report(report, out: Path) -> None:
     silent = sum(math.isnan(one.mss_db) for one in report.written)
     if silent:
         print(f"  without a distance, because silent: {silent}")
+    if (out / "index.csv").exists():
+        print(f"  index: {out / 'index.csv'}, {out / 'index.json'}")
 
 
 @contextlib.contextmanager
-def _progress_line() -> Iterator[Callable]:
-    """Shows the stage of one match and the best candidate so far."""
+def _progress_line() -> Iterator[tuple[Callable, Callable[[], str]]]:
+    """(shows the stage of one match and the best candidate so far, returns the stage)."""
     from vjax.progress import progress_bar
 
     bar = progress_bar(total=1, desc="reading the sound", unit="step", leave=False)
@@ -178,7 +182,7 @@ def _progress_line() -> Iterator[Callable]:
             bar.refresh()
 
     with bar:
-        yield show
+        yield show, lambda: bar.desc.removesuffix(": ")
 
 
 def _print(result, files: list[Path], model: str) -> None:
@@ -193,7 +197,7 @@ def _print(result, files: list[Path], model: str) -> None:
     summary = result.prediction.summary()
     print(f"  the network's prediction ({model}): {summary}")
     if result.predicted.tuned_semitones:
-        print(f"    transposed by {result.predicted.tuned_semitones:+.2f} semitones to be in tune")
+        print(f"    the prediction was transposed by {result.predicted.tuned_semitones:+.2f} semitones to be in tune")
     print("  written: " + ", ".join(map(as_text, files)))
 
 
@@ -208,7 +212,8 @@ def _print_distances(result) -> None:
     others = ", ".join(f"{name} {result.metrics[name]:.3f}" for name in METRICS if name != "mss")
     print(f"            {others}")
     if math.isfinite(result.re_render_db):
-        print(f"  {result.re_render_db:6.2f} dB from it to itself, rendered again with other random phases")
+        print(f"  {result.re_render_db:6.2f} dB between two renders of it, with other random phases")
+    print("  other candidates, in the order of the loss that ranks them:")
     rest = [one for one in result.candidates if one.label != result.label and not one.error]
     for i, one in enumerate(rest):
         if i < _SHOWN or one.label.startswith(PREDICTION):

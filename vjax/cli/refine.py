@@ -137,16 +137,19 @@ def refine_config(arguments: argparse.Namespace):
 
 
 @contextlib.contextmanager
-def stop_on_ctrl_c() -> Iterator[Callable[[], bool]]:
-    """A function that answers whether Ctrl-C was pressed; pressed twice, it is KeyboardInterrupt as ever."""
+def stop_on_ctrl_c(when: Callable[[], bool] = lambda: True) -> Iterator[Callable[[], bool]]:
+    """A function that returns whether Ctrl-C was pressed; pressed twice, it is KeyboardInterrupt as ever.
+
+    So it is at the first time, too, where `when` returns False: nothing is worth finishing yet.
+    """
     pressed = False
 
     def press(*_) -> None:
         nonlocal pressed
-        if pressed:
+        if pressed or not when():
             raise KeyboardInterrupt
         pressed = True
-        print("stopping: finishing what is under way; Ctrl-C again leaves at once", file=sys.stderr)
+        print("\nstopping: finishing what is under way; Ctrl-C again leaves at once", file=sys.stderr)
 
     before = signal.signal(signal.SIGINT, press)
     try:
@@ -191,7 +194,7 @@ def _refine(arguments: argparse.Namespace) -> int:
             work, out, predictor, pool, config, banks, scheduler=arguments.engine, should_stop=should_stop
         )
     print_report(report, out)
-    print(f"  index  {out / 'index.csv'}\n  traces {out / 'traces.png'}")
+    print(f"  traces: {out / 'traces.png'}")
     if should_stop():
         return 130
     return 1 if report.failures else 0

@@ -46,7 +46,7 @@ def match(
     """The Vital preset that comes nearest to a sound, as `vjax match` writes it.
 
     Args:
-      sound: a sound file; or floats [channels, samples], full scale at +-1.
+      sound: a sound file; or floats [samples] or [channels, samples], full scale at +-1.
       note: MIDI note that was played, a number or a name as "C2"; None estimates it.
       sample_rate: Hz, of an array.
       name: of an array's preset; a file's preset is called as the file is.
@@ -155,6 +155,7 @@ def _clip(sound: Sound, sample_rate: int | None, name: str, predictor: Predictor
         return load_clip(sound, predictor.sample_rate, predictor.samples)
     if sample_rate is None:
         raise AudioError("an array has no sample rate; give sample_rate=44100, or what it was recorded at")
+    sound = sound[None] if sound.ndim == 1 else sound
     return make_clip(sound, predictor.sample_rate, predictor.samples, name, audio_rate=sample_rate)
 
 

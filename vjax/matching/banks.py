@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 from vjax.inference.predict import Predictor
 from vjax.inference.retrieval import SoundBank, checkpoint_bank, folder_bank
@@ -17,6 +18,8 @@ def open_banks(predictor: Predictor, checkpoint: str, folder: str = "", pool: Re
       folder: of presets; it is rendered at a note when that is first asked for. Empty for none.
       pool: renders the folder.
     """
+    if folder and not any(Path(folder).rglob("*.vital")):
+        raise ValueError(f"{folder} holds no .vital file; give a folder of presets as the bank")
     own = checkpoint_bank(checkpoint, predictor.schema, predictor.vocabulary)
     at_note: dict[int, SoundBank] = {}
     rendering = threading.Lock()  # sounds are matched in several threads

@@ -32,6 +32,7 @@ WRONG_NOTE_SEMITONES = 0.5
 FITTED = ", fitted"
 """Is added to the label of a candidate whose wavetables were equalised."""
 
+_REMEDY = "Set TMPDIR to a short path that can be written, such as /tmp, and free memory and processes"
 _BATCH = 4  # candidates scored in one call
 _STEPS = 3  # renders that equalising a candidate costs; a fourth gains little
 
@@ -49,6 +50,7 @@ class Candidate:
       tuned_semitones: by how much it was transposed.
       error: why it has no loss; empty if it has one.
       audio: float32 [2, samples], its render before its level was set; None where it could not be played.
+      by_machine: whether the error is a fault of the machine, and not of the preset.
     """
 
     label: str
@@ -59,6 +61,7 @@ class Candidate:
     tuned_semitones: float = 0.0
     error: str = ""
     audio: np.ndarray | None = None
+    by_machine: bool = False
 
     @property
     def wrong_note(self) -> bool:
@@ -125,6 +128,8 @@ def choose(
       level: set each candidate to the level of the sound, which costs no render: Vital's volume is a factor.
       budget: at most N renders, of which at least one; None has no limit.
       n_starts: how many there will be, for progress alone.
+
+    Raises OSError if the engine cannot run on this machine at all.
     """
     report = on_progress or (lambda progress: None)
     budget = max(budget or 2**31, 1)
@@ -132,6 +137,8 @@ def choose(
     for candidate in _played(starts, sought, pool, budget):
         played.append(candidate)
         report(Progress("playing candidates", len(played), max(n_starts, len(played))))
+    if played and all(one.by_machine for one in played):
+        raise OSError(f"the engine cannot run on this machine: {played[0].error}. {_REMEDY}")
     evals = len(played)
     played, more = _tuned(played, sought, pool, budget - evals)
     evals += more
@@ -171,7 +178,7 @@ def _job(preset: Preset, sought: Sought) -> RenderJob:
 def _measured(candidate: Candidate, rendering: Rendering, sought: Sought) -> Candidate:
     """The candidate with its sound and pitch error, or with the reason why it has none."""
     if rendering.audio is None:
-        return dataclasses.replace(candidate, error=rendering.error)
+        return dataclasses.replace(candidate, error=rendering.error, by_machine=rendering.by_machine)
     audio = rendering.audio[0]
     if not np.isfinite(audio).all():
         return dataclasses.replace(

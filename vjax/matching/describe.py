@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 import vjax
-from vjax.audio.pitch import Pitch, note_name
+from vjax.audio.pitch import note_name
 
 _BASS_NOTE = 48  # C3: below it a sustained sound with one pitch is a bass
 _SHORT_S = 0.35  # a sound that has fallen by _OVER_DB before this is a hit
@@ -16,13 +16,14 @@ _SUSTAIN_DB = 12.0  # a sound that falls less than this during its note is susta
 _BLOCK_S = 0.02
 
 
-def style_of(audio: np.ndarray, sample_rate: int, note: int, note_s: float, pitch: Pitch) -> str:
+def style_of(audio: np.ndarray, sample_rate: int, note: int, note_s: float, pitched: bool) -> str:
     """One of Vital's style tags for a sound, by its pitch and its loudness over time.
 
     Args:
       audio: [channels, samples], from its onset on.
       note: MIDI note.
       note_s: time from note-on to note-off, seconds.
+      pitched: whether it has a note.
     """
     size = round(_BLOCK_S * sample_rate)
     n = audio.shape[1] // size
@@ -32,7 +33,7 @@ def style_of(audio: np.ndarray, sample_rate: int, note: int, note_s: float, pitc
     lasts_s = _BLOCK_S * (1 + int(np.flatnonzero(level_db > peak_db - _OVER_DB).max()))
     if lasts_s < _SHORT_S:
         return "Percussion"
-    if not pitch.clear:
+    if not pitched:
         return "SFX"
     attack_s = _BLOCK_S * int(np.argmax(level_db > peak_db - 6))
     end = min(max(round(note_s / _BLOCK_S) - 1, 0), n - 1)

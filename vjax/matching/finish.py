@@ -9,7 +9,7 @@ import numpy as np
 
 from vjax.audio.distances import mss
 from vjax.audio.metrics import METRICS
-from vjax.audio.pitch import detect_pitch
+from vjax.audio.pitch import detect_pitch, note_name
 from vjax.inference.judge import Judged
 from vjax.inference.level import level_range_db, with_gain
 from vjax.inference.refine import Refined
@@ -37,6 +37,10 @@ def finish(prepared: Prepared, pool: RenderPool, refined: Refined | None = None)
     if refined is not None and refined.error:
         raise ValueError(refined.error)
     warnings = []
+    if prepared.config.note is None and not clip.pitch.clear:
+        warnings.append(
+            f"the sound has no clear pitch, so {note_name(sought.note)} is assumed; if it has a note, give it by --note"
+        )
     if choice.best is None:
         first = choice.as_played[0]
         label, preset, judged = first.label, first.preset, None
@@ -45,18 +49,20 @@ def finish(prepared: Prepared, pool: RenderPool, refined: Refined | None = None)
         label, preset = (refined.start, refined.preset) if refined else (choice.best.label, choice.best.preset)
         judged = prepared.judge.judged(Start(label, preset), sought, 0)
         if prepared.config.level:
-            preset, judged, warnings = _within_scale(preset, judged, label, prepared, pool)
+            preset, judged, off_level = _within_scale(preset, judged, label, prepared, pool)
+            warnings += off_level
     metrics = judged.distances if judged else dict.fromkeys(METRICS, math.nan)
     audio = judged.audio if judged else _or_silence(choice.as_played[0].audio, sought.audio)
     plays = detect_pitch(audio, clip.sample_rate)
     evals = refined.evals if refined else choice.evals
     found = f"{label}, after a search of {evals} renders" if refined and refined.trace[1:] else label
     name = clip.title
+    pitched = prepared.config.note is not None or clip.pitch.clear
     preset = dataclasses.replace(
         preset,
         name=name,
         author=preset.author or "vjax",
-        style=style_of(sought.audio, clip.sample_rate, sought.note, sought.note_s, clip.pitch),
+        style=style_of(sought.audio, clip.sample_rate, sought.note, sought.note_s, pitched),
         comments=comment(name, sought.note, sought.note_s, found, metrics, preset.comments),
     )
     return MatchResult(

@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import os
+import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ TEXT_COLUMNS = ("name", "preset", "label", "warnings", "error")
 
 _DIGEST = "vjax-preset-sha256"  # the picture's text that says which preset vjax wrote beside it
 _TITLE_LETTERS = 40
+_NAME_BYTES = 255  # of a file's name, on nearly all file systems
 
 
 def write_result(
@@ -72,9 +74,20 @@ def check_writable(path: str | os.PathLike, overwrite: bool = False) -> None:
     folder = next(folder for folder in path.absolute().parents if folder.exists())
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; {path} cannot be written below it")
-    for file in (folder, *(_beside(path, end) for end in (".vital", RENDER_END, PICTURE_END))):
+    longest = _beside(path, TRACE_END).name
+    if len(os.fsencode(longest)) > _NAME_BYTES:
+        raise ValueError(
+            f"{longest:.40}... has {len(os.fsencode(longest))} bytes, at most {_NAME_BYTES} are possible; "
+            "give a shorter name by --out"
+        )
+    try:
+        with tempfile.TemporaryFile(dir=folder):  # permissions alone do not say whether a file can be made
+            pass
+    except OSError as error:
+        raise PermissionError(f"{folder} cannot be written ({error.strerror}); give another place by --out") from error
+    for file in (_beside(path, end) for end in (".vital", RENDER_END, PICTURE_END)):
         if file.exists() and not os.access(file, os.W_OK):
-            raise PermissionError(f"{file} cannot be written; choose another place for {path.name}")
+            raise PermissionError(f"{file} cannot be written; give another place by --out")
 
 
 def result_json(result: MatchResult) -> dict[str, Any]:

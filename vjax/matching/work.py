@@ -98,7 +98,7 @@ def file_work(
         paths |= {name: path for name, path in found.items() if name not in twice}
     for path in (path for path, count in collections.Counter(paths.values()).items() if count > 1):
         alike = " and ".join(file for file, other in paths.items() if other == path)
-        raise ValueError(f"{alike} would both become {path}; rename one of them, or give another --out")
+        raise ValueError(f"{alike} would both become {path}; rename one of them")
     found = len(paths)
     if limit:
         paths = dict(_limited(paths.items(), limit))
