@@ -71,7 +71,7 @@ def test_match_writes_a_preset_its_render_and_a_picture(sounds, engine_run, tmp_
     assert f"{sounds / 'saw.wav'}: note 57 (A3), estimated from A3 (2" in printed
     assert "semitones to be in tune" in printed
     assert f"the network's prediction ({engine_run}, step 3): menus" in printed
-    for what in ("MSS from the written preset to the sound; it plays A3", "from it to itself, rendered again"):
+    for what in ("MSS from the written preset to the sound; it plays A3", "between two renders of it"):
         assert f"dB {what}" in printed
     assert f"written: {', '.join(map(str, files))}" in printed
 
