@@ -34,6 +34,7 @@ FITTED = ", fitted"
 
 _REMEDY = "Set TMPDIR to a short path that can be written, such as /tmp, and free memory and processes"
 _BATCH = 4  # candidates scored in one call
+_MOST_GAIN = 3.0  # by this factor at most equalising lowers a loss: others cannot catch up with the best
 _STEPS = 3  # renders that equalising a candidate costs; a fourth gains little
 
 
@@ -244,7 +245,8 @@ def _equalise(
 ) -> int:
     """Puts equalised candidates in the places of their originals where they are nearer. Returns the renders in all."""
     wanted = average_power(sought.audio)
-    latest = {i: one for i, one in enumerate(ranked[:fits]) if not one.error}
+    within = _MOST_GAIN * ranked[0].loss if ranked else 0.0
+    latest = {i: one for i, one in enumerate(ranked[:fits]) if not one.error and one.loss <= within}
     for step in range(_STEPS):
         best = min(ranked, key=_rank)
         report(Progress("equalising harmonics", step, _STEPS, best.label, best.mss_db))

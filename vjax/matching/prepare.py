@@ -11,9 +11,10 @@ import numpy as np
 
 from vjax.audio.clip import Clip
 from vjax.audio.held import is_held
+from vjax.audio.scores import scores
 from vjax.candidates.predicted import PREDICTION, VARIANT, variants
 from vjax.inference.export import export_preset
-from vjax.inference.judge import Judge
+from vjax.inference.judge import JUDGE_SEEDS, Judge
 from vjax.inference.objective import Objective, ObjectiveConfig
 from vjax.inference.predict import Answer, Predictor
 from vjax.inference.resynthesis import resynthesised
@@ -23,6 +24,7 @@ from vjax.matching.choose import Candidate, Choice, Progress, Report, choose
 from vjax.matching.config import DEFAULT, DEFAULT_NOTE, MatchConfig
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import RenderPool
+from vjax.vital.preset import init
 from vjax.vital.vocabulary import to_preset
 
 NEIGHBOURS = 3
@@ -120,8 +122,9 @@ def prepare(
     report(Progress("predicting", 0, 1))
     prediction = prediction or predictor.predict_clip(clip)
     searched = banks(note) if config.variants else ()
-    with ThreadPoolExecutor(1, "vjax-resynthesis") as thread:  # fits tables while the engine plays the others
-        tables = config.variants and config.resynthesis and thread.submit(_resynthesis, clip, sought, render, config)
+    with ThreadPoolExecutor(2, "vjax-prepare") as threads:  # at work while the engine plays the others
+        tables = config.variants and config.resynthesis and threads.submit(_resynthesis, clip, sought, render, config)
+        threads.submit(_compile_ahead, judge, sought)
         starts = _starts(predictor, prediction, clip.title, note, config, searched)
         starts = itertools.chain(starts, candidates, _late(tables))
         n_starts = 1 + config.variants * (1 + NEIGHBOURS * len(searched)) + len(candidates) + 2 * bool(tables)
@@ -159,6 +162,12 @@ def _starts(
     for bank in banks:
         for found in bank.nearest(picture, note, NEIGHBOURS * config.variants):
             yield Start(found.name, found.preset)
+
+
+def _compile_ahead(judge: Judge, sought: Sought) -> None:
+    """Lets jax load or compile what the end of a match needs: it takes seconds, in which nothing is played."""
+    judge.levelled([sought.audio], [init()], 0, level=False)
+    scores(np.stack([sought.audio] * len(JUDGE_SEEDS)), sought.audio, sought.sample_rate)
 
 
 def _late(tables: "Future[list[Start]] | None") -> Iterator[Start]:
