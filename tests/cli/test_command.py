@@ -138,7 +138,9 @@ def test_what_was_compiled_is_kept_up_to_a_size(tmp_path):
     assert sum(some) <= bound
 
 
-@pytest.mark.parametrize(("text", "expected"), [("1", 1), ("20000", 20000), ("0", "too small"), ("1.5", "whole")])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("1", 1), ("20000", 20000), ("0", "expected 1 or more"), ("1.5", "expected an integer")]
+)
 def test_whole_numbers_from_one_on(text, expected):
     if isinstance(expected, int):
         assert at_least(1)(text) == expected
