@@ -96,7 +96,7 @@ def jump_db(audio: np.ndarray, at_s: float) -> tuple[float, float]:
     if max(levels[_AROUND], levels[_AROUND + 1]) < loudest - _RANGE_DB:
         return 0.0, 0.0
     spectra = np.array([_band_levels_db(block) for block in blocks])
-    spectra = np.maximum(spectra - levels[:, None], -_RANGE_DB)  # a change of level is no change of spectrum
+    spectra = np.maximum(spectra - levels[:, None], -_RANGE_DB)  # without changes of level
     changes = np.abs(np.diff(levels)), np.abs(np.diff(spectra, axis=0)).mean(1)
     level, spectral = (float(change[_AROUND] - np.delete(change, _AROUND).max()) for change in changes)
     return max(level, 0.0), max(spectral, 0.0)

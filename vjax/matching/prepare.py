@@ -24,7 +24,6 @@ from vjax.matching.choose import Candidate, Choice, Progress, Report, choose
 from vjax.matching.config import DEFAULT, DEFAULT_NOTE, MatchConfig
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import RenderPool
-from vjax.vital.preset import init
 from vjax.vital.vocabulary import to_preset
 
 NEIGHBOURS = 3
@@ -43,7 +42,14 @@ def no_banks(note: int) -> Sequence[SoundBank]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Prepared:
-    """A sound whose candidates are ranked: what a search begins from, and what `finish` makes a result of."""
+    """A sound whose candidates are ranked: what a search begins from, and what `finish` makes a result of.
+
+    Attributes:
+      sought: the sound as candidates are compared with it.
+      prediction: None where the caller gave all candidates.
+      judge: scores presets against the sound, which is in its place 0.
+      began_s: `time.monotonic()` at which the match began.
+    """
 
     clip: Clip
     config: MatchConfig
@@ -124,7 +130,7 @@ def prepare(
     searched = banks(note) if config.variants else ()
     with ThreadPoolExecutor(2, "vjax-prepare") as threads:  # at work while the engine plays the others
         tables = config.variants and config.resynthesis and threads.submit(_resynthesis, clip, sought, render, config)
-        threads.submit(_compile_ahead, judge, sought)
+        threads.submit(_compile_ahead, render.samples, render.sample_rate)
         starts = _starts(predictor, prediction, clip.title, note, config, searched)
         starts = itertools.chain(starts, candidates, _late(tables))
         n_starts = 1 + config.variants * (1 + NEIGHBOURS * len(searched)) + len(candidates) + 2 * bool(tables)
@@ -164,10 +170,14 @@ def _starts(
             yield Start(found.name, found.preset)
 
 
-def _compile_ahead(judge: Judge, sought: Sought) -> None:
+@functools.cache  # once for a length of sound: the other sounds of a batch find it compiled
+def _compile_ahead(samples: int, sample_rate: int) -> None:
     """Lets jax load or compile what the end of a match needs: it takes seconds, in which nothing is played."""
-    judge.levelled([sought.audio], [init()], 0, level=False)
-    scores(np.stack([sought.audio] * len(JUDGE_SEEDS)), sought.audio, sought.sample_rate)
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, samples)).astype(np.float32)
+    objective = Objective(ObjectiveConfig(), 1, _BATCH, samples, sample_rate)
+    objective.set_target(0, noise)
+    objective.levelled(noise[None], [0], np.zeros((1, 2)))
+    scores(np.stack([noise] * len(JUDGE_SEEDS)), noise, sample_rate)
 
 
 def _late(tables: "Future[list[Start]] | None") -> Iterator[Start]:
