@@ -1,0 +1,80 @@
+"""The shapes of Vital's envelopes: the curve that all its segments share, ADSR over time, and amplitude.
+
+Facts from Vital's public source: futils.h (`powerScale`), envelope.cpp, synth_voice_handler.cpp. Each function is pure,
+broadcasts, and has finite gradients at zero times and zero powers.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+_LARGEST_POWER = 80.0  # exp() of more overflows float32
+_STRAIGHT = 0.01  # Vital draws a straight line below; here it is the first-order bend, so that its gradient is not 0
+_SHORTEST_S = 1e-6  # a stage of no length; well below a sample
+
+
+def power_scale(x: ArrayLike, power: ArrayLike) -> jax.Array:
+    """A share x in [0, 1] bent by `power`: (exp(power x) - 1) / (exp(power) - 1), at power 0 x itself.
+
+    A positive power starts slowly, a negative one fast. Beyond +-80 it bends no further.
+    """
+    power = jnp.clip(power, -_LARGEST_POWER, _LARGEST_POWER)
+    straight = jnp.abs(power) < _STRAIGHT
+    safe = jnp.where(straight, 1.0, power)
+    return jnp.where(straight, x * (1 + 0.5 * power * (x - 1)), jnp.expm1(safe * x) / jnp.expm1(safe))
+
+
+def knob_seconds(knob: ArrayLike) -> jax.Array:
+    """Seconds of a native time knob (delay, attack, hold, decay, release): its fourth power."""
+    return jnp.asarray(knob) ** 4
+
+
+def seconds_knob(seconds: ArrayLike) -> jax.Array:
+    """The native time knob of so many seconds; the inverse of `knob_seconds`."""
+    return jnp.maximum(seconds, 0) ** 0.25
+
+
+def envelope(
+    time_s: ArrayLike,
+    note_s: ArrayLike,
+    delay_s: ArrayLike,
+    attack_s: ArrayLike,
+    hold_s: ArrayLike,
+    decay_s: ArrayLike,
+    sustain: ArrayLike,
+    release_s: ArrayLike,
+    attack_power: ArrayLike = 0.0,
+    decay_power: ArrayLike = -2.0,
+    release_power: ArrayLike = -2.0,
+) -> jax.Array:
+    """Value in [0, 1] of an envelope at `time_s`, the key pressed at 0 and released at `note_s`.
+
+    Arguments broadcast. Times are seconds, `sustain` is in [0, 1], powers are native knobs (-20 to 20). Differentiable
+    in all of them almost everywhere.
+    """
+
+    def held(time_s: ArrayLike) -> jax.Array:
+        after_delay_s = time_s - delay_s
+        rise = power_scale(_position(after_delay_s, attack_s), -jnp.asarray(attack_power))
+        fall = power_scale(_position(after_delay_s - attack_s - hold_s, decay_s), decay_power)
+        return jnp.where(after_delay_s < attack_s, rise, 1 - (1 - sustain) * fall)
+
+    fade = power_scale(_position(time_s - note_s, release_s), release_power)
+    return held(jnp.minimum(time_s, note_s)) * (1 - fade)
+
+
+def _position(elapsed_s: ArrayLike, length_s: ArrayLike) -> jax.Array:
+    """How far a stage has come, in [0, 1]."""
+    return jnp.clip(elapsed_s / jnp.maximum(length_s, _SHORTEST_S), 0, 1)
+
+
+def voice_amplitude(
+    envelope: ArrayLike, velocity: ArrayLike = 1.0, velocity_track: ArrayLike = 0.0, knob: ArrayLike = 1.0
+) -> jax.Array:
+    """Linear amplitude of a voice: the square of envelope 1 times velocity's share times the `voice_amplitude` knob.
+
+    Args:
+      velocity: of the note, in (0, 1].
+      velocity_track: native, -1 to 1; 0 ignores velocity, -1 makes soft notes louder (gain 2.25 at velocity 0.5).
+    """
+    return (envelope * (1 + velocity_track * (velocity - 1)) * knob) ** 2
