@@ -31,7 +31,7 @@ _TANH_SLOPE = 2.45550750702956 / 2.44506634652299  # of the engine's approximate
 _TINY = 1e-8
 
 
-class _Pole(NamedTuple):
+class Pole(NamedTuple):
     """One pole at every frequency."""
 
     p: jax.Array  # low-pass response
@@ -129,13 +129,17 @@ def safe_sqrt(x: ArrayLike) -> jax.Array:
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1.0)), 0.0)
 
 
-def _pole(frequency_hz: ArrayLike, cutoff_hz: ArrayLike, rate_hz: float, ratio: ArrayLike = 1.0) -> _Pole:
-    """The one pole of Analog, Dirty, Ladder and Diode, with its coefficient times `ratio`."""
+def pole(frequency_hz: ArrayLike, cutoff_hz: ArrayLike, rate_hz: float, ratio: ArrayLike = 1.0) -> Pole:
+    """The one pole of all models but Digital and Formant, with its coefficient times `ratio`."""
     x = jnp.pi * jnp.asarray(cutoff_hz) / rate_hz
-    g = ratio * jnp.tan(jnp.minimum(x / (1 + x), 0.499 * jnp.pi))
+    return pole_of(frequency_hz, ratio * jnp.tan(jnp.minimum(x / (1 + x), 0.499 * jnp.pi)), rate_hz)
+
+
+def pole_of(frequency_hz: ArrayLike, g: ArrayLike, rate_hz: float) -> Pole:
+    """The one pole of a coefficient G."""
     tangent = jnp.tan(jnp.pi * jnp.asarray(frequency_hz) / rate_hz)
     p = g / (g + (1 - g) * 1j * tangent)
-    return _Pole(p, 1 - 1j * tangent, g)  # r = 2 / (z + 1)
+    return Pole(p, 1 - 1j * tangent, g)  # r = 2 / (z + 1)
 
 
 class _Amounts(NamedTuple):
@@ -194,7 +198,7 @@ def _digital(frequency_hz, cutoff_hz, resonance, drive_db, blend, style, rate_hz
 
 
 def _analog(frequency_hz, cutoff_hz, resonance, drive_db, blend, style, rate_hz):
-    p, _, g = _pole(frequency_hz, cutoff_hz, rate_hz)
+    p, _, g = pole(frequency_hz, cutoff_hz, rate_hz)
     mix = _amounts(blend, style)
     k = (2.15 * safe_sqrt(resonance) + 1.1 * resonance * drive_db / 36) / jnp.maximum(1, 0.18 * g + 0.97)
     at_once = k * (g - g**2)  # the part of the loop without delay, which is solved before the saturation
@@ -206,7 +210,7 @@ def _analog(frequency_hz, cutoff_hz, resonance, drive_db, blend, style, rate_hz)
 
 
 def _dirty(frequency_hz, cutoff_hz, resonance, drive_db, blend, style, rate_hz):
-    p, r, g = _pole(frequency_hz, cutoff_hz, rate_hz)
+    p, r, g = pole(frequency_hz, cutoff_hz, rate_hz)
     mix = _amounts(blend, style)
     tuned = jnp.clip(safe_sqrt(resonance) / jnp.maximum(1, 0.5 * g + 0.97), 0, 1)
     k = 0.1 + 2.05 * tuned + 0.05 * drive_db / 36
@@ -221,7 +225,7 @@ def _dirty(frequency_hz, cutoff_hz, resonance, drive_db, blend, style, rate_hz):
 
 
 def _ladder(frequency_hz, cutoff_hz, resonance, drive_db, blend, style, rate_hz):
-    p, r, g = _pole(frequency_hz, jnp.minimum(cutoff_hz, 20000.0), rate_hz)
+    p, r, g = pole(frequency_hz, jnp.minimum(cutoff_hz, 20000.0), rate_hz)
     drive = db_gain(drive_db)
     k = resonance if style == DB_12 else jnp.sin(0.5 * jnp.pi * resonance)
     k = 0.001 + 4.099 * k + 5 * resonance * drive_db / 36
@@ -254,13 +258,13 @@ def _ladder_taps(p: jax.Array, blend: jax.Array, style: int) -> jax.Array:
 
 
 def _diode(frequency_hz, cutoff_hz, resonance, drive_db, blend, style, rate_hz):
-    p, r, _ = _pole(frequency_hz, cutoff_hz, rate_hz)
+    p, r, _ = pole(frequency_hz, cutoff_hz, rate_hz)
     share = (blend + 1) / 2
-    high = _pole(frequency_hz, cutoff_hz, rate_hz, 0.5 if style == DB_12 else 2.0 ** (8 * share - 9)).p
+    high = pole(frequency_hz, cutoff_hz, rate_hz, 0.5 if style == DB_12 else 2.0 ** (8 * share - 9)).p
     high_pass = (1 - high) ** 2 / (1 - high * (1 - high))
     if style == DB_12:
         high_pass = 1 + share**2 * (high_pass - 1)
-    block = 1 - _pole(frequency_hz, 20.0, rate_hz).p  # keeps direct current out of the loop
+    block = 1 - pole(frequency_hz, 20.0, rate_hz).p  # keeps direct current out of the loop
     k = 0.7 + 16.3 * resonance**3
     rp2 = r * p**2
     ladder = 0.5 * p**4 / ((4 - 3 * rp2) / (_TANH_SLOPE * block) - rp2 * (2 - rp2) / _TANH_SLOPE + 0.5 * k * r * p**4)
