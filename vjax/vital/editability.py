@@ -19,10 +19,16 @@ MOST_CYCLES = 8
 N_MACROS = 4
 MACROS = tuple(f"macro_control_{i + 1}" for i in range(N_MACROS))
 _PLAYED = (*MACROS, "velocity")  # sources that a musician plays
-# Sources that stand still while a note is held, and those that the player moves.
-_STEADY = (*_PLAYED, "note", "note_in_octave", "stereo", "random", "mod_wheel", "pitch_wheel", "aftertouch", "slide")
-_PLAYERS = (*(f"osc_{i + 1}" for i in range(N_OSCILLATORS)), "sample")
-_LEVELS = frozenset({*(f"{player}_level" for player in _PLAYERS), "voice_amplitude", "volume"})
+STEADY = (
+    *(*_PLAYED, "note", "note_in_octave", "stereo", "random", "lift"),
+    *("mod_wheel", "pitch_wheel", "aftertouch", "slide"),
+)
+"""Sources that stand still while a note is held, unless the player moves them."""
+
+PLAYERS = (*(f"osc_{i + 1}" for i in range(N_OSCILLATORS)), "sample")
+"""What makes sound."""
+
+_LEVELS = frozenset({*(f"{player}_level" for player in PLAYERS), "voice_amplitude", "volume"})
 _FILTER_1, _FILTER_2, _BOTH = 0, 1, 2  # options of `*_destination`
 
 
@@ -63,7 +69,7 @@ def editability(preset: Preset) -> Editability:
     routes = [route for route in preset.routes if route is not None]
     counts = {
         "oscillators": sum(value_of(preset, f"osc_{i + 1}_on") for i in range(N_OSCILLATORS)),
-        "filters": max((_filters_passed(preset, player) for player in _PLAYERS), default=0),
+        "filters": max(len(filters_passed(preset, player)) for player in PLAYERS),
         "effects": sum(value_of(preset, f"{effect}_on") for effect in EFFECTS),
         "routes": len(routes),
         "cycles": max((_cycles_reached(preset, i) for i in range(N_OSCILLATORS)), default=0),
@@ -84,7 +90,7 @@ def editability(preset: Preset) -> Editability:
         **counts,
         sound_routes=sum(route.source not in _PLAYED for route in routes),
         macros=sum(_named(preset, i) and any(r.source == MACROS[i] for r in routes) for i in range(N_MACROS)),
-        env_1_alone=not any(r.destination in _LEVELS and r.source not in _STEADY for r in _carrying(preset)),
+        env_1_alone=not any(r.destination in _LEVELS and r.source not in STEADY for _, r in carrying_routes(preset)),
         reasons=tuple(reasons),
     )
 
@@ -99,27 +105,22 @@ def _named(preset: Preset, number: int) -> bool:
     return bool(name) and name.upper() != f"MACRO {number + 1}"
 
 
-def _carrying(preset: Preset) -> Iterator[Route]:
-    """The routes that move something audible, or would if another route opened them."""
-    opened = {route.destination for route in preset.routes if route is not None}
+def carrying_routes(preset: Preset) -> Iterator[tuple[int, Route]]:
+    """(slot from 0, route) of those that move something audible, or would if another route opened them."""
+    opened = {route.destination for route in preset.routes if route is not None and not route.bypass}
     for slot, (route, heard) in enumerate(zip(preset.routes, audible_of(preset).routes, strict=True)):
         if heard and not route.bypass and (route.amount or f"modulation_{slot + 1}_amount" in opened):
-            yield route
+            yield slot, route
 
 
-def _filters_passed(preset: Preset, player: str) -> int:
-    """How many of filters 1 and 2 the sound of an oscillator or of the noise passes."""
+def filters_passed(preset: Preset, player: str) -> tuple[int, ...]:
+    """Which of filters 1 and 2 are on and passed by the sound of one of `PLAYERS`."""
     if not value_of(preset, f"{player}_on"):
-        return 0
-    on = [value_of(preset, f"filter_{i}_on") for i in (1, 2)]
-    takes_the_other = [value_of(preset, f"filter_{i}_filter_input") for i in (1, 2)]
+        return ()
     destination = value_of(preset, f"{player}_destination")
-    passed = set()
-    if destination in (_FILTER_1, _BOTH):
-        passed |= {0, 1} if takes_the_other[1] else {0}
-    if destination in (_FILTER_2, _BOTH):
-        passed |= {0, 1} if takes_the_other[0] else {1}
-    return sum(on[i] for i in passed)
+    passed = {1: destination in (_FILTER_1, _BOTH), 2: destination in (_FILTER_2, _BOTH)}
+    both = any(passed[3 - i] and value_of(preset, f"filter_{i}_filter_input") for i in (1, 2))
+    return tuple(i for i in (1, 2) if (passed[i] or both) and value_of(preset, f"filter_{i}_on"))
 
 
 def _cycles_reached(preset: Preset, number: int) -> int:
