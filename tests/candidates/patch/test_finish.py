@@ -1,0 +1,181 @@
+"""Tests of finished patches by renders of the real engine: what velocity and macros change, and what they leave."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from vjax.audio.distances import loudness_lufs, mss
+from vjax.candidates.patch.finish import finished
+from vjax.vital.editability import editability
+from vjax.vital.engine import RenderConfig
+from vjax.vital.lfo_shapes import shape_json
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import Preset
+from vjax.vital.values import value_of, with_values
+
+NOTE = 48
+RENDER = RenderConfig(seconds=2.4, note_s=0.8)
+RATE = RENDER.sample_rate
+STEP = RATE // 100
+MACROS = ("Brightness", "Movement", "Release", "Decay", "Space")
+
+
+@pytest.fixture(scope="session")
+def sounds(by_hand) -> dict[tuple[str, str], np.ndarray]:
+    """[2, samples] by patch and by what is played: `before`, `after`, `soft`, `hard`, or a macro at 1."""
+    jobs: dict[tuple[str, str], tuple[Preset, float]] = {}
+    for name, preset in by_hand.patches.items():
+        done = finished(preset, NOTE, RENDER.velocity)
+        played = {"before": (preset, 0.8), "after": (done, 0.8), "soft": (done, 0.2), "hard": (done, 1.0)}
+        for number, macro in enumerate(done.macro_names, start=1):
+            if macro in MACROS:
+                played[macro] = (with_values(done, {f"macro_control_{number}": 1.0}), 0.8)
+        jobs |= {(name, what): one for what, one in played.items()}
+    found = {}
+    for velocity in sorted({velocity for _, velocity in jobs.values()}):
+        chosen = {key: preset for key, (preset, at) in jobs.items() if at == velocity}
+        with RenderPool(dataclasses.replace(RENDER, velocity=velocity), 2) as pool:
+            played = pool.map(RenderJob(preset.to_json(), (NOTE,)) for preset in chosen.values())
+            found |= {key: one.audio[0] for key, one in zip(chosen, played, strict=True)}
+    return found
+
+
+def loud_frames(audio: np.ndarray) -> np.ndarray:
+    """[frames, bins] power spectra of the held note, every 10 ms, without those 40 dB below the loudest."""
+    note = audio.mean(0)[: round(RENDER.note_s * RATE)]
+    starts = range(0, len(note) - 4096, STEP)
+    power = np.stack([np.abs(np.fft.rfft(note[at : at + 4096] * np.hanning(4096))) ** 2 for at in starts])
+    return power[power.sum(1) > 1e-4 * power.sum(1).max()]
+
+
+def centroid_hz(audio: np.ndarray) -> np.ndarray:
+    """[frames] over the held note."""
+    power = loud_frames(audio)
+    return power @ np.fft.rfftfreq(4096, 1 / RATE) / power.sum(1)
+
+
+def blocks_db(audio: np.ndarray) -> np.ndarray:
+    """Level every 10 ms."""
+    blocks = audio[:, : audio.shape[1] // STEP * STEP].reshape(2, -1, STEP)
+    return 10 * np.log10((blocks**2).mean((0, 2)) + 1e-12)
+
+
+def tail_s(audio: np.ndarray) -> float:
+    """When the sound is last within 40 dB of its loudest moment."""
+    level_db = blocks_db(audio)
+    return 0.01 * float(np.flatnonzero(level_db > level_db.max() - 40).max())
+
+
+def having(by_hand, macro: str) -> list[str]:
+    return [name for name, preset in by_hand.patches.items() if macro in finished(preset, NOTE).macro_names]
+
+
+def test_finished_macros_at_0_and_velocity_of_the_recording_leave_the_sound(by_hand, sounds):
+    for name in by_hand.patches:
+        before, after = sounds[name, "before"], sounds[name, "after"]
+        assert mss(after, before, RATE) < 0.05, name
+        assert abs(loudness_lufs(after, RATE) - loudness_lufs(before, RATE)) < 0.05, name
+
+
+def test_finished_another_velocity_of_the_recording_is_the_one_that_sounds_as_before(by_hand):
+    preset = by_hand.patches["filtered"]
+    with RenderPool(dataclasses.replace(RENDER, velocity=0.5), 2) as pool:
+        jobs = [RenderJob(one.to_json(), (NOTE,)) for one in (preset, finished(preset, NOTE, velocity=0.5))]
+        before, after = (played.audio[0] for played in pool.map(jobs))
+    assert np.abs(after - before).max() < 1e-5
+
+
+def test_finished_soft_notes_are_softer_and_darker_through_a_filter(by_hand, sounds):
+    for name, preset in by_hand.patches.items():
+        soft, hard = sounds[name, "soft"], sounds[name, "hard"]
+        assert loudness_lufs(soft, RATE) < loudness_lufs(hard, RATE) - 4, name
+        if value_of(preset, "filter_1_on"):
+            assert np.median(centroid_hz(soft)) < 0.9 * np.median(centroid_hz(hard)), name
+
+
+def test_finished_brightness_raises_the_centroid(by_hand, sounds):
+    assert having(by_hand, "Brightness") == ["filtered", "unfiltered", "vibrato", "tremolo", "plucked", "spacious"]
+    for name in having(by_hand, "Brightness"):
+        ratio = np.median(centroid_hz(sounds[name, "Brightness"])) / np.median(centroid_hz(sounds[name, "after"]))
+        assert ratio > 1.5, name
+
+
+def test_finished_movement_deepens_the_modulation(by_hand, sounds):
+    assert having(by_hand, "Movement") == ["filtered", "vibrato", "tremolo", "plucked", "spacious"]
+    for name in having(by_hand, "Movement"):
+        still, moved = sounds[name, "after"], sounds[name, "Movement"]
+        if name == "tremolo":
+            steady = slice(30, 78)  # the attack and the release are no tremolo
+            assert np.std(blocks_db(moved)[steady]) > 1.5 * np.std(blocks_db(still)[steady]), name
+        else:
+            spread = [np.ptp(np.log2(centroid_hz(audio))) for audio in (still, moved)]
+            assert spread[1] > 1.1 * spread[0], name
+
+
+def test_finished_release_and_space_lengthen_the_tail(by_hand, sounds):
+    assert having(by_hand, "Release") == ["filtered", "unfiltered", "vibrato", "tremolo", "spacious"]
+    assert having(by_hand, "Space") == ["filtered", "unfiltered", "tremolo", "plucked", "spacious"]
+    for macro in ("Release", "Space"):
+        for name in having(by_hand, macro):
+            assert tail_s(sounds[name, macro]) > tail_s(sounds[name, "after"]) + 0.3, (name, macro)
+
+
+def test_finished_sound_that_ends_while_the_key_is_held_gets_a_decay_instead(by_hand, sounds):
+    assert having(by_hand, "Decay") == ["plucked"]
+    assert tail_s(sounds["plucked", "Decay"]) > tail_s(sounds["plucked", "after"]) + 0.3
+
+
+def test_finished_patches_stay_editable_and_are_finished_once(by_hand):
+    for name, preset in by_hand.patches.items():
+        once = finished(preset, NOTE)
+        found = editability(once)
+        assert found.editable, (name, found.reasons)
+        assert found.sound_routes == editability(preset).sound_routes
+        assert found.macros == sum(macro in MACROS for macro in once.macro_names)
+        twice = finished(once, NOTE)
+        assert twice.routes == once.routes, name
+        np.testing.assert_array_equal(twice.continuous, once.continuous)
+
+
+def test_finished_macros_and_velocity_that_a_preset_has_stay(by_hand):
+    own = by_hand.patch(
+        *(route for route in by_hand.patches["filtered"].routes if route),
+        by_hand.route("velocity", "osc_1_level", 0.5),
+        by_hand.route("macro_control_1", "osc_1_pan", 1.0),
+    )
+    own = dataclasses.replace(own, macro_names=("Width", *own.macro_names[1:]))
+    done = finished(with_values(own, {"macro_control_1": 0.5}), NOTE)
+    assert done.routes[:3] == own.routes[:3]
+    assert done.macro_names == ("Width", "Brightness", "Movement", "Release")
+    assert value_of(done, "macro_control_1") == 0.5
+    assert value_of(done, "velocity_track") == 0
+    assert all(route is None or route.source != "velocity" for route in done.routes[3:])
+
+
+def test_finished_distorted_sound_keeps_its_level_for_the_distortion(by_hand):
+    done = finished(by_hand.patch(values={"distortion_on": 1, "distortion_drive": 12.0}), NOTE)
+    assert value_of(done, "velocity_track") == 0
+
+
+def test_finished_volume_at_the_end_of_its_range_leaves_velocity_track(by_hand):
+    loud = by_hand.patch(values={"volume": 7399.0})
+    assert value_of(finished(loud, NOTE), "velocity_track") == 0
+
+
+def test_finished_effects_at_their_limit_leave_out_what_needs_another(by_hand):
+    three = {"chorus_on": 1, "phaser_on": 1, "flanger_on": 1}
+    without = finished(by_hand.patch(values=three | {"filter_1_on": 0}), NOTE)
+    assert without.macro_names[:2] == ("Release", "MACRO 2")
+    delayed = finished(by_hand.patch(values=three | {"flanger_on": 0, "delay_on": 1}), NOTE)
+    assert [r.destination for r in delayed.routes if r and r.source == "macro_control_3"] == ["delay_dry_wet"]
+
+
+def test_finished_drawn_loudness_is_neither_moved_nor_released_where_it_ends_the_sound(by_hand):
+    def drawn(end: float) -> Preset:
+        curve = shape_json("Level", [(0, 1), (1, end)])
+        preset = by_hand.patch(by_hand.route("lfo_1", "voice_amplitude", 1.0), values={"voice_amplitude": 0.0})
+        return dataclasses.replace(preset, lfo_shapes=(curve, *preset.lfo_shapes[1:]))
+
+    assert finished(drawn(0.0), NOTE).macro_names == ("Brightness", "Space", "MACRO 3", "MACRO 4")
+    assert finished(drawn(0.5), NOTE).macro_names == ("Brightness", "Release", "Space", "MACRO 4")

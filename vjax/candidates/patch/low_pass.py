@@ -1,0 +1,33 @@
+"""The filter of a patch that makes it brighter and darker."""
+
+from vjax.vital.editability import PLAYERS, filters_passed
+from vjax.vital.preset import Preset
+from vjax.vital.values import value_of
+
+CUTOFF_SPAN = 128.0
+"""Semitones that a route of amount 1 adds to a cutoff."""
+
+N_LINEAR = 5
+"""Options of `filter_N_model` from 0: Analog, Dirty, Ladder, Digital and Diode filter by cutoff and blend."""
+
+_BLENDED = 2  # options of `filter_N_style` from 0 of which `blend` goes from low-pass to high-pass
+_BAND = 1.0  # the blend of a band-pass
+_LEAST_MIX = 0.5
+
+
+def main_low_pass(preset: Preset) -> str | None:
+    """`filter_1` or `filter_2`: the first that the first oscillator passes, if it is a low-pass; None if there is none.
+
+    A filter that mostly lets the sound around it does not count.
+    """
+    for player in PLAYERS:
+        for number in filters_passed(preset, player):
+            name = f"filter_{number}"
+            if (
+                value_of(preset, f"{name}_model") < N_LINEAR
+                and value_of(preset, f"{name}_style") < _BLENDED
+                and value_of(preset, f"{name}_blend") < _BAND
+                and value_of(preset, f"{name}_mix") >= _LEAST_MIX
+            ):
+                return name
+    return None

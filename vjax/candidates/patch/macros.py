@@ -1,0 +1,158 @@
+"""Macros for a patch: up to four, named, at 0, where they change nothing."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from vjax.candidates.patch.low_pass import CUTOFF_SPAN, main_low_pass
+from vjax.sound.encoding import EFFECTS
+from vjax.vital import engine
+from vjax.vital.editability import (
+    MACROS,
+    MOST_EFFECTS,
+    MOST_ROUTES,
+    STEADY,
+    carrying_routes,
+    macro_is_free,
+)
+from vjax.vital.lfo_shapes import shape_values
+from vjax.vital.preset import Preset, Route
+from vjax.vital.values import value_of, with_routes, with_values
+
+_BRIGHTER = 36.0  # semitones
+_BRIGHTER_DB = 12.0
+_LEAST_BRIGHTER = 12.0  # semitones
+_HIGHEST = 136.0  # MIDI pitch of a cutoff
+_LONGER, _LONG_S, _LONGEST_S = 4.0, 1.5, 32.0  # a time is so many times as long, and at least so long
+_WET = 0.4
+_LEAST_WET = 0.1
+_SPACE_KNOB = 1.0  # reverb_decay_time: a T60 of 2 s
+_FADED = 0.05  # of an envelope or a drawn curve: it has ended
+_FOLLOWS = 0.1  # a modulation that cannot grow by this share of itself is not moved
+
+# How much 1 of a route's amount is heard, against a cutoff's 128 semitones. A pitch moves further in the ear: an octave
+# of cutoff and a semitone are about as much.
+_HEARD = {"transpose": 9.0, "tune": 0.2, "cutoff": 1.0, "level": 0.7, "wave_frame": 0.7}
+_HEARD_ELSE = 0.3
+_MOST_DEEPER = {"cutoff": 32 / CUTOFF_SPAN}
+
+
+class Macro(NamedTuple):
+    """What a macro does.
+
+    Attributes:
+      name: for people.
+      destination, amount: of its route.
+      values: of controls that must be set for it; with the macro at 0 they change nothing.
+    """
+
+    name: str
+    destination: str
+    amount: float
+    values: Mapping[str, float] = {}
+
+
+def with_macros(preset: Preset) -> Preset:
+    """The preset with macros that it has room for: Brightness, Movement, Release and Space, in this order.
+
+    All routes together are at most `MOST_ROUTES`. Macros in use stay as they are, and none is made twice.
+    """
+    makers: tuple[Callable[[Preset], Macro | None], ...] = (_brightness, _movement, _release, _space)
+    for make in makers:
+        free = [i for i in range(len(MACROS)) if macro_is_free(preset, i)]
+        if not free or sum(route is not None for route in preset.routes) >= MOST_ROUTES:
+            break
+        macro = make(preset)
+        if macro is not None and macro.name not in preset.macro_names:
+            preset = _with_macro(preset, free[0], macro)
+    return preset
+
+
+def _with_macro(preset: Preset, number: int, macro: Macro) -> Preset:
+    preset = with_values(preset, {**macro.values, MACROS[number]: 0.0})
+    names = list(preset.macro_names)
+    names[number] = macro.name
+    routed = with_routes(preset, Route(MACROS[number], macro.destination, macro.amount))
+    return dataclasses.replace(routed, macro_names=tuple(names))
+
+
+def _brightness(preset: Preset) -> Macro | None:
+    """Opens the low-pass filter; without one that can be opened, raises a shelf of the equaliser."""
+    low_pass = main_low_pass(preset)
+    if low_pass is not None:
+        semitones = min(_BRIGHTER, _HIGHEST - value_of(preset, f"{low_pass}_cutoff"))
+        if semitones >= _LEAST_BRIGHTER:
+            return Macro("Brightness", f"{low_pass}_cutoff", semitones / CUTOFF_SPAN)
+    shelf = {"eq_on": 1, "eq_high_mode": 0}
+    if not value_of(preset, "eq_on"):
+        if not _has_room_for_an_effect(preset):
+            return None
+        shelf |= {"eq_low_gain": 0.0, "eq_band_gain": 0.0, "eq_high_gain": 0.0, "eq_low_mode": 0, "eq_band_mode": 0}
+    elif value_of(preset, "eq_high_mode") or value_of(preset, "eq_high_gain") > 0:
+        return None
+    return Macro("Brightness", "eq_high_gain", _BRIGHTER_DB / _span("eq_high_gain"), shelf)
+
+
+def _movement(preset: Preset) -> Macro | None:
+    """Deepens the modulation that is heard most."""
+    moved = {route.destination for route in preset.routes if route is not None}
+    found = [
+        (abs(route.amount) * _by_kind(_HEARD, route.destination, _HEARD_ELSE), slot, route)
+        for slot, route in carrying_routes(preset)
+        if route.source not in STEADY
+        and route.destination not in ("voice_amplitude", "volume")  # the loudness is the sound's own
+        and not route.destination.startswith(("modulation_", "env_"))
+        and f"modulation_{slot + 1}_amount" not in moved
+    ]
+    for _, slot, route in sorted(found, key=lambda one: -one[0]):
+        depth = abs(route.amount)
+        deeper = min(depth, 1 - depth, _by_kind(_MOST_DEEPER, route.destination, 1.0))
+        if deeper > _FOLLOWS * depth:
+            amount = deeper if route.amount > 0 else -deeper
+            destination = f"modulation_{slot + 1}_amount"
+            return Macro("Movement", destination, amount / _span(destination))
+    return None
+
+
+def _release(preset: Preset) -> Macro | None:
+    """Lets the sound ring after the key is let go; a sound that ends before that, lets it decay longer."""
+    if any(
+        route.destination == "voice_amplitude"
+        and route.source.startswith("lfo_")
+        and shape_values(preset.lfo_shapes[int(route.source[-1]) - 1])[-1] < _FADED
+        for _, route in carrying_routes(preset)
+    ):
+        return None  # a drawn curve ends the sound
+    ends = value_of(preset, "env_1_sustain") < _FADED
+    name, knob = ("Decay", "env_1_decay") if ends else ("Release", "env_1_release")
+    now_s = value_of(preset, knob) ** 4
+    then_s = min(max(_LONGER * now_s, _LONG_S), _LONGEST_S)
+    if then_s < 2 * now_s:
+        return None
+    return Macro(name, knob, (then_s**0.25 - now_s**0.25) / _span(knob))
+
+
+def _space(preset: Preset) -> Macro | None:
+    """Mixes in the reverb; where the effects leave no room for one, the delay."""
+    for effect in ("reverb", "delay"):
+        wet = value_of(preset, f"{effect}_dry_wet")
+        if value_of(preset, f"{effect}_on") and 1 - wet >= _LEAST_WET:
+            return Macro("Space", f"{effect}_dry_wet", min(_WET, 1 - wet))
+        if effect == "reverb" and not value_of(preset, "reverb_on") and _has_room_for_an_effect(preset):
+            off = {"reverb_on": 1, "reverb_dry_wet": 0.0, "reverb_decay_time": _SPACE_KNOB}
+            return Macro("Space", "reverb_dry_wet", _WET, off)
+    return None
+
+
+def _has_room_for_an_effect(preset: Preset) -> bool:
+    return sum(value_of(preset, f"{effect}_on") for effect in EFFECTS) < MOST_EFFECTS
+
+
+def _by_kind(table: Mapping[str, float], destination: str, otherwise: float) -> float:
+    return next((value for ending, value in table.items() if destination.endswith(ending)), otherwise)
+
+
+def _span(name: str) -> float:
+    """By how much a route of amount 1 moves a control, native."""
+    low, high = engine.control_ranges()[name]
+    return high - low
