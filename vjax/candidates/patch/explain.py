@@ -1,0 +1,150 @@
+"""Explains a sound as patches: fits skeletons, writes them, and corrects them by what the engine plays."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vjax.audio.distances import mss
+from vjax.audio.pitch import midi_to_hz
+from vjax.candidates.patch.fit import Fit, fit, refit
+from vjax.candidates.patch.model import Axes, Knobs, Skeleton, axes_of, filter_db, frame_shares, gain_db
+from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram, spectrogram
+from vjax.candidates.patch.tables import cycles, line_powers, solve, with_correction
+from vjax.candidates.patch.write import patch_preset
+from vjax.inference.target import Sought, Start
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import Preset
+
+PATCH = "patch"
+"""Begins the labels of these candidates."""
+
+_DENSITIES = (1, 4)  # lines a harmonic: more of them play what is no harmonic
+_LOWEST_HZ = 16.0
+_NARROW = 0.03  # of the middle's power: less at the sides is hardly audible
+_KEPT = (8, 4, 2)  # patches that are corrected in each round
+_FITS = 6
+_CURVE_DB = 0.1  # by which each curve must lower the distance to be worth its complexity
+_STEP = 0.9  # of the way that a correction goes
+_MOST_DB = 20.0
+
+
+class Attempt(NamedTuple):
+    """A patch on its way.
+
+    Attributes:
+      midi: pitch of the tables' first line.
+      powers: of the lines [frames, n] of each oscillator.
+      distance_db: MSS, with what its complexity costs.
+      audio: its render.
+    """
+
+    fit: Fit
+    midi: float
+    powers: tuple[np.ndarray, ...]
+    preset: Preset | None = None
+    distance_db: float = math.inf
+    audio: np.ndarray | None = None
+
+    @property
+    def label(self) -> str:
+        return f"{PATCH}, {self.fit.name}"
+
+
+def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3) -> list[Start]:
+    """Patches that explain a sound, the best first, at most `most`; a few dozen renders."""
+    sound = spectrogram(sought.audio, sought.sample_rate)
+    axes = axes_of(sound.time_s, sound.band_hz, sought.note_s)
+    middle, side = sought.audio.mean(0), (sought.audio[0] - sought.audio[1]) / 2
+    channels = middle[None] if np.sum(side**2) < _NARROW * np.sum(middle**2) else sought.audio
+    midi = sought.pitch.midi if sought.pitch is not None else float(sought.note)
+    fits = sorted(fit(sound, axes), key=lambda one: one.error_db + _complexity(one.skeleton))
+    attempts = []
+    for one in fits[:_FITS]:
+        for density in _DENSITIES:
+            base = _base(midi, density)
+            attempts.append(Attempt(one, base, _solved(one, channels, sought.sample_rate, axes, base)))
+    done: list[Attempt] = []
+    for kept in _KEPT:
+        attempts = [_written(one, axes, sought.note, name) for one in attempts]
+        attempts = sorted(_played(attempts, sought, pool), key=lambda one: one.distance_db)
+        done += attempts
+        attempts = _corrected([one for one in attempts if one.audio is not None][:kept], sound, axes, sought)
+    attempts = _played([_written(one, axes, sought.note, name) for one in attempts], sought, pool)
+    done += attempts
+    best = {}
+    for one in sorted(done, key=lambda one: one.distance_db):
+        if one.audio is not None:
+            best.setdefault(one.fit.name, one)
+    return [Start(one.label, one.preset) for one in list(best.values())[:most]]
+
+
+def _base(midi: float, density: int) -> float:
+    midi -= 12 * math.log2(density)
+    while midi_to_hz(midi) < _LOWEST_HZ:
+        midi += 12
+    return midi
+
+
+def _complexity(skeleton: Skeleton) -> float:
+    return _CURVE_DB * (skeleton.drawn_cutoff + skeleton.drawn_gain + skeleton.moving)
+
+
+def _solved(one: Fit, channels: np.ndarray, sample_rate: int, axes: Axes, midi: float) -> tuple[np.ndarray, ...]:
+    """Powers of the lines of each channel."""
+    solved = []
+    for channel in channels:
+        time_s, powers = line_powers(channel, sample_rate, midi_to_hz(midi))
+        line = midi + 12 * np.log2(np.arange(1, powers.shape[1] + 1))
+        here = axes._replace(time_s=jnp.asarray(time_s, jnp.float32), band=jnp.asarray(line, jnp.float32))
+        knobs = jax.tree.map(jnp.asarray, one.knobs)
+        gains_db = filter_db(knobs, one.skeleton, here) + gain_db(knobs, one.skeleton, here)[:, None]
+        shares = np.asarray(frame_shares(here)) if one.skeleton.moving else np.ones((len(time_s), 1))
+        solved.append(solve(powers, 10 ** (np.asarray(gains_db) / 10), shares))
+    return tuple(solved)
+
+
+def _written(one: Attempt, axes: Axes, note: int, name: str) -> Attempt:
+    tables = [cycles(powers, seed) for seed, powers in enumerate(one.powers)]
+    preset = patch_preset(one.fit.skeleton, one.fit.knobs, axes, tables, one.midi - note, name)
+    return one._replace(preset=preset)
+
+
+def _played(attempts: Sequence[Attempt], sought: Sought, pool: RenderPool) -> list[Attempt]:
+    jobs = [RenderJob(one.preset.to_json(), (sought.note,), note_s=sought.note_s) for one in attempts]
+    played = []
+    for one, rendering in zip(attempts, pool.map(jobs), strict=True):
+        if rendering.audio is not None:
+            distance = float(mss(rendering.audio[0], sought.audio, sought.sample_rate))
+            if not math.isnan(distance):
+                one = one._replace(audio=rendering.audio[0], distance_db=distance + _complexity(one.fit.skeleton))
+        played.append(one)
+    return played
+
+
+def _corrected(attempts: Sequence[Attempt], sound: Spectrogram, axes: Axes, sought: Sought) -> list[Attempt]:
+    if not attempts:
+        return []
+    rendered = [spectrogram(one.audio, sought.sample_rate) for one in attempts]
+    fits = [(one.fit.skeleton, one.fit.knobs) for one in attempts]
+    found = refit(fits, np.stack([one.db for one in rendered]), sound, axes)
+    corrected = []
+    for one, knobs, render in zip(attempts, found, rendered, strict=True):
+        steps_db = np.clip(_STEP * (knobs.spectrum_db - one.fit.knobs.spectrum_db), -_MOST_DB, _MOST_DB)
+        if not one.fit.skeleton.moving:
+            steps_db = steps_db.mean(0, keepdims=True)
+        powers = []
+        for i, channel in enumerate(one.powers):
+            own = 0.0
+            if len(one.powers) > 1:
+                off = (sound.channels_db[i] - sound.db) - (render.channels_db[i] - render.db)
+                loud = (sound.channels_db[i] > FLOOR_DB + 0.1) & (sound.weight[:, None] > 0)
+                own = np.nan_to_num(np.nanmedian(np.where(loud, off, np.nan), 0))
+            powers.append(with_correction(channel, midi_to_hz(one.midi), sound.band_hz, steps_db + own))
+        fitted = one.fit._replace(knobs=knobs)
+        corrected.append(Attempt(fitted, one.midi, tuple(powers)))
+    return corrected

@@ -1,0 +1,50 @@
+"""The log-mel spectrogram in which patches are fitted: the middle one of MSS's three, which the result is judged by."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from vjax.audio.mel import MelConfig, mel_centres_hz
+from vjax.audio.spectra import mss_spectra, to_samples
+
+WINDOW_MS, HOP_MS, BANDS = 25, 10, 64
+FLOOR_DB = -80.0
+"""Below the loudest band at its loudest: MSS cuts spectra off there."""
+
+_SCALE = 1  # of MSS's three
+
+
+class Spectrogram(NamedTuple):
+    """A sound's log-mel spectrogram in dB relative to its own maximum, from -80 to 0.
+
+    Attributes:
+      db: [t, bands], of the mean power of both channels.
+      channels_db: [2, t, bands].
+      time_s: [t], centres of the frames.
+      band_hz: [bands], centres.
+      weight: [t], 1 as long as the sound plays, then 0.
+    """
+
+    db: np.ndarray
+    channels_db: np.ndarray
+    time_s: np.ndarray
+    band_hz: np.ndarray
+    weight: np.ndarray
+
+
+def spectrogram(audio: np.ndarray, sample_rate: int) -> Spectrogram:
+    """Of a sound [2, samples]."""
+    spectra = mss_spectra(audio, sample_rate)
+    channels_db = np.asarray(spectra.db[_SCALE]).transpose(0, 2, 1)
+    mean_db = 10 * np.log10((10 ** (channels_db / 10)).mean(0))
+    mean_db = np.maximum(mean_db - mean_db.max(), FLOOR_DB)
+    window, hop = to_samples(WINDOW_MS, sample_rate), to_samples(HOP_MS, sample_rate)
+    config = MelConfig(sample_rate, window, hop, BANDS, f_max_hz=sample_rate / 2)
+    frame = np.arange(len(mean_db))
+    return Spectrogram(
+        mean_db.astype(np.float32),
+        channels_db,
+        (frame * hop / sample_rate).astype(np.float32),
+        mel_centres_hz(config),
+        (frame < int(spectra.played[_SCALE])).astype(np.float32),
+    )

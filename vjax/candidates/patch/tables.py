@@ -1,0 +1,72 @@
+"""Wavetables in closed form: how strong each harmonic is, given how the filter and the gain change over time.
+
+The power of a line is P(t) = S G(t) e, where G is what filter and gain make of it and e is exponential noise. The most
+likely S is the mean of P / G. Where G is small, P is noise from elsewhere, so each moment counts by G: S = sum P / sum G.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vjax.inference.wavetable_fit import filled_upwards, n_lines
+from vjax.vital.wavetables import FRAME
+
+_WINDOW = 4096
+_HOP = 1024
+_LEAST_GAIN = 1e-4  # of the highest: below it a line is solved from noise
+_ROUNDS = 30
+
+
+def line_powers(audio: np.ndarray, sample_rate: int, frequency_hz: float) -> tuple[np.ndarray, np.ndarray]:
+    """(times [t] in s, powers [t, n]) of the harmonics of a pitch in a sound [samples]."""
+    n = n_lines(frequency_hz, sample_rate)
+    window_size = _WINDOW if frequency_hz > 25 else 2 * _WINDOW
+    hz = np.arange(window_size // 2 + 1) * sample_rate / window_size
+    edges = np.searchsorted(hz, (np.arange(1, n + 2) - 0.5) * frequency_hz)
+    window = np.hanning(window_size)
+    padded = np.pad(audio, (window_size // 2, window_size))
+    starts = np.arange(0, len(audio), _HOP)
+    power = np.abs(np.fft.rfft(np.stack([padded[at : at + window_size] for at in starts]) * window)) ** 2
+    sums = np.concatenate([np.zeros((len(power), 1)), np.cumsum(power, 1)], 1)
+    lines = np.maximum(sums[:, edges[1:]] - sums[:, edges[:-1]], 0) / (window_size * (window**2).sum() / 4)
+    return starts / sample_rate, lines
+
+
+def solve(powers: np.ndarray, gains: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """[frames, n] powers of the lines of each cycle.
+
+    Args:
+      powers: [t, n], of the sound.
+      gains: [t, n], powers that filter and gain let through.
+      shares: [t, frames], of the cycles at each time.
+    """
+    gains = np.where(gains >= _LEAST_GAIN * gains.max(0), gains, 0)
+    spectra = np.broadcast_to(
+        powers.sum(0) / np.maximum(gains.sum(0), 1e-20), (shares.shape[1], powers.shape[1])
+    ).copy()
+    if shares.shape[1] == 1:
+        return spectra
+    # Multiplicative steps that minimise the Kullback-Leibler divergence of NMF with fixed activations (Lee and Seung).
+    weight = np.einsum("tk,tn->kn", shares, gains)
+    for _ in range(_ROUNDS):
+        model = (shares @ spectra) * gains
+        ratio = np.where(gains > 0, powers / np.maximum(model, 1e-20), 0)
+        spectra *= np.einsum("tk,tn->kn", shares, gains * ratio) / np.maximum(weight, 1e-20)
+    return spectra
+
+
+def cycles(powers: np.ndarray, seed: int = 0) -> np.ndarray:
+    """[frames, 2048] float32 cycles whose harmonics from 1 have these powers [frames, n], with random phases."""
+    n = powers.shape[1]
+    phase = np.random.default_rng(seed).uniform(0, 2 * np.pi, FRAME // 2 - 1)
+    spectra = np.zeros((len(powers), FRAME // 2 + 1), complex)
+    spectra[:, 1 : n + 1] = np.sqrt(powers) * np.exp(1j * phase[:n])
+    table = np.fft.irfft(spectra, FRAME).astype(np.float32) * (FRAME / 2)
+    return filled_upwards(table, n, phase)
+
+
+def with_correction(powers: np.ndarray, frequency_hz: float, band_hz: np.ndarray, step_db: np.ndarray) -> np.ndarray:
+    """Powers [frames, n] changed by `step_db` [frames, bands], which is interpolated between the bands' centres."""
+    line = np.log2((np.arange(powers.shape[1]) + 1) * frequency_hz)
+    steps = np.stack([np.interp(line, np.log2(band_hz), step) for step in step_db])
+    return powers * 10 ** (steps / 10)
