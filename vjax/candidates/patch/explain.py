@@ -1,6 +1,5 @@
 """Explains a sound as patches: fits skeletons, writes them, and corrects them by what the engine plays."""
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,7 +11,7 @@ import numpy as np
 from vjax.audio.distances import mss
 from vjax.audio.pitch import midi_to_hz
 from vjax.candidates.patch.fit import Fit, fit, refit
-from vjax.candidates.patch.model import Axes, Knobs, Skeleton, axes_of, filter_db, frame_shares, gain_db
+from vjax.candidates.patch.model import Axes, Skeleton, axes_of, filter_db, frame_shares, gain_db
 from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram, spectrogram
 from vjax.candidates.patch.tables import cycles, line_powers, solve, with_correction
 from vjax.candidates.patch.write import patch_preset

@@ -4,8 +4,6 @@ The power of a line is P(t) = S G(t) e, where G is what filter and gain make of 
 likely S is the mean of P / G. Where G is small, P is noise from elsewhere, so each moment counts by G: S = sum P / sum G.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from vjax.inference.wavetable_fit import filled_upwards, n_lines
