@@ -30,6 +30,7 @@ _FITS = 6
 _CURVE_DB = 0.1  # by which each curve must lower the distance to be worth its complexity
 _STEP = 0.9  # of the way that a correction goes
 _MOST_DB = 20.0
+_OVER_FLOOR_DB = 5.0
 
 
 class Attempt(NamedTuple):
@@ -57,10 +58,10 @@ class Attempt(NamedTuple):
 def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3) -> list[Start]:
     """Patches that explain a sound, the best first, at most `most`; a few dozen renders."""
     sound = spectrogram(sought.audio, sought.sample_rate)
-    axes = axes_of(sound.time_s, sound.band_hz, sought.note_s)
+    midi = sought.pitch.midi if sought.pitch is not None else float(sought.note)
+    axes = axes_of(sound.time_s, sound.band_hz, sought.note_s, _audible(sound, midi))
     middle, side = sought.audio.mean(0), (sought.audio[0] - sought.audio[1]) / 2
     channels = middle[None] if np.sum(side**2) < _NARROW * np.sum(middle**2) else sought.audio
-    midi = sought.pitch.midi if sought.pitch is not None else float(sought.note)
     fits = sorted(fit(sound, axes), key=lambda one: one.error_db + _complexity(one.skeleton))
     attempts = []
     for one in fits[:_FITS]:
@@ -80,6 +81,13 @@ def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3) -> lis
         if one.audio is not None:
             best.setdefault(one.fit.name, one)
     return [Start(one.label, one.preset) for one in list(best.values())[:most]]
+
+
+def _audible(sound: Spectrogram, midi: float) -> np.ndarray:
+    """[bands] bool: at some time above the floor, and no lower than half an octave below the pitch."""
+    above = (sound.db > FLOOR_DB + _OVER_FLOOR_DB).any(0)
+    pitched = above & (sound.band_hz > midi_to_hz(midi - 6))
+    return pitched if pitched.sum() > 3 else np.ones_like(above)
 
 
 def _base(midi: float, density: int) -> float:

@@ -28,6 +28,8 @@ _LONGEST_S, _SHORTEST_S = 8.0, 0.001
 _MOST_Q, _LEAST_Q = 8.0, 0.5
 _MOST_POWER = 8.0
 _ROUGH = 0.01  # weight of a drawn curve's bends
+_SAW_SLOPE = -6.0  # dB an octave: a table that is darker leaves the filter less to explain
+_DARK = 0.03  # weight of a dB an octave below it
 
 _RATES = Knobs(  # Adam's, by unit
     spectrum_db=1.5,
@@ -219,7 +221,9 @@ def _loss(knobs: Knobs, skeleton: Skeleton, axes: Axes, sound_db: jax.Array, wei
         (skeleton.drawn_cutoff, knobs.drawn_cutoff),
     ]
     rough = sum(_ROUGH * on * jnp.abs(jnp.diff(curve, 2)).mean() for on, curve in bends)
-    return fit + rough + _beyond_limits(knobs)
+    slope = (knobs.spectrum_db @ axes.tilt).mean()
+    dark = skeleton.filtered * _DARK * jax.nn.relu(_SAW_SLOPE - slope)
+    return fit + rough + dark + _beyond_limits(knobs)
 
 
 def _beyond_limits(knobs: Knobs) -> jax.Array:

@@ -86,6 +86,7 @@ class Axes(NamedTuple):
       node_s: [N_NODES], times of the drawn curves' nodes.
       frame_s: [N_FRAMES], when the oscillator is at each of its cycles.
       note_s: time from note-on to note-off, seconds.
+      tilt: [bands], weights that give a spectrum's slope in dB an octave, over the bands that are audible.
     """
 
     time_s: jax.Array
@@ -93,10 +94,17 @@ class Axes(NamedTuple):
     node_s: jax.Array
     frame_s: jax.Array
     note_s: jax.Array
+    tilt: jax.Array
 
 
-def axes_of(time_s: np.ndarray, band_hz: np.ndarray, note_s: float) -> Axes:
-    """The axes of a spectrogram. Nodes are close at the onset; cycles are spread evenly."""
+def axes_of(time_s: np.ndarray, band_hz: np.ndarray, note_s: float, audible: np.ndarray) -> Axes:
+    """The axes of a spectrogram. Nodes are close at the onset; cycles are spread evenly.
+
+    Args:
+      audible: [bands] bool: where the sound has a spectrum.
+    """
+    octave = np.log2(band_hz)
+    off = np.where(audible, octave - octave[audible].mean(), 0)
     end_s = float(time_s[-1])
     onset = np.arange(8) * 0.0125
     return Axes(
@@ -108,6 +116,7 @@ def axes_of(time_s: np.ndarray, band_hz: np.ndarray, note_s: float) -> Axes:
                 np.concatenate([onset, np.linspace(0.1, end_s, N_NODES - len(onset))]),
                 np.linspace(0, 0.95 * end_s, N_FRAMES),
                 note_s,
+                off / max((off**2).sum(), 1e-6),
             )
         )
     )
