@@ -27,7 +27,8 @@ _LOWEST_HZ = 16.0
 _NARROW = 0.03  # of the middle's power: less at the sides is hardly audible
 _KEPT = (8, 4, 2)  # patches that are corrected in each round
 _FITS = 6
-_CURVE_DB = 0.1  # by which each curve must lower the distance to be worth its complexity
+# What each part must lower the distance by to be worth its complexity; and what a patch must gain without a filter.
+_CURVE_DB, _MOVING_DB, _FIXED_DB = 0.15, 0.25, 0.2
 _STEP = 0.9  # of the way that a correction goes
 _MOST_DB = 20.0
 _OVER_FLOOR_DB = 5.0
@@ -98,7 +99,8 @@ def _base(midi: float, density: int) -> float:
 
 
 def _complexity(skeleton: Skeleton) -> float:
-    return _CURVE_DB * (skeleton.drawn_cutoff + skeleton.drawn_gain + skeleton.moving)
+    bends = skeleton.drawn_cutoff + skeleton.drawn_gain
+    return _CURVE_DB * bends + _MOVING_DB * skeleton.moving + _FIXED_DB * (1 - skeleton.filtered)
 
 
 def _solved(one: Fit, channels: np.ndarray, sample_rate: int, axes: Axes, midi: float) -> tuple[np.ndarray, ...]:
