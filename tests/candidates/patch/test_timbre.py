@@ -48,8 +48,15 @@ def test_timbre_of_cycle_of_octaves_only_begins_at_a_higher_harmonic(by_hand):
     assert (found.word, found.first) == ("saw-like", 2)
 
 
+def test_timbre_of_dense_table_of_a_saw_is_a_saw_with_some_noise_between_its_lines(by_hand):
+    lines = np.full(400, 0.002)
+    lines[3::4] = 1 / np.arange(1, 101)
+    found = timbre_of(by_hand.cycle(lines))
+    assert (found.word, found.first) == ("saw-like", 4)
+
+
 def test_timbre_of_lines_between_harmonics_are_inharmonic_or_noise(by_hand):
-    assert timbre_of(by_hand.cycle([0, 0, 0, 1, 0, 0, 0, 0.5, 0, 0.4, 0, 0, 0.3])).word == "inharmonic"
+    assert timbre_of(by_hand.cycle([0, 0, 0, 1, 0, 0, 0.5, 0, 0, 0.4, 0, 0, 0.3])).word == "inharmonic"
     assert timbre_of(by_hand.cycle([0, 0, 0, *np.ones(100)])).word == "noise-like"
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from vjax.vital.wavetables import FRAME
 
 _FLOOR_DB = -60.0  # below the strongest harmonic: others do not count
-_STRONG_DB = -40.0
-_PURE_DB = -26.0  # all others together, beside the first
+_PURE = 10 ** (-26 / 10)  # of the power: the rest does not count
+_MOST_DENSE = 16
 _MISSING_DB = -20.0  # beside the other harmonics
 _MOST_MISSING = 8  # every second to every eighth harmonic
 _BRIGHT_DB, _MELLOW_DB = -4.0, -8.5  # an octave
@@ -42,15 +42,14 @@ def timbre_of(cycle: np.ndarray, highest: int = FRAME // 2 - 1) -> Timbre:
     if not amplitude.max(initial=0) > 1e-6 * every.max():
         return Timbre("silent", 0.0, 0, 1)
     level_db = 20 * np.log10(np.maximum(amplitude / amplitude.max(), 1e-5))
-    strong = np.flatnonzero(level_db > _STRONG_DB) + 1
-    first = int(np.gcd.reduce(strong))
-    if first == 1 and len(strong) > 2 and level_db[:2].max() < _WEAK_DB:
+    first = _first(amplitude**2)
+    if first == 1 and level_db[:2].max() < _WEAK_DB:
         # Lines between the harmonics of what is heard: the oscillator plays octaves lower than the sound.
         noisy = np.count_nonzero(level_db > -20) > _NOISY
         return Timbre("noise-like" if noisy else "inharmonic", _slope_db(level_db), 0, 1)
     level_db = level_db[first - 1 :: first]
     others = np.sum(10 ** (level_db[1:] / 10)) / 10 ** (level_db[0] / 10)
-    if others < 10 ** (_PURE_DB / 10):
+    if others < _PURE:
         return Timbre("sine-like", 0.0, 0, first)
     slope_db, missing = _slope_db(level_db), _missing(level_db)
     if missing == 2:
@@ -75,6 +74,13 @@ def cycle_at(table: Mapping[str, Any], position: float) -> np.ndarray | None:
     low = int(at)
     high = min(low + 1, len(cycles) - 1)
     return cycles[low] + (at - low) * (cycles[high] - cycles[low])
+
+
+def _first(power: np.ndarray) -> int:
+    """The greatest n of whose multiples nearly all the power is: the lowest harmonic of what is heard."""
+    number = np.arange(1, len(power) + 1)
+    outside = (power[number % n != 0].sum() for n in range(_MOST_DENSE, 0, -1))
+    return next(n for n, rest in zip(range(_MOST_DENSE, 0, -1), outside, strict=True) if rest <= _PURE * power.sum())
 
 
 def _slope_db(level_db: np.ndarray) -> float:

@@ -102,9 +102,12 @@ def _table(preset: Preset, number: int, note: int, frame: float) -> str:
     detail = harmonics.get(timbre.missing, f"without every {timbre.missing}th harmonic")
     if timbre.word in ("sine-like", "silent"):
         text = f"a {timbre.word} table"
+    elif timbre.word in ("inharmonic", "noise-like"):
+        text = (
+            f"{'an' if timbre.word == 'inharmonic' else 'a'} {timbre.word} table ({timbre.slope_db:+.0f} dB an octave)"
+        )
     else:
-        article = "an" if timbre.word.startswith("i") else "a"
-        text = f"{article} {timbre.word} table ({timbre.slope_db:+.0f} dB an octave, {detail})"
+        text = f"a {timbre.word} table ({timbre.slope_db:+.0f} dB an octave, {detail})"
     return text if timbre.first == 1 else f"{text} from harmonic {timbre.first} on"
 
 
