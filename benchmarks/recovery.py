@@ -13,8 +13,8 @@ its note. One line of recovery.jsonl a patch; what is there is not fitted again.
   bends and lengths make up for each other. Attacks under 10 ms count as 10 ms;
 - the slope of the filter, 12 or 24 dB, where both have a low-pass;
 
-and for each module on or off: precision, recall and F1. A truth that cannot be heard (the decay of a full sustain) is
-left out; a filter or an envelope that was not found is a miss.
+and for each module F1, with the numbers of patches that have it, where it was found, and both. A truth that cannot be
+heard (the decay of a full sustain) is left out; a filter or an envelope that was not found is a miss.
 """
 
 import argparse
@@ -27,10 +27,22 @@ from pathlib import Path
 import numpy as np
 from draw_patches import NOTES, draw_patch
 
+from vjax.audio.clip import Clip, make_clip
+from vjax.audio.distances import is_silent, mss
+from vjax.candidates.patch.low_pass import CUTOFF_SPAN, cutoff_at_rest, main_low_pass
 from vjax.json_lines import end_last_line, read_lines
+from vjax.progress import progress_bar
+from vjax.vital.editability import carrying_routes
+from vjax.vital.engine import RenderConfig
+from vjax.vital.laws import envelope
+from vjax.vital.lfo_shapes import shape_values
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import Preset
+from vjax.vital.values import value_of
 
 FIT = "vjax.candidates.patch.explain:explain"
 SEMITONES, OCTAVES = 2.0, 1 / 3
+VELOCITY = 0.8
 CUTOFFS = ("cutoff_start", "cutoff_peak", "cutoff_end")  # semitones, found less true
 TIMES = ("env_1_attack", "env_1_decay", "env_1_release", "env_2_decay")  # octaves, found less true
 MODULES = ("filter", "oscillator_2", "noise", "unison", "reverb", "lfo_level", "lfo_pitch", "lfo_cutoff")
@@ -62,18 +74,12 @@ def main() -> None:
         arguments.json.write_text(json.dumps(table, indent=1))
 
 
-def measure(fit: Callable, patches: int, seed: int, log: Path) -> None:
+def measure(fit: Callable[[Clip, RenderPool, int], Preset], patches: int, seed: int, log: Path) -> None:
     """Fits patches 0 to `patches` - 1, and appends a line for each that `log` does not hold."""
-    from vjax.audio.clip import make_clip
-    from vjax.audio.distances import is_silent, mss
-    from vjax.progress import progress_bar
-    from vjax.vital.engine import RenderConfig
-    from vjax.vital.pool import RenderJob, RenderPool
-
     done = {(row["seed"], row["patch"]) for row in read_lines(log)}
     left = [number for number in range(patches) if (seed, number) not in done]
     end_last_line(log)
-    with RenderPool(RenderConfig()) as pool, log.open("a") as file:
+    with RenderPool(RenderConfig(velocity=VELOCITY)) as pool, log.open("a") as file:
         config = pool.config
         for number in progress_bar(left, desc="recovery", unit="patch"):
             rng = np.random.default_rng((seed, number))
@@ -93,16 +99,13 @@ def measure(fit: Callable, patches: int, seed: int, log: Path) -> None:
             file.flush()  # a run that is killed goes on from here
 
 
-def recovered(truth, found, note: int, note_s: float = 1.5) -> dict:
+def recovered(truth: Preset, found: Preset, note: int, note_s: float = 1.5) -> dict:
     """What of a patch was found.
 
     Returns:
-      CUTOFFS in semitones and TIMES in octaves, found less true: NaN (None in JSON) where it was not found; left out
-      where the truth has none that can be heard. `slope`: whether it is right. `true` and `found`: modules that are on.
+      CUTOFFS in semitones and TIMES in octaves, found less true: None where it was not found; left out where
+      the truth has none that can be heard. `slope`: whether it is right. `true` and `found`: modules that are on.
     """
-    from vjax.candidates.patch.low_pass import main_low_pass
-    from vjax.vital.values import value_of
-
     time_s = np.arange(_START_S, note_s, _STEP_S)
     loud = _envelope(truth, "env_1", time_s, note_s)
     last = int(np.flatnonzero(loud >= _AUDIBLE * loud.max()).max())
@@ -120,30 +123,26 @@ def recovered(truth, found, note: int, note_s: float = 1.5) -> dict:
     heard["env_1_release"] = loud[-1] >= _AUDIBLE * loud.max()
     heard["env_2_decay"] = _moves_filter(truth) and value_of(truth, "env_2_sustain") < 0.9
     for name in (name for name in TIMES if heard[name]):
-        there = name != "env_2_decay" or _moves_filter(found)
+        # A decay from full sustain to full sustain, or of an envelope without a route, was not found.
+        falls = not name.endswith("decay") or value_of(found, f"{name[:5]}_sustain") < 0.95
+        there = falls and (name != "env_2_decay" or _moves_filter(found))
         octaves = math.log2(_half_s(found, name) / _half_s(truth, name)) if there else math.nan
         row[name] = _number(octaves)
     return row
 
 
-def cutoff_path(preset, note: int, time_s: np.ndarray, note_s: float) -> np.ndarray:
-    """[t] MIDI pitch of the low-pass at velocity 0.8, with envelopes and drawn curves; NaN without a low-pass.
+def cutoff_path(preset: Preset, note: int, time_s: np.ndarray, note_s: float) -> np.ndarray:
+    """[t] MIDI pitch of the low-pass at `VELOCITY`, with envelopes and drawn curves; NaN without a low-pass.
 
     An LFO that repeats counts as its mean.
     """
-    from vjax.candidates.patch.low_pass import CUTOFF_SPAN, main_low_pass
-    from vjax.vital.lfo_shapes import shape_values
-    from vjax.vital.values import value_of
-
     low_pass = main_low_pass(preset)
     if low_pass is None:
         return np.full(len(time_s), math.nan)
-    tracked = value_of(preset, f"{low_pass}_keytrack") * (note - 60)
-    path = np.full(len(time_s), value_of(preset, f"{low_pass}_cutoff") + tracked)
+    path = np.full(len(time_s), cutoff_at_rest(preset, low_pass, note, VELOCITY))
     for route in preset.routes:
         if route is None or route.bypass or route.destination != f"{low_pass}_cutoff":
             continue
-        moved = np.zeros(len(time_s))
         if route.source.startswith("env_"):
             moved = _envelope(preset, route.source, time_s, note_s)
         elif route.source.startswith("lfo_"):
@@ -152,20 +151,14 @@ def cutoff_path(preset, note: int, time_s: np.ndarray, note_s: float) -> np.ndar
             if _plays_once(preset, route.source):
                 phase = np.clip(time_s * 2 ** value_of(preset, f"{route.source}_frequency"), 0, 1)
                 moved = np.interp(phase, np.linspace(0, 1, len(shape)), shape)
-        elif route.source == "velocity":
-            moved += 0.8
         else:
             continue
         path += CUTOFF_SPAN * route.amount * (moved - 0.5 * route.bipolar)
     return np.clip(path, 8.0, _OPEN)
 
 
-def modules(preset) -> list[str]:
+def modules(preset: Preset) -> list[str]:
     """Those of MODULES that are on."""
-    from vjax.candidates.patch.low_pass import main_low_pass
-    from vjax.vital.editability import carrying_routes
-    from vjax.vital.values import value_of
-
     on = [f"osc_{i}" for i in (1, 2, 3) if value_of(preset, f"osc_{i}_on")]
     middle = [name for name in on if abs(value_of(preset, f"{name}_pan")) < _SIDE]
     repeating = [
@@ -187,7 +180,7 @@ def modules(preset) -> list[str]:
 
 
 def summary(rows: list[dict]) -> dict:
-    """Shares by name with their n, and precision, recall and F1 of each module."""
+    """Shares by name with their n, and F1 of each module with its counts."""
     fitted = [row for row in rows if "error" not in row]
     shares = {}
     for name in (*CUTOFFS, *TIMES, "slope"):
@@ -221,35 +214,26 @@ def _print(table: dict) -> None:
         print(f"{name:16} F1 {f1:>6}  true {one['true']}, found {one['found']}, both {one['both']}")
 
 
-def _envelope(preset, name: str, time_s: np.ndarray, note_s: float) -> np.ndarray:
+def _envelope(preset: Preset, name: str, time_s: np.ndarray, note_s: float) -> np.ndarray:
     """[t] in [0, 1]."""
-    from vjax.vital.laws import envelope
-    from vjax.vital.values import value_of
-
     times = [value_of(preset, f"{name}_{stage}") ** 4 for stage in ("delay", "attack", "hold", "decay")]
     powers = [value_of(preset, f"{name}_{stage}_power") for stage in ("attack", "decay", "release")]
     sustain, release_s = value_of(preset, f"{name}_sustain"), value_of(preset, f"{name}_release") ** 4
     return np.asarray(envelope(time_s, note_s, *times, sustain, release_s, *powers))
 
 
-def _half_s(preset, name: str) -> float:
+def _half_s(preset: Preset, name: str) -> float:
     """Seconds until a stage of an envelope has gone half its way, at least those of a stage of 10 ms."""
-    from vjax.vital.values import value_of
-
     power = value_of(preset, f"{name}_power") * (-1 if name.endswith("attack") else 1)
     half = 0.5 if abs(power) < 0.01 else math.log1p(math.expm1(power) / 2) / power
     return max(half * value_of(preset, name) ** 4, 0.5 * _SHORTEST_S)
 
 
-def _moves_filter(preset) -> bool:
-    from vjax.candidates.patch.low_pass import main_low_pass
-
+def _moves_filter(preset: Preset) -> bool:
     return any(r and r.source == "env_2" and r.destination == f"{main_low_pass(preset)}_cutoff" for r in preset.routes)
 
 
-def _plays_once(preset, lfo: str) -> bool:
-    from vjax.vital.values import value_of
-
+def _plays_once(preset: Preset, lfo: str) -> bool:
     return value_of(preset, f"{lfo}_sync_type") in (2, 3, 5)  # envelope, sustain envelope, loop hold
 
 

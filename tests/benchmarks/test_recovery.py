@@ -101,6 +101,7 @@ def test_recovered_times_that_cannot_be_heard_are_left_out_and_bends_count():
     sustained = filtered({"env_1_sustain": 1.0})
     assert "env_1_decay" not in recovery.recovered(sustained, init(), 48)
     pluck = filtered({"env_1_sustain": 0.0, "env_1_decay": 0.2**0.25})
+    assert recovery.recovered(pluck, sustained, 48)["env_1_decay"] is None
     row = recovery.recovered(pluck, with_values(pluck, {"env_1_decay": 0.4**0.25}), 48)
     assert row["env_1_decay"] == pytest.approx(1)
     assert "env_1_release" not in row  # it is over before the key is let go

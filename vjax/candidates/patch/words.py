@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from vjax.audio.pitch import note_name
-from vjax.candidates.patch.low_pass import CUTOFF_SPAN, N_LINEAR
+from vjax.candidates.patch.low_pass import CUTOFF_SPAN, N_LINEAR, cutoff_at_rest
 from vjax.candidates.patch.timbre import Timbre, cycle_at, timbre_of
 from vjax.candidates.patch.units import (
     change_text,
@@ -126,10 +126,7 @@ def _filter(preset: Preset, number: int, note: int, velocity: float, route: Rout
     name = f"filter_{number}"
     kind = _filter_kind(preset, name)
     keytrack = value_of(preset, f"{name}_keytrack")
-    base = value_of(preset, f"{name}_cutoff") + keytrack * (note - 60)
-    for other in preset.routes:
-        if other and not other.bypass and other.source == "velocity" and other.destination == f"{name}_cutoff":
-            base += CUTOFF_SPAN * other.amount * ((velocity - 0.5) if other.bipolar else velocity)
+    base = cutoff_at_rest(preset, name, note, velocity)
     moved = f"cutoff {_cutoff_text(base)}" if route is None else _cutoff_moves(preset, base, route)
     parts = [f"resonance {percent_text(value_of(preset, f'{name}_resonance'))}", f"{moved} at {note_name(note)}"]
     if value_of(preset, f"{name}_drive") > 0:
