@@ -30,6 +30,7 @@ from draw_patches import NOTES, draw_patch
 from vjax.audio.clip import Clip, make_clip
 from vjax.audio.distances import is_silent, mss
 from vjax.candidates.patch.low_pass import CUTOFF_SPAN, cutoff_at_rest, main_low_pass
+from vjax.candidates.patch.units import plays_once
 from vjax.json_lines import end_last_line, read_lines
 from vjax.progress import progress_bar
 from vjax.vital.editability import carrying_routes
@@ -148,7 +149,7 @@ def cutoff_path(preset: Preset, note: int, time_s: np.ndarray, note_s: float) ->
         elif route.source.startswith("lfo_"):
             shape = shape_values(preset.lfo_shapes[int(route.source[-1]) - 1])
             moved = np.full(len(time_s), shape.mean())
-            if _plays_once(preset, route.source):
+            if plays_once(preset, route.source):
                 phase = np.clip(time_s * 2 ** value_of(preset, f"{route.source}_frequency"), 0, 1)
                 moved = np.interp(phase, np.linspace(0, 1, len(shape)), shape)
         else:
@@ -164,7 +165,7 @@ def modules(preset: Preset) -> list[str]:
     repeating = [
         route.destination
         for _, route in carrying_routes(preset)
-        if route.source.startswith("lfo_") and not _plays_once(preset, route.source)
+        if route.source.startswith("lfo_") and not plays_once(preset, route.source)
     ]
     state = {
         "filter": main_low_pass(preset) is not None,
@@ -231,10 +232,6 @@ def _half_s(preset: Preset, name: str) -> float:
 
 def _moves_filter(preset: Preset) -> bool:
     return any(r and r.source == "env_2" and r.destination == f"{main_low_pass(preset)}_cutoff" for r in preset.routes)
-
-
-def _plays_once(preset: Preset, lfo: str) -> bool:
-    return value_of(preset, f"{lfo}_sync_type") in (2, 3, 5)  # envelope, sustain envelope, loop hold
 
 
 def _number(value) -> float | None:

@@ -117,7 +117,7 @@ def test_modules_two_channels_of_one_table_are_one_oscillator_and_drawn_curves_n
     assert recovery.modules(with_values(wide, {"osc_1_pan": 0.0, "osc_2_pan": 0.0})) == ["oscillator_2"]
     tremolo = with_routes(init(), Route("lfo_1", "voice_amplitude", -0.2))
     assert recovery.modules(tremolo) == ["lfo_level"]
-    assert recovery.modules(with_values(tremolo, {"lfo_1_sync_type": 2})) == []
+    assert recovery.modules(with_values(tremolo, {"lfo_1_sync_type": 2, "lfo_1_sync": 0})) == []
 
 
 def test_measure_goes_on_where_it_was_stopped_and_gives_the_fit_clip_pool_and_note(tmp_path):

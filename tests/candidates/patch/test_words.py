@@ -9,6 +9,7 @@ from vjax.candidates.patch.finish import finished
 from vjax.candidates.patch.units import rate_text
 from vjax.candidates.patch.words import words
 from vjax.vital.engine import RenderConfig
+from vjax.vital.lfo_shapes import shape_json
 from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset, Route
 from vjax.vital.values import with_routes, with_values
@@ -85,6 +86,19 @@ def test_words_falling_and_bipolar_routes_say_where_the_cutoff_goes(by_hand):
     both = by_hand.patch(Route("env_2", "filter_1_cutoff", 24 / 128, bipolar=True), values={"filter_1_cutoff": 69.0})
     assert "starting at 880 Hz" in line(both, "Filter")
     assert "after the key to 220 Hz" in line(both, "Filter")
+
+
+def test_words_drawn_curves_say_where_they_go_and_how_long_they_take(by_hand):
+    once = {"lfo_1_sync": 0, "lfo_1_sync_type": 2, "lfo_1_frequency": -1.0, "filter_1_cutoff": 57.0}
+    curve = shape_json("Cutoff", [(0, 0.5), (0.5, 1), (1, 0)])
+    preset = by_hand.patch(by_hand.route("lfo_1", "filter_1_cutoff", 24 / 128), values=once)
+    drawn = dataclasses.replace(preset, lfo_shapes=(curve, *preset.lfo_shapes[1:]))
+    assert "cutoff drawn from 440 Hz to 220 Hz in 2.0 s, between 220 Hz and 880 Hz (LFO 1) at C3" in line(
+        drawn, "Filter"
+    )
+    assert line(drawn, "LFO") == ""
+    loud = by_hand.patch(by_hand.route("lfo_1", "voice_amplitude", 1.0), values=once | {"voice_amplitude": 0.0})
+    assert line(loud, "LFO") == "LFO 1 ('Triangle', once in 2.0 s) draws the loudness."
 
 
 @pytest.mark.parametrize(

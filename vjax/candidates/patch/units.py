@@ -8,6 +8,7 @@ from vjax.vital.preset import Preset, controls
 from vjax.vital.values import value_of
 
 _SECONDS, _KEYTRACK = 0, 4  # options of `*_sync`
+_ONCE = (2, 3, 5)  # options of `lfo_N_sync_type`: envelope, sustain envelope, loop hold
 _KINDS_OF_TEMPO = {1: "", 2: " dotted", 3: " triplet"}
 _MODULES = (("osc_", "oscillator "), ("env_", "envelope "), ("lfo_", "LFO "))
 
@@ -59,6 +60,20 @@ def rate_text(preset: Preset, module: str) -> str:
     tempo = controls().categorical[controls().position[f"{module}_tempo"]]
     ratio = _tempos()[tempo.minimum + value_of(preset, tempo.name)]
     return f"{ratio}{_KINDS_OF_TEMPO[sync]} at {bpm:.0f} bpm"
+
+
+def plays_once(preset: Preset, source: str) -> bool:
+    """Whether a source is an LFO that plays a drawn curve once, in seconds."""
+    return (
+        source.startswith("lfo_")
+        and value_of(preset, f"{source}_sync_type") in _ONCE
+        and not value_of(preset, f"{source}_sync")
+    )
+
+
+def curve_s(preset: Preset, lfo: str) -> float:
+    """How long a curve takes that an LFO plays once."""
+    return 2.0 ** -value_of(preset, f"{lfo}_frequency")
 
 
 def label_of(preset: Preset, menu: str) -> str:

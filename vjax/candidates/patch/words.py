@@ -4,18 +4,18 @@ import math
 
 import numpy as np
 
-from vjax.audio.pitch import note_name
-from vjax.candidates.patch.low_pass import CUTOFF_SPAN, N_LINEAR, cutoff_at_rest
+from vjax.candidates.patch.filter_words import cutoff_text, filter_kind, filter_words, main_mover
 from vjax.candidates.patch.timbre import Timbre, cycle_at, timbre_of
 from vjax.candidates.patch.units import (
     change_text,
     control_text,
+    curve_s,
     db_text,
-    hz_text,
     label_of,
     level_db_text,
     midi_hz,
     percent_text,
+    plays_once,
     rate_text,
     seconds_text,
     semitones_text,
@@ -30,10 +30,6 @@ from vjax.vital.values import value_of
 from vjax.vital.wavetables import FRAME
 
 _HIGHEST_HZ = 20000.0
-_AT_ONCE_S = 0.01  # a shorter attack is none
-_ONCE = (2, 3, 5)  # options of `lfo_N_sync_type` that play a drawn curve once: envelopes, loop hold
-_LOW, _BAND, _HIGH = 0.05, 1.0, 1.95  # of a filter's blend
-_CUTOFFS = (8.0, 136.0)
 
 
 def words(preset: Preset, note: int, velocity: float = 0.8) -> str:
@@ -46,10 +42,10 @@ def words(preset: Preset, note: int, velocity: float = 0.8) -> str:
     routes = [route for _, route in carrying_routes(preset)]
     played = {player for player in PLAYERS if value_of(preset, f"{player}_on")}
     filters = sorted({number for player in played for number in filters_passed(preset, player)})
-    described = {number: _main_envelope(routes, number) for number in filters}
+    described = {number: main_mover(preset, routes, number) for number in filters}
     lines = [_oscillator(preset, i, note) for i in range(N_OSCILLATORS) if f"osc_{i + 1}" in played]
     lines += [_noise(preset)] if "sample" in played else []
-    lines += [_filter(preset, number, note, velocity, route) for number, route in described.items()]
+    lines += [filter_words(preset, number, note, velocity, route) for number, route in described.items()]
     lines.append(_amplitude(preset))
     rest = [r for r in routes if r.source not in (*MACROS, "velocity") and r not in described.values()]
     lines += [_route(preset, route) for route in rest]
@@ -116,62 +112,6 @@ def _noise(preset: Preset) -> str:
     return f"Noise: {preset.sample.get('name') or 'a sample'}, level {level}."
 
 
-def _main_envelope(routes: list[Route], number: int) -> Route | None:
-    """The envelope that moves the cutoff of a filter most."""
-    found = [r for r in routes if r.destination == f"filter_{number}_cutoff" and r.source.startswith("env_")]
-    return max(found, key=lambda route: abs(route.amount), default=None)
-
-
-def _filter(preset: Preset, number: int, note: int, velocity: float, route: Route | None) -> str:
-    name = f"filter_{number}"
-    kind = _filter_kind(preset, name)
-    keytrack = value_of(preset, f"{name}_keytrack")
-    base = cutoff_at_rest(preset, name, note, velocity)
-    moved = f"cutoff {_cutoff_text(base)}" if route is None else _cutoff_moves(preset, base, route)
-    parts = [f"resonance {percent_text(value_of(preset, f'{name}_resonance'))}", f"{moved} at {note_name(note)}"]
-    if value_of(preset, f"{name}_drive") > 0:
-        parts.insert(1, f"drive {db_text(value_of(preset, f'{name}_drive'))}")
-    if abs(keytrack) >= 0.005:
-        parts.append(f"following the keyboard by {percent_text(keytrack)}")
-    return f"Filter {number}: {kind}, {', '.join(parts)}."
-
-
-def _filter_kind(preset: Preset, name: str) -> str:
-    model, style = label_of(preset, f"{name}_model"), value_of(preset, f"{name}_style")
-    if value_of(preset, f"{name}_model") >= N_LINEAR:
-        return model.lower()
-    if style > 1:
-        return f"{model} {label_of(preset, f'{name}_style').lower()}"
-    blend = value_of(preset, f"{name}_blend")
-    kinds = ((_LOW, "low-pass"), (_BAND - _LOW, "between low-pass and band-pass"), (_BAND + _LOW, "band-pass"))
-    kinds += ((_HIGH, "between band-pass and high-pass"), (math.inf, "high-pass"))
-    return f"{model} {(12, 24)[style]} dB {next(kind for limit, kind in kinds if blend < limit)}"
-
-
-def _cutoff_moves(preset: Preset, base: float, route: Route) -> str:
-    """What an envelope does to a cutoff whose MIDI pitch is `base` without it."""
-    envelope = route.source
-    attack_s, decay_s, release_s = (value_of(preset, f"{envelope}_{x}") ** 4 for x in ("attack", "decay", "release"))
-    sustain = value_of(preset, f"{envelope}_sustain")
-    away = CUTOFF_SPAN * route.amount
-    rest = base - away / 2 if route.bipolar else base
-    peak, held = rest + away, rest + away * sustain
-    text = f"cutoff starting at {_cutoff_text(peak)}"
-    if attack_s >= _AT_ONCE_S:
-        verb = "rising" if away > 0 else "falling"
-        text = f"cutoff {verb} from {_cutoff_text(rest)} to {_cutoff_text(peak)} in {seconds_text(attack_s)}"
-    if sustain < 0.995:
-        verb = "falling" if away > 0 else "rising"
-        text += f", {verb} to {_cutoff_text(held)} in {seconds_text(decay_s)}"
-    if sustain > 0.005:
-        text += f", after the key to {_cutoff_text(rest)} in {seconds_text(release_s)}"
-    return f"{text} (envelope {envelope[-1]})"
-
-
-def _cutoff_text(midi: float) -> str:
-    return hz_text(midi_hz(min(max(midi, _CUTOFFS[0]), _CUTOFFS[1])))
-
-
 def _amplitude(preset: Preset) -> str:
     attack_s, decay_s, release_s = (value_of(preset, f"env_1_{x}") ** 4 for x in ("attack", "decay", "release"))
     sustain = value_of(preset, "env_1_sustain")
@@ -180,6 +120,8 @@ def _amplitude(preset: Preset) -> str:
 
 
 def _route(preset: Preset, route: Route) -> str:
+    if route.destination == "voice_amplitude" and plays_once(preset, route.source):
+        return f"{_source(preset, route.source)} draws the loudness."
     low, high = engine.control_ranges()[route.destination]
     change = abs(route.amount) * (high - low)
     by = f"+-{change_text(route.destination, change / 2)}" if route.bipolar else change_text(route.destination, change)
@@ -192,9 +134,8 @@ def _source(preset: Preset, source: str) -> str:
     name = name[0].upper() + name[1:]
     if source.startswith("lfo_"):
         shape = preset.lfo_shapes[int(source[-1]) - 1].get("name", "")
-        if value_of(preset, f"{source}_sync_type") in _ONCE and not value_of(preset, f"{source}_sync"):
-            seconds = 2.0 ** -value_of(preset, f"{source}_frequency")
-            return f"{name} ({shape!r}, once in {seconds_text(seconds)})"
+        if plays_once(preset, source):
+            return f"{name} ({shape!r}, once in {seconds_text(curve_s(preset, source))})"
         return f"{name} ({shape!r}, {rate_text(preset, source)})"
     if source.startswith("random_"):
         return f"{name} ({rate_text(preset, source)})"
@@ -221,7 +162,7 @@ def _effects(preset: Preset) -> str:
         if effect == "distortion":
             details += [label_of(preset, "distortion_type").lower(), db_text(value_of(preset, "distortion_drive"))]
         if effect == "filter_fx":
-            details += [_filter_kind(preset, effect), _cutoff_text(value_of(preset, "filter_fx_cutoff"))]
+            details += [filter_kind(preset, effect), cutoff_text(value_of(preset, "filter_fx_cutoff"))]
         if effect == "eq":
             details += [f"{b} {db_text(value_of(preset, f'eq_{b}_gain'))}" for b in ("low", "band", "high")]
         found.append(f"{effect.replace('_fx', '')} ({', '.join(details)})")
