@@ -191,3 +191,11 @@ def test_words_table_of_other_kinds_is_named(by_hand):
     table = {**preset.wavetables[0], "name": "Strange", "groups": []}
     strange = dataclasses.replace(preset, wavetables=(table, *preset.wavetables[1:]))
     assert "the table 'Strange'" in line(strange, "Oscillator 1")
+
+
+def test_words_dense_table_says_how_many_periods_a_cycle_holds(by_hand):
+    dense = np.zeros(400)
+    dense[3::4] = 1 / np.arange(1, 101)
+    preset = by_hand.with_cycles(by_hand.patch(values={"osc_1_transpose": -24}), by_hand.cycle(dense))
+    said = "a saw-like table (-6 dB an octave, odd and even harmonics) of 4 periods a cycle, 24 semitones down"
+    assert said in line(preset, "Oscillator 1")

@@ -104,7 +104,7 @@ def _table(preset: Preset, number: int, note: int, frame: float) -> str:
         )
     else:
         text = f"a {timbre.word} table ({timbre.slope_db:+.0f} dB an octave, {detail})"
-    return text if timbre.first == 1 else f"{text} from harmonic {timbre.first} on"
+    return text if timbre.first == 1 else f"{text} of {timbre.first} periods a cycle"
 
 
 def _noise(preset: Preset) -> str:
