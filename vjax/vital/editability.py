@@ -127,7 +127,7 @@ def _cycles_reached(preset: Preset, number: int) -> int:
     """How many cycles of oscillator `number`'s table its frame and the routes to it reach."""
     if not value_of(preset, f"osc_{number + 1}_on"):
         return 0
-    low, high = _frames_reached(preset, number)
+    low, high = frames_reached(preset, number)
     if low == high:
         return 1
     return max(
@@ -151,7 +151,7 @@ def _cycles_between(component, low: float, high: float) -> int:
     return max(sum(first <= p <= last for p in positions), 1)
 
 
-def _frames_reached(preset: Preset, number: int) -> tuple[float, float]:
+def frames_reached(preset: Preset, number: int) -> tuple[float, float]:
     """The lowest and the highest position in the table of oscillator `number` that is heard."""
     low = high = value_of(preset, f"osc_{number + 1}_wave_frame")
     if value_of(preset, f"osc_{number + 1}_unison_voices") > 1:

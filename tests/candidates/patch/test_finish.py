@@ -179,3 +179,11 @@ def test_finished_drawn_loudness_is_neither_moved_nor_released_where_it_ends_the
 
     assert finished(drawn(0.0), NOTE).macro_names == ("Brightness", "Space", "MACRO 3", "MACRO 4")
     assert finished(drawn(0.5), NOTE).macro_names == ("Brightness", "Release", "Space", "MACRO 4")
+
+
+def test_finished_release_is_left_out_where_the_filter_shuts_before_it(by_hand):
+    preset = by_hand.patches["filtered"]  # its filter comes to rest at 262 Hz
+    assert "Release" in finished(preset, 60).macro_names
+    assert finished(preset, 84).macro_names == ("Brightness", "Movement", "Space", "MACRO 4")
+    slow = with_values(preset, {"env_2_release": 1.0})
+    assert "Release" in finished(slow, 84).macro_names

@@ -1,4 +1,4 @@
-"""The filter of a patch that makes it brighter and darker."""
+"""The filter of a patch that makes it brighter and darker, and its cutoff."""
 
 from vjax.vital.editability import PLAYERS, filters_passed
 from vjax.vital.preset import Preset
@@ -31,3 +31,12 @@ def main_low_pass(preset: Preset) -> str | None:
             ):
                 return name
     return None
+
+
+def cutoff_at_rest(preset: Preset, name: str, note: int, velocity: float) -> float:
+    """The MIDI pitch of the cutoff of `filter_1` or `filter_2` at a note, with envelopes and LFOs at 0."""
+    cutoff = value_of(preset, f"{name}_cutoff") + value_of(preset, f"{name}_keytrack") * (note - 60)
+    for route in preset.routes:
+        if route and not route.bypass and (route.source, route.destination) == ("velocity", f"{name}_cutoff"):
+            cutoff += CUTOFF_SPAN * route.amount * (velocity - 0.5 if route.bipolar else velocity)
+    return cutoff

@@ -1,10 +1,11 @@
 """Macros for a patch: up to four, named, at 0, where they change nothing."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from vjax.candidates.patch.low_pass import CUTOFF_SPAN, main_low_pass
+from vjax.candidates.patch.low_pass import CUTOFF_SPAN, cutoff_at_rest, main_low_pass
 from vjax.sound.encoding import EFFECTS
 from vjax.vital import engine
 from vjax.vital.editability import (
@@ -27,6 +28,7 @@ _LONGER, _LONG_S, _LONGEST_S = 4.0, 1.5, 32.0  # a time is so many times as long
 _WET = 0.4
 _LEAST_WET = 0.1
 _SPACE_KNOB = 1.0  # reverb_decay_time: a T60 of 2 s
+_SHUT = 12.0  # semitones of a cutoff below the note: the first harmonic is 12 to 24 dB down
 _FADED = 0.05  # of an envelope or a drawn curve: it has ended
 _FOLLOWS = 0.1  # a modulation that cannot grow by this share of itself is not moved
 
@@ -52,12 +54,16 @@ class Macro(NamedTuple):
     values: Mapping[str, float] = {}
 
 
-def with_macros(preset: Preset) -> Preset:
+def with_macros(preset: Preset, note: int, velocity: float = 0.8) -> Preset:
     """The preset with macros that it has room for: Brightness, Movement, Release and Space, in this order.
 
     All routes together are at most `MOST_ROUTES`. Macros in use stay as they are, and none is made twice.
+
+    Args:
+      note, velocity: that the preset was made for.
     """
-    makers: tuple[Callable[[Preset], Macro | None], ...] = (_brightness, _movement, _release, _space)
+    release = functools.partial(_release, note=note, velocity=velocity)
+    makers: tuple[Callable[[Preset], Macro | None], ...] = (_brightness, _movement, release, _space)
     for make in makers:
         free = [i for i in range(len(MACROS)) if macro_is_free(preset, i)]
         if not free or sum(route is not None for route in preset.routes) >= MOST_ROUTES:
@@ -114,7 +120,7 @@ def _movement(preset: Preset) -> Macro | None:
     return None
 
 
-def _release(preset: Preset) -> Macro | None:
+def _release(preset: Preset, note: int, velocity: float) -> Macro | None:
     """Lets the sound ring after the key is let go; a sound that ends before that, lets it decay longer."""
     if any(
         route.destination == "voice_amplitude"
@@ -127,9 +133,23 @@ def _release(preset: Preset) -> Macro | None:
     name, knob = ("Decay", "env_1_decay") if ends else ("Release", "env_1_release")
     now_s = value_of(preset, knob) ** 4
     then_s = min(max(_LONGER * now_s, _LONG_S), _LONGEST_S)
-    if then_s < 2 * now_s:
+    if then_s < 2 * now_s or (not ends and _filter_closes(preset, note, velocity, then_s)):
         return None
     return Macro(name, knob, (then_s**0.25 - now_s**0.25) / _span(knob))
+
+
+def _filter_closes(preset: Preset, note: int, velocity: float, release_s: float) -> bool:
+    """Whether an envelope shuts the filter after the key is let go, long before a release is over."""
+    low_pass = main_low_pass(preset)
+    return low_pass is not None and any(
+        route.destination == f"{low_pass}_cutoff"
+        and route.source.startswith("env_")
+        and route.amount > 0
+        and value_of(preset, f"{route.source}_sustain") >= _FADED
+        and value_of(preset, f"{route.source}_release") ** 4 < release_s / 3
+        and cutoff_at_rest(preset, low_pass, note, velocity) < note - _SHUT
+        for _, route in carrying_routes(preset)
+    )
 
 
 def _space(preset: Preset) -> Macro | None:

@@ -1,0 +1,99 @@
+"""A filter of a patch in plain words: what it is, and where its cutoff goes."""
+
+import math
+
+from vjax.audio.pitch import note_name
+from vjax.candidates.patch.low_pass import CUTOFF_SPAN, N_LINEAR, cutoff_at_rest
+from vjax.candidates.patch.units import (
+    control_text,
+    curve_s,
+    db_text,
+    hz_text,
+    label_of,
+    midi_hz,
+    percent_text,
+    plays_once,
+    seconds_text,
+)
+from vjax.vital.lfo_shapes import shape_values
+from vjax.vital.preset import Preset, Route
+from vjax.vital.values import value_of
+
+_AT_ONCE_S = 0.01  # a shorter attack is none
+_LOW, _BAND, _HIGH = 0.05, 1.0, 1.95  # of a filter's blend
+_POINTS = 2049  # of a drawn curve
+_CUTOFFS = (8.0, 136.0)
+
+
+def main_mover(preset: Preset, routes: list[Route], number: int) -> Route | None:
+    """The envelope or the drawn curve that moves the cutoff of a filter most."""
+    found = [
+        route
+        for route in routes
+        if route.destination == f"filter_{number}_cutoff"
+        and (route.source.startswith("env_") or plays_once(preset, route.source))
+    ]
+    return max(found, key=lambda route: abs(route.amount), default=None)
+
+
+def filter_words(preset: Preset, number: int, note: int, velocity: float, route: Route | None) -> str:
+    """A sentence about filter `number` at a note and a velocity, whose cutoff `route` moves most."""
+    name = f"filter_{number}"
+    kind = filter_kind(preset, name)
+    keytrack = value_of(preset, f"{name}_keytrack")
+    base = cutoff_at_rest(preset, name, note, velocity)
+    moved = f"cutoff {cutoff_text(base)}" if route is None else _cutoff_moves(preset, base, route)
+    parts = [f"resonance {percent_text(value_of(preset, f'{name}_resonance'))}", f"{moved} at {note_name(note)}"]
+    if value_of(preset, f"{name}_drive") > 0:
+        parts.insert(1, f"drive {db_text(value_of(preset, f'{name}_drive'))}")
+    if abs(keytrack) >= 0.005:
+        parts.append(f"following the keyboard by {percent_text(keytrack)}")
+    return f"Filter {number}: {kind}, {', '.join(parts)}."
+
+
+def filter_kind(preset: Preset, name: str) -> str:
+    """`Analog 24 dB low-pass`, of filter `name`."""
+    model, style = label_of(preset, f"{name}_model"), value_of(preset, f"{name}_style")
+    if value_of(preset, f"{name}_model") >= N_LINEAR:
+        return model.lower()
+    if style > 1:
+        return f"{model} {label_of(preset, f'{name}_style').lower()}"
+    blend = value_of(preset, f"{name}_blend")
+    kinds = ((_LOW, "low-pass"), (_BAND - _LOW, "between low-pass and band-pass"), (_BAND + _LOW, "band-pass"))
+    kinds += ((_HIGH, "between band-pass and high-pass"), (math.inf, "high-pass"))
+    return f"{model} {(12, 24)[style]} dB {next(kind for limit, kind in kinds if blend < limit)}"
+
+
+def _cutoff_moves(preset: Preset, base: float, route: Route) -> str:
+    """What an envelope or a drawn curve does to a cutoff whose MIDI pitch is `base` without it."""
+    if route.source.startswith("lfo_"):
+        return _cutoff_drawn(preset, base, route)
+    envelope = route.source
+    attack_s, decay_s, release_s = (value_of(preset, f"{envelope}_{x}") ** 4 for x in ("attack", "decay", "release"))
+    sustain = value_of(preset, f"{envelope}_sustain")
+    away = CUTOFF_SPAN * route.amount
+    rest = base - away / 2 if route.bipolar else base
+    peak, held = rest + away, rest + away * sustain
+    text = f"cutoff starting at {cutoff_text(peak)}"
+    if attack_s >= _AT_ONCE_S:
+        verb = "rising" if away > 0 else "falling"
+        text = f"cutoff {verb} from {cutoff_text(rest)} to {cutoff_text(peak)} in {seconds_text(attack_s)}"
+    if sustain < 0.995:
+        verb = "falling" if away > 0 else "rising"
+        text += f", {verb} to {cutoff_text(held)} in {seconds_text(decay_s)}"
+    if sustain > 0.005:
+        text += f", after the key to {cutoff_text(rest)} in {seconds_text(release_s)}"
+    return f"{text} (envelope {envelope[-1]})"
+
+
+def _cutoff_drawn(preset: Preset, base: float, route: Route) -> str:
+    curve = shape_values(preset.lfo_shapes[int(route.source[-1]) - 1], _POINTS) - (0.5 if route.bipolar else 0)
+    path = base + CUTOFF_SPAN * route.amount * curve
+    ends = f"from {cutoff_text(path[0])} to {cutoff_text(path[-1])} in {seconds_text(curve_s(preset, route.source))}"
+    reach = f"between {cutoff_text(path.min())} and {cutoff_text(path.max())}"
+    return f"cutoff drawn {ends}, {reach} ({control_text(route.source)})"
+
+
+def cutoff_text(midi: float) -> str:
+    """In Hz, of a MIDI pitch, as far as a filter goes."""
+    return hz_text(midi_hz(min(max(midi, _CUTOFFS[0]), _CUTOFFS[1])))

@@ -1,0 +1,108 @@
+"""What a wavetable's cycle sounds like, in a word and two numbers."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vjax.vital.wavetables import FRAME
+
+_FLOOR_DB = -60.0  # below the strongest harmonic: others do not count
+_PURE = 10 ** (-26 / 10)  # of the power: the rest does not count
+_MOST_DENSE = 16
+_MISSING_DB = -20.0  # beside the other harmonics
+_MOST_MISSING = 8  # every second to every eighth harmonic
+_BRIGHT_DB, _MELLOW_DB = -4.0, -8.5  # an octave
+_WEAK_DB = -30.0
+_NOISY = 60  # lines within 20 dB
+
+
+class Timbre(NamedTuple):
+    """A cycle's timbre.
+
+    Attributes:
+      word: `sine-like`, `square-like`, `triangle-like`, `hollow`, `pulse-like`, `saw-like`, `bright`, `mellow`,
+        `inharmonic`, `noise-like` or `silent`.
+      slope_db: by which harmonics change in an octave, on average; negative falls. 0 for a single harmonic.
+      missing: n if every n-th harmonic is missing; 0 if none is.
+      first: the number of its lowest harmonic, by which its pitch lies above the oscillator's.
+    """
+
+    word: str
+    slope_db: float
+    missing: int
+    first: int
+
+
+def timbre_of(cycle: np.ndarray, highest: int = FRAME // 2 - 1) -> Timbre:
+    """The timbre of a cycle [2048] whose first `highest` harmonics can be heard."""
+    every = np.abs(np.fft.rfft(cycle))[1:]
+    amplitude = every[:highest]
+    if not amplitude.max(initial=0) > 1e-6 * every.max():
+        return Timbre("silent", 0.0, 0, 1)
+    level_db = 20 * np.log10(np.maximum(amplitude / amplitude.max(), 1e-5))
+    first = _first(amplitude**2)
+    if first == 1 and level_db[:2].max() < _WEAK_DB:
+        # Lines between the harmonics of what is heard: the oscillator plays octaves lower than the sound.
+        noisy = np.count_nonzero(level_db > -20) > _NOISY
+        return Timbre("noise-like" if noisy else "inharmonic", _slope_db(level_db), 0, 1)
+    level_db = level_db[first - 1 :: first]
+    others = np.sum(10 ** (level_db[1:] / 10)) / 10 ** (level_db[0] / 10)
+    if others < _PURE:
+        return Timbre("sine-like", 0.0, 0, first)
+    slope_db, missing = _slope_db(level_db), _missing(level_db)
+    if missing == 2:
+        word = "hollow" if slope_db > _BRIGHT_DB else "square-like" if slope_db > _MELLOW_DB else "triangle-like"
+    elif missing:
+        word = "pulse-like"
+    else:
+        word = "bright" if slope_db > _BRIGHT_DB else "mellow" if slope_db < _MELLOW_DB else "saw-like"
+    return Timbre(word, slope_db, missing, first)
+
+
+def cycle_at(table: Mapping[str, Any], position: float) -> np.ndarray | None:
+    """[2048] the cycle of a wavetable at a position (0 to 256); None for a table that is not simply cycles."""
+    components = [component for group in table["groups"] for component in group["components"]]
+    if len(components) != 1 or components[0].get("type") != "Wave Source":
+        return None
+    keyframes = sorted(components[0]["keyframes"], key=lambda one: one["position"])
+    if not keyframes or any("wave_data" not in one for one in keyframes):
+        return None
+    cycles = np.stack([np.frombuffer(base64.b64decode(one["wave_data"]), "<f4") for one in keyframes])
+    at = np.interp(position, [one["position"] for one in keyframes], np.arange(len(keyframes)))
+    low = int(at)
+    high = min(low + 1, len(cycles) - 1)
+    return cycles[low] + (at - low) * (cycles[high] - cycles[low])
+
+
+def _first(power: np.ndarray) -> int:
+    """The greatest n of whose multiples nearly all the power is: the lowest harmonic of what is heard."""
+    number = np.arange(1, len(power) + 1)
+    outside = (power[number % n != 0].sum() for n in range(_MOST_DENSE, 0, -1))
+    return next(n for n, rest in zip(range(_MOST_DENSE, 0, -1), outside, strict=True) if rest <= _PURE * power.sum())
+
+
+def _slope_db(level_db: np.ndarray) -> float:
+    """Decibels an octave of a line through the harmonics; each octave counts the same."""
+    number = np.arange(1, len(level_db) + 1)
+    heard = level_db > level_db.max() + _FLOOR_DB
+    if np.count_nonzero(heard) < 2:
+        return 0.0
+    octave, weight = np.log2(number[heard]), 1 / number[heard]
+    centred = octave - np.average(octave, weights=weight)
+    return float(np.sum(weight * centred * level_db[heard]) / np.sum(weight * centred**2))
+
+
+def _missing(level_db: np.ndarray) -> int:
+    """The least n of which every n-th harmonic is missing; 0 for none."""
+    number = np.arange(1, len(level_db) + 1)
+    line_db = _slope_db(level_db) * np.log2(number)
+    flat_db = np.maximum(level_db, level_db.max() + _FLOOR_DB) - line_db
+    heard = (line_db > _FLOOR_DB - 1.2 * _MISSING_DB) & (number <= 16)  # further up all are weak
+    for n in range(2, _MOST_MISSING + 1):
+        those = (number % n == 0) & heard
+        rest = (number % n != 0) & heard
+        if those.any() and flat_db[those].max() < np.median(flat_db[rest]) + _MISSING_DB:
+            return n
+    return 0
