@@ -123,14 +123,43 @@ def test_match_with_a_bank_writes_its_nearest_preset(sounds, engine_run, tmp_pat
     np.testing.assert_array_equal(found.continuous[others], init().continuous[others])
     assert main([*command, "--bank", str(tmp_path / "bank"), "--starts", "1", "--keep-tables", "-o", str(out)]) == 0
     assert read_preset(out).wavetables[0]["name"] == "Init"
-    assert "candidates: Mine\n" in capsys.readouterr().out
+    assert "candidates, the closest: Mine\n" in capsys.readouterr().out
+
+
+def test_match_writes_the_preferred_preset_and_the_closest_beside_it(sounds, engine_run, tmp_path, capsys):
+    """And prints what it wrote."""
+    out = tmp_path / "a.vital"
+    command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(out)]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    found = re.search(r"of \d+ candidates, preferred, prediction: (.+)\n +([\d.]+) dB MSS from the written", printed)
+    closest = re.search(r"([\d.]+) dB MSS from the closest, written beside it, to the sound: (resynthesis.*)", printed)
+    files = [out, tmp_path / "a-vjax.wav", tmp_path / "a-vjax.png"]
+    files += [tmp_path / "a (closest).vital", tmp_path / "a (closest)-vjax.wav"]
+    assert f"written: {', '.join(map(str, files))}" in printed
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+    for path, name, label, mss_db in (
+        (out, "saw", found[1], found[2]),
+        (files[3], "saw (closest)", closest[2], closest[1]),
+    ):
+        preset = read_preset(path)
+        assert preset.name == name
+        assert f"Method: {label}. Distance to the sound: {mss_db} dB MSS" in preset.comments
+    assert float(closest[1]) < float(found[2])
+    assert main([*command, "--json"]) == 0  # its own files are replaced
+    told = strict_json(capsys.readouterr().out)
+    assert told["files"] == [str(path) for path in files]
+    assert told["closest"]["comments"] == read_preset(files[3]).comments
+    assert (told["preset"]["kind"], told["closest"]["kind"]) == ("prediction", "resynthesis")
 
 
 def test_match_with_the_sound_as_a_wavetable_comes_nearest(sounds, engine_run, tmp_path, capsys):
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(tmp_path / "a.vital")]
+    command += ["--prefer", "closest"]
     assert main(command) == 0
     printed, progress = capsys.readouterr()
-    assert re.search(r"best of \d+ candidates: resynthesis", printed)
+    assert re.search(r"of \d+ candidates, the closest: resynthesis", printed)
+    assert not (tmp_path / "a (closest).vital").exists()
     assert re.search(r"\d+\.\d\d dB (prediction|variant)", printed)  # the others stand below
     assert "playing candidates" in progress
     preset = read_preset(tmp_path / "a.vital")
@@ -228,6 +257,8 @@ def test_match_of_a_killed_folder_goes_on(sounds, engine_run, tmp_path, capsys):
         (["a.wav", "--checkpoint", "{run}"], 1, "a.vital exists, and it is not as an earlier match wrote it"),
         (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "a.vital"], 1, "a.vital exists, and it is not as an earl"),
         (["b-vjax.wav", "--checkpoint", "{run}", "-o", "b.vital"], 2, "in the place of b-vjax.wav; give it another"),
+        (["b (closest)-vjax.wav", "--checkpoint", "{run}", "-o", "b.vital"], 2, "in the place of b .closest.-vjax.wav"),
+        (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "c.vital"], 1, "c .closest..vital exists, and it is not"),
         (["{sounds}", "--checkpoint", "{run}", "-o", "a.vital"], 2, "a.vital is not a folder; give one for"),
     ],
 )
@@ -235,15 +266,15 @@ def test_match_of_what_cannot_be_is_one_line_before_the_work(
     sounds, engine_run, tmp_path, monkeypatch, capsys, arguments, code, message
 ):
     (tmp_path / "folder.vital").mkdir()
-    for name in ("file", "a.wav", "a.vital", "b-vjax.wav"):
+    names = ("file", "a.wav", "a.vital", "b-vjax.wav", "b (closest)-vjax.wav", "c (closest).vital")
+    for name in names:
         (tmp_path / name).write_text("")
     monkeypatch.chdir(tmp_path)
     assert main(["match", *(text.format(sounds=sounds, run=engine_run) for text in arguments)]) == code
     printed, error = capsys.readouterr()
     assert printed == ""
     assert re.fullmatch(f"vjax match: .*{message}.*\n", error)
-    there = ["a.vital", "a.wav", "b-vjax.wav", "file", "folder.vital"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == there
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*names, "folder.vital"])
     assert (tmp_path / "a.vital").read_text() == ""
 
 

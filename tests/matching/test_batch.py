@@ -21,6 +21,7 @@ from vjax.data.reader import Reader, sample_parameters
 from vjax.data.store import open_dataset
 from vjax.inference import predict
 from vjax.inference.predict import Predictor, render_config
+from vjax.inference.wavetable_fit import WavetableFitConfig
 from vjax.matching.batch import match_many
 from vjax.matching.config import PREDICTION_ONLY
 from vjax.matching.export import export_presets
@@ -348,3 +349,42 @@ def test_two_sounds_never_become_one_file(predictor, tone, tmp_path):
     soundfile.write(tmp_path / "sub" / "a.wav", tone(220).T, RATE)
     with pytest.raises(ValueError, match="would both become"):
         file_work(predictor, [tmp_path / "a.wav", tmp_path / "sub" / "a.wav"], tmp_path / "out")
+
+
+def test_a_batch_writes_the_closest_presets_beside_the_others(predictor, tone, tmp_path):
+    soundfile.write(tmp_path / "low.wav", tone(110).T, RATE)
+    quick = {"resynthesis": WavetableFitConfig(frames=9, steps=10), "variants": 1, "fits": 0}
+    report = run_files(predictor, tmp_path / "out", str(tmp_path / "low.wav"), **quick)
+    (written,) = report.written
+    assert written.closest == tmp_path / "out" / "low (closest).vital"
+    assert written.closest_label.startswith("resynthesis")
+    assert written.closest_mss_db < written.mss_db
+    row = rows_of(tmp_path / "out")[written.name]
+    assert (row["closest"], row["closest_label"]) == (str(written.closest), written.closest_label)
+    assert (row["kind"], row["closest_kind"]) == ("prediction", "resynthesis")
+    assert float(row["closest_mss"]) == pytest.approx(written.closest_mss_db, abs=1e-3)
+    assert f"{written.closest_mss_db:.2f} dB MSS" in read_preset(written.closest).comments
+    assert run_files(predictor, tmp_path / "out", str(tmp_path / "low.wav"), **quick).there == 1
+
+
+def test_file_work_where_a_closest_preset_was_changed_is_refused(predictor, tone, tmp_path):
+    soundfile.write(tmp_path / "low.wav", tone(110).T, RATE)
+    (tmp_path / "low (closest).vital").write_text("mine")
+    with pytest.raises(ValueError, match=r"low \(closest\)\.vital exists, and it is not as an earlier match wrote it"):
+        file_work(predictor, [tmp_path / "low.wav"], tmp_path)
+    assert file_work(predictor, [tmp_path / "low.wav"], tmp_path, overwrite=True).paths
+
+
+def test_file_work_of_sounds_whose_presets_would_meet_is_refused(predictor, tone, tmp_path):
+    for name in ("low.wav", "low (closest).wav"):
+        soundfile.write(tmp_path / name, tone(110).T, RATE)
+    with pytest.raises(ValueError, match=r"the closest preset of .*low\.wav would be .*, another sound's; rename one"):
+        file_work(predictor, [tmp_path], tmp_path / "out")
+
+
+def test_a_name_that_is_too_long_fails_alone(predictor, tone, tmp_path):
+    for name in ("a" * 240, "b"):
+        soundfile.write(tmp_path / f"{name}.wav", tone(110).T, RATE)
+    report = run_files(predictor, tmp_path / "out", str(tmp_path))
+    assert [path.name for path in (tmp_path / "out").glob("*.vital")] == ["b.vital"]
+    assert "has 260 bytes, at most 255 are possible" in report.failures[0].error

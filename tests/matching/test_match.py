@@ -19,14 +19,17 @@ from vjax.inference.export import export_preset
 from vjax.inference.predict import Answer, Predictor, render_config
 from vjax.inference.refine_config import RefineConfig
 from vjax.inference.retrieval import SoundBank, index_picture
+from vjax.inference.target import Kind, Start
 from vjax.inference.wavetable_fit import WavetableFitConfig
 from vjax.matching.config import DEFAULT, DEFAULT_NOTE, PREDICTION_ONLY, MatchConfig
 from vjax.matching.finish import FULL_SCALE
 from vjax.matching.match import match
+from vjax.matching.preferred import FAR_DB
 from vjax.vital import preset as vital_preset
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import read_json, read_preset
+from vjax.vital.wavetables import FRAME, table_json
 
 RATE = 44100
 QUICK = WavetableFitConfig(frames=9, steps=10)
@@ -190,7 +193,7 @@ def test_match_where_the_engine_cannot_start_raises_and_blames_the_machine(predi
 def test_match_of_noise_without_a_note_warns_that_the_note_is_assumed(matched, predictor):
     noise = np.random.default_rng(0).normal(0, 0.1, (2, predictor.samples)).astype(np.float32)
     assert "no clear pitch, so C4 is assumed" in matched(noise, predicted(predictor.schema)).warnings[0]
-    assert matched(noise, predicted(predictor.schema), note=60).warnings == ()
+    assert not any("assumed" in text for text in matched(noise, predicted(predictor.schema), note=60).warnings)
 
 
 @pytest.fixture(scope="module")
@@ -212,14 +215,90 @@ def whole(predictor, pool, saw, bank):
 
 def test_match_ranks_all_candidates_and_returns_the_best(whole):
     result, stages = whole
-    labels = [one.label.removesuffix(", fitted") for one in result.candidates]
-    assert {PREDICTION, "neighbour", "resynthesis"} <= set(labels)
+    labels = {one.label.removesuffix(", fitted"): one.kind for one in result.candidates}
+    expected = {PREDICTION: Kind.PREDICTION, "neighbour": Kind.NEIGHBOUR, "resynthesis": Kind.RESYNTHESIS}
+    assert expected.items() <= labels.items()
+    assert (result.kind, result.closest) == (Kind.NEIGHBOUR, None)
     assert result.label == result.candidates[0].label == "neighbour"  # the saw itself
     losses = [one.loss for one in result.candidates]
     assert losses == sorted(losses)
     assert result.preset.comments.endswith("By somebody, CC0.")  # credits stay
     assert {"predicting", "playing candidates", "equalising harmonics"} == {stage.stage for stage in stages}
     assert stages[-1].best == "neighbour"
+
+
+@pytest.fixture(scope="module")
+def organ(pool):
+    """A sound whose wavetable no bank has, at note 48, [2, samples]; and its preset."""
+    t = np.arange(FRAME) / FRAME
+    cycle = sum(a * np.sin(2 * np.pi * k * t) for k, a in enumerate((1.0, 0.0, 0.4, 0.0, 0.0, 0.6, 0.3), 1))
+    preset = dataclasses.replace(
+        vital_preset.init(), wavetables=(table_json("Organ", cycle[None] / 2), *vital_preset.init().wavetables[1:])
+    )
+    return pool.render(RenderJob(preset.to_json(), (48,))).audio[0], preset
+
+
+def test_match_by_default_returns_the_nearest_knobs_and_the_closest_beside_them(predictor, pool, organ, bank):
+    config = dataclasses.replace(DEFAULT, resynthesis=QUICK, variants=1, fits=0)
+    result = match(clip_of(organ[0]), predictor, pool, config, lambda note: [bank])
+    assert (result.kind.family, result.closest.kind) == ("knobs", Kind.RESYNTHESIS)
+    assert result.candidates[0].kind == Kind.RESYNTHESIS
+    assert result.label == next(one.label for one in result.candidates if one.kind.family == "knobs")
+    assert (result.closest.loss, result.closest.mss_db) < (result.loss, result.mss_db)
+    assert (result.preset.name, result.closest.preset.name) == ("a preset", "a preset (closest)")
+    assert f"Method: {result.closest.label}" in result.closest.preset.comments
+    for found in (result, result.closest):  # judged in the same way
+        job = RenderJob(found.preset.to_json(), (result.note,), note_s=result.note_s)
+        np.testing.assert_array_equal(pool.render(job).audio[0], found.audio)
+        assert f"{found.mss_db:.2f} dB MSS" in found.preset.comments
+        assert np.isfinite(found.re_render_db)
+    closest = match(
+        clip_of(organ[0]), predictor, pool, dataclasses.replace(config, prefer="closest"), lambda note: [bank]
+    )
+    assert closest.closest is None
+    assert (closest.kind, closest.label) == (Kind.RESYNTHESIS, result.closest.label)
+    np.testing.assert_array_equal(closest.audio, result.closest.audio)
+    assert closest.warnings == ()
+
+
+@pytest.mark.parametrize(("prefer", "kind"), [("editable", Kind.PATCH), ("knobs", Kind.PREDICTION)])
+def test_match_prefers_a_patch_unless_knobs_are_asked_for(predictor, pool, organ, prefer, kind):
+    config = dataclasses.replace(DEFAULT, resynthesis=None, variants=1, fits=0, prefer=prefer)
+    patch = Start("patch, by hand", organ[1], Kind.PATCH)
+    result = match(clip_of(organ[0]), predictor, pool, config, candidates=[patch])
+    assert result.kind == kind
+    assert result.candidates[0].kind == Kind.PATCH
+    assert (result.closest is None) == (prefer == "editable")
+
+
+def test_match_with_a_silent_patch_returns_the_knobs_and_warns(predictor, pool, saw, bank):
+    mute = dataclasses.replace(vital_preset.init(), categorical=vital_preset.init().categorical.copy())
+    mute.categorical[vital_preset.controls().categorical_names.index("osc_1_on")] = 0
+    config = dataclasses.replace(DEFAULT, resynthesis=None, variants=1)
+    patch = Start("patch", mute, Kind.PATCH)
+    result = match(clip_of(saw), predictor, pool, config, lambda note: [bank], candidates=[patch])
+    assert result.warnings == ("'neighbour' is written and not the patch: silent at note 48",)
+
+
+def test_match_where_nothing_editable_comes_near_warns_and_names_the_closest(predictor, pool):
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, predictor.samples)).astype(np.float32)
+    config = dataclasses.replace(DEFAULT, resynthesis=QUICK, variants=1, fits=0, note=60)
+    result = match(clip_of(noise), predictor, pool, config)
+    assert result.mss_db > FAR_DB
+    assert result.warnings == (
+        f"no editable preset comes near the sound: this one is {result.mss_db:.1f} dB MSS away; the closest "
+        f"candidate, {result.closest.label!r}, is at {result.closest.mss_db:.1f} dB",
+    )
+
+
+def test_match_with_a_search_goes_on_from_the_preferred_candidate(predictor, pool, organ):
+    search = RefineConfig(evals=30, patience=1)
+    config = dataclasses.replace(DEFAULT, resynthesis=QUICK, variants=1, fits=0, refine=search)
+    result = match(clip_of(organ[0]), predictor, pool, config)
+    first = next(one for one in result.candidates if one.kind == Kind.PREDICTION)
+    assert (result.kind, result.trace[0][1]) == (Kind.PREDICTION, pytest.approx(first.loss, rel=1e-5))
+    assert result.closest.kind == Kind.RESYNTHESIS
+    assert "search" not in result.closest.preset.comments
 
 
 def test_match_describes_the_preset_that_it_returns(whole, pool):

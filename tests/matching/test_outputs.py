@@ -13,6 +13,7 @@ from PIL import Image
 from vjax.audio.metrics import METRICS
 from vjax.audio.pitch import Pitch
 from vjax.inference.predict import Answer
+from vjax.inference.target import Kind
 from vjax.matching.choose import Candidate
 from vjax.matching.outputs import (
     COLUMNS,
@@ -24,7 +25,7 @@ from vjax.matching.outputs import (
     start_index,
     write_result,
 )
-from vjax.matching.result import MatchResult
+from vjax.matching.result import FoundPreset, MatchResult
 from vjax.vital import preset as vital_preset
 from vjax.vital.preset import read_json, read_preset, write_preset
 
@@ -42,6 +43,7 @@ def result(tone):
         name="sounds/a.wav",
         preset=preset,
         label="near",
+        kind=Kind.NEIGHBOUR,
         audio=audio,
         target=np.repeat(tone(220, 0.1), 2, axis=0),
         sample_rate=44100,
@@ -133,7 +135,7 @@ def test_check_writable_names_a_folder_that_cannot_be_written():
 
 
 def test_check_writable_names_a_file_name_that_is_too_long(tmp_path):
-    with pytest.raises(ValueError, match="has 258 bytes, at most 255 are possible; give a shorter name by --out"):
+    with pytest.raises(ValueError, match="has 267 bytes, at most 255 are possible; give a shorter name by --out"):
         check_writable(tmp_path / f"{'a' * 247}.vital")
 
 
@@ -209,3 +211,71 @@ def test_start_index_over_another_table_is_refused(tmp_path, content):
     with pytest.raises(ValueError, match=r"index\.csv has other columns than an index"):
         start_index(path, [])
     assert path.read_text() == content
+
+
+def with_closest(result, name="a (closest)"):
+    preset = dataclasses.replace(result.preset, name=name)
+    metrics = dict.fromkeys(METRICS, 0.5)
+    closest = FoundPreset(preset, "a table", Kind.RESYNTHESIS, 0.5 * result.audio, result.plays, 0.1, metrics, 0.2)
+    return dataclasses.replace(result, closest=closest)
+
+
+def test_write_result_with_a_closest_preset_writes_it_beside_the_other(result, tmp_path):
+    files = write_result(with_closest(result), tmp_path / "a.b.vital", with_target=True)
+    names = ["a.b.vital", "a.b-vjax.wav", "a.b-vjax.png", "a.b (closest).vital", "a.b (closest)-vjax.wav"]
+    assert [file.name for file in files] == [*names, "a.b-target.wav"]
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+    assert (read_preset(files[0]).name, read_preset(files[3]).name) == ("a", "a (closest)")
+    audio, _ = soundfile.read(files[4], dtype="float32")
+    np.testing.assert_array_equal(audio.T, 0.5 * result.audio)
+    write_result(with_closest(result, "another"), tmp_path / "a.b.vital")
+    assert read_preset(files[3]).name == "another"
+
+
+def test_write_result_over_a_changed_closest_preset_is_refused_unless_overwrite(result, tmp_path):
+    path, closest = tmp_path / "a.vital", tmp_path / "a (closest).vital"
+    write_result(with_closest(result), path)
+    mine = read_json(closest) | {"author": "me"}
+    write_preset(closest, mine)
+    for refused in (write_result, lambda _, path: check_writable(path)):
+        with pytest.raises(
+            ValueError, match=r"a \(closest\)\.vital exists, and it is not as an earlier match wrote it"
+        ):
+            refused(with_closest(result), path)
+    assert read_json(closest) == mine
+    write_result(result, path, overwrite=True)
+    assert read_json(closest) == mine  # nothing takes its place
+    write_result(with_closest(result), path, overwrite=True)
+    assert read_preset(closest).author != "me"
+
+
+def test_write_result_without_a_closest_preset_removes_that_of_an_earlier_match(result, tmp_path):
+    write_result(with_closest(result), tmp_path / "a.vital")
+    write_result(result, tmp_path / "a.vital")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a-vjax.png", "a-vjax.wav", "a.vital"]
+
+
+def test_result_json_and_index_row_name_the_closest_preset(result):
+    found = with_closest(result)
+    told = result_json(found)
+    assert (told["preset"]["label"], told["preset"]["kind"]) == ("near", "neighbour")
+    assert (told["closest"]["label"], told["closest"]["kind"]) == ("a table", "resynthesis")
+    assert told["closest"]["metrics"]["mss"] == 0.5
+    assert result_json(result)["closest"] is None
+    row = index_row(found, "out/a.vital")
+    assert (row["kind"], row["closest"]) == ("neighbour", "out/a (closest).vital")
+    assert (row["closest_label"], row["closest_kind"], row["closest_mss"]) == ("a table", "resynthesis", 0.5)
+    row = index_row(result, "out/a.vital")
+    assert {row[name] for name in ("closest", "closest_label", "closest_kind", "closest_mss")} == {""}
+
+
+def test_start_index_takes_the_rows_of_an_older_index(tmp_path):
+    path = tmp_path / "index.csv"
+    older = [name for name in COLUMNS if name != "kind" and not name.startswith("closest")]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, older)
+        writer.writeheader()
+        writer.writerow(dict.fromkeys(older, "1"))
+    start_index(path, [])
+    append_row(path, {"name": "b.wav", "kind": "patch"})
+    assert [(row["mss"], row["kind"], row["closest"]) for row in read_index(path)] == [("1", "", ""), ("", "patch", "")]

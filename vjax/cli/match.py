@@ -1,4 +1,4 @@
-"""`vjax match`: writes the Vital preset that comes nearest to a sound, or to each of many."""
+"""`vjax match`: writes the Vital preset of a sound, or of each of many."""
 
 import argparse
 import contextlib
@@ -22,11 +22,13 @@ its onset on, for as long as the model was trained on (two seconds). The note is
 Many candidates are played by the real engine: the network's prediction, variants of it, the nearest sounds of the
 model's bank, and a resynthesis, which is an oscillator swept through a wavetable made of the sound. Each candidate is
 tuned to the sound and set to its level. The wavetables of the best six are equalised to its spectrum, harmonic by
-harmonic. The nearest candidate is written. Mostly it is the resynthesis: its timbre is in a table, and there is no
-filter to turn. --no-resynthesis writes the nearest preset of oscillators, filters, envelopes and routes.
+harmonic. An editable preset is written: the nearest one of oscillators, filters, envelopes and routes. Mostly the
+resynthesis comes nearer, but its timbre is in a table, and there is no filter to turn; --prefer closest writes the
+nearest candidate of all.
 
-For X.wav it writes the preset X.vital, its render X-vjax.wav, and a picture of both sounds X-vjax.png. They go to the
-current folder, unless --out names another place. An X.vital that someone has changed is not overwritten.
+For X.wav it writes the preset X.vital, its render X-vjax.wav, and a picture of both sounds X-vjax.png. Where another
+candidate comes nearer, it is written beside them, as X (closest).vital with X (closest)-vjax.wav. All go to the current
+folder, unless --out names another place. A preset that someone has changed is not overwritten.
 A folder, or several sounds, give a folder of presets with an index (index.csv, index.json). Sounds whose preset exists
 are passed over, so a run that was stopped goes on when it is called again.
 
@@ -34,9 +36,10 @@ are passed over, so a run that was stopped goes on when it is called again.
 examples:
   vjax match bass.wav                        # writes bass.vital
   vjax match bass.wav --note C2 -o lead.vital
-  vjax match bass.wav --no-resynthesis       # knobs to turn instead of a table of this sound
+  vjax match bass.wav --prefer closest       # the nearest one as bass.vital, mostly a table of this sound
+  vjax match bass.wav --no-resynthesis       # makes no such table
   vjax match recordings -o presets           # a folder of sounds; goes on where it was stopped
-  vjax match bass.wav --no-resynthesis --refine --evals 500     # also search on from the best candidate
+  vjax match bass.wav --refine --evals 500   # also search on from the preset that is written
   vjax match bass.wav --bank ~/.local/share/vital --checkpoint runs/tier3
   vjax match bass.wav --json                 # everything as one JSON object
 exit codes: 0 done; 1 a sound failed, or its preset is silent; 2 wrong usage; 130 stopped by Ctrl-C
@@ -47,7 +50,7 @@ _SHOWN = 5  # other candidates that are printed
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command with the arguments `argv`, by default the process's own. Returns the exit code."""
-    parser = command_parser("match", "Writes the Vital preset that comes nearest to a sound.", EPILOG)
+    parser = command_parser("match", "Writes the Vital preset of a sound.", EPILOG)
     parser.add_argument("sounds", nargs="+", metavar="SOUND", help="a sound file, several, or a folder of them")
     parser.add_argument(
         "-o", "--out", metavar="X.vital", help="the preset to write, or for many sounds the folder (default: presets)"
@@ -62,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
         "--workers", type=at_least(0), default=0, metavar="N", help="number of render processes (0 = all cores)"
     )
     add_engine_flag(parser)
-    parser.add_argument("--refine", action="store_true", help="search on from the best candidate: it comes nearer")
+    parser.add_argument("--refine", action="store_true", help="search on from the preferred candidate: it comes nearer")
     add_refining(parser)
     arguments = parser.parse_args(argv)
     many = len(arguments.sounds) > 1 or Path(arguments.sounds[0]).is_dir()
@@ -108,11 +111,13 @@ def _one(arguments: argparse.Namespace) -> int:
 
 def _check_out(out: Path, sound: Path, arguments: argparse.Namespace) -> None:
     from vjax.inference.stream import RENDER_END
+    from vjax.matching.outputs import closest_path
 
     if out.suffix != ".vital" or out.is_dir():
         what = "a folder" if out.is_dir() else "not the name of a preset"
         raise UsageError(f"--out {out} is {what}; give X.vital")
-    if out.with_name(out.stem + RENDER_END).absolute() == sound.absolute():
+    renders = (preset.with_name(preset.stem + RENDER_END) for preset in (out, closest_path(out)))
+    if sound.absolute() in (render.absolute() for render in renders):
         raise UsageError(f"--out {out} would put its render in the place of {sound}; give it another name")
 
 
@@ -151,6 +156,8 @@ def print_report(report, out: Path) -> None:
     """Prints a line for each preset that was written, and where the index is."""
     for one in report.written:
         print(f"{one.mss_db:7.2f} dB  {as_text(Path(one.name).name)}: {as_text(one.label)}")
+        if one.closest:
+            print(f"{one.closest_mss_db:7.2f} dB    {as_text(one.closest.name)}: {as_text(one.closest_label)}")
     print(f"{out}: presets written: {len(report.written)}, were there: {report.there}, failed: {len(report.failures)}")
     if math.isfinite(report.median_mss_db):
         print(f"  median MSS {report.median_mss_db:.2f} dB")
@@ -192,7 +199,8 @@ def _print(result, files: list[Path], model: str) -> None:
     if result.silent:
         print(f"  the written preset is silent at note {result.note}: {result.label}")
     else:
-        print(f"  best of {len(result.candidates)} candidates: {result.label}")
+        best = "the closest" if result.closest is None else f"preferred, {result.kind}"
+        print(f"  of {len(result.candidates)} candidates, {best}: {as_text(result.label)}")
         _print_distances(result)
     summary = result.prediction.summary()
     print(f"  the network's prediction ({model}): {summary}")
@@ -213,8 +221,12 @@ def _print_distances(result) -> None:
     print(f"            {others}")
     if math.isfinite(result.re_render_db):
         print(f"  {result.re_render_db:6.2f} dB between two renders of it, with other random phases")
+    if result.closest:
+        label = as_text(result.closest.label)
+        print(f"  {result.closest.mss_db:6.2f} dB MSS from the closest, written beside it, to the sound: {label}")
     print("  other candidates, in the order of the loss that ranks them:")
-    rest = [one for one in result.candidates if one.label != result.label and not one.error]
+    written = {result.label, result.closest.label} if result.closest else {result.label}
+    rest = [one for one in result.candidates if one.label not in written and not one.error]
     for i, one in enumerate(rest):
         if i < _SHOWN or one.label.startswith(PREDICTION):
             note = f" (plays {one.pitch_error_semitones:+.1f} semitones off)" if one.wrong_note else ""

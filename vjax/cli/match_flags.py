@@ -56,6 +56,7 @@ def match_config(arguments: argparse.Namespace):
         variants=arguments.starts,
         resynthesis=resynthesis_config(arguments) if arguments.starts else None,
         fits=0 if arguments.keep_tables or not (arguments.starts or refine) else MatchConfig.fits,
+        prefer=arguments.prefer,
         refine=refine,
     )
 

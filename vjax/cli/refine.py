@@ -14,21 +14,24 @@ from vjax.cli.match_flags import add_matching, read_checkpoint
 STRATEGY_NAMES = ("snes", "cma_es", "sep_cma_es")
 """Those of `vjax.inference.strategy`, the default first; a copy, so that --help imports no jax."""
 
+PREFERENCES = ("editable", "closest", "knobs")
+"""Those of `vjax.matching.preferred`, the default first; a copy for the same reason."""
+
 EPILOG = f"""\
 As vjax match does for many sounds, and then an evolution strategy searches on from the best candidates: it turns the
 continuous parameters and route amounts that are audible, renders every candidate with Vital, and keeps what comes
-nearer. Routes and menus stay those of the candidate. From a resynthesis a search seldom finds anything nearer:
---no-resynthesis starts from presets of oscillators and filters.
+nearer. Routes and menus stay those of the candidate. The search begins from the candidate that --prefer names; from a
+resynthesis it seldom finds anything nearer.
 
 The folder --out gets for each sound X: X.vital, its render (X-vjax.wav), a picture (X-vjax.png), and the course of the
-search (X-trace.png, X-trace.json); and index.csv, index.json, traces.png and traces.json of all. Sounds whose preset
+search (X-trace.png, X-trace.json); the closest candidate, if that is another one (X (closest).vital); and index.csv, index.json, traces.png and traces.json of all. Sounds whose preset
 exists are passed over; a run that was killed goes on from the best so far (X.part.vital), with the renders that are
 left. Ctrl-C ends the searches and keeps what they found; press it twice to leave at once. Of a dataset the validation
 rows are taken.
 
 {ENGINE_HELP}
 examples:
-  vjax refine --audio recordings --out presets --no-resynthesis --evals 2000
+  vjax refine --audio recordings --out presets --evals 2000
   vjax refine --checkpoint runs/tier3 --audio recordings --bank ~/.local/share/vital
   vjax refine --checkpoint runs/demo --dataset runs/demo/data --limit 4 --evals 100 --seconds 60
   RAY_ADDRESS=HOST:6379 vjax refine --audio recordings --places 64 --engine ray
@@ -80,6 +83,13 @@ def add_refining(parser: argparse.ArgumentParser) -> None:
         "--keep-tables", action="store_true", help="leave the wavetables of candidates; implies --no-resynthesis"
     )
     add_resynthesis(group)
+    group.add_argument(
+        "--prefer",
+        choices=PREFERENCES,
+        default=PREFERENCES[0],
+        help="which candidate is written: editable, a patch or else a preset of oscillators and filters; closest, the "
+        "nearest of all; knobs, the nearest that was not made from the sound (default %(default)s)",
+    )
     group = parser.add_argument_group("search")
     group.add_argument(
         "--evals",

@@ -23,7 +23,7 @@ from vjax.data.store import DatasetInfo
 from vjax.evaluation.roundtrip import FLOOR_SEEDS
 from vjax.inference.compare import comparison_picture, log_comparison, save_picture
 from vjax.inference.predict import decode
-from vjax.inference.target import Start
+from vjax.inference.target import Kind, Start
 from vjax.matching.config import PREDICTION_ONLY
 from vjax.matching.match import match
 from vjax.matching.result import MatchResult
@@ -128,7 +128,9 @@ def _match(name: str, target: np.ndarray, predicted: Preset, note: int, pool: Re
     """The predicted preset beside a sound, as `vjax export` plays and scores it; in the dataset's tuning and level."""
     clip = Clip(name, PREDICTION, target, pool.config.sample_rate, target[:, :0])
     config = dataclasses.replace(PREDICTION_ONLY, note=note, note_s=pool.config.note_s, tune=False)
-    return match(clip, None, pool, config, candidates=(Start(PREDICTION, predicted),), only_candidates=True)
+    return match(
+        clip, None, pool, config, candidates=(Start(PREDICTION, predicted, Kind.PREDICTION),), only_candidates=True
+    )
 
 
 def _render_config(info: DatasetInfo, config: GenerationConfig) -> RenderConfig:

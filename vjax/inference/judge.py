@@ -9,7 +9,7 @@ from vjax.audio.metrics import METRICS
 from vjax.audio.scores import scores
 from vjax.inference.level import level_range_db, with_gain
 from vjax.inference.objective import TERMS, Objective
-from vjax.inference.target import RefineTarget, Sought, Start
+from vjax.inference.target import Kind, RefineTarget, Sought, Start
 from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset
 
@@ -21,7 +21,7 @@ class Judged(NamedTuple):
     """A preset beside a target; means over JUDGE_SEEDS.
 
     Attributes:
-      label: the start that it came from.
+      label, kind: of the start that it came from.
       loss: the objective's.
       distances: by metric of `vjax.audio.distances`; NaN for silence.
       sounds: float32 [2, samples], its renders, one a seed.
@@ -29,6 +29,7 @@ class Judged(NamedTuple):
 
     preset: Preset
     label: str
+    kind: Kind
     loss: float
     distances: dict[str, float]
     sounds: tuple[np.ndarray, ...]
@@ -82,7 +83,7 @@ class Judge:
         """
         jobs = [
             RenderJob(preset.to_json(), (target.note,), seed, target.note_s)
-            for _, preset in candidates
+            for _, preset, _ in candidates
             for seed in JUDGE_SEEDS
         ]
         sounds = self._sounds(jobs)
@@ -97,14 +98,14 @@ class Judge:
             )
 
         def judged(i: int) -> Judged:
-            label, preset = candidates[i]
+            label, preset, kind = candidates[i]
             mine = [audio for audio in sounds[i * per : (i + 1) * per] if audio is not None]
             found = dict.fromkeys(METRICS, float("nan"))
             if mine:
                 each = scores(np.stack(mine), target.audio, self.sample_rate)
                 found = {name: float(np.mean(values)) for name, values in each.items()}
             silence = np.zeros_like(target.audio)
-            return Judged(preset, label, float(losses[i]), found, tuple(mine) or (silence,))
+            return Judged(preset, label, kind, float(losses[i]), found, tuple(mine) or (silence,))
 
         return judged(0), judged(int(np.argmin(ranked)))
 

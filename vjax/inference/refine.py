@@ -19,7 +19,7 @@ from vjax.inference.judge import Judge, Judged
 from vjax.inference.objective import Objective
 from vjax.inference.refine_config import RefineConfig
 from vjax.inference.search import Progress, Search
-from vjax.inference.target import RefineTarget
+from vjax.inference.target import Kind, RefineTarget
 from vjax.vital.backend import Engine, open_live_pool, open_render_pool
 from vjax.vital.engine import RenderConfig
 from vjax.vital.live import LivePool, Variation
@@ -36,7 +36,7 @@ class Refined:
     Attributes:
       name: of the target.
       preset: the best one, by settled renders in fresh processes over several seeds; a start where nothing beat it.
-      start: label of the start that it came from.
+      start, kind: label and kind of the start that it came from.
       before, after: `Judged` of the first start and of `preset`.
       trace: (evaluations, best loss so far) after each generation, by candidates' renders, each with the seed of
         its generation.
@@ -48,6 +48,7 @@ class Refined:
     name: str
     preset: Preset | None = None
     start: str = ""
+    kind: Kind = Kind.GIVEN
     before: Judged | None = None
     after: Judged | None = None
     trace: tuple[tuple[int, float], ...] = ()
@@ -148,6 +149,7 @@ def _result(search: Search, place: int, judge: Judge) -> Refined:
         name=search.target.name,
         preset=after.preset,
         start=after.label,
+        kind=after.kind,
         before=before,
         after=after,
         trace=tuple(search.trace),

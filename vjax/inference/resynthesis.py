@@ -20,7 +20,7 @@ import numpy as np
 
 from vjax.audio.pitch import Pitch, detect_pitch, midi_to_hz
 from vjax.inference.sustain import LONGEST_FALL_S, Fall, Lines, levels_db, sustain_cycles, sustain_of
-from vjax.inference.target import Start
+from vjax.inference.target import Kind, Start
 from vjax.inference.wavetable_fit import WavetableFitConfig, fit_cycles, n_lines, stay_s
 from vjax.vital.engine import RenderConfig
 from vjax.vital.lfo_shapes import shape_json
@@ -127,7 +127,8 @@ def resynthesised(
         made = [tables[midi, i] for i in range(len(channels))]
         _, n_more, seconds = made[-1]
         held = Held(n_more, max(seconds, _SHORTEST_S), 0.5 if sustain.after.size else 0.0, sustain.fall)
-        starts.append(Start(label, swept_preset([t for t, *_ in made], midi - note, release_s, render, name, held)))
+        preset = swept_preset([t for t, *_ in made], midi - note, release_s, render, name, held)
+        starts.append(Start(label, preset, Kind.RESYNTHESIS))
     return starts
 
 

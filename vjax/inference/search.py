@@ -12,7 +12,7 @@ from vjax.inference.level import level_range_db, with_gain
 from vjax.inference.refine_config import RefineConfig
 from vjax.inference.space import Space, first_steps, make_space
 from vjax.inference.strategy import Strategy
-from vjax.inference.target import RefineTarget, Start
+from vjax.inference.target import Kind, RefineTarget, Start
 from vjax.vital.live import LivePool
 from vjax.vital.preset import Preset
 
@@ -25,7 +25,10 @@ _WIDER = 2.0  # steps of a restart from the best point, against those of the sta
 
 
 class Progress(NamedTuple):
-    """A target after a generation. `better` is the best preset if it is new: at first a start, then what is found."""
+    """A target after a generation. `better` is the best preset if it is new: at first a start, then what is found.
+
+    `start` and `kind` are the label and kind of the start that the best came from.
+    """
 
     name: str
     evals: int
@@ -33,6 +36,7 @@ class Progress(NamedTuple):
     first_loss: float
     better: Preset | None
     start: str
+    kind: Kind = Kind.GIVEN
 
 
 class Found(NamedTuple):
@@ -42,6 +46,7 @@ class Found(NamedTuple):
     label: str
     preset: Preset
     space: Space
+    kind: Kind = Kind.GIVEN
 
 
 @dataclasses.dataclass(eq=False)
@@ -59,6 +64,7 @@ class Search:
     space: Space
     steps: np.ndarray
     label: str
+    kind: Kind
     evals: int
     began_s: float
     best: list[Found] = dataclasses.field(default_factory=list)
@@ -111,10 +117,11 @@ class Search:
             space=make_space(best.start.preset, knob_error_norm),
             steps=np.zeros(0),
             label="",
+            kind=Kind.GIVEN,
             evals=target.spent + ranking.evals,
             began_s=time.monotonic() if began_s is None else began_s,
         )
-        search.best = [Found(best.loss, best.start.label, best.start.preset, search.space)]
+        search.best = [Found(best.loss, best.start.label, best.start.preset, search.space, best.start.kind)]
         search.trace.append((search.evals, best.loss))
         if search.left():
             search._enter_next()
@@ -171,7 +178,7 @@ class Search:
         if loss < (self.best[-1].loss if len(self.best) == KEPT else np.inf):
             self._improved |= loss < self.best[0].loss
             preset = with_gain(self.space.to_preset(self._norm(z[k])), float(gains_db[k]))
-            found = Found(loss, self.label, preset, self.space)
+            found = Found(loss, self.label, preset, self.space, self.kind)
             self.best = sorted([*self.best, found], key=lambda one: one.loss)[:KEPT]
         self.trace.append((self.evals, self.best[0].loss))
         if loss < self._reference * (1 - _PROGRESS):
@@ -193,7 +200,8 @@ class Search:
             self._away = True
         elif self._away and self._here[0] > self.best[0].loss:
             # In its old dimensions: others may have become audible since.
-            self._enter(self.best[0].label, self.best[0].space.around(self.best[0].preset))
+            best = self.best[0]
+            self._enter(best.label, best.kind, best.space.around(best.preset))
             self._away = False
         elif self._stagnant >= self._restart_patience():
             self._widen()
@@ -213,22 +221,23 @@ class Search:
 
     def candidates(self) -> list[Start]:
         """What is judged at the end: the target's first start, then the best found, the best first."""
-        return [self.target.starts[0], *(Start(found.label, found.preset) for found in self.best)]
+        return [self.target.starts[0], *(Start(found.label, found.preset, found.kind) for found in self.best)]
 
     def progress(self) -> Progress:
         better = self.best[0].preset if self._improved else None
-        return Progress(self.target.name, self.evals, self.best[0].loss, self.first_loss, better, self.best[0].label)
+        best = self.best[0]
+        return Progress(self.target.name, self.evals, best.loss, self.first_loss, better, best.label, best.kind)
 
     def _enter_next(self) -> None:
         _, start = self.rivals.pop(0)
-        self._enter(start.label, make_space(start.preset, self.knob_error_norm))
+        self._enter(start.label, start.kind, make_space(start.preset, self.knob_error_norm))
 
-    def _enter(self, label: str, space: Space) -> None:
+    def _enter(self, label: str, kind: Kind, space: Space) -> None:
         seeds = range(self.config.engine_seeds)
         for seed in seeds:
             self.live.unload(self._live_key(seed))
         self._entered += 1
-        self.label, self.space = label, space
+        self.label, self.kind, self.space = label, kind, space
         preset = space.preset.to_json()
         for seed in seeds:
             self.live.load(self._live_key(seed), preset, self.target.note, seed, self.target.note_s)

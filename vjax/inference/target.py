@@ -1,11 +1,40 @@
 """What a search is given: a sound to come near to, and presets to begin with."""
 
+from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
 
 from vjax.audio.pitch import Pitch
 from vjax.vital.preset import Preset
+
+
+class Kind(StrEnum):
+    """Where a preset comes from, for programs; its label says it for people, and may be any text."""
+
+    PREDICTION = "prediction"
+    """Of the network: the predicted preset and its variants."""
+
+    NEIGHBOUR = "neighbour"
+    """Of a bank."""
+
+    PATCH = "patch"
+    """An editable preset explained from the sound."""
+
+    RESYNTHESIS = "resynthesis"
+    """An oscillator swept through a wavetable made of the sound."""
+
+    GIVEN = "given"
+    """The caller's own."""
+
+    @property
+    def family(self) -> str:
+        """`patch`, `resynthesis`, or `knobs` for all others: presets that were not made from the sound."""
+        return self.value if self in (Kind.PATCH, Kind.RESYNTHESIS) else "knobs"
+
+
+FAMILIES = ("patch", "knobs", "resynthesis")
+"""Of all kinds."""
 
 
 class Sought(NamedTuple):
@@ -27,10 +56,11 @@ class Sought(NamedTuple):
 
 
 class Start(NamedTuple):
-    """A preset to begin with; `label` says for people where it comes from."""
+    """A preset to begin with; `label` says for people where it comes from, `kind` for programs."""
 
     label: str
     preset: Preset
+    kind: Kind = Kind.GIVEN
 
 
 class Ranked(NamedTuple):

@@ -20,6 +20,7 @@ from vjax.matching.batch import BatchReport
 from vjax.matching.batch import match_many as match_work
 from vjax.matching.config import DEFAULT, MatchConfig
 from vjax.matching.match import match as match_clip
+from vjax.matching.preferred import Prefer
 from vjax.matching.result import MatchResult
 from vjax.matching.work import file_work
 from vjax.shipped import NAME, checkpoint_folder
@@ -38,12 +39,13 @@ def match(
     name: str = "sound",
     checkpoint: str | os.PathLike = NAME,
     bank: str | os.PathLike = "",
+    prefer: Prefer = "editable",
     resynthesis: bool = True,
     refine_evals: int = 0,
     workers: int | None = None,
     config: MatchConfig | None = None,
 ) -> MatchResult:
-    """The Vital preset that comes nearest to a sound, as `vjax match` writes it.
+    """The Vital preset of a sound, as `vjax match` writes it.
 
     Args:
       sound: a sound file; or floats [samples] or [channels, samples], full scale at +-1.
@@ -52,17 +54,19 @@ def match(
       name: of an array's preset; a file's preset is called as the file is.
       checkpoint: a training run's folder, or "shipped", the model that comes with vjax.
       bank: a folder of presets whose nearest ones compete as well; empty for none.
-      resynthesis: whether a wavetable made of the sound competes. Without it the preset is of oscillators, filters,
-        envelopes and routes.
+      prefer: which preset it is. `editable`: one of oscillators, filters, envelopes and routes, a patch where there is
+        one. `closest`: the nearest of all, mostly a resynthesis. `knobs`: the nearest that was not made from the sound.
+        The closest one is there as well, as `closest` of the result.
+      resynthesis: whether a wavetable made of the sound competes.
       refine_evals: renders of a search from the best candidate; 0 for none.
       workers: render processes; None takes all cores.
-      config: all settings of a match, instead of `note`, `resynthesis` and `refine_evals`.
+      config: all settings of a match, instead of `note`, `prefer`, `resynthesis` and `refine_evals`.
 
     Raises:
       AudioError: the sound cannot be used; the text says why.
       CheckpointError: the checkpoint cannot be used.
     """
-    config = config or _config(note, resynthesis, refine_evals)
+    config = config or _config(note, prefer, resynthesis, refine_evals)
     folder = checkpoint_folder(os.fspath(checkpoint))
     predictor = _predictor(folder)
     clip = _clip(sound, sample_rate, name, predictor)
@@ -77,6 +81,7 @@ def match_many(
     *,
     checkpoint: str | os.PathLike = NAME,
     bank: str | os.PathLike = "",
+    prefer: Prefer = "editable",
     resynthesis: bool = True,
     refine_evals: int = 0,
     workers: int | None = None,
@@ -95,7 +100,7 @@ def match_many(
 
     The others are those of `match`.
     """
-    config = config or _config(note, resynthesis, refine_evals)
+    config = config or _config(note, prefer, resynthesis, refine_evals)
     folder = checkpoint_folder(os.fspath(checkpoint))
     predictor = _predictor(folder)
     out = Path(out)
@@ -135,10 +140,11 @@ def render(
     return rendering.audio[0]
 
 
-def _config(note: int | str | None, resynthesis: bool, refine_evals: int) -> MatchConfig:
+def _config(note: int | str | None, prefer: Prefer, resynthesis: bool, refine_evals: int) -> MatchConfig:
     return dataclasses.replace(
         DEFAULT,
         note=None if note is None else _midi(note),
+        prefer=prefer,
         resynthesis=DEFAULT.resynthesis if resynthesis else None,
         refine=RefineConfig(evals=refine_evals) if refine_evals else None,
     )

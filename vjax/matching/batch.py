@@ -26,7 +26,16 @@ from vjax.inference.target import RefineTarget
 from vjax.io.errors import error_text, show_tracebacks
 from vjax.matching.config import DEFAULT, MatchConfig
 from vjax.matching.finish import finish
-from vjax.matching.outputs import TEXT_COLUMNS, append_row, index_row, read_index, start_index, write_result
+from vjax.matching.outputs import (
+    TEXT_COLUMNS,
+    append_row,
+    check_name,
+    closest_path,
+    index_row,
+    read_index,
+    start_index,
+    write_result,
+)
 from vjax.matching.prepare import Banks, Prepared, no_banks, prepare
 from vjax.matching.result import MatchResult
 from vjax.matching.traces import TRACE_END, read_part, remove_part, trace_picture, write_part, write_text
@@ -41,12 +50,18 @@ _WORKERS_A_SOUND = 8  # more cores than this wait for each other within one soun
 
 
 class Written(NamedTuple):
-    """A preset that was written: for which sound, where, from which candidate, and its MSS distance (NaN: silent)."""
+    """A preset that was written: for which sound, where, from which candidate, and its MSS distance (NaN: silent).
+
+    `closest` is where the closest preset was written beside it, if it is another one; the last two describe that.
+    """
 
     name: str
     path: Path
     label: str
     mss_db: float
+    closest: Path | None = None
+    closest_label: str = ""
+    closest_mss_db: float = math.nan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,6 +170,11 @@ def match_many(
             tqdm.write(f"failed: {as_text(result.error)}", file=sys.stderr)
             return
         path = work.paths[result.name]
+        try:
+            check_name(path)
+        except ValueError as error:
+            save(Failure(result.name, str(error)))
+            return
         write_result(result, path, overwrite=True, with_target=work.of_dataset)
         record(index_row(result, path))
         for warning in result.warnings:
@@ -163,7 +183,11 @@ def match_many(
             sounds = {"target": result.target, "preset": result.audio}
             tag = as_text(path.name if path == out else path.relative_to(out)).removesuffix(".vital")
             log_comparison(writer, f"match/{tag}", sounds, predictor.sample_rate, predictor.step)
-        done.append(Written(result.name, path, result.label, result.mss_db))
+        written, closest = Written(result.name, path, result.label, result.mss_db), result.closest
+        if closest:
+            about = {"closest": closest_path(path), "closest_label": closest.label, "closest_mss_db": closest.mss_db}
+            written = written._replace(**about)
+        done.append(written)
 
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(progress_bar(total=len(work.paths), desc="matching", unit="sound"))

@@ -1,13 +1,14 @@
 """Which candidate comes nearest to a sound: each is played, tuned, set to the sound's level, and ranked by loss.
 
-The best few also get wavetables whose harmonics are equalised to the sound's spectrum, in a few renders each. A
-candidate that plays a wrong note ranks behind all that play the right one: a small loss does not make up for it.
+The best few of each family (`Kind.family`) also get wavetables whose harmonics are equalised to the sound's spectrum,
+in a few renders each: a resynthesis that is far nearer does not keep knobs from coming as near as they can. A candidate
+that plays a wrong note ranks behind all that play the right one: a small loss does not make up for it.
 """
 
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from vjax.inference.judge import Judge
 from vjax.inference.objective import Objective
 from vjax.inference.refine_config import RefineConfig
 from vjax.inference.spectral_fit import average_power, with_spectrum
-from vjax.inference.target import Ranked, Ranking, RefineTarget, Sought, Start
+from vjax.inference.target import FAMILIES, Kind, Ranked, Ranking, RefineTarget, Sought, Start
 from vjax.vital.pool import Rendering, RenderJob, RenderPool
 from vjax.vital.preset import Preset
 from vjax.vital.transpose import transposed
@@ -43,7 +44,7 @@ class Candidate:
     """A preset that competes in a match.
 
     Attributes:
-      label: where it comes from, for people.
+      label, kind: where it comes from, for people and for programs.
       preset: tuned, and at the level of the sound.
       loss: the objective's; NaN where there is none.
       mss_db: its MSS distance to the sound; NaN where there is none.
@@ -63,6 +64,11 @@ class Candidate:
     error: str = ""
     audio: np.ndarray | None = None
     by_machine: bool = False
+    kind: Kind = Kind.GIVEN
+
+    @property
+    def start(self) -> Start:
+        return Start(self.label, self.preset, self.kind)
 
     @property
     def wrong_note(self) -> bool:
@@ -87,10 +93,10 @@ class Choice(NamedTuple):
         """The first candidate, None if none has a loss."""
         return self.candidates[0] if self.candidates and not self.candidates[0].error else None
 
-    def ranking(self) -> Ranking:
-        """The candidates with a loss, as a search begins from them."""
-        usable = [one for one in self.candidates if not one.error]
-        starts = [Ranked(one.loss, Start(one.label, one.preset), one.audio) for one in usable]
+    def ranking(self, families: Collection[str] = FAMILIES) -> Ranking:
+        """The candidates of some families with a loss, as a search begins from them."""
+        usable = [one for one in self.candidates if not one.error and one.kind.family in families]
+        starts = [Ranked(one.loss, one.start, one.audio) for one in usable]
         losses = {one.label: one.loss for one in usable[::-1]}  # of two with one label the better
         return Ranking(starts, dict(sorted(losses.items(), key=lambda pair: pair[1])), self.evals)
 
@@ -125,7 +131,7 @@ def choose(
     Args:
       starts: the candidates; taken one by one while earlier ones are rendered.
       judge: scores, with the sound as the target in `place`.
-      fits: at most N of the best are equalised; 0 equalises none.
+      fits: at most N of the best of each family are equalised; 0 equalises none.
       level: set each candidate to the level of the sound, which costs no render: Vital's volume is a factor.
       budget: at most N renders, of which at least one; None has no limit.
       n_starts: how many there will be, for progress alone.
@@ -162,9 +168,9 @@ def _played(starts: Iterable[Start], sought: Sought, pool: RenderPool, budget: i
             try:
                 job = _job(start.preset, sought)
             except ValueError as error:  # a value that the engine cannot take
-                invalid.append(Candidate(start.label, start.preset, error=f"invalid: {error}"))
+                invalid.append(Candidate(start.label, start.preset, error=f"invalid: {error}", kind=start.kind))
                 continue
-            taken.append(Candidate(start.label, start.preset))
+            taken.append(Candidate(start.label, start.preset, kind=start.kind))
             yield job
 
     for i, rendering in enumerate(pool.map(jobs())):
@@ -245,8 +251,7 @@ def _equalise(
 ) -> int:
     """Puts equalised candidates in the places of their originals where they are nearer. Returns the renders in all."""
     wanted = average_power(sought.audio)
-    within = _MOST_GAIN * ranked[0].loss if ranked else 0.0
-    latest = {i: one for i, one in enumerate(ranked[:fits]) if not one.error and one.loss <= within}
+    latest = dict(sorted(_worth_equalising(ranked, fits)))
     for step in range(_STEPS):
         best = min(ranked, key=_rank)
         report(Progress("equalising harmonics", step, _STEPS, best.label, best.mss_db))
@@ -267,6 +272,13 @@ def _equalise(
             if _rank(one) < _rank(ranked[i]):
                 ranked[i] = one
     return evals
+
+
+def _worth_equalising(ranked: Sequence[Candidate], fits: int) -> Iterator[tuple[int, Candidate]]:
+    """(place, candidate) of the best `fits` of each family, those aside that cannot catch up with its best."""
+    for family in {one.kind.family for one in ranked}:
+        mine = [(i, one) for i, one in enumerate(ranked) if one.kind.family == family and not one.error][:fits]
+        yield from ((i, one) for i, one in mine if one.loss <= _MOST_GAIN * mine[0][1].loss)
 
 
 def rank(

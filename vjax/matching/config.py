@@ -4,6 +4,7 @@ import dataclasses
 
 from vjax.inference.refine_config import RefineConfig
 from vjax.inference.wavetable_fit import WavetableFitConfig
+from vjax.matching.preferred import PREFERENCES, Prefer
 
 DEFAULT_NOTE = 60
 """Played when the sound has no clear pitch: C4, the middle of the keyboard."""
@@ -20,7 +21,8 @@ class MatchConfig:
       level: set each candidate to the level of the sound.
       variants: at most N variants of the prediction compete with it, and 3 N neighbours from each bank; 0: it alone.
       resynthesis: how wavetables are made of the sound itself; None makes none.
-      fits: at most N of the best candidates get wavetables whose harmonics are equalised to the sound's.
+      prefer: which candidate is written, see `vjax.matching.preferred`; the closest is written beside it.
+      fits: at most N of the best candidates of each family get wavetables whose harmonics are equalised to the sound's.
       refine: the search that follows; None searches nothing.
     """
 
@@ -30,6 +32,7 @@ class MatchConfig:
     level: bool = True
     variants: int = 3
     resynthesis: WavetableFitConfig | None = WavetableFitConfig()
+    prefer: Prefer = "editable"
     fits: int = 6
     refine: RefineConfig | None = None
 
@@ -38,6 +41,8 @@ class MatchConfig:
             raise ValueError(f"note={self.note}; expected a MIDI note from 0 to 127, where C4 is 60")
         if self.note_s is not None and not self.note_s > 0:
             raise ValueError(f"note_s={self.note_s}; expected a time above 0 s, or None to estimate it")
+        if self.prefer not in PREFERENCES:
+            raise ValueError(f"prefer={self.prefer!r}; expected one of {', '.join(PREFERENCES)}")
         for field in ("variants", "fits"):
             if getattr(self, field) < 0:
                 raise ValueError(f"{field}={getattr(self, field)}; expected 0 or more")

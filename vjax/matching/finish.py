@@ -9,16 +9,17 @@ import numpy as np
 
 from vjax.audio.distances import mss
 from vjax.audio.metrics import METRICS
-from vjax.audio.pitch import detect_pitch, note_name
+from vjax.audio.pitch import Pitch, detect_pitch, note_name
 from vjax.inference.judge import Judged
 from vjax.inference.level import level_range_db, with_gain
 from vjax.inference.refine import Refined
 from vjax.inference.target import Start
+from vjax.matching.choose import WRONG_NOTE_SEMITONES
 from vjax.matching.describe import comment, style_of
+from vjax.matching.preferred import FAR_DB
 from vjax.matching.prepare import Prepared
-from vjax.matching.result import MatchResult
+from vjax.matching.result import CLOSEST, FoundPreset, MatchResult
 from vjax.vital.pool import RenderJob, RenderPool
-from vjax.vital.preset import Preset
 
 FULL_SCALE = 10 ** (-0.1 / 20)
 """The highest peak that is written: a converter clips what is above 1."""
@@ -29,11 +30,12 @@ _OFF_LEVEL_DB = 1.0  # a level that is further off is worth a warning
 
 
 def finish(prepared: Prepared, pool: RenderPool, refined: Refined | None = None) -> MatchResult:
-    """Plays the best candidate, or what a search found, once more, and describes the preset that is to be written.
+    """Plays the preferred candidate, or what a search found, once more, and describes the preset that is to be written.
 
-    Raises ValueError if the search had no result.
+    The closest candidate, where it is another one, is judged in the same way. Raises ValueError if the search had no
+    result.
     """
-    clip, sought, choice, render = prepared.clip, prepared.sought, prepared.choice, pool.config
+    clip, sought, choice = prepared.clip, prepared.sought, prepared.choice
     if refined is not None and refined.error:
         raise ValueError(refined.error)
     warnings = []
@@ -41,46 +43,37 @@ def finish(prepared: Prepared, pool: RenderPool, refined: Refined | None = None)
         warnings.append(
             f"the sound has no clear pitch, so {note_name(sought.note)} is assumed; if it has a note, give it by --note"
         )
-    if choice.best is None:
-        first = choice.as_played[0]
-        label, preset, judged = first.label, first.preset, None
-        warnings.append(f"no candidate is audible; {label!r} is written: {first.error}")
-    else:
-        label, preset = (refined.start, refined.preset) if refined else (choice.best.label, choice.best.preset)
-        judged = prepared.judge.judged(Start(label, preset), sought, 0)
-        if prepared.config.level:
-            preset, judged, off_level = _within_scale(preset, judged, label, prepared, pool)
-            warnings += off_level
-    metrics = judged.distances if judged else dict.fromkeys(METRICS, math.nan)
-    audio = judged.audio if judged else _or_silence(choice.as_played[0].audio, sought.audio)
-    plays = detect_pitch(audio, clip.sample_rate)
+    chosen, why = prepared.preferred
     evals = refined.evals if refined else choice.evals
-    found = f"{label}, after a search of {evals} renders" if refined and refined.trace[1:] else label
-    name = clip.title
-    pitched = prepared.config.note is not None or clip.pitch.clear
-    preset = dataclasses.replace(
-        preset,
-        name=name,
-        author=preset.author or "vjax",
-        style=style_of(sought.audio, clip.sample_rate, sought.note, sought.note_s, pitched),
-        comments=comment(name, sought.note, sought.note_s, found, metrics, preset.comments),
-    )
+    closest = None
+    if chosen is None:
+        first = choice.as_played[0]
+        found = _described(Start(first.label, first.preset, first.kind), None, first.audio, prepared)
+        warnings.append(f"no candidate is audible; {first.label!r} is written: {first.error}")
+    else:
+        start = Start(refined.start, refined.preset, refined.kind) if refined else chosen.start
+        method = f"{start.label}, after a search of {evals} renders" if refined and refined.trace[1:] else start.label
+        found, off_level = _judged(start, prepared, pool, method=method)
+        warnings += [why] * bool(why) + off_level
+        if choice.best is not chosen:
+            closest, off_level = _judged(choice.best.start, prepared, pool, CLOSEST)
+            if _rank(closest, clip.pitch) < _rank(found, clip.pitch):
+                warnings += [f"{CLOSEST}: {warning}" for warning in off_level]
+            else:  # a search has overtaken it, or other random phases have
+                closest = None
+    if prepared.config.prefer != "closest" and found.kind.family != "resynthesis" and found.mss_db > FAR_DB:
+        nearest = f"; the closest candidate, {closest.label!r}, is at {closest.mss_db:.1f} dB" if closest else ""
+        warnings.append(f"no editable preset comes near the sound: this one is {found.mss_db:.1f} dB MSS away{nearest}")
     return MatchResult(
         name=clip.name,
-        preset=preset,
-        label=label,
-        audio=audio,
         target=sought.audio,
         sample_rate=clip.sample_rate,
         note=sought.note,
         note_s=sought.note_s,
-        velocity=render.velocity,
+        velocity=pool.config.velocity,
         note_given=prepared.config.note is not None,
         pitch=clip.pitch,
-        plays=plays,
-        loss=judged.loss if judged else math.nan,
-        metrics=metrics,
-        re_render_db=_re_render_db(judged, clip.sample_rate),
+        closest=closest,
         candidates=choice.candidates,
         prediction=prepared.prediction,
         predicted=prepared.predicted,
@@ -88,17 +81,69 @@ def finish(prepared: Prepared, pool: RenderPool, refined: Refined | None = None)
         evals=evals,
         seconds=time.monotonic() - prepared.began_s,
         warnings=tuple(warnings),
+        **vars(found),
     )
 
 
-def _within_scale(
-    preset: Preset, judged: Judged, label: str, prepared: Prepared, pool: RenderPool
-) -> tuple[Preset, Judged, list[str]]:
+def _judged(
+    start: Start, prepared: Prepared, pool: RenderPool, which: str = "", method: str = ""
+) -> tuple[FoundPreset, list[str]]:
+    """A candidate by settled renders with several seeds, its peaks within full scale; and warnings of its level."""
+    judged, warnings = prepared.judge.judged(start, prepared.sought, 0), []
+    if prepared.config.level:
+        judged, warnings = _within_scale(judged, prepared, pool)
+    return _described(start._replace(preset=judged.preset), judged, judged.audio, prepared, which, method), warnings
+
+
+def _described(
+    start: Start,
+    judged: Judged | None,
+    audio: np.ndarray | None,
+    prepared: Prepared,
+    which: str = "",
+    method: str = "",
+) -> FoundPreset:
+    """A preset that says in its name and comment what it is. Without `judged` it has no sound, and no numbers.
+
+    Args:
+      which: is added to its name, in brackets.
+      method: how it was found; by default its label.
+    """
+    clip, sought = prepared.clip, prepared.sought
+    metrics = judged.distances if judged else dict.fromkeys(METRICS, math.nan)
+    audio = np.zeros_like(sought.audio) if audio is None else audio
+    pitched = prepared.config.note is not None or clip.pitch.clear
+    preset = dataclasses.replace(
+        start.preset,
+        name=f"{clip.title} ({which})" if which else clip.title,
+        author=start.preset.author or "vjax",
+        style=style_of(sought.audio, clip.sample_rate, sought.note, sought.note_s, pitched),
+        comments=comment(clip.title, sought.note, sought.note_s, method or start.label, metrics, start.preset.comments),
+    )
+    return FoundPreset(
+        preset=preset,
+        label=start.label,
+        kind=start.kind,
+        audio=audio,
+        plays=detect_pitch(audio, clip.sample_rate),
+        loss=judged.loss if judged else math.nan,
+        metrics=metrics,
+        re_render_db=_re_render_db(judged, clip.sample_rate),
+    )
+
+
+def _rank(found: FoundPreset, pitch: Pitch) -> tuple[bool, float]:
+    """As candidates are ranked: a wrong note behind all right ones, then by loss."""
+    both = pitch.clear and found.plays.clear
+    return both and abs(found.plays.midi - pitch.midi) > WRONG_NOTE_SEMITONES, found.loss
+
+
+def _within_scale(judged: Judged, prepared: Prepared, pool: RenderPool) -> tuple[Judged, list[str]]:
     """The preset made softer where its peaks would clip, and warnings where it is not as loud as the sound.
 
     Also at the notes of an octave up and down, for which it gives way by at most `_OCTAVES_DB`: they are not the sound.
     """
-    sought, warnings = prepared.sought, []
+    sought, preset, warnings = prepared.sought, judged.preset, []
     over_db = _over_db(judged.sounds, FULL_SCALE)
     octaves = tuple(note for note in (sought.note - 12, sought.note + 12) if 0 <= note <= 127)
     played = pool.render(RenderJob(preset.to_json(), octaves, note_s=sought.note_s))
@@ -107,24 +152,20 @@ def _within_scale(
     if over_db > 0:
         softest_db, _ = level_range_db(preset)
         preset = with_gain(preset, max(-over_db - _MARGIN_DB, softest_db))
-        judged = prepared.judge.judged(Start(label, preset), sought, 0)
+        judged = prepared.judge.judged(Start(judged.label, preset, judged.kind), sought, 0)
     off = judged.distances.get("loudness_difference", math.nan)
     if off > _OFF_LEVEL_DB:
         why = "any louder it would clip" if over_db > 0 else "its volume is at the end of its range"
         warnings.append(f"the preset is {off:.1f} LU louder or softer than the sound: {why}")
     if _over_db(judged.sounds, FULL_SCALE) > 0:
         warnings.append(f"the preset peaks at {_over_db(judged.sounds, 1.0):+.1f} dBFS: turn its volume down")
-    return preset, judged, warnings
+    return judged, warnings
 
 
 def _over_db(sounds: Sequence[np.ndarray], most: float) -> float:
     """By how much the highest peak of some sounds lies above another."""
     peak = max(float(np.abs(sound).max()) for sound in sounds)
     return 20 * math.log10(peak / most) if peak > 0 else -math.inf
-
-
-def _or_silence(audio: np.ndarray | None, like: np.ndarray) -> np.ndarray:
-    return np.zeros_like(like) if audio is None else audio
 
 
 def _re_render_db(judged: Judged | None, sample_rate: int) -> float:

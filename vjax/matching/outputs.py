@@ -17,22 +17,25 @@ from vjax.file_names import as_text, shortened
 from vjax.inference.compare import comparison_picture, save_picture
 from vjax.inference.stream import RENDER_END
 from vjax.matching.choose import Candidate
-from vjax.matching.result import MatchResult
+from vjax.matching.result import CLOSEST, FoundPreset, MatchResult
 from vjax.matching.traces import TRACE_END, trace_picture, write_text
 from vjax.vital.preset import write_preset
 
 PICTURE_END = "-vjax.png"
 
 COLUMNS = (
-    "name", "preset", "note", "note_s", "pitch_hz", "pitch_confidence", "pitch_error_cents", "label", "candidates",
-    *METRICS, "re_render_mss", "evals", "seconds", "warnings", "error",
+    "name", "preset", "note", "note_s", "pitch_hz", "pitch_confidence", "pitch_error_cents", "label", "kind",
+    "candidates", *METRICS, "re_render_mss", "closest", "closest_label", "closest_kind", "closest_mss",
+    "evals", "seconds", "warnings", "error",
 )  # fmt: skip
-"""Of the table `index.csv`. Its metrics are those of the preset that was written."""
+"""Of the table `index.csv`. Its metrics are those of `preset`; `closest` is the preset beside it, if there is one."""
 
-TEXT_COLUMNS = ("name", "preset", "label", "warnings", "error")
+TEXT_COLUMNS = ("name", "preset", "label", "kind", "closest", "closest_label", "closest_kind", "warnings", "error")
 """The others hold numbers, or nothing."""
 
+_NEW_COLUMNS = ("kind", "closest", "closest_label", "closest_kind", "closest_mss")  # an older index lacks them
 _DIGEST = "vjax-preset-sha256"  # the picture's text that says which preset vjax wrote beside it
+_CLOSEST_DIGEST = "vjax-closest-sha256"  # likewise of the closest one
 _TITLE_LETTERS = 40
 _NAME_BYTES = 255  # of a file's name, on nearly all file systems
 
@@ -50,16 +53,28 @@ def write_result(
     path.parent.mkdir(parents=True, exist_ok=True)
     stem = path.with_suffix("")
     wav, picture, target = (stem.with_name(stem.name + end) for end in (RENDER_END, PICTURE_END, "-target.wav"))
-    write_wav(wav, result.audio, result.sample_rate)
+    presets = {path: result} | ({closest_path(path): result.closest} if result.closest else {})
+    if closest_path(path) not in presets:
+        _remove_closest(path)
+    partials = {file: file.with_name(file.name + ".new") for file in presets}
+    for file, found in presets.items():
+        write_wav(_beside(file, RENDER_END), found.audio, result.sample_rate)
+        write_preset(partials[file], found.preset)
     if with_target:
         write_wav(target, result.target, result.sample_rate)
     traces = _write_trace(stem, result) if result.trace else []
-    partial = path.with_name(path.name + ".new")
-    write_preset(partial, result.preset)
     sounds = {"sound": result.target, f"preset: {shortened(as_text(result.label), _TITLE_LETTERS)}": result.audio}
-    save_picture(picture, comparison_picture(sounds, result.sample_rate, _title(result)), {_DIGEST: _digest(partial)})
-    os.replace(partial, path)
-    return [path, wav, picture, *traces, *([target] if with_target else [])]
+    digests = dict(zip((_DIGEST, _CLOSEST_DIGEST), map(_digest, partials.values()), strict=False))
+    save_picture(picture, comparison_picture(sounds, result.sample_rate, _title(result)), digests)
+    for file, partial in reversed(partials.items()):  # the preset last
+        os.replace(partial, file)
+    closest = [name for file in presets if file != path for name in (file, _beside(file, RENDER_END))]
+    return [path, wav, picture, *closest, *traces, *([target] if with_target else [])]
+
+
+def closest_path(path: Path) -> Path:
+    """Where the closest preset goes beside X.vital: `X (closest).vital`."""
+    return path.with_name(f"{path.stem} ({CLOSEST}).vital")
 
 
 def check_writable(path: str | os.PathLike, overwrite: bool = False) -> None:
@@ -67,27 +82,41 @@ def check_writable(path: str | os.PathLike, overwrite: bool = False) -> None:
     path = Path(path)
     if path.suffix != ".vital" or path.is_dir():
         raise ValueError(f"{path} is {'a folder' if path.is_dir() else 'not the name of a preset'}; give X.vital")
-    if path.exists() and not overwrite and not _is_ours(path):
+    check_name(path)
+    for file in changed_presets(path) if not overwrite else ():
         raise ValueError(
-            f"{path} exists, and it is not as an earlier match wrote it; choose another name, or --overwrite it"
+            f"{file} exists, and it is not as an earlier match wrote it; choose another name, or --overwrite it"
         )
     folder = next(folder for folder in path.absolute().parents if folder.exists())
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; {path} cannot be written below it")
-    longest = _beside(path, TRACE_END).name
-    if len(os.fsencode(longest)) > _NAME_BYTES:
-        raise ValueError(
-            f"{longest:.40}... has {len(os.fsencode(longest))} bytes, at most {_NAME_BYTES} are possible; "
-            "give a shorter name by --out"
-        )
     try:
         with tempfile.TemporaryFile(dir=folder):  # permissions alone do not say whether a file can be made
             pass
     except OSError as error:
         raise PermissionError(f"{folder} cannot be written ({error.strerror}); give another place by --out") from error
-    for file in (_beside(path, end) for end in (".vital", RENDER_END, PICTURE_END)):
+    closest = closest_path(path)
+    for file in (path, _beside(path, RENDER_END), _beside(path, PICTURE_END), closest, _beside(closest, RENDER_END)):
         if file.exists() and not os.access(file, os.W_OK):
             raise PermissionError(f"{file} cannot be written; give another place by --out")
+
+
+def check_name(path: Path) -> None:
+    """Raises ValueError if a file that belongs to X.vital would have too long a name."""
+    longest = f"{closest_path(path).name}.new"
+    if len(os.fsencode(longest)) > _NAME_BYTES:
+        raise ValueError(
+            f"{longest:.40}... has {len(os.fsencode(longest))} bytes, at most {_NAME_BYTES} are possible; "
+            "give a shorter name by --out"
+        )
+
+
+def changed_presets(path: Path) -> list[Path]:
+    """X.vital and `X (closest).vital`, those of them that exist and are not, byte for byte, what a match wrote."""
+    ours = _digests(path)
+    files = ((path, _DIGEST), (closest_path(path), _CLOSEST_DIGEST))
+    # os.path: Path.exists raises if the name is too long.
+    return [file for file, key in files if os.path.exists(file) and ours.get(key) != _digest(file)]
 
 
 def result_json(result: MatchResult) -> dict[str, Any]:
@@ -99,21 +128,8 @@ def result_json(result: MatchResult) -> dict[str, Any]:
         "note_given": result.note_given,
         "note_s": result.note_s,
         "pitch": _pitch_json(result.pitch),
-        "preset": {
-            "name": result.preset.name,
-            "style": result.preset.style,
-            "comments": result.preset.comments,
-            "label": result.label,
-            "pitch": _pitch_json(result.plays),
-            "pitch_error_cents": number(result.pitch_error_cents),
-            "loss": number(result.loss),
-            "metrics": {name: number(value) for name, value in result.metrics.items()},
-            "routes": [
-                {"source": r.source, "destination": r.destination, "amount": r.amount, "bipolar": r.bipolar}
-                for r in result.preset.routes
-                if r is not None
-            ],
-        },
+        "preset": _found_json(result, result),
+        "closest": _found_json(result.closest, result) if result.closest else None,
         "references": {"re_render_mss_db": number(result.re_render_db)},
         "candidates": [_candidate_json(one) for one in result.candidates],
         "prediction": _prediction_json(result),
@@ -134,9 +150,14 @@ def index_row(result: MatchResult, preset_path: str | os.PathLike) -> dict[str, 
         "pitch_confidence": _rounded(result.pitch.confidence, 3),
         "pitch_error_cents": _rounded(result.pitch_error_cents, 1),
         "label": result.label,
+        "kind": result.kind,
         "candidates": len(result.candidates),
         **{name: _rounded(result.metrics[name], 4) for name in METRICS},
         "re_render_mss": _rounded(result.re_render_db, 4),
+        "closest": as_text(closest_path(Path(preset_path))) if result.closest else "",
+        "closest_label": result.closest.label if result.closest else "",
+        "closest_kind": result.closest.kind if result.closest else "",
+        "closest_mss": _rounded(result.closest.mss_db, 4) if result.closest else "",
         "evals": result.evals,
         "seconds": round(result.seconds, 2),
         "warnings": "; ".join(result.warnings),
@@ -160,14 +181,15 @@ def start_index(path: str | os.PathLike, names: Collection[str]) -> None:
 
 
 def read_index(path: str | os.PathLike) -> list[dict[str, str]]:
-    """The rows of an index. Raises ValueError if the file is another table."""
+    """The rows of an index, an older one's without what it lacks. Raises ValueError if the file is another table."""
     with open(path, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
+        older = tuple(name for name in COLUMNS if name not in _NEW_COLUMNS)
+        if tuple(reader.fieldnames or ()) not in (COLUMNS, older):
             raise ValueError(
                 f"{path} has other columns than an index of this version; move it, or choose another folder"
             )
-        return list(reader)
+        return [dict.fromkeys(COLUMNS, "") | row for row in reader]
 
 
 def append_row(path: str | os.PathLike, row: Mapping[str, Any]) -> None:
@@ -194,15 +216,23 @@ def _title(result: MatchResult) -> str:
     return f"{shortened(result.preset.name, _TITLE_LETTERS)}, note {note_name(result.note)}, {distance}"
 
 
-def _is_ours(preset: Path) -> bool:
-    """Whether the preset is, byte for byte, what a match wrote."""
+def _remove_closest(path: Path) -> None:
+    """Removes what an earlier match wrote as the closest preset, which is not that of this one. A changed one stays."""
+    closest = closest_path(path)
+    if closest.exists() and closest not in changed_presets(path):
+        for file in (closest, _beside(closest, RENDER_END)):
+            file.unlink(missing_ok=True)
+
+
+def _digests(path: Path) -> dict[str, str]:
+    """Of the presets that a match wrote, from the picture beside them; empty where there is none."""
     from PIL import Image
 
     try:
-        with Image.open(_beside(preset, PICTURE_END)) as picture:
-            return picture.info.get(_DIGEST) == _digest(preset)
+        with Image.open(_beside(path, PICTURE_END)) as picture:
+            return dict(picture.info)
     except OSError:
-        return False
+        return {}
 
 
 def _digest(path: Path) -> str:
@@ -211,6 +241,25 @@ def _digest(path: Path) -> str:
 
 def _beside(path: Path, end: str) -> Path:
     return path.with_name(path.stem + end)
+
+
+def _found_json(found: MatchResult | FoundPreset, result: MatchResult) -> dict[str, Any]:
+    return {
+        "name": found.preset.name,
+        "style": found.preset.style,
+        "comments": found.preset.comments,
+        "label": found.label,
+        "kind": found.kind,
+        "pitch": _pitch_json(found.plays),
+        "pitch_error_cents": number(result.cents_off(found.plays)),
+        "loss": number(found.loss),
+        "metrics": {name: number(value) for name, value in found.metrics.items()},
+        "routes": [
+            {"source": r.source, "destination": r.destination, "amount": r.amount, "bipolar": r.bipolar}
+            for r in found.preset.routes
+            if r is not None
+        ],
+    }
 
 
 def _prediction_json(result: MatchResult) -> dict[str, Any] | None:
@@ -231,6 +280,7 @@ def _prediction_json(result: MatchResult) -> dict[str, Any] | None:
 def _candidate_json(candidate: Candidate) -> dict[str, Any]:
     return {
         "label": candidate.label,
+        "kind": candidate.kind,
         "loss": number(candidate.loss),
         "mss_db": number(candidate.mss_db),
         "pitch_error_semitones": number(candidate.pitch_error_semitones),

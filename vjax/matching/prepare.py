@@ -19,9 +19,10 @@ from vjax.inference.objective import Objective, ObjectiveConfig
 from vjax.inference.predict import Answer, Predictor
 from vjax.inference.resynthesis import resynthesised
 from vjax.inference.retrieval import SoundBank, index_picture
-from vjax.inference.target import RefineTarget, Sought, Start
+from vjax.inference.target import FAMILIES, Kind, RefineTarget, Sought, Start
 from vjax.matching.choose import Candidate, Choice, Progress, Report, choose
 from vjax.matching.config import DEFAULT, DEFAULT_NOTE, MatchConfig
+from vjax.matching.preferred import Preferred, preferred
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import RenderPool
 from vjax.vital.vocabulary import to_preset
@@ -64,16 +65,25 @@ class Prepared:
         """The predicted preset as it was played: tuned, at its own level."""
         return next((one for one in self.choice.as_played if one.label == PREDICTION), None)
 
+    @functools.cached_property
+    def preferred(self) -> Preferred:
+        """The candidate that `config.prefer` asks for."""
+        return preferred(self.choice.candidates, self.config.prefer)
+
     def refine_target(self, spent: int = 0) -> RefineTarget:
-        """What `refine` takes, named as the clip is; `spent` renders were used before. Raises ValueError if no
-        candidate is audible."""
-        if self.choice.best is None:
+        """What `refine` takes, named as the clip is; `spent` renders were used before.
+
+        It begins from the preferred candidate, and goes on to others of its family alone, unless the closest is
+        preferred. Raises ValueError if no candidate is audible.
+        """
+        chosen = self.preferred.candidate
+        if chosen is None:
             reasons = "; ".join(f"{one.label}: {one.error}" for one in self.choice.candidates[:3])
             raise ValueError(
                 f"{self.clip.name}: all {len(self.choice.candidates)} candidates are silent or failed at note "
                 f"{self.sought.note} ({reasons}); give another --note, or more candidates"
             )
-        ranking = self.choice.ranking()
+        ranking = self.choice.ranking(FAMILIES if self.config.prefer == "closest" else (chosen.kind.family,))
         starts = tuple(one.start for one in ranking.starts)
         return RefineTarget(
             self.clip.name,
@@ -158,16 +168,17 @@ def _starts(
 ) -> Iterator[Start]:
     """The presets that compete, the predicted one first."""
     schema, vocabulary = predictor.schema, predictor.vocabulary
-    yield Start(PREDICTION, export_preset(prediction, schema, vocabulary, title))
+    yield Start(PREDICTION, export_preset(prediction, schema, vocabulary, title), Kind.PREDICTION)
     if not config.variants:
         return
     others = variants(prediction.network, prediction.parameters, schema, config.variants)
     for i, variant in enumerate(others, start=1):
-        yield Start(f"{VARIANT} {i}", to_preset(variant, schema, vocabulary, name=title, author="vjax"))
+        preset = to_preset(variant, schema, vocabulary, name=title, author="vjax")
+        yield Start(f"{VARIANT} {i}", preset, Kind.PREDICTION)
     picture = index_picture(prediction.mel[0])
     for bank in banks:
         for found in bank.nearest(picture, note, NEIGHBOURS * config.variants):
-            yield Start(found.name, found.preset)
+            yield Start(found.name, found.preset, Kind.NEIGHBOUR)
 
 
 @functools.cache  # once for a length of sound: the other sounds of a batch find it compiled

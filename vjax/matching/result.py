@@ -10,18 +10,47 @@ import numpy as np
 
 from vjax.audio.pitch import Pitch
 from vjax.inference.predict import Answer
+from vjax.inference.target import Kind
 from vjax.matching.choose import Candidate
 from vjax.vital.preset import Preset
+
+CLOSEST = "closest"
+"""Names what is written beside a preset that is not the closest: `X (closest).vital`."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FoundPreset:
+    """A preset that was found for a sound, with what is measured of it; see `MatchResult`.
+
+    Attributes:
+      preset, label, kind, audio, plays, loss, metrics, re_render_db: as in `MatchResult`.
+    """
+
+    preset: Preset
+    label: str
+    kind: Kind
+    audio: np.ndarray
+    plays: Pitch
+    loss: float
+    metrics: Mapping[str, float]
+    re_render_db: float
+
+    @property
+    def mss_db(self) -> float:
+        """The headline metric of `metrics`."""
+        return self.metrics["mss"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class MatchResult:
-    """A sound and the preset that was found for it. All but `prediction` and `predicted` describe this preset.
+    """A sound and the preset that was found for it.
+
+    All but `closest`, `candidates`, `prediction` and `predicted` describe this preset.
 
     Attributes:
       name: of the sound.
       preset: the one that `save` writes.
-      label: of the candidate that it came from.
+      label, kind: of the candidate that it came from, for people and for programs.
       audio: float32 [2, samples], the preset played by the engine.
       target: float32 [2, samples], the sound that it is compared with.
       sample_rate: Hz, of both.
@@ -35,6 +64,7 @@ class MatchResult:
         engine's random seeds of `vjax.inference.judge`.
       metrics: by name of `vjax.audio.metrics.METRICS`; NaN where there is none.
       re_render_db: MSS between two renders of the preset with different seeds: smaller distances to a sound are luck.
+      closest: the preset of the nearest candidate, which `save` writes beside the other; None where that is nearest.
       candidates: all that competed, the best first, those without a sound last.
       prediction: what the network returned for the sound; its confidence and its routes are those of `predicted`. None
         where the caller gave all candidates.
@@ -48,6 +78,7 @@ class MatchResult:
     name: str
     preset: Preset
     label: str
+    kind: Kind
     audio: np.ndarray
     target: np.ndarray
     sample_rate: int
@@ -67,6 +98,7 @@ class MatchResult:
     evals: int = 0
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
+    closest: FoundPreset | None = None
 
     @property
     def mss_db(self) -> float:
@@ -81,11 +113,17 @@ class MatchResult:
     @property
     def pitch_error_cents(self) -> float:
         """How far `plays` is from `pitch`; NaN unless both are clear."""
-        both = self.pitch.clear and self.plays.clear
-        return 100 * (self.plays.midi - self.pitch.midi) if both else float("nan")
+        return self.cents_off(self.plays)
+
+    def cents_off(self, plays: Pitch) -> float:
+        """How far a pitch is from `pitch`; NaN unless both are clear."""
+        both = self.pitch.clear and plays.clear
+        return 100 * (plays.midi - self.pitch.midi) if both else float("nan")
 
     def save(self, path: str | os.PathLike, overwrite: bool = False) -> list[Path]:
         """Writes `X.vital`, its render `X-vjax.wav` and a picture of both sounds `X-vjax.png`; the preset last.
+
+        Where there is a `closest` preset, also writes `X (closest).vital` and `X (closest)-vjax.wav`.
 
         Args:
           path: X.vital.

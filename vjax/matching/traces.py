@@ -11,7 +11,7 @@ import numpy as np
 from vjax.file_names import shortened
 from vjax.inference.compare import figure_pixels
 from vjax.inference.search import Progress
-from vjax.inference.target import Start
+from vjax.inference.target import Kind, Start
 from vjax.vital.preset import read_preset, write_preset
 
 TRACE_END, _PART_END = "-trace.json", ".part"
@@ -28,7 +28,7 @@ def write_part(stem: Path, progress: Progress) -> None:
     """Keeps the best so far of a running search: X.part.vital, then X.part.json; each whole or not at all."""
     if progress.better is not None:
         write_preset(_part(stem, ".vital"), progress.better)
-    state = {"evals": progress.evals, "start": progress.start, "loss": progress.loss}
+    state = {"evals": progress.evals, "start": progress.start, "kind": progress.kind, "loss": progress.loss}
     write_text(_part(stem, ".json"), json.dumps(state))
 
 
@@ -38,7 +38,7 @@ def read_part(stem: Path) -> Part | None:
         state = json.loads(_part(stem, ".json").read_text())
         preset = read_preset(_part(stem, ".vital"))
         label = state["start"].removesuffix(", refined") + ", refined"
-        return Part(state["evals"], Start(label, preset))
+        return Part(state["evals"], Start(label, preset, Kind(state.get("kind", Kind.GIVEN))))
     except (OSError, ValueError, KeyError):
         return None
 

@@ -19,6 +19,7 @@ from vjax.inference.predict import Answer, Predictor
 from vjax.inference.stream import Failure, find_audio, predict_dataset, predict_files
 from vjax.inference.target import Start
 from vjax.matching.config import MatchConfig
+from vjax.matching.outputs import changed_presets, closest_path
 from vjax.vital.default_vocabulary import vocabulary_of
 from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.vocabulary import from_parameters
@@ -99,10 +100,13 @@ def file_work(
     for path in (path for path, count in collections.Counter(paths.values()).items() if count > 1):
         alike = " and ".join(file for file, other in paths.items() if other == path)
         raise ValueError(f"{alike} would both become {path}; rename one of them")
+    for name, path in paths.items():
+        if closest_path(path) in paths.values():
+            raise ValueError(f"the closest preset of {name} would be {closest_path(path)}, another sound's; rename one")
     found = len(paths)
     if limit:
         paths = dict(_limited(paths.items(), limit))
-    left = {name: path for name, path in paths.items() if overwrite or not path.exists()}
+    left = _left(paths, overwrite)
 
     predictions = functools.partial(predict_files, predictor, left, confidence=True)
 
@@ -137,7 +141,7 @@ def dataset_work(
     info, rows_given = open_dataset(dataset), rows
     wanted = range(min(limit or info.n, info.n)) if rows is None else rows
     paths = {f"row {row}": out / f"row-{row:06d}.vital" for row in wanted}
-    left = {name: path for name, path in paths.items() if overwrite or not path.exists()}
+    left = _left(paths, overwrite)
     vocabulary = vocabulary_of(info.catalog_json, info.schema)
     rows = [int(name.removeprefix("row ")) for name in left]
 
@@ -158,6 +162,16 @@ def dataset_work(
         found=info.n if rows_given is None else len(paths),
         of_dataset=True,
     )
+
+
+def _left(paths: Mapping[str, Path], overwrite: bool) -> dict[str, Path]:
+    """Of `paths` those without a preset. Raises ValueError where another's work lies in the place of a closest one."""
+    if overwrite:
+        return dict(paths)
+    left = {name: path for name, path in paths.items() if not path.exists()}
+    for changed in (file for path in left.values() for file in changed_presets(path)):
+        raise ValueError(f"{changed} exists, and it is not as an earlier match wrote it; move it, or --overwrite it")
+    return left
 
 
 def _limited(items: Iterable[tuple[str, Path]], limit: int) -> Iterator[tuple[str, Path]]:
