@@ -54,6 +54,7 @@ def match_config(arguments: argparse.Namespace):
         tune=not arguments.no_tune,
         level=base.level or refine is not None,
         variants=arguments.starts,
+        patch=bool(arguments.starts) and not arguments.no_patch,
         resynthesis=resynthesis_config(arguments) if arguments.starts else None,
         fits=0 if arguments.keep_tables or not (arguments.starts or refine) else MatchConfig.fits,
         prefer=arguments.prefer,

@@ -24,10 +24,10 @@ nearer. Routes and menus stay those of the candidate. The search begins from the
 resynthesis it seldom finds anything nearer.
 
 The folder --out gets for each sound X: X.vital, its render (X-vjax.wav), a picture (X-vjax.png), and the course of the
-search (X-trace.png, X-trace.json); the closest candidate, if that is another one (X (closest).vital); and index.csv, index.json, traces.png and traces.json of all. Sounds whose preset
-exists are passed over; a run that was killed goes on from the best so far (X.part.vital), with the renders that are
-left. Ctrl-C ends the searches and keeps what they found; press it twice to leave at once. Of a dataset the validation
-rows are taken.
+search (X-trace.png, X-trace.json); the closest candidate, if that is another one (X (closest).vital); and index.csv,
+index.json, traces.png and traces.json of all. Sounds whose preset exists are passed over; a run that was killed goes on
+from the best so far (X.part.vital), with the renders that are left. Ctrl-C ends the searches and keeps what they found;
+press it twice to leave at once. Of a dataset the validation rows are taken.
 
 {ENGINE_HELP}
 examples:
@@ -117,7 +117,8 @@ def add_refining(parser: argparse.ArgumentParser) -> None:
 
 
 def add_resynthesis(group) -> None:
-    """Adds --no-resynthesis; `resynthesis_config` reads it."""
+    """Adds --no-patch, and --no-resynthesis, which `resynthesis_config` reads."""
+    group.add_argument("--no-patch", action="store_true", help="no candidate that explains the sound as a patch")
     group.add_argument(
         "--no-resynthesis",
         action="store_true",

@@ -276,7 +276,7 @@ def _equalise(
 
 def _worth_equalising(ranked: Sequence[Candidate], fits: int) -> Iterator[tuple[int, Candidate]]:
     """(place, candidate) of the best `fits` of each family, those aside that cannot catch up with its best."""
-    for family in {one.kind.family for one in ranked}:
+    for family in {one.kind.family for one in ranked} - {"patch"}:  # its tables were corrected when it was made
         mine = [(i, one) for i, one in enumerate(ranked) if one.kind.family == family and not one.error][:fits]
         yield from ((i, one) for i, one in mine if one.loss <= _MOST_GAIN * mine[0][1].loss)
 

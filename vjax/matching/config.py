@@ -20,6 +20,7 @@ class MatchConfig:
       tune: transpose each candidate until it plays the sound's pitch.
       level: set each candidate to the level of the sound.
       variants: at most N variants of the prediction compete with it, and 3 N neighbours from each bank; 0: it alone.
+      patch: explain the sound as an editable patch.
       resynthesis: how wavetables are made of the sound itself; None makes none.
       prefer: which candidate is written, see `vjax.matching.preferred`; the closest is written beside it.
       fits: at most N of the best candidates of each family get wavetables whose harmonics are equalised to the sound's.
@@ -31,6 +32,7 @@ class MatchConfig:
     tune: bool = True
     level: bool = True
     variants: int = 3
+    patch: bool = True
     resynthesis: WavetableFitConfig | None = WavetableFitConfig()
     prefer: Prefer = "editable"
     fits: int = 6
@@ -50,5 +52,5 @@ class MatchConfig:
 
 DEFAULT = MatchConfig()
 
-PREDICTION_ONLY = MatchConfig(level=False, variants=0, resynthesis=None, fits=0)
+PREDICTION_ONLY = MatchConfig(level=False, variants=0, patch=False, resynthesis=None, fits=0)
 """Plays and tunes the predicted preset, and nothing competes with it."""

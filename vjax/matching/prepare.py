@@ -12,6 +12,7 @@ import numpy as np
 from vjax.audio.clip import Clip
 from vjax.audio.held import is_held
 from vjax.audio.scores import scores
+from vjax.candidates.patch.explain import Explained, explained
 from vjax.candidates.predicted import PREDICTION, VARIANT, variants
 from vjax.inference.export import export_preset
 from vjax.inference.judge import JUDGE_SEEDS, Judge
@@ -138,13 +139,16 @@ def prepare(
     report(Progress("predicting", 0, 1))
     prediction = prediction or predictor.predict_clip(clip)
     searched = banks(note) if config.variants else ()
-    with ThreadPoolExecutor(2, "vjax-prepare") as threads:  # at work while the engine plays the others
+    with ThreadPoolExecutor(3, "vjax-prepare") as threads:  # at work while the engine plays the others
         tables = config.variants and config.resynthesis and threads.submit(_resynthesis, clip, sought, render, config)
         threads.submit(_compile_ahead, render.samples, render.sample_rate)
+        patches = config.patch and threads.submit(explained, sought, pool, clip.title)
         starts = _starts(predictor, prediction, clip.title, note, config, searched)
-        starts = itertools.chain(starts, candidates, _late(tables))
+        starts = itertools.chain(starts, candidates, _late(tables), _explained(patches))
         n_starts = 1 + config.variants * (1 + NEIGHBOURS * len(searched)) + len(candidates) + 2 * bool(tables)
-        choice = choosing(starts, n_starts=n_starts)
+        choice = choosing(starts, n_starts=n_starts + 3 * bool(patches))
+    if patches:
+        choice = choice._replace(evals=choice.evals + patches.result().evals)
     return Prepared(clip, config, sought, prediction, choice, judge, began_s)
 
 
@@ -195,6 +199,11 @@ def _late(tables: "Future[list[Start]] | None") -> Iterator[Start]:
     """Those that are still being made when the others are asked for."""
     if tables:
         yield from tables.result()
+
+
+def _explained(patches: "Future[Explained] | None") -> Iterator[Start]:
+    if patches:
+        yield from patches.result().starts
 
 
 def _resynthesis(clip: Clip, sought: Sought, render: RenderConfig, config: MatchConfig) -> list[Start]:

@@ -8,14 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vjax.audio.clip import Clip
 from vjax.audio.distances import mss
 from vjax.audio.pitch import midi_to_hz
+from vjax.candidates.patch.finish import finished
 from vjax.candidates.patch.fit import Fit, fit, refit
 from vjax.candidates.patch.model import Axes, Skeleton, axes_of, filter_db, frame_shares, gain_db
 from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram, spectrogram
 from vjax.candidates.patch.tables import cycles, line_powers, solve, with_correction
 from vjax.candidates.patch.write import patch_preset
-from vjax.inference.target import Sought, Start
+from vjax.inference.target import Kind, Sought, Start
 from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset
 
@@ -56,8 +58,26 @@ class Attempt(NamedTuple):
         return f"{PATCH}, {self.fit.name}"
 
 
-def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3) -> list[Start]:
-    """Patches that explain a sound, the best first, at most `most`; a few dozen renders."""
+class Explained(NamedTuple):
+    """Patches of a sound, the best first, and the renders that they took."""
+
+    starts: list[Start]
+    evals: int
+
+
+def explain(clip: Clip, pool: RenderPool, note: int) -> Preset:
+    """The best patch of a clip whose note was held as `pool`'s config says."""
+    config = pool.config
+    pitch = clip.pitch if clip.pitch.clear else None
+    sought = Sought(clip.stereo(config.samples), note, config.note_s, clip.sample_rate, pitch)
+    return explained(sought, pool, clip.title, most=1).starts[0].preset
+
+
+def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3) -> Explained:
+    """Patches that explain a sound, at most `most`; a few dozen renders.
+
+    Each is ready for a musician, see `vjax.candidates.patch.finish`.
+    """
     sound = spectrogram(sought.audio, sought.sample_rate)
     midi = sought.pitch.midi if sought.pitch is not None else float(sought.note)
     axes = axes_of(sound.time_s, sound.band_hz, sought.note_s, _audible(sound, midi))
@@ -77,11 +97,16 @@ def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3) -> lis
         attempts = _corrected([one for one in attempts if one.audio is not None][:kept], sound, axes, sought)
     attempts = _played([_written(one, axes, sought.note, name) for one in attempts], sought, pool)
     done += attempts
-    best = {}
+    best: dict[str, Attempt] = {}
     for one in sorted(done, key=lambda one: one.distance_db):
         if one.audio is not None:
             best.setdefault(one.fit.name, one)
-    return [Start(one.label, one.preset) for one in list(best.values())[:most]]
+    velocity = pool.config.velocity
+    starts = [
+        Start(one.label, finished(one.preset, sought.note, velocity, name), Kind.PATCH)
+        for one in list(best.values())[:most]
+    ]
+    return Explained(starts, len(done))
 
 
 def _audible(sound: Spectrogram, midi: float) -> np.ndarray:

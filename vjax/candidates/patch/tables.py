@@ -1,7 +1,8 @@
 """Wavetables in closed form: how strong each harmonic is, given how the filter and the gain change over time.
 
 The power of a line is P(t) = S G(t) e, where G is what filter and gain make of it and e is exponential noise. The most
-likely S is the mean of P / G. Where G is small, P is noise from elsewhere, so each moment counts by G: S = sum P / sum G.
+likely S is the mean of P / G. Where G is small, P is noise from elsewhere, so each moment counts by G:
+S = sum P / sum G.
 """
 
 import numpy as np
