@@ -13,7 +13,7 @@ from vjax.audio.distances import mss
 from vjax.audio.pitch import midi_to_hz
 from vjax.candidates.patch.finish import finished
 from vjax.candidates.patch.fit import Fit, fit, refit
-from vjax.candidates.patch.model import Axes, Skeleton, axes_of, filter_db, frame_shares, gain_db
+from vjax.candidates.patch.model import Axes, Skeleton, axes_of, frame_shares, passed_db
 from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram, spectrogram
 from vjax.candidates.patch.tables import cycles, line_powers, solve, with_correction
 from vjax.candidates.patch.write import patch_preset
@@ -30,7 +30,7 @@ _NARROW = 0.03  # of the middle's power: less at the sides is hardly audible
 _KEPT = (8, 4, 2)  # patches that are corrected in each round
 _FITS = 6
 # What each part must lower the distance by to be worth its complexity; and what a patch must gain without a filter.
-_CURVE_DB, _MOVING_DB, _FIXED_DB = 0.15, 0.25, 0.2
+_CURVE_DB, _MOVING_DB, _REVERB_DB, _FIXED_DB = 0.15, 0.25, 0.1, 0.2
 _STEP = 0.9  # of the way that a correction goes
 _MOST_DB = 20.0
 _OVER_FLOOR_DB = 5.0
@@ -125,7 +125,8 @@ def _base(midi: float, density: int) -> float:
 
 def _complexity(skeleton: Skeleton) -> float:
     bends = skeleton.drawn_cutoff + skeleton.drawn_gain
-    return _CURVE_DB * bends + _MOVING_DB * skeleton.moving + _FIXED_DB * (1 - skeleton.filtered)
+    parts = _CURVE_DB * bends + _MOVING_DB * skeleton.moving + _REVERB_DB * skeleton.reverberant
+    return parts + _FIXED_DB * (1 - skeleton.filtered)
 
 
 def _solved(one: Fit, channels: np.ndarray, sample_rate: int, axes: Axes, midi: float) -> tuple[np.ndarray, ...]:
@@ -136,7 +137,7 @@ def _solved(one: Fit, channels: np.ndarray, sample_rate: int, axes: Axes, midi: 
         line = midi + 12 * np.log2(np.arange(1, powers.shape[1] + 1))
         here = axes._replace(time_s=jnp.asarray(time_s, jnp.float32), band=jnp.asarray(line, jnp.float32))
         knobs = jax.tree.map(jnp.asarray, one.knobs)
-        gains_db = filter_db(knobs, one.skeleton, here) + gain_db(knobs, one.skeleton, here)[:, None]
+        gains_db = passed_db(knobs, one.skeleton, here)
         shares = np.asarray(frame_shares(here)) if one.skeleton.moving else np.ones((len(time_s), 1))
         solved.append(solve(powers, 10 ** (np.asarray(gains_db) / 10), shares))
     return tuple(solved)

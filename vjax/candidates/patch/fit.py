@@ -48,6 +48,8 @@ _RATES = Knobs(  # Adam's, by unit
     filter_decay_power=0.1,
     drawn_cutoff=1.0,
     drawn_gain_db=1.0,
+    wet_db=0.5,
+    t60=0.05,
 )
 
 
@@ -76,16 +78,26 @@ class Fit(NamedTuple):
     error_db: float
 
 
+def _skeleton(**on: float) -> Skeleton:
+    """The one with a filter that an envelope moves, other than that with the parts that are named."""
+    return Skeleton(1, 0, 1, 0, 0, 0, 0)._replace(**on)
+
+
+_DRAWN_FILTER = {"filter_envelope": 0, "drawn_cutoff": 1}
+_NO_FILTER = {"filtered": 0, "filter_envelope": 0}
 SKELETONS = {
-    "envelopes": Skeleton(1, 0, 1, 0, 0, 0),
-    "drawn level": Skeleton(1, 0, 1, 0, 1, 0),
-    "drawn filter": Skeleton(1, 0, 0, 1, 0, 0),
-    "drawn level and filter": Skeleton(1, 0, 0, 1, 1, 0),
-    "no filter": Skeleton(0, 0, 0, 0, 0, 0),
-    "moving table, no filter": Skeleton(0, 0, 0, 0, 0, 1),
-    "moving table": Skeleton(1, 0, 1, 0, 0, 1),
-    "moving table, drawn level, no filter": Skeleton(0, 0, 0, 0, 1, 1),
-    "moving table, drawn level": Skeleton(1, 0, 1, 0, 1, 1),
+    "envelopes": _skeleton(),
+    "envelopes, reverb": _skeleton(reverberant=1),
+    "drawn level": _skeleton(drawn_gain=1),
+    "drawn level, reverb": _skeleton(drawn_gain=1, reverberant=1),
+    "drawn filter": _skeleton(**_DRAWN_FILTER),
+    "drawn level and filter": _skeleton(**_DRAWN_FILTER, drawn_gain=1),
+    "no filter": _skeleton(**_NO_FILTER),
+    "moving table, no filter": _skeleton(**_NO_FILTER, moving=1),
+    "moving table": _skeleton(moving=1),
+    "moving table, reverb": _skeleton(moving=1, reverberant=1),
+    "moving table, drawn level, no filter": _skeleton(**_NO_FILTER, drawn_gain=1, moving=1),
+    "moving table, drawn level": _skeleton(drawn_gain=1, moving=1),
 }
 """By name, the simplest first."""
 
@@ -230,6 +242,7 @@ def _beyond_limits(knobs: Knobs) -> jax.Array:
     times = (knobs.attack, knobs.decay, knobs.release, knobs.filter_attack, knobs.filter_decay, knobs.filter_release)
     limits = [(time, np.log(_SHORTEST_S), np.log(_LONGEST_S)) for time in times]
     limits += [(power, -_MOST_POWER, _MOST_POWER) for power in (knobs.decay_power, knobs.filter_decay_power)]
+    limits += [(knobs.t60, np.log(0.1), np.log(8.0)), (0.1 * knobs.wet_db, -3.0, 0.3)]
     limits += [(knobs.log_q, np.log(_LEAST_Q), np.log(_MOST_Q)), (0.1 * knobs.cutoff, 0.8, 13.6)]
     return sum(jax.nn.relu(low - value) + jax.nn.relu(value - high) for value, low, high in limits)
 
@@ -264,6 +277,8 @@ def _start(factors: Factors, skeleton: Skeleton, q: float, decay_s: float, sound
         filter_decay_power=-2.0,
         drawn_cutoff=skeleton.drawn_cutoff * (np.interp(node_s, time_s, cutoff) - base),
         drawn_gain_db=skeleton.drawn_gain * np.interp(node_s, time_s, np.maximum(gain - loudest_db, -60)),
+        wet_db=-10.0,
+        t60=np.log(1.0),
     )
 
 

@@ -2,6 +2,8 @@
 
     level_db[t, b] = spectrum_db[frame(t), b] + filter_db[b, cutoff(t)] + 40 log10 envelope(t) + drawn_gain_db(t)
 
+and, with a reverb, the power that still lasts from before is added to the power of that.
+
 All terms but the spectrum are closed forms of Vital (`vjax.vital.laws`), taken at the centres of mel bands. A skeleton
 says which terms take part, as factors 0 or 1, so that one compiled function fits all skeletons.
 """
@@ -21,6 +23,7 @@ N_NODES = 48
 """Of a drawn curve, before it is simplified."""
 
 _LEAST_ENVELOPE = 1e-3  # -120 dB
+_LEAST_POWER = 1e-18
 _GATE_S = 1e-3  # attack where a drawn curve shapes the level
 # A frame shows a window of 25 ms: its level is the mean power under the squared Hann window.
 _SPREAD_S = np.array([-0.009, -0.0045, 0.0, 0.0045, 0.009])
@@ -37,6 +40,7 @@ class Skeleton(NamedTuple):
       drawn_cutoff: a drawn curve moves the cutoff.
       drawn_gain: a drawn curve shapes the level; the amplitude envelope then only gates.
       moving: the oscillator moves through several cycles.
+      reverberant: a reverb follows.
     """
 
     filtered: float
@@ -45,6 +49,7 @@ class Skeleton(NamedTuple):
     drawn_cutoff: float
     drawn_gain: float
     moving: float
+    reverberant: float
 
 
 class Knobs(NamedTuple):
@@ -57,6 +62,8 @@ class Knobs(NamedTuple):
       log_q: natural logarithm of the Q of the filter's first stage.
       drawn_cutoff: [N_NODES], semitones.
       drawn_gain_db: [N_NODES].
+      wet_db: power of the reverb's sound relative to the sound before it, of a note that is held for long.
+      t60: natural logarithm of the seconds in which the reverb falls by 60 dB.
     """
 
     spectrum_db: jax.Array
@@ -75,6 +82,8 @@ class Knobs(NamedTuple):
     filter_decay_power: jax.Array
     drawn_cutoff: jax.Array
     drawn_gain_db: jax.Array
+    wet_db: jax.Array
+    t60: jax.Array
 
 
 class Axes(NamedTuple):
@@ -190,10 +199,33 @@ def source_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
     """[t, bands] of the oscillator."""
     mean = knobs.spectrum_db.mean(0)
     spectra = mean + skeleton.moving * (knobs.spectrum_db - mean)
-    return 10 * jnp.log10(frame_shares(axes) @ 10 ** (spectra / 10) + 1e-15)
+    return _to_db(frame_shares(axes) @ 10 ** (spectra / 10))
+
+
+def reverberated(power: jax.Array, knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
+    """Power [t, bands] with what a reverb adds to it."""
+    kept = 10 ** (-6 * (axes.time_s[1] - axes.time_s[0]) / jnp.exp(knobs.t60))
+
+    def step(tail, power):
+        tail = kept * tail + (1 - kept) * power
+        return tail, tail
+
+    _, tails = jax.lax.scan(step, jnp.zeros_like(power[0]), power)
+    return power + skeleton.reverberant * 10 ** (knobs.wet_db / 10) * tails
+
+
+def passed_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
+    """[t, bands]: what comes after the oscillator, filter, gain and reverb, makes of a steady line."""
+    dry_db = filter_db(knobs, skeleton, axes) + gain_db(knobs, skeleton, axes)[:, None]
+    return _to_db(reverberated(10 ** (dry_db / 10), knobs, skeleton, axes))
 
 
 def level_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
     """[t, bands]: the log-mel spectrogram of a patch, see the module."""
-    moving = source_db(knobs, skeleton, axes) + filter_db(knobs, skeleton, axes)
-    return moving + gain_db(knobs, skeleton, axes)[:, None]
+    moving_db = source_db(knobs, skeleton, axes) + filter_db(knobs, skeleton, axes)
+    dry_db = moving_db + gain_db(knobs, skeleton, axes)[:, None]
+    return _to_db(reverberated(10 ** (dry_db / 10), knobs, skeleton, axes))
+
+
+def _to_db(power: jax.Array) -> jax.Array:
+    return 10 * jnp.log10(power + _LEAST_POWER)

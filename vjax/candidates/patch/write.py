@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vjax.candidates.patch.model import N_FRAMES, Axes, Knobs, Skeleton
-from vjax.vital.laws import DIGITAL
+from vjax.vital.laws import DIGITAL, reverb_t60_s
 from vjax.vital.lfo_shapes import shape_json
 from vjax.vital.preset import Preset, Route, controls, init
 from vjax.vital.wavetables import table_json
@@ -22,6 +22,7 @@ _SECONDS, _ENVELOPE = 0, 2  # lfo_N_sync, lfo_N_sync_type
 _MOST_POINTS = 24
 _TOLERANCE_DB, _TOLERANCE_SEMITONES = 1.0, 1.0
 _LEAST_LEVEL = 1e-4
+_T60_S = float(reverb_t60_s(0.0))
 
 
 def patch_preset(
@@ -89,6 +90,13 @@ def patch_preset(
         native |= _once(FRAME_LFO, period_s)
         menus |= _once_menus(FRAME_LFO)
         routes += [Route(f"lfo_{FRAME_LFO}", f"osc_{i + 1}_wave_frame", 1.0) for i in range(len(tables))]
+    if skeleton.reverberant:
+        t60_s = math.exp(knobs.t60)
+        menus["reverb_on"] = 1
+        native |= {
+            "reverb_decay_time": math.log2(t60_s / _T60_S),
+            "reverb_dry_wet": _mix(float(knobs.wet_db) - reverb_gain_db(t60_s)),
+        }
     peaks = np.array([np.abs(table).max() for table in tables])
     for i, peak in enumerate(peaks):
         menus |= {f"osc_{i + 1}_on": 1, f"osc_{i + 1}_destination": 0}
@@ -134,6 +142,19 @@ def simplified(x: np.ndarray, y: np.ndarray, most: int, tolerance: float) -> lis
             break
         kept = sorted({*kept, worst})
     return kept
+
+
+def reverb_gain_db(t60_s: float) -> float:
+    """By how much Vital's reverb alone is louder than the held note that goes into it.
+
+    Measured with a saw at note 48 and T60 from 0.7 to 10 s: within 0.2 dB.
+    """
+    return -4.95 + 1.1 * math.log2(t60_s)
+
+
+def _mix(wet_db: float) -> float:
+    """The mix of an effect that makes it so much louder than the dry sound: the gains are a sine and a cosine of it."""
+    return 2 / math.pi * math.atan(10 ** (wet_db / 20))
 
 
 def digital_resonance(q: float) -> float:
