@@ -17,11 +17,11 @@ from vjax.file_names import as_text
 EPILOG = f"""\
 Each target is a preset of a folder, a sound file, or a validation row of a dataset. For each of them vjax plays the
 init patch, the presets of a bank that are by other authors (random: their median; nearest: the one of least MSS, the
-row to beat), the model's prediction, what `vjax match` makes of it (match: the nearest of the prediction, its variants,
-the model's own bank, and presets whose wavetables are made of the sound itself), what refinement makes of each start
-with each budget (best: all of these compete), and the target's own preset with other random phases (floor: by so much a
-sound differs from itself; only a wavetable made of it comes nearer). All are settled renders by the real engine. The
-recovered share is 0 % at the random preset and 100 % at the floor. Silence is reported and never scored.
+row to beat), the model's prediction, what `vjax match` writes (match: the preferred preset, which is editable), its
+closest candidate (closest: mostly a wavetable made of the sound itself), what refinement makes of each start with each
+budget (best: nearest, prediction and match compete), and the target's own preset with other random phases (floor: by so
+much a sound differs from itself; only a wavetable made of it comes nearer). All are settled renders by the real engine.
+The recovered share is 0 % at the random preset and 100 % at the floor. Silence is reported and never scored.
 
 The author of a preset is the first folder below the one that is given, or else the author field of the preset. A limit
 takes a random sample, always the same. A run that was stopped goes on when it is called again; --limit may then be
@@ -208,6 +208,8 @@ def _model_settings(arguments: argparse.Namespace, predictor) -> dict:
     import jax
     import numpy as np
 
+    from vjax.matching.config import MatchConfig
+
     if predictor is None:
         return {"checkpoint": None}
     digest = hashlib.sha256()
@@ -217,6 +219,7 @@ def _model_settings(arguments: argparse.Namespace, predictor) -> dict:
         "checkpoint": str(Path(arguments.checkpoint).absolute()),
         "which": arguments.which,
         "step": predictor.step,
+        "prefer": MatchConfig.prefer,  # of `match`; a folder without it is older, and its `match` was the closest
         "weights_sha256": digest.hexdigest(),
     }
 
