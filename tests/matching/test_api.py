@@ -71,7 +71,7 @@ def test_match_of_a_mono_array_is_that_of_one_channel(engine_run):
 
 @pytest.mark.parametrize(("sounds", "notes"), [(["a.wav", "b.wav"], [36]), ("a.wav", [36, 48]), ([], None)])
 def test_match_of_other_numbers_of_notes_and_recordings_says_so(sounds, notes):
-    with pytest.raises(ValueError, match=r"there are \d notes and \d recordings; give one note for each, or one for all"):
+    with pytest.raises(ValueError, match=r"there are \d notes and \d recordings; give one note for each, or one for"):
         vjax.match(sounds, notes)
 
 

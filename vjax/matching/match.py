@@ -1,8 +1,9 @@
-"""The product's verb: from a sound to the preset that comes nearest to it.
+"""The product's verb: from a sound to its preset.
 
-`match` predicts a preset, gathers the candidates that compete with it (`candidates`), lets the engine choose
-(`vjax.matching.choose`), searches on from there if that is asked for, and plays what it found once more for the
-numbers that it returns. The command, the Python API, batches and evaluations all call it.
+`match` predicts a preset, gathers the candidates that compete with it (`candidates`), lets the engine rank them
+(`vjax.matching.choose`), takes the preferred one (`vjax.matching.preferred`), searches on from there if that is asked
+for, and plays what it found once more for the numbers that it returns. The command, the Python API, batches and
+evaluations all call it.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +35,7 @@ def match(
     on_progress: Report | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> MatchResult:
-    """The preset that comes nearest to a sound.
+    """The preset of a sound that `config.prefer` asks for, and the closest beside it.
 
     Args:
       clip: the sound.

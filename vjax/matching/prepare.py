@@ -142,7 +142,7 @@ def prepare(
     report(Progress("predicting", 0, 1))
     prediction = prediction or predictor.predict_clip(clip)
     searched = banks(sought.note) if config.variants else ()
-    with ThreadPoolExecutor(2, "vjax-prepare") as threads:  # at work while the engine plays the others
+    with ThreadPoolExecutor(thread_name_prefix="vjax-prepare") as threads:  # at work while the engine plays the others
         tables = config.variants and config.resynthesis and threads.submit(_resynthesis, clip, sought, render, config)
         threads.submit(_compile_ahead, render.samples, render.sample_rate)
         starts = _starts(predictor, prediction, clip.title, sought.note, config, searched)
@@ -214,10 +214,10 @@ def _compile_ahead(samples: int, sample_rate: int) -> None:
     scores(np.stack([noise] * len(JUDGE_SEEDS)), noise, sample_rate)
 
 
-def _late(tables: "Future[list[Start]] | None") -> Iterator[Start]:
-    """Those that are still being made when the others are asked for."""
-    if tables:
-        yield from tables.result()
+def _late(*made: "Future[list[Start]] | None") -> Iterator[Start]:
+    """Those that are still being made when the others are asked for; None makes none."""
+    for future in filter(None, made):
+        yield from future.result()
 
 
 def _resynthesis(clip: Clip, sought: Sought, render: RenderConfig, config: MatchConfig) -> list[Start]:
