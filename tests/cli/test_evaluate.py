@@ -17,7 +17,7 @@ from vjax.cli.main import main
 from vjax.evaluation.results import Results
 
 PEOPLE = Path(__file__).parents[1] / "data" / "presets"
-METHODS = ["init", "random", "nearest", "prediction", "match", "nearest+9", "floor"]
+METHODS = ["init", "random", "nearest", "prediction", "match", "closest", "nearest+9", "floor"]
 
 
 @pytest.fixture(scope="module")
@@ -153,9 +153,11 @@ def test_validation_rows_of_a_dataset(engine_run, tmp_path):
     (target,) = content["targets"]  # one preset of four
     assert target["id"].startswith("row-00000")
     assert target["note"] in (48, 55, 60, 64)
-    assert [row["method"] for row in content["rows"]] == ["init", "prediction", "match", "floor"]
+    assert [row["method"] for row in content["rows"]] == ["init", "prediction", "match", "closest", "floor"]
     assert all(row["metrics"]["mss"] is not None for row in content["rows"])
-    assert content["summary"]["recovered_share"]["mss"] == dict.fromkeys(("init", "prediction", "match", "floor"))
+    assert content["summary"]["recovered_share"]["mss"] == dict.fromkeys(
+        ("init", "prediction", "match", "closest", "floor")
+    )
 
 
 def test_nothing_scored_is_exit_code_1(engine_run, tmp_path, capsys):
@@ -164,7 +166,7 @@ def test_nothing_scored_is_exit_code_1(engine_run, tmp_path, capsys):
     arguments = ["--audio", str(tmp_path / "sounds"), "--checkpoint", str(engine_run), "--out", str(tmp_path / "out")]
     assert main(["evaluate", *arguments]) == 1
     printed, warned = capsys.readouterr()
-    assert "no score: a.wav (init, prediction, match): the target: " in printed
+    assert "no score: a.wav (init, prediction, match, closest): the target: " in printed
     assert "no --bank, so no random and nearest presets" in warned
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["summary"]["n_targets"] == 1
 

@@ -199,6 +199,55 @@ def test_match_with_a_note_and_without_tuning(sounds, engine_run, tmp_path, caps
     assert told["prediction"]["tuned_semitones"] > 6
 
 
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """A saw at C3 and at C4."""
+    folder = tmp_path_factory.mktemp("recordings")
+    for name, hz in (("low", 130.81), ("high", 261.63)):
+        phase = hz * np.arange(RATE // 2) / RATE
+        soundfile.write(folder / f"{name}.wav", 0.4 * (2 * (phase % 1) - 1), RATE)
+    return [str(folder / f"{name}.wav") for name in ("low", "high")]
+
+
+@pytest.mark.parametrize("how", [["--note", "C3, 60"], ["--together"]])
+def test_match_of_several_recordings_writes_one_preset(recordings, engine_run, tmp_path, monkeypatch, capsys, how):
+    monkeypatch.chdir(tmp_path)
+    command = ["match", *recordings, "--checkpoint", str(engine_run), "--no-resynthesis", *how]
+    assert main([*command, "--json"]) == 0
+    told = strict_json(capsys.readouterr().out)
+    assert told["files"][:3] == ["low.vital", "low-vjax.wav", "low-vjax.png"]
+    assert [(one["sound"], one["note"]) for one in told["preset"]["recordings"]] == list(
+        zip(recordings, (48, 60), strict=True)
+    )
+    assert len(told["candidates"][0]["each_mss_db"]) == 2
+    if "--note" in how:
+        assert main(command) == 0
+        printed = capsys.readouterr().out
+        mss_db = told["preset"]["recordings"][1]["metrics"]["mss"]
+        assert f"{mss_db:6.2f} dB MSS to {recordings[1]}, note 60 (C4)" in printed
+        assert "means over all recordings" in printed
+        result = vjax.match(recordings, ["C3", 60], checkpoint=engine_run, resynthesis=False)
+        assert result.preset.to_json() == read_preset("low.vital").to_json()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["{low}", "{high}", "--note", "36,48,60"],
+            "--note names 3 notes, and there are 2 SOUND; give one note for each",
+        ),
+        (["{low}", "--note", "36,48"], "--note names 2 notes, and there is 1 SOUND"),
+        (["{folder}", "--together"], "is a folder; give the recordings of one instrument as sound files"),
+        (["{low}", "{high}", "--together", "--refine"], "--refine searches for one recording"),
+    ],
+)
+def test_match_of_several_recordings_that_cannot_be_is_one_line(recordings, tmp_path, capsys, arguments, message):
+    low, high = recordings
+    assert main(["match", *(text.format(low=low, high=high, folder=tmp_path) for text in arguments)]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_match_in_a_process_of_its_own_writes_to_the_current_folder(sounds, engine_run, tmp_path):
     """As it is typed: without --out, and its JSON piped into a program."""
     command = [sys.executable, "-m", "vjax", "match", str(sounds / "saw.wav"), "--checkpoint", engine_run, "--json"]

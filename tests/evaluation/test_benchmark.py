@@ -25,6 +25,8 @@ from vjax.evaluation.targets import Task, audio_tasks, dataset_tasks, preset_tas
 from vjax.inference.predict import Predictor
 from vjax.inference.refine_config import RefineConfig
 from vjax.inference.retrieval import CHECKPOINT_BANK, write_checkpoint_bank
+from vjax.inference.target import Kind, Start
+from vjax.inference.wavetable_fit import WavetableFitConfig
 from vjax.matching.banks import open_banks
 from vjax.matching.batch import match_each, search_each
 from vjax.matching.config import MatchConfig
@@ -32,7 +34,7 @@ from vjax.matching.match import match
 from vjax.vital import preset as vital_preset
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import RenderJob, RenderPool
-from vjax.vital.preset import read_json, read_preset, write_preset
+from vjax.vital.preset import controls, read_json, read_preset, write_preset
 
 PEOPLE = Path(__file__).parents[1] / "data" / "presets"
 AUTHORS = {"ann": ("FM_Bass1", "Sine2Saw"), "bob": ("Rhodesy", "Chippy_Klassic"), "cid": ("Drifting_Pad_1108Redux",)}
@@ -107,7 +109,7 @@ def rendered(preset, note=NOTE, seed=0):
 
 def test_every_method_of_every_target_has_a_row_with_scores_or_a_reason(finished):
     out, tasks, plan, results, _ = finished
-    methods = ("init", "random", "nearest", "prediction", "match", "nearest+7", "best+7", "floor")
+    methods = ("init", "random", "nearest", "prediction", "match", "closest", "nearest+7", "best+7", "floor")
     assert plan.order(tasks) == methods
     assert set(results.rows) == {(task.target.id, method) for task in tasks for method in methods}
     for row in results.rows.values():
@@ -124,7 +126,7 @@ def test_every_method_of_every_target_has_a_row_with_scores_or_a_reason(finished
 def test_sounds_and_presets_are_there_and_belong_together(finished):
     out, *_ = finished
     names = {path.name for path in (out / "sounds" / "bob-Rhodesy").iterdir()}
-    made = ("target", "nearest", "prediction", "match", "nearest+7", "best+7")
+    made = ("target", "nearest", "prediction", "match", "closest", "nearest+7", "best+7")
     assert names == {f"{name}.{end}" for name in made for end in ("wav", "vital")}
     for name in made:
         again = rendered(read_preset(out / "sounds" / "bob-Rhodesy" / f"{name}.vital").to_json())
@@ -175,7 +177,56 @@ def test_prediction_and_match_are_those_of_match(finished, model, banks):
     written = read_preset(out / "sounds" / "bob-Chippy_Klassic" / "match.vital")
     assert written.to_json() == result.preset.to_json()
     row = results.rows["bob-Chippy_Klassic", "match"]
-    assert (row.label, row.evals) == (result.label, result.evals)
+    assert (row.label, row.kind, row.evals) == (result.label, result.kind, result.evals)
+    assert results.rows["bob-Chippy_Klassic", "closest"].metrics == row.metrics  # nothing made from the sound competes
+
+
+def test_match_closest_knobs_and_patch_are_rows_of_one_match(preset_folder, model, banks, tmp_path):
+    files = [file for file in find_presets(preset_folder) if file.stem == "Rhodesy"]
+    tasks = preset_tasks(files, preset_folder, NOTE)
+    (target,) = (task.target.id for task in tasks)
+    other = read_preset(PEOPLE / "Chippy_Klassic.vital")
+    made = {"variants": 1, "resynthesis": WavetableFitConfig(frames=9, steps=10), "fits": 0}
+
+    def match_with(patch):
+        starts = (Start("patch", patch, Kind.PATCH),)
+        return lambda sounds: match_each(
+            with_config((dataclasses.replace(one, candidates=starts) for one in sounds), **made), model, pool, banks
+        )
+
+    plan = Plan(has_bank=False, has_model=True, has_patches=True)
+    with RenderPool(RENDER, workers=2) as pool:
+        own = read_preset(PEOPLE / "Rhodesy.vital")
+        rows = run_benchmark(tasks, tmp_path / "own", plan, pool, match=match_with(own)).rows
+        mute = dataclasses.replace(other, continuous=other.continuous.copy())
+        mute.continuous[controls().position["volume"]] = 0.0
+        silent = run_benchmark(tasks, tmp_path / "mute", plan, pool, match=match_with(mute)).rows
+    assert plan.order(tasks) == ("init", "prediction", "match", "closest", "knobs", "patch", "floor")
+    kinds = {method: rows[target, method].kind for method in ("match", "closest", "knobs", "patch")}
+    assert kinds == {"match": "patch", "closest": "patch", "knobs": kinds["knobs"], "patch": "patch"}
+    assert Kind(kinds["knobs"]).family == "knobs"
+    assert rows[target, "patch"].metrics["mss"] < rows[target, "knobs"].metrics["mss"]
+    for method in ("match", "closest", "knobs", "patch"):
+        again = rendered(read_preset(tmp_path / "own" / "sounds" / target / f"{method}.vital").to_json())
+        assert np.array_equal(sound(tmp_path / "own", target, method), again), method
+    assert silent[target, "patch"].error == "silent at note 48"
+    assert silent[target, "closest"].kind == "resynthesis"
+    assert Kind(silent[target, "match"].kind).family == "knobs"
+    assert silent[target, "match"].metrics["mss"] > silent[target, "closest"].metrics["mss"]
+
+
+def test_results_of_an_older_folder_are_read(tmp_path):
+    row = {
+        "target": "a",
+        "method": "match",
+        "metrics": {"mss": 1.0},
+        "evals": 3,
+        "seconds": 1.0,
+        "error": "",
+        "label": "x",
+    }
+    (tmp_path / "results.jsonl").write_text(json.dumps(row) + "\n")
+    assert Results(tmp_path).rows["a", "match"].kind == ""
 
 
 def test_a_search_starts_from_what_was_found_and_is_never_worse(finished):

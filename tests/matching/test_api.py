@@ -69,6 +69,12 @@ def test_match_of_a_mono_array_is_that_of_one_channel(engine_run):
     assert found[0].preset.to_json() == found[1].preset.to_json()
 
 
+@pytest.mark.parametrize(("sounds", "notes"), [(["a.wav", "b.wav"], [36]), ("a.wav", [36, 48]), ([], None)])
+def test_match_of_other_numbers_of_notes_and_recordings_says_so(sounds, notes):
+    with pytest.raises(ValueError, match=r"there are \d notes and \d recordings; give one note for each, or one for"):
+        vjax.match(sounds, notes)
+
+
 def test_match_with_a_wrong_note_says_so(engine_run):
     with pytest.raises(ValueError, match="'H2' is not a MIDI note"):
         vjax.match("a.wav", note="H2", checkpoint=engine_run)

@@ -17,11 +17,11 @@ from vjax.file_names import as_text
 EPILOG = f"""\
 Each target is a preset of a folder, a sound file, or a validation row of a dataset. For each of them vjax plays the
 init patch, the presets of a bank that are by other authors (random: their median; nearest: the one of least MSS, the
-row to beat), the model's prediction, what `vjax match` makes of it (match: the nearest of the prediction, its variants,
-the model's own bank, and presets whose wavetables are made of the sound itself), what refinement makes of each start
-with each budget (best: all of these compete), and the target's own preset with other random phases (floor: by so much a
-sound differs from itself; only a wavetable made of it comes nearer). All are settled renders by the real engine. The
-recovered share is 0 % at the random preset and 100 % at the floor. Silence is reported and never scored.
+row to beat), the model's prediction, what `vjax match` writes (match: the preferred preset, which is editable), its
+closest candidate (closest: mostly a wavetable made of the sound itself), what refinement makes of each start with each
+budget (best: nearest, prediction and match compete), and the target's own preset with other random phases (floor: by so
+much a sound differs from itself; only a wavetable made of it comes nearer). All are settled renders by the real engine.
+The recovered share is 0 % at the random preset and 100 % at the floor. Silence is reported and never scored.
 
 The author of a preset is the first folder below the one that is given, or else the author field of the preset. A limit
 takes a random sample, always the same. A run that was stopped goes on when it is called again; --limit may then be
@@ -121,7 +121,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     predictor = read_checkpoint(arguments, batch_size=1) if arguments.checkpoint else None
     render, tasks, settings = _targets(arguments, predictor)
     bank_files, bank_path, bank_settings = _bank([arguments.bank] if arguments.bank else arguments.presets)
-    plan = Plan(bank_path is not None, predictor is not None, arguments.starts, arguments.refine_evals)
+    plan = Plan(
+        bank_path is not None, predictor is not None, arguments.starts, arguments.refine_evals, not arguments.no_patch
+    )
     settings |= bank_settings | _model_settings(arguments, predictor) | _plan_settings(arguments, render)
     targets = [task.target for task in tasks]
     start_folder(out, settings, targets)
@@ -208,6 +210,8 @@ def _model_settings(arguments: argparse.Namespace, predictor) -> dict:
     import jax
     import numpy as np
 
+    from vjax.matching.config import MatchConfig
+
     if predictor is None:
         return {"checkpoint": None}
     digest = hashlib.sha256()
@@ -217,6 +221,8 @@ def _model_settings(arguments: argparse.Namespace, predictor) -> dict:
         "checkpoint": str(Path(arguments.checkpoint).absolute()),
         "which": arguments.which,
         "step": predictor.step,
+        "patch": not arguments.no_patch,
+        "prefer": MatchConfig.prefer,  # of `match`; a folder without it is older, and its `match` was the closest
         "weights_sha256": digest.hexdigest(),
     }
 
@@ -252,7 +258,8 @@ def _match(predictor, arguments: argparse.Namespace, pool):
     banks, made = open_banks(predictor, arguments.checkpoint), resynthesis_config(arguments)
 
     def match(sounds):
-        as_asked = (dataclasses.replace(s, config=dataclasses.replace(s.config, resynthesis=made)) for s in sounds)
+        tried = {"resynthesis": made, "patch": not arguments.no_patch}
+        as_asked = (dataclasses.replace(s, config=dataclasses.replace(s.config, **tried)) for s in sounds)
         return match_each(as_asked, predictor, pool, banks)
 
     return match

@@ -21,7 +21,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = (
-    Command("match", "vjax.cli.match", "write the Vital preset that comes nearest to a sound, or to each of many"),
+    Command("match", "vjax.cli.match", "write the Vital preset of a sound, or of each of many"),
     Command("refine", "vjax.cli.refine", "match many sounds, and search on with the real engine"),
     Command("export", "vjax.cli.export", "write presets from a checkpoint's predictions"),
     Command("catalog", "vjax.cli.catalog", "build and show catalogs of wavetables and LFO shapes"),

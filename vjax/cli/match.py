@@ -31,6 +31,8 @@ candidate comes nearer, it is written beside them, as X (closest).vital with X (
 folder, unless --out names another place. A preset that someone has changed is not overwritten.
 A folder, or several sounds, give a folder of presets with an index (index.csv, index.json). Sounds whose preset exists
 are passed over, so a run that was stopped goes on when it is called again.
+Several recordings of one instrument give one preset for all of them, if --note names as many notes or with --together.
+Candidates are ranked by the first recording, and the best of each kind then by their mean loss over all.
 
 {ENGINE_HELP}
 examples:
@@ -39,6 +41,9 @@ examples:
   vjax match bass.wav --prefer closest       # the nearest one as bass.vital, mostly a table of this sound
   vjax match bass.wav --no-resynthesis       # makes no such table
   vjax match recordings -o presets           # a folder of sounds; goes on where it was stopped
+  vjax match low.wav high.wav --note C2,C4 -o bass.vital        # one preset for both recordings of an instrument
+  vjax match low.wav high.wav --together     # the same with estimated notes: writes low.vital
+  vjax match low.wav high.wav -o presets     # a preset for each
   vjax match bass.wav --refine --evals 500   # also search on from the preset that is written
   vjax match bass.wav --bank ~/.local/share/vital --checkpoint runs/tier3
   vjax match bass.wav --json                 # everything as one JSON object
@@ -56,7 +61,12 @@ def main(argv: list[str] | None = None) -> int:
         "-o", "--out", metavar="X.vital", help="the preset to write, or for many sounds the folder (default: presets)"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace presets that exist")
-    add_matching(parser)
+    add_matching(parser, several=True)
+    parser.add_argument(
+        "--together",
+        action="store_true",
+        help="the sounds are recordings of one instrument at several notes: write one preset for all of them",
+    )
     parser.add_argument("--json", action="store_true", help="print everything found as one JSON object")
     parser.add_argument(
         "--limit", type=at_least(0), default=0, metavar="N", help="of many sounds at most N; 0 takes all (default)"
@@ -68,11 +78,29 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--refine", action="store_true", help="search on from the preferred candidate: it comes nearer")
     add_refining(parser)
     arguments = parser.parse_args(argv)
-    many = len(arguments.sounds) > 1 or Path(arguments.sounds[0]).is_dir()
-    return run(parser.prog, lambda: (_many if many else _one)(arguments))
+    return run(parser.prog, lambda: _match(arguments))
+
+
+def _match(arguments: argparse.Namespace) -> int:
+    sounds, notes = [Path(sound) for sound in arguments.sounds], arguments.note
+    several = isinstance(notes, tuple)
+    if several and len(notes) != len(sounds):
+        raise UsageError(
+            f"--note names {len(notes)} notes, and there {'is' if len(sounds) == 1 else 'are'} {len(sounds)} "
+            "SOUND; give one note for each sound, in their order, or one for all"
+        )
+    folders = [sound for sound in sounds if sound.is_dir()]
+    if not (arguments.together or several):
+        return _many(arguments) if len(sounds) > 1 or folders else _one(arguments)
+    if folders:
+        raise UsageError(f"{folders[0]} is a folder; give the recordings of one instrument as sound files")
+    if arguments.refine and len(sounds) > 1:
+        raise UsageError("--refine searches for one recording; leave it out, or give one sound")
+    return _one(arguments)
 
 
 def _one(arguments: argparse.Namespace) -> int:
+    """Writes one preset: of a sound, or of several recordings of one instrument."""
     from vjax.audio.clip import load_clip
     from vjax.inference.predict import render_config
     from vjax.matching.banks import open_banks
@@ -80,13 +108,16 @@ def _one(arguments: argparse.Namespace) -> int:
     from vjax.matching.outputs import check_writable
     from vjax.vital.backend import engine_session, open_render_pool
 
-    sound = Path(arguments.sounds[0])
-    out = Path(arguments.out) if arguments.out else Path(sound.with_suffix(".vital").name)
-    _check_out(out, sound, arguments)
+    sounds = [Path(sound) for sound in arguments.sounds]
+    out = Path(arguments.out) if arguments.out else Path(sounds[0].with_suffix(".vital").name)
+    for sound in sounds:
+        _check_out(out, sound)
     check_writable(out, arguments.overwrite)
     config = match_config(arguments)
     predictor = read_checkpoint(arguments, batch_size=1)
-    clip = load_clip(sound, predictor.sample_rate, predictor.samples)
+    clip, *others = (load_clip(sound, predictor.sample_rate, predictor.samples) for sound in sounds)
+    notes = arguments.note if isinstance(arguments.note, tuple) else [arguments.note] * len(sounds)
+    others = list(zip(others, notes[1:], strict=True))
     with (
         engine_session(arguments.engine),
         open_render_pool(render_config(predictor), arguments.workers or None, arguments.engine) as pool,
@@ -95,7 +126,7 @@ def _one(arguments: argparse.Namespace) -> int:
         stop_on_ctrl_c(lambda: stage() == "searching") as should_stop,
     ):
         banks = open_banks(predictor, arguments.checkpoint, arguments.bank, pool)
-        result = match(clip, predictor, pool, config, banks, on_progress=show, should_stop=should_stop)
+        result = match(clip, predictor, pool, config, banks, others=others, on_progress=show, should_stop=should_stop)
     files = result.save(out, arguments.overwrite)
     if arguments.json:
         written = {"files": [as_text(path) for path in files], "step": predictor.step}
@@ -109,7 +140,7 @@ def _one(arguments: argparse.Namespace) -> int:
     return 1 if result.silent else 0
 
 
-def _check_out(out: Path, sound: Path, arguments: argparse.Namespace) -> None:
+def _check_out(out: Path, sound: Path) -> None:
     from vjax.inference.stream import RENDER_END
     from vjax.matching.outputs import closest_path
 
@@ -211,12 +242,15 @@ def _print(result, files: list[Path], model: str) -> None:
 
 def _print_distances(result) -> None:
     from vjax.audio.metrics import METRICS
+    from vjax.audio.pitch import note_name
     from vjax.candidates.predicted import PREDICTION
 
     if result.trace[1:]:
         first, last = result.trace[0][1], result.trace[-1][1]
         print(f"  searched with {result.evals} renders in {result.seconds:.0f} s: loss {first:.3f} -> {last:.3f}")
     print(f"  {result.mss_db:6.2f} dB MSS from the written preset to the sound; {_plays(result)}")
+    for one in result.recordings[1:]:
+        print(f"  {one.mss_db:6.2f} dB MSS to {as_text(one.name)}, note {one.note} ({note_name(one.note)})")
     others = ", ".join(f"{name} {result.metrics[name]:.3f}" for name in METRICS if name != "mss")
     print(f"            {others}")
     if math.isfinite(result.re_render_db):
@@ -224,7 +258,8 @@ def _print_distances(result) -> None:
     if result.closest:
         label = as_text(result.closest.label)
         print(f"  {result.closest.mss_db:6.2f} dB MSS from the closest, written beside it, to the sound: {label}")
-    print("  other candidates, in the order of the loss that ranks them:")
+    means = ", means over all recordings" if result.recordings else ""
+    print(f"  other candidates, in the order of the loss that ranks them{means}:")
     written = {result.label, result.closest.label} if result.closest else {result.label}
     rest = [one for one in result.candidates if one.label not in written and not one.error]
     for i, one in enumerate(rest):

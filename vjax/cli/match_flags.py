@@ -6,14 +6,16 @@ import dataclasses
 from vjax.shipped import NAME, checkpoint_folder, checkpoint_name
 
 
-def add_matching(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that `match` and `export` share."""
+def add_matching(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """Adds the flags that `match` and `export` share. `several`: `--note` may name one for each of several sounds."""
     add_checkpoint(parser, default=NAME)
+    each = "; or one for each of several recordings of an instrument: C2,C4" if several else ""
     parser.add_argument(
         "--note",
-        type=midi_note,
+        type=midi_notes if several else midi_note,
         metavar="NOTE",
-        help="note of the sound, by name or number: C2, F#3, 36 (C4 is 60); by default the one that is found in it",
+        help="note of the sound, by name or number: C2, F#3, 36 (C4 is 60); by default the one that is found in it"
+        + each,
     )
     parser.add_argument("--no-tune", action="store_true", help="leave the pitch of candidates as it is")
 
@@ -41,8 +43,14 @@ def midi_note(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def midi_notes(text: str) -> int | tuple[int, ...]:
+    """An argparse `type`: as `midi_note`, or several of them with commas between."""
+    notes = tuple(midi_note(part.strip()) for part in text.split(","))
+    return notes if len(notes) > 1 else notes[0]
+
+
 def match_config(arguments: argparse.Namespace):
-    """The MatchConfig that `add_matching`'s and `add_refining`'s flags ask for."""
+    """The MatchConfig that `add_matching`'s and `add_refining`'s flags ask for; of several notes with the first."""
     from vjax.cli.refine import refine_config, resynthesis_config
     from vjax.matching.config import PREDICTION_ONLY, MatchConfig
 
@@ -50,7 +58,7 @@ def match_config(arguments: argparse.Namespace):
     base = MatchConfig() if arguments.starts else PREDICTION_ONLY
     return dataclasses.replace(
         base,
-        note=arguments.note,
+        note=arguments.note[0] if isinstance(arguments.note, tuple) else arguments.note,
         tune=not arguments.no_tune,
         level=base.level or refine is not None,
         variants=arguments.starts,

@@ -23,8 +23,8 @@ continuous parameters and route amounts that are audible, renders every candidat
 nearer. Routes and menus stay those of the candidate. The search begins from the candidate that --prefer names; from a
 resynthesis it seldom finds anything nearer.
 
-The folder --out gets for each sound X: X.vital, its render (X-vjax.wav), a picture (X-vjax.png), and the course of the
-search (X-trace.png, X-trace.json); the closest candidate, if that is another one (X (closest).vital); and index.csv,
+The folder --out gets for each sound X: X.vital, its render (X-vjax.wav), a picture (X-vjax.png), the course of the
+search (X-trace.png, X-trace.json), and the closest candidate if that is another one (X (closest).vital); and index.csv,
 index.json, traces.png and traces.json of all. Sounds whose preset exists are passed over; a run that was killed goes on
 from the best so far (X.part.vital), with the renders that are left. Ctrl-C ends the searches and keeps what they found;
 press it twice to leave at once. Of a dataset the validation rows are taken.

@@ -1,4 +1,4 @@
-"""What is benchmarked: the prediction, what `vjax match` writes, and a search from each of several candidates."""
+"""What is benchmarked: the prediction, what `vjax match` finds, and a search from each of several candidates."""
 
 import dataclasses
 import functools
@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from vjax.candidates.predicted import PREDICTION
 from vjax.evaluation.targets import Task
-from vjax.evaluation.workbench import Workbench
+from vjax.evaluation.workbench import Workbench, broken
+from vjax.inference.judge import JUDGE_SEEDS
 from vjax.inference.stream import Failure
-from vjax.inference.target import Start
+from vjax.inference.target import Kind, Start
 from vjax.matching.config import DEFAULT
-from vjax.matching.result import MatchResult
+from vjax.matching.result import FoundPreset, MatchResult
 from vjax.matching.work import Sound
+from vjax.vital.pool import RenderJob
 from vjax.vital.preset import read_preset
 
 Match = Callable[[Iterable[Sound]], Iterator[MatchResult | Failure]]
@@ -23,28 +25,49 @@ Refine = Callable[[Iterable[Sound], int], Iterator[MatchResult | Failure]]
 MATCH = "match"
 """What `vjax match` writes."""
 
+CLOSEST = "closest"
+"""Its closest candidate."""
+
+FAMILIES = ("knobs", "patch")
+"""Its best candidates of these families (`Kind.family`), where patches are made; else `match` is `knobs`."""
+
 BEST = "best"
 """The start at which all starts compete."""
 
 NEAREST = "nearest"
 
 
-def add_matches(bench: Workbench, tasks: Sequence[Task], match: Match) -> None:
-    """The predicted preset of each target's sound, tuned and played at its note, and what `vjax match` writes."""
-    left = [task for task in tasks if task in bench.missing(tasks, PREDICTION) + bench.missing(tasks, MATCH)]
+def match_methods(patches: bool) -> tuple[str, ...]:
+    """The rows of a match, in the order of tables; of `FAMILIES` where patches are made."""
+    return (PREDICTION, MATCH, CLOSEST, *(FAMILIES if patches else ()))
+
+
+def add_matches(bench: Workbench, tasks: Sequence[Task], match: Match, patches: bool = False) -> None:
+    """The rows of `match_methods`, each from one match of a target's sound.
+
+    `prediction` is the predicted preset, tuned and played at the target's note.
+    """
+    methods = match_methods(patches)
+    left = [task for task in tasks if any(bench.missing([task], method) for method in methods)]
     for task, result in zip(left, match(_sound(bench, task) for task in left), strict=True):
         if isinstance(result, Failure):
-            bench.fail(task, [PREDICTION, MATCH], result.error)
+            bench.fail(task, methods, result.error)
             continue
         _add_prediction(bench, task, result)
-        if not bench.results.has(task.target.id, MATCH):
-            _add_result(bench, task, MATCH, result)
+        for method in methods[1:]:
+            if not bench.results.has(task.target.id, method):
+                if method in FAMILIES:
+                    _add_candidate(bench, task, method, result)
+                else:
+                    found = result.closest if method == CLOSEST else None
+                    _add_result(bench, task, method, result, found)
 
 
 def _sound(bench: Workbench, task: Task, candidates: tuple[Start, ...] = ()) -> Sound:
     """A target as `vjax match` takes it. Of a preset's render the note and its length are known."""
     known = {} if task.clip is not None else {"note": task.target.note, "note_s": bench.note_s(task)}
-    config = dataclasses.replace(DEFAULT, **known)
+    # At a search from several starts all compete, whatever their kinds.
+    config = dataclasses.replace(DEFAULT, prefer="closest" if candidates else DEFAULT.prefer, **known)
     clip = functools.partial(bench.clip, task)
     return Sound(task.target.id, clip, config, candidates=candidates, only_candidates=bool(candidates))
 
@@ -60,10 +83,28 @@ def _add_prediction(bench: Workbench, task: Task, result: MatchResult) -> None:
     bench.score(task, PREDICTION, predicted.audio, label=result.prediction.summary())
 
 
-def _add_result(bench: Workbench, task: Task, method: str, result: MatchResult) -> None:
-    bench.keep(task, method, result.audio, result.preset)
-    seconds = round(float(result.seconds), 3)
-    bench.score(task, method, result.audio, evals=int(result.evals), seconds=seconds, label=result.label)
+def _add_result(
+    bench: Workbench, task: Task, method: str, result: MatchResult, found: FoundPreset | None = None
+) -> None:
+    """The row of what a match wrote, or of another preset that it found."""
+    one, seconds = found or result, round(float(result.seconds), 3)
+    bench.keep(task, method, one.audio, one.preset)
+    bench.score(task, method, one.audio, evals=int(result.evals), seconds=seconds, label=one.label, kind=one.kind)
+
+
+def _add_candidate(bench: Workbench, task: Task, family: str, result: MatchResult) -> None:
+    """The row of the best candidate of a family, played anew: at the level of the sound, by the first judging seed."""
+    mine = [one for one in result.candidates if one.kind.family == family]
+    if not mine or mine[0].error:
+        bench.fail(task, [family], mine[0].error if mine else f"there is no candidate of the family {family!r}")
+        return
+    best = mine[0]
+    played = bench.pool.render(RenderJob(best.preset.to_json(), (result.note,), JUDGE_SEEDS[0], result.note_s))
+    if reason := broken(task, played):
+        bench.fail(task, [family], reason)
+        return
+    bench.keep(task, family, played.audio[0], best.preset)
+    bench.score(task, family, played.audio[0], evals=int(result.evals), label=best.label, kind=best.kind)
 
 
 def add_refined(bench: Workbench, tasks: Sequence[Task], refine: Refine, start: str, evals: int) -> None:
@@ -90,7 +131,7 @@ def _starts(bench: Workbench, task: Task, start: str) -> Iterator[Start]:
     for name in _names(start):
         row = bench.results.rows.get((task.target.id, name))
         if row is not None and row.scored:
-            yield Start(name, read_preset(bench.path(task, f"{name}.vital")))
+            yield Start(name, read_preset(bench.path(task, f"{name}.vital")), Kind(row.kind or Kind.GIVEN))
 
 
 def _names(start: str) -> tuple[str, ...]:

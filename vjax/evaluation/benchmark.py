@@ -10,12 +10,12 @@ from pathlib import Path
 from vjax.candidates.predicted import PREDICTION
 from vjax.evaluation.attempts import (
     BEST,
-    MATCH,
     NEAREST,
     Match,
     Refine,
     add_matches,
     add_refined,
+    match_methods,
 )
 from vjax.evaluation.baselines import add_bank_rows, add_floor, add_init
 from vjax.evaluation.results import Results
@@ -36,12 +36,14 @@ class Plan:
     Attributes:
       has_bank, has_model: random and nearest presets, predictions and matches.
       starts, refine_evals: refinement from each of these with each of these budgets.
+      has_patches: whether matches make patches: their rows, and those of knobs alone.
     """
 
     has_bank: bool
     has_model: bool
     starts: tuple[str, ...] = STARTS
     refine_evals: tuple[int, ...] = ()
+    has_patches: bool = False
 
     def __post_init__(self):
         unknown = [start for start in self.starts if start not in STARTS]
@@ -59,7 +61,7 @@ class Plan:
     def methods(self, task: Task) -> tuple[str, ...]:
         """In the order of all tables."""
         bank = ("random", "nearest") if self.has_bank else ()
-        model = (PREDICTION, MATCH) if self.has_model else ()
+        model = match_methods(self.has_patches) if self.has_model else ()
         refined = tuple(f"{start}+{evals}" for start, evals in self.refinements)
         floor = ("floor",) if task.target.source != "audio" else ()
         return ("init", *bank, *model, *refined, *floor)
@@ -100,7 +102,7 @@ def run_benchmark(
         if plan.has_bank:
             add_bank_rows(bench, usable, bank)
         if plan.has_model:
-            add_matches(bench, usable, match)
+            add_matches(bench, usable, match, plan.has_patches)
         for start, evals in plan.refinements:
             add_refined(bench, usable, refine, start, evals)
     return results

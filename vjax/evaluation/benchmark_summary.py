@@ -80,7 +80,7 @@ def csv_text(targets: Sequence[Target], rows: Sequence[Row], summary: Mapping[st
     shares = summary["recovered_share_by_sound"]["mss"]
     names = ["target", "name", "author", "source", "note", "method", *METRICS, "recovered_share_mss"]
     text = io.StringIO()
-    writer = csv.DictWriter(text, [*names, "evals", "seconds", "label", "error"], lineterminator="\n")
+    writer = csv.DictWriter(text, [*names, "evals", "seconds", "label", "kind", "error"], lineterminator="\n")
     writer.writeheader()
     for row in rows:
         target = dataclasses.asdict(about[row.target])

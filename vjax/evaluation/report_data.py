@@ -32,7 +32,10 @@ _MEANINGS = {
     "random": "another preset, at random",
     "nearest": "the nearest preset of the bank",
     "prediction": "what the model answers",
-    "match": "what `vjax match` writes: the nearest of that, variants, a bank and the sound as a wavetable",
+    "match": "what `vjax match` writes",
+    "closest": "the nearest of its candidates: the prediction, variants, a bank, and the sound as a wavetable",
+    "knobs": "the nearest of those that were not made from the sound",
+    "patch": "the nearest patch: an editable preset explained from the sound",
     "floor": "the target with other random phases",
 }
 _SILENT = frozenset({"init", "random"})  # of the methods: not embedded, nobody asks what they sound like
@@ -184,7 +187,7 @@ def _differences(folder: Path, methods: Sequence[str]) -> dict[str, Any]:
 def _order(method: str) -> tuple:
     """Rows that give the others meaning stand at the ends; refined answers after what they started from, by budget."""
     start, _, evals = method.partition("+")
-    starts = ("init", "random", "nearest", "prediction", "match")
+    starts = ("init", "random", "nearest", "prediction", "match", "closest", "knobs", "patch")
     place = starts.index(start) if start in starts else len(starts)
     budget = int(evals) if evals.isdigit() else 0
     return (method == "floor", start == "best", bool(evals), budget, place, method)

@@ -57,6 +57,8 @@ class Row:
       seconds: that refinement took.
       error: why there are no scores; empty if there are.
       label: which preset it was, as the neighbour's name or the start that won.
+      kind: of the candidate that won, see `vjax.inference.target.Kind`; empty for other rows, and in older folders,
+        whose `match` is what `closest` is today.
     """
 
     target: str
@@ -66,6 +68,7 @@ class Row:
     seconds: float = 0.0
     error: str = ""
     label: str = ""
+    kind: str = ""
 
     @property
     def scored(self) -> bool:

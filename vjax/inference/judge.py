@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vjax.audio.clip import Clip
 from vjax.audio.metrics import METRICS
 from vjax.audio.scores import scores
 from vjax.inference.level import level_range_db, with_gain
@@ -38,6 +39,20 @@ class Judged(NamedTuple):
     def audio(self) -> np.ndarray:
         """The render with the first seed."""
         return self.sounds[0]
+
+
+class Recording(NamedTuple):
+    """A sound that presets are made for.
+
+    Attributes:
+      clip: the sound as it was recorded.
+      sought: the sound as candidates are compared with it: note, length of the note, pitch.
+      judge: scores presets against it; it is the target in place 0.
+    """
+
+    clip: Clip
+    sought: Sought
+    judge: "Judge"
 
 
 class Judge:

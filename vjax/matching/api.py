@@ -29,11 +29,12 @@ from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset
 
 Sound = str | os.PathLike | np.ndarray
+Note = int | str | None
 
 
 def match(
-    sound: Sound,
-    note: int | str | None = None,
+    sound: Sound | Sequence[Sound],
+    note: Note | Sequence[Note] = None,
     *,
     sample_rate: int | None = None,
     name: str = "sound",
@@ -48,8 +49,10 @@ def match(
     """The Vital preset of a sound, as `vjax match` writes it.
 
     Args:
-      sound: a sound file; or floats [samples] or [channels, samples], full scale at +-1.
-      note: MIDI note that was played, a number or a name as "C2"; None estimates it.
+      sound: a sound file; or floats [samples] or [channels, samples], full scale at +-1. Or a list of recordings of one
+        instrument: the preset is then one for all of them, see `recordings` of the result.
+      note: MIDI note that was played, a number or a name as "C2"; None estimates it. For several recordings one for
+        all, or a list.
       sample_rate: Hz, of an array.
       name: of an array's preset; a file's preset is called as the file is.
       checkpoint: a training run's folder, or "shipped", the model that comes with vjax.
@@ -58,20 +61,27 @@ def match(
         one. `closest`: the nearest of all, mostly a resynthesis. `knobs`: the nearest that was not made from the sound.
         The closest one is there as well, as `closest` of the result.
       resynthesis: whether a wavetable made of the sound competes.
-      refine_evals: renders of a search from the best candidate; 0 for none.
+      refine_evals: renders of a search from the preferred candidate; 0 for none.
       workers: render processes; None takes all cores.
-      config: all settings of a match, instead of `note`, `prefer`, `resynthesis` and `refine_evals`.
+      config: all settings of a match, instead of `note` (of one sound), `prefer`, `resynthesis` and `refine_evals`.
 
     Raises:
       AudioError: the sound cannot be used; the text says why.
       CheckpointError: the checkpoint cannot be used.
+      ValueError: there are other numbers of notes and recordings, or none; or a search for several recordings.
     """
-    config = config or _config(note, prefer, resynthesis, refine_evals)
+    sounds = list(sound) if isinstance(sound, (list, tuple)) else [sound]
+    notes = _notes(note, len(sounds))
+    config = config or _config(notes[0], prefer, resynthesis, refine_evals)
+    if len(sounds) > 1 and note is not None:
+        config = dataclasses.replace(config, note=notes[0])
     folder = checkpoint_folder(os.fspath(checkpoint))
     predictor = _predictor(folder)
-    clip = _clip(sound, sample_rate, name, predictor)
+    clip, *others = (_clip(one, sample_rate, name, predictor) for one in sounds)
+    others = list(zip(others, notes[1:], strict=True))
     with RenderPool(render_config(predictor), workers) as pool:
-        return match_clip(clip, predictor, pool, config, open_banks(predictor, folder, os.fspath(bank), pool))
+        banks = open_banks(predictor, folder, os.fspath(bank), pool)
+        return match_clip(clip, predictor, pool, config, banks, others=others)
 
 
 def match_many(
@@ -148,6 +158,14 @@ def _config(note: int | str | None, prefer: Prefer, resynthesis: bool, refine_ev
         resynthesis=DEFAULT.resynthesis if resynthesis else None,
         refine=RefineConfig(evals=refine_evals) if refine_evals else None,
     )
+
+
+def _notes(note: Note | Sequence[Note], n: int) -> list[int | None]:
+    """A MIDI note, or None, for each of `n` recordings."""
+    given = list(note) if isinstance(note, (list, tuple)) else [note] * n
+    if len(given) != n or not n:
+        raise ValueError(f"there are {len(given)} notes and {n} recordings; give one note for each, or one for all")
+    return [None if one is None else _midi(one) for one in given]
 
 
 def _midi(note: int | str) -> int:

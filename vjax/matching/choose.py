@@ -53,6 +53,8 @@ class Candidate:
       error: why it has no loss; empty if it has one.
       audio: float32 [2, samples], its render before its level was set; None where it could not be played.
       by_machine: whether the error is a fault of the machine, and not of the preset.
+      each_mss_db: MSS to each of several recordings, where it was played for all; `loss` and `mss_db` are then means,
+        and `pitch_error_semitones` is the largest.
     """
 
     label: str
@@ -65,6 +67,7 @@ class Candidate:
     audio: np.ndarray | None = None
     by_machine: bool = False
     kind: Kind = Kind.GIVEN
+    each_mss_db: tuple[float, ...] = ()
 
     @property
     def start(self) -> Start:
@@ -149,13 +152,14 @@ def choose(
     evals = len(played)
     played, more = _tuned(played, sought, pool, budget - evals)
     evals += more
-    ranked = sorted(_levelled(played, judge, place, level), key=_rank)
+    ranked = sorted(levelled(played, judge, place, level), key=rank_key)
     if fits:
         evals = _equalise(ranked, sought, judge, place, pool, fits, level, evals, budget, report)
-    return Choice(tuple(sorted(ranked, key=_rank)), tuple(played), evals)
+    return Choice(tuple(sorted(ranked, key=rank_key)), tuple(played), evals)
 
 
-def _rank(candidate: Candidate) -> tuple:
+def rank_key(candidate: Candidate) -> tuple:
+    """Sorts candidates, the best first: those without a loss last, before them those that play a wrong note."""
     return bool(candidate.error), candidate.wrong_note, candidate.loss if not candidate.error else 0.0
 
 
@@ -166,7 +170,7 @@ def _played(starts: Iterable[Start], sought: Sought, pool: RenderPool, budget: i
     def jobs() -> Iterator[RenderJob]:
         for start in itertools.islice(starts, budget):
             try:
-                job = _job(start.preset, sought)
+                job = play_job(start.preset, sought)
             except ValueError as error:  # a value that the engine cannot take
                 invalid.append(Candidate(start.label, start.preset, error=f"invalid: {error}", kind=start.kind))
                 continue
@@ -174,15 +178,16 @@ def _played(starts: Iterable[Start], sought: Sought, pool: RenderPool, budget: i
             yield job
 
     for i, rendering in enumerate(pool.map(jobs())):
-        yield _measured(taken[i], rendering, sought)
+        yield measured(taken[i], rendering, sought)
     yield from invalid
 
 
-def _job(preset: Preset, sought: Sought) -> RenderJob:
+def play_job(preset: Preset, sought: Sought) -> RenderJob:
+    """Plays a preset as the sound was played."""
     return RenderJob(preset.to_json(), (sought.note,), note_s=sought.note_s)
 
 
-def _measured(candidate: Candidate, rendering: Rendering, sought: Sought) -> Candidate:
+def measured(candidate: Candidate, rendering: Rendering, sought: Sought) -> Candidate:
     """The candidate with its sound and pitch error, or with the reason why it has none."""
     if rendering.audio is None:
         return dataclasses.replace(candidate, error=rendering.error, by_machine=rendering.by_machine)
@@ -214,16 +219,16 @@ def _tuned(
     for i in off:
         preset, shift = transposed(tuned[i].preset, -tuned[i].pitch_error_semitones)
         moved.append(dataclasses.replace(tuned[i], preset=preset, tuned_semitones=shift))
-    renderings = pool.map(_job(one.preset, sought) for one in moved)
+    renderings = pool.map(play_job(one.preset, sought) for one in moved)
     for i, candidate, rendering in zip(off, moved, renderings, strict=True):
-        again = _measured(candidate, rendering, sought)
+        again = measured(candidate, rendering, sought)
         if not again.error and abs(again.pitch_error_semitones) < abs(tuned[i].pitch_error_semitones):
             tuned[i] = again
     return tuned, len(off)
 
 
-def _levelled(candidates: Sequence[Candidate], judge: Judge, place: int, level: bool) -> list[Candidate]:
-    """The candidates at the sound's level, with their losses."""
+def levelled(candidates: Sequence[Candidate], judge: Judge, place: int, level: bool) -> list[Candidate]:
+    """The candidates at the level of the sound in a place of the judge, with their losses."""
     usable = [one for one in candidates if not one.error]
     scored = judge.levelled([one.audio for one in usable], [one.preset for one in usable], place, level)
     found = iter(zip(usable, *scored, strict=True))
@@ -253,7 +258,7 @@ def _equalise(
     wanted = average_power(sought.audio)
     latest = dict(sorted(_worth_equalising(ranked, fits)))
     for step in range(_STEPS):
-        best = min(ranked, key=_rank)
+        best = min(ranked, key=rank_key)
         report(Progress("equalising harmonics", step, _STEPS, best.label, best.mss_db))
         steps = {}
         for i, one in latest.items():
@@ -264,12 +269,12 @@ def _equalise(
         if not steps or evals + len(steps) > budget:
             break
         evals += len(steps)
-        renderings = pool.map(_job(one.preset, sought) for one in steps.values())
-        played = [_measured(one, rendering, sought) for one, rendering in zip(steps.values(), renderings, strict=True)]
-        scored = _levelled(played, judge, place, level)
+        renderings = pool.map(play_job(one.preset, sought) for one in steps.values())
+        played = [measured(one, rendering, sought) for one, rendering in zip(steps.values(), renderings, strict=True)]
+        scored = levelled(played, judge, place, level)
         latest = {i: one for i, one in zip(steps, scored, strict=True) if not one.error}
         for i, one in latest.items():
-            if _rank(one) < _rank(ranked[i]):
+            if rank_key(one) < rank_key(ranked[i]):
                 ranked[i] = one
     return evals
 

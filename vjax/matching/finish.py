@@ -18,7 +18,7 @@ from vjax.matching.choose import WRONG_NOTE_SEMITONES
 from vjax.matching.describe import comment, style_of
 from vjax.matching.preferred import FAR_DB
 from vjax.matching.prepare import Prepared
-from vjax.matching.result import CLOSEST, FoundPreset, MatchResult
+from vjax.matching.result import CLOSEST, Comparison, FoundPreset, MatchResult
 from vjax.vital.pool import RenderJob, RenderPool
 
 FULL_SCALE = 10 ** (-0.1 / 20)
@@ -48,7 +48,7 @@ def finish(prepared: Prepared, pool: RenderPool, refined: Refined | None = None)
     closest = None
     if chosen is None:
         first = choice.as_played[0]
-        found = _described(Start(first.label, first.preset, first.kind), None, first.audio, prepared)
+        found = _described(first.start, [], first.audio, prepared)
         warnings.append(f"no candidate is audible; {first.label!r} is written: {first.error}")
     else:
         start = Start(refined.start, refined.preset, refined.kind) if refined else chosen.start
@@ -61,9 +61,11 @@ def finish(prepared: Prepared, pool: RenderPool, refined: Refined | None = None)
                 warnings += [f"{CLOSEST}: {warning}" for warning in off_level]
             else:  # a search has overtaken it, or other random phases have
                 closest = None
-    if prepared.config.prefer != "closest" and found.kind.family != "resynthesis" and found.mss_db > FAR_DB:
-        nearest = f"; the closest candidate, {closest.label!r}, is at {closest.mss_db:.1f} dB" if closest else ""
-        warnings.append(f"no editable preset comes near the sound: this one is {found.mss_db:.1f} dB MSS away{nearest}")
+    if prepared.config.prefer != "closest" and found.kind.family != "resynthesis" and found.mean_mss_db > FAR_DB:
+        nearest = f"; the closest candidate, {closest.label!r}, is at {closest.mean_mss_db:.1f} dB" if closest else ""
+        warnings.append(
+            f"no editable preset comes near the sound: this one is {found.mean_mss_db:.1f} dB MSS away{nearest}"
+        )
     return MatchResult(
         name=clip.name,
         target=sought.audio,
@@ -89,28 +91,40 @@ def _judged(
     start: Start, prepared: Prepared, pool: RenderPool, which: str = "", method: str = ""
 ) -> tuple[FoundPreset, list[str]]:
     """A candidate by settled renders with several seeds, its peaks within full scale; and warnings of its level."""
-    judged, warnings = prepared.judge.judged(start, prepared.sought, 0), []
+    judged, warnings = _beside_each(start, prepared), []
     if prepared.config.level:
         judged, warnings = _within_scale(judged, prepared, pool)
-    return _described(start._replace(preset=judged.preset), judged, judged.audio, prepared, which, method), warnings
+    start = start._replace(preset=judged[0].preset)
+    return _described(start, judged, judged[0].audio, prepared, which, method), warnings
+
+
+def _beside_each(start: Start, prepared: Prepared) -> list[Judged]:
+    """A preset beside each recording."""
+    return [one.judge.judged(start, one.sought, 0) for one in prepared.recordings]
 
 
 def _described(
     start: Start,
-    judged: Judged | None,
+    judged: Sequence[Judged],
     audio: np.ndarray | None,
     prepared: Prepared,
     which: str = "",
     method: str = "",
 ) -> FoundPreset:
-    """A preset that says in its name and comment what it is. Without `judged` it has no sound, and no numbers.
+    """A preset that says in its name and comment what it is. Without `judged` it has no numbers.
 
     Args:
+      judged: beside each recording.
       which: is added to its name, in brackets.
       method: how it was found; by default its label.
     """
     clip, sought = prepared.clip, prepared.sought
-    metrics = judged.distances if judged else dict.fromkeys(METRICS, math.nan)
+    first = judged[0] if judged else None
+    metrics = first.distances if first else dict.fromkeys(METRICS, math.nan)
+    method = method or start.label
+    if prepared.recordings[1:]:
+        beside = " and ".join(f"{one.clip.title!r} at {note_name(one.sought.note)}" for one in prepared.recordings[1:])
+        method = f"{method}, the best for {beside} as well"
     audio = np.zeros_like(sought.audio) if audio is None else audio
     pitched = prepared.config.note is not None or clip.pitch.clear
     preset = dataclasses.replace(
@@ -118,7 +132,7 @@ def _described(
         name=f"{clip.title} ({which})" if which else clip.title,
         author=start.preset.author or "vjax",
         style=style_of(sought.audio, clip.sample_rate, sought.note, sought.note_s, pitched),
-        comments=comment(clip.title, sought.note, sought.note_s, method or start.label, metrics, start.preset.comments),
+        comments=comment(clip.title, sought.note, sought.note_s, method, metrics, start.preset.comments),
     )
     return FoundPreset(
         preset=preset,
@@ -126,25 +140,34 @@ def _described(
         kind=start.kind,
         audio=audio,
         plays=detect_pitch(audio, clip.sample_rate),
-        loss=judged.loss if judged else math.nan,
+        loss=first.loss if first else math.nan,
         metrics=metrics,
-        re_render_db=_re_render_db(judged, clip.sample_rate),
+        re_render_db=_re_render_db(first, clip.sample_rate),
+        recordings=_comparisons(judged, prepared) if prepared.recordings[1:] else (),
+    )
+
+
+def _comparisons(judged: Sequence[Judged], prepared: Prepared) -> tuple[Comparison, ...]:
+    return tuple(
+        Comparison(each.clip.name, each.sought.note, each.sought.note_s, one.audio, one.loss, one.distances)
+        for each, one in zip(prepared.recordings, judged, strict=bool(judged))
     )
 
 
 def _rank(found: FoundPreset, pitch: Pitch) -> tuple[bool, float]:
     """As candidates are ranked: a wrong note behind all right ones, then by loss."""
     both = pitch.clear and found.plays.clear
-    return both and abs(found.plays.midi - pitch.midi) > WRONG_NOTE_SEMITONES, found.loss
+    return both and abs(found.plays.midi - pitch.midi) > WRONG_NOTE_SEMITONES, found.mean_loss
 
 
-def _within_scale(judged: Judged, prepared: Prepared, pool: RenderPool) -> tuple[Judged, list[str]]:
-    """The preset made softer where its peaks would clip, and warnings where it is not as loud as the sound.
+def _within_scale(judged: list[Judged], prepared: Prepared, pool: RenderPool) -> tuple[list[Judged], list[str]]:
+    """The preset beside each recording, softer where its peaks would clip, and warnings where it is not as loud as the
+    sound.
 
     Also at the notes of an octave up and down, for which it gives way by at most `_OCTAVES_DB`: they are not the sound.
     """
-    sought, preset, warnings = prepared.sought, judged.preset, []
-    over_db = _over_db(judged.sounds, FULL_SCALE)
+    sought, preset, warnings = prepared.sought, judged[0].preset, []
+    over_db = max(_over_db(one.sounds, FULL_SCALE) for one in judged)
     octaves = tuple(note for note in (sought.note - 12, sought.note + 12) if 0 <= note <= 127)
     played = pool.render(RenderJob(preset.to_json(), octaves, note_s=sought.note_s))
     if played.audio is not None:
@@ -152,13 +175,14 @@ def _within_scale(judged: Judged, prepared: Prepared, pool: RenderPool) -> tuple
     if over_db > 0:
         softest_db, _ = level_range_db(preset)
         preset = with_gain(preset, max(-over_db - _MARGIN_DB, softest_db))
-        judged = prepared.judge.judged(Start(judged.label, preset, judged.kind), sought, 0)
-    off = judged.distances.get("loudness_difference", math.nan)
+        judged = _beside_each(Start(judged[0].label, preset, judged[0].kind), prepared)
+    off = judged[0].distances.get("loudness_difference", math.nan)
     if off > _OFF_LEVEL_DB:
         why = "any louder it would clip" if over_db > 0 else "its volume is at the end of its range"
         warnings.append(f"the preset is {off:.1f} LU louder or softer than the sound: {why}")
-    if _over_db(judged.sounds, FULL_SCALE) > 0:
-        warnings.append(f"the preset peaks at {_over_db(judged.sounds, 1.0):+.1f} dBFS: turn its volume down")
+    if max(_over_db(one.sounds, FULL_SCALE) for one in judged) > 0:
+        peak_db = max(_over_db(one.sounds, 1.0) for one in judged)
+        warnings.append(f"the preset peaks at {peak_db:+.1f} dBFS: turn its volume down")
     return judged, warnings
 
 

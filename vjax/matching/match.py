@@ -1,8 +1,9 @@
-"""The product's verb: from a sound to the preset that comes nearest to it.
+"""The product's verb: from a sound to its preset.
 
-`match` predicts a preset, gathers the candidates that compete with it (`candidates`), lets the engine choose
-(`vjax.matching.choose`), searches on from there if that is asked for, and plays what it found once more for the
-numbers that it returns. The command, the Python API, batches and evaluations all call it.
+`match` predicts a preset, gathers the candidates that compete with it (`candidates`), lets the engine rank them
+(`vjax.matching.choose`), takes the preferred one (`vjax.matching.preferred`), searches on from there if that is asked
+for, and plays what it found once more for the numbers that it returns. The command, the Python API, batches and
+evaluations all call it.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,10 +31,11 @@ def match(
     prediction: Answer | None = None,
     candidates: Sequence[Start] = (),
     only_candidates: bool = False,
+    others: Sequence[tuple[Clip, int | None]] = (),
     on_progress: Report | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> MatchResult:
-    """The preset that comes nearest to a sound.
+    """The preset of a sound that `config.prefer` asks for, and the closest beside it.
 
     Args:
       clip: the sound.
@@ -44,6 +46,8 @@ def match(
       prediction: of this sound, where the caller has it (from a batch, or of a dataset's stored spectrogram).
       candidates: presets that compete as well: what an earlier search had found, or what the caller has.
       only_candidates: nothing competes with `candidates`. There is no prediction then, and `predictor` may be None.
+      others: further recordings of the same instrument with their MIDI notes, None estimates one. The preset is then
+        for all of them: see `vjax.matching.together`. It is equalised to, and has the level of, `clip`.
       on_progress: called in this thread with each `Progress`.
       should_stop: asked between a search's generations; True ends it with its best so far.
 
@@ -51,7 +55,7 @@ def match(
       The result. Without any audible candidate it is the predicted preset, with a warning.
 
     Raises:
-      ValueError: the sound is silent or too short; or a search has no audible candidate to begin from.
+      ValueError: a sound is silent or too short; or a search has no audible candidate to begin from, or `others`.
     """
     prepared = prepare(
         clip,
@@ -62,6 +66,7 @@ def match(
         prediction=prediction,
         candidates=candidates,
         only_candidates=only_candidates,
+        others=others,
         on_progress=on_progress,
     )
     if config.refine is None:

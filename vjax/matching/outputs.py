@@ -17,7 +17,7 @@ from vjax.file_names import as_text, shortened
 from vjax.inference.compare import comparison_picture, save_picture
 from vjax.inference.stream import RENDER_END
 from vjax.matching.choose import Candidate
-from vjax.matching.result import CLOSEST, FoundPreset, MatchResult
+from vjax.matching.result import CLOSEST, Comparison, FoundPreset, MatchResult
 from vjax.matching.traces import TRACE_END, trace_picture, write_text
 from vjax.vital.preset import write_preset
 
@@ -254,11 +254,23 @@ def _found_json(found: MatchResult | FoundPreset, result: MatchResult) -> dict[s
         "pitch_error_cents": number(result.cents_off(found.plays)),
         "loss": number(found.loss),
         "metrics": {name: number(value) for name, value in found.metrics.items()},
+        "recordings": [_comparison_json(one) for one in found.recordings],
         "routes": [
             {"source": r.source, "destination": r.destination, "amount": r.amount, "bipolar": r.bipolar}
             for r in found.preset.routes
             if r is not None
         ],
+    }
+
+
+def _comparison_json(one: Comparison) -> dict[str, Any]:
+    return {
+        "sound": as_text(one.name),
+        "note": one.note,
+        "note_name": note_name(one.note),
+        "note_s": one.note_s,
+        "loss": number(one.loss),
+        "metrics": {name: number(value) for name, value in one.metrics.items()},
     }
 
 
@@ -283,6 +295,7 @@ def _candidate_json(candidate: Candidate) -> dict[str, Any]:
         "kind": candidate.kind,
         "loss": number(candidate.loss),
         "mss_db": number(candidate.mss_db),
+        "each_mss_db": [number(value) for value in candidate.each_mss_db],
         "pitch_error_semitones": number(candidate.pitch_error_semitones),
         "tuned_semitones": candidate.tuned_semitones,
         "error": candidate.error,

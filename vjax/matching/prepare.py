@@ -15,7 +15,7 @@ from vjax.audio.scores import scores
 from vjax.candidates.patch.explain import Explained, explained
 from vjax.candidates.predicted import PREDICTION, VARIANT, variants
 from vjax.inference.export import export_preset
-from vjax.inference.judge import JUDGE_SEEDS, Judge
+from vjax.inference.judge import JUDGE_SEEDS, Judge, Recording
 from vjax.inference.objective import Objective, ObjectiveConfig
 from vjax.inference.predict import Answer, Predictor
 from vjax.inference.resynthesis import resynthesised
@@ -24,6 +24,7 @@ from vjax.inference.target import FAMILIES, Kind, RefineTarget, Sought, Start
 from vjax.matching.choose import Candidate, Choice, Progress, Report, choose
 from vjax.matching.config import DEFAULT, DEFAULT_NOTE, MatchConfig
 from vjax.matching.preferred import Preferred, preferred
+from vjax.matching.together import together
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import RenderPool
 from vjax.vital.vocabulary import to_preset
@@ -47,19 +48,24 @@ class Prepared:
     """A sound whose candidates are ranked: what a search begins from, and what `finish` makes a result of.
 
     Attributes:
-      sought: the sound as candidates are compared with it.
+      recordings: the sound; behind it further ones of the same instrument, for which the preset is made as well.
       prediction: None where the caller gave all candidates.
-      judge: scores presets against the sound, which is in its place 0.
       began_s: `time.monotonic()` at which the match began.
     """
 
-    clip: Clip
+    recordings: tuple[Recording, ...]
     config: MatchConfig
-    sought: Sought
     prediction: Answer | None
     choice: Choice
-    judge: Judge
     began_s: float
+
+    @property
+    def clip(self) -> Clip:
+        return self.recordings[0].clip
+
+    @property
+    def sought(self) -> Sought:
+        return self.recordings[0].sought
 
     @property
     def predicted(self) -> Candidate | None:
@@ -107,22 +113,19 @@ def prepare(
     prediction: Answer | None = None,
     candidates: Sequence[Start] = (),
     only_candidates: bool = False,
+    others: Sequence[tuple[Clip, int | None]] = (),
     on_progress: Report | None = None,
 ) -> Prepared:
     """Predicts, gathers the candidates and ranks them. Arguments and errors as in `match`."""
     began_s = time.monotonic()
     report = on_progress or (lambda progress: None)
     render = pool.config
-    note, note_s = note_of(clip, config), note_length_s(clip, render, config)
-    pitch = clip.pitch if config.tune and clip.pitch.clear else None
-    sought = Sought(clip.stereo(render.samples), note, note_s, clip.sample_rate, pitch)
-    weights = config.refine.objective if config.refine else ObjectiveConfig()
-    objective = Objective(weights, 1, _BATCH, render.samples, render.sample_rate)
-    try:
-        objective.set_target(0, sought.audio)
-    except ValueError as error:
-        raise ValueError(f"{clip.name}: {error}") from error
-    judge = Judge(objective, pool)
+    if others and config.refine:
+        raise ValueError(f"a search is for one recording, there are {1 + len(others)}; leave the search out")
+    recordings = tuple(
+        _recording(one, dataclasses.replace(config, note=note), pool) for one, note in [(clip, config.note), *others]
+    )
+    _, sought, judge = recordings[0]
     choosing = functools.partial(
         choose,
         sought=sought,
@@ -135,21 +138,41 @@ def prepare(
         on_progress=on_progress,
     )
     if only_candidates:
-        return Prepared(clip, config, sought, None, choosing(candidates, n_starts=len(candidates)), judge, began_s)
+        choice = choosing(candidates, n_starts=len(candidates))
+        return Prepared(recordings, config, None, _for_all(choice, recordings, pool, config), began_s)
     report(Progress("predicting", 0, 1))
     prediction = prediction or predictor.predict_clip(clip)
-    searched = banks(note) if config.variants else ()
-    with ThreadPoolExecutor(3, "vjax-prepare") as threads:  # at work while the engine plays the others
+    searched = banks(sought.note) if config.variants else ()
+    with ThreadPoolExecutor(thread_name_prefix="vjax-prepare") as threads:  # at work while the engine plays the others
         tables = config.variants and config.resynthesis and threads.submit(_resynthesis, clip, sought, render, config)
         threads.submit(_compile_ahead, render.samples, render.sample_rate)
         patches = config.patch and threads.submit(explained, sought, pool, clip.title)
-        starts = _starts(predictor, prediction, clip.title, note, config, searched)
+        starts = _starts(predictor, prediction, clip.title, sought.note, config, searched)
         starts = itertools.chain(starts, candidates, _late(tables), _explained(patches))
         n_starts = 1 + config.variants * (1 + NEIGHBOURS * len(searched)) + len(candidates) + 2 * bool(tables)
         choice = choosing(starts, n_starts=n_starts + 3 * bool(patches))
     if patches:
         choice = choice._replace(evals=choice.evals + patches.result().evals)
-    return Prepared(clip, config, sought, prediction, choice, judge, began_s)
+    return Prepared(recordings, config, prediction, _for_all(choice, recordings, pool, config), began_s)
+
+
+def _recording(clip: Clip, config: MatchConfig, pool: RenderPool) -> Recording:
+    """A clip with its note and its judge. Raises ValueError if it is silent or too short."""
+    render = pool.config
+    pitch = clip.pitch if config.tune and clip.pitch.clear else None
+    note, note_s = note_of(clip, config), note_length_s(clip, render, config)
+    sought = Sought(clip.stereo(render.samples), note, note_s, clip.sample_rate, pitch)
+    weights = config.refine.objective if config.refine else ObjectiveConfig()
+    objective = Objective(weights, 1, _BATCH, render.samples, render.sample_rate)
+    try:
+        objective.set_target(0, sought.audio)
+    except ValueError as error:
+        raise ValueError(f"{clip.name}: {error}") from error
+    return Recording(clip, sought, Judge(objective, pool))
+
+
+def _for_all(choice: Choice, recordings: Sequence[Recording], pool: RenderPool, config: MatchConfig) -> Choice:
+    return together(choice, recordings, pool, config.level) if len(recordings) > 1 else choice
 
 
 def note_of(clip: Clip, config: MatchConfig = DEFAULT) -> int:
@@ -195,10 +218,10 @@ def _compile_ahead(samples: int, sample_rate: int) -> None:
     scores(np.stack([noise] * len(JUDGE_SEEDS)), noise, sample_rate)
 
 
-def _late(tables: "Future[list[Start]] | None") -> Iterator[Start]:
-    """Those that are still being made when the others are asked for."""
-    if tables:
-        yield from tables.result()
+def _late(*made: "Future[list[Start]] | None") -> Iterator[Start]:
+    """Those that are still being made when the others are asked for; None makes none."""
+    for future in filter(None, made):
+        yield from future.result()
 
 
 def _explained(patches: "Future[Explained] | None") -> Iterator[Start]:

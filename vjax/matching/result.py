@@ -19,11 +19,35 @@ CLOSEST = "closest"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Comparison:
+    """A preset beside one of several recordings.
+
+    Attributes:
+      name: of the recording.
+      note: MIDI note that was played.
+      note_s: time from note-on to note-off, seconds.
+      audio, loss, metrics: as in `MatchResult`.
+    """
+
+    name: str
+    note: int
+    note_s: float
+    audio: np.ndarray
+    loss: float
+    metrics: Mapping[str, float]
+
+    @property
+    def mss_db(self) -> float:
+        """The headline metric of `metrics`."""
+        return self.metrics["mss"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class FoundPreset:
     """A preset that was found for a sound, with what is measured of it; see `MatchResult`.
 
     Attributes:
-      preset, label, kind, audio, plays, loss, metrics, re_render_db: as in `MatchResult`.
+      preset, label, kind, audio, plays, loss, metrics, re_render_db, recordings: as in `MatchResult`.
     """
 
     preset: Preset
@@ -34,11 +58,22 @@ class FoundPreset:
     loss: float
     metrics: Mapping[str, float]
     re_render_db: float
+    recordings: tuple[Comparison, ...] = ()
 
     @property
     def mss_db(self) -> float:
         """The headline metric of `metrics`."""
         return self.metrics["mss"]
+
+    @property
+    def mean_mss_db(self) -> float:
+        """`mss_db`, or its mean over several recordings."""
+        return float(np.mean([one.mss_db for one in self.recordings])) if self.recordings else self.mss_db
+
+    @property
+    def mean_loss(self) -> float:
+        """`loss`, or its mean over several recordings."""
+        return float(np.mean([one.loss for one in self.recordings])) if self.recordings else self.loss
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,6 +99,8 @@ class MatchResult:
         engine's random seeds of `vjax.inference.judge`.
       metrics: by name of `vjax.audio.metrics.METRICS`; NaN where there is none.
       re_render_db: MSS between two renders of the preset with different seeds: smaller distances to a sound are luck.
+      recordings: the preset beside each of several recordings, the sound first; empty where there is one. All other
+        attributes are those of the first, but `loss` and `mss_db` of `candidates` are means.
       closest: the preset of the nearest candidate, which `save` writes beside the other; None where that is nearest.
       candidates: all that competed, the best first, those without a sound last.
       prediction: what the network returned for the sound; its confidence and its routes are those of `predicted`. None
@@ -99,6 +136,7 @@ class MatchResult:
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
     closest: FoundPreset | None = None
+    recordings: tuple[Comparison, ...] = ()
 
     @property
     def mss_db(self) -> float:

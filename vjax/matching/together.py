@@ -1,0 +1,58 @@
+"""One preset for several recordings of an instrument: the best candidates of the first are played for all of them."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from vjax.inference.judge import Recording
+from vjax.inference.target import FAMILIES
+from vjax.matching.choose import Candidate, Choice, levelled, measured, play_job, rank_key
+from vjax.vital.pool import RenderPool
+
+BEST = 4
+"""At most N candidates of each family, the best for the first recording, are played for the others."""
+
+
+def together(choice: Choice, recordings: Sequence[Recording], pool: RenderPool, level: bool = True) -> Choice:
+    """The candidates of the first recording, ranked by the mean loss over all of them.
+
+    `BEST` of each family are played at each recording's note, and stand before the others. Each has the mean of its
+    losses and of its MSS, and the pitch error that is largest. The level is compared for each recording alone; the
+    preset keeps that of the first. A candidate that is silent at one of the notes has an error.
+    """
+    chosen = [i for family in FAMILIES for i in _best(choice.candidates, family)]
+    jobs = (play_job(choice.candidates[i].preset, one.sought) for i in chosen for one in recordings[1:])
+    renderings = pool.map(jobs)
+    played: dict[int, list[Candidate]] = {i: [choice.candidates[i]] for i in chosen}
+    for i in chosen:
+        for one in recordings[1:]:
+            played[i].append(measured(choice.candidates[i], next(renderings), one.sought))
+    for place, one in enumerate(recordings[1:], start=1):
+        scored = levelled([played[i][place] for i in chosen], one.judge, 0, level)
+        for i, candidate in zip(chosen, scored, strict=True):
+            played[i][place] = candidate
+    candidates = [_joined(played[i]) if i in played else one for i, one in enumerate(choice.candidates)]
+    candidates.sort(key=lambda one: (bool(one.error), not one.each_mss_db, *rank_key(one)))
+    return choice._replace(candidates=tuple(candidates), evals=choice.evals + len(chosen) * (len(recordings) - 1))
+
+
+def _best(candidates: Sequence[Candidate], family: str) -> list[int]:
+    return [i for i, one in enumerate(candidates) if one.kind.family == family and not one.error][:BEST]
+
+
+def _joined(played: Sequence[Candidate]) -> Candidate:
+    """A candidate for the first recording, with what it reaches for all."""
+    error = next((one.error for one in played if one.error), "")
+    if error:
+        return dataclasses.replace(played[0], error=error)
+    off = [one.pitch_error_semitones for one in played if not math.isnan(one.pitch_error_semitones)]
+    each = tuple(one.mss_db for one in played)
+    return dataclasses.replace(
+        played[0],
+        loss=float(np.mean([one.loss for one in played])),
+        mss_db=float(np.mean(each)),
+        each_mss_db=each,
+        pitch_error_semitones=max(off, key=abs, default=math.nan),
+    )
