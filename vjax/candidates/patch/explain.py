@@ -13,13 +13,15 @@ from vjax.audio.distances import mss
 from vjax.audio.pitch import midi_to_hz
 from vjax.candidates.patch.finish import finished
 from vjax.candidates.patch.fit import Fit, fit, refit
-from vjax.candidates.patch.model import Axes, Skeleton, axes_of, frame_shares, passed_db
+from vjax.candidates.patch.model import Axes, Knobs, Skeleton, axes_of, frame_shares, passed_db
 from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram, spectrogram
 from vjax.candidates.patch.tables import cycles, line_powers, solve, with_correction
 from vjax.candidates.patch.write import patch_preset
 from vjax.inference.target import Kind, Sought, Start
+from vjax.inference.wavetable_fit import HARMONICS
 from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset
+from vjax.vital.values import value_of, with_values
 
 PATCH = "patch"
 """Begins the labels of these candidates."""
@@ -34,6 +36,7 @@ _CURVE_DB, _MOVING_DB, _REVERB_DB, _FIXED_DB = 0.15, 0.25, 0.1, 0.2
 _STEP = 0.9  # of the way that a correction goes
 _MOST_DB = 20.0
 _OVER_FLOOR_DB = 5.0
+_HEADROOM_DB = 8.0  # of the volume: 12 dB over its default, less what velocity takes
 
 
 class Attempt(NamedTuple):
@@ -101,11 +104,10 @@ def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3) -> Exp
     for one in sorted(done, key=lambda one: one.distance_db):
         if one.audio is not None:
             best.setdefault(one.fit.name, one)
-    velocity = pool.config.velocity
-    starts = [
-        Start(one.label, finished(one.preset, sought.note, velocity, name), Kind.PATCH)
-        for one in list(best.values())[:most]
-    ]
+    starts = []
+    for one in list(best.values())[:most]:
+        preset = finished(_loud_enough(one, sought), sought.note, pool.config.velocity, name)
+        starts.append(Start(one.label, preset, Kind.PATCH))
     return Explained(starts, len(done))
 
 
@@ -134,13 +136,17 @@ def _solved(one: Fit, channels: np.ndarray, sample_rate: int, axes: Axes, midi: 
     solved = []
     for channel in channels:
         time_s, powers = line_powers(channel, sample_rate, midi_to_hz(midi))
-        line = midi + 12 * np.log2(np.arange(1, powers.shape[1] + 1))
+        line = midi + 12 * np.log2(np.arange(1, HARMONICS + 1))  # always as many: compiled once
         here = axes._replace(time_s=jnp.asarray(time_s, jnp.float32), band=jnp.asarray(line, jnp.float32))
-        knobs = jax.tree.map(jnp.asarray, one.knobs)
-        gains_db = passed_db(knobs, one.skeleton, here)
-        shares = np.asarray(frame_shares(here)) if one.skeleton.moving else np.ones((len(time_s), 1))
-        solved.append(solve(powers, 10 ** (np.asarray(gains_db) / 10), shares))
+        gains_db, shares = _passed(one.knobs, jax.tree.map(jnp.float32, one.skeleton), here)
+        gains = 10 ** (np.asarray(gains_db)[:, : powers.shape[1]] / 10)
+        solved.append(solve(powers, gains, np.asarray(shares) if one.skeleton.moving else np.ones((len(time_s), 1))))
     return tuple(solved)
+
+
+@jax.jit
+def _passed(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> tuple[jax.Array, jax.Array]:
+    return passed_db(knobs, skeleton, axes), frame_shares(axes)
 
 
 def _written(one: Attempt, axes: Axes, note: int, name: str) -> Attempt:
@@ -159,6 +165,17 @@ def _played(attempts: Sequence[Attempt], sought: Sought, pool: RenderPool) -> li
                 one = one._replace(audio=rendering.audio[0], distance_db=distance + _complexity(one.fit.skeleton))
         played.append(one)
     return played
+
+
+def _loud_enough(one: Attempt, sought: Sought) -> Preset:
+    """The preset with its oscillators as loud as the volume needs to reach the sound, with room for velocity."""
+    missing_db = 10 * math.log10(np.sum(sought.audio**2) / np.sum(one.audio**2)) - _HEADROOM_DB
+    if missing_db <= 0:
+        return one.preset
+    names = [f"osc_{i + 1}_level" for i in range(len(one.powers))]
+    levels = [value_of(one.preset, name) for name in names]
+    gain = min(10 ** (missing_db / 40), 1 / max(levels))  # a level is the square of its knob
+    return with_values(one.preset, {name: level * gain for name, level in zip(names, levels, strict=True)})
 
 
 def _corrected(attempts: Sequence[Attempt], sound: Spectrogram, axes: Axes, sought: Sought) -> list[Attempt]:
