@@ -14,6 +14,7 @@ from vjax.audio.pitch import midi_to_hz
 from vjax.candidates.patch.finish import finished
 from vjax.candidates.patch.fit import Fit, fit, refit
 from vjax.candidates.patch.model import Axes, Knobs, Skeleton, axes_of, frame_shares, passed_db
+from vjax.candidates.patch.modules import with_modules
 from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram, spectrogram
 from vjax.candidates.patch.tables import cycles, line_powers, solve, with_correction
 from vjax.candidates.patch.write import patch_preset
@@ -105,10 +106,16 @@ def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3) -> Exp
         if one.audio is not None:
             best.setdefault(one.fit.name, one)
     starts = []
-    for one in list(best.values())[:most]:
+    evals = len(done)
+    for i, one in enumerate(list(best.values())[:most]):
+        label = one.label
+        if i == 0:
+            better = with_modules(one.preset, sought, pool)
+            one, evals = one._replace(preset=better.preset), evals + better.evals
+            label = ", ".join([label, *better.modules])
         preset = finished(_loud_enough(one, sought), sought.note, pool.config.velocity, name)
-        starts.append(Start(one.label, preset, Kind.PATCH))
-    return Explained(starts, len(done))
+        starts.append(Start(label, preset, Kind.PATCH))
+    return Explained(starts, evals)
 
 
 def _audible(sound: Spectrogram, midi: float) -> np.ndarray:

@@ -147,8 +147,9 @@ def gain_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
         knobs.decay_power,
     )
     power = jnp.sum(jnp.maximum(shape, _LEAST_ENVELOPE) ** 4 * _SPREAD_WEIGHT, 1)
-    # After note-off the curve stays: what follows is the release's.
-    curve = jnp.interp(jnp.minimum(axes.time_s, axes.note_s), axes.node_s, knobs.drawn_gain_db)
+    # From the last node before note-off on the curve stays: what follows is the release's, and not a drop in the curve.
+    last_s = jnp.where(axes.node_s <= axes.note_s - _GATE_S, axes.node_s, 0).max()
+    curve = jnp.interp(jnp.minimum(axes.time_s, last_s), axes.node_s, knobs.drawn_gain_db)
     return 10 * jnp.log10(power) + skeleton.drawn_gain * curve
 
 

@@ -11,6 +11,7 @@ from vjax.candidates.patch.model import N_FRAMES, Axes, Knobs, Skeleton
 from vjax.vital.laws import DIGITAL, reverb_t60_s
 from vjax.vital.lfo_shapes import shape_json
 from vjax.vital.preset import Preset, Route, controls, init
+from vjax.vital.values import with_values
 from vjax.vital.wavetables import table_json
 
 OSCILLATOR_LEVEL = 0.35
@@ -74,8 +75,8 @@ def patch_preset(
         native |= {"filter_1_cutoff": base, "filter_1_resonance": digital_resonance(math.exp(knobs.log_q))}
     if drawn:
         gain_db = np.asarray(knobs.drawn_gain_db, float)
-        note_s = float(axes.note_s)
-        gain_db = np.where(node_s <= note_s, gain_db, np.interp(note_s, node_s, gain_db))
+        held = node_s <= float(axes.note_s) - 0.001
+        gain_db = np.where(held, gain_db, gain_db[held][-1])
         gain_db = gain_db - gain_db.max()
         kept = simplified(node_s, gain_db, _MOST_POINTS, _TOLERANCE_DB)
         # The amplitude is the square of what an LFO adds to `voice_amplitude`.
@@ -114,19 +115,13 @@ def patch_preset(
         lfo_shapes=tuple(shapes),
         wavetables=(*waves, *init().wavetables[len(waves) :]),
     )
-    return with_values(preset, native, menus)
+    return with_values(preset, {**_within_ranges(native), **menus})
 
 
-def with_values(preset: Preset, native: Mapping[str, float], menus: Mapping[str, int]) -> Preset:
-    """The preset with some native values and menu options; values beyond a range are clipped to it."""
+def _within_ranges(values: Mapping[str, float]) -> dict[str, float]:
     schema = controls()
-    continuous, categorical = preset.continuous.copy(), preset.categorical.copy()
-    for name, value in native.items():
-        knob = schema.continuous[schema.position[name]]
-        continuous[schema.position[name]] = knob.to_norm(min(max(value, knob.minimum), knob.maximum))
-    for name, option in menus.items():
-        categorical[schema.categorical_names.index(name)] = option
-    return dataclasses.replace(preset, continuous=continuous, categorical=categorical)
+    knobs = {name: schema.continuous[schema.position[name]] for name in values}
+    return {name: min(max(value, knobs[name].minimum), knobs[name].maximum) for name, value in values.items()}
 
 
 def simplified(x: np.ndarray, y: np.ndarray, most: int, tolerance: float) -> list[int]:
@@ -160,6 +155,11 @@ def _mix(wet_db: float) -> float:
 def digital_resonance(q: float) -> float:
     """The resonance knob of the Digital filter whose first stage has this Q, see VITAL_LAWS: Q = 0.5 + 15.5 R^3."""
     return float(np.clip((q - 0.5) / 15.5, 0, 1) ** (1 / 3))
+
+
+def analog_resonance(q: float) -> float:
+    """The same of the Analog filter: 1 / Q = 2 - 2.15 sqrt(R), so that it plays Qs from 0.5 up."""
+    return float(np.clip((2 - 1 / q) / 2.15, 0, 1) ** 2)
 
 
 def _envelope(

@@ -1,0 +1,105 @@
+"""Modules by trial: what a patch gains from unison, noise, an effect or another filter model, as the engine plays it.
+
+A module is kept only where it lowers the distance by more than it costs to understand, with two seeds of the engine.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from vjax.audio.distances import mss
+from vjax.candidates.patch.write import analog_resonance
+from vjax.inference.target import Sought
+from vjax.vital.editability import MOST_EFFECTS, editability
+from vjax.vital.laws import ANALOG, DIGITAL
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import Preset
+from vjax.vital.values import value_of, with_values
+
+EARNS_DB = 0.15
+"""By which a module must lower the distance, and by at least half of what two renders of the patch differ."""
+
+MOST_MODULES = 2
+
+_SEEDS = (0, 1)
+_CLOSE = 3  # trials that are played with the second seed, too
+_VOICES_DETUNE = ((2, 2.2), (3, 3.0), (5, 3.0), (7, 4.5))  # detune d spreads voices by +-2 d^2 cents
+_NOISE_LEVELS = (0.05, 0.12, 0.25)
+_FILTER_1, _EFFECTS = 0, 3  # sample_destination
+
+
+class Improved(NamedTuple):
+    """A patch with its modules, their names, its distance in dB (MSS) and the renders that it took."""
+
+    preset: Preset
+    modules: tuple[str, ...]
+    distance_db: float
+    evals: int
+
+
+def with_modules(preset: Preset, sought: Sought, pool: RenderPool) -> Improved:
+    """The patch with at most `MOST_MODULES` modules, each of which earns its place."""
+    plain, evals = _distances([preset], sought, pool), len(_SEEDS)
+    now_db = float(np.mean(plain))
+    added: list[str] = []
+    while len(added) < MOST_MODULES and np.isfinite(now_db):
+        trials = {name: trial for name, trial in _trials(preset).items() if name.split(":")[0] not in added}
+        if not trials:
+            break
+        first = dict(zip(trials, _distances(list(trials.values()), sought, pool, _SEEDS[:1])[:, 0], strict=True))
+        close = sorted(first, key=first.get)[:_CLOSE]
+        both = _distances([trials[name] for name in close], sought, pool).mean(1)
+        evals += len(trials) + len(close) * len(_SEEDS)
+        best = int(np.argmin(both))
+        if not both[best] < now_db - EARNS_DB:
+            break
+        preset, now_db = trials[close[best]], float(both[best])
+        added.append(close[best].split(":")[0])
+    return Improved(preset, tuple(added), now_db, evals)
+
+
+def _trials(preset: Preset) -> dict[str, Preset]:
+    """Presets with one module more, by the module's name and setting."""
+    made: dict[str, Preset] = {}
+
+    def add(name: str, values: Mapping[str, float]) -> None:
+        made[name] = with_values(preset, values)
+
+    on = [i for i in (1, 2, 3) if value_of(preset, f"osc_{i}_on")]
+    for voices, detune in _VOICES_DETUNE:
+        spread = {"unison_voices": voices, "unison_detune": detune}
+        add(f"unison:{voices}", {f"osc_{i}_{knob}": value for i in on for knob, value in spread.items()})
+    filtered = bool(value_of(preset, "filter_1_on"))
+    for level in _NOISE_LEVELS:
+        for destination in (_FILTER_1, _EFFECTS) if filtered else (_EFFECTS,):
+            noise = {"sample_on": 1, "sample_level": level, "sample_destination": destination}
+            add(f"noise:{level} {destination}", noise)
+    if filtered and value_of(preset, "filter_1_model") == DIGITAL:
+        q = 0.5 + 15.5 * value_of(preset, "filter_1_resonance") ** 3
+        add("Analog filter", {"filter_1_model": ANALOG, "filter_1_resonance": analog_resonance(q)})
+    if editability(preset).effects < MOST_EFFECTS:
+        effects = {
+            "chorus": {"chorus_on": 1, "chorus_dry_wet": 0.4},
+            "reverb:short": {"reverb_on": 1, "reverb_dry_wet": 0.2, "reverb_decay_time": -0.3},
+            "reverb:long": {"reverb_on": 1, "reverb_dry_wet": 0.35, "reverb_decay_time": 1.0},
+            "delay": {"delay_on": 1, "delay_dry_wet": 0.25, "delay_feedback": 0.4},
+            "distortion": {"distortion_on": 1, "distortion_drive": 8.0, "distortion_mix": 1.0},
+        }
+        for name, values in effects.items():
+            switch = next(iter(values))
+            if not value_of(preset, switch):
+                add(name, values)
+    return made
+
+
+def _distances(
+    presets: Sequence[Preset], sought: Sought, pool: RenderPool, seeds: Sequence[int] = _SEEDS
+) -> np.ndarray:
+    """[presets, seeds] MSS in dB; infinite for what is silent or fails."""
+    jobs = [RenderJob(one.to_json(), (sought.note,), seed, sought.note_s) for one in presets for seed in seeds]
+    found = np.full(len(jobs), np.inf)
+    for i, rendering in enumerate(pool.map(jobs)):
+        if rendering.audio is not None:
+            found[i] = np.nan_to_num(mss(rendering.audio[0], sought.audio, sought.sample_rate), nan=np.inf)
+    return found.reshape(len(presets), len(seeds))
