@@ -27,8 +27,9 @@ _LONGEST_S, _SHORTEST_S = 8.0, 0.001
 _MOST_Q, _LEAST_Q = 8.0, 0.5
 _MOST_POWER = 8.0
 _ROUGH = 0.01  # weight of a drawn curve's bends
-_SAW_SLOPE = -6.0  # dB an octave: a table that is darker leaves the filter less to explain
-_DARK = 0.03  # weight of a dB an octave below it
+# dB an octave: a table that is darker leaves the filter less to explain, a brighter one hides what it does.
+_SAW_SLOPE, _WHITE_SLOPE = -6.0, 0.0
+_ODD = 0.03  # weight of a dB an octave beyond them
 
 _RATES = Knobs(  # Adam's, by unit
     spectrum_db=1.5,
@@ -249,8 +250,8 @@ def _loss(knobs: Knobs, skeleton: Skeleton, axes: Axes, sound_db: jax.Array, wei
     ]
     rough = sum(_ROUGH * on * jnp.abs(jnp.diff(curve, 2)).mean() for on, curve in bends)
     slope = (knobs.spectrum_db @ axes.tilt).mean()
-    dark = skeleton.filtered * _DARK * jax.nn.relu(_SAW_SLOPE - slope)
-    return fit + rough + dark + _beyond_limits(knobs)
+    odd = skeleton.filtered * _ODD * (jax.nn.relu(_SAW_SLOPE - slope) + jax.nn.relu(slope - _WHITE_SLOPE))
+    return fit + rough + odd + _beyond_limits(knobs)
 
 
 def _beyond_limits(knobs: Knobs) -> jax.Array:
