@@ -20,11 +20,15 @@ from vjax.candidates.patch.pitch_track import Track
 
 _LOUD = 0.03  # of the loudest
 _LEAST_STRENGTH, _OF_A_GLIDE = 0.8, 0.6  # mean over what is loud; kicks begin with noise
+_LEAST_FRAME = 0.7  # of a frame that counts
 _LEAST_STEADINESS = 0.8  # share of frames near their neighbours
 _STEADY, _STEADY_SHARE = 0.15, 0.9  # semitones; of what is loud
 _LEAST_VIBRATO, _VIBRATO_EXPLAINS = 0.08, 0.7  # semitones; of the variance
+_LEAST_DRAWN = 0.2  # semitones, mean |deviation|; unison wanders by less
 _WITHIN = 0.3  # semitones, mean |deviation| of a shape that fits
-_EDGE_S = 0.01
+_MOST_OFF = 3.0  # semitones: a frame counts no more
+_STEPS_SHARE, _DRAWN_SHARE = 0.88, 0.8
+_WIDEST, _AT_REST = 30.0, 0.8  # semitones; of what sounds
 _LEAST_FRAMES = 8
 
 
@@ -34,7 +38,7 @@ class PitchCurve(NamedTuple):
     Attributes:
       reference_midi: the pitch to which the curve is relative; the one that sounds longest.
       shape: the movement.
-      error: weighted mean |deviation| of the track from it, semitones.
+      error: weighted mean |deviation| of the track from it, semitones; each at most 3.
     """
 
     reference_midi: float
@@ -64,7 +68,8 @@ def pitch_curve(track: Track, pitch_midi: float | None = None, note_s: float = m
     strength = np.average(track.strength[loud], weights=track.amplitude[loud])
     if strength < _OF_A_GLIDE:
         return None
-    weight = np.where(loud & np.isfinite(track.midi), track.strength**4 * np.sqrt(track.amplitude), 0.0)
+    kept = loud & _lasting(np.isfinite(track.midi)) & (track.strength >= _LEAST_FRAME)
+    weight = np.where(kept, track.strength**4 * np.sqrt(track.amplitude), 0.0)
     voiced = np.flatnonzero(weight > 0)
     if len(voiced) < _LEAST_FRAMES:
         return None
@@ -83,6 +88,12 @@ def pitch_curve(track: Track, pitch_midi: float | None = None, note_s: float = m
         if abs(pitch_midi - reference - 12 * octaves) < 0.5 and np.ptp(shape.semitones(track.time_s)) < 11:
             reference += 12 * octaves
     return PitchCurve(reference, shape, error)
+
+
+def _lasting(pitched: np.ndarray) -> np.ndarray:
+    """[n] bool: frames within at least three that have a pitch; fewer have it by chance."""
+    core = pitched[:-2] & pitched[1:-1] & pitched[2:]
+    return np.pad(core, (0, 2)) | np.pad(core, (1, 1)) | np.pad(core, (2, 0))
 
 
 def _shape(
@@ -109,16 +120,24 @@ def _shape(
     glide, steps = measured(glide_of(*here)), measured(steps_of(time_s, midi, weight))
     if glide and _is_glide(here, *glide):
         return glide
-    if steps and steps[2] < _WITHIN + _EDGE_S * len(steps[1].start_s):
-        return None if _only_octaves(steps[1]) else steps
+    if steps and _share(here, *steps[:2]) >= _STEPS_SHARE:
+        return None if _is_confusion(here, steps[1]) else steps
     drawn = measured(drawn_of(*here))
-    spread = np.average(off, weights=here[2])
-    return drawn if drawn and drawn[2] < max(_WITHIN, 0.15 * spread) else None
+    if drawn is None or np.average(np.abs(drawn[1].semitones(here[0])), weights=here[2]) < _LEAST_DRAWN:
+        return None
+    return drawn if _share(here, *drawn[:2]) >= _DRAWN_SHARE else None
 
 
 def _miss(here: tuple[np.ndarray, ...], reference: float, shape: Shape) -> float:
     time_s, midi, weight = here
-    return float(np.average(np.abs(midi - reference - shape.semitones(time_s)), weights=weight))
+    off = np.abs(midi - reference - shape.semitones(time_s))
+    return float(np.average(np.minimum(off, _MOST_OFF), weights=weight))
+
+
+def _share(here: tuple[np.ndarray, ...], reference: float, shape: Shape) -> float:
+    """Of what sounds, that lies near a shape."""
+    time_s, midi, weight = here
+    return float(np.average(np.abs(midi - reference - shape.semitones(time_s)) < 2 * _WITHIN, weights=weight))
 
 
 def _is_steady_after_onset(here: tuple[np.ndarray, ...], longest: float) -> bool:
@@ -147,7 +166,7 @@ def _is_glide(here: tuple[np.ndarray, ...], reference: float, shape: Glide, erro
     curve = shape.semitones(time_s)
     moving = np.abs(curve) > max(0.3, 0.04 * abs(shape.semitones_off))
     seen = float(np.abs(curve).max())
-    if error > _WITHIN or moving.sum() < 4 or seen < 0.4:
+    if error > max(_WITHIN, 0.03 * seen) or moving.sum() < 4 or seen < 0.4:
         return False
     values = np.abs(midi[moving] - reference)
     midway = (values > 0.15 * values.max()) & (values < 0.85 * values.max())
@@ -155,7 +174,14 @@ def _is_glide(here: tuple[np.ndarray, ...], reference: float, shape: Glide, erro
     return bool(np.average(miss, weights=weight[moving]) < max(0.2, 0.12 * seen) and midway.sum() >= 3)
 
 
-def _only_octaves(steps: Steps) -> bool:
-    """Whether the steps are octaves that do not repeat: one sound with weak odd harmonics looks like that."""
-    octaves = np.asarray(steps.semitones_each) / 12
-    return steps.period_s is None and bool(np.all(np.abs(octaves - np.round(octaves)) < 0.05))
+def _is_confusion(here: tuple[np.ndarray, ...], steps: Steps) -> bool:
+    """Whether steps are errors of a track: they do not repeat, and are octaves only, leap far, or leave one pitch briefly.
+
+    So looks the track of a sound with weak odd harmonics, of a chord, and of a bright unison.
+    """
+    if steps.period_s is not None:
+        return False
+    semitones = np.asarray(steps.semitones_each)
+    octaves = np.all(np.abs(semitones / 12 - np.round(semitones / 12)) < 0.05)
+    at_rest = np.average(np.abs(steps.semitones(here[0])) < 0.5, weights=here[2])
+    return bool(octaves or np.ptp(semitones) > _WIDEST or (len(semitones) > 2 and at_rest > _AT_REST))

@@ -58,7 +58,7 @@ class Vibrato(NamedTuple):
     """A sine of `rate_hz` that moves the pitch `depth` semitones up and down from `delay_s` on.
 
     Attributes:
-      phase: in [0, 1), where it begins: 0 is the middle on the way up.
+      phase: in [0, 1), where it begins: 0 is the middle on the way up. After a delay 0 or 0.5: it leaves the middle.
     """
 
     rate_hz: float
@@ -131,6 +131,11 @@ def vibrato_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> tupl
             fits.append((_robust(_waves(time_s, rate_hz, delay_s), midi, weight), rate_hz, delay_s))
     ((middle, cosine, sine), _), rate_hz, delay_s = min(fits, key=lambda one: one[0][1])
     phase = np.arctan2(cosine, sine) / (2 * np.pi) % 1
+    if delay_s * rate_hz < 0.5:
+        delay_s, phase = 0.0, (phase - rate_hz * delay_s) % 1
+    else:
+        begins = round(2 * phase) / 2
+        delay_s, phase = delay_s - (phase - begins) / rate_hz, begins % 1
     return float(middle), Vibrato(float(rate_hz), float(np.hypot(cosine, sine)), float(delay_s), float(phase))
 
 

@@ -8,9 +8,11 @@ from vjax.candidates.patch.pitch_shapes import Steps, sounds_longest
 
 MOST_STEPS = 48
 _NEAR = 0.4  # semitones: within a step
+_LEAST_STEP = 0.8
 _LEAST_FRAMES = 4
 _LEAST_SHARE = 0.75  # of what sounds, that the steps must cover
 _FLAT = 0.12  # semitones, mean |deviation| within steps; a slope has more
+_MOST_OFF = 30.0  # semitones; more is an error of the track
 _SAME_S = 0.02  # between an edge and the one that repeats it
 _REPEATED = 0.8  # of the edges
 _SEEN = 1.8  # periods, at least
@@ -30,13 +32,19 @@ def steps_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> tuple[
     """The steps of a track, relative to the pitch that sounds longest; None where it is not made of steps."""
     voiced = np.flatnonzero(weight > 0)
     runs = _runs(midi, voiced)
+    if runs:
+        middle = np.median(np.concatenate([np.full(run.last - run.first, run.midi) for run in runs]))
+        runs = [run for run in runs if abs(run.midi - middle) <= _MOST_OFF]
     if len(runs) < 2 or len(runs) > 4 * MOST_STEPS:
         return None
     inside = [np.arange(run.first, run.last + 1) for run in runs]
     covered = np.concatenate(inside)
     off = np.concatenate([np.abs(midi[at] - run.midi) for at, run in zip(inside, runs, strict=True)])
     weights = weight[covered]
-    if weights.sum() < _LEAST_SHARE * weight.sum() or np.average(off[weights > 0], weights=weights[weights > 0]) > _FLAT:
+    if (
+        weights.sum() < _LEAST_SHARE * weight.sum()
+        or np.average(off[weights > 0], weights=weights[weights > 0]) > _FLAT
+    ):
         return None
     edge_s, values = _edges(time_s, weight, runs)
     reference = _reference(np.array([run.midi for run in runs]), np.array([len(at) for at in inside]))
@@ -84,7 +92,7 @@ def _edges(time_s: np.ndarray, weight: np.ndarray, runs: list[_Run]) -> tuple[np
 
 
 def _merged(edge_s: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    changes = np.concatenate([[True], np.abs(np.diff(values)) > _NEAR])
+    changes = np.concatenate([[True], np.abs(np.diff(values)) > _LEAST_STEP])
     return edge_s[changes], values[changes]
 
 

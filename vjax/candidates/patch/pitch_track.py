@@ -77,7 +77,9 @@ def _followed(mono: np.ndarray, sample_rate: int, time_s: np.ndarray) -> tuple[n
         return np.stack(found, 1)
 
     difference = differences(np.arange(len(time_s)), 0.0)
-    shorter = np.cumsum(difference * lags_s, 1) / np.cumsum(lags_s)  # the mean over lags, which are spaced evenly in log
+    shorter = np.cumsum(difference * lags_s, 1) / np.cumsum(
+        lags_s
+    )  # the mean over lags, which are spaced evenly in log
     best = difference / np.maximum(shorter, 1e-6)
     allowed = lags_s >= 1 / HIGHEST_HZ
     unsure = np.flatnonzero((1 - best[:, allowed]).max(1) < _SURE)
@@ -99,9 +101,7 @@ def _low_passed(mono: np.ndarray, sample_rate: int, cutoff_hz: float) -> np.ndar
     return np.fft.irfft(np.fft.rfft(mono, size) / (1 + (hz / cutoff_hz) ** 8), size)[: len(mono)]
 
 
-def _difference(
-    signal: np.ndarray, sample_rate: int, time_s: np.ndarray, lag_s: float, slope: float
-) -> np.ndarray:
+def _difference(signal: np.ndarray, sample_rate: int, time_s: np.ndarray, lag_s: float, slope: float) -> np.ndarray:
     """[n] 1 - normalised correlation of the windows before and after each time, one period apart in phase; 1 outside.
 
     Args:
