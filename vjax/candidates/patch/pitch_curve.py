@@ -60,9 +60,12 @@ def pitch_curve(track: Track, pitch_midi: float | None = None, note_s: float = m
 
     Args:
       pitch_midi: the sound's pitch by another estimate; it decides between octaves. None or NaN where there is none.
-      note_s: from note-on to note-off; what follows does not count, as steps overlap in tails.
+      note_s: from note-on to note-off. What follows does not count, as steps overlap in tails; unless it is most of the
+        sound, as of a kick.
     """
-    loud = (track.amplitude > _LOUD) & (track.time_s <= note_s)
+    loud = track.amplitude > _LOUD
+    held = loud & (track.time_s <= note_s)
+    loud = held if held.sum() > loud.sum() / 2 else loud
     if loud.sum() < _LEAST_FRAMES:
         return None
     strength = np.average(track.strength[loud], weights=track.amplitude[loud])
@@ -80,7 +83,7 @@ def pitch_curve(track: Track, pitch_midi: float | None = None, note_s: float = m
         return None
     midi = np.where(weight > 0, midi, 0.0)
     found = _shape(track.time_s, midi, weight, voiced)
-    if found is None or strength < _LEAST_STRENGTH and not isinstance(found[1], Glide):
+    if found is None or (strength < _LEAST_STRENGTH and not isinstance(found[1], Glide)):
         return None
     reference, shape, error = found
     if pitch_midi is not None and math.isfinite(pitch_midi) and not isinstance(shape, (Glide, Steps)):
@@ -151,7 +154,7 @@ def _is_steady_after_onset(here: tuple[np.ndarray, ...], longest: float) -> bool
 
 def _is_vibrato(here: tuple[np.ndarray, ...], reference: float, shape, error: float) -> bool:
     time_s, midi, weight = here
-    if shape.depth < _LEAST_VIBRATO or error > max(_WITHIN / 2, 0.3 * shape.depth):
+    if shape.depth < _LEAST_VIBRATO or error > max(_WITHIN / 2, 0.04 * shape.depth):
         return False
     clipped = np.clip(midi - reference, -2 * shape.depth, 2 * shape.depth)
     after = time_s >= shape.delay_s
@@ -175,9 +178,9 @@ def _is_glide(here: tuple[np.ndarray, ...], reference: float, shape: Glide, erro
 
 
 def _is_confusion(here: tuple[np.ndarray, ...], steps: Steps) -> bool:
-    """Whether steps are errors of a track: they do not repeat, and are octaves only, leap far, or leave one pitch briefly.
+    """Whether steps are errors of a track: they do not repeat, and are octaves, leap far, or leave one pitch briefly.
 
-    So looks the track of a sound with weak odd harmonics, of a chord, and of a bright unison.
+    The track of a sound with weak odd harmonics, of a chord, or of a bright unison looks like that.
     """
     if steps.period_s is not None:
         return False

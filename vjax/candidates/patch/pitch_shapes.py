@@ -129,7 +129,12 @@ def vibrato_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> tupl
     for rate_hz in best[1] * step ** np.linspace(-1, 1, 9):
         for delay_s in np.maximum(best[2] + np.linspace(-0.05, 0.05, 11), 0):
             fits.append((_robust(_waves(time_s, rate_hz, delay_s), midi, weight), rate_hz, delay_s))
-    ((middle, cosine, sine), _), rate_hz, delay_s = min(fits, key=lambda one: one[0][1])
+    (knobs, _), rate_hz, delay_s = min(fits, key=lambda one: one[0][1])
+
+    def misses(knobs: np.ndarray) -> np.ndarray:
+        return np.sqrt(weight) * (midi - _waves(time_s, knobs[3], delay_s) @ knobs[:3])
+
+    middle, cosine, sine, rate_hz = least_squares(misses, [*knobs, rate_hz], loss="soft_l1", f_scale=0.1).x
     phase = np.arctan2(cosine, sine) / (2 * np.pi) % 1
     if delay_s * rate_hz < 0.5:
         delay_s, phase = 0.0, (phase - rate_hz * delay_s) % 1

@@ -1,5 +1,6 @@
 """Arpeggios and sequences: the steps of a pitch track, their period and their tempo."""
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -82,7 +83,7 @@ def _runs(midi: np.ndarray, voiced: np.ndarray) -> list[_Run]:
 def _edges(time_s: np.ndarray, weight: np.ndarray, runs: list[_Run]) -> tuple[np.ndarray, list[float]]:
     """When each run begins, and its pitch."""
     begins = [0.0]
-    for before, run in zip(runs[:-1], runs[1:], strict=True):
+    for before, run in itertools.pairwise(runs):
         between = weight[before.last + 1 : run.first]
         if (between <= 0).sum() > 3:  # after a rest, the track begins a period late
             begins.append(time_s[run.first] - 1 / (440 * 2 ** ((run.midi - 69) / 12)))

@@ -131,7 +131,7 @@ def _at(signal: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 
 def _candidates(strength: np.ndarray, allowed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(place [n, k] among the lags, with fractions; strength [n, k], -inf where there are fewer) of the highest peaks."""
+    """(place [n, k] among the lags, with fractions; strength [n, k]) of the highest peaks; -inf if there are fewer."""
     peaks = np.zeros(strength.shape, bool)
     peaks[:, 1:-1] = (strength[:, 1:-1] > strength[:, :-2]) & (strength[:, 1:-1] >= strength[:, 2:])
     cost = _OCTAVE_COST * np.arange(strength.shape[1]) / _AN_OCTAVE

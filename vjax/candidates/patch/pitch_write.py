@@ -1,7 +1,7 @@
 """Writes the movement of a pitch into a preset: one route moves the whole voice.
 
-Routes to `voice_transpose` and `voice_tune` take effect with the engine's next block, 3 ms later than those to an
-oscillator, and move all oscillators alike.
+Routes to `voice_transpose` and `voice_tune` move all oscillators alike. They do so with the engine's next block: 3 ms
+later than routes to an oscillator.
 """
 
 import dataclasses
@@ -21,6 +21,7 @@ from vjax.vital.values import with_routes, with_values
 PITCH_LFO, PITCH_ENVELOPE = 4, 3
 
 _LONGEST_S = 32.0
+_LATE_S = 0.003  # measured
 _SINE = shape_json("Sine", [(0, 0), (0.5, 1), (1, 0)], smooth=True)
 _MIDDLE = 0.25  # phase of the sine at which it passes its middle on the way up
 
@@ -65,8 +66,10 @@ def _with_glide(preset: Preset, glide: Glide) -> Preset:
 
 def _with_vibrato(preset: Preset, vibrato: Vibrato) -> Preset:
     """A sine about the middle. With its smoothing on, the LFO waits at its first value, and not at 0, for the delay."""
-    phase = (_MIDDLE + vibrato.phase) % 1
-    knobs = {"frequency": math.log2(vibrato.rate_hz), "phase": phase, "delay_time": min(vibrato.delay_s, 4.0)}
+    waits = vibrato.delay_s > 0
+    phase = (_MIDDLE + vibrato.phase + (0 if waits else _LATE_S * vibrato.rate_hz)) % 1
+    delay_s = min(max(vibrato.delay_s - _LATE_S, 0), 4.0)
+    knobs = {"frequency": math.log2(vibrato.rate_hz), "phase": phase, "delay_time": delay_s}
     menus = {"sync_type": TRIGGER, "smooth_mode": 1}
     whole = 2 * vibrato.depth  # from the lowest to the highest
     tune = controls().continuous[controls().position["voice_tune"]]
@@ -100,7 +103,7 @@ def _with_lfo(
         phase, value = np.append(phase, 1.0), np.append(value, last)
     shape = shape_json(name, list(zip(phase.tolist(), np.clip(value, 0, 1).tolist(), strict=True)))
     menus = {"sync_type": TRIGGER if period_s else ENVELOPE, "smooth_mode": 0}
-    shaped = _with_shape(preset, shape, {"frequency": -math.log2(length_s), "phase": 0.0}, menus)
+    shaped = _with_shape(preset, shape, {"frequency": -math.log2(length_s), "phase": _LATE_S / length_s}, menus)
     lowered, _ = transposed(shaped, base)
     return with_routes(lowered, Route(f"lfo_{PITCH_LFO}", "voice_transpose", _amount("voice_transpose", span)))
 
