@@ -14,7 +14,7 @@ from vjax.candidates.patch.write import simplified
 MOST_SEMITONES = 90.0  # that one route moves
 _GLIDE_POWERS = (-8.0, -4.0, -2.0, 0.0)
 _VIBRATO_HZ = (1.2, 12.0)
-_LEAST_CYCLES = 2.5
+_LEAST_CYCLES, _LATEST_S = 2.5, 2.0
 _MOST_POINTS, _TOLERANCE = 16, 0.2
 _LEAST_PERIOD_S, _LEAST_REPEATS, _REPEATS_WITHIN = 0.06, 1.9, 0.1  # the last is a share of the spread
 
@@ -117,7 +117,7 @@ def vibrato_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> tupl
     best = (np.inf, 0.0, 0.0)
     length_s = time_s[-1]
     rates = np.geomspace(*_VIBRATO_HZ, 90)
-    for delay_s in np.arange(0, max(length_s, 0.05), 0.05):
+    for delay_s in np.arange(0, np.clip(length_s, 0.05, _LATEST_S), 0.05):
         for rate_hz in rates[rates * (length_s - delay_s) >= _LEAST_CYCLES]:
             _, error = _robust(_waves(time_s, rate_hz, delay_s), midi, weight, rounds=1)
             if error < best[0]:

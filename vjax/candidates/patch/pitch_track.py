@@ -22,7 +22,7 @@ _SURE = 0.95  # the strength from which on no slope is tried
 _SLOPE_COST = 0.02
 _CANDIDATES = 6
 _OCTAVE_COST = 0.03  # a period of two periods is as good, so the shorter one is preferred
-_JUMP_COST = 0.12  # an octave from a frame to the next
+_JUMP_COST = 0.25  # an octave from a frame to the next
 _LEAST_STRENGTH = 0.55
 _QUIET_DB = -55.0
 
