@@ -1,0 +1,190 @@
+"""The movement of a sound's pitch as a shape that a musician would use."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from vjax.candidates.patch.pitch_shapes import (
+    Glide,
+    Shape,
+    Steps,
+    drawn_of,
+    glide_of,
+    smoothed,
+    sounds_longest,
+    vibrato_of,
+)
+from vjax.candidates.patch.pitch_steps import steps_of
+from vjax.candidates.patch.pitch_track import Track
+
+_LOUD = 0.03  # of the loudest
+_LEAST_STRENGTH, _OF_A_GLIDE = 0.8, 0.6  # mean over what is loud; kicks begin with noise
+_LEAST_FRAME = 0.7  # of a frame that counts
+_LEAST_STEADINESS = 0.8  # share of frames near their neighbours
+_STEADY, _STEADY_SHARE = 0.15, 0.9  # semitones; of what is loud
+_LEAST_VIBRATO, _VIBRATO_EXPLAINS = 0.08, 0.7  # semitones; of the variance
+_LEAST_DRAWN = 0.2  # semitones, mean |deviation|; unison wanders by less
+_WITHIN = 0.3  # semitones, mean |deviation| of a shape that fits
+_MOST_OFF = 3.0  # semitones: a frame counts no more
+_STEPS_SHARE, _DRAWN_SHARE = 0.88, 0.8
+_WIDEST, _AT_REST = 30.0, 0.8  # semitones; of what sounds
+_LEAST_FRAMES = 8
+
+
+class PitchCurve(NamedTuple):
+    """How a pitch moves.
+
+    Attributes:
+      reference_midi: the pitch to which the curve is relative; the one that sounds longest.
+      shape: the movement.
+      error: weighted mean |deviation| of the track from it, semitones; each at most 3.
+    """
+
+    reference_midi: float
+    shape: Shape
+    error: float
+
+    @property
+    def kind(self) -> str:
+        """`glide`, `steps`, `vibrato` or `drawn`."""
+        return type(self.shape).__name__.lower()
+
+    def semitones(self, time_s: np.ndarray) -> np.ndarray:
+        """[n] semitones above the reference at times [n] after note-on."""
+        return self.shape.semitones(time_s)
+
+
+def pitch_curve(track: Track, pitch_midi: float | None = None, note_s: float = math.inf) -> PitchCurve | None:
+    """The movement of a track, or None where its pitch is steady within 0.15 semitones, or not reliable.
+
+    Args:
+      pitch_midi: the sound's pitch by another estimate; it decides between octaves. None or NaN where there is none.
+      note_s: from note-on to note-off. What follows does not count, as steps overlap in tails; unless it is most of the
+        sound, as of a kick.
+    """
+    loud = track.amplitude > _LOUD
+    held = loud & (track.time_s <= note_s)
+    loud = held if held.sum() > loud.sum() / 2 else loud
+    if loud.sum() < _LEAST_FRAMES:
+        return None
+    strength = np.average(track.strength[loud], weights=track.amplitude[loud])
+    if strength < _OF_A_GLIDE:
+        return None
+    kept = loud & _lasting(np.isfinite(track.midi)) & (track.strength >= _LEAST_FRAME)
+    weight = np.where(kept, track.strength**4 * np.sqrt(track.amplitude), 0.0)
+    voiced = np.flatnonzero(weight > 0)
+    if len(voiced) < _LEAST_FRAMES:
+        return None
+    midi = np.full(len(weight), np.nan)
+    midi[voiced] = smoothed(track.midi[voiced], 3)
+    near = np.abs(midi[voiced] - smoothed(midi[voiced], 7)) < 1.0
+    if np.average(near, weights=weight[voiced]) < _LEAST_STEADINESS:
+        return None
+    midi = np.where(weight > 0, midi, 0.0)
+    found = _shape(track.time_s, midi, weight, voiced)
+    if found is None or (strength < _LEAST_STRENGTH and not isinstance(found[1], Glide)):
+        return None
+    reference, shape, error = found
+    if pitch_midi is not None and math.isfinite(pitch_midi) and not isinstance(shape, (Glide, Steps)):
+        octaves = round((pitch_midi - reference) / 12)
+        if abs(pitch_midi - reference - 12 * octaves) < 0.5 and np.ptp(shape.semitones(track.time_s)) < 11:
+            reference += 12 * octaves
+    return PitchCurve(reference, shape, error)
+
+
+def _lasting(pitched: np.ndarray) -> np.ndarray:
+    """[n] bool: frames within at least three that have a pitch; fewer have it by chance."""
+    core = pitched[:-2] & pitched[1:-1] & pitched[2:]
+    return np.pad(core, (0, 2)) | np.pad(core, (1, 1)) | np.pad(core, (2, 0))
+
+
+def _shape(
+    time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray, voiced: np.ndarray
+) -> tuple[float, Shape, float] | None:
+    """(reference, shape, error) of the simplest shape that fits."""
+    here = time_s[voiced], midi[voiced], weight[voiced]
+    longest = sounds_longest(*here[1:])
+    off = np.abs(here[1] - longest)
+
+    def measured(found: tuple[float, Shape] | None) -> tuple[float, Shape, float] | None:
+        if found is None:
+            return None
+        reference, shape = found
+        return reference, shape, _miss(here, reference, shape)
+
+    if off.mean() < 12:  # a vibrato, of little depth too, repeats
+        vibrato = measured(vibrato_of(*here))
+        if vibrato and _is_vibrato(here, *vibrato):
+            return vibrato
+    if np.average(off < _STEADY, weights=here[2]) >= _STEADY_SHARE or _is_steady_after_onset(here, longest):
+        glide = measured(glide_of(*here))
+        return glide if glide and _is_glide(here, *glide) else None
+    glide, steps = measured(glide_of(*here)), measured(steps_of(time_s, midi, weight))
+    if glide and _is_glide(here, *glide):
+        return glide
+    if steps and _share(here, *steps[:2]) >= _STEPS_SHARE:
+        return None if _is_confusion(here, steps[1]) else steps
+    drawn = measured(drawn_of(*here))
+    if drawn is None or np.average(np.abs(drawn[1].semitones(here[0])), weights=here[2]) < _LEAST_DRAWN:
+        return None
+    return drawn if _share(here, *drawn[:2]) >= _DRAWN_SHARE else None
+
+
+def _miss(here: tuple[np.ndarray, ...], reference: float, shape: Shape) -> float:
+    time_s, midi, weight = here
+    off = np.abs(midi - reference - shape.semitones(time_s))
+    return float(np.average(np.minimum(off, _MOST_OFF), weights=weight))
+
+
+def _share(here: tuple[np.ndarray, ...], reference: float, shape: Shape) -> float:
+    """Of what sounds, that lies near a shape."""
+    time_s, midi, weight = here
+    return float(np.average(np.abs(midi - reference - shape.semitones(time_s)) < 2 * _WITHIN, weights=weight))
+
+
+def _is_steady_after_onset(here: tuple[np.ndarray, ...], longest: float) -> bool:
+    """Whether the pitch is steady once three periods are over; before, the track may be octaves off."""
+    time_s, midi, weight = here
+    after = time_s > 3 / (440 * 2 ** ((longest - 69) / 12))
+    if not after.any():
+        return False
+    return bool(np.average(np.abs(midi[after] - longest) < _STEADY, weights=weight[after]) >= _STEADY_SHARE)
+
+
+def _is_vibrato(here: tuple[np.ndarray, ...], reference: float, shape, error: float) -> bool:
+    time_s, midi, weight = here
+    if shape.depth < _LEAST_VIBRATO or error > max(_WITHIN / 2, 0.04 * shape.depth):
+        return False
+    clipped = np.clip(midi - reference, -2 * shape.depth, 2 * shape.depth)
+    after = time_s >= shape.delay_s
+    miss, spread = clipped - shape.semitones(time_s), clipped - np.median(clipped[after])
+    explained = 1 - (weight * miss**2)[after].sum() / max((weight * spread**2)[after].sum(), 1e-12)
+    return bool(explained >= _VIBRATO_EXPLAINS)
+
+
+def _is_glide(here: tuple[np.ndarray, ...], reference: float, shape: Glide, error: float) -> bool:
+    """Whether what moves follows the glide through its middle; where a track begins octaves off, it jumps."""
+    time_s, midi, weight = here
+    curve = shape.semitones(time_s)
+    moving = np.abs(curve) > max(0.3, 0.04 * abs(shape.semitones_off))
+    seen = float(np.abs(curve).max())
+    if error > max(_WITHIN, 0.03 * seen) or moving.sum() < 4 or seen < 0.4:
+        return False
+    values = np.abs(midi[moving] - reference)
+    midway = (values > 0.15 * values.max()) & (values < 0.85 * values.max())
+    miss = np.abs(midi[moving] - reference - curve[moving])
+    return bool(np.average(miss, weights=weight[moving]) < max(0.2, 0.12 * seen) and midway.sum() >= 3)
+
+
+def _is_confusion(here: tuple[np.ndarray, ...], steps: Steps) -> bool:
+    """Whether steps are errors of a track: they do not repeat, and are octaves, leap far, or leave one pitch briefly.
+
+    The track of a sound with weak odd harmonics, of a chord, or of a bright unison looks like that.
+    """
+    if steps.period_s is not None:
+        return False
+    semitones = np.asarray(steps.semitones_each)
+    octaves = np.all(np.abs(semitones / 12 - np.round(semitones / 12)) < 0.05)
+    at_rest = np.average(np.abs(steps.semitones(here[0])) < 0.5, weights=here[2])
+    return bool(octaves or np.ptp(semitones) > _WIDEST or (len(semitones) > 2 and at_rest > _AT_REST))

@@ -1,0 +1,220 @@
+"""How a pitch moves: the shapes that a musician would use, and their fits to a track.
+
+Each fit takes times [n] in s, pitches [n] as MIDI and weights [n]; it returns the pitch to which its shape is relative,
+and the shape, or None where it has none.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from vjax.candidates.patch.write import simplified
+
+MOST_SEMITONES = 90.0  # that one route moves
+_GLIDE_POWERS = (-8.0, -4.0, -2.0, 0.0)
+_VIBRATO_HZ = (1.2, 12.0)
+_LEAST_CYCLES, _LATEST_S = 2.5, 2.0
+_MOST_POINTS, _TOLERANCE = 16, 0.2
+_LEAST_PERIOD_S, _LEAST_REPEATS, _REPEATS_WITHIN = 0.06, 1.9, 0.1  # the last is a share of the spread
+
+
+class Glide(NamedTuple):
+    """Starts `semitones` off and settles after `time_s`, bent as the decay of an envelope by `power`."""
+
+    semitones_off: float
+    glide_s: float
+    power: float
+
+    def semitones(self, time_s: np.ndarray) -> np.ndarray:
+        """[n] at times after note-on."""
+        return self.semitones_off * (1 - _bent(np.asarray(time_s, float) / self.glide_s, self.power))
+
+
+class Steps(NamedTuple):
+    """Jumps.
+
+    Attributes:
+      start_s: [n], from 0.
+      semitones_each: [n], from then on.
+      period_s: after which they repeat, or None.
+      bpm: tempo at which the steps are sixteenths, or their multiples; None where none fits.
+    """
+
+    start_s: tuple[float, ...]
+    semitones_each: tuple[float, ...]
+    period_s: float | None = None
+    bpm: float | None = None
+
+    def semitones(self, time_s: np.ndarray) -> np.ndarray:
+        """[n] at times after note-on."""
+        time_s = np.asarray(time_s, float)
+        phase_s = time_s % self.period_s if self.period_s else time_s
+        at = np.searchsorted(self.start_s, phase_s, side="right") - 1
+        return np.asarray(self.semitones_each)[np.maximum(at, 0)]
+
+
+class Vibrato(NamedTuple):
+    """A sine of `rate_hz` that moves the pitch `depth` semitones up and down from `delay_s` on.
+
+    Attributes:
+      phase: in [0, 1), where it begins: 0 is the middle on the way up. After a delay 0 or 0.5: it leaves the middle.
+    """
+
+    rate_hz: float
+    depth: float
+    delay_s: float = 0.0
+    phase: float = 0.0
+
+    def semitones(self, time_s: np.ndarray) -> np.ndarray:
+        """[n] at times after note-on."""
+        run_s = np.asarray(time_s, float) - self.delay_s
+        return np.where(run_s >= 0, self.depth * np.sin(2 * np.pi * (self.rate_hz * run_s + self.phase)), 0.0)
+
+
+class Drawn(NamedTuple):
+    """Straight lines between points, at most 16, which repeat after `period_s` if that is not None."""
+
+    point_s: tuple[float, ...]
+    semitones_each: tuple[float, ...]
+    period_s: float | None = None
+
+    def semitones(self, time_s: np.ndarray) -> np.ndarray:
+        """[n] at times after note-on."""
+        time_s = np.asarray(time_s, float)
+        return np.interp(time_s % self.period_s if self.period_s else time_s, self.point_s, self.semitones_each)
+
+
+Shape = Glide | Steps | Vibrato | Drawn
+
+
+def glide_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> tuple[float, Glide] | None:
+    """The decay of an envelope that is nearest to a track."""
+    best = (np.inf, 0.0, 0.0, 0.0, 0.0)
+    for glide_s in np.geomspace(0.012, max(1.2 * time_s[-1], 0.02), 32):
+        for power in _GLIDE_POWERS:
+            share = 1 - _bent(time_s / glide_s, power)
+            (end, off), error = _robust(np.stack([np.ones_like(share), share], 1), midi, weight)
+            if error < best[0] and abs(off) < MOST_SEMITONES:
+                best = (error, end, off, glide_s, power)
+
+    def misses(knobs: np.ndarray) -> np.ndarray:
+        end, off, log_s, power = knobs
+        return np.sqrt(weight) * (midi - end - off * (1 - _bent(time_s / np.exp(log_s), power)))
+
+    _, end, off, glide_s, power = best
+    if not off:
+        return None
+    start = np.array([end, off, np.log(glide_s), power])
+    low = np.array([end - 12, -MOST_SEMITONES, np.log(0.008), -10.0])
+    high = np.array([end + 12, MOST_SEMITONES, np.log(max(1.5 * time_s[-1], 0.03)), 1.0])
+    end, off, log_s, power = least_squares(misses, np.clip(start, low, high), bounds=(low, high), loss="soft_l1").x
+    return float(end), Glide(float(off), float(np.exp(log_s)), float(power))
+
+
+def vibrato_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> tuple[float, Vibrato] | None:
+    """The delayed sine that is nearest to a track and runs for two and a half cycles."""
+    best = (np.inf, 0.0, 0.0)
+    length_s = time_s[-1]
+    rates = np.geomspace(*_VIBRATO_HZ, 90)
+    for delay_s in np.arange(0, np.clip(length_s, 0.05, _LATEST_S), 0.05):
+        for rate_hz in rates[rates * (length_s - delay_s) >= _LEAST_CYCLES]:
+            _, error = _robust(_waves(time_s, rate_hz, delay_s), midi, weight, rounds=1)
+            if error < best[0]:
+                best = (error, rate_hz, delay_s)
+    if not best[1]:
+        return None
+    step = rates[1] / rates[0]
+    fits = []
+    for rate_hz in best[1] * step ** np.linspace(-1, 1, 9):
+        for delay_s in np.maximum(best[2] + np.linspace(-0.05, 0.05, 11), 0):
+            fits.append((_robust(_waves(time_s, rate_hz, delay_s), midi, weight), rate_hz, delay_s))
+    (knobs, _), rate_hz, delay_s = min(fits, key=lambda one: one[0][1])
+
+    def misses(knobs: np.ndarray) -> np.ndarray:
+        return np.sqrt(weight) * (midi - _waves(time_s, knobs[3], delay_s) @ knobs[:3])
+
+    middle, cosine, sine, rate_hz = least_squares(misses, [*knobs, rate_hz], loss="soft_l1", f_scale=0.1).x
+    phase = np.arctan2(cosine, sine) / (2 * np.pi) % 1
+    if delay_s * rate_hz < 0.5:
+        delay_s, phase = 0.0, (phase - rate_hz * delay_s) % 1
+    else:
+        begins = round(2 * phase) / 2
+        delay_s, phase = delay_s - (phase - begins) / rate_hz, begins % 1
+    return float(middle), Vibrato(float(rate_hz), float(np.hypot(cosine, sine)), float(delay_s), float(phase))
+
+
+def drawn_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> tuple[float, Drawn] | None:
+    """A track as a line through at most 16 of its points, relative to the pitch that sounds longest."""
+    reference = sounds_longest(midi, weight)
+    x, curve = time_s, smoothed(midi - reference, 5)
+    period_s = _period(time_s, curve)
+    if period_s is not None:
+        x = np.arange(0, period_s, time_s[1] - time_s[0])
+        distance_s = np.abs((time_s % period_s - x[:, None] + period_s / 2) % period_s - period_s / 2)
+        near = np.argsort(distance_s, 1)[:, : max(int(time_s[-1] / period_s), 1)]
+        curve = np.median(curve[near], 1)
+    points = simplified(x, curve, _MOST_POINTS - 1, _TOLERANCE)
+    point_s, each = [float(x[i]) for i in points], [float(curve[i]) for i in points]
+    if point_s[0] > 0:
+        point_s, each = [0.0, *point_s], [each[0], *each]
+    return reference, Drawn(tuple(point_s), tuple(each), period_s)
+
+
+def _period(time_s: np.ndarray, curve: np.ndarray) -> float | None:
+    """The shortest time after which a curve repeats, twice at least; None where it does not."""
+    step_s = float(np.median(np.diff(time_s)))
+    even = np.interp(np.arange(time_s[0], time_s[-1], step_s), time_s, curve)
+    spread = np.abs(even - np.median(even)).mean()
+    lags = np.arange(int(_LEAST_PERIOD_S / step_s), int(len(even) / _LEAST_REPEATS))
+    if len(lags) < 3:
+        return None
+    off = np.array([np.median(np.abs(even[lag:] - even[:-lag])) for lag in lags])
+    low = np.flatnonzero(off < _REPEATS_WITHIN * spread)
+    if not len(low) or off[: low[0] + 1].max() < spread:
+        return None
+    first = lags[low[0]]
+    near = (lags >= first) & (lags < 1.2 * first)
+    best = lags[near][off[near].argmin()]
+    times = int(len(even) / best) - 1  # the longest span is measured best
+    wide = np.arange(max(times * best - 2 * times, 1), min(times * best + 2 * times + 1, len(even) - 8))
+    far = [np.abs(even[lag:] - even[:-lag]).mean() for lag in wide]
+    return float(wide[int(np.argmin(far))] * step_s / times) if len(wide) else float(best * step_s)
+
+
+def sounds_longest(midi: np.ndarray, weight: np.ndarray) -> float:
+    """The pitch that most of the weight agrees on within a quarter-tone."""
+    near = np.abs(midi[:, None] - midi) < 0.25
+    middle = midi[int(np.argmax(near @ weight))]
+    chosen = np.abs(midi - middle) < 0.25
+    return float(np.average(midi[chosen], weights=weight[chosen]))
+
+
+def smoothed(values: np.ndarray, width: int) -> np.ndarray:
+    """The running median of an odd width."""
+    padded = np.pad(values, width // 2, mode="edge")
+    return np.median(np.lib.stride_tricks.sliding_window_view(padded, width), -1)
+
+
+def _bent(share: np.ndarray, power: float) -> np.ndarray:
+    """Vital's `power_scale` of a share that is clipped to [0, 1], in NumPy."""
+    share = np.clip(share, 0, 1)
+    return share if abs(power) < 0.01 else np.expm1(power * share) / np.expm1(power)
+
+
+def _waves(time_s: np.ndarray, rate_hz: float, delay_s: float) -> np.ndarray:
+    angle = 2 * np.pi * rate_hz * (time_s - delay_s)
+    on = time_s >= delay_s
+    return np.stack([np.ones_like(time_s), np.cos(angle) * on, np.sin(angle) * on], 1)
+
+
+def _robust(basis: np.ndarray, values: np.ndarray, weight: np.ndarray, rounds: int = 3) -> tuple[np.ndarray, float]:
+    """(coefficients, weighted mean |miss|) of least squares, repeated with less weight for what is far off."""
+    now = weight
+    for _ in range(rounds):
+        weighted = basis * now[:, None]
+        normal = weighted.T @ basis + 1e-9 * np.eye(basis.shape[1])
+        found = np.linalg.solve(normal, weighted.T @ values)
+        miss = np.abs(values - basis @ found)
+        now = weight / np.maximum(miss, 0.05)
+    return found, float(np.average(miss, weights=weight))

@@ -1,0 +1,166 @@
+"""Arpeggios and sequences: the steps of a pitch track, their period and their tempo."""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+
+from vjax.candidates.patch.pitch_shapes import Steps, sounds_longest
+
+MOST_STEPS = 48
+_NEAR = 0.4  # semitones: within a step
+_LEAST_STEP = 0.8
+_LEAST_FRAMES = 4
+_LEAST_SHARE = 0.75  # of what sounds, that the steps must cover
+_FLAT = 0.12  # semitones, mean |deviation| within steps; a slope has more
+_MOST_OFF = 30.0  # semitones; more is an error of the track
+_SAME_S = 0.02  # between an edge and the one that repeats it
+_REPEATED = 0.8  # of the edges
+_SEEN = 1.8  # periods, at least
+_AS_LONG = 0.75  # of the longest
+_OFF_GRID = 0.15  # of a unit
+_UNIT_S = (0.025, 0.6)
+_SLOWEST_BPM = 70.0
+
+
+class _Run(NamedTuple):
+    first: int
+    last: int
+    midi: float
+
+
+def steps_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> tuple[float, Steps] | None:
+    """The steps of a track, relative to the pitch that sounds longest; None where it is not made of steps."""
+    voiced = np.flatnonzero(weight > 0)
+    runs = _runs(midi, voiced)
+    if runs:
+        middle = np.median(np.concatenate([np.full(run.last - run.first, run.midi) for run in runs]))
+        runs = [run for run in runs if abs(run.midi - middle) <= _MOST_OFF]
+    if len(runs) < 2 or len(runs) > 4 * MOST_STEPS:
+        return None
+    inside = [np.arange(run.first, run.last + 1) for run in runs]
+    covered = np.concatenate(inside)
+    off = np.concatenate([np.abs(midi[at] - run.midi) for at, run in zip(inside, runs, strict=True)])
+    weights = weight[covered]
+    if (
+        weights.sum() < _LEAST_SHARE * weight.sum()
+        or np.average(off[weights > 0], weights=weights[weights > 0]) > _FLAT
+    ):
+        return None
+    edge_s, values = _edges(time_s, weight, runs)
+    reference = _reference(np.array([run.midi for run in runs]), np.array([len(at) for at in inside]))
+    relative = np.array(values) - reference
+    if np.abs(relative - np.round(relative)).mean() < 0.2:
+        relative = np.round(relative) + 0.0  # + 0: no -0
+    edge_s, relative = _merged(edge_s, relative)
+    if len(relative) < 2:
+        return None
+    return reference, _timed(edge_s, relative, float(time_s[voiced[-1]]))
+
+
+def _reference(midi: np.ndarray, frames: np.ndarray) -> float:
+    """The pitch that sounds longest; of several that sound about as long the lowest, whose table has most lines."""
+    together = (np.abs(midi[:, None] - midi) < _NEAR) @ frames
+    lowest = midi[together >= _AS_LONG * together.max()].min()
+    return sounds_longest(midi, frames * (np.abs(midi - lowest) < _NEAR))
+
+
+def _runs(midi: np.ndarray, voiced: np.ndarray) -> list[_Run]:
+    """Neighbouring frames that agree on a pitch."""
+    runs, at = [], 0
+    while at < len(voiced):
+        end = at + 1
+        while end < len(voiced) and abs(midi[voiced[end]] - np.median(midi[voiced[at:end]])) < _NEAR:
+            end += 1
+        if end - at >= _LEAST_FRAMES:
+            runs.append(_Run(int(voiced[at]), int(voiced[end - 1]), float(np.median(midi[voiced[at:end]]))))
+            at = end
+        else:
+            at += 1
+    return runs
+
+
+def _edges(time_s: np.ndarray, weight: np.ndarray, runs: list[_Run]) -> tuple[np.ndarray, list[float]]:
+    """When each run begins, and its pitch."""
+    begins = [0.0]
+    for before, run in itertools.pairwise(runs):
+        between = weight[before.last + 1 : run.first]
+        if (between <= 0).sum() > 3:  # after a rest, the track begins a period late
+            begins.append(time_s[run.first] - 1 / (440 * 2 ** ((run.midi - 69) / 12)))
+        else:
+            begins.append((time_s[before.last] + time_s[run.first]) / 2)
+    return np.maximum.accumulate(begins), [run.midi for run in runs]
+
+
+def _merged(edge_s: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    changes = np.concatenate([[True], np.abs(np.diff(values)) > _LEAST_STEP])
+    return edge_s[changes], values[changes]
+
+
+def _timed(edge_s: np.ndarray, values: np.ndarray, end_s: float) -> Steps:
+    period_s = _period(edge_s, values, end_s)
+    if period_s is not None:
+        edge_s, values = _folded(edge_s, values, period_s)
+    unit_s = _unit(edge_s, period_s)
+    if unit_s is not None:
+        edge_s = np.round(edge_s / unit_s) * unit_s
+    bpm = None
+    if unit_s is not None:
+        bpm = 15 / unit_s  # of sixteenths
+        bpm = float(bpm * 2 ** np.ceil(np.log2(_SLOWEST_BPM / bpm)))
+    kept = slice(MOST_STEPS)
+    return Steps(tuple(edge_s[kept].tolist()), tuple(values[kept].tolist()), period_s, bpm)
+
+
+def _period(edge_s: np.ndarray, values: np.ndarray, end_s: float) -> float | None:
+    """The shortest time after which the edges repeat, averaged over all repetitions."""
+    jumps = np.diff(values)
+    times, after = edge_s[1:], values[1:]
+    pairs = np.abs(after[:, None] - after) + np.abs(jumps[:, None] - jumps) < 2 * _NEAR
+    candidates = (times - times[:, None])[np.triu(pairs, 1)]
+    for period_s in np.sort(candidates):
+        if end_s < _SEEN * period_s:
+            break
+        due = times + period_s < end_s - _SAME_S
+        if due.sum() < 2:
+            continue
+        gaps = np.where(pairs, np.abs(times - times[:, None] - period_s), np.inf).min(1)
+        back = np.where(pairs, np.abs(times[:, None] - times - period_s), np.inf).min(1)[times > times[0] + period_s]
+        found = np.concatenate([gaps[due], back])
+        if (found <= _SAME_S).mean() >= _REPEATED:
+            cycles = (times - times[:, None]) / period_s
+            whole = np.round(cycles)
+            same = pairs & (whole >= 1) & (np.abs(cycles - whole) * period_s <= _SAME_S * np.maximum(whole, 1))
+            return float(np.average(((times - times[:, None])[same] / whole[same]), weights=whole[same]))
+    return None
+
+
+def _folded(edge_s: np.ndarray, values: np.ndarray, period_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """The edges of one period from note-on, each the median over its repetitions."""
+    first = edge_s < period_s - _SAME_S
+    folded, kept = [0.0], [values[0]]
+    for at, value in zip(edge_s[first][1:], values[first][1:], strict=True):
+        cycle = np.round((edge_s - at) / period_s)
+        phase = edge_s - cycle * period_s
+        same = (np.abs(values - value) < _NEAR) & (np.abs(phase - at) <= 2 * _SAME_S)
+        folded.append(float(np.median(phase[same])))
+        kept.append(value)
+    return np.maximum.accumulate(folded), np.array(kept)
+
+
+def _unit(edge_s: np.ndarray, period_s: float | None) -> float | None:
+    """The longest time of which all edges, and the period, are multiples; None where there is none."""
+    times = edge_s[1:] if period_s is None else np.append(edge_s[1:], period_s)
+    if period_s is not None:
+        units = period_s / np.arange(1, 33)
+    elif len(times) >= 3:
+        units = np.geomspace(_UNIT_S[1], _UNIT_S[0], 400)
+    else:
+        return None
+    for unit_s in units:
+        if not _UNIT_S[0] <= unit_s <= _UNIT_S[1]:
+            continue
+        whole = np.maximum(np.round(times / unit_s), 1)
+        if np.abs(times / unit_s - whole).max() <= _OFF_GRID and len(np.unique(whole)) == len(whole):
+            return float((times * whole).sum() / (whole**2).sum()) if period_s is None else float(unit_s)
+    return None
