@@ -11,7 +11,7 @@ from vjax.vital.lfo_shapes import shape_json, shape_values
 MOST_POINTS = 16
 
 # A frame of a spectrogram shows 25 ms: the mean under the squared Hann window, taken at these times.
-TAPS_S = np.linspace(-0.010, 0.010, 9)
+TAPS_S = np.linspace(-0.012, 0.012, 13)  # to its ends, as a gate shows there at -48 dB
 TAP_WEIGHTS = np.cos(np.pi * TAPS_S / 0.025) ** 4 / np.sum(np.cos(np.pi * TAPS_S / 0.025) ** 4)
 
 _WAVES = {  # (points, smooth) of one period; the phase is free

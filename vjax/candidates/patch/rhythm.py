@@ -26,9 +26,10 @@ from vjax.vital.preset import Preset, Route, controls
 from vjax.vital.values import value_of, with_routes
 
 _DEEPEST_DB = -48.0  # of a gain: what is softer is shut
-_SHUT = 0.08  # of the level, -44 dB
+_AS_GOOD_DB = 0.1  # a rhythm whose lowest value shuts the level may be worse by this
+_LONG_S, _OVER_DB = 0.4, 6.0  # about the longest period; over an envelope that follows the peaks
 _LEAST_LEVEL, _LEAST_SEMITONES = 0.015, 0.7  # root mean square
-_LEAST_TREND = 4.0  # semitones that an envelope is worth
+_LEAST_TREND, _FADE_WORTH = 4.0, 0.5  # semitones that an envelope moves, and by which it lowers the error
 _FADED_DB = -30.0  # where the envelope has fallen so far, a rhythm is not seen
 _ROUNDS = 3
 _SIMPLER_DB = 0.1  # what an attack, or a decay, must lower the error by
@@ -80,13 +81,19 @@ def _held(time_s, attack_s, hold_s, decay_s, sustain, release_s):
 def level_rhythm(time_s: np.ndarray, gain_db: np.ndarray) -> Rhythm | None:
     """The rhythm of a gain [t] of the amplitude while the key is held; None if it does not repeat."""
     target = np.maximum(gain_db - np.nanmax(gain_db), _DEEPEST_DB)
+    taps_s = time_s[:, None] + TAPS_S
+
+    def upper_fade(period_s: float) -> Fade:
+        frames = max(int(period_s / np.median(np.diff(time_s))), 1)
+        return _level_fade(taps_s, np.ones_like(taps_s), maximum_filter1d(target, 1 + frames))
+
     loop = period_of(time_s, 10 ** (target / 40), _LEAST_LEVEL)
+    if loop is None:  # what dies away is seen without its decay
+        flat_db = target - _seen_db(upper_fade(_LONG_S).values(taps_s))
+        loop = period_of(time_s, 10 ** (np.minimum(flat_db, _OVER_DB) / 40), 2 * _LEAST_LEVEL)
     if loop is None:
         return None
-    taps_s = time_s[:, None] + TAPS_S
-    frames = max(int(loop.period_s / np.median(np.diff(time_s))), 1)
-    open_ = np.ones_like(taps_s)
-    fade = _level_fade(taps_s, open_, maximum_filter1d(target, 1 + frames))
+    fade = upper_fade(loop.period_s)
     for _ in range(_ROUNDS):
         faded = fade.values(taps_s)
         faded_db = _seen_db(faded)
@@ -99,8 +106,10 @@ def level_rhythm(time_s: np.ndarray, gain_db: np.ndarray) -> Rhythm | None:
 
         cycle = cycle_of(time_s, 10 ** ((target - faded_db) / 40), weight, loop.period_s, seen, target)
         fade = _level_fade(taps_s, np.maximum(cycle.values(taps_s, loop.period_s), 0), target)
-    low = max(cycle.low / cycle.high, 0.0)
-    return Rhythm(LEVEL, loop, cycle._replace(low=low if low > _SHUT else 0.0, high=1.0), fade)
+    shut = _shut(cycle)
+    if np.average(np.abs(seen(shut.values(taps_s, loop.period_s)) - target), weights=weight) <= cycle.error + _AS_GOOD_DB:
+        cycle = shut
+    return Rhythm(LEVEL, loop, cycle._replace(low=max(cycle.low / cycle.high, 0.0), high=1.0), fade)
 
 
 def cutoff_rhythm(time_s: np.ndarray, cutoff: np.ndarray, fading: bool = True) -> Rhythm | None:
@@ -116,18 +125,22 @@ def cutoff_rhythm(time_s: np.ndarray, cutoff: np.ndarray, fading: bool = True) -
     taps_s = time_s[:, None] + TAPS_S
     weight = np.isfinite(cutoff).astype(float)
     target = np.where(np.isfinite(cutoff), cutoff, 0.0)
-    fade, slow, cycle = None, np.zeros_like(taps_s), None
-    for _ in range(_ROUNDS):
+
+    def drawn(slow: np.ndarray) -> Cycle:
         slow_seen = slow @ TAP_WEIGHTS
+        return cycle_of(
+            time_s, target - slow_seen, weight, loop.period_s, lambda values: values @ TAP_WEIGHTS + slow_seen, target
+        )
 
-        def seen(values: np.ndarray, slow_seen: np.ndarray = slow_seen) -> np.ndarray:
-            return values @ TAP_WEIGHTS + slow_seen
-
-        cycle = cycle_of(time_s, target - slow_seen, weight, loop.period_s, seen, target)
-        if not fading:
+    cycle, fade = drawn(np.zeros_like(taps_s)), None
+    for _ in range(_ROUNDS if fading else 0):
+        slower = _cutoff_fade(time_s, target - cycle.values(taps_s, loop.period_s) @ TAP_WEIGHTS, weight)
+        if slower is None:
             break
-        fade = _cutoff_fade(time_s, target - cycle.values(taps_s, loop.period_s) @ TAP_WEIGHTS, weight)
-        slow = fade.amount * fade.values(taps_s) if fade else np.zeros_like(taps_s)
+        faded = drawn(slower.amount * slower.values(taps_s))
+        if faded.error > cycle.error - (_FADE_WORTH if fade is None else 0):
+            break
+        cycle, fade = faded, slower
     return Rhythm(CUTOFF, loop, cycle, fade)
 
 
@@ -216,6 +229,15 @@ def _proposals(preset: Preset, found: Sequence[Rhythm | None]) -> list[Preset]:
 def _seen_db(level: np.ndarray) -> np.ndarray:
     """[t] of what reaches `voice_amplitude` [t, TAPS_S]; the amplitude is its square."""
     return 10 * np.log10(np.maximum(level**4 @ TAP_WEIGHTS, 1e-12))
+
+
+def _shut(cycle: Cycle) -> Cycle:
+    """The same with a lowest value of 0, and all others as they are."""
+    if not cycle.stepped:
+        return cycle._replace(low=0.0)
+    heights = [cycle.low + (cycle.high - cycle.low) * value if value > 0 else 0.0 for _, value in cycle.points]
+    points = tuple((x, height / cycle.high) for (x, _), height in zip(cycle.points, heights, strict=True))
+    return cycle._replace(points=points, low=0.0)
 
 
 def _level_fade(taps_s: np.ndarray, cycle: np.ndarray, target_db: np.ndarray) -> Fade:
