@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from scipy.ndimage import maximum_filter1d
 
 from vjax.candidates.patch.model import low_pass_db
 from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram
@@ -26,6 +27,7 @@ _LEAST_LEVEL = 0.03  # -61 dB: what is softer is silent
 _CUTOFFS = np.arange(8, 136.1, 0.5)
 _SEEN_DB = 1.0  # above the floor
 _FEW = 4  # bands
+_SOFT_DB, _CLICK = 40.0, 2  # no cutoff is seen so far below the loudest frame, nor that many frames beside one
 
 
 class Curves(NamedTuple):
@@ -85,7 +87,9 @@ def needed_curves(preset: Preset, sound: Spectrogram, rendered: Spectrogram, not
     source_db = np.full(len(band), np.nan)
     source_db[some] = np.nanmedian(source[:, some], 0)
     wanted, played = (_taken_apart(one, source_db, responses) for one in (sound_db, rendered_db))
-    return Curves(own.time_s, own.gain_db + wanted[0] - played[0], own.cutoff + wanted[1] - played[1])
+    gain_db, cutoff = own.gain_db + wanted[0] - played[0], own.cutoff + wanted[1] - played[1]
+    silent = maximum_filter1d(~np.isfinite(cutoff) | (gain_db < gain_db.max() - _SOFT_DB), 2 * _CLICK + 1)
+    return Curves(own.time_s, gain_db, np.where(silent, np.nan, cutoff))
 
 
 def _gain_db(sound_db: np.ndarray, rendered_db: np.ndarray) -> float:

@@ -21,8 +21,10 @@ _WAVES = {  # (points, smooth) of one period; the phase is free
     "Saw Down": ([(0, 1), (1, 0)], False),
 }
 _STEPS = (2, 3, 4, 5, 6, 8, 12, 16)
+_LEAST_STEP_S = 0.03  # shorter than what a frame shows
 _GRID = 16  # edges of a gate that lie near a sixteenth of its period lie on it
-_NEAR = 0.015
+_NEAR_S = 0.006  # the click of an edge blurs it
+_OFF_GRID = 0.3  # what an edge off that grid must lower the error by
 _PHASES = 64
 _EDGE_S = 0.014  # a frame nearer to a corner shows both sides of it
 _SAME = 0.04  # of the range: steps that differ by less are one
@@ -83,7 +85,8 @@ def cycle_of(
         cycle = Cycle(name, tuple(points), smooth, phase, low, high, 0.0)
         off = np.abs(seen(cycle.values(time_s[:, None] + TAPS_S, period_s)) - target)
         error = float((off * weight).sum() / weight.sum())
-        cost = _POINT * len(points) + _SEGMENT * (name == "Segments")
+        off_grid = name == "Gate" and any(abs(x * _GRID - round(x * _GRID)) > 1e-6 for x, _ in points)
+        cost = _POINT * len(points) + _SEGMENT * (name == "Segments") + _OFF_GRID * off_grid
         found.append((error + cost, cycle._replace(error=error)))
     return min(found, key=lambda one: one[0])[1]
 
@@ -96,14 +99,15 @@ def _candidates(time_s: np.ndarray, values: np.ndarray, weight: np.ndarray, peri
         yield (name, points, smooth, *_wave(points, smooth, time_s, values, weight, period_s))
     phase = time_s / period_s % 1
     curve = _folded(phase, values, weight)
-    for n in _STEPS:
+    for n in (n for n in _STEPS if period_s / n >= _LEAST_STEP_S):
         steps = _pieces(np.arange(n) / n, phase, values, weight, period_s, curve)
         if len(steps) > 1:
             yield from _drawn("Gate" if len({v for *_, v in steps}) == 2 else "Steps", _corners(steps))
     edges = _crossings(curve)
     if 2 <= len(edges) <= MOST_POINTS // 2:
         near = np.round(edges * _GRID) / _GRID
-        for chosen in (edges, np.unique(np.where(np.abs(near - edges) < _NEAR, near, edges) % 1)):
+        near = np.unique(np.where(np.abs(near - edges) < _NEAR_S / period_s, near, edges) % 1)
+        for chosen in (edges, near):
             yield from _drawn("Gate", _corners(_two_levels(_pieces(chosen, phase, values, weight, period_s, curve))))
     x = np.concatenate([[0.0], (np.arange(_PHASES) + 0.5) / _PHASES, [1.0]])
     y = np.concatenate([curve[:1], curve, curve[-1:]])

@@ -6,7 +6,7 @@ for the cutoff. So a musician finds a rate or a tempo, steps, and a depth (the a
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -27,6 +27,7 @@ from vjax.vital.values import value_of, with_routes
 
 _DEEPEST_DB = -48.0  # of a gain: what is softer is shut
 _AS_GOOD_DB = 0.1  # a rhythm whose lowest value shuts the level may be worse by this
+_AS_NEAR = 0.01  # errors of two periods that are one, dB or semitones
 _LONG_S, _OVER_DB = 0.4, 6.0  # about the longest period; over an envelope that follows the peaks
 _LEAST_LEVEL, _LEAST_SEMITONES = 0.015, 0.7  # root mean square
 _LEAST_TREND, _FADE_WORTH = 4.0, 0.5  # semitones that an envelope moves, and by which it lowers the error
@@ -106,9 +107,14 @@ def level_rhythm(time_s: np.ndarray, gain_db: np.ndarray) -> Rhythm | None:
 
         cycle = cycle_of(time_s, 10 ** ((target - faded_db) / 40), weight, loop.period_s, seen, target)
         fade = _level_fade(taps_s, np.maximum(cycle.values(taps_s, loop.period_s), 0), target)
+
+    def error(cycle: Cycle, period_s: float) -> float:
+        return float(np.average(np.abs(seen(cycle.values(taps_s, period_s)) - target), weights=weight))
+
     shut = _shut(cycle)
-    if np.average(np.abs(seen(shut.values(taps_s, loop.period_s)) - target), weights=weight) <= cycle.error + _AS_GOOD_DB:
+    if error(shut, loop.period_s) <= cycle.error + _AS_GOOD_DB:
         cycle = shut
+    loop = _tuned(loop, lambda period_s: error(cycle, period_s))
     return Rhythm(LEVEL, loop, cycle._replace(low=max(cycle.low / cycle.high, 0.0), high=1.0), fade)
 
 
@@ -141,6 +147,12 @@ def cutoff_rhythm(time_s: np.ndarray, cutoff: np.ndarray, fading: bool = True) -
         if faded.error > cycle.error - (_FADE_WORTH if fade is None else 0):
             break
         cycle, fade = faded, slower
+    slow = (fade.amount * fade.values(taps_s) if fade else np.zeros_like(taps_s)) @ TAP_WEIGHTS
+
+    def error(period_s: float) -> float:
+        return float(np.average(np.abs(cycle.values(taps_s, period_s) @ TAP_WEIGHTS + slow - target), weights=weight))
+
+    loop = _tuned(loop, error)
     return Rhythm(CUTOFF, loop, cycle, fade)
 
 
@@ -229,6 +241,13 @@ def _proposals(preset: Preset, found: Sequence[Rhythm | None]) -> list[Preset]:
 def _seen_db(level: np.ndarray) -> np.ndarray:
     """[t] of what reaches `voice_amplitude` [t, TAPS_S]; the amplitude is its square."""
     return 10 * np.log10(np.maximum(level**4 @ TAP_WEIGHTS, 1e-12))
+
+
+def _tuned(loop: Loop, error: Callable[[float], float]) -> Loop:
+    """The loop with the period, 1 % around its own, of least error: the middle of those that are as good."""
+    periods_s = loop.period_s * np.linspace(0.99, 1.01, 81)
+    errors = np.array([error(period_s) for period_s in periods_s])
+    return loop._replace(period_s=float(periods_s[errors <= errors.min() + _AS_NEAR].mean()))
 
 
 def _shut(cycle: Cycle) -> Cycle:
