@@ -1,4 +1,4 @@
-"""What moves a patch's level and cutoff: by its own envelopes and LFOs, and by what its sound and another one differ."""
+"""How the level and the cutoff of a patch move: as its envelopes and LFOs say, and as another sound needs it."""
 
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from vjax.vital.values import value_of
 LEVEL, CUTOFF = "voice_amplitude", "filter_1_cutoff"
 
 _KEYTRACK = 4
-_LEAST_LEVEL = 0.03  # -61 dB: what is softer is silent
+_LEAST_LEVEL = 0.02  # -68 dB: what is softer is silent
 _CUTOFFS = np.arange(8, 136.1, 0.5)
 _SEEN_DB = 1.0  # above the floor
 _FEW = 4  # bands

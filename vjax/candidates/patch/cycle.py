@@ -1,5 +1,6 @@
 """Draws one period of a rhythm with few points: a sine, a triangle, a ramp, steps, or straight segments."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -153,7 +154,7 @@ def _pieces(edges, phase, values, weight, period_s, curve) -> list[tuple[float, 
     margin = _EDGE_S / period_s
     steps: list[tuple[float, float, float]] = []
     wrap = bool(len(edges)) and edges[0] > 0  # the last piece goes on in the first
-    for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
+    for begin, end in itertools.pairwise(bounds):
         low = edges[-1] - 1 if wrap and begin == 0 else begin
         high = 1 + edges[0] if wrap and end == 1 else end
         place = (phase - low) % 1

@@ -1,7 +1,7 @@
 """Rhythms of a patch: looping LFOs with few points that move its level and its cutoff.
 
-A rhythm is one period of a curve (`cycle.py`) over a slow movement, which an envelope follows: env_1 for the level, env_2
-for the cutoff. So a musician finds a rate or a tempo, steps, and a depth (the amount of the LFO's route).
+A rhythm is one period of a curve (`cycle.py`) over a slow movement, which an envelope follows: env_1 for the level,
+env_2 for the cutoff. So a musician finds a rate or a tempo, steps, and a depth (the amount of the LFO's route).
 """
 
 import dataclasses
@@ -25,23 +25,25 @@ from vjax.vital.lfo_shapes import shape_json
 from vjax.vital.preset import Preset, Route, controls
 from vjax.vital.values import value_of, with_routes
 
-_DEEPEST_DB = -48.0  # of a gain: what is softer is shut
+_DEEPEST_DB = -60.0  # of a gain: what is softer is shut
+_SHUT_DB = 44.0  # below the envelope a rhythm is shut
 _AS_GOOD_DB = 0.1  # a rhythm whose lowest value shuts the level may be worse by this
 _AS_NEAR = 0.01  # errors of two periods that are one, dB or semitones
-_LONG_S, _OVER_DB = 0.4, 6.0  # about the longest period; over an envelope that follows the peaks
+_LONG_S, _OVER_DB = (0.2, 0.4), 6.0  # about long periods; over an envelope that follows the peaks
 _LEAST_LEVEL, _LEAST_SEMITONES = 0.015, 0.7  # root mean square
 _LEAST_TREND, _FADE_WORTH = 4.0, 0.5  # semitones that an envelope moves, and by which it lowers the error
 _FADED_DB = -30.0  # where the envelope has fallen so far, a rhythm is not seen
 _ROUNDS = 3
 _SIMPLER_DB = 0.1  # what an attack, or a decay, must lower the error by
-_ATTACKS_S = np.geomspace(0.001, 1.5, 10)
-_DECAYS_S = np.geomspace(0.04, 6.0, 12)
-_SUSTAINS = np.concatenate([np.linspace(0, 0.9, 10), [1.0]])
-_DECAY_POWER = -2.0
+_ATTACKS_S = np.geomspace(0.001, 1.5, 8)
+_DECAYS_S = np.geomspace(0.04, 6.0, 14)
+_SUSTAINS = np.array([0.0, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1.0])
+_FAST_S, _SLOW_ATTACK = 0.01, 1.3  # a slower attack must lower the squared error by this factor
+_DECAY_POWERS = (-6.0, -2.0)
 _TEMPO_STEP_S = 0.05  # a rhythm with shorter periods has a rate, and no tempo
 _TEMPOS_BPM = (60.0, 180.0)
 _MIDDLE_BPM = 120.0
-_WHOLE = 0.003  # share by which a tempo may be changed to be a whole number
+_WHOLE = 0.005  # share by which a tempo may be changed to be a whole number
 _FITS = 0.01  # share by which a period may miss a tempo that another rhythm has set
 _SYNCED = ("delay", "chorus", "flanger", "phaser")
 
@@ -52,11 +54,11 @@ class Fade(NamedTuple):
     attack_s: float
     decay_s: float
     sustain: float
+    decay_power: float
     amount: float = 0.0
 
     def values(self, time_s: np.ndarray) -> np.ndarray:
-        stages = (self.attack_s, 0.0, self.decay_s, self.sustain, 1.0)
-        return np.asarray(_held(time_s, *stages))
+        return np.asarray(_held(time_s, *self[:4]))
 
 
 class Rhythm(NamedTuple):
@@ -74,9 +76,9 @@ class Rhythm(NamedTuple):
 
 
 @jax.jit
-def _held(time_s, attack_s, hold_s, decay_s, sustain, release_s):
+def _held(time_s, attack_s, decay_s, sustain, decay_power):
     """[...] of an envelope whose key stays down."""
-    return envelope(time_s, 1e6, 0.0, attack_s, hold_s, decay_s, sustain, release_s, 0.0, _DECAY_POWER)
+    return envelope(time_s, 1e6, 0.0, attack_s, 0.0, decay_s, sustain, 1.0, 0.0, decay_power)
 
 
 def level_rhythm(time_s: np.ndarray, gain_db: np.ndarray) -> Rhythm | None:
@@ -90,8 +92,10 @@ def level_rhythm(time_s: np.ndarray, gain_db: np.ndarray) -> Rhythm | None:
 
     loop = period_of(time_s, 10 ** (target / 40), _LEAST_LEVEL)
     if loop is None:  # what dies away is seen without its decay
-        flat_db = target - _seen_db(upper_fade(_LONG_S).values(taps_s))
-        loop = period_of(time_s, 10 ** (np.minimum(flat_db, _OVER_DB) / 40), 2 * _LEAST_LEVEL)
+        peaks_db = [_seen_db(upper_fade(long_s).values(taps_s)) for long_s in _LONG_S]
+        flat = [10 ** (np.minimum(target - peak_db, _OVER_DB) / 40) for peak_db in peaks_db]
+        loops = [one for one in (period_of(time_s, curve, 2 * _LEAST_LEVEL) for curve in flat) if one]
+        loop = max(loops, key=lambda one: one.explained, default=None)
     if loop is None:
         return None
     fade = upper_fade(loop.period_s)
@@ -102,14 +106,17 @@ def level_rhythm(time_s: np.ndarray, gain_db: np.ndarray) -> Rhythm | None:
         if weight.sum() < 4:
             return None
 
-        def seen(values: np.ndarray, faded: np.ndarray = faded) -> np.ndarray:
-            return np.maximum(_seen_db(faded * np.maximum(values, 0)), _DEEPEST_DB)
+        floor_db = np.maximum(faded_db - _SHUT_DB, _DEEPEST_DB)
+        open_db = np.maximum(target, floor_db)
 
-        cycle = cycle_of(time_s, 10 ** ((target - faded_db) / 40), weight, loop.period_s, seen, target)
+        def seen(values: np.ndarray, faded: np.ndarray = faded, floor_db: np.ndarray = floor_db) -> np.ndarray:
+            return np.maximum(_seen_db(faded * np.maximum(values, 0)), floor_db)
+
+        cycle = cycle_of(time_s, 10 ** ((open_db - faded_db) / 40), weight, loop.period_s, seen, open_db)
         fade = _level_fade(taps_s, np.maximum(cycle.values(taps_s, loop.period_s), 0), target)
 
     def error(cycle: Cycle, period_s: float) -> float:
-        return float(np.average(np.abs(seen(cycle.values(taps_s, period_s)) - target), weights=weight))
+        return float(np.average(np.abs(seen(cycle.values(taps_s, period_s)) - open_db), weights=weight))
 
     shut = _shut(cycle)
     if error(shut, loop.period_s) <= cycle.error + _AS_GOOD_DB:
@@ -262,43 +269,48 @@ def _shut(cycle: Cycle) -> Cycle:
 def _level_fade(taps_s: np.ndarray, cycle: np.ndarray, target_db: np.ndarray) -> Fade:
     """The envelope that, times a cycle [t, TAPS_S], is nearest to a gain [t], at any level."""
 
-    def best(attacks_s, decays_s, sustains) -> tuple[float, float, float]:
-        grid = np.stack(np.meshgrid(attacks_s, decays_s, sustains, indexing="ij"), -1).reshape(-1, 3)
-        attack_s, decay_s, sustain = grid.T[..., None, None]
-        levels = np.asarray(_held(taps_s, attack_s, 0.0, decay_s, sustain, 1.0)) * cycle
+    def best(*knobs: Sequence[float]) -> tuple[float, ...]:
+        grid = _grid(*knobs)
+        levels = np.asarray(_held(taps_s, *grid.T[..., None, None])) * cycle
         off = _seen_db(levels) - target_db
         loud = target_db > _DEEPEST_DB + 1
         off = off - np.median(off[:, loud] if loud.any() else off, 1, keepdims=True)
         error = np.abs(np.maximum(target_db + off, _DEEPEST_DB) - target_db).mean(1)
-        error += _SIMPLER_DB * ((grid[:, 2] < 0.95) + 1.0 * (grid[:, 0] > 0.01))
+        error += _SIMPLER_DB * ((grid[:, 2] < 0.95) + 1.0 * (grid[:, 0] > _FAST_S))
         return tuple(grid[error.argmin()])
 
-    attack_s, decay_s, sustain = best(_ATTACKS_S, _DECAYS_S, _SUSTAINS)
+    attack_s, decay_s, sustain, power = best(_ATTACKS_S, _DECAYS_S, _SUSTAINS, _DECAY_POWERS)
     fine = np.linspace(-0.5, 0.5, 5)
     return Fade(
         *best(
             attack_s * (_ATTACKS_S[1] / _ATTACKS_S[0]) ** fine,
             decay_s * (_DECAYS_S[1] / _DECAYS_S[0]) ** fine,
-            np.unique(np.clip(sustain + 0.1 * fine, 0, 1)),
+            np.unique(np.clip(sustain + 0.15 * fine, 0, 1)),
+            [power],
         )
     )
 
 
 def _cutoff_fade(time_s: np.ndarray, slow: np.ndarray, weight: np.ndarray) -> Fade | None:
     """The envelope that, at some depth, is nearest to a slow movement [t] of the cutoff; None if that hardly moves."""
-    grid = np.stack(np.meshgrid(_ATTACKS_S, _DECAYS_S, [0.0, 1.0], indexing="ij"), -1).reshape(-1, 3)
-    attack_s, decay_s, sustain = grid.T[..., None]
-    shapes = np.asarray(_held(time_s, attack_s, 0.0, decay_s, sustain, 1.0))
+    grid = _grid(_ATTACKS_S, _DECAYS_S, [0.0, 1.0], _DECAY_POWERS)
+    shapes = np.asarray(_held(time_s, *grid.T[..., None]))
     share = weight / weight.sum()
     centred = shapes - (shapes @ share)[:, None]
     rest = slow - slow @ share
     depths = (centred * rest) @ share / np.maximum(centred**2 @ share, 1e-9)
     error = (rest - depths[:, None] * centred) ** 2 @ share
+    error = np.where(grid[:, 0] > _FAST_S, _SLOW_ATTACK, 1.0) * error
     best = int(error.argmin())
     reach = abs(depths[best]) * np.ptp(shapes[best][weight > 0])
     if reach < _LEAST_TREND or error[best] > 0.7 * (rest**2 @ share) or abs(depths[best]) > 2 * reach:
         return None
     return Fade(*map(float, grid[best]), float(depths[best]))
+
+
+def _grid(*knobs: Sequence[float]) -> np.ndarray:
+    """[n, len(knobs)]: all their combinations."""
+    return np.stack(np.meshgrid(*knobs, indexing="ij"), -1).reshape(-1, len(knobs))
 
 
 def _at_tempo(one: Rhythm, tempo_bps: float | None) -> tuple[float, int] | None:
@@ -347,4 +359,4 @@ def _share(destination: str, amount: float) -> float:
 def _envelope_knobs(number: int, fade: Fade) -> dict[str, float]:
     times = {"attack": fade.attack_s, "decay": fade.decay_s}
     knobs = {f"env_{number}_{stage}": seconds**0.25 for stage, seconds in times.items()}
-    return knobs | {f"env_{number}_sustain": fade.sustain, f"env_{number}_decay_power": _DECAY_POWER}
+    return knobs | {f"env_{number}_sustain": fade.sustain, f"env_{number}_decay_power": fade.decay_power}
