@@ -1,0 +1,227 @@
+"""Tests of rhythms by renders of the real engine: presets with a known loop, and the same without it."""
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from vjax.audio.distances import mss
+from vjax.candidates.patch.curves import CUTOFF, LEVEL, needed_curves, own_curves
+from vjax.candidates.patch.cycle import MOST_POINTS
+from vjax.candidates.patch.rhythm import cutoff_rhythm, level_rhythm, looped, with_drawn_loops, with_rhythm
+from vjax.candidates.patch.spectrogram import spectrogram
+from vjax.vital.editability import editability
+from vjax.vital.engine import RenderConfig
+from vjax.vital.laws.modulation import ENVELOPE, SECONDS, TEMPO, TRIGGER
+from vjax.vital.lfo_shapes import shape_json
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import Preset, Route
+from vjax.vital.values import value_of, with_routes, with_values
+
+NOTE = 48
+SHORT = RenderConfig()
+LONG = RenderConfig(seconds=6.5, note_s=6.0)
+RATE = SHORT.sample_rate
+LEVELS = (1.0, 0.3, 0.6, 0.0, 0.8, 0.45, 0.9, 0.2)
+
+SINE = shape_json("Sine", [(0, 0), (0.5, 1), (1, 0)], smooth=True)
+SQUARE = shape_json("Square", [(0, 1), (0.5, 1), (0.5, 0), (1, 0)])
+STEPS = shape_json("Steps", [((i + side) / 8, level) for i, level in enumerate(LEVELS) for side in (0, 1)])
+
+
+class Played(NamedTuple):
+    """A preset without its rhythm, with it, and the first proposal; each with its sound of 2 s and of 6.5 s."""
+
+    plain: Preset
+    full: Preset
+    found: list[Preset]
+    short: dict[str, np.ndarray]
+    long: dict[str, np.ndarray]
+
+
+def with_lfo(preset: Preset, number: int, shape, destination: str, low: float, amount: float, **lfo: float) -> Preset:
+    values = {f"lfo_{number}_{knob}": value for knob, value in lfo.items()} | {destination: low}
+    shapes = list(preset.lfo_shapes)
+    shapes[number - 1] = shape
+    shaped = dataclasses.replace(with_values(preset, values), lfo_shapes=tuple(shapes))
+    return with_routes(shaped, Route(f"lfo_{number}", destination, amount))
+
+
+def at_hz(hz: float) -> dict[str, float]:
+    return {"sync": SECONDS, "frequency": math.log2(hz)}
+
+
+def filter_lfo(preset: Preset) -> Preset:
+    return with_lfo(preset, 1, SINE, CUTOFF, 55.0, 24 / 128, **at_hz(3))
+
+
+def gate(preset: Preset) -> Preset:
+    at_tempo = with_values(preset, {"beats_per_minute": 125 / 60})
+    return with_lfo(at_tempo, 2, SQUARE, LEVEL, 0.0, 1.0, sync=TEMPO, tempo=9)
+
+
+def tremolo(preset: Preset) -> Preset:
+    low = math.sqrt(0.5)  # of the level, whose square is the amplitude
+    return with_lfo(preset, 1, SINE, LEVEL, low, 1 - low, phase=0.3, **at_hz(6))
+
+
+def steps(preset: Preset) -> Preset:
+    return with_lfo(preset, 1, STEPS, LEVEL, 0.0, 1.0, **at_hz(2))
+
+
+@pytest.fixture(scope="module")
+def played(by_hand) -> dict[str, Played]:
+    moving, still = by_hand.patches["filtered"], by_hand.patch()
+    dying = with_values(moving, {"env_1_sustain": 0.1, "env_1_decay": 1.0})
+    pairs = {
+        "gate": (moving, gate(moving)),
+        "steps": (moving, steps(moving)),
+        "tremolo": (moving, tremolo(moving)),
+        "filter": (still, filter_lfo(still)),
+        "gate and filter": (still, gate(filter_lfo(still))),
+        "dying gate": (moving, gate(dying)),
+        "unfiltered gate": (by_hand.patches["unfiltered"], gate(by_hand.patches["unfiltered"])),
+        "steady": (moving, moving),
+        "decay": (moving, with_values(moving, {"env_1_sustain": 0.0, "env_1_decay": 1.0})),
+        "filter decay": (still, moving),
+        "unison": (moving, with_values(moving, {"osc_1_unison_voices": 3})),
+    }
+    found, short, long = {}, {}, {}
+    with RenderPool(SHORT, 2) as pool:
+        for name, pair in pairs.items():
+            plain, full = (one.audio[0] for one in pool.map(_jobs(pair)))
+            found[name] = with_rhythm(pair[0], spectrogram(full, RATE), spectrogram(plain, RATE), SHORT.note_s)
+            short[name] = {"plain": plain, "full": full}
+        first = {name: some[0] for name, some in found.items() if some}
+        for name, rendering in zip(first, pool.map(_jobs(first.values())), strict=True):
+            short[name]["found"] = rendering.audio[0]
+    with RenderPool(LONG, 2) as pool:
+        for name, preset in first.items():
+            sounds = (one.audio[0] for one in pool.map(_jobs((*pairs[name], preset))))
+            long[name] = dict(zip(("plain", "full", "found"), sounds, strict=True))
+    return {name: Played(*pairs[name], found[name], short[name], long.get(name, {})) for name in pairs}
+
+
+def _jobs(presets) -> list[RenderJob]:
+    return [RenderJob(one.to_json(), (NOTE,)) for one in presets]
+
+
+def needed(one: Played):
+    sounds = (spectrogram(one.short[which], RATE) for which in ("full", "plain"))
+    return needed_curves(one.plain, *sounds, SHORT.note_s)
+
+
+def test_with_rhythm_known_loop_comes_nearer_to_the_sound_and_stays_so_when_held_longer(played):
+    for name in ("gate", "steps", "tremolo", "filter", "gate and filter", "dying gate", "unfiltered gate"):
+        one = played[name]
+        for sounds in (one.short, one.long):
+            without, having = (float(mss(sounds[which], sounds["full"], RATE)) for which in ("plain", "found"))
+            assert having < 0.3 * without, (name, having, without)
+            assert having < 0.9, (name, having, without)
+
+
+def test_with_rhythm_known_loop_stays_editable_with_few_points_and_loops_from_note_on(played):
+    for name, one in played.items():
+        for preset in one.found:
+            assert editability(preset).editable, name
+            lfos = [route.source for route in preset.routes if route and route.source.startswith("lfo_")]
+            assert lfos, name
+            for lfo in lfos:
+                assert value_of(preset, f"{lfo}_sync_type") == TRIGGER
+                assert preset.lfo_shapes[int(lfo[-1]) - 1]["num_points"] <= MOST_POINTS
+
+
+def test_with_rhythm_steady_or_decaying_sounds_return_nothing(played):
+    for name in ("steady", "decay", "filter decay", "unison"):
+        assert played[name].found == [], name
+
+
+def test_level_rhythm_gate_at_a_tempo_returns_its_period_and_shuts(played):
+    for name in ("gate", "gate and filter", "dying gate", "unfiltered gate"):
+        curves = needed(played[name])
+        found = level_rhythm(curves.time_s, curves.gain_db)
+        assert found.loop.period_s == pytest.approx(0.24, rel=0.02), name
+        assert found.cycle.points == ((0.0, 1.0), (0.5, 1.0), (0.5, 0.0), (1.0, 0.0)), name
+        assert (found.cycle.low, found.cycle.high) == (0.0, 1.0), name
+        preset = looped(played[name].plain, found)
+        assert value_of(preset, "beats_per_minute") == pytest.approx(125 / 60, rel=1e-6), name
+
+
+def test_level_rhythm_steps_return_their_levels(played):
+    curves = needed(played["steps"])
+    found = level_rhythm(curves.time_s, curves.gain_db)
+    assert found.loop.period_s == pytest.approx(0.5, rel=0.02)
+    heights = found.cycle.values((np.arange(8) + 0.5) / 8, 1.0)
+    np.testing.assert_allclose(heights, LEVELS, atol=0.03)
+
+
+def test_level_rhythm_tremolo_returns_its_depth(played):
+    curves = needed(played["tremolo"])
+    found = level_rhythm(curves.time_s, curves.gain_db)
+    assert found.cycle.name == "Sine"
+    assert found.loop.period_s == pytest.approx(1 / 6, rel=0.02)
+    assert 1 - found.cycle.low**2 == pytest.approx(0.5, rel=0.15)
+
+
+def test_cutoff_rhythm_filter_lfo_returns_its_depth_with_a_gate_and_without(played):
+    for name in ("filter", "gate and filter"):
+        curves = needed(played[name])
+        found = cutoff_rhythm(curves.time_s, curves.cutoff)
+        assert found.cycle.name == "Sine", name
+        assert found.loop.period_s == pytest.approx(1 / 3, rel=0.02), name
+        assert found.cycle.high - found.cycle.low == pytest.approx(24, rel=0.15), name
+        assert found.fade is None, name
+
+
+def test_cutoff_rhythm_over_a_decay_gives_the_decay_to_an_envelope():
+    time_s = np.arange(150) * 0.01
+    found = cutoff_rhythm(time_s, 60 + 6 * np.sin(2 * np.pi * 5 * time_s) + 24 * np.exp(-5 * time_s))
+    assert found.cycle.high - found.cycle.low == pytest.approx(12, rel=0.15)
+    assert found.fade.amount == pytest.approx(24, rel=0.3)
+
+
+def test_with_drawn_loops_curve_drawn_through_the_note_becomes_a_loop(by_hand):
+    period_s = 0.24
+    times_s = np.arange(0, 1.5, period_s / 2)
+    ends_s = np.append(times_s[1:], 2.0)
+    points = [
+        (float(at_s) / 2, float(1 - i % 2))
+        for i, (begin_s, end_s) in enumerate(zip(times_s, ends_s, strict=True))
+        for at_s in (begin_s, end_s)
+    ]
+    drawn = with_lfo(
+        by_hand.patches["filtered"],
+        *(1, shape_json("Level", points), LEVEL, 0.0, 1.0),
+        **{"sync": SECONDS, "frequency": -1.0, "sync_type": ENVELOPE},
+    )
+    (found,) = with_drawn_loops(drawn, SHORT.note_s)
+    assert value_of(found, "lfo_1_sync_type") == TRIGGER
+    assert value_of(found, "beats_per_minute") == pytest.approx(125 / 60, rel=0.02)
+    assert found.lfo_shapes[0]["num_points"] == 4
+    time_s = np.arange(0.02, 1.5, 0.001)
+    before, after = (own_curves(one, time_s, SHORT.note_s).gain_db for one in (drawn, found))
+    assert np.mean(np.abs(before - after)) < 2.0
+
+
+def test_with_drawn_loops_curve_without_repetition_returns_nothing(by_hand):
+    assert with_drawn_loops(by_hand.patches["filtered"], SHORT.note_s) == []
+
+
+def test_looped_second_rhythm_that_fits_the_tempo_follows_it(played):
+    curves = needed(played["gate and filter"])
+    level = level_rhythm(curves.time_s, curves.gain_db)
+    cutoff = cutoff_rhythm(curves.time_s, curves.cutoff)
+    slow = cutoff._replace(loop=cutoff.loop._replace(period_s=0.4805))
+    preset = looped(played["gate and filter"].plain, level, slow)
+    assert (value_of(preset, "lfo_2_sync"), value_of(preset, "lfo_2_tempo")) == (TEMPO, 8)
+    assert value_of(looped(preset, cutoff), "lfo_2_sync") == SECONDS
+
+
+def test_looped_effect_that_follows_the_tempo_keeps_it(played):
+    delayed = with_values(played["gate"].plain, {"delay_on": 1, "delay_sync": TEMPO})
+    curves = needed(played["gate"])
+    preset = looped(delayed, level_rhythm(curves.time_s, curves.gain_db))
+    assert value_of(preset, "beats_per_minute") == value_of(delayed, "beats_per_minute")
+    assert value_of(preset, "lfo_1_sync") == SECONDS

@@ -1,0 +1,199 @@
+"""Draws one period of a rhythm with few points: a sine, a triangle, a ramp, steps, or straight segments."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from vjax.candidates.patch.write import simplified
+from vjax.vital.lfo_shapes import shape_json, shape_values
+
+MOST_POINTS = 16
+
+# A frame of a spectrogram shows 25 ms: the mean under the squared Hann window, taken at these times.
+TAPS_S = np.linspace(-0.012, 0.012, 13)  # to its ends, as a gate shows there at -48 dB
+TAP_WEIGHTS = np.cos(np.pi * TAPS_S / 0.025) ** 4 / np.sum(np.cos(np.pi * TAPS_S / 0.025) ** 4)
+
+_WAVES = {  # (points, smooth) of one period; the phase is free
+    "Sine": ([(0, 0), (0.5, 1), (1, 0)], True),
+    "Triangle": ([(0, 0), (0.5, 1), (1, 0)], False),
+    "Saw Up": ([(0, 0), (1, 1)], False),
+    "Saw Down": ([(0, 1), (1, 0)], False),
+}
+_STEPS = (2, 3, 4, 5, 6, 8, 12, 16)
+_LEAST_STEP_S = 0.03  # shorter than what a frame shows
+_GRID = 16  # edges of a gate that lie near a sixteenth of its period lie on it
+_NEAR_S = 0.006  # the click of an edge blurs it
+_OFF_GRID = 0.3  # what an edge off that grid must lower the error by
+_PHASES = 64
+_EDGE_S = 0.014  # a frame nearer to a corner shows both sides of it
+_SAME = 0.04  # of the range: steps that differ by less are one
+_POINT = 0.015  # what a point must lower the error by, in the unit of `seen`
+_SEGMENT = 0.2  # what segments must lower it by beyond that, as steps and waves are easier to edit
+_TABLE = 2048
+
+
+class Cycle(NamedTuple):
+    """One period of a rhythm.
+
+    Attributes:
+      name: of the shape.
+      points: (phase, value in [0, 1]), as in `shape_json`.
+      smooth: whether half cosines ease each segment.
+      phase: in [0, 1), where it is at note-on.
+      low, high: what the values 0 and 1 stand for.
+      error: mean |difference| between what is seen of it and the target.
+    """
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+    smooth: bool
+    phase: float
+    low: float
+    high: float
+    error: float
+
+    @property
+    def stepped(self) -> bool:
+        return self.name in ("Gate", "Steps")
+
+    def values(self, time_s: np.ndarray, period_s: float) -> np.ndarray:
+        """At any times after note-on, from `low` to `high`."""
+        at = (np.asarray(time_s) / period_s + self.phase) % 1
+        return self.low + (self.high - self.low) * _unit(self.points, self.smooth)[(at * _TABLE).astype(int) % _TABLE]
+
+
+def cycle_of(
+    time_s: np.ndarray,
+    values: np.ndarray,
+    weight: np.ndarray,
+    period_s: float,
+    seen: Callable[[np.ndarray], np.ndarray],
+    target: np.ndarray,
+) -> Cycle:
+    """The simplest shape that draws a curve of known period: the least error, with what its points cost.
+
+    Args:
+      time_s: [t].
+      values: [t] of the curve, its slow trend removed.
+      weight: [t], how much each frame counts.
+      seen: what is seen [t] of values [t, TAPS_S], in the target's unit, where 1 is just noticed.
+      target: [t], what was seen.
+    """
+    found = []
+    for name, points, smooth, phase, low, high in _candidates(time_s, values, weight, period_s):
+        cycle = Cycle(name, tuple(points), smooth, phase, low, high, 0.0)
+        off = np.abs(seen(cycle.values(time_s[:, None] + TAPS_S, period_s)) - target)
+        error = float((off * weight).sum() / weight.sum())
+        off_grid = name == "Gate" and any(abs(x * _GRID - round(x * _GRID)) > 1e-6 for x, _ in points)
+        cost = _POINT * len(points) + _SEGMENT * (name == "Segments") + _OFF_GRID * off_grid
+        found.append((error + cost, cycle._replace(error=error)))
+    return min(found, key=lambda one: one[0])[1]
+
+
+_Drawn = tuple[str, Sequence[tuple[float, float]], bool, float, float, float]
+
+
+def _candidates(time_s: np.ndarray, values: np.ndarray, weight: np.ndarray, period_s: float) -> Iterator[_Drawn]:
+    for name, (points, smooth) in _WAVES.items():
+        yield (name, points, smooth, *_wave(points, smooth, time_s, values, weight, period_s))
+    phase = time_s / period_s % 1
+    curve = _folded(phase, values, weight)
+    for n in (n for n in _STEPS if period_s / n >= _LEAST_STEP_S):
+        steps = _pieces(np.arange(n) / n, phase, values, weight, period_s, curve)
+        if len(steps) > 1:
+            yield from _drawn("Gate" if len({v for *_, v in steps}) == 2 else "Steps", _corners(steps))
+    edges = _crossings(curve)
+    if 2 <= len(edges) <= MOST_POINTS // 2:
+        near = np.round(edges * _GRID) / _GRID
+        near = np.unique(np.where(np.abs(near - edges) < _NEAR_S / period_s, near, edges) % 1)
+        for chosen in (edges, near):
+            yield from _drawn("Gate", _corners(_two_levels(_pieces(chosen, phase, values, weight, period_s, curve))))
+    x = np.concatenate([[0.0], (np.arange(_PHASES) + 0.5) / _PHASES, [1.0]])
+    y = np.concatenate([curve[:1], curve, curve[-1:]])
+    kept = simplified(x, y, MOST_POINTS, _SAME * float(np.ptp(y)))
+    yield from _drawn("Segments", [(float(x[i]), float(y[i])) for i in kept])
+
+
+def _drawn(name: str, points: Sequence[tuple[float, float]]) -> Iterator[_Drawn]:
+    heights = np.array([value for _, value in points])
+    low, span = float(heights.min()), float(np.ptp(heights))
+    if span > 0 and len(points) <= MOST_POINTS:
+        yield name, [(x, (value - low) / span) for x, value in points], False, 0.0, low, low + span
+
+
+def _wave(points, smooth, time_s, values, weight, period_s) -> tuple[float, float, float]:
+    """(phase, low, high) by least squares, of what frames see of the wave."""
+    unit = _unit(points, smooth)
+    at = (time_s[:, None] + TAPS_S) / period_s
+
+    def fitted(phase: float) -> tuple[float, float, float, float]:
+        shape = unit[((at + phase) % 1 * _TABLE).astype(int) % _TABLE] @ TAP_WEIGHTS
+        basis = np.stack([shape, np.ones_like(shape)], 1) * np.sqrt(weight)[:, None]
+        (span, low), *_ = np.linalg.lstsq(basis, values * np.sqrt(weight), rcond=None)
+        error = float((weight * (values - low - span * shape) ** 2).sum())
+        return error if span > 0 else np.inf, phase, low, low + span
+
+    best = min(map(fitted, np.arange(_PHASES) / _PHASES))
+    best = min(map(fitted, (best[1] + np.linspace(-1, 1, 21) / _PHASES) % 1))
+    return best[1:]
+
+
+def _folded(phase: np.ndarray, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """[_PHASES] of one period: at each phase the median of the nearest frames."""
+    centres = (np.arange(_PHASES) + 0.5) / _PHASES
+    off = np.abs((phase - centres[:, None] + 0.5) % 1 - 0.5) + (weight <= 0)
+    nearest = np.argsort(off, 1)[:, :5]
+    return np.median(values[nearest], 1)
+
+
+def _pieces(edges, phase, values, weight, period_s, curve) -> list[tuple[float, float, float]]:
+    """(begin, end, value) between edges in [0, 1); what is equal is joined."""
+    bounds = sorted({0.0, *edges.tolist(), 1.0})
+    margin = _EDGE_S / period_s
+    steps: list[tuple[float, float, float]] = []
+    wrap = bool(len(edges)) and edges[0] > 0  # the last piece goes on in the first
+    for begin, end in itertools.pairwise(bounds):
+        low = edges[-1] - 1 if wrap and begin == 0 else begin
+        high = 1 + edges[0] if wrap and end == 1 else end
+        place = (phase - low) % 1
+        inner = (weight > 0) & (place >= margin) & (place <= high - low - margin)
+        middle = int(((low + high) / 2 % 1) * _PHASES) % _PHASES
+        steps.append((begin, end, float(np.median(values[inner])) if inner.sum() > 1 else float(curve[middle])))
+    same = _SAME * np.ptp([value for *_, value in steps])
+    joined = steps[:1]
+    for begin, end, value in steps[1:]:
+        before = joined[-1]
+        if abs(value - before[2]) <= same:
+            share = (end - begin) / (end - before[0])
+            joined[-1] = (before[0], end, share * value + (1 - share) * before[2])
+        else:
+            joined.append((begin, end, value))
+    return joined
+
+
+def _two_levels(steps: list[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
+    """The same with one level for all that is high, and one for all that is low."""
+    heights = np.array([value for *_, value in steps])
+    above = heights > (heights.max() + heights.min()) / 2
+    levels = (float(np.median(heights[~above])) if (~above).any() else 0.0, float(np.median(heights[above])))
+    return [(begin, end, levels[int(up)]) for (begin, end, _), up in zip(steps, above, strict=True)]
+
+
+def _corners(steps: list[tuple[float, float, float]]) -> list[tuple[float, float]]:
+    return [point for begin, end, value in steps for point in ((begin, value), (end, value))]
+
+
+def _crossings(curve: np.ndarray) -> np.ndarray:
+    """Phases in [0, 1), rising, where a period [_PHASES] crosses the middle between its extremes."""
+    above = curve - (np.percentile(curve, 5) + np.percentile(curve, 95)) / 2
+    following = np.roll(above, -1)
+    at = np.flatnonzero((above > 0) != (following > 0))
+    share = above[at] / (above[at] - following[at])
+    return np.sort((at + 0.5 + share) / _PHASES % 1)
+
+
+def _unit(points: Sequence[tuple[float, float]], smooth: bool) -> np.ndarray:
+    """[_TABLE] values of one period."""
+    return shape_values(shape_json("", points, smooth=smooth), _TABLE + 1)[:-1]
