@@ -15,6 +15,9 @@ from vjax.candidates.patch.finish import finished
 from vjax.candidates.patch.fit import Fit, fit, refit
 from vjax.candidates.patch.model import Axes, Knobs, Skeleton, axes_of, frame_shares, passed_db
 from vjax.candidates.patch.modules import with_modules
+from vjax.candidates.patch.pitch_curve import PitchCurve, pitch_curve
+from vjax.candidates.patch.pitch_track import pitch_track
+from vjax.candidates.patch.pitch_write import with_pitch_curve
 from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram, spectrogram
 from vjax.candidates.patch.tables import cycles, line_powers, solve, with_correction
 from vjax.candidates.patch.write import patch_preset
@@ -31,13 +34,25 @@ _DENSITIES = (1, 4)  # lines a harmonic: more of them play what is no harmonic
 _LOWEST_HZ = 16.0
 _NARROW = 0.03  # of the middle's power: less at the sides is hardly audible
 _KEPT = (8, 4, 2)  # patches that are corrected in each round
-_FITS = 6
+_FITS, _FITS_OF_TWO = 6, 4
 # What each part must lower the distance by to be worth its complexity; and what a patch must gain without a filter.
 _CURVE_DB, _MOVING_DB, _REVERB_DB, _FIXED_DB = 0.15, 0.25, 0.1, 0.2
 _STEP = 0.9  # of the way that a correction goes
 _MOST_DB = 20.0
 _OVER_FLOOR_DB = 5.0
 _HEADROOM_DB = 8.0  # of the volume: 12 dB over its default, less what velocity takes
+
+
+class Ground(NamedTuple):
+    """What a patch is fitted on: the pitch of its table in MIDI, how that moves (None: not), and the axes."""
+
+    midi: float
+    curve: PitchCurve | None
+    axes: Axes
+
+    def moved(self, time_s: np.ndarray) -> np.ndarray:
+        """[t]: semitones by which the pitch is off the table's."""
+        return np.zeros(len(time_s)) if self.curve is None else self.curve.semitones(time_s)
 
 
 class Attempt(NamedTuple):
@@ -51,6 +66,7 @@ class Attempt(NamedTuple):
     """
 
     fit: Fit
+    ground: Ground
     midi: float
     powers: tuple[np.ndarray, ...]
     preset: Preset | None = None
@@ -59,7 +75,8 @@ class Attempt(NamedTuple):
 
     @property
     def label(self) -> str:
-        return f"{PATCH}, {self.fit.name}"
+        moves = f", {self.ground.curve.kind}" if self.ground.curve else ""
+        return f"{PATCH}, {self.fit.name}{moves}"
 
 
 class Explained(NamedTuple):
@@ -83,28 +100,26 @@ def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3) -> Exp
     Each is ready for a musician, see `vjax.candidates.patch.finish`.
     """
     sound = spectrogram(sought.audio, sought.sample_rate)
-    midi = sought.pitch.midi if sought.pitch is not None else float(sought.note)
-    axes = axes_of(sound.time_s, sound.band_hz, sought.note_s, _audible(sound, midi))
     middle, side = sought.audio.mean(0), (sought.audio[0] - sought.audio[1]) / 2
     channels = middle[None] if np.sum(side**2) < _NARROW * np.sum(middle**2) else sought.audio
-    fits = sorted(fit(sound, axes), key=lambda one: one.error_db + _complexity(one.skeleton))
+    grounds = _grounds(sought, sound)
     attempts = []
-    for one in fits[:_FITS]:
-        for density in _DENSITIES:
-            base = _base(midi, density)
-            attempts.append(Attempt(one, base, _solved(one, channels, sought.sample_rate, axes, base)))
+    for ground in grounds:
+        fits = sorted(fit(sound, ground.axes), key=lambda one: one.error_db + _complexity(one.skeleton))
+        for one in fits[: _FITS if len(grounds) == 1 else _FITS_OF_TWO]:
+            for density in _DENSITIES:
+                midi = _base(ground.midi, density)
+                attempts.append(Attempt(one, ground, midi, _solved(one, channels, sought.sample_rate, ground, midi)))
     done: list[Attempt] = []
     for kept in _KEPT:
-        attempts = [_written(one, axes, sought.note, name) for one in attempts]
-        attempts = sorted(_played(attempts, sought, pool), key=lambda one: one.distance_db)
+        attempts = sorted(_played(attempts, sought, pool, name), key=lambda one: one.distance_db)
         done += attempts
-        attempts = _corrected([one for one in attempts if one.audio is not None][:kept], sound, axes, sought)
-    attempts = _played([_written(one, axes, sought.note, name) for one in attempts], sought, pool)
-    done += attempts
+        attempts = _corrected([one for one in attempts if one.audio is not None][:kept], sound, sought)
+    done += _played(attempts, sought, pool, name)
     best: dict[str, Attempt] = {}
     for one in sorted(done, key=lambda one: one.distance_db):
         if one.audio is not None:
-            best.setdefault(one.fit.name, one)
+            best.setdefault(one.label, one)
     starts = []
     evals = len(done)
     for i, one in enumerate(list(best.values())[:most]):
@@ -116,6 +131,19 @@ def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3) -> Exp
         preset = finished(_loud_enough(one, sought), sought.note, pool.config.velocity, name)
         starts.append(Start(label, preset, Kind.PATCH))
     return Explained(starts, evals)
+
+
+def _grounds(sought: Sought, sound: Spectrogram) -> list[Ground]:
+    """A steady pitch, and one that moves where the sound's does."""
+    midi = sought.pitch.midi if sought.pitch is not None else float(sought.note)
+    curve = pitch_curve(pitch_track(sought.audio, sought.sample_rate), midi, sought.note_s)
+    grounds = []
+    for moves in (None, curve) if curve else (None,):
+        pitch = moves.reference_midi if moves else midi
+        moved = moves.semitones(sound.time_s) if moves else None
+        axes = axes_of(sound.time_s, sound.band_hz, sought.note_s, _audible(sound, pitch), moved)
+        grounds.append(Ground(pitch, moves, axes))
+    return grounds
 
 
 def _audible(sound: Spectrogram, midi: float) -> np.ndarray:
@@ -138,13 +166,14 @@ def _complexity(skeleton: Skeleton) -> float:
     return parts + _FIXED_DB * (1 - skeleton.filtered)
 
 
-def _solved(one: Fit, channels: np.ndarray, sample_rate: int, axes: Axes, midi: float) -> tuple[np.ndarray, ...]:
+def _solved(one: Fit, channels: np.ndarray, sample_rate: int, ground: Ground, midi: float) -> tuple[np.ndarray, ...]:
     """Powers of the lines of each channel."""
     solved = []
     for channel in channels:
-        time_s, powers = line_powers(channel, sample_rate, midi_to_hz(midi))
+        time_s, powers = line_powers(channel, sample_rate, midi_to_hz(midi), ground.moved)
         line = midi + 12 * np.log2(np.arange(1, HARMONICS + 1))  # always as many: compiled once
-        here = axes._replace(time_s=jnp.asarray(time_s, jnp.float32), band=jnp.asarray(line, jnp.float32))
+        line = line + ground.moved(time_s)[:, None]
+        here = ground.axes._replace(time_s=jnp.asarray(time_s, jnp.float32), band=jnp.asarray(line, jnp.float32))
         gains_db, shares = _passed(one.knobs, jax.tree.map(jnp.float32, one.skeleton), here)
         gains = 10 ** (np.asarray(gains_db)[:, : powers.shape[1]] / 10)
         solved.append(solve(powers, gains, np.asarray(shares) if one.skeleton.moving else np.ones((len(time_s), 1))))
@@ -156,16 +185,21 @@ def _passed(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> tuple[jax.Array, ja
     return passed_db(knobs, skeleton, axes), frame_shares(axes)
 
 
-def _written(one: Attempt, axes: Axes, note: int, name: str) -> Attempt:
+def _written(one: Attempt, note: int, name: str) -> Attempt:
     tables = [cycles(powers, seed) for seed, powers in enumerate(one.powers)]
+    axes = one.ground.axes
     preset = patch_preset(one.fit.skeleton, one.fit.knobs, axes, tables, one.midi - note, name)
+    if one.ground.curve:
+        preset = with_pitch_curve(preset, one.ground.curve, float(axes.time_s[-1]))
     return one._replace(preset=preset)
 
 
-def _played(attempts: Sequence[Attempt], sought: Sought, pool: RenderPool) -> list[Attempt]:
-    jobs = [RenderJob(one.preset.to_json(), (sought.note,), note_s=sought.note_s) for one in attempts]
+def _played(attempts: Sequence[Attempt], sought: Sought, pool: RenderPool, name: str) -> list[Attempt]:
+    """The attempts, written and played."""
+    written = [_written(one, sought.note, name) for one in attempts]
+    jobs = [RenderJob(one.preset.to_json(), (sought.note,), note_s=sought.note_s) for one in written]
     played = []
-    for one, rendering in zip(attempts, pool.map(jobs), strict=True):
+    for one, rendering in zip(written, pool.map(jobs), strict=True):
         if rendering.audio is not None:
             distance = float(mss(rendering.audio[0], sought.audio, sought.sample_rate))
             if not math.isnan(distance):
@@ -185,12 +219,12 @@ def _loud_enough(one: Attempt, sought: Sought) -> Preset:
     return with_values(one.preset, {name: level * gain for name, level in zip(names, levels, strict=True)})
 
 
-def _corrected(attempts: Sequence[Attempt], sound: Spectrogram, axes: Axes, sought: Sought) -> list[Attempt]:
+def _corrected(attempts: Sequence[Attempt], sound: Spectrogram, sought: Sought) -> list[Attempt]:
     if not attempts:
         return []
     rendered = [spectrogram(one.audio, sought.sample_rate) for one in attempts]
-    fits = [(one.fit.skeleton, one.fit.knobs) for one in attempts]
-    found = refit(fits, np.stack([one.db for one in rendered]), sound, axes)
+    fits = [(one.fit.skeleton, one.fit.knobs, one.ground.axes) for one in attempts]
+    found = refit(fits, np.stack([one.db for one in rendered]), sound)
     corrected = []
     for one, knobs, render in zip(attempts, found, rendered, strict=True):
         steps_db = np.clip(_STEP * (knobs.spectrum_db - one.fit.knobs.spectrum_db), -_MOST_DB, _MOST_DB)
@@ -205,5 +239,5 @@ def _corrected(attempts: Sequence[Attempt], sound: Spectrogram, axes: Axes, soug
                 own = np.nan_to_num(np.nanmedian(np.where(loud, off, np.nan), 0))
             powers.append(with_correction(channel, midi_to_hz(one.midi), sound.band_hz, steps_db + own))
         fitted = one.fit._replace(knobs=knobs)
-        corrected.append(Attempt(fitted, one.midi, tuple(powers)))
+        corrected.append(Attempt(fitted, one.ground, one.midi, tuple(powers)))
     return corrected

@@ -118,9 +118,11 @@ def fit(sound: Spectrogram, axes: Axes) -> list[Fit]:
                 one = Factors(*(field[i] for field in factors))
                 starts.append(_start(one, shape, slopes[i][0], decay_s, sound, axes))
     half, weight = jax.tree.map(jnp.asarray, (sound.db[::2], sound.weight[::2]))
-    seen = axes._replace(time_s=axes.time_s[::2])
+    seen = axes._replace(time_s=axes.time_s[::2], below=axes.below[::2], share=axes.share[::2])
     targets = jnp.broadcast_to(half, (len(names), *half.shape))
-    knobs, errors = descend(_stacked(starts), _stacked(skeletons), seen, targets, weight, FIRST_STEPS, 1.0)
+    knobs, errors = descend(
+        _stacked(starts), _stacked(skeletons), _repeated(seen, len(names)), targets, weight, FIRST_STEPS, 1.0
+    )
     best = {}
     for i in np.argsort(-np.asarray(errors)):
         best[names[i]] = i
@@ -130,7 +132,7 @@ def fit(sound: Spectrogram, axes: Axes) -> list[Fit]:
     knobs, errors = descend(
         jax.tree.map(lambda field: field[chosen], knobs),
         _stacked(skeletons),
-        axes,
+        _repeated(axes, len(chosen)),
         targets,
         jnp.asarray(sound.weight),
         STEPS,
@@ -143,9 +145,7 @@ def fit(sound: Spectrogram, axes: Axes) -> list[Fit]:
     ]
 
 
-def refit(
-    fits: Sequence[tuple[Skeleton, Knobs]], rendered_db: np.ndarray, sound: Spectrogram, axes: Axes
-) -> list[Knobs]:
+def refit(fits: Sequence[tuple[Skeleton, Knobs, Axes]], rendered_db: np.ndarray, sound: Spectrogram) -> list[Knobs]:
     """Knobs that take into account how the engine's renders differ from the model.
 
     What a model lacks is added to it as a constant: it is fitted to model + (sound - render), by which its parameters
@@ -157,6 +157,7 @@ def refit(
     rest = len(SKELETONS) - len(fits)  # one size, compiled once
     padded = [*fits, *[fits[-1]] * rest]
     skeletons, knobs = _stacked([one[0] for one in padded]), _stacked([one[1] for one in padded])
+    axes = jax.tree.map(lambda *fields: jnp.stack(fields), *[one[2] for one in padded])
     rendered = np.concatenate([rendered_db, np.repeat(rendered_db[-1:], rest, 0)])
     targets = _mapped(knobs, skeletons, axes, jnp.asarray(sound.weight), jnp.asarray(rendered), jnp.asarray(sound.db))
     found, _ = descend(knobs, skeletons, axes, targets, jnp.asarray(sound.weight), MORE_STEPS, 0.3)
@@ -166,10 +167,10 @@ def refit(
 
 @jax.jit
 def _mapped(knobs, skeletons, axes, weight, rendered_db, sound_db):
-    def one(knobs, skeleton, rendered_db):
+    def one(knobs, skeleton, axes, rendered_db):
         return _normalised(level_db(knobs, skeleton, axes), weight) + sound_db - rendered_db
 
-    return jax.vmap(one)(knobs, skeletons, rendered_db)
+    return jax.vmap(one)(knobs, skeletons, axes, rendered_db)
 
 
 @jax.jit
@@ -209,7 +210,7 @@ _factors = jax.jit(jax.vmap(factor, (None, None, 0, 0, 0)))
 def descend(
     knobs: Knobs, skeletons: Skeleton, axes: Axes, sounds_db: jax.Array, weight: jax.Array, steps, rate
 ) -> tuple[Knobs, jax.Array]:
-    """Fitted knobs and their mean |differences| in dB [n], from knobs and skeletons with a leading axis n.
+    """Fitted knobs and their mean |differences| in dB [n], from knobs, skeletons and axes with a leading n.
 
     Args:
       sounds_db: [n, t, bands].
@@ -218,7 +219,7 @@ def descend(
     """
     optimizer = optax.scale_by_adam(b1=0.8, b2=0.95)
 
-    def one(knobs, skeleton, sound_db):
+    def one(knobs, skeleton, axes, sound_db):
         def step(i, carry):
             knobs, state = carry
             gradient = jax.tree.map(jnp.nan_to_num, jax.grad(_loss)(knobs, skeleton, axes, sound_db, weight))
@@ -231,7 +232,7 @@ def descend(
         model = jnp.maximum(_normalised(level_db(knobs, skeleton, axes), weight), FLOOR_DB)
         return knobs, (jnp.abs(model - sound_db).mean(1) * weight).sum() / weight.sum()
 
-    return jax.vmap(one)(knobs, skeletons, sounds_db)
+    return jax.vmap(one)(knobs, skeletons, axes, sounds_db)
 
 
 def _normalised(level_db: jax.Array, weight: jax.Array) -> jax.Array:
@@ -296,6 +297,10 @@ def _start(factors: Factors, skeleton: Skeleton, q: float, decay_s: float, sound
         wet_db=-10.0,
         t60=np.log(1.0),
     )
+
+
+def _repeated(axes: Axes, n: int) -> Axes:
+    return jax.tree.map(lambda field: jnp.broadcast_to(field, (n, *field.shape)), axes)
 
 
 def _stacked(trees: Sequence):

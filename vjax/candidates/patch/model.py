@@ -91,7 +91,9 @@ class Axes(NamedTuple):
 
     Attributes:
       time_s: [t], centres of frames after note-on.
-      band: [bands], MIDI pitch of the bands' centres.
+      band: [bands], or [t, bands] where it moves with the pitch: MIDI pitch of the bands' centres.
+      below, share: [t, bands]: the band of the source, at the pitch of its table, that each band shows at each time,
+        and how far it is on the way to the next. The pitch moves the source; the filter stays.
       node_s: [N_NODES], times of the drawn curves' nodes.
       frame_s: [N_FRAMES], when the oscillator is at each of its cycles.
       note_s: time from note-on to note-off, seconds.
@@ -100,35 +102,40 @@ class Axes(NamedTuple):
 
     time_s: jax.Array
     band: jax.Array
+    below: jax.Array
+    share: jax.Array
     node_s: jax.Array
     frame_s: jax.Array
     note_s: jax.Array
     tilt: jax.Array
 
 
-def axes_of(time_s: np.ndarray, band_hz: np.ndarray, note_s: float, audible: np.ndarray) -> Axes:
+def axes_of(
+    time_s: np.ndarray, band_hz: np.ndarray, note_s: float, audible: np.ndarray, moved: np.ndarray | None = None
+) -> Axes:
     """The axes of a spectrogram. Nodes are close at the onset; cycles are spread evenly.
 
     Args:
       audible: [bands] bool: where the sound has a spectrum.
+      moved: [t], semitones by which the pitch is off that of the table; by default it is steady.
     """
+    band = 69 + 12 * np.log2(band_hz / 440)
+    moved = np.zeros(len(time_s)) if moved is None else moved
+    place = np.interp(band - moved[:, None], band, np.arange(len(band)))
+    below = np.minimum(place.astype(int), len(band) - 2)
     octave = np.log2(band_hz)
     off = np.where(audible, octave - octave[audible].mean(), 0)
-    end_s = float(time_s[-1])
     onset = np.arange(8) * 0.0125
-    return Axes(
-        *(
-            jnp.asarray(values, jnp.float32)
-            for values in (
-                time_s,
-                69 + 12 * np.log2(band_hz / 440),
-                np.concatenate([onset, np.linspace(0.1, end_s, N_NODES - len(onset))]),
-                np.linspace(0, 0.95 * end_s, N_FRAMES),
-                note_s,
-                off / max((off**2).sum(), 1e-6),
-            )
-        )
+    end_s = float(time_s[-1])
+    floats = (
+        place - below,
+        np.concatenate([onset, np.linspace(0.1, end_s, N_NODES - len(onset))]),
+        np.linspace(0, 0.95 * end_s, N_FRAMES),
+        note_s,
+        off / max((off**2).sum(), 1e-6),
     )
+    at = (jnp.asarray(values, jnp.float32) for values in (time_s, band))
+    return Axes(*at, jnp.asarray(below, jnp.int32), *(jnp.asarray(values, jnp.float32) for values in floats))
 
 
 def gain_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
@@ -197,10 +204,12 @@ def frame_shares(axes: Axes) -> jax.Array:
 
 
 def source_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
-    """[t, bands] of the oscillator."""
+    """[t, bands] of the oscillator, at its pitch."""
     mean = knobs.spectrum_db.mean(0)
     spectra = mean + skeleton.moving * (knobs.spectrum_db - mean)
-    return _to_db(frame_shares(axes) @ 10 ** (spectra / 10))
+    level = _to_db(frame_shares(axes) @ 10 ** (spectra / 10))
+    lower, upper = (jnp.take_along_axis(level, axes.below + i, 1) for i in (0, 1))
+    return lower + axes.share * (upper - lower)
 
 
 def reverberated(power: jax.Array, knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:

@@ -5,10 +5,14 @@ likely S is the mean of P / G. Where G is small, P is noise from elsewhere, so e
 S = sum P / sum G.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from vjax.inference.wavetable_fit import filled_upwards, n_lines
 from vjax.vital.wavetables import FRAME
+
+Moved = Callable[[np.ndarray], np.ndarray]
 
 _WINDOW = 4096
 _HOP = 1024
@@ -16,19 +20,26 @@ _LEAST_GAIN = 1e-4  # of the highest: below it a line is solved from noise
 _ROUNDS = 30
 
 
-def line_powers(audio: np.ndarray, sample_rate: int, frequency_hz: float) -> tuple[np.ndarray, np.ndarray]:
-    """(times [t] in s, powers [t, n]) of the harmonics of a pitch in a sound [samples]."""
+def line_powers(
+    audio: np.ndarray, sample_rate: int, frequency_hz: float, moved: Moved
+) -> tuple[np.ndarray, np.ndarray]:
+    """(times [t] in s, powers [t, n]) of the harmonics of a pitch in a sound [samples].
+
+    Args:
+      moved: from times [t] to semitones by which the pitch is off `frequency_hz`.
+    """
     n = n_lines(frequency_hz, sample_rate)
     window_size = _WINDOW if frequency_hz > 25 else 2 * _WINDOW
-    hz = np.arange(window_size // 2 + 1) * sample_rate / window_size
-    edges = np.searchsorted(hz, (np.arange(1, n + 2) - 0.5) * frequency_hz)
     window = np.hanning(window_size)
     padded = np.pad(audio, (window_size // 2, window_size))
     starts = np.arange(0, len(audio), _HOP)
     power = np.abs(np.fft.rfft(np.stack([padded[at : at + window_size] for at in starts]) * window)) ** 2
     sums = np.concatenate([np.zeros((len(power), 1)), np.cumsum(power, 1)], 1)
-    lines = np.maximum(sums[:, edges[1:]] - sums[:, edges[:-1]], 0) / (window_size * (window**2).sum() / 4)
-    return starts / sample_rate, lines
+    time_s = starts / sample_rate
+    edge_hz = (np.arange(1, n + 2) - 0.5) * frequency_hz * 2 ** (moved(time_s)[:, None] / 12)
+    edges = np.minimum(np.ceil(edge_hz * window_size / sample_rate).astype(int), power.shape[1])
+    lines = np.maximum(np.diff(np.take_along_axis(sums, edges, 1)), 0)
+    return time_s, lines / (window_size * (window**2).sum() / 4)
 
 
 def solve(powers: np.ndarray, gains: np.ndarray, shares: np.ndarray) -> np.ndarray:
