@@ -110,6 +110,8 @@ def test_match_of_what_transposing_does_not_help_leaves_it(matched, predictor, s
     assert abs(result.plays.midi - result.pitch.midi) > 2
     assert result.predicted.tuned_semitones == 0
     assert result.candidates[0].wrong_note
+    assert f"the preset plays {result.plays.name} where the sound has C3" in result.warnings
+    assert not any("where the sound has" in warning for warning in untuned.warnings)  # nor was it asked for
     np.testing.assert_array_equal(result.preset.continuous, untuned.preset.continuous)
 
 

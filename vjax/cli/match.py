@@ -249,12 +249,12 @@ def _print_distances(result) -> None:
         first, last = result.trace[0][1], result.trace[-1][1]
         print(f"  searched with {result.evals} renders in {result.seconds:.0f} s: loss {first:.3f} -> {last:.3f}")
     print(f"  {result.mss_db:6.2f} dB MSS from the written preset to the sound; {_plays(result)}")
-    for one in result.recordings[1:]:
-        print(f"  {one.mss_db:6.2f} dB MSS to {as_text(one.name)}, note {one.note} ({note_name(one.note)})")
     others = ", ".join(f"{name} {result.metrics[name]:.3f}" for name in METRICS if name != "mss")
     print(f"            {others}")
     if math.isfinite(result.re_render_db):
         print(f"  {result.re_render_db:6.2f} dB between two renders of it, with other random phases")
+    for one in result.recordings[1:]:
+        print(f"  {one.mss_db:6.2f} dB MSS to {as_text(one.name)}, note {one.note} ({note_name(one.note)})")
     if result.closest:
         label = as_text(result.closest.label)
         print(f"  {result.closest.mss_db:6.2f} dB MSS from the closest, written beside it, to the sound: {label}")
@@ -265,6 +265,7 @@ def _print_distances(result) -> None:
     for i, one in enumerate(rest):
         if i < _SHOWN or one.label.startswith(PREDICTION):
             note = f" (plays {one.pitch_error_semitones:+.1f} semitones off)" if one.wrong_note else ""
+            note += " (of the first recording alone)" if result.recordings and not one.each_mss_db else ""
             print(f"  {one.mss_db:6.2f} dB {as_text(one.label)}{note}")
     for one in result.candidates:
         if one.error:

@@ -55,9 +55,11 @@ def finish(prepared: Prepared, pool: RenderPool, refined: Refined | None = None)
         method = f"{start.label}, after a search of {evals} renders" if refined and refined.trace[1:] else start.label
         found, off_level = _judged(start, prepared, pool, method=method)
         warnings += [why] * bool(why) + off_level
+        if _rank(found, sought.pitch)[0]:
+            warnings.append(f"the preset plays {found.plays.name} where the sound has {sought.pitch.name}")
         if choice.best is not chosen:
             closest, off_level = _judged(choice.best.start, prepared, pool, CLOSEST)
-            if _rank(closest, clip.pitch) < _rank(found, clip.pitch):
+            if _rank(closest, sought.pitch) < _rank(found, sought.pitch):
                 warnings += [f"{CLOSEST}: {warning}" for warning in off_level]
             else:  # a search has overtaken it, or other random phases have
                 closest = None
@@ -154,9 +156,9 @@ def _comparisons(judged: Sequence[Judged], prepared: Prepared) -> tuple[Comparis
     )
 
 
-def _rank(found: FoundPreset, pitch: Pitch) -> tuple[bool, float]:
-    """As candidates are ranked: a wrong note behind all right ones, then by loss."""
-    both = pitch.clear and found.plays.clear
+def _rank(found: FoundPreset, pitch: Pitch | None) -> tuple[bool, float]:
+    """As candidates are ranked: a wrong note behind all right ones, then by loss. `pitch` is None if none is sought."""
+    both = pitch is not None and found.plays.clear
     return both and abs(found.plays.midi - pitch.midi) > WRONG_NOTE_SEMITONES, found.mean_loss
 
 
