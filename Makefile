@@ -37,5 +37,5 @@ EVALUATE = $(BIN)/vjax evaluate --checkpoint shipped --presets $(HELD_OUT) --ban
 
 card: $(VENV)/.installed  ## judges the shipped model: goes on where it was stopped
 	$(EVALUATE) --out runs/card/all
-	$(BIN)/python benchmarks/elsewhere.py runs/card/all --methods nearest,match,closest
+	$(BIN)/python benchmarks/elsewhere.py runs/card/all --methods nearest,knobs,patch,match,closest
 	$(EVALUATE) --out runs/card/refined --limit 10 --refine-evals 100,500
