@@ -125,7 +125,7 @@ def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3) -> Exp
     for i, one in enumerate(list(best.values())[:most]):
         label = one.label
         if i == 0:
-            better = with_modules(one.preset, sought, pool)
+            better = with_modules(one.preset, spectrogram(one.audio, sought.sample_rate), sound, sought, pool)
             one, evals = one._replace(preset=better.preset), evals + better.evals
             label = ", ".join([label, *better.modules])
         preset = finished(_loud_enough(one, sought), sought.note, pool.config.velocity, name)

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from vjax.audio.distances import mss
+from vjax.candidates.patch.rhythm import with_drawn_loops, with_rhythm
+from vjax.candidates.patch.spectrogram import Spectrogram
 from vjax.candidates.patch.write import analog_resonance
 from vjax.inference.target import Sought
 from vjax.vital.editability import MOST_EFFECTS, editability
@@ -21,6 +23,7 @@ EARNS_DB = 0.15
 """By which a module must lower the distance, and by at least half of what two renders of the patch differ."""
 
 MOST_MODULES = 2
+RHYTHM = "rhythm"
 
 _SEEDS = (0, 1)
 _CLOSE = 3  # trials that are played with the second seed, too
@@ -38,12 +41,29 @@ class Improved(NamedTuple):
     evals: int
 
 
-def with_modules(preset: Preset, sought: Sought, pool: RenderPool) -> Improved:
-    """The patch with at most `MOST_MODULES` modules, each of which earns its place."""
-    plain, evals = _distances([preset], sought, pool), len(_SEEDS)
-    now_db = float(np.mean(plain))
+def with_modules(
+    preset: Preset, rendered: Spectrogram, sound: Spectrogram, sought: Sought, pool: RenderPool
+) -> Improved:
+    """The patch with a rhythm and at most `MOST_MODULES` modules, each of which earns its place.
+
+    Args:
+      rendered: what the patch plays.
+      sound: what it shall play.
+    """
+    loops = with_drawn_loops(preset, sought.note_s)
+    rhythms = with_rhythm(preset, sound, rendered, sought.note_s)
+    distances = _distances([preset, *loops, *rhythms], sought, pool).mean(1)
+    evals = len(_SEEDS) * len(distances)
     added: list[str] = []
-    while len(added) < MOST_MODULES and np.isfinite(now_db):
+    # A loop in place of a drawn curve is simpler, so it may even lose a little; a rhythm on top has to earn its place.
+    costs = np.array([0.0, *[-EARNS_DB] * len(loops), *[EARNS_DB] * len(rhythms)])
+    best = int(np.argmin(distances + costs))
+    if best:
+        preset = [preset, *loops, *rhythms][best]
+        added.append(RHYTHM)
+    now_db = float(distances[best])
+    most = len(added) + MOST_MODULES
+    while len(added) < most and np.isfinite(now_db):
         trials = {name: trial for name, trial in _trials(preset).items() if name.split(":")[0] not in added}
         if not trials:
             break

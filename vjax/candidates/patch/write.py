@@ -115,10 +115,11 @@ def patch_preset(
         lfo_shapes=tuple(shapes),
         wavetables=(*waves, *init().wavetables[len(waves) :]),
     )
-    return with_values(preset, {**_within_ranges(native), **menus})
+    return with_values(preset, {**within_ranges(native), **menus})
 
 
-def _within_ranges(values: Mapping[str, float]) -> dict[str, float]:
+def within_ranges(values: Mapping[str, float]) -> dict[str, float]:
+    """Native values of knobs, those beyond a knob's range at its end."""
     schema = controls()
     knobs = {name: schema.continuous[schema.position[name]] for name in values}
     return {name: min(max(value, knobs[name].minimum), knobs[name].maximum) for name, value in values.items()}
