@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
-from vjax.candidates.patch.curves import CUTOFF, LEVEL, needed_curves, own_curves
+from vjax.candidates.patch.curves import CUTOFF, FIRST_S, LEVEL, needed_curves, own_curves
 from vjax.candidates.patch.cycle import TAP_WEIGHTS, TAPS_S, Cycle, cycle_of
 from vjax.candidates.patch.loops import Loop, period_of
 from vjax.candidates.patch.spectrogram import Spectrogram
@@ -28,18 +28,19 @@ from vjax.vital.values import value_of, with_routes
 _DEEPEST_DB = -60.0  # of a gain: what is softer is shut
 _SHUT_DB = 44.0  # below the envelope a rhythm is shut
 _AS_GOOD_DB = 0.1  # a rhythm whose lowest value shuts the level may be worse by this
+_AS_WELL = 0.06  # a loop of a shorter period may explain less by this
 _AS_NEAR = 0.01  # errors of two periods that are one, dB or semitones
 _LONG_S, _OVER_DB = (0.2, 0.4), 6.0  # about long periods; over an envelope that follows the peaks
 _LEAST_LEVEL, _LEAST_SEMITONES = 0.015, 0.7  # root mean square
 _LEAST_TREND, _FADE_WORTH = 4.0, 0.5  # semitones that an envelope moves, and by which it lowers the error
-_FADED_DB = -30.0  # where the envelope has fallen so far, a rhythm is not seen
-_ROUNDS = 3
-_SIMPLER_DB = 0.1  # what an attack, or a decay, must lower the error by
+_FADED_DB = -42.0  # where the envelope has fallen so far, a rhythm is not seen
+_ROUNDS, _COARSE = 3, 3  # a first look at envelopes takes every third frame
+_SIMPLER_DB, _SLOWER_DB = 0.1, 0.3  # what a decay, or an attack, must lower the error by
 _ATTACKS_S = np.geomspace(0.001, 1.5, 8)
 _DECAYS_S = np.geomspace(0.04, 6.0, 14)
 _SUSTAINS = np.array([0.0, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1.0])
 _FAST_S, _SLOW_ATTACK = 0.01, 1.3  # a slower attack must lower the squared error by this factor
-_DECAY_POWERS = (-6.0, -2.0)
+_DECAY_POWERS = (-6.0, -4.0, -2.0, 0.0)
 _TEMPO_STEP_S = 0.05  # a rhythm with shorter periods has a rate, and no tempo
 _TEMPOS_BPM = (60.0, 180.0)
 _MIDDLE_BPM = 120.0
@@ -90,14 +91,15 @@ def level_rhythm(time_s: np.ndarray, gain_db: np.ndarray) -> Rhythm | None:
         frames = max(int(period_s / np.median(np.diff(time_s))), 1)
         return _level_fade(taps_s, np.ones_like(taps_s), maximum_filter1d(target, 1 + frames))
 
-    loop = period_of(time_s, 10 ** (target / 40), _LEAST_LEVEL)
-    if loop is None:  # what dies away is seen without its decay
-        peaks_db = [_seen_db(upper_fade(long_s).values(taps_s)) for long_s in _LONG_S]
-        flat = [10 ** (np.minimum(target - peak_db, _OVER_DB) / 40) for peak_db in peaks_db]
-        loops = [one for one in (period_of(time_s, curve, 2 * _LEAST_LEVEL) for curve in flat) if one]
-        loop = max(loops, key=lambda one: one.explained, default=None)
-    if loop is None:
+    # What dies away shows its rhythm when an envelope along its peaks is taken away.
+    peaks_db = [_seen_db(upper_fade(long_s).values(taps_s)) for long_s in _LONG_S]
+    flat = [(10 ** (np.minimum(target - peak_db, _OVER_DB) / 40), 2 * _LEAST_LEVEL) for peak_db in peaks_db]
+    curves = [(10 ** (target / 40), _LEAST_LEVEL), *flat]
+    loops = [one for one in (period_of(time_s, curve, least) for curve, least in curves) if one]
+    if not loops:
         return None
+    explained = max(one.explained for one in loops) - _AS_WELL
+    loop = min((one for one in loops if one.explained >= explained), key=lambda one: one.period_s)
     fade = upper_fade(loop.period_s)
     for _ in range(_ROUNDS):
         faded = fade.values(taps_s)
@@ -219,7 +221,7 @@ def with_rhythm(preset: Preset, sound: Spectrogram, rendered: Spectrogram, note_
 
 def with_drawn_loops(preset: Preset, note_s: float) -> list[Preset]:
     """The preset with loops in place of those curves of its own, of level and cutoff, that repeat. May be empty."""
-    time_s = np.arange(0.0, note_s, 0.01)
+    time_s = np.arange(FIRST_S, note_s, 0.01)
     own = own_curves(preset, time_s, note_s)
     found = [level_rhythm(time_s, own.gain_db)]
     if own.cutoff is not None:
@@ -269,24 +271,24 @@ def _shut(cycle: Cycle) -> Cycle:
 def _level_fade(taps_s: np.ndarray, cycle: np.ndarray, target_db: np.ndarray) -> Fade:
     """The envelope that, times a cycle [t, TAPS_S], is nearest to a gain [t], at any level."""
 
-    def best(*knobs: Sequence[float]) -> tuple[float, ...]:
-        grid = _grid(*knobs)
-        levels = np.asarray(_held(taps_s, *grid.T[..., None, None])) * cycle
-        off = _seen_db(levels) - target_db
-        loud = target_db > _DEEPEST_DB + 1
+    def best(*knobs: Sequence[float], every: int = 1) -> tuple[float, ...]:
+        grid, seen = _grid(*knobs), target_db[::every]
+        levels = np.asarray(_held(taps_s[::every], *grid.T[..., None, None])) * cycle[::every]
+        off = _seen_db(levels) - seen
+        loud = seen > _DEEPEST_DB + 1
         off = off - np.median(off[:, loud] if loud.any() else off, 1, keepdims=True)
-        error = np.abs(np.maximum(target_db + off, _DEEPEST_DB) - target_db).mean(1)
-        error += _SIMPLER_DB * ((grid[:, 2] < 0.95) + 1.0 * (grid[:, 0] > _FAST_S))
-        return tuple(grid[error.argmin()])
+        error = np.abs(np.maximum(seen + off, _DEEPEST_DB) - seen).mean(1)
+        error += _SIMPLER_DB * (grid[:, 2] < 0.95) + _SLOWER_DB * (grid[:, 0] > _FAST_S)
+        return tuple(grid[error.argmin()].tolist())
 
-    attack_s, decay_s, sustain, power = best(_ATTACKS_S, _DECAYS_S, _SUSTAINS, _DECAY_POWERS)
+    attack_s, decay_s, sustain, power = best(_ATTACKS_S, _DECAYS_S, _SUSTAINS, _DECAY_POWERS, every=_COARSE)
     fine = np.linspace(-0.5, 0.5, 5)
     return Fade(
         *best(
-            attack_s * (_ATTACKS_S[1] / _ATTACKS_S[0]) ** fine,
+            attack_s * (_ATTACKS_S[1] / _ATTACKS_S[0]) ** fine[::2],
             decay_s * (_DECAYS_S[1] / _DECAYS_S[0]) ** fine,
             np.unique(np.clip(sustain + 0.15 * fine, 0, 1)),
-            [power],
+            power + 2 * fine[::2],
         )
     )
 
