@@ -22,6 +22,9 @@ from vjax.vital.values import value_of
 
 LEVEL, CUTOFF = "voice_amplitude", "filter_1_cutoff"
 
+FIRST_S = 0.0125
+"""Half the window of a frame: one that is nearer to the key's press or release shows that too."""
+
 _KEYTRACK = 4
 _LEAST_LEVEL = 0.02  # -68 dB: what is softer is silent
 _CUTOFFS = np.arange(8, 136.1, 0.5)
@@ -70,7 +73,7 @@ def needed_curves(preset: Preset, sound: Spectrogram, rendered: Spectrogram, not
     Both sounds are taken apart in one way, by medians, and their difference is added to the patch's own curves: so
     what the method gets wrong cancels out.
     """
-    held = (sound.time_s <= note_s - 0.01) & (sound.time_s >= 0)
+    held = (sound.time_s <= note_s - FIRST_S) & (sound.time_s >= FIRST_S)
     own = own_curves(preset, sound.time_s[held], note_s)
     sound_db, rendered_db = sound.db[held], rendered.db[held]
     if own.cutoff is None:

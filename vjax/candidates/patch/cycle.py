@@ -1,13 +1,13 @@
 """Draws one period of a rhythm with few points: a sine, a triangle, a ramp, steps, or straight segments."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from vjax.candidates.patch.write import simplified
-from vjax.vital.lfo_shapes import shape_json, shape_values
+from vjax.vital.lfo_shapes import shape_json, shape_values, standard_shapes
 
 MOST_POINTS = 16
 
@@ -15,12 +15,11 @@ MOST_POINTS = 16
 TAPS_S = np.linspace(-0.012, 0.012, 13)  # to its ends, as a gate shows there at -48 dB
 TAP_WEIGHTS = np.cos(np.pi * TAPS_S / 0.025) ** 4 / np.sum(np.cos(np.pi * TAPS_S / 0.025) ** 4)
 
-_WAVES = {  # (points, smooth) of one period; the phase is free
-    "Sine": ([(0, 0), (0.5, 1), (1, 0)], True),
-    "Triangle": ([(0, 0), (0.5, 1), (1, 0)], False),
-    "Saw Up": ([(0, 0), (1, 1)], False),
-    "Saw Down": ([(0, 1), (1, 0)], False),
-}
+_WAVES = ("Sine", "Triangle", "Saw Up", "Saw Down", "Pluck", "Hold and Fall", "Swell", "Duck")
+"""Standard shapes; their phase is free."""
+
+_GATE, _SEGMENTS = "Gate", "Segments"
+_STEPPED = (_GATE, "Steps")
 _STEPS = (2, 3, 4, 5, 6, 8, 12, 16)
 _LEAST_STEP_S = 0.03  # shorter than what a frame shows
 _GRID = 16  # edges of a gate that lie near a sixteenth of its period lie on it
@@ -38,30 +37,35 @@ class Cycle(NamedTuple):
     """One period of a rhythm.
 
     Attributes:
-      name: of the shape.
-      points: (phase, value in [0, 1]), as in `shape_json`.
-      smooth: whether half cosines ease each segment.
+      shape: of the LFO, see `vjax.vital.lfo_shapes`.
       phase: in [0, 1), where it is at note-on.
-      low, high: what the values 0 and 1 stand for.
+      low, high: what the shape's values 0 and 1 stand for.
       error: mean |difference| between what is seen of it and the target.
     """
 
-    name: str
-    points: tuple[tuple[float, float], ...]
-    smooth: bool
+    shape: Mapping[str, Any]
     phase: float
     low: float
     high: float
-    error: float
+    error: float = 0.0
 
     @property
-    def stepped(self) -> bool:
-        return self.name in ("Gate", "Steps")
+    def waving(self) -> bool:
+        """Whether it is a wave, and neither steps nor segments."""
+        return self.shape["name"] in _WAVES
 
     def values(self, time_s: np.ndarray, period_s: float) -> np.ndarray:
         """At any times after note-on, from `low` to `high`."""
         at = (np.asarray(time_s) / period_s + self.phase) % 1
-        return self.low + (self.high - self.low) * _unit(self.points, self.smooth)[(at * _TABLE).astype(int) % _TABLE]
+        return self.low + (self.high - self.low) * _table(self.shape)[(at * _TABLE).astype(int) % _TABLE]
+
+    def shut(self) -> "Cycle":
+        """The same with a lowest value of 0: steps above it stay, waves become deeper."""
+        if self.shape["name"] not in _STEPPED:
+            return self._replace(low=0.0)
+        heights = 1 - np.asarray(self.shape["points"]).reshape(-1, 2)[:, 1]
+        heights = np.where(heights > 0, (self.low + (self.high - self.low) * heights) / self.high, 0.0)
+        return self._replace(shape=shape_json(self.shape["name"], _points(self.shape, heights)), low=0.0)
 
 
 def cycle_of(
@@ -82,58 +86,57 @@ def cycle_of(
       target: [t], what was seen.
     """
     found = []
-    for name, points, smooth, phase, low, high in _candidates(time_s, values, weight, period_s):
-        cycle = Cycle(name, tuple(points), smooth, phase, low, high, 0.0)
+    for cycle in _candidates(time_s, values, weight, period_s):
         off = np.abs(seen(cycle.values(time_s[:, None] + TAPS_S, period_s)) - target)
         error = float((off * weight).sum() / weight.sum())
-        off_grid = name == "Gate" and any(abs(x * _GRID - round(x * _GRID)) > 1e-6 for x, _ in points)
-        cost = _POINT * len(points) + _SEGMENT * (name == "Segments") + _OFF_GRID * off_grid
+        phases = np.asarray(cycle.shape["points"])[::2] * _GRID
+        off_grid = cycle.shape["name"] == _GATE and np.abs(phases - phases.round()).max() > 1e-6
+        segments = cycle.shape["name"] == _SEGMENTS
+        cost = _POINT * len(phases) + _SEGMENT * segments + _OFF_GRID * off_grid
         found.append((error + cost, cycle._replace(error=error)))
     return min(found, key=lambda one: one[0])[1]
 
 
-_Drawn = tuple[str, Sequence[tuple[float, float]], bool, float, float, float]
-
-
-def _candidates(time_s: np.ndarray, values: np.ndarray, weight: np.ndarray, period_s: float) -> Iterator[_Drawn]:
-    for name, (points, smooth) in _WAVES.items():
-        yield (name, points, smooth, *_wave(points, smooth, time_s, values, weight, period_s))
+def _candidates(time_s: np.ndarray, values: np.ndarray, weight: np.ndarray, period_s: float) -> Iterator[Cycle]:
+    for name in _WAVES:
+        shape = standard_shapes().shapes[standard_shapes().names.index(name)]
+        yield Cycle(shape, *_wave(shape, time_s, values, weight, period_s))
     phase = time_s / period_s % 1
     curve = _folded(phase, values, weight)
     for n in (n for n in _STEPS if period_s / n >= _LEAST_STEP_S):
         steps = _pieces(np.arange(n) / n, phase, values, weight, period_s, curve)
         if len(steps) > 1:
-            yield from _drawn("Gate" if len({v for *_, v in steps}) == 2 else "Steps", _corners(steps))
+            yield from _drawn(_GATE if len({v for *_, v in steps}) == 2 else "Steps", _corners(steps))
     edges = _crossings(curve)
     if 2 <= len(edges) <= MOST_POINTS // 2:
         near = np.round(edges * _GRID) / _GRID
         near = np.unique(np.where(np.abs(near - edges) < _NEAR_S / period_s, near, edges) % 1)
         for chosen in (edges, near):
-            yield from _drawn("Gate", _corners(_two_levels(_pieces(chosen, phase, values, weight, period_s, curve))))
+            yield from _drawn(_GATE, _corners(_two_levels(_pieces(chosen, phase, values, weight, period_s, curve))))
     x = np.concatenate([[0.0], (np.arange(_PHASES) + 0.5) / _PHASES, [1.0]])
     y = np.concatenate([curve[:1], curve, curve[-1:]])
     kept = simplified(x, y, MOST_POINTS, _SAME * float(np.ptp(y)))
-    yield from _drawn("Segments", [(float(x[i]), float(y[i])) for i in kept])
+    yield from _drawn(_SEGMENTS, [(float(x[i]), float(y[i])) for i in kept])
 
 
-def _drawn(name: str, points: Sequence[tuple[float, float]]) -> Iterator[_Drawn]:
+def _drawn(name: str, points: Sequence[tuple[float, float]]) -> Iterator[Cycle]:
     heights = np.array([value for _, value in points])
     low, span = float(heights.min()), float(np.ptp(heights))
     if span > 0 and len(points) <= MOST_POINTS:
-        yield name, [(x, (value - low) / span) for x, value in points], False, 0.0, low, low + span
+        yield Cycle(shape_json(name, [(x, (value - low) / span) for x, value in points]), 0.0, low, low + span)
 
 
-def _wave(points, smooth, time_s, values, weight, period_s) -> tuple[float, float, float]:
+def _wave(shape, time_s, values, weight, period_s) -> tuple[float, float, float]:
     """(phase, low, high) by least squares, of what frames see of the wave."""
-    unit = _unit(points, smooth)
+    unit = _table(shape)
     at = (time_s[:, None] + TAPS_S) / period_s
 
     def fitted(phase: float) -> tuple[float, float, float, float]:
-        shape = unit[((at + phase) % 1 * _TABLE).astype(int) % _TABLE] @ TAP_WEIGHTS
-        basis = np.stack([shape, np.ones_like(shape)], 1) * np.sqrt(weight)[:, None]
+        wave = unit[((at + phase) % 1 * _TABLE).astype(int) % _TABLE] @ TAP_WEIGHTS
+        basis = np.stack([wave, np.ones_like(wave)], 1) * np.sqrt(weight)[:, None]
         (span, low), *_ = np.linalg.lstsq(basis, values * np.sqrt(weight), rcond=None)
-        error = float((weight * (values - low - span * shape) ** 2).sum())
-        return error if span > 0 else np.inf, phase, low, low + span
+        error = float((weight * (values - low - span * wave) ** 2).sum())
+        return error if span > 0 else np.inf, float(phase), float(low), float(low + span)
 
     best = min(map(fitted, np.arange(_PHASES) / _PHASES))
     best = min(map(fitted, (best[1] + np.linspace(-1, 1, 21) / _PHASES) % 1))
@@ -194,6 +197,10 @@ def _crossings(curve: np.ndarray) -> np.ndarray:
     return np.sort((at + 0.5 + share) / _PHASES % 1)
 
 
-def _unit(points: Sequence[tuple[float, float]], smooth: bool) -> np.ndarray:
+def _points(shape: Mapping[str, Any], heights: np.ndarray) -> list[tuple[float, float]]:
+    return list(zip(shape["points"][::2], heights.tolist(), strict=True))
+
+
+def _table(shape: Mapping[str, Any]) -> np.ndarray:
     """[_TABLE] values of one period."""
-    return shape_values(shape_json("", points, smooth=smooth), _TABLE + 1)[:-1]
+    return shape_values(shape, _TABLE + 1)[:-1]

@@ -9,56 +9,35 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
-from vjax.candidates.patch.curves import CUTOFF, LEVEL, needed_curves, own_curves
+from vjax.candidates.patch.curves import CUTOFF, FIRST_S, LEVEL, needed_curves, own_curves
 from vjax.candidates.patch.cycle import TAP_WEIGHTS, TAPS_S, Cycle, cycle_of
+from vjax.candidates.patch.fades import DEEPEST_DB, Fade, cutoff_fade, level_fade, seen_db
 from vjax.candidates.patch.loops import Loop, period_of
 from vjax.candidates.patch.spectrogram import Spectrogram
 from vjax.candidates.patch.write import CUTOFF_LFO, LEVEL_LFO, with_values
 from vjax.vital.editability import MOST_ROUTES
-from vjax.vital.laws import envelope
 from vjax.vital.laws.modulation import SECONDS, TEMPO, TRIGGER, tempo_frequency_hz
-from vjax.vital.lfo_shapes import shape_json
 from vjax.vital.preset import Preset, Route, controls
 from vjax.vital.values import value_of, with_routes
 
-_DEEPEST_DB = -60.0  # of a gain: what is softer is shut
 _SHUT_DB = 44.0  # below the envelope a rhythm is shut
 _AS_GOOD_DB = 0.1  # a rhythm whose lowest value shuts the level may be worse by this
+_AS_WELL = 0.06  # a loop of a shorter period may explain less by this
 _AS_NEAR = 0.01  # errors of two periods that are one, dB or semitones
 _LONG_S, _OVER_DB = (0.2, 0.4), 6.0  # about long periods; over an envelope that follows the peaks
 _LEAST_LEVEL, _LEAST_SEMITONES = 0.015, 0.7  # root mean square
-_LEAST_TREND, _FADE_WORTH = 4.0, 0.5  # semitones that an envelope moves, and by which it lowers the error
-_FADED_DB = -30.0  # where the envelope has fallen so far, a rhythm is not seen
+_FADE_WORTH = 0.5  # semitones by which an envelope must lower the error
+_FADED_DB = -42.0  # where the envelope has fallen so far, a rhythm is not seen
 _ROUNDS = 3
-_SIMPLER_DB = 0.1  # what an attack, or a decay, must lower the error by
-_ATTACKS_S = np.geomspace(0.001, 1.5, 8)
-_DECAYS_S = np.geomspace(0.04, 6.0, 14)
-_SUSTAINS = np.array([0.0, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1.0])
-_FAST_S, _SLOW_ATTACK = 0.01, 1.3  # a slower attack must lower the squared error by this factor
-_DECAY_POWERS = (-6.0, -2.0)
 _TEMPO_STEP_S = 0.05  # a rhythm with shorter periods has a rate, and no tempo
 _TEMPOS_BPM = (60.0, 180.0)
 _MIDDLE_BPM = 120.0
 _WHOLE = 0.005  # share by which a tempo may be changed to be a whole number
 _FITS = 0.01  # share by which a period may miss a tempo that another rhythm has set
 _SYNCED = ("delay", "chorus", "flanger", "phaser")
-
-
-class Fade(NamedTuple):
-    """An envelope with a straight attack, and what it adds at its peak (semitones; not used for the level)."""
-
-    attack_s: float
-    decay_s: float
-    sustain: float
-    decay_power: float
-    amount: float = 0.0
-
-    def values(self, time_s: np.ndarray) -> np.ndarray:
-        return np.asarray(_held(time_s, *self[:4]))
 
 
 class Rhythm(NamedTuple):
@@ -75,50 +54,45 @@ class Rhythm(NamedTuple):
     fade: Fade | None
 
 
-@jax.jit
-def _held(time_s, attack_s, decay_s, sustain, decay_power):
-    """[...] of an envelope whose key stays down."""
-    return envelope(time_s, 1e6, 0.0, attack_s, 0.0, decay_s, sustain, 1.0, 0.0, decay_power)
-
-
 def level_rhythm(time_s: np.ndarray, gain_db: np.ndarray) -> Rhythm | None:
     """The rhythm of a gain [t] of the amplitude while the key is held; None if it does not repeat."""
-    target = np.maximum(gain_db - np.nanmax(gain_db), _DEEPEST_DB)
+    target = np.maximum(gain_db - np.nanmax(gain_db), DEEPEST_DB)
     taps_s = time_s[:, None] + TAPS_S
 
     def upper_fade(period_s: float) -> Fade:
         frames = max(int(period_s / np.median(np.diff(time_s))), 1)
-        return _level_fade(taps_s, np.ones_like(taps_s), maximum_filter1d(target, 1 + frames))
+        return level_fade(taps_s, np.ones_like(taps_s), maximum_filter1d(target, 1 + frames))
 
-    loop = period_of(time_s, 10 ** (target / 40), _LEAST_LEVEL)
-    if loop is None:  # what dies away is seen without its decay
-        peaks_db = [_seen_db(upper_fade(long_s).values(taps_s)) for long_s in _LONG_S]
-        flat = [10 ** (np.minimum(target - peak_db, _OVER_DB) / 40) for peak_db in peaks_db]
-        loops = [one for one in (period_of(time_s, curve, 2 * _LEAST_LEVEL) for curve in flat) if one]
-        loop = max(loops, key=lambda one: one.explained, default=None)
-    if loop is None:
+    # What dies away shows its rhythm when an envelope along its peaks is taken away.
+    peaks_db = [seen_db(upper_fade(long_s).values(taps_s)) for long_s in _LONG_S]
+    flat = [(10 ** (np.minimum(target - peak_db, _OVER_DB) / 40), 2 * _LEAST_LEVEL) for peak_db in peaks_db]
+    curves = [(10 ** (target / 40), _LEAST_LEVEL), *flat]
+    loops = [one for one in (period_of(time_s, curve, least) for curve, least in curves) if one]
+    if not loops:
         return None
+    explained = max(one.explained for one in loops) - _AS_WELL
+    loop = min((one for one in loops if one.explained >= explained), key=lambda one: one.period_s)
     fade = upper_fade(loop.period_s)
     for _ in range(_ROUNDS):
         faded = fade.values(taps_s)
-        faded_db = _seen_db(faded)
+        faded_db = seen_db(faded)
         weight = (faded_db > max(_FADED_DB, faded_db.max() - 45)).astype(float)
         if weight.sum() < 4:
             return None
 
-        floor_db = np.maximum(faded_db - _SHUT_DB, _DEEPEST_DB)
+        floor_db = np.maximum(faded_db - _SHUT_DB, DEEPEST_DB)
         open_db = np.maximum(target, floor_db)
 
         def seen(values: np.ndarray, faded: np.ndarray = faded, floor_db: np.ndarray = floor_db) -> np.ndarray:
-            return np.maximum(_seen_db(faded * np.maximum(values, 0)), floor_db)
+            return np.maximum(seen_db(faded * np.maximum(values, 0)), floor_db)
 
         cycle = cycle_of(time_s, 10 ** ((open_db - faded_db) / 40), weight, loop.period_s, seen, open_db)
-        fade = _level_fade(taps_s, np.maximum(cycle.values(taps_s, loop.period_s), 0), target)
+        fade = level_fade(taps_s, np.maximum(cycle.values(taps_s, loop.period_s), 0), target)
 
     def error(cycle: Cycle, period_s: float) -> float:
         return float(np.average(np.abs(seen(cycle.values(taps_s, period_s)) - open_db), weights=weight))
 
-    shut = _shut(cycle)
+    shut = cycle.shut()
     if error(shut, loop.period_s) <= cycle.error + _AS_GOOD_DB:
         cycle = shut
     loop = _tuned(loop, lambda period_s: error(cycle, period_s))
@@ -147,7 +121,7 @@ def cutoff_rhythm(time_s: np.ndarray, cutoff: np.ndarray, fading: bool = True) -
 
     cycle, fade = drawn(np.zeros_like(taps_s)), None
     for _ in range(_ROUNDS if fading else 0):
-        slower = _cutoff_fade(time_s, target - cycle.values(taps_s, loop.period_s) @ TAP_WEIGHTS, weight)
+        slower = cutoff_fade(time_s, target - cycle.values(taps_s, loop.period_s) @ TAP_WEIGHTS, weight)
         if slower is None:
             break
         faded = drawn(slower.amount * slower.values(taps_s))
@@ -171,7 +145,7 @@ def looped(preset: Preset, *rhythms: Rhythm) -> Preset:
     preset = _without_lfos(preset, [one.destination for one in rhythms])
     free = _has_free_tempo(preset)
     tempo_bps = None
-    for one in sorted(rhythms, key=lambda one: not one.cycle.stepped):
+    for one in sorted(rhythms, key=lambda one: one.cycle.waving):
         lfo = _free_lfo(preset, LEVEL_LFO if one.destination == LEVEL else CUTOFF_LFO)
         native, menus = {}, {}
         timed = None
@@ -187,7 +161,7 @@ def looped(preset: Preset, *rhythms: Rhythm) -> Preset:
         menus |= {f"lfo_{lfo}_sync_type": TRIGGER, f"lfo_{lfo}_smooth_mode": 1}
         native |= {f"lfo_{lfo}_smooth_time": -7.5, f"lfo_{lfo}_phase": one.cycle.phase}
         shapes = list(preset.lfo_shapes)
-        shapes[lfo - 1] = shape_json(one.cycle.name, one.cycle.points, smooth=one.cycle.smooth)
+        shapes[lfo - 1] = one.cycle.shape
         preset = dataclasses.replace(preset, lfo_shapes=tuple(shapes))
         if one.destination == LEVEL:
             native[LEVEL] = one.cycle.low
@@ -219,7 +193,7 @@ def with_rhythm(preset: Preset, sound: Spectrogram, rendered: Spectrogram, note_
 
 def with_drawn_loops(preset: Preset, note_s: float) -> list[Preset]:
     """The preset with loops in place of those curves of its own, of level and cutoff, that repeat. May be empty."""
-    time_s = np.arange(0.0, note_s, 0.01)
+    time_s = np.arange(FIRST_S, note_s, 0.01)
     own = own_curves(preset, time_s, note_s)
     found = [level_rhythm(time_s, own.gain_db)]
     if own.cutoff is not None:
@@ -245,72 +219,11 @@ def _proposals(preset: Preset, found: Sequence[Rhythm | None]) -> list[Preset]:
     return [one for one in presets if sum(route is not None for route in one.routes) <= MOST_ROUTES]
 
 
-def _seen_db(level: np.ndarray) -> np.ndarray:
-    """[t] of what reaches `voice_amplitude` [t, TAPS_S]; the amplitude is its square."""
-    return 10 * np.log10(np.maximum(level**4 @ TAP_WEIGHTS, 1e-12))
-
-
 def _tuned(loop: Loop, error: Callable[[float], float]) -> Loop:
     """The loop with the period, 1 % around its own, of least error: the middle of those that are as good."""
     periods_s = loop.period_s * np.linspace(0.99, 1.01, 81)
     errors = np.array([error(period_s) for period_s in periods_s])
     return loop._replace(period_s=float(periods_s[errors <= errors.min() + _AS_NEAR].mean()))
-
-
-def _shut(cycle: Cycle) -> Cycle:
-    """The same with a lowest value of 0, and all others as they are."""
-    if not cycle.stepped:
-        return cycle._replace(low=0.0)
-    heights = [cycle.low + (cycle.high - cycle.low) * value if value > 0 else 0.0 for _, value in cycle.points]
-    points = tuple((x, height / cycle.high) for (x, _), height in zip(cycle.points, heights, strict=True))
-    return cycle._replace(points=points, low=0.0)
-
-
-def _level_fade(taps_s: np.ndarray, cycle: np.ndarray, target_db: np.ndarray) -> Fade:
-    """The envelope that, times a cycle [t, TAPS_S], is nearest to a gain [t], at any level."""
-
-    def best(*knobs: Sequence[float]) -> tuple[float, ...]:
-        grid = _grid(*knobs)
-        levels = np.asarray(_held(taps_s, *grid.T[..., None, None])) * cycle
-        off = _seen_db(levels) - target_db
-        loud = target_db > _DEEPEST_DB + 1
-        off = off - np.median(off[:, loud] if loud.any() else off, 1, keepdims=True)
-        error = np.abs(np.maximum(target_db + off, _DEEPEST_DB) - target_db).mean(1)
-        error += _SIMPLER_DB * ((grid[:, 2] < 0.95) + 1.0 * (grid[:, 0] > _FAST_S))
-        return tuple(grid[error.argmin()])
-
-    attack_s, decay_s, sustain, power = best(_ATTACKS_S, _DECAYS_S, _SUSTAINS, _DECAY_POWERS)
-    fine = np.linspace(-0.5, 0.5, 5)
-    return Fade(
-        *best(
-            attack_s * (_ATTACKS_S[1] / _ATTACKS_S[0]) ** fine,
-            decay_s * (_DECAYS_S[1] / _DECAYS_S[0]) ** fine,
-            np.unique(np.clip(sustain + 0.15 * fine, 0, 1)),
-            [power],
-        )
-    )
-
-
-def _cutoff_fade(time_s: np.ndarray, slow: np.ndarray, weight: np.ndarray) -> Fade | None:
-    """The envelope that, at some depth, is nearest to a slow movement [t] of the cutoff; None if that hardly moves."""
-    grid = _grid(_ATTACKS_S, _DECAYS_S, [0.0, 1.0], _DECAY_POWERS)
-    shapes = np.asarray(_held(time_s, *grid.T[..., None]))
-    share = weight / weight.sum()
-    centred = shapes - (shapes @ share)[:, None]
-    rest = slow - slow @ share
-    depths = (centred * rest) @ share / np.maximum(centred**2 @ share, 1e-9)
-    error = (rest - depths[:, None] * centred) ** 2 @ share
-    error = np.where(grid[:, 0] > _FAST_S, _SLOW_ATTACK, 1.0) * error
-    best = int(error.argmin())
-    reach = abs(depths[best]) * np.ptp(shapes[best][weight > 0])
-    if reach < _LEAST_TREND or error[best] > 0.7 * (rest**2 @ share) or abs(depths[best]) > 2 * reach:
-        return None
-    return Fade(*map(float, grid[best]), float(depths[best]))
-
-
-def _grid(*knobs: Sequence[float]) -> np.ndarray:
-    """[n, len(knobs)]: all their combinations."""
-    return np.stack(np.meshgrid(*knobs, indexing="ij"), -1).reshape(-1, len(knobs))
 
 
 def _at_tempo(one: Rhythm, tempo_bps: float | None) -> tuple[float, int] | None:
@@ -325,7 +238,7 @@ def _at_tempo(one: Rhythm, tempo_bps: float | None) -> tuple[float, int] | None:
         off = np.abs(bpm / (60 * tempo_bps) - 1)
         best = int(off.argmin())
         return (tempo_bps, options[best]) if off[best] <= _FITS else None
-    if one.cycle.name not in ("Gate", "Steps", "Segments"):
+    if one.cycle.waving:
         return None
     best = int(np.abs(np.log(bpm / _MIDDLE_BPM)).argmin())
     if not _TEMPOS_BPM[0] <= bpm[best] <= _TEMPOS_BPM[1]:
