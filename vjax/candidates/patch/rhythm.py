@@ -17,7 +17,7 @@ from vjax.candidates.patch.cycle import TAP_WEIGHTS, TAPS_S, Cycle, cycle_of
 from vjax.candidates.patch.fades import DEEPEST_DB, Fade, cutoff_fade, level_fade, seen_db
 from vjax.candidates.patch.loops import Loop, period_of
 from vjax.candidates.patch.spectrogram import Spectrogram
-from vjax.candidates.patch.write import CUTOFF_LFO, LEVEL_LFO, with_values
+from vjax.candidates.patch.write import CUTOFF_LFO, LEVEL_LFO, within_ranges
 from vjax.vital.editability import MOST_ROUTES
 from vjax.vital.laws.modulation import SECONDS, TEMPO, TRIGGER, tempo_frequency_hz
 from vjax.vital.preset import Preset, Route, controls
@@ -173,7 +173,9 @@ def looped(preset: Preset, *rhythms: Rhythm) -> Preset:
                 native |= _envelope_knobs(2, one.fade)
                 preset = with_routes(preset, Route("env_2", CUTOFF, _share(CUTOFF, one.fade.amount)))
         depth = _share(one.destination, one.cycle.high - one.cycle.low)
-        preset = with_values(with_routes(preset, Route(f"lfo_{lfo}", one.destination, depth)), native, menus)
+        preset = with_values(
+            with_routes(preset, Route(f"lfo_{lfo}", one.destination, depth)), {**within_ranges(native), **menus}
+        )
     return preset
 
 
