@@ -21,7 +21,7 @@ from vjax.candidates.patch.write import CUTOFF_LFO, LEVEL_LFO, within_ranges
 from vjax.vital.editability import MOST_ROUTES
 from vjax.vital.laws.modulation import SECONDS, TEMPO, TRIGGER, tempo_frequency_hz
 from vjax.vital.preset import Preset, Route, controls
-from vjax.vital.values import value_of, with_routes
+from vjax.vital.values import value_of, with_routes, with_values
 
 _SHUT_DB = 44.0  # below the envelope a rhythm is shut
 _AS_GOOD_DB = 0.1  # a rhythm whose lowest value shuts the level may be worse by this
