@@ -146,7 +146,8 @@ def prepare(
     with ThreadPoolExecutor(thread_name_prefix="vjax-prepare") as threads:  # at work while the engine plays the others
         tables = config.variants and config.resynthesis and threads.submit(_resynthesis, clip, sought, render, config)
         threads.submit(_compile_ahead, render.samples, render.sample_rate)
-        patches = config.patch and threads.submit(explained, sought, pool, clip.title)
+        others = [one.sought for one in recordings[1:]]
+        patches = config.patch and threads.submit(explained, sought, pool, clip.title, others=others)
         starts = _starts(predictor, prediction, clip.title, sought.note, config, searched)
         starts = itertools.chain(starts, candidates, _late(tables), _explained(patches))
         n_starts = 1 + config.variants * (1 + NEIGHBOURS * len(searched)) + len(candidates) + 2 * bool(tables)

@@ -20,6 +20,7 @@ from vjax.candidates.patch.pitch_track import pitch_track
 from vjax.candidates.patch.pitch_write import with_pitch_curve
 from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram, spectrogram
 from vjax.candidates.patch.tables import cycles, line_powers, solve, with_correction
+from vjax.candidates.patch.tracking import with_key_tracking
 from vjax.candidates.patch.write import patch_preset
 from vjax.inference.target import Kind, Sought, Start
 from vjax.inference.wavetable_fit import HARMONICS
@@ -94,10 +95,14 @@ def explain(clip: Clip, pool: RenderPool, note: int) -> Preset:
     return explained(sought, pool, clip.title, most=1).starts[0].preset
 
 
-def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3) -> Explained:
+def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3, others: Sequence[Sought] = ()) -> Explained:
     """Patches that explain a sound, at most `most`; a few dozen renders.
 
     Each is ready for a musician, see `vjax.candidates.patch.finish`.
+
+    Args:
+      name: of the presets.
+      others: further recordings of the instrument, at other notes: they decide how the filter follows the keyboard.
     """
     sound = spectrogram(sought.audio, sought.sample_rate)
     middle, side = sought.audio.mean(0), (sought.audio[0] - sought.audio[1]) / 2
@@ -128,7 +133,9 @@ def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3) -> Exp
             better = with_modules(one.preset, spectrogram(one.audio, sought.sample_rate), sound, sought, pool)
             one, evals = one._replace(preset=better.preset), evals + better.evals
             label = ", ".join([label, *better.modules])
-        preset = finished(_loud_enough(one, sought), sought.note, pool.config.velocity, name)
+        tracked = with_key_tracking(_loud_enough(one, sought), sought.note, others, pool)
+        evals += tracked.evals
+        preset = finished(tracked.preset, sought.note, pool.config.velocity, name)
         starts.append(Start(label, preset, Kind.PATCH))
     return Explained(starts, evals)
 

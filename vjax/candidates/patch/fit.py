@@ -14,7 +14,7 @@ import optax
 from vjax.candidates.patch.model import N_FRAMES, Axes, Knobs, Skeleton, level_db, low_pass_db
 from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram
 
-FIRST_STEPS, STEPS, MORE_STEPS = 100, 200, 80
+FIRST_STEPS, STEPS, MORE_STEPS = 100, 200, 60
 """Of descent: from every start at half the frames, on from the best start of each skeleton, and in `refit`."""
 
 _CUTOFFS = np.linspace(20, 135, 47)  # MIDI pitches that alternate medians choose from

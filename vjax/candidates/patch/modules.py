@@ -25,10 +25,11 @@ EARNS_DB = 0.15
 MOST_MODULES = 2
 RHYTHM = "rhythm"
 
+_NEAR_DB = 1.0  # nearer patches need no more
 _SEEDS = (0, 1)
 _CLOSE = 3  # trials that are played with the second seed, too
-_VOICES_DETUNE = ((2, 2.2), (3, 3.0), (5, 3.0), (7, 4.5))  # detune d spreads voices by +-2 d^2 cents
-_NOISE_LEVELS = (0.05, 0.12, 0.25)
+_VOICES_DETUNE = ((3, 2.5), (6, 4.0))  # detune d spreads voices by +-2 d^2 cents
+_NOISE_LEVELS = (0.06, 0.2)
 _FILTER_1, _EFFECTS = 0, 3  # sample_destination
 
 
@@ -63,7 +64,7 @@ def with_modules(
         added.append(RHYTHM)
     now_db = float(distances[best])
     most = len(added) + MOST_MODULES
-    while len(added) < most and np.isfinite(now_db):
+    while len(added) < most and _NEAR_DB < now_db < np.inf:
         trials = {name: trial for name, trial in _trials(preset).items() if name.split(":")[0] not in added}
         if not trials:
             break
@@ -101,8 +102,7 @@ def _trials(preset: Preset) -> dict[str, Preset]:
     if editability(preset).effects < MOST_EFFECTS:
         effects = {
             "chorus": {"chorus_on": 1, "chorus_dry_wet": 0.4},
-            "reverb:short": {"reverb_on": 1, "reverb_dry_wet": 0.2, "reverb_decay_time": -0.3},
-            "reverb:long": {"reverb_on": 1, "reverb_dry_wet": 0.35, "reverb_decay_time": 1.0},
+            "reverb": {"reverb_on": 1, "reverb_dry_wet": 0.3, "reverb_decay_time": 0.5},
             "delay": {"delay_on": 1, "delay_dry_wet": 0.25, "delay_feedback": 0.4},
             "distortion": {"distortion_on": 1, "distortion_drive": 8.0, "distortion_mix": 1.0},
         }

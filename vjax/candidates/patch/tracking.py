@@ -1,0 +1,50 @@
+"""Key tracking of a patch's filter, which one note does not show: recordings at other notes decide."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from vjax.audio.distances import mss
+from vjax.candidates.patch.write import within_ranges
+from vjax.inference.target import Sought
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import Preset
+from vjax.vital.values import value_of, with_values
+
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Of the keyboard, that a cutoff may follow."""
+
+_MIDDLE = 60  # the note about which Vital's key tracking turns
+
+
+class Tracked(NamedTuple):
+    """A patch with its key tracking, and the renders that it took."""
+
+    preset: Preset
+    evals: int
+
+
+def with_key_tracking(preset: Preset, note: int, others: Sequence[Sought], pool: RenderPool) -> Tracked:
+    """The patch whose cutoff follows the keyboard as it comes nearest to recordings at other notes (mean MSS).
+
+    At `note` it plays what it played. Without a filter, or without recordings at other notes, it stays as it is.
+    """
+    elsewhere = [one for one in others if one.note != note]
+    if not value_of(preset, "filter_1_on") or not elsewhere:
+        return Tracked(preset, 0)
+    patches = [_tracking(preset, note, share) for share in SHARES]
+    jobs = [RenderJob(patch.to_json(), (one.note,), note_s=one.note_s) for patch in patches for one in elsewhere]
+    distances = np.full((len(patches), len(elsewhere)), np.inf)
+    for i, rendering in enumerate(pool.map(jobs)):
+        sound = elsewhere[i % len(elsewhere)]
+        if rendering.audio is not None:
+            distance = mss(rendering.audio[0], sound.audio, sound.sample_rate)
+            distances[divmod(i, len(elsewhere))] = np.nan_to_num(distance, nan=np.inf)
+    return Tracked(patches[int(np.argmin(distances.mean(1)))], len(jobs))
+
+
+def _tracking(preset: Preset, note: int, share: float) -> Preset:
+    now = value_of(preset, "filter_1_keytrack")
+    cutoff = value_of(preset, "filter_1_cutoff") - (share - now) * (note - _MIDDLE)
+    return with_values(preset, within_ranges({"filter_1_keytrack": share, "filter_1_cutoff": cutoff}))
