@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vjax.candidates.patch.pitch_period import folded, period_of
 from vjax.candidates.patch.pitch_shapes import (
     Glide,
     Shape,
@@ -120,13 +121,21 @@ def _shape(
     if np.average(off < _STEADY, weights=here[2]) >= _STEADY_SHARE or _is_steady_after_onset(here, longest):
         glide = measured(glide_of(*here))
         return glide if glide and _is_glide(here, *glide) else None
-    glide, steps = measured(glide_of(*here)), measured(steps_of(time_s, midi, weight))
+    glide = measured(glide_of(*here))
     if glide and _is_glide(here, *glide):
         return glide
+    period_s = period_of(time_s, midi, weight)
+    steps = measured(steps_of(time_s, midi, weight, period_s))
     if steps and _share(here, *steps[:2]) >= _STEPS_SHARE:
         return None if _is_confusion(here, steps[1]) else steps
-    drawn = measured(drawn_of(*here))
-    if drawn is None or np.average(np.abs(drawn[1].semitones(here[0])), weights=here[2]) < _LEAST_DRAWN:
+    if period_s is None:
+        drawn = measured(drawn_of(*here))
+    else:
+        once = folded(time_s, midi, weight, period_s)
+        sounds = np.isfinite(once)
+        phase_s = np.arange(len(once))[sounds] * period_s / len(once)
+        drawn = measured(drawn_of(phase_s, once[sounds], np.ones(sounds.sum()), period_s))
+    if np.average(np.abs(drawn[1].semitones(here[0])), weights=here[2]) < _LEAST_DRAWN:
         return None
     return drawn if _share(here, *drawn[:2]) >= _DRAWN_SHARE else None
 
@@ -154,7 +163,7 @@ def _is_steady_after_onset(here: tuple[np.ndarray, ...], longest: float) -> bool
 
 def _is_vibrato(here: tuple[np.ndarray, ...], reference: float, shape, error: float) -> bool:
     time_s, midi, weight = here
-    if shape.depth < _LEAST_VIBRATO or error > max(_WITHIN / 2, 0.04 * shape.depth):
+    if shape.depth < _LEAST_VIBRATO or error > max(_WITHIN / 2, min(0.3 * shape.depth, 0.25)):
         return False
     clipped = np.clip(midi - reference, -2 * shape.depth, 2 * shape.depth)
     after = time_s >= shape.delay_s
@@ -178,7 +187,7 @@ def _is_glide(here: tuple[np.ndarray, ...], reference: float, shape: Glide, erro
 
 
 def _is_confusion(here: tuple[np.ndarray, ...], steps: Steps) -> bool:
-    """Whether steps are errors of a track: they do not repeat, and are octaves, leap far, or leave one pitch briefly.
+    """Whether steps are errors of a track: they do not repeat, and are octaves, have no tempo, or leap far.
 
     The track of a sound with weak odd harmonics, of a chord, or of a bright unison looks like that.
     """
@@ -187,4 +196,5 @@ def _is_confusion(here: tuple[np.ndarray, ...], steps: Steps) -> bool:
     semitones = np.asarray(steps.semitones_each)
     octaves = np.all(np.abs(semitones / 12 - np.round(semitones / 12)) < 0.05)
     at_rest = np.average(np.abs(steps.semitones(here[0])) < 0.5, weights=here[2])
-    return bool(octaves or np.ptp(semitones) > _WIDEST or (len(semitones) > 2 and at_rest > _AT_REST))
+    restless = len(semitones) > 4 and steps.bpm is None
+    return bool(octaves or restless or np.ptp(semitones) > _WIDEST or (len(semitones) > 2 and at_rest > _AT_REST))
