@@ -28,7 +28,7 @@ _LEAST_VIBRATO, _VIBRATO_EXPLAINS = 0.08, 0.7  # semitones; of the variance
 _LEAST_DRAWN = 0.2  # semitones, mean |deviation|; unison wanders by less
 _WITHIN = 0.3  # semitones, mean |deviation| of a shape that fits
 _MOST_OFF = 3.0  # semitones: a frame counts no more
-_STEPS_SHARE, _DRAWN_SHARE = 0.88, 0.8
+_STEPS_SHARE, _REPEATED_SHARE, _DRAWN_SHARE, _GLIDE_SHARE = 0.88, 0.7, 0.8, 0.7
 _WIDEST, _AT_REST = 30.0, 0.8  # semitones; of what sounds
 _LEAST_FRAMES = 8
 
@@ -73,7 +73,7 @@ def pitch_curve(track: Track, pitch_midi: float | None = None, note_s: float = m
     if strength < _OF_A_GLIDE:
         return None
     kept = loud & _lasting(np.isfinite(track.midi)) & (track.strength >= _LEAST_FRAME)
-    weight = np.where(kept, track.strength**4 * np.sqrt(track.amplitude), 0.0)
+    weight = np.where(kept, track.strength**4 * track.amplitude, 0.0)
     voiced = np.flatnonzero(weight > 0)
     if len(voiced) < _LEAST_FRAMES:
         return None
@@ -120,13 +120,13 @@ def _shape(
             return vibrato
     if np.average(off < _STEADY, weights=here[2]) >= _STEADY_SHARE or _is_steady_after_onset(here, longest):
         glide = measured(glide_of(*here))
-        return glide if glide and _is_glide(here, *glide) else None
+        return glide if glide and _is_glide(here, *glide[:2]) else None
     glide = measured(glide_of(*here))
-    if glide and _is_glide(here, *glide):
+    if glide and _is_glide(here, *glide[:2]):
         return glide
     period_s = period_of(time_s, midi, weight)
     steps = measured(steps_of(time_s, midi, weight, period_s))
-    if steps and _share(here, *steps[:2]) >= _STEPS_SHARE:
+    if steps and _share(here, *steps[:2]) >= (_STEPS_SHARE if period_s is None else _REPEATED_SHARE):
         return None if _is_confusion(here, steps[1]) else steps
     if period_s is None:
         drawn = measured(drawn_of(*here))
@@ -135,7 +135,8 @@ def _shape(
         sounds = np.isfinite(once)
         phase_s = np.arange(len(once))[sounds] * period_s / len(once)
         drawn = measured(drawn_of(phase_s, once[sounds], np.ones(sounds.sum()), period_s))
-    if np.average(np.abs(drawn[1].semitones(here[0])), weights=here[2]) < _LEAST_DRAWN:
+    moves = np.average(np.abs(drawn[1].semitones(here[0])), weights=here[2])
+    if moves < max(_LEAST_DRAWN, 3 * drawn[2]):
         return None
     return drawn if _share(here, *drawn[:2]) >= _DRAWN_SHARE else None
 
@@ -163,7 +164,7 @@ def _is_steady_after_onset(here: tuple[np.ndarray, ...], longest: float) -> bool
 
 def _is_vibrato(here: tuple[np.ndarray, ...], reference: float, shape, error: float) -> bool:
     time_s, midi, weight = here
-    if shape.depth < _LEAST_VIBRATO or error > max(_WITHIN / 2, min(0.3 * shape.depth, 0.25)):
+    if shape.depth < _LEAST_VIBRATO or error > max(_WITHIN / 2, min(0.35 * shape.depth, _WITHIN)):
         return False
     clipped = np.clip(midi - reference, -2 * shape.depth, 2 * shape.depth)
     after = time_s >= shape.delay_s
@@ -172,13 +173,13 @@ def _is_vibrato(here: tuple[np.ndarray, ...], reference: float, shape, error: fl
     return bool(explained >= _VIBRATO_EXPLAINS)
 
 
-def _is_glide(here: tuple[np.ndarray, ...], reference: float, shape: Glide, error: float) -> bool:
+def _is_glide(here: tuple[np.ndarray, ...], reference: float, shape: Glide) -> bool:
     """Whether what moves follows the glide through its middle; where a track begins octaves off, it jumps."""
     time_s, midi, weight = here
     curve = shape.semitones(time_s)
     moving = np.abs(curve) > max(0.3, 0.04 * abs(shape.semitones_off))
     seen = float(np.abs(curve).max())
-    if error > max(_WITHIN, 0.03 * seen) or moving.sum() < 4 or seen < 0.4:
+    if _share(here, reference, shape) < _GLIDE_SHARE or moving.sum() < 4 or seen < 0.4:
         return False
     values = np.abs(midi[moving] - reference)
     midway = (values > 0.15 * values.max()) & (values < 0.85 * values.max())

@@ -14,10 +14,11 @@ _LEAST_STEP = 0.8
 _LEAST_FRAMES = 4
 _JUMP = 2.0  # frames a semitone off that a jump must save
 _LEAST_SHARE = 0.75  # of what sounds, that the steps must cover
-_FLAT = 0.12  # semitones, mean |deviation| within steps; a slope has more
+_FLAT = 0.2  # semitones, mean |deviation| within steps; a slope has more
 _MOST_OFF = 30.0  # semitones; more is an error of the track
 _SAME_S = 0.012  # a step that begins so late in a period is the next one's first
 _AS_LONG = 0.75  # of the longest
+_FEW, _MOST_ON_GRID = 4, 0.65  # steps that need no tempo; share of more that must have one
 _OFF_GRID = 0.15  # of a unit
 _UNIT_S = (0.025, 0.6)
 _SLOWEST_BPM = 70.0
@@ -138,6 +139,11 @@ def _timed(edge_s: np.ndarray, values: np.ndarray, period_s: float | None) -> St
         first = edge_s < period_s - _SAME_S
         edge_s, values = edge_s[first], values[first]
     unit_s = _unit(edge_s, period_s)
+    if unit_s is None and period_s is None and len(edge_s) > _FEW:
+        unit_s = _unit(edge_s, None, _MOST_ON_GRID)
+        if unit_s is not None:  # what begins elsewhere is a part of the step before, as a reverberation is
+            on_grid = np.abs(edge_s / unit_s - np.round(edge_s / unit_s)) <= _OFF_GRID
+            edge_s, values = _merged(edge_s[on_grid], values[on_grid])
     bpm = None
     if unit_s is not None:
         edge_s = np.round(edge_s / unit_s) * unit_s
@@ -147,19 +153,23 @@ def _timed(edge_s: np.ndarray, values: np.ndarray, period_s: float | None) -> St
     return Steps(tuple(edge_s[kept].tolist()), tuple(values[kept].tolist()), period_s, bpm)
 
 
-def _unit(edge_s: np.ndarray, period_s: float | None) -> float | None:
-    """The longest time of which all edges, and the period, are multiples; None where there is none."""
+def _unit(edge_s: np.ndarray, period_s: float | None, share: float = 1.0) -> float | None:
+    """The longest time of which a share of the edges, and the period, are multiples; None where there is none."""
     times = edge_s[1:] if period_s is None else np.append(edge_s[1:], period_s)
     if period_s is not None:
         units = period_s / np.arange(1, 33)
     elif len(times) >= 3:
-        units = np.geomspace(_UNIT_S[1], _UNIT_S[0], 400)
+        units = np.geomspace(_UNIT_S[1], _UNIT_S[0] if share == 1 else 3 * _UNIT_S[0], 400)
     else:
         return None
     for unit_s in units:
         if not _UNIT_S[0] <= unit_s <= _UNIT_S[1]:
             continue
         whole = np.maximum(np.round(times / unit_s), 1)
-        if np.abs(times / unit_s - whole).max() <= _OFF_GRID and len(np.unique(whole)) == len(whole):
-            return float((times * whole).sum() / (whole**2).sum()) if period_s is None else float(unit_s)
+        on_grid = np.abs(times / unit_s - whole) <= _OFF_GRID
+        if on_grid.mean() >= share and len(np.unique(whole[on_grid])) == on_grid.sum() >= 2:
+            if period_s is not None:
+                return float(unit_s)
+            times, whole = times[on_grid], whole[on_grid]
+            return float((times * whole).sum() / (whole**2).sum())
     return None
