@@ -31,6 +31,7 @@ _MOST_OFF = 3.0  # semitones: a frame counts no more
 _STEPS_SHARE, _REPEATED_SHARE, _DRAWN_SHARE, _GLIDE_SHARE = 0.88, 0.7, 0.8, 0.7
 _WIDEST, _AT_REST = 30.0, 0.8  # semitones; of what sounds
 _LEAST_FRAMES = 8
+_LEAST_CYCLES = 2
 
 
 class PitchCurve(NamedTuple):
@@ -117,7 +118,8 @@ def _shape(
     if off.mean() < 12:  # a vibrato, of little depth too, repeats
         vibrato = measured(vibrato_of(*here))
         if vibrato and _is_vibrato(here, *vibrato):
-            return vibrato
+            steps = measured(steps_of(time_s, midi, weight, period_of(time_s, midi, weight)))
+            return steps if steps and steps[2] < vibrato[2] / 2 else vibrato
     if np.average(off < _STEADY, weights=here[2]) >= _STEADY_SHARE or _is_steady_after_onset(here, longest):
         glide = measured(glide_of(*here))
         return glide if glide and _is_glide(here, *glide[:2]) else None
@@ -164,7 +166,12 @@ def _is_steady_after_onset(here: tuple[np.ndarray, ...], longest: float) -> bool
 
 def _is_vibrato(here: tuple[np.ndarray, ...], reference: float, shape, error: float) -> bool:
     time_s, midi, weight = here
-    if shape.depth < _LEAST_VIBRATO or error > max(_WITHIN / 2, min(0.35 * shape.depth, _WITHIN)):
+    cycles = shape.rate_hz * (time_s[-1] - shape.delay_s)
+    if (
+        shape.depth < _LEAST_VIBRATO
+        or cycles < _LEAST_CYCLES
+        or error > max(_WITHIN / 2, min(0.35 * shape.depth, _WITHIN))
+    ):
         return False
     clipped = np.clip(midi - reference, -2 * shape.depth, 2 * shape.depth)
     after = time_s >= shape.delay_s
