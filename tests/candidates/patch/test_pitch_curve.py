@@ -26,6 +26,7 @@ TRUTH = {
     "portamento": Glide(-7.0, 0.3, 0.0),
     "arpeggio": Steps((0.0, 0.125, 0.25, 0.375), (0.0, 4.0, 7.0, 12.0), 0.5, 120.0),
     "fast arpeggio": Steps((0.0, 0.04, 0.08, 0.12), (0.0, 3.0, 7.0, 12.0), 0.16, 93.75),
+    "trill": Steps((0.0, 0.125), (0.0, 2.0), 0.25, 120.0),
     "sequence": Steps(tuple(np.arange(8) * 0.2), (0.0, 7.0, 3.0, 12.0, 5.0, 0.0, 10.0, 4.0), None, 75.0),
     "vibrato": Vibrato(5.5, 0.4),
     "late vibrato": Vibrato(5.5, 0.4, 0.5),

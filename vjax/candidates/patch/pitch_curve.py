@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vjax.candidates.patch.pitch_period import folded, period_of
 from vjax.candidates.patch.pitch_shapes import (
     Glide,
     Shape,
@@ -27,9 +28,10 @@ _LEAST_VIBRATO, _VIBRATO_EXPLAINS = 0.08, 0.7  # semitones; of the variance
 _LEAST_DRAWN = 0.2  # semitones, mean |deviation|; unison wanders by less
 _WITHIN = 0.3  # semitones, mean |deviation| of a shape that fits
 _MOST_OFF = 3.0  # semitones: a frame counts no more
-_STEPS_SHARE, _DRAWN_SHARE = 0.88, 0.8
+_STEPS_SHARE, _REPEATED_SHARE, _DRAWN_SHARE, _GLIDE_SHARE = 0.88, 0.7, 0.8, 0.7
 _WIDEST, _AT_REST = 30.0, 0.8  # semitones; of what sounds
 _LEAST_FRAMES = 8
+_LEAST_CYCLES = 2
 
 
 class PitchCurve(NamedTuple):
@@ -72,7 +74,7 @@ def pitch_curve(track: Track, pitch_midi: float | None = None, note_s: float = m
     if strength < _OF_A_GLIDE:
         return None
     kept = loud & _lasting(np.isfinite(track.midi)) & (track.strength >= _LEAST_FRAME)
-    weight = np.where(kept, track.strength**4 * np.sqrt(track.amplitude), 0.0)
+    weight = np.where(kept, track.strength**4 * track.amplitude, 0.0)
     voiced = np.flatnonzero(weight > 0)
     if len(voiced) < _LEAST_FRAMES:
         return None
@@ -116,17 +118,27 @@ def _shape(
     if off.mean() < 12:  # a vibrato, of little depth too, repeats
         vibrato = measured(vibrato_of(*here))
         if vibrato and _is_vibrato(here, *vibrato):
-            return vibrato
+            steps = measured(steps_of(time_s, midi, weight, period_of(time_s, midi, weight)))
+            return steps if steps and steps[2] < vibrato[2] / 2 else vibrato
     if np.average(off < _STEADY, weights=here[2]) >= _STEADY_SHARE or _is_steady_after_onset(here, longest):
         glide = measured(glide_of(*here))
-        return glide if glide and _is_glide(here, *glide) else None
-    glide, steps = measured(glide_of(*here)), measured(steps_of(time_s, midi, weight))
-    if glide and _is_glide(here, *glide):
+        return glide if glide and _is_glide(here, *glide[:2]) else None
+    glide = measured(glide_of(*here))
+    if glide and _is_glide(here, *glide[:2]):
         return glide
-    if steps and _share(here, *steps[:2]) >= _STEPS_SHARE:
+    period_s = period_of(time_s, midi, weight)
+    steps = measured(steps_of(time_s, midi, weight, period_s))
+    if steps and _share(here, *steps[:2]) >= (_STEPS_SHARE if period_s is None else _REPEATED_SHARE):
         return None if _is_confusion(here, steps[1]) else steps
-    drawn = measured(drawn_of(*here))
-    if drawn is None or np.average(np.abs(drawn[1].semitones(here[0])), weights=here[2]) < _LEAST_DRAWN:
+    if period_s is None:
+        drawn = measured(drawn_of(*here))
+    else:
+        once = folded(time_s, midi, weight, period_s)
+        sounds = np.isfinite(once)
+        phase_s = np.arange(len(once))[sounds] * period_s / len(once)
+        drawn = measured(drawn_of(phase_s, once[sounds], np.ones(sounds.sum()), period_s))
+    moves = np.average(np.abs(drawn[1].semitones(here[0])), weights=here[2])
+    if moves < max(_LEAST_DRAWN, 3 * drawn[2]):
         return None
     return drawn if _share(here, *drawn[:2]) >= _DRAWN_SHARE else None
 
@@ -154,7 +166,12 @@ def _is_steady_after_onset(here: tuple[np.ndarray, ...], longest: float) -> bool
 
 def _is_vibrato(here: tuple[np.ndarray, ...], reference: float, shape, error: float) -> bool:
     time_s, midi, weight = here
-    if shape.depth < _LEAST_VIBRATO or error > max(_WITHIN / 2, 0.04 * shape.depth):
+    cycles = shape.rate_hz * (time_s[-1] - shape.delay_s)
+    if (
+        shape.depth < _LEAST_VIBRATO
+        or cycles < _LEAST_CYCLES
+        or error > max(_WITHIN / 2, min(0.35 * shape.depth, _WITHIN))
+    ):
         return False
     clipped = np.clip(midi - reference, -2 * shape.depth, 2 * shape.depth)
     after = time_s >= shape.delay_s
@@ -163,13 +180,13 @@ def _is_vibrato(here: tuple[np.ndarray, ...], reference: float, shape, error: fl
     return bool(explained >= _VIBRATO_EXPLAINS)
 
 
-def _is_glide(here: tuple[np.ndarray, ...], reference: float, shape: Glide, error: float) -> bool:
+def _is_glide(here: tuple[np.ndarray, ...], reference: float, shape: Glide) -> bool:
     """Whether what moves follows the glide through its middle; where a track begins octaves off, it jumps."""
     time_s, midi, weight = here
     curve = shape.semitones(time_s)
     moving = np.abs(curve) > max(0.3, 0.04 * abs(shape.semitones_off))
     seen = float(np.abs(curve).max())
-    if error > max(_WITHIN, 0.03 * seen) or moving.sum() < 4 or seen < 0.4:
+    if _share(here, reference, shape) < _GLIDE_SHARE or moving.sum() < 4 or seen < 0.4:
         return False
     values = np.abs(midi[moving] - reference)
     midway = (values > 0.15 * values.max()) & (values < 0.85 * values.max())
@@ -178,7 +195,7 @@ def _is_glide(here: tuple[np.ndarray, ...], reference: float, shape: Glide, erro
 
 
 def _is_confusion(here: tuple[np.ndarray, ...], steps: Steps) -> bool:
-    """Whether steps are errors of a track: they do not repeat, and are octaves, leap far, or leave one pitch briefly.
+    """Whether steps are errors of a track: they do not repeat, and are octaves, have no tempo, or leap far.
 
     The track of a sound with weak odd harmonics, of a chord, or of a bright unison looks like that.
     """
@@ -187,4 +204,5 @@ def _is_confusion(here: tuple[np.ndarray, ...], steps: Steps) -> bool:
     semitones = np.asarray(steps.semitones_each)
     octaves = np.all(np.abs(semitones / 12 - np.round(semitones / 12)) < 0.05)
     at_rest = np.average(np.abs(steps.semitones(here[0])) < 0.5, weights=here[2])
-    return bool(octaves or np.ptp(semitones) > _WIDEST or (len(semitones) > 2 and at_rest > _AT_REST))
+    restless = len(semitones) > 4 and steps.bpm is None
+    return bool(octaves or restless or np.ptp(semitones) > _WIDEST or (len(semitones) > 2 and at_rest > _AT_REST))

@@ -16,7 +16,6 @@ _GLIDE_POWERS = (-8.0, -4.0, -2.0, 0.0)
 _VIBRATO_HZ = (1.2, 12.0)
 _LEAST_CYCLES, _LATEST_S = 2.5, 2.0
 _MOST_POINTS, _TOLERANCE = 16, 0.2
-_LEAST_PERIOD_S, _LEAST_REPEATS, _REPEATS_WITHIN = 0.06, 1.9, 0.1  # the last is a share of the spread
 
 
 class Glide(NamedTuple):
@@ -144,42 +143,17 @@ def vibrato_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> tupl
     return float(middle), Vibrato(float(rate_hz), float(np.hypot(cosine, sine)), float(delay_s), float(phase))
 
 
-def drawn_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> tuple[float, Drawn] | None:
-    """A track as a line through at most 16 of its points, relative to the pitch that sounds longest."""
+def drawn_of(
+    time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray, period_s: float | None = None
+) -> tuple[float, Drawn] | None:
+    """A track, or one period of it, as a line through at most 16 of its points, relative to what sounds longest."""
     reference = sounds_longest(midi, weight)
-    x, curve = time_s, smoothed(midi - reference, 5)
-    period_s = _period(time_s, curve)
-    if period_s is not None:
-        x = np.arange(0, period_s, time_s[1] - time_s[0])
-        distance_s = np.abs((time_s % period_s - x[:, None] + period_s / 2) % period_s - period_s / 2)
-        near = np.argsort(distance_s, 1)[:, : max(int(time_s[-1] / period_s), 1)]
-        curve = np.median(curve[near], 1)
-    points = simplified(x, curve, _MOST_POINTS - 1, _TOLERANCE)
-    point_s, each = [float(x[i]) for i in points], [float(curve[i]) for i in points]
+    curve = smoothed(midi - reference, 5)
+    points = simplified(time_s, curve, _MOST_POINTS - 1, _TOLERANCE)
+    point_s, each = [float(time_s[i]) for i in points], [float(curve[i]) for i in points]
     if point_s[0] > 0:
         point_s, each = [0.0, *point_s], [each[0], *each]
     return reference, Drawn(tuple(point_s), tuple(each), period_s)
-
-
-def _period(time_s: np.ndarray, curve: np.ndarray) -> float | None:
-    """The shortest time after which a curve repeats, twice at least; None where it does not."""
-    step_s = float(np.median(np.diff(time_s)))
-    even = np.interp(np.arange(time_s[0], time_s[-1], step_s), time_s, curve)
-    spread = np.abs(even - np.median(even)).mean()
-    lags = np.arange(int(_LEAST_PERIOD_S / step_s), int(len(even) / _LEAST_REPEATS))
-    if len(lags) < 3:
-        return None
-    off = np.array([np.median(np.abs(even[lag:] - even[:-lag])) for lag in lags])
-    low = np.flatnonzero(off < _REPEATS_WITHIN * spread)
-    if not len(low) or off[: low[0] + 1].max() < spread:
-        return None
-    first = lags[low[0]]
-    near = (lags >= first) & (lags < 1.2 * first)
-    best = lags[near][off[near].argmin()]
-    times = int(len(even) / best) - 1  # the longest span is measured best
-    wide = np.arange(max(times * best - 2 * times, 1), min(times * best + 2 * times + 1, len(even) - 8))
-    far = [np.abs(even[lag:] - even[:-lag]).mean() for lag in wide]
-    return float(wide[int(np.argmin(far))] * step_s / times) if len(wide) else float(best * step_s)
 
 
 def sounds_longest(midi: np.ndarray, weight: np.ndarray) -> float:

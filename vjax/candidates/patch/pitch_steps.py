@@ -5,19 +5,20 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vjax.candidates.patch.pitch_period import folded
 from vjax.candidates.patch.pitch_shapes import Steps, sounds_longest
 
 MOST_STEPS = 48
 _NEAR = 0.4  # semitones: within a step
 _LEAST_STEP = 0.8
 _LEAST_FRAMES = 4
+_JUMP = 2.0  # frames a semitone off that a jump must save
 _LEAST_SHARE = 0.75  # of what sounds, that the steps must cover
-_FLAT = 0.12  # semitones, mean |deviation| within steps; a slope has more
+_FLAT = 0.2  # semitones, mean |deviation| within steps; a slope has more
 _MOST_OFF = 30.0  # semitones; more is an error of the track
-_SAME_S = 0.02  # between an edge and the one that repeats it
-_REPEATED = 0.8  # of the edges
-_SEEN = 1.8  # periods, at least
+_SAME_S = 0.012  # a step that begins so late in a period is the next one's first
 _AS_LONG = 0.75  # of the longest
+_FEW, _MOST_ON_GRID = 4, 0.65  # steps that need no tempo; share of more that must have one
 _OFF_GRID = 0.15  # of a unit
 _UNIT_S = (0.025, 0.6)
 _SLOWEST_BPM = 70.0
@@ -29,23 +30,33 @@ class _Run(NamedTuple):
     midi: float
 
 
-def steps_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> tuple[float, Steps] | None:
-    """The steps of a track, relative to the pitch that sounds longest; None where it is not made of steps."""
-    voiced = np.flatnonzero(weight > 0)
-    runs = _runs(midi, voiced)
+def steps_of(
+    time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray, period_s: float | None = None
+) -> tuple[float, Steps] | None:
+    """The steps of a track, relative to the pitch that sounds longest; None where it is not made of steps.
+
+    Args:
+      time_s: [n], an even grid.
+      weight: [n], 0 where there is no pitch.
+      period_s: after which the track repeats, or None.
+    """
+    if period_s is not None:
+        once = folded(time_s, midi, weight, period_s)
+        midi = np.tile(once, 2)  # twice, as the last step may go on into the first
+        time_s = np.arange(len(midi)) * period_s / len(once)
+        weight = np.isfinite(midi).astype(float)
+    runs = _runs(midi, np.flatnonzero(weight > 0))
     if runs:
         middle = np.median(np.concatenate([np.full(run.last - run.first, run.midi) for run in runs]))
-        runs = [run for run in runs if abs(run.midi - middle) <= _MOST_OFF]
+        runs = _cheapest(midi, weight, [run.midi for run in runs if abs(run.midi - middle) <= _MOST_OFF])
     if len(runs) < 2 or len(runs) > 4 * MOST_STEPS:
         return None
     inside = [np.arange(run.first, run.last + 1) for run in runs]
     covered = np.concatenate(inside)
-    off = np.concatenate([np.abs(midi[at] - run.midi) for at, run in zip(inside, runs, strict=True)])
     weights = weight[covered]
-    if (
-        weights.sum() < _LEAST_SHARE * weight.sum()
-        or np.average(off[weights > 0], weights=weights[weights > 0]) > _FLAT
-    ):
+    off = np.concatenate([np.minimum(np.abs(midi[at] - run.midi), 1) for at, run in zip(inside, runs, strict=True)])
+    sounding = weights > 0
+    if weights.sum() < _LEAST_SHARE * weight.sum() or np.average(off[sounding], weights=weights[sounding]) > _FLAT:
         return None
     edge_s, values = _edges(time_s, weight, runs)
     reference = _reference(np.array([run.midi for run in runs]), np.array([len(at) for at in inside]))
@@ -55,7 +66,7 @@ def steps_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> tuple[
     edge_s, relative = _merged(edge_s, relative)
     if len(relative) < 2:
         return None
-    return reference, _timed(edge_s, relative, float(time_s[voiced[-1]]))
+    return reference, _timed(edge_s, relative, period_s)
 
 
 def _reference(midi: np.ndarray, frames: np.ndarray) -> float:
@@ -80,6 +91,32 @@ def _runs(midi: np.ndarray, voiced: np.ndarray) -> list[_Run]:
     return runs
 
 
+def _cheapest(midi: np.ndarray, weight: np.ndarray, pitches: list[float]) -> list[_Run]:
+    """The runs of the path through some pitches that lies near the track with few jumps (Viterbi)."""
+    levels: list[float] = []
+    for pitch in sorted(pitches):
+        if not levels or pitch - levels[-1] > _NEAR:
+            levels.append(pitch)
+    off = np.minimum(np.abs(midi[:, None] - np.array(levels)), 1.0)
+    cost = np.where(weight[:, None] > 0, off, 0.0)
+    total, back = cost[0], np.zeros((len(midi), len(levels)), int)
+    for i in range(1, len(midi)):
+        jump = int(total.argmin())
+        stays = total <= total[jump] + _JUMP
+        back[i] = np.where(stays, np.arange(len(levels)), jump)
+        total = np.minimum(total, total[jump] + _JUMP) + cost[i]
+    path = np.full(len(midi), int(total.argmin()))
+    for i in range(len(midi) - 1, 0, -1):
+        path[i - 1] = back[i][path[i]]
+    bounds = np.flatnonzero(np.concatenate([[True], np.diff(path) != 0, [True]]))
+    runs = []
+    for begin, end in itertools.pairwise(bounds):
+        near = begin + np.flatnonzero((weight[begin:end] > 0) & (np.abs(midi[begin:end] - levels[path[begin]]) < 1))
+        if len(near):
+            runs.append(_Run(int(near[0]), int(near[-1]), float(np.median(midi[near]))))
+    return runs
+
+
 def _edges(time_s: np.ndarray, weight: np.ndarray, runs: list[_Run]) -> tuple[np.ndarray, list[float]]:
     """When each run begins, and its pitch."""
     begins = [0.0]
@@ -97,70 +134,42 @@ def _merged(edge_s: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndar
     return edge_s[changes], values[changes]
 
 
-def _timed(edge_s: np.ndarray, values: np.ndarray, end_s: float) -> Steps:
-    period_s = _period(edge_s, values, end_s)
+def _timed(edge_s: np.ndarray, values: np.ndarray, period_s: float | None) -> Steps:
     if period_s is not None:
-        edge_s, values = _folded(edge_s, values, period_s)
+        first = edge_s < period_s - _SAME_S
+        edge_s, values = edge_s[first], values[first]
     unit_s = _unit(edge_s, period_s)
-    if unit_s is not None:
-        edge_s = np.round(edge_s / unit_s) * unit_s
+    if unit_s is None and period_s is None and len(edge_s) > _FEW:
+        unit_s = _unit(edge_s, None, _MOST_ON_GRID)
+        if unit_s is not None:  # what begins elsewhere is a part of the step before, as a reverberation is
+            on_grid = np.abs(edge_s / unit_s - np.round(edge_s / unit_s)) <= _OFF_GRID
+            edge_s, values = _merged(edge_s[on_grid], values[on_grid])
     bpm = None
     if unit_s is not None:
+        edge_s = np.round(edge_s / unit_s) * unit_s
         bpm = 15 / unit_s  # of sixteenths
         bpm = float(bpm * 2 ** np.ceil(np.log2(_SLOWEST_BPM / bpm)))
     kept = slice(MOST_STEPS)
     return Steps(tuple(edge_s[kept].tolist()), tuple(values[kept].tolist()), period_s, bpm)
 
 
-def _period(edge_s: np.ndarray, values: np.ndarray, end_s: float) -> float | None:
-    """The shortest time after which the edges repeat, averaged over all repetitions."""
-    jumps = np.diff(values)
-    times, after = edge_s[1:], values[1:]
-    pairs = np.abs(after[:, None] - after) + np.abs(jumps[:, None] - jumps) < 2 * _NEAR
-    candidates = (times - times[:, None])[np.triu(pairs, 1)]
-    for period_s in np.sort(candidates):
-        if end_s < _SEEN * period_s:
-            break
-        due = times + period_s < end_s - _SAME_S
-        if due.sum() < 2:
-            continue
-        gaps = np.where(pairs, np.abs(times - times[:, None] - period_s), np.inf).min(1)
-        back = np.where(pairs, np.abs(times[:, None] - times - period_s), np.inf).min(1)[times > times[0] + period_s]
-        found = np.concatenate([gaps[due], back])
-        if (found <= _SAME_S).mean() >= _REPEATED:
-            cycles = (times - times[:, None]) / period_s
-            whole = np.round(cycles)
-            same = pairs & (whole >= 1) & (np.abs(cycles - whole) * period_s <= _SAME_S * np.maximum(whole, 1))
-            return float(np.average(((times - times[:, None])[same] / whole[same]), weights=whole[same]))
-    return None
-
-
-def _folded(edge_s: np.ndarray, values: np.ndarray, period_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """The edges of one period from note-on, each the median over its repetitions."""
-    first = edge_s < period_s - _SAME_S
-    folded, kept = [0.0], [values[0]]
-    for at, value in zip(edge_s[first][1:], values[first][1:], strict=True):
-        cycle = np.round((edge_s - at) / period_s)
-        phase = edge_s - cycle * period_s
-        same = (np.abs(values - value) < _NEAR) & (np.abs(phase - at) <= 2 * _SAME_S)
-        folded.append(float(np.median(phase[same])))
-        kept.append(value)
-    return np.maximum.accumulate(folded), np.array(kept)
-
-
-def _unit(edge_s: np.ndarray, period_s: float | None) -> float | None:
-    """The longest time of which all edges, and the period, are multiples; None where there is none."""
+def _unit(edge_s: np.ndarray, period_s: float | None, share: float = 1.0) -> float | None:
+    """The longest time of which a share of the edges, and the period, are multiples; None where there is none."""
     times = edge_s[1:] if period_s is None else np.append(edge_s[1:], period_s)
     if period_s is not None:
         units = period_s / np.arange(1, 33)
     elif len(times) >= 3:
-        units = np.geomspace(_UNIT_S[1], _UNIT_S[0], 400)
+        units = np.geomspace(_UNIT_S[1], _UNIT_S[0] if share == 1 else 3 * _UNIT_S[0], 400)
     else:
         return None
     for unit_s in units:
         if not _UNIT_S[0] <= unit_s <= _UNIT_S[1]:
             continue
         whole = np.maximum(np.round(times / unit_s), 1)
-        if np.abs(times / unit_s - whole).max() <= _OFF_GRID and len(np.unique(whole)) == len(whole):
-            return float((times * whole).sum() / (whole**2).sum()) if period_s is None else float(unit_s)
+        on_grid = np.abs(times / unit_s - whole) <= _OFF_GRID
+        if on_grid.mean() >= share and len(np.unique(whole[on_grid])) == on_grid.sum() >= 2:
+            if period_s is not None:
+                return float(unit_s)
+            times, whole = times[on_grid], whole[on_grid]
+            return float((times * whole).sum() / (whole**2).sum())
     return None
