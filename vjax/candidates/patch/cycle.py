@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vjax.candidates.patch.write import simplified
-from vjax.vital.lfo_shapes import shape_json, shape_values, standard_shapes
+from vjax.vital.lfo_shapes import shape_json, shape_values
 
 MOST_POINTS = 16
 
@@ -15,8 +15,22 @@ MOST_POINTS = 16
 TAPS_S = np.linspace(-0.012, 0.012, 13)  # to its ends, as a gate shows there at -48 dB
 TAP_WEIGHTS = np.cos(np.pi * TAPS_S / 0.025) ** 4 / np.sum(np.cos(np.pi * TAPS_S / 0.025) ** 4)
 
-_WAVES = ("Sine", "Triangle", "Saw Up", "Saw Down", "Pluck", "Hold and Fall", "Swell", "Duck")
-"""Standard shapes; their phase is free."""
+_RAMPS = {  # (from, to, bend)
+    "Saw Up": (0, 1, 0),
+    "Saw Down": (1, 0, 0),
+    "Fall": (1, 0, -2),
+    "Pluck": (1, 0, -4),
+    "Snap": (1, 0, -12),
+    "Hold and Fall": (1, 0, 4),
+    "Swell": (0, 1, 4),
+    "Duck": (0, 1, -4),
+}
+_UP_AND_DOWN = [(0, 0), (0.5, 1), (1, 0)]
+_WAVES = {  # their phase is free
+    "Sine": shape_json("Sine", _UP_AND_DOWN, smooth=True),
+    "Triangle": shape_json("Triangle", _UP_AND_DOWN),
+    **{name: shape_json(name, [(0, begin), (1, end)], bend) for name, (begin, end, bend) in _RAMPS.items()},
+}
 
 _GATE, _SEGMENTS = "Gate", "Segments"
 _STEPPED = (_GATE, "Steps")
@@ -28,7 +42,8 @@ _OFF_GRID = 0.3  # what an edge off that grid must lower the error by
 _PHASES = 64
 _EDGE_S = 0.014  # a frame nearer to a corner shows both sides of it
 _SAME = 0.04  # of the range: steps that differ by less are one
-_POINT = 0.015  # what a point must lower the error by, in the unit of `seen`
+_SEGMENT_POINTS = (4, 6, 9, MOST_POINTS)
+_POINT = 0.03  # what a point must lower the error by, in the unit of `seen`
 _SEGMENT = 0.2  # what segments must lower it by beyond that, as steps and waves are easier to edit
 _TABLE = 2048
 
@@ -41,6 +56,7 @@ class Cycle(NamedTuple):
       phase: in [0, 1), where it is at note-on.
       low, high: what the shape's values 0 and 1 stand for.
       error: mean |difference| between what is seen of it and the target.
+      still: the same of one that stands still.
     """
 
     shape: Mapping[str, Any]
@@ -48,6 +64,7 @@ class Cycle(NamedTuple):
     low: float
     high: float
     error: float = 0.0
+    still: float = 0.0
 
     @property
     def waving(self) -> bool:
@@ -85,21 +102,25 @@ def cycle_of(
       seen: what is seen [t] of values [t, TAPS_S], in the target's unit, where 1 is just noticed.
       target: [t], what was seen.
     """
+
+    def error_of(drawn: np.ndarray) -> float:
+        return float((np.abs(seen(drawn) - target) * weight).sum() / weight.sum())
+
+    taps_s = time_s[:, None] + TAPS_S
+    still = error_of(np.full_like(taps_s, np.median(values[weight > 0])))
     found = []
     for cycle in _candidates(time_s, values, weight, period_s):
-        off = np.abs(seen(cycle.values(time_s[:, None] + TAPS_S, period_s)) - target)
-        error = float((off * weight).sum() / weight.sum())
+        error = error_of(cycle.values(taps_s, period_s))
         phases = np.asarray(cycle.shape["points"])[::2] * _GRID
         off_grid = cycle.shape["name"] == _GATE and np.abs(phases - phases.round()).max() > 1e-6
         segments = cycle.shape["name"] == _SEGMENTS
         cost = _POINT * len(phases) + _SEGMENT * segments + _OFF_GRID * off_grid
-        found.append((error + cost, cycle._replace(error=error)))
+        found.append((error + cost, cycle._replace(error=error, still=still)))
     return min(found, key=lambda one: one[0])[1]
 
 
 def _candidates(time_s: np.ndarray, values: np.ndarray, weight: np.ndarray, period_s: float) -> Iterator[Cycle]:
-    for name in _WAVES:
-        shape = standard_shapes().shapes[standard_shapes().names.index(name)]
+    for shape in _WAVES.values():
         yield Cycle(shape, *_wave(shape, time_s, values, weight, period_s))
     phase = time_s / period_s % 1
     curve = _folded(phase, values, weight)
@@ -115,8 +136,9 @@ def _candidates(time_s: np.ndarray, values: np.ndarray, weight: np.ndarray, peri
             yield from _drawn(_GATE, _corners(_two_levels(_pieces(chosen, phase, values, weight, period_s, curve))))
     x = np.concatenate([[0.0], (np.arange(_PHASES) + 0.5) / _PHASES, [1.0]])
     y = np.concatenate([curve[:1], curve, curve[-1:]])
-    kept = simplified(x, y, MOST_POINTS, _SAME * float(np.ptp(y)))
-    yield from _drawn(_SEGMENTS, [(float(x[i]), float(y[i])) for i in kept])
+    for most in _SEGMENT_POINTS:
+        kept = simplified(x, y, most, _SAME * float(np.ptp(y)))
+        yield from _drawn(_SEGMENTS, [(float(x[i]), float(y[i])) for i in kept])
 
 
 def _drawn(name: str, points: Sequence[tuple[float, float]]) -> Iterator[Cycle]:
@@ -128,19 +150,21 @@ def _drawn(name: str, points: Sequence[tuple[float, float]]) -> Iterator[Cycle]:
 
 def _wave(shape, time_s, values, weight, period_s) -> tuple[float, float, float]:
     """(phase, low, high) by least squares, of what frames see of the wave."""
-    unit = _table(shape)
+    unit, share = _table(shape), weight / weight.sum()
     at = (time_s[:, None] + TAPS_S) / period_s
 
-    def fitted(phase: float) -> tuple[float, float, float, float]:
-        wave = unit[((at + phase) % 1 * _TABLE).astype(int) % _TABLE] @ TAP_WEIGHTS
-        basis = np.stack([wave, np.ones_like(wave)], 1) * np.sqrt(weight)[:, None]
-        (span, low), *_ = np.linalg.lstsq(basis, values * np.sqrt(weight), rcond=None)
-        error = float((weight * (values - low - span * wave) ** 2).sum())
-        return error if span > 0 else np.inf, float(phase), float(low), float(low + span)
+    def best(phases: np.ndarray) -> tuple[float, float, float]:
+        waves = unit[((at + phases[:, None, None]) % 1 * _TABLE).astype(int) % _TABLE] @ TAP_WEIGHTS
+        waves_mean, mean = waves @ share, values @ share
+        centred = waves - waves_mean[:, None]
+        spans = centred @ (share * (values - mean)) / np.maximum(centred**2 @ share, 1e-12)
+        errors = (values - mean - spans[:, None] * centred) ** 2 @ share
+        i = int(np.where(spans > 0, errors, np.inf).argmin())
+        low = mean - spans[i] * waves_mean[i]
+        return float(phases[i]), float(low), float(low + spans[i])
 
-    best = min(map(fitted, np.arange(_PHASES) / _PHASES))
-    best = min(map(fitted, (best[1] + np.linspace(-1, 1, 21) / _PHASES) % 1))
-    return best[1:]
+    phase = best(np.arange(_PHASES) / _PHASES)[0]
+    return best((phase + np.linspace(-1, 1, 21) / _PHASES) % 1)
 
 
 def _folded(phase: np.ndarray, values: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -30,6 +30,8 @@ _AS_NEAR = 0.01  # errors of two periods that are one, dB or semitones
 _LONG_S, _OVER_DB = (0.2, 0.4), 6.0  # about long periods; over an envelope that follows the peaks
 _LEAST_LEVEL, _LEAST_SEMITONES = 0.015, 0.7  # root mean square
 _FADE_WORTH = 0.5  # semitones by which an envelope must lower the error
+_LEAST_DEPTH = 2.0  # semitones
+_LEFT = 0.7  # share of the error of a curve that stands still which a rhythm may leave
 _FADED_DB = -42.0  # where the envelope has fallen so far, a rhythm is not seen
 _ROUNDS = 3
 _TEMPO_STEP_S = 0.05  # a rhythm with shorter periods has a rate, and no tempo
@@ -88,6 +90,8 @@ def level_rhythm(time_s: np.ndarray, gain_db: np.ndarray) -> Rhythm | None:
 
         cycle = cycle_of(time_s, 10 ** ((open_db - faded_db) / 40), weight, loop.period_s, seen, open_db)
         fade = level_fade(taps_s, np.maximum(cycle.values(taps_s, loop.period_s), 0), target)
+    if cycle.error > _LEFT * cycle.still:
+        return None
 
     def error(cycle: Cycle, period_s: float) -> float:
         return float(np.average(np.abs(seen(cycle.values(taps_s, period_s)) - open_db), weights=weight))
@@ -128,6 +132,8 @@ def cutoff_rhythm(time_s: np.ndarray, cutoff: np.ndarray, fading: bool = True) -
         if faded.error > cycle.error - (_FADE_WORTH if fade is None else 0):
             break
         cycle, fade = faded, slower
+    if cycle.error > _LEFT * cycle.still or cycle.high - cycle.low < _LEAST_DEPTH:
+        return None
     slow = (fade.amount * fade.values(taps_s) if fade else np.zeros_like(taps_s)) @ TAP_WEIGHTS
 
     def error(period_s: float) -> float:
