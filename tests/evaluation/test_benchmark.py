@@ -120,6 +120,7 @@ def test_every_method_of_every_target_has_a_row_with_scores_or_a_reason(finished
             assert row.error == ""
             assert list(row.metrics) == list(METRICS)
             assert all(np.isfinite(value) for value in row.metrics.values())
+            assert (row.editing is None) == (row.method in ("init", "random", "floor"))
     assert Results(out).rows == results.rows
 
 

@@ -1,5 +1,7 @@
 """The printed table of an evaluation."""
 
+import dataclasses
+
 from vjax.audio.metrics import METRICS
 from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
 from vjax.evaluation.results import Row, Target
@@ -25,3 +27,31 @@ def test_rows_from_before_mss_padded_are_summed_up():
         csv_text(TARGETS, list(rows.values()), summary).splitlines()[1].startswith("a,A,ann,presets,48,random,1.5,,1.5")
     )
     assert table(summary).splitlines()[1].split()[:3] == ["random", "1", "-"]
+    assert "editable" not in table(summary)
+
+
+def test_table_and_csv_of_presets_say_how_editable_they_are():
+    parts = {"editable": True, "oscillators": 2, "filters": 1, "effects": 1, "routes": 3, "cycles": 1, "macros": 4}
+    other = parts | {"editable": False, "routes": 9, "macros": 0}
+    targets = [Target(name, name, "ann", "presets", f"{name}.vital", 48) for name in "abc"]
+    rows = {(name, "match"): Row(name, "match", dict.fromkeys(METRICS, 1.5)) for name in "abc"}
+    rows["a", "match"], rows["b", "match"] = (
+        dataclasses.replace(rows[name, "match"], editing=one) for name, one in zip("ab", (parts, other), strict=True)
+    )
+    rows |= {("a", "init"): Row("a", "init", dict.fromkeys(METRICS, 9.0))}  # without a preset of its own
+    summary = evaluation({}, targets, rows, ("init", "match"))["summary"]
+    found = summary["methods"]["match"]["editing"]
+    assert found == {"n": 2, "editable": 0.5, "macros": 0.5} | {
+        "oscillators": 2,
+        "filters": 1,
+        "effects": 1,
+        "routes": 6,
+        "cycles": 1,
+    }
+    assert summary["methods"]["init"]["editing"]["n"] == 0
+    lines = [line.split() for line in table(summary).splitlines()]
+    assert ["match", "2", "50%", "50%", "2", "1", "1", "6", "1"] in lines
+    assert sum(line[:1] == ["init"] for line in lines) == 1
+    written = csv_text(targets, list(rows.values()), summary).splitlines()
+    assert written[0].endswith(",error,editable,oscillators,filters,effects,routes,cycles,macros")
+    assert written[2].endswith(",False,2,1,1,9,1,0")

@@ -19,6 +19,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from vjax.audio.files import write_wav
 from vjax.audio.metrics import METRICS
 from vjax.audio.scores import as_metrics, scores
+from vjax.evaluation.editing import editing
 from vjax.evaluation.report import embedded_json, write_report
 from vjax.evaluation.report_data import page_data, read_evaluation, sound_detail
 from vjax.evaluation.results import Results, Row, Target, failed_row, start_folder
@@ -69,7 +70,9 @@ def folder(tmp_path_factory) -> Path:
                 write_preset(sounds / f"{name}.vital", one)
             for j, method in enumerate(METHODS):
                 metrics = as_metrics({name: values[j] for name, values in found.items()})
-                results.add(Row(f"t{i}", method, metrics, label=NAMES[1 - i] if method == "nearest" else ""))
+                label = NAMES[1 - i] if method == "nearest" else ""
+                parts = editing(answers[method]) if method == "prediction" else None
+                results.add(Row(f"t{i}", method, metrics, label=label, editing=parts))
     for method in METHODS:
         results.add(failed_row("t2", method, BROKEN))
     return folder
@@ -248,6 +251,18 @@ def test_a_sound_shows_pictures_and_where_its_presets_differ(opened):
     assert first.text.replace("\u00a0", " ").split("\n") == ["osc 1 pan 0 %", f"{MINUS}80.0 %"]
     opened.find_element(By.XPATH, "//div[@aria-label='Compare with']/button[text()='Prediction + 100']").click()
     assert not comparison.find_elements(By.CSS_SELECTOR, ".knobs tbody tr")
+
+
+def test_presets_say_how_editable_they_are(opened, folder):
+    found = page_data(read_evaluation(folder))
+    assert "named macros; medians: " in found["editing"]["prediction"]
+    assert found["editing"]["nearest"] == ""  # as in an older folder
+    row = opened.find_element(By.CSS_SELECTOR, '#summary tr[data-method="prediction"] th')
+    assert found["editing"]["prediction"] in row.text
+    _open(opened, 0)
+    text = opened.find_element(By.CSS_SELECTOR, "table.scores").text
+    assert found["sounds"][0]["rows"]["prediction"]["editing"] in text
+    assert "oscillator" in text
 
 
 def test_a_filter_leaves_what_it_names(opened):

@@ -11,6 +11,7 @@ import numpy as np
 
 from vjax.audio.metrics import HIGHER_IS_BETTER, METRICS
 from vjax.audio.scores import number
+from vjax.evaluation import editing
 from vjax.evaluation.preset_files import UNKNOWN
 from vjax.evaluation.results import Row, Target
 from vjax.evaluation.statistics import describe, macro_average, recovered_share
@@ -43,8 +44,9 @@ def summarise(targets: Sequence[Target], rows: Sequence[Row], methods: Sequence[
 
     Returns:
       `n_targets`; `failed`: reason by method and target;
-      `methods`: for each, `n_failed` (silence included) and, metric by metric, `n`, `mean`, `median`, their 95 %
-      intervals and `macro_average`, the mean over authors of each author's mean;
+      `methods`: for each, `n_failed` (silence included), `editing` (`vjax.evaluation.editing.summary`) and, metric by
+      metric, `n`, `mean`, `median`, their 95 % intervals and `macro_average`, the mean over authors of each author's
+      mean;
       `recovered_share`: by metric and method, the headline of `statistics.Share`; `recovered_share_interval`,
       `recovered_share_of_medians`, `recovered_share_n` likewise; `recovered_share_by_sound`: by metric, method and
       target. None where there is no number: the share of sounds without a floor.
@@ -63,6 +65,7 @@ def summarise(targets: Sequence[Target], rows: Sequence[Row], methods: Sequence[
         method: {
             "n_failed": len(failed[method]),
             "metrics": {metric: _described(columns[method, metric], authors) for metric in METRICS},
+            "editing": editing.summary(row.editing for row in by_method[method].values() if row.editing),
         }
         for method in methods
     }
@@ -75,25 +78,26 @@ def summarise(targets: Sequence[Target], rows: Sequence[Row], methods: Sequence[
 
 
 def csv_text(targets: Sequence[Target], rows: Sequence[Row], summary: Mapping[str, Any]) -> str:
-    """A line for each row, with its target and its recovered share of MSS."""
+    """A line for each row, with its target, its recovered share of MSS, and the parts of its preset."""
     about = {target.id: target for target in targets}
     shares = summary["recovered_share_by_sound"]["mss"]
     names = ["target", "name", "author", "source", "note", "method", *METRICS, "recovered_share_mss"]
     text = io.StringIO()
-    writer = csv.DictWriter(text, [*names, "evals", "seconds", "label", "kind", "error"], lineterminator="\n")
+    names += ["evals", "seconds", "label", "kind", "error", "editable", *editing.PARTS]
+    writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         target = dataclasses.asdict(about[row.target])
         told = {name: target[name] for name in ("name", "author", "source", "note")}
-        plain = {name: value for name, value in dataclasses.asdict(row).items() if name != "metrics"}
+        plain = {name: value for name, value in dataclasses.asdict(row).items() if name not in ("metrics", "editing")}
         share = shares.get(row.method, {}).get(row.target)
-        writer.writerow({**told, **plain, **row.metrics, "recovered_share_mss": share})
+        writer.writerow({**told, **plain, **row.metrics, **(row.editing or {}), "recovered_share_mss": share})
     return text.getvalue()
 
 
 def table(summary: Mapping[str, Any]) -> str:
     """A line for each method: how many scored; of MSS the recovered share, the mean, and the mean over authors; then
-    medians with their intervals.
+    medians with their intervals. Then a line for each method's presets.
     """
     titles = [_TITLES.get(metric, metric.upper()) for metric in METRICS]
     ends = f"{'share':>6} {'mean':>6} {'author':>6}"
@@ -111,7 +115,8 @@ def table(summary: Mapping[str, Any]) -> str:
     lines.append("MSS is over what either sound plays; MSS padded is over the whole clip, silence at its end included")
     if any("+" in method for method in summary["methods"]):
         lines.append("refinement minimises MSS, MRSTFT and loudness; wMFCC, SOT and RMS cosine judge it from outside")
-    return "\n".join(lines)
+    parts = editing.table({method: described["editing"] for method, described in summary["methods"].items()})
+    return "\n".join([*lines, *([parts] if parts else [])])
 
 
 def _value(row: Row | None, metric: str) -> float:

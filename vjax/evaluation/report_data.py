@@ -11,6 +11,7 @@ import numpy as np
 
 from vjax.audio.files import AudioError
 from vjax.audio.metrics import HIGHER_IS_BETTER, METRICS
+from vjax.evaluation import editing
 from vjax.evaluation.preset_difference import preset_difference
 from vjax.evaluation.report_media import page_media, picture_ticks
 from vjax.evaluation.results import Results, Row, Target
@@ -101,6 +102,7 @@ def page_data(evaluation: Evaluation) -> dict[str, Any]:
         "metrics": [_metric(name) for name in METRICS],
         "methods": evaluation.methods,
         "meanings": {method: meaning(method) for method in evaluation.methods},
+        "editing": {method: editing.words(_editing(evaluation, method)) for method in evaluation.methods},
         "facts": _facts(evaluation),
         "ticks": picture_ticks(),
         "summary": {
@@ -116,6 +118,7 @@ def page_data(evaluation: Evaluation) -> dict[str, Any]:
                         "shares": [_short(share.by_sound[i]) for share in shares[method]],
                         **{field: getattr(row, field) for field in ("evals", "error", "label")},
                         "seconds": _short(row.seconds),
+                        "editing": editing.words(row.editing),
                     }
                     for method, row in evaluation.rows[target.id].items()
                 },
@@ -202,6 +205,11 @@ def _scores(evaluation: Evaluation, method: str) -> np.ndarray:
             values = [row.metrics.get(name) for name in METRICS]
             found[:, column] = [np.nan if value is None else value for value in values]
     return found
+
+
+def _editing(evaluation: Evaluation, method: str) -> dict[str, Any]:
+    found = (rows[method].editing for rows in evaluation.rows.values() if method in rows)
+    return editing.summary(one for one in found if one)
 
 
 def _summary(values: np.ndarray, share: Any) -> dict[str, Any]:

@@ -59,6 +59,7 @@ class Row:
       label: which preset it was, as the neighbour's name or the start that won.
       kind: of the candidate that won, see `vjax.inference.target.Kind`; empty for other rows, and in older folders,
         whose `match` is what `closest` is today.
+      editing: of the preset that was written, see `vjax.evaluation.editing`; None without one, and in older folders.
     """
 
     target: str
@@ -69,6 +70,7 @@ class Row:
     error: str = ""
     label: str = ""
     kind: str = ""
+    editing: dict[str, int | bool] | None = None
 
     @property
     def scored(self) -> bool:

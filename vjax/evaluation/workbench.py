@@ -11,12 +11,13 @@ from vjax.audio.clip import Clip
 from vjax.audio.distances import is_silent
 from vjax.audio.files import read_audio, write_wav
 from vjax.audio.scores import as_metrics, scores
+from vjax.evaluation.editing import editing
 from vjax.evaluation.results import Results, Row, failed_row
 from vjax.evaluation.targets import Task
 from vjax.matching.prepare import note_length_s
 from vjax.progress import progress_bar
 from vjax.vital.pool import Rendering, RenderJob, RenderPool
-from vjax.vital.preset import Preset, write_preset
+from vjax.vital.preset import Preset, read_preset, write_preset
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,6 +68,10 @@ class Workbench:
         partial.replace(self.path(task, f"{name}.wav"))
 
     def add(self, row: Row) -> None:
+        """Keeps a row, with what a musician finds in the preset that `keep` wrote for it."""
+        preset = self.folder / "sounds" / row.target / f"{row.method}.vital"
+        if row.scored and preset.exists():
+            row = dataclasses.replace(row, editing=editing(read_preset(preset)))
         self.results.add(row)
         self.bar.update()
 

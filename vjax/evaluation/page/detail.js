@@ -94,7 +94,8 @@ function scoreTable(sound) {
     el("th", { scope: "col", class: "number" }, "Listened"), el("th", { scope: "col", class: "number" }, "Seconds"));
   const rows = report.methods.filter((method) => sound.rows[method]).map((method) => {
     const row = sound.rows[method];
-    const name = el("th", { scope: "row" }, methodName(method), row.label ? el("small", {}, row.label) : null);
+    const about = [row.label, row.editing].filter((text) => text);
+    const name = el("th", { scope: "row" }, methodName(method), about.map((text) => el("small", {}, text)));
     if (row.error) return el("tr", { class: "failed" }, name, el("td", { colspan: report.metrics.length + 2, class: "reason" }, row.error));
     return el("tr", {}, name,
       row.metrics.map((value, i) => {

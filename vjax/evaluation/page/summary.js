@@ -28,9 +28,9 @@ function drawSummary() {
   );
   const rows = report.methods.map((method) => {
     const entries = report.summary[method];
-    const meaning = report.meanings[method];
+    const about = [report.meanings[method], report.editing[method]].filter((text) => text);
     return el("tr", { "data-method": method },
-      el("th", { scope: "row" }, methodName(method), el("small", {}, meaning)),
+      el("th", { scope: "row" }, methodName(method), about.map((text) => el("small", {}, text))),
       el("td", { class: "plot" }, mark(entries[chosen.metric], range, method)),
       entries.map((entry, i) => {
         const value = number(entry[chosen.statistic], report.metrics[i].digits);

@@ -1,0 +1,62 @@
+"""How well a musician can edit the presets of an evaluation, by `vjax.vital.editability`: counted, summed up, shown."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from vjax.vital.editability import editability
+from vjax.vital.preset import Preset
+
+PARTS = ("oscillators", "filters", "effects", "routes", "cycles", "macros")
+"""Attributes of `Editability` that are counted."""
+
+_TITLES = ("osc", "filters", "effects", "routes", "cycles")
+
+
+def editing(preset: Preset) -> dict[str, int | bool]:
+    """Whether a preset is editable, and how many of PARTS it has, as JSON types."""
+    found = editability(preset)
+    return {"editable": found.editable} | {part: int(getattr(found, part)) for part in PARTS}
+
+
+def summary(presets: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of presets as `editing` describes them.
+
+    Returns:
+      `n`; the shares that are `editable` and that have named `macros`; the medians of the other PARTS. None where there
+      is no preset.
+    """
+    presets = list(presets)
+    medians = {part: float(np.median([one[part] for one in presets])) if presets else None for part in PARTS[:-1]}
+    shares = {
+        "editable": float(np.mean([one["editable"] for one in presets])) if presets else None,
+        "macros": float(np.mean([one["macros"] > 0 for one in presets])) if presets else None,
+    }
+    return {"n": len(presets)} | shares | medians
+
+
+def words(found: Mapping[str, Any] | None) -> str:
+    """A preset as `editing` describes it, or several as `summary` does, in a line for people; empty without one."""
+    if not found or not found.get("n", 1):
+        return ""
+    parts = PARTS[:-1] if "n" in found else PARTS
+    counts = ", ".join(f"{found[part]:g} {part if found[part] != 1 else part[:-1]}" for part in parts)
+    if "n" in found:
+        return f"{found['editable']:.0%} editable, {found['macros']:.0%} with named macros; medians: {counts}"
+    return f"{'editable' if found['editable'] else 'not easy to edit'}: {counts}"
+
+
+def table(summaries: Mapping[str, Mapping[str, Any]]) -> str:
+    """A line for each method that has presets; empty if none has."""
+    shown = {method: found for method, found in summaries.items() if found["n"]}
+    if not shown:
+        return ""
+    width = max(14, *map(len, shown))
+    lines = [f"{'preset':{width}} {'n':>4} {'editable':>8} {'macros':>6} " + " ".join(f"{t:>7}" for t in _TITLES)]
+    for method, found in shown.items():
+        shares = f"{found['editable']:>8.0%} {found['macros']:>6.0%}"
+        medians = " ".join(f"{found[part]:7g}" for part in PARTS[:-1])
+        lines.append(f"{method:{width}} {found['n']:4} {shares} {medians}")
+    lines.append("editable, macros: shares of presets that are easy to edit, and that have named macros; then medians")
+    return "\n".join(lines)
