@@ -1,18 +1,30 @@
-"""Patches made by hand, for the tests of this folder: the fixture `by_hand` holds the functions that make them."""
+"""Patches made by hand, for the tests of this folder.
+
+The fixture `by_hand` holds functions that make presets, `sketch` those that make knobs of the model.
+"""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from vjax.candidates.patch.fit import SKELETONS
+from vjax.candidates.patch.model import N_FRAMES, N_NODES, Axes, Knobs, axes_of
+from vjax.candidates.patch.spectrogram import spectrogram
+from vjax.candidates.patch.tables import cycles
+from vjax.candidates.patch.write import patch_preset
+from vjax.vital.engine import RenderConfig
 from vjax.vital.lfo_shapes import shape_json
+from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset, Route, init
 from vjax.vital.values import with_routes, with_values
 from vjax.vital.wavetables import FRAME, table_json
 
 NOTE = 48
+NOTE_HZ = 130.81
+RENDER = RenderConfig(seconds=0.8, note_s=0.5)
 DIGITAL = 3
 EFFECTS = 3  # osc_N_destination
 
@@ -91,4 +103,77 @@ def by_hand() -> SimpleNamespace:
         cycle=cycle,
         with_cycles=with_cycles,
         with_lfo=with_lfo,
+    )
+
+
+def knobs_of(spectra_db: np.ndarray, **others: float | np.ndarray) -> Knobs:
+    """Knobs of a plucked saw whose filter closes; times in seconds, sustains as levels, Qs as they are."""
+    values = {"attack": 0.01, "decay": 0.3, "sustain": 0.5, "release": 0.1, "decay_power": -2.0}
+    values |= {"filter_attack": 0.005, "filter_decay": 0.3, "filter_sustain": 0.2, "filter_release": 0.2}
+    values |= {"filter_decay_power": -2.0, "cutoff": 70.0, "amount": 30.0, "q": 1.0, "wet_db": -10.0, "t60": 1.0}
+    values |= {"drawn_cutoff": np.zeros(N_NODES), "drawn_gain_db": np.zeros(N_NODES), **others}
+    values["log_q"] = values.pop("q")
+    for name, value in values.items():
+        if "sustain" in name:
+            values[name] = np.log(value / (1 - value))
+        elif name in ("t60", "log_q") or name.endswith(("attack", "decay", "release")):
+            values[name] = np.log(value)
+    rows = np.broadcast_to(spectra_db, (N_FRAMES, spectra_db.shape[-1]))
+    return Knobs(*(np.asarray({"spectrum_db": rows, **values}[name], np.float32) for name in Knobs._fields))
+
+
+def line_tone(powers: np.ndarray, seconds: float, semitones: Callable[[np.ndarray], np.ndarray] | None = None):
+    """[samples] of harmonics of note 48 with these powers, with random phases."""
+    time_s = np.arange(round(seconds * RENDER.sample_rate)) / RENDER.sample_rate
+    hz = NOTE_HZ * 2 ** ((semitones(time_s) if semitones else np.zeros(len(time_s))) / 12)
+    turns = np.cumsum(hz) / RENDER.sample_rate
+    phases = np.random.default_rng(0).uniform(0, 1, len(powers))
+    sines = (np.sin(2 * np.pi * ((k + 1) * turns + phase)) for k, phase in enumerate(phases))
+    return sum(np.sqrt(2 * power) * sine for power, sine in zip(powers, sines, strict=True))
+
+
+def bands_of(powers: np.ndarray) -> np.ndarray:
+    """[frames, bands] in dB, as a spectrogram shows steady tones with lines of these powers [frames, n]."""
+    each_s = 0.3
+    tones = np.concatenate([line_tone(row, each_s) for row in powers])
+    shown = spectrogram(np.stack([tones, tones]).astype(np.float32), RENDER.sample_rate).db
+    middles = np.split(shown[: round(100 * each_s) * len(powers)], len(powers))
+    return np.stack([np.median(10 ** (part[5:-5] / 10), 0) for part in middles]).clip(1e-9)
+
+
+def axes(moved: Callable[[np.ndarray], np.ndarray] | None = None) -> Axes:
+    """Of the spectrogram of a render."""
+    still = spectrogram(np.zeros((2, RENDER.samples), np.float32), RENDER.sample_rate)
+    audible = still.band_hz > NOTE_HZ / 2**0.5
+    semitones = moved(still.time_s) if moved else None
+    return axes_of(still.time_s, still.band_hz, RENDER.note_s, audible, semitones)
+
+
+@pytest.fixture(scope="session")
+def sketch() -> SimpleNamespace:
+    """Knobs, axes and tables of a patch at note 48, and what the engine plays of their preset.
+
+    `saw` is [1, n] powers of lines; `spectra_db(powers)` how the model shows them; `play(*presets)` returns
+    [2, samples] each, by `render`.
+    """
+    saw = 1 / np.arange(1, 169.0)[None] ** 2
+
+    def preset(name: str, knobs: Knobs, at: Axes, powers: np.ndarray = saw, **on: float) -> Preset:
+        return patch_preset(SKELETONS[name]._replace(**on), knobs, at, [cycles(powers)], 0.0, "Found")
+
+    def play(*presets: Preset) -> list[np.ndarray]:
+        with RenderPool(RENDER, 2) as pool:
+            return [one.audio[0] for one in pool.map(RenderJob(preset.to_json(), (NOTE,)) for preset in presets)]
+
+    return SimpleNamespace(
+        note=NOTE,
+        note_hz=NOTE_HZ,
+        render=RENDER,
+        saw=saw,
+        spectra_db=lambda powers: 10 * np.log10(bands_of(powers)),
+        knobs=knobs_of,
+        axes=axes,
+        tone=line_tone,
+        preset=preset,
+        play=play,
     )

@@ -12,6 +12,7 @@ FLOOR_DB = -80.0
 """Below the loudest band at its loudest: MSS cuts spectra off there."""
 
 _SCALE = 1  # of MSS's three
+_ROUNDING_DB = 1e-3
 
 
 class Spectrogram(NamedTuple):
@@ -36,7 +37,9 @@ def spectrogram(audio: np.ndarray, sample_rate: int) -> Spectrogram:
     """Of a sound [2, samples]."""
     spectra = mss_spectra(audio, sample_rate)
     channels_db = np.asarray(spectra.db[_SCALE]).transpose(0, 2, 1)
-    mean_db = 10 * np.log10((10 ** (channels_db / 10)).mean(0))
+    # What is cut off is silent: it would lie above the mean's own floor where the channels differ.
+    power = np.where(channels_db > FLOOR_DB + _ROUNDING_DB, 10 ** (channels_db / 10), 0)
+    mean_db = 10 * np.log10(np.maximum(power.mean(0), 1e-12))
     mean_db = np.maximum(mean_db - mean_db.max(), FLOOR_DB)
     window, hop = to_samples(WINDOW_MS, sample_rate), to_samples(HOP_MS, sample_rate)
     config = MelConfig(sample_rate, window, hop, BANDS, f_max_hz=sample_rate / 2)
