@@ -1,0 +1,143 @@
+"""Attempts at a patch: written from a fit, played by the engine, and corrected by what it plays."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vjax.audio.distances import mss
+from vjax.audio.pitch import midi_to_hz
+from vjax.candidates.patch.fit import Fit, refit
+from vjax.candidates.patch.model import Axes, Knobs, Skeleton, frame_shares, passed_db
+from vjax.candidates.patch.pitch_curve import PitchCurve
+from vjax.candidates.patch.pitch_write import with_pitch_curve
+from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram, spectrogram
+from vjax.candidates.patch.tables import cycles, line_powers, solve, with_correction
+from vjax.candidates.patch.write import patch_preset
+from vjax.inference.target import Sought
+from vjax.inference.wavetable_fit import HARMONICS
+from vjax.vital.pool import RenderJob, RenderPool
+from vjax.vital.preset import Preset
+
+PATCH = "patch"
+"""Begins the labels of these candidates."""
+
+# What each part must lower the distance by to be worth its complexity; and what a patch must gain without a filter.
+_CURVE_DB, _MOVING_DB, _REVERB_DB, _FIXED_DB = 0.15, 0.25, 0.1, 0.2
+_STEP = 0.9  # of the way that a correction goes
+_MOST_DB = 20.0  # of a correction
+
+
+class Ground(NamedTuple):
+    """What a patch is fitted on: the pitch of its table in MIDI, how that moves (None: not), and the axes."""
+
+    midi: float
+    curve: PitchCurve | None
+    axes: Axes
+
+    def moved(self, time_s: np.ndarray) -> np.ndarray:
+        """[t]: semitones by which the pitch is off the table's."""
+        return np.zeros(len(time_s)) if self.curve is None else self.curve.semitones(time_s)
+
+
+class Attempt(NamedTuple):
+    """A patch on its way.
+
+    Attributes:
+      midi: pitch of the tables' first line.
+      powers: of the lines [frames, n] of each oscillator.
+      distance_db: MSS, with what its complexity costs.
+      audio: its render.
+    """
+
+    fit: Fit
+    ground: Ground
+    midi: float
+    powers: tuple[np.ndarray, ...]
+    preset: Preset | None = None
+    distance_db: float = math.inf
+    audio: np.ndarray | None = None
+
+    @property
+    def label(self) -> str:
+        moves = f", {self.ground.curve.kind}" if self.ground.curve else ""
+        return f"{PATCH}, {self.fit.name}{moves}"
+
+
+def complexity_db(skeleton: Skeleton) -> float:
+    bends = skeleton.drawn_cutoff + skeleton.drawn_gain
+    parts = _CURVE_DB * bends + _MOVING_DB * skeleton.moving + _REVERB_DB * skeleton.reverberant
+    return parts + _FIXED_DB * (1 - skeleton.filtered)
+
+
+def solved(one: Fit, channels: np.ndarray, sample_rate: int, ground: Ground, midi: float) -> tuple[np.ndarray, ...]:
+    """Powers [frames, n] of the lines from pitch `midi` on, for each channel [samples]."""
+    found = []
+    for channel in channels:
+        time_s, powers = line_powers(channel, sample_rate, midi_to_hz(midi), ground.moved)
+        line = midi + 12 * np.log2(np.arange(1, HARMONICS + 1))  # always as many: compiled once
+        line = line + ground.moved(time_s)[:, None]
+        here = ground.axes._replace(time_s=jnp.asarray(time_s, jnp.float32), band=jnp.asarray(line, jnp.float32))
+        gains_db, shares = _passed(one.knobs, jax.tree.map(jnp.float32, one.skeleton), here)
+        gains = 10 ** (np.asarray(gains_db)[:, : powers.shape[1]] / 10)
+        found.append(solve(powers, gains, np.asarray(shares) if one.skeleton.moving else np.ones((len(time_s), 1))))
+    return tuple(found)
+
+
+@jax.jit
+def _passed(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> tuple[jax.Array, jax.Array]:
+    return passed_db(knobs, skeleton, axes), frame_shares(axes)
+
+
+def _written(one: Attempt, note: int, name: str) -> Attempt:
+    tables = [cycles(powers, seed) for seed, powers in enumerate(one.powers)]
+    axes = one.ground.axes
+    preset = patch_preset(one.fit.skeleton, one.fit.knobs, axes, tables, one.midi - note, name)
+    if one.ground.curve:
+        preset = with_pitch_curve(preset, one.ground.curve, float(axes.time_s[-1]))
+    return one._replace(preset=preset)
+
+
+def played(attempts: Sequence[Attempt], sought: Sought, pool: RenderPool, name: str) -> list[Attempt]:
+    """The attempts, written and played; those that the engine cannot play have no audio."""
+    written = [_written(one, sought.note, name) for one in attempts]
+    jobs = [RenderJob(one.preset.to_json(), (sought.note,), note_s=sought.note_s) for one in written]
+    tried = []
+    for one, rendering in zip(written, pool.map(jobs), strict=True):
+        if rendering.audio is not None:
+            distance = float(mss(rendering.audio[0], sought.audio, sought.sample_rate))
+            if not math.isnan(distance):
+                one = one._replace(audio=rendering.audio[0], distance_db=distance + complexity_db(one.fit.skeleton))
+        tried.append(one)
+    return tried
+
+
+def corrected(attempts: Sequence[Attempt], sound: Spectrogram, sought: Sought) -> list[Attempt]:
+    """Played attempts, fitted anew by how their renders differ from the sound; to be played again."""
+    if not attempts:
+        return []
+    rendered = [spectrogram(one.audio, sought.sample_rate) for one in attempts]
+    fits = [(one.fit.skeleton, one.fit.knobs, one.ground.axes) for one in attempts]
+    found = refit(fits, np.stack([one.db for one in rendered]), sound)
+    better = []
+    for one, knobs, render in zip(attempts, found, rendered, strict=True):
+        steps_db = np.clip(_STEP * (knobs.spectrum_db - one.fit.knobs.spectrum_db), -_MOST_DB, _MOST_DB)
+        if not one.fit.skeleton.moving:
+            steps_db = steps_db.mean(0, keepdims=True)
+        powers = []
+        for i, channel in enumerate(one.powers):
+            own_db = _own_db(sound, render, i) if len(one.powers) > 1 else 0.0
+            powers.append(with_correction(channel, midi_to_hz(one.midi), sound.band_hz, steps_db + own_db))
+        fitted = one.fit._replace(knobs=knobs)
+        better.append(Attempt(fitted, one.ground, one.midi, tuple(powers)))
+    return better
+
+
+def _own_db(sound: Spectrogram, render: Spectrogram, channel: int) -> np.ndarray:
+    """[bands]: what a channel alone lacks, the median over time; 0 where it has no sound."""
+    off = (sound.channels_db[channel] - sound.db) - (render.channels_db[channel] - render.db)
+    loud = (sound.channels_db[channel] > FLOOR_DB + 0.1) & (sound.weight[:, None] > 0)
+    return np.array([np.median(off[at, band]) if at.any() else 0.0 for band, at in enumerate(loud.T)])
