@@ -96,9 +96,11 @@ def needed_curves(preset: Preset, sound: Spectrogram, rendered: Spectrogram, not
 
 
 def _gain_db(sound_db: np.ndarray, rendered_db: np.ndarray) -> float:
-    """Median over the bands of one frame that are above the floor in either sound."""
-    heard = np.maximum(sound_db, rendered_db) > FLOOR_DB + _SEEN_DB
-    return float(np.median((sound_db - rendered_db)[heard])) if heard.any() else 0.0
+    """Median difference over the bands of one frame in which the sound, or else the render, is above the floor."""
+    heard, played = (one > FLOOR_DB + _SEEN_DB for one in (sound_db, rendered_db))
+    if heard.sum() >= _FEW:
+        return float(np.median((sound_db - rendered_db)[heard]))
+    return FLOOR_DB if played.sum() >= _FEW else 0.0
 
 
 def _taken_apart(frames_db: np.ndarray, source_db: np.ndarray, responses_db: np.ndarray) -> np.ndarray:

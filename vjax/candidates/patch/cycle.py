@@ -44,7 +44,7 @@ _EDGE_S = 0.014  # a frame nearer to a corner shows both sides of it
 _SAME = 0.04  # of the range: steps that differ by less are one
 _SEGMENT_POINTS = (4, 6, 9, MOST_POINTS)
 _POINT = 0.03  # what a point must lower the error by, in the unit of `seen`
-_SEGMENT = 0.2  # what segments must lower it by beyond that, as steps and waves are easier to edit
+_SEGMENT = 1.3  # factor of the error of segments: steps and waves are easier to edit, and edges blur
 _TABLE = 2048
 
 
@@ -113,9 +113,9 @@ def cycle_of(
         error = error_of(cycle.values(taps_s, period_s))
         phases = np.asarray(cycle.shape["points"])[::2] * _GRID
         off_grid = cycle.shape["name"] == _GATE and np.abs(phases - phases.round()).max() > 1e-6
-        segments = cycle.shape["name"] == _SEGMENTS
-        cost = _POINT * len(phases) + _SEGMENT * segments + _OFF_GRID * off_grid
-        found.append((error + cost, cycle._replace(error=error, still=still)))
+        cost = _POINT * len(phases) + _OFF_GRID * off_grid
+        factor = _SEGMENT if cycle.shape["name"] == _SEGMENTS else 1.0
+        found.append((factor * error + cost, cycle._replace(error=error, still=still)))
     return min(found, key=lambda one: one[0])[1]
 
 

@@ -23,7 +23,7 @@ from vjax.vital.laws.modulation import SECONDS, TEMPO, TRIGGER, tempo_frequency_
 from vjax.vital.preset import Preset, Route, controls
 from vjax.vital.values import value_of, with_routes, with_values
 
-_SHUT_DB = 44.0  # below the envelope a rhythm is shut
+_SHUT_DB = 36.0  # below the envelope a rhythm is shut
 _AS_GOOD_DB = 0.1  # a rhythm whose lowest value shuts the level may be worse by this
 _AS_WELL = 0.06  # a loop of a shorter period may explain less by this
 _AS_NEAR = 0.01  # errors of two periods that are one, dB or semitones
