@@ -18,7 +18,7 @@ from vjax.candidates.patch.modules import with_modules
 from vjax.candidates.patch.pitch_curve import PitchCurve, pitch_curve
 from vjax.candidates.patch.pitch_track import pitch_track
 from vjax.candidates.patch.pitch_write import with_pitch_curve
-from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram, spectrogram
+from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram, at_level_of, spectrogram
 from vjax.candidates.patch.tables import cycles, line_powers, solve, with_correction
 from vjax.candidates.patch.tracking import with_key_tracking
 from vjax.candidates.patch.write import patch_preset
@@ -128,12 +128,12 @@ def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3, others
     starts = []
     evals = len(done)
     for i, one in enumerate(list(best.values())[:most]):
-        label = one.label
-        if i == 0:
-            better = with_modules(one.preset, spectrogram(one.audio, sought.sample_rate), sound, sought, pool)
-            one, evals = one._replace(preset=better.preset), evals + better.evals
+        label, preset = one.label, _loud_enough(one, sought)
+        if i == 0:  # at the level that they keep: a distortion and a noise depend on it
+            better = with_modules(preset, _spectrogram_of(one, sought), sound, sought, pool)
+            preset, evals = better.preset, evals + better.evals
             label = ", ".join([label, *better.modules])
-        tracked = with_key_tracking(_loud_enough(one, sought), sought.note, others, pool)
+        tracked = with_key_tracking(preset, sought.note, others, pool)
         evals += tracked.evals
         preset = finished(tracked.preset, sought.note, pool.config.velocity, name)
         starts.append(Start(label, preset, Kind.PATCH))
@@ -208,7 +208,7 @@ def _played(attempts: Sequence[Attempt], sought: Sought, pool: RenderPool, name:
     played = []
     for one, rendering in zip(written, pool.map(jobs), strict=True):
         if rendering.audio is not None:
-            distance = float(mss(rendering.audio[0], sought.audio, sought.sample_rate))
+            distance = float(mss(at_level_of(rendering.audio[0], sought.audio), sought.audio, sought.sample_rate))
             if not math.isnan(distance):
                 one = one._replace(audio=rendering.audio[0], distance_db=distance + _complexity(one.fit.skeleton))
         played.append(one)
@@ -226,10 +226,15 @@ def _loud_enough(one: Attempt, sought: Sought) -> Preset:
     return with_values(one.preset, {name: level * gain for name, level in zip(names, levels, strict=True)})
 
 
+def _spectrogram_of(one: Attempt, sought: Sought) -> Spectrogram:
+    """Of what an attempt plays, at the level that it will have."""
+    return spectrogram(at_level_of(one.audio, sought.audio), sought.sample_rate)
+
+
 def _corrected(attempts: Sequence[Attempt], sound: Spectrogram, sought: Sought) -> list[Attempt]:
     if not attempts:
         return []
-    rendered = [spectrogram(one.audio, sought.sample_rate) for one in attempts]
+    rendered = [_spectrogram_of(one, sought) for one in attempts]
     fits = [(one.fit.skeleton, one.fit.knobs, one.ground.axes) for one in attempts]
     found = refit(fits, np.stack([one.db for one in rendered]), sound)
     corrected = []
