@@ -14,7 +14,7 @@ from vjax.candidates.patch.fit import Fit, refit
 from vjax.candidates.patch.model import Axes, Knobs, Skeleton, frame_shares, passed_db
 from vjax.candidates.patch.pitch_curve import PitchCurve
 from vjax.candidates.patch.pitch_write import with_pitch_curve
-from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram, spectrogram
+from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram, at_level_of, spectrogram
 from vjax.candidates.patch.tables import cycles, line_powers, solve, with_correction
 from vjax.candidates.patch.write import patch_preset
 from vjax.inference.target import Sought
@@ -108,18 +108,23 @@ def played(attempts: Sequence[Attempt], sought: Sought, pool: RenderPool, name: 
     tried = []
     for one, rendering in zip(written, pool.map(jobs), strict=True):
         if rendering.audio is not None:
-            distance = float(mss(rendering.audio[0], sought.audio, sought.sample_rate))
+            distance = float(mss(at_level_of(rendering.audio[0], sought.audio), sought.audio, sought.sample_rate))
             if not math.isnan(distance):
                 one = one._replace(audio=rendering.audio[0], distance_db=distance + complexity_db(one.fit.skeleton))
         tried.append(one)
     return tried
 
 
+def spectrogram_of(one: Attempt, sought: Sought) -> Spectrogram:
+    """Of what an attempt plays, at the level that it will have."""
+    return spectrogram(at_level_of(one.audio, sought.audio), sought.sample_rate)
+
+
 def corrected(attempts: Sequence[Attempt], sound: Spectrogram, sought: Sought) -> list[Attempt]:
     """Played attempts, fitted anew by how their renders differ from the sound; to be played again."""
     if not attempts:
         return []
-    rendered = [spectrogram(one.audio, sought.sample_rate) for one in attempts]
+    rendered = [spectrogram_of(one, sought) for one in attempts]
     fits = [(one.fit.skeleton, one.fit.knobs, one.ground.axes) for one in attempts]
     found = refit(fits, np.stack([one.db for one in rendered]), sound)
     better = []

@@ -8,7 +8,7 @@ import numpy as np
 
 from vjax.audio.clip import Clip
 from vjax.audio.pitch import midi_to_hz
-from vjax.candidates.patch.attempts import Attempt, Ground, complexity_db, corrected, played, solved
+from vjax.candidates.patch.attempts import Attempt, Ground, complexity_db, corrected, played, solved, spectrogram_of
 from vjax.candidates.patch.finish import finished
 from vjax.candidates.patch.fit import fit
 from vjax.candidates.patch.model import axes_of
@@ -80,12 +80,12 @@ def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3, others
     starts = []
     evals = len(done)
     for i, one in enumerate(list(best.values())[:most]):
-        label = one.label
-        if i == 0:
-            better = with_modules(one.preset, spectrogram(one.audio, sought.sample_rate), sound, sought, pool)
-            one, evals = one._replace(preset=better.preset), evals + better.evals
+        label, preset = one.label, _loud_enough(one, sought)
+        if i == 0:  # at the level that they keep: a distortion and a noise depend on it
+            better = with_modules(preset, spectrogram_of(one, sought), sound, sought, pool)
+            preset, evals = better.preset, evals + better.evals
             label = ", ".join([label, *better.modules])
-        tracked = with_key_tracking(_loud_enough(one, sought), sought.note, others, pool)
+        tracked = with_key_tracking(preset, sought.note, others, pool)
         evals += tracked.evals
         preset = finished(tracked.preset, sought.note, pool.config.velocity, name)
         starts.append(Start(label, preset, Kind.PATCH))

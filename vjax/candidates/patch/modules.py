@@ -10,8 +10,8 @@ import numpy as np
 
 from vjax.audio.distances import mss
 from vjax.candidates.patch.rhythm import with_drawn_loops, with_rhythm
-from vjax.candidates.patch.spectrogram import Spectrogram
-from vjax.candidates.patch.write import analog_resonance
+from vjax.candidates.patch.spectrogram import Spectrogram, at_level_of
+from vjax.candidates.patch.write import OSCILLATOR_LEVEL, analog_resonance
 from vjax.inference.target import Sought
 from vjax.vital.editability import MOST_EFFECTS, editability
 from vjax.vital.laws import ANALOG, DIGITAL
@@ -29,7 +29,7 @@ _NEAR_DB = 1.0  # nearer patches need no more
 _SEEDS = (0, 1)
 _CLOSE = 3  # trials that are played with the second seed, too
 _VOICES_DETUNE = ((3, 2.5), (6, 4.0))  # detune d spreads voices by +-2 d^2 cents
-_NOISE_LEVELS = (0.06, 0.2)
+_NOISE_LEVELS = (0.06, 0.2)  # beside oscillators at OSCILLATOR_LEVEL
 _FILTER_1, _EFFECTS = 0, 3  # sample_destination
 
 
@@ -94,7 +94,8 @@ def _trials(preset: Preset) -> dict[str, Preset]:
     filtered = bool(value_of(preset, "filter_1_on"))
     for level in _NOISE_LEVELS:
         for destination in (_FILTER_1, _EFFECTS) if filtered else (_EFFECTS,):
-            noise = {"sample_on": 1, "sample_level": level, "sample_destination": destination}
+            beside = level * value_of(preset, "osc_1_level") / OSCILLATOR_LEVEL
+            noise = {"sample_on": 1, "sample_level": beside, "sample_destination": destination}
             add(f"noise:{level} {destination}", noise)
     if filtered and value_of(preset, "filter_1_model") == DIGITAL:
         q = 0.5 + 15.5 * value_of(preset, "filter_1_resonance") ** 3
@@ -116,10 +117,11 @@ def _trials(preset: Preset) -> dict[str, Preset]:
 def _distances(
     presets: Sequence[Preset], sought: Sought, pool: RenderPool, seeds: Sequence[int] = _SEEDS
 ) -> np.ndarray:
-    """[presets, seeds] MSS in dB; infinite for what is silent or fails."""
+    """[presets, seeds] MSS in dB at the sound's level; infinite for what is silent or fails."""
     jobs = [RenderJob(one.to_json(), (sought.note,), seed, sought.note_s) for one in presets for seed in seeds]
     found = np.full(len(jobs), np.inf)
     for i, rendering in enumerate(pool.map(jobs)):
         if rendering.audio is not None:
-            found[i] = np.nan_to_num(mss(rendering.audio[0], sought.audio, sought.sample_rate), nan=np.inf)
+            audio = at_level_of(rendering.audio[0], sought.audio)
+            found[i] = np.nan_to_num(mss(audio, sought.audio, sought.sample_rate), nan=np.inf)
     return found.reshape(len(presets), len(seeds))

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vjax.audio.distances import is_silent
 from vjax.audio.mel import MelConfig, mel_centres_hz
 from vjax.audio.spectra import mss_spectra, to_samples
 
@@ -51,3 +52,14 @@ def spectrogram(audio: np.ndarray, sample_rate: int) -> Spectrogram:
         mel_centres_hz(config),
         (frame < int(spectra.played[_SCALE])).astype(np.float32),
     )
+
+
+def at_level_of(audio: np.ndarray, sound: np.ndarray) -> np.ndarray:
+    """[2, samples]: a render with the energy of another sound; silence as it is.
+
+    A patch gets the sound's level in the end. Before, its render may be so soft that the floor of MSS, which is an
+    absolute one, covers what the sound has: it would be compared with another sound than it becomes.
+    """
+    if is_silent(audio):
+        return audio
+    return audio * np.float32(np.sqrt(np.sum(np.square(sound, dtype=float)) / np.sum(np.square(audio, dtype=float))))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vjax.audio.distances import mss
+from vjax.candidates.patch.spectrogram import at_level_of
 from vjax.candidates.patch.write import within_ranges
 from vjax.inference.target import Sought
 from vjax.vital.pool import RenderJob, RenderPool
@@ -39,7 +40,7 @@ def with_key_tracking(preset: Preset, note: int, others: Sequence[Sought], pool:
     for i, rendering in enumerate(pool.map(jobs)):
         sound = elsewhere[i % len(elsewhere)]
         if rendering.audio is not None:
-            distance = mss(rendering.audio[0], sound.audio, sound.sample_rate)
+            distance = mss(at_level_of(rendering.audio[0], sound.audio), sound.audio, sound.sample_rate)
             distances[divmod(i, len(elsewhere))] = np.nan_to_num(distance, nan=np.inf)
     return Tracked(patches[int(np.argmin(distances.mean(1)))], len(jobs))
 
