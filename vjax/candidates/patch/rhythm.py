@@ -34,6 +34,7 @@ _LEAST_DEPTH = 2.0  # semitones
 _LEFT = 0.7  # share of the error of a curve that stands still which a rhythm may leave
 _FADED_DB = -42.0  # where the envelope has fallen so far, a rhythm is not seen
 _ROUNDS = 3
+_SHORTEST_NOTE_S = 0.25
 _TEMPO_STEP_S = 0.05  # a rhythm with shorter periods has a rate, and no tempo
 _TEMPOS_BPM = (60.0, 180.0)
 _MIDDLE_BPM = 120.0
@@ -190,6 +191,8 @@ def with_rhythm(preset: Preset, sound: Spectrogram, rendered: Spectrogram, note_
       rendered: what the preset plays.
       note_s: time from note-on to note-off, seconds.
     """
+    if note_s < _SHORTEST_NOTE_S:
+        return []
     needed = needed_curves(preset, sound, rendered, note_s)
     found = [level_rhythm(needed.time_s, needed.gain_db)]
     if needed.cutoff is not None:
@@ -199,6 +202,8 @@ def with_rhythm(preset: Preset, sound: Spectrogram, rendered: Spectrogram, note_
 
 def with_drawn_loops(preset: Preset, note_s: float) -> list[Preset]:
     """The preset with loops in place of those curves of its own, of level and cutoff, that repeat. May be empty."""
+    if note_s < _SHORTEST_NOTE_S:
+        return []
     time_s = np.arange(FIRST_S, note_s, 0.01)
     own = own_curves(preset, time_s, note_s)
     found = [level_rhythm(time_s, own.gain_db)]
