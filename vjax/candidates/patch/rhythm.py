@@ -23,8 +23,8 @@ from vjax.vital.laws.modulation import SECONDS, TEMPO, TRIGGER, tempo_frequency_
 from vjax.vital.preset import Preset, Route, controls
 from vjax.vital.values import value_of, with_routes
 
-_SHUT_DB = 36.0  # below the envelope a rhythm is shut
-_AS_GOOD_DB = 0.1  # a rhythm whose lowest value shuts the level may be worse by this
+_SHUT_DB = 36.0  # below the envelope depths are alike
+_SILENT_DB = 50.0  # but a rhythm is shut only if what it leaves is nearer to this
 _AS_WELL = 0.06  # a loop of a shorter period may explain less by this
 _AS_NEAR = 0.01  # errors of two periods that are one, dB or semitones
 _LONG_S, _OVER_DB = (0.2, 0.4), 6.0  # about long periods; over an envelope that follows the peaks
@@ -94,11 +94,14 @@ def level_rhythm(time_s: np.ndarray, gain_db: np.ndarray) -> Rhythm | None:
     if cycle.error > _LEFT * cycle.still:
         return None
 
-    def error(cycle: Cycle, period_s: float) -> float:
-        return float(np.average(np.abs(seen(cycle.values(taps_s, period_s)) - open_db), weights=weight))
+    def error(cycle: Cycle, period_s: float, deepest_db: float = _SHUT_DB) -> float:
+        floor_db = np.maximum(faded_db - deepest_db, DEEPEST_DB)
+        model_db = seen_db(faded * np.maximum(cycle.values(taps_s, period_s), 0))
+        off_db = np.maximum(model_db, floor_db) - np.maximum(target, floor_db)
+        return float(np.average(np.abs(off_db), weights=weight))
 
     shut = cycle.shut()
-    if error(shut, loop.period_s) <= cycle.error + _AS_GOOD_DB:
+    if error(shut, loop.period_s, _SILENT_DB) < error(cycle, loop.period_s, _SILENT_DB):
         cycle = shut
     loop = _tuned(loop, lambda period_s: error(cycle, period_s))
     return Rhythm(LEVEL, loop, cycle._replace(low=max(cycle.low / cycle.high, 0.0), high=1.0), fade)
