@@ -138,6 +138,12 @@ def test_with_rhythm_steady_or_decaying_sounds_return_nothing(played):
         assert played[name].found == [], name
 
 
+def test_with_rhythm_note_too_short_for_a_loop_returns_nothing(played):
+    one = played["gate"]
+    sounds = [spectrogram(one.short[which], RATE) for which in ("full", "plain")]
+    assert with_rhythm(one.plain, *sounds, 0.1) == with_drawn_loops(one.full, 0.1) == []
+
+
 def test_level_rhythm_gate_at_a_tempo_returns_its_period_and_shuts(played):
     for name in ("gate", "gate and filter", "dying gate", "unfiltered gate"):
         curves = needed(played[name])

@@ -23,8 +23,8 @@ from vjax.vital.laws.modulation import SECONDS, TEMPO, TRIGGER, tempo_frequency_
 from vjax.vital.preset import Preset, Route, controls
 from vjax.vital.values import value_of, with_routes, with_values
 
-_SHUT_DB = 36.0  # below the envelope a rhythm is shut
-_AS_GOOD_DB = 0.1  # a rhythm whose lowest value shuts the level may be worse by this
+_SHUT_DB = 36.0  # below the envelope depths are alike
+_SILENT_DB = 50.0  # but a rhythm is shut only if what it leaves is nearer to this
 _AS_WELL = 0.06  # a loop of a shorter period may explain less by this
 _AS_NEAR = 0.01  # errors of two periods that are one, dB or semitones
 _LONG_S, _OVER_DB = (0.2, 0.4), 6.0  # about long periods; over an envelope that follows the peaks
@@ -34,6 +34,7 @@ _LEAST_DEPTH = 2.0  # semitones
 _LEFT = 0.7  # share of the error of a curve that stands still which a rhythm may leave
 _FADED_DB = -42.0  # where the envelope has fallen so far, a rhythm is not seen
 _ROUNDS = 3
+_SHORTEST_NOTE_S = 0.25
 _TEMPO_STEP_S = 0.05  # a rhythm with shorter periods has a rate, and no tempo
 _TEMPOS_BPM = (60.0, 180.0)
 _MIDDLE_BPM = 120.0
@@ -93,11 +94,14 @@ def level_rhythm(time_s: np.ndarray, gain_db: np.ndarray) -> Rhythm | None:
     if cycle.error > _LEFT * cycle.still:
         return None
 
-    def error(cycle: Cycle, period_s: float) -> float:
-        return float(np.average(np.abs(seen(cycle.values(taps_s, period_s)) - open_db), weights=weight))
+    def error(cycle: Cycle, period_s: float, deepest_db: float = _SHUT_DB) -> float:
+        floor_db = np.maximum(faded_db - deepest_db, DEEPEST_DB)
+        model_db = seen_db(faded * np.maximum(cycle.values(taps_s, period_s), 0))
+        off_db = np.maximum(model_db, floor_db) - np.maximum(target, floor_db)
+        return float(np.average(np.abs(off_db), weights=weight))
 
     shut = cycle.shut()
-    if error(shut, loop.period_s) <= cycle.error + _AS_GOOD_DB:
+    if error(shut, loop.period_s, _SILENT_DB) < error(cycle, loop.period_s, _SILENT_DB):
         cycle = shut
     loop = _tuned(loop, lambda period_s: error(cycle, period_s))
     return Rhythm(LEVEL, loop, cycle._replace(low=max(cycle.low / cycle.high, 0.0), high=1.0), fade)
@@ -192,6 +196,8 @@ def with_rhythm(preset: Preset, sound: Spectrogram, rendered: Spectrogram, note_
       rendered: what the preset plays.
       note_s: time from note-on to note-off, seconds.
     """
+    if note_s < _SHORTEST_NOTE_S:
+        return []
     needed = needed_curves(preset, sound, rendered, note_s)
     found = [level_rhythm(needed.time_s, needed.gain_db)]
     if needed.cutoff is not None:
@@ -201,6 +207,8 @@ def with_rhythm(preset: Preset, sound: Spectrogram, rendered: Spectrogram, note_
 
 def with_drawn_loops(preset: Preset, note_s: float) -> list[Preset]:
     """The preset with loops in place of those curves of its own, of level and cutoff, that repeat. May be empty."""
+    if note_s < _SHORTEST_NOTE_S:
+        return []
     time_s = np.arange(FIRST_S, note_s, 0.01)
     own = own_curves(preset, time_s, note_s)
     found = [level_rhythm(time_s, own.gain_db)]
