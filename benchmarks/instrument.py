@@ -11,7 +11,7 @@ Exits with 1 if a preset jumps where the analysed clip ends or where its key is 
 Columns: MSS in dB over 0-2 s and 2-4 s of the recording, as long as it lasts; how much more the level and the spectrum
 change at 2 s than around it, in dB; how much louder it gets when the key is let go, in dB; how far it is out of tune as
 recorded, an octave up and an octave down, in semitones; the highest peak of all renders; by how many dB velocity 1.0 is
-louder than 0.2.
+louder than 0.2, and by how many octaves its centroid is higher.
 """
 
 import argparse
@@ -71,6 +71,7 @@ def measured(sound: Path, path: Path, note: int) -> dict:
     row = {
         "mss_0_2": _distance(held, recording, 0.0, CLIP_S),
         "mss_2_4": _distance(held, recording, CLIP_S, 2 * CLIP_S),
+        "mss_2_6": _distance(held, recording, CLIP_S, HELD_S, 2 * CLIP_S),
         "level_jump_db": level_jump,
         "spectral_jump_db": spectral_jump,
         "release_rise_db": rise_db(held, HELD_S),
@@ -78,6 +79,7 @@ def measured(sound: Path, path: Path, note: int) -> dict:
         "pitch_error": errors,
         "peak": float(max(np.abs(audio).max() for audio in (held, *octaves.values(), *velocities.values()))),
         "velocity_db": float(_level_db(velocities[LOUD]) - _level_db(velocities[SOFT])),
+        "velocity_octaves": octaves_between(velocities[SOFT], velocities[LOUD]),
     }
     return row | {"faults": _faults(row)}
 
@@ -109,6 +111,15 @@ def rise_db(audio: np.ndarray, at_s: float) -> float:
     after = max(_level_db(audio[:, i : i + size]) for i in range(at, audio.shape[1] - size + 1, size))
     loudest = max(_level_db(audio[:, i : i + size]) for i in range(0, audio.shape[1] - size + 1, size))
     return float(max(after - max(_level_db(audio[:, at - size : at]), loudest - _RANGE_DB), 0.0))
+
+
+def octaves_between(audio: np.ndarray, other: np.ndarray) -> float | None:
+    """By how many octaves the centroid of the power of `other` [2, samples] is higher; None where one is silent."""
+    powers = [np.mean(np.abs(np.fft.rfft(sound)) ** 2, 0) for sound in (audio, other)]
+    if not all(power[1:].any() for power in powers):
+        return None
+    low, high = (power @ np.arange(len(power)) / power.sum() / len(power) for power in powers)
+    return float(np.log2(high / low))
 
 
 def _faults(row: dict) -> list[str]:
@@ -155,13 +166,17 @@ def _played(path: Path, note: int) -> tuple[np.ndarray, dict[int, np.ndarray], d
     return held, octaves, {velocity: play([note], velocity=velocity)[0] for velocity in (SOFT, LOUD)}
 
 
-def _distance(audio: np.ndarray, recording: np.ndarray, from_s: float, to_s: float) -> float | None:
-    """MSS over a stretch, None where the recording has ended by then or lasts for less than 0.1 s of it."""
+def _distance(
+    audio: np.ndarray, recording: np.ndarray, from_s: float, to_s: float, least_s: float = 0.0
+) -> float | None:
+    """MSS over a stretch, None where the recording has ended by then, or by `least_s`, or lasts for less than 0.1 s of
+    it.
+    """
     from vjax.audio.distances import mss
 
     loud = np.flatnonzero(np.abs(recording).max(0) > 10 ** (-_RANGE_DB / 20) * np.abs(recording).max())
     to_s = min(to_s, max((loud[-1] + 1) / _RATE, CLIP_S))
-    if to_s < from_s + _BLOCK_S:
+    if to_s < max(from_s + _BLOCK_S, least_s):
         return None
     return float(mss(_seconds(audio, from_s, to_s), _seconds(recording, from_s, to_s), _RATE))
 
@@ -183,12 +198,16 @@ def _band_levels_db(block: np.ndarray) -> np.ndarray:
 
 def _table(rows: list[dict]) -> None:
     print(f"{'sound':26} {'0-2 s':>6} {'2-4 s':>6} {'jump: level':>11} {'spectrum':>8} {'release':>7}", end=" ")
-    print(" ".join(f"{shift:>+6d}" for shift in SEMITONES), f"{'peak':>5} {'velocity':>8}")
+    print(" ".join(f"{shift:>+6d}" for shift in SEMITONES), f"{'peak':>5} {'velocity':>8} {'octaves':>7}")
     for row in rows:
         cells = [_cell(row["mss_0_2"], 6), _cell(row["mss_2_4"], 6), _cell(row["level_jump_db"], 11)]
         cells += [_cell(row["spectral_jump_db"], 8), _cell(row["release_rise_db"], 7)]
         cells += [_cell(row["pitch_error"][str(shift)], 6) for shift in SEMITONES]
-        print(f"{row['sound'][:26]:26}", *cells, _cell(row["peak"], 5), _cell(row["velocity_db"], 8))
+        print(f"{row['sound'][:26]:26}", *cells, _cell(row["peak"], 5), *_velocity(row))
+
+
+def _velocity(row: dict) -> tuple[str, str]:
+    return _cell(row["velocity_db"], 8), _cell(row["velocity_octaves"], 7)
 
 
 def _cell(value: float | None, width: int) -> str:

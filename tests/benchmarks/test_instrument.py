@@ -39,3 +39,10 @@ def test_jump_db_level_and_spectrum_that_change_at_once_are_told_apart():
 def test_rise_db_release_that_falls_is_none_and_one_that_is_loud_is_measured():
     assert instrument.rise_db(saw() * np.minimum(np.exp(-(T - 6) / 0.1), 1), 6.0) == 0
     assert instrument.rise_db(saw() * np.where(T < 6, 0.1, 1), 6.0) == pytest.approx(20, abs=0.5)
+
+
+def test_octaves_between_brighter_sound_is_higher_and_silence_has_no_centroid():
+    low, high = (0.1 * np.sin(2 * np.pi * hz * T)[None].repeat(2, 0) for hz in (220, 880))
+    assert instrument.octaves_between(low, high) == pytest.approx(2, abs=0.01)
+    assert instrument.octaves_between(high, 0.1 * high) == pytest.approx(0, abs=1e-6)
+    assert instrument.octaves_between(low, 0 * low) is None

@@ -18,10 +18,12 @@ EPILOG = f"""\
 Each target is a preset of a folder, a sound file, or a validation row of a dataset. For each of them vjax plays the
 init patch, the presets of a bank that are by other authors (random: their median; nearest: the one of least MSS, the
 row to beat), the model's prediction, what `vjax match` writes (match: the preferred preset, which is editable), its
-closest candidate (closest: mostly a wavetable made of the sound itself), what refinement makes of each start with each
-budget (best: nearest, prediction and match compete), and the target's own preset with other random phases (floor: by so
-much a sound differs from itself; only a wavetable made of it comes nearer). All are settled renders by the real engine.
-The recovered share is 0 % at the random preset and 100 % at the floor. Silence is reported and never scored.
+closest candidate (closest: mostly a wavetable made of the sound itself), its best candidate of the model and the bank
+(knobs) and its best patch (patch), what refinement makes of each start with each budget (best: nearest, prediction and
+match compete), and the target's own preset with other random phases (floor: by so much a sound differs from itself;
+only a wavetable made of it comes nearer). All are settled renders by the real engine. The recovered share is 0 % at the
+random preset and 100 % at the floor. Silence is reported and never scored. A second table says how editable the presets
+are.
 
 The author of a preset is the first folder below the one that is given, or else the author field of the preset. A limit
 takes a random sample, always the same. A run that was stopped goes on when it is called again; --limit may then be

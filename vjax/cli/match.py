@@ -19,12 +19,17 @@ EPILOG = f"""\
 The sound may be a WAV, FLAC, OGG, MP3 or AIFF file of any sample rate, up to ten minutes long. vjax analyses it from
 its onset on, for as long as the model was trained on (two seconds). The note is estimated, or given by --note.
 
-Many candidates are played by the real engine: the network's prediction, variants of it, the nearest sounds of the
-model's bank, and a resynthesis, which is an oscillator swept through a wavetable made of the sound. Each candidate is
-tuned to the sound and set to its level. The wavetables of the best six are equalised to its spectrum, harmonic by
-harmonic. An editable preset is written: the nearest one of oscillators, filters, envelopes and routes. Mostly the
-resynthesis comes nearer, but its timbre is in a table, and there is no filter to turn; --prefer closest writes the
-nearest candidate of all.
+Many candidates are played by the real engine: patches, the network's prediction, variants of it, the nearest sounds of
+the model's bank, and a resynthesis. A patch is an editable preset that is fitted to the sound: tables of a few cycles,
+a filter whose cutoff moves, envelopes, and those LFOs and effects that bring it nearer. A resynthesis is an oscillator
+swept through a wavetable made of the sound: mostly the nearest of all, but there is no filter to turn. Each candidate
+is tuned to the sound and set to its level. The wavetables of the best six of each kind are equalised to its spectrum.
+
+The patch is written. Its comment says what was found, in Hz, ms and dB; soft notes are softer and darker; its macros
+have names (Brightness, Movement, Release, Space, as many as there is room for) and change nothing while they stand at
+0. Where the patch is silent, plays a wrong note, or is farther from the sound by more than 1 dB MSS than the nearest
+preset of the network and the bank, that is written, and a warning says why. --prefer knobs always writes the latter,
+--prefer closest the nearest candidate of all.
 
 For X.wav it writes the preset X.vital, its render X-vjax.wav, and a picture of both sounds X-vjax.png. Where another
 candidate comes nearer, it is written beside them, as X (closest).vital with X (closest)-vjax.wav. All go to the current
@@ -32,13 +37,15 @@ folder, unless --out names another place. A preset that someone has changed is n
 A folder, or several sounds, give a folder of presets with an index (index.csv, index.json). Sounds whose preset exists
 are passed over, so a run that was stopped goes on when it is called again.
 Several recordings of one instrument give one preset for all of them, if --note names as many notes or with --together.
-Candidates are ranked by the first recording, and the best of each kind then by their mean loss over all.
+Patches are made from the first recording. Candidates are ranked by it, and the best of each kind then by their mean
+loss over all.
 
 {ENGINE_HELP}
 examples:
   vjax match bass.wav                        # writes bass.vital
   vjax match bass.wav --note C2 -o lead.vital
   vjax match bass.wav --prefer closest       # the nearest one as bass.vital, mostly a table of this sound
+  vjax match bass.wav --no-patch             # only presets of the network and the bank, and the resynthesis
   vjax match bass.wav --no-resynthesis       # makes no such table
   vjax match recordings -o presets           # a folder of sounds; goes on where it was stopped
   vjax match low.wav high.wav --note C2,C4 -o bass.vital        # one preset for both recordings of an instrument

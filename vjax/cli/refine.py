@@ -87,8 +87,8 @@ def add_refining(parser: argparse.ArgumentParser) -> None:
         "--prefer",
         choices=PREFERENCES,
         default=PREFERENCES[0],
-        help="which candidate is written: editable, a patch or else a preset of oscillators and filters; closest, the "
-        "nearest of all; knobs, the nearest that was not made from the sound (default %(default)s)",
+        help="which candidate is written: editable, the patch or else, where that is clearly nearer, the preset of "
+        "knobs; closest, the nearest of all; knobs, the nearest that was not made from the sound (default %(default)s)",
     )
     group = parser.add_argument_group("search")
     group.add_argument(
