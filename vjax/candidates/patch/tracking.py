@@ -9,6 +9,7 @@ from vjax.audio.distances import mss
 from vjax.candidates.patch.low_pass import highest_cutoff, main_low_pass
 from vjax.candidates.patch.spectrogram import at_level_of
 from vjax.candidates.patch.write import within_ranges
+from vjax.inference.level import level_range_db
 from vjax.inference.target import Sought
 from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset
@@ -40,13 +41,14 @@ def with_key_tracking(preset: Preset, note: int, others: Sequence[Sought], pool:
     if not elsewhere:
         shuts = main_low_pass(preset) == "filter_1" and highest_cutoff(preset, "filter_1", note, 1.0) < note + _OCTAVE
         return Tracked(_tracking(preset, note, 1.0) if shuts else preset, 0)
+    most_db = level_range_db(preset)[1]
     patches = [_tracking(preset, note, share) for share in SHARES]
     jobs = [RenderJob(patch.to_json(), (one.note,), note_s=one.note_s) for patch in patches for one in elsewhere]
     distances = np.full((len(patches), len(elsewhere)), np.inf)
     for i, rendering in enumerate(pool.map(jobs)):
         sound = elsewhere[i % len(elsewhere)]
         if rendering.audio is not None:
-            distance = mss(at_level_of(rendering.audio[0], sound.audio), sound.audio, sound.sample_rate)
+            distance = mss(at_level_of(rendering.audio[0], sound.audio, most_db), sound.audio, sound.sample_rate)
             distances[divmod(i, len(elsewhere))] = np.nan_to_num(distance, nan=np.inf)
     return Tracked(patches[int(np.argmin(distances.mean(1)))], len(jobs))
 
