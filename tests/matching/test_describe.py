@@ -36,7 +36,7 @@ def test_comment_says_what_how_and_how_near():
     text = comment("bass", 36, 1.5, "resynthesis", metrics, "By somebody, CC0.")
     assert text == (
         f"Made by vjax {vjax.__version__} from the sound 'bass', for note 36 (C2) held for 1.5 s. "
-        "Method: resynthesis. Distance to the sound: 1.23 dB MSS, 0.3 LU in loudness. By somebody, CC0."
+        "Method: resynthesis. Distance to the sound: 1.23 dB MSS, 0.3 LU in loudness.\nBy somebody, CC0."
     )
 
 

@@ -60,4 +60,4 @@ def comment(name: str, note: int, note_s: float, method: str, metrics: Mapping[s
         f"Made by vjax {vjax.__version__} from the sound {name!r}, for note {note} ({note_name(note)}) held for "
         f"{note_s:.1f} s. Method: {method}. Distance to the sound: {found}."
     )
-    return f"{text} {credit}".strip()
+    return f"{text}\n{credit}".strip()

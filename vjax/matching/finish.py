@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vjax.audio.distances import mss
+from vjax.audio.distances import loudness_lufs, mss
 from vjax.audio.metrics import METRICS
 from vjax.audio.pitch import Pitch, detect_pitch, note_name
 from vjax.inference.judge import Judged
@@ -180,8 +180,11 @@ def _within_scale(judged: list[Judged], prepared: Prepared, pool: RenderPool) ->
         judged = _beside_each(Start(judged[0].label, preset, judged[0].kind), prepared)
     off = judged[0].distances.get("loudness_difference", math.nan)
     if off > _OFF_LEVEL_DB:
-        why = "any louder it would clip" if over_db > 0 else "its volume is at the end of its range"
-        warnings.append(f"the preset is {off:.1f} LU louder or softer than the sound: {why}")
+        softer = loudness_lufs(judged[0].audio, pool.config.sample_rate) < loudness_lufs(
+            sought.audio, pool.config.sample_rate
+        )
+        why = "any louder it would clip" if softer and over_db > 0 else "its volume is at the end of its range"
+        warnings.append(f"the preset is {off:.1f} LU {'softer' if softer else 'louder'} than the sound: {why}")
     if max(_over_db(one.sounds, FULL_SCALE) for one in judged) > 0:
         peak_db = max(_over_db(one.sounds, 1.0) for one in judged)
         warnings.append(f"the preset peaks at {peak_db:+.1f} dBFS: turn its volume down")

@@ -187,3 +187,24 @@ def test_finished_release_is_left_out_where_the_filter_shuts_before_it(by_hand):
     assert finished(preset, 84).macro_names == ("Brightness", "Movement", "Space", "MACRO 4")
     slow = with_values(preset, {"env_2_release": 1.0})
     assert "Release" in finished(slow, 84).macro_names
+
+
+def test_finished_resonance_that_carries_the_note_stays_on_it(by_hand):
+    """A dense table through a narrow filter: anything that moves the cutoff off the note makes it silent."""
+    values = {"filter_1_cutoff": NOTE + 0.5, "filter_1_resonance": 0.8}
+    ready = finished(by_hand.patch(values=values), NOTE)
+    bright = with_values(ready, {f"macro_control_{ready.macro_names.index('Brightness') + 1}": 1.0})
+    found = []
+    for velocity in (0.2, 0.8, 1.0):
+        with RenderPool(dataclasses.replace(RENDER, velocity=velocity), 2) as pool:
+            jobs = [RenderJob(one.to_json(), (NOTE,)) for one in (ready, bright)]
+            found.append([float(loudness_lufs(played.audio[0], RATE)) for played in pool.map(jobs)])
+    (soft, _), (as_before, opened), (hard, _) = found
+    assert as_before - 8 < soft < as_before < hard
+    assert opened > as_before - 3
+
+
+def test_finished_brightness_of_an_open_filter_is_a_shelf(by_hand):
+    ready = finished(by_hand.patch(values={"filter_1_cutoff": 130.0}), NOTE)
+    bright = [route.destination for route in ready.routes if route and route.source == "macro_control_1"]
+    assert (ready.macro_names[0], bright) == ("Brightness", ["eq_high_gain"])

@@ -53,14 +53,15 @@ def test_words_plain_patch_is_described_whole(by_hand):
         ({"env_2_decay": 1.0}, "Filter 1", "falling to 509 Hz in 1.0 s"),
         ({"env_2_attack": 0.2**0.25}, "Filter 1", "rising from 262 Hz to 2.4 kHz in 200 ms, falling to 509 Hz"),
         ({"env_2_sustain": 0.0}, "Filter 1", "falling to 262 Hz in 300 ms (envelope 2)"),
-        ({"filter_1_cutoff": 130.0}, "Filter 1", "starting at 21.1 kHz"),  # as high as it goes
+        ({"filter_1_cutoff": 130.0}, "Filter 1", "starting at 21.1 kHz, after the key to"),  # as high as it goes
         ({"env_1_attack": 0.5**0.25}, "Loudness", "attack 500 ms"),
         ({"env_1_sustain": 1.0}, "Loudness", "full sustain, release 150 ms"),
         ({"env_1_sustain": 0.0}, "Loudness", "decay 500 ms to silence"),
-        ({"reverb_on": 1, "reverb_dry_wet": 0.3, "reverb_decay_time": 1.0}, "Effects", "reverb (mix 30 %, T60 2.0 s)"),
+        ({"reverb_on": 1, "reverb_dry_wet": 0.3, "reverb_decay_time": 1.0}, "Effects", "reverb (mix 30 %, T60 2.5 s)"),
         ({"chorus_on": 1, "chorus_sync": 0, "chorus_frequency": 0.0}, "Effects", "chorus (mix 50 %, 1.0 Hz"),
         ({"distortion_on": 1, "distortion_drive": 12.0}, "Effects", "distortion (mix 100 %, soft clip, +12.0 dB)"),
         ({"eq_on": 1, "eq_high_gain": 3.0}, "Effects", "eq (low 0 dB, band 0 dB, high +3.0 dB)"),
+        ({"eq_on": 1}, "Effects", "eq (flat)"),
         ({"filter_1_on": 0}, "Filter 1", ""),
         ({"osc_1_destination": 3}, "Filter 1", ""),  # past the filter
         ({"osc_1_on": 0}, "Oscillator 1", ""),
@@ -199,3 +200,17 @@ def test_words_dense_table_says_how_many_periods_a_cycle_holds(by_hand):
     preset = by_hand.with_cycles(by_hand.patch(values={"osc_1_transpose": -24}), by_hand.cycle(dense))
     said = "a saw-like table (-6 dB an octave, odd and even harmonics) of 4 periods a cycle, 24 semitones down"
     assert said in line(preset, "Oscillator 1")
+
+
+def test_words_effect_that_a_macro_mixes_in_names_the_macro(by_hand):
+    assert "reverb (mix 0 % until Space is turned up, T60 2.5 s)" in finished(by_hand.patches["filtered"], 48).comments
+
+
+def test_words_filter_that_an_envelope_cannot_open_further_does_not_move(by_hand):
+    values = {"filter_1_cutoff": 136.0}
+    assert "cutoff 21.1 kHz at" in line(with_values(by_hand.patches["filtered"], values), "Filter 1")
+
+
+def test_words_flat_table_has_no_negative_slope_of_nought(by_hand):
+    flat = by_hand.with_cycles(by_hand.patches["filtered"], by_hand.cycle([*([1.0] * 9), 0.995, *([0.99] * 90)]))
+    assert "(0 dB an octave" in line(flat, "Oscillator 1")

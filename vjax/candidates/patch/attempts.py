@@ -17,16 +17,19 @@ from vjax.candidates.patch.pitch_write import with_pitch_curve
 from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram, at_level_of, spectrogram
 from vjax.candidates.patch.tables import cycles, line_powers, solve, with_correction
 from vjax.candidates.patch.write import patch_preset
+from vjax.inference.level import level_range_db
 from vjax.inference.target import Sought
 from vjax.inference.wavetable_fit import HARMONICS
 from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset
+from vjax.vital.values import value_of
 
 PATCH = "patch"
 """Begins the labels of these candidates."""
 
 # What each part must lower the distance by to be worth its complexity; and what a patch must gain without a filter.
 _CURVE_DB, _MOVING_DB, _REVERB_DB, _FIXED_DB = 0.15, 0.25, 0.1, 0.2
+_TOO_SOFT = 0.2  # of each dB that is missing though all is turned up
 _STEP = 0.9  # of the way that a correction goes
 _MOST_DB = 20.0  # of a correction
 
@@ -49,7 +52,7 @@ class Attempt(NamedTuple):
     Attributes:
       midi: pitch of the tables' first line.
       powers: of the lines [frames, n] of each oscillator.
-      distance_db: MSS, with what its complexity costs.
+      distance_db: MSS, with what its complexity costs, and the level that it cannot reach.
       audio: its render.
     """
 
@@ -65,6 +68,16 @@ class Attempt(NamedTuple):
     def label(self) -> str:
         moves = f", {self.ground.curve.kind}" if self.ground.curve else ""
         return f"{PATCH}, {self.fit.name}{moves}"
+
+    @property
+    def reach_db(self) -> float:
+        """By how much its oscillators and its volume can be turned up."""
+        loudest = max(value_of(self.preset, f"osc_{i + 1}_level") for i in range(len(self.powers)))
+        return level_range_db(self.preset)[1] - 40 * math.log10(loudest)
+
+    def missing_db(self, sought: Sought) -> float:
+        """By how much its render is softer than the sound."""
+        return 10 * math.log10(np.sum(sought.audio**2) / np.sum(self.audio**2))
 
 
 def complexity_db(skeleton: Skeleton) -> float:
@@ -108,16 +121,24 @@ def played(attempts: Sequence[Attempt], sought: Sought, pool: RenderPool, name: 
     tried = []
     for one, rendering in zip(written, pool.map(jobs), strict=True):
         if rendering.audio is not None:
-            distance = float(mss(at_level_of(rendering.audio[0], sought.audio), sought.audio, sought.sample_rate))
-            if not math.isnan(distance):
-                one = one._replace(audio=rendering.audio[0], distance_db=distance + complexity_db(one.fit.skeleton))
+            one = one._replace(audio=rendering.audio[0])
+            distance = float(mss(_at_level(one, sought), sought.audio, sought.sample_rate))
+            if math.isnan(distance):
+                one = one._replace(audio=None)
+            else:
+                cost_db = complexity_db(one.fit.skeleton) + _TOO_SOFT * max(one.missing_db(sought) - one.reach_db, 0)
+                one = one._replace(distance_db=distance + cost_db)
         tried.append(one)
     return tried
 
 
 def spectrogram_of(one: Attempt, sought: Sought) -> Spectrogram:
     """Of what an attempt plays, at the level that it will have."""
-    return spectrogram(at_level_of(one.audio, sought.audio), sought.sample_rate)
+    return spectrogram(_at_level(one, sought), sought.sample_rate)
+
+
+def _at_level(one: Attempt, sought: Sought) -> np.ndarray:
+    return at_level_of(one.audio, sought.audio, one.reach_db)
 
 
 def corrected(attempts: Sequence[Attempt], sound: Spectrogram, sought: Sought) -> list[Attempt]:

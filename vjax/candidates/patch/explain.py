@@ -121,7 +121,7 @@ def _first_line(midi: float, density: int, note: int) -> float:
 
 def _loud_enough(one: Attempt, sought: Sought) -> Preset:
     """The preset with its oscillators as loud as the volume needs to reach the sound, with room for velocity."""
-    missing_db = 10 * math.log10(np.sum(sought.audio**2) / np.sum(one.audio**2)) - _HEADROOM_DB
+    missing_db = one.missing_db(sought) - _HEADROOM_DB
     if missing_db <= 0:
         return one.preset
     names = [f"osc_{i + 1}_level" for i in range(len(one.powers))]

@@ -74,14 +74,16 @@ def _cutoff_moves(preset: Preset, base: float, route: Route) -> str:
     away = CUTOFF_SPAN * route.amount
     rest = base - away / 2 if route.bipolar else base
     peak, held = rest + away, rest + away * sustain
+    if len({cutoff_text(cutoff) for cutoff in (rest, peak, held)}) == 1:
+        return f"cutoff {cutoff_text(peak)}"
     text = f"cutoff starting at {cutoff_text(peak)}"
     if attack_s >= _AT_ONCE_S:
         verb = "rising" if away > 0 else "falling"
         text = f"cutoff {verb} from {cutoff_text(rest)} to {cutoff_text(peak)} in {seconds_text(attack_s)}"
-    if sustain < 0.995:
+    if sustain < 0.995 and cutoff_text(held) != cutoff_text(peak):
         verb = "falling" if away > 0 else "rising"
         text += f", {verb} to {cutoff_text(held)} in {seconds_text(decay_s)}"
-    if sustain > 0.005:
+    if sustain > 0.005 and cutoff_text(rest) != cutoff_text(held):
         text += f", after the key to {cutoff_text(rest)} in {seconds_text(release_s)}"
     return f"{text} (envelope {envelope[-1]})"
 

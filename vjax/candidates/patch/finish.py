@@ -17,7 +17,7 @@ def finished(preset: Preset, note: int, velocity: float = 0.8, name: str = "") -
       velocity: that it was made for, in (0, 1].
       name: of the preset; by default it says what is in the patch.
     """
-    ready = with_macros(with_velocity(preset, velocity), note, velocity)
+    ready = with_macros(with_velocity(preset, note, velocity), note, velocity)
     return dataclasses.replace(
         ready,
         name=name or short_name(ready, note),

@@ -1,6 +1,6 @@
 """The filter of a patch that makes it brighter and darker, and its cutoff."""
 
-from vjax.vital.editability import PLAYERS, filters_passed
+from vjax.vital.editability import PLAYERS, STEADY, filters_passed
 from vjax.vital.preset import Preset
 from vjax.vital.values import value_of
 
@@ -39,4 +39,13 @@ def cutoff_at_rest(preset: Preset, name: str, note: int, velocity: float) -> flo
     for route in preset.routes:
         if route and not route.bypass and (route.source, route.destination) == ("velocity", f"{name}_cutoff"):
             cutoff += CUTOFF_SPAN * route.amount * (velocity - 0.5 if route.bipolar else velocity)
+    return cutoff
+
+
+def highest_cutoff(preset: Preset, name: str, note: int, velocity: float) -> float:
+    """The MIDI pitch that the cutoff of `filter_1` or `filter_2` reaches at a note, with envelopes and LFOs."""
+    cutoff = cutoff_at_rest(preset, name, note, velocity)
+    for route in preset.routes:
+        if route and not route.bypass and route.destination == f"{name}_cutoff" and route.source not in STEADY:
+            cutoff += CUTOFF_SPAN * (abs(route.amount) / 2 if route.bipolar else max(route.amount, 0))
     return cutoff

@@ -25,9 +25,10 @@ _BRIGHTER_DB = 12.0
 _LEAST_BRIGHTER = 12.0  # semitones
 _HIGHEST = 136.0  # MIDI pitch of a cutoff
 _LONGER, _LONG_S, _LONGEST_S = 4.0, 1.5, 32.0  # a time is so many times as long, and at least so long
+_RESONANT, _NEAR = 0.5, 12.0  # of a resonance; semitones of a cutoff from the note
 _WET = 0.4
 _LEAST_WET = 0.1
-_SPACE_KNOB = 1.0  # reverb_decay_time: a T60 of 2 s
+_SPACE_KNOB = 1.0  # reverb_decay_time: a T60 of 2.5 s
 _SHUT = 12.0  # semitones of a cutoff below the note: the first harmonic is 12 to 24 dB down
 _FADED = 0.05  # of an envelope or a drawn curve: it has ended
 _FOLLOWS = 0.1  # a modulation that cannot grow by this share of itself is not moved
@@ -63,7 +64,8 @@ def with_macros(preset: Preset, note: int, velocity: float = 0.8) -> Preset:
       note, velocity: that the preset was made for.
     """
     release = functools.partial(_release, note=note, velocity=velocity)
-    makers: tuple[Callable[[Preset], Macro | None], ...] = (_brightness, _movement, release, _space)
+    brightness = functools.partial(_brightness, note=note, velocity=velocity)
+    makers: tuple[Callable[[Preset], Macro | None], ...] = (brightness, _movement, release, _space)
     for make in makers:
         free = [i for i in range(len(MACROS)) if macro_is_free(preset, i)]
         if not free or sum(route is not None for route in preset.routes) >= MOST_ROUTES:
@@ -82,11 +84,11 @@ def _with_macro(preset: Preset, number: int, macro: Macro) -> Preset:
     return dataclasses.replace(routed, macro_names=tuple(names))
 
 
-def _brightness(preset: Preset) -> Macro | None:
+def _brightness(preset: Preset, note: int, velocity: float) -> Macro | None:
     """Opens the low-pass filter; without one that can be opened, raises a shelf of the equaliser."""
     low_pass = main_low_pass(preset)
-    if low_pass is not None:
-        semitones = min(_BRIGHTER, _HIGHEST - value_of(preset, f"{low_pass}_cutoff"))
+    if low_pass is not None and not _resonates_at(preset, low_pass, note, velocity):
+        semitones = min(_BRIGHTER, _HIGHEST - cutoff_at_rest(preset, low_pass, note, velocity))
         if semitones >= _LEAST_BRIGHTER:
             return Macro("Brightness", f"{low_pass}_cutoff", semitones / CUTOFF_SPAN)
     shelf = {"eq_on": 1, "eq_high_mode": 0}
@@ -97,6 +99,12 @@ def _brightness(preset: Preset) -> Macro | None:
     elif value_of(preset, "eq_high_mode") or value_of(preset, "eq_high_gain") > 0:
         return None
     return Macro("Brightness", "eq_high_gain", _BRIGHTER_DB / _span("eq_high_gain"), shelf)
+
+
+def _resonates_at(preset: Preset, low_pass: str, note: int, velocity: float) -> bool:
+    """Whether a filter's resonance carries the note: opened, the filter would make it soft."""
+    off = cutoff_at_rest(preset, low_pass, note, velocity) - note
+    return value_of(preset, f"{low_pass}_resonance") > _RESONANT and abs(off) < _NEAR
 
 
 def _movement(preset: Preset) -> Macro | None:

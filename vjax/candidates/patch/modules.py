@@ -12,6 +12,7 @@ from vjax.audio.distances import mss
 from vjax.candidates.patch.rhythm import with_drawn_loops, with_rhythm
 from vjax.candidates.patch.spectrogram import Spectrogram, at_level_of
 from vjax.candidates.patch.write import OSCILLATOR_LEVEL, analog_resonance
+from vjax.inference.level import level_range_db
 from vjax.inference.target import Sought
 from vjax.vital.editability import MOST_EFFECTS, editability
 from vjax.vital.laws import ANALOG, DIGITAL
@@ -122,6 +123,7 @@ def _distances(
     found = np.full(len(jobs), np.inf)
     for i, rendering in enumerate(pool.map(jobs)):
         if rendering.audio is not None:
-            audio = at_level_of(rendering.audio[0], sought.audio)
+            preset = presets[i // len(seeds)]
+            audio = at_level_of(rendering.audio[0], sought.audio, level_range_db(preset)[1])
             found[i] = np.nan_to_num(mss(audio, sought.audio, sought.sample_rate), nan=np.inf)
     return found.reshape(len(presets), len(seeds))

@@ -54,12 +54,14 @@ def spectrogram(audio: np.ndarray, sample_rate: int) -> Spectrogram:
     )
 
 
-def at_level_of(audio: np.ndarray, sound: np.ndarray) -> np.ndarray:
-    """[2, samples]: a render with the energy of another sound; silence as it is.
+def at_level_of(audio: np.ndarray, sound: np.ndarray, most_db: float) -> np.ndarray:
+    """[2, samples]: a render with the energy of another sound, at most `most_db` louder; silence as it is.
 
-    A patch gets the sound's level in the end. Before, its render may be so soft that the floor of MSS, which is an
-    absolute one, covers what the sound has: it would be compared with another sound than it becomes.
+    A patch gets the sound's level in the end, as far as its levels reach. Before, its render may be so soft that the
+    floor of MSS, which is an absolute one, covers what the sound has: it would be compared with another sound than it
+    becomes.
     """
     if is_silent(audio):
         return audio
-    return audio * np.float32(np.sqrt(np.sum(np.square(sound, dtype=float)) / np.sum(np.square(audio, dtype=float))))
+    gain_db = 10 * np.log10(np.sum(np.square(sound, dtype=float)) / np.sum(np.square(audio, dtype=float)))
+    return audio * np.float32(10 ** (min(gain_db, most_db) / 20))

@@ -17,6 +17,7 @@ Moved = Callable[[np.ndarray], np.ndarray]
 _WINDOW = 4096
 _HOP = 1024
 _LEAST_GAIN = 1e-4  # of the highest: below it a line is solved from noise
+_MOST_BOOST = 1e4  # of a line's power against what the filter passes best: beyond, it is noise that no one hears
 _ROUNDS = 30
 
 
@@ -54,15 +55,16 @@ def solve(powers: np.ndarray, gains: np.ndarray, shares: np.ndarray) -> np.ndarr
     spectra = np.broadcast_to(
         powers.sum(0) / np.maximum(gains.sum(0), 1e-20), (shares.shape[1], powers.shape[1])
     ).copy()
+    most = _MOST_BOOST * powers.max(0) / gains.max()
     if shares.shape[1] == 1:
-        return spectra
+        return np.minimum(spectra, most)
     # Multiplicative steps that minimise the Kullback-Leibler divergence of NMF with fixed activations (Lee and Seung).
     weight = np.einsum("tk,tn->kn", shares, gains)
     for _ in range(_ROUNDS):
         model = (shares @ spectra) * gains
         ratio = np.where(gains > 0, powers / np.maximum(model, 1e-20), 0)
         spectra *= np.einsum("tk,tn->kn", shares, gains * ratio) / np.maximum(weight, 1e-20)
-    return spectra
+    return np.minimum(spectra, most)
 
 
 def cycles(powers: np.ndarray, seed: int = 0) -> np.ndarray:

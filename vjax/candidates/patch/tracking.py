@@ -6,8 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from vjax.audio.distances import mss
+from vjax.candidates.patch.low_pass import highest_cutoff, main_low_pass
 from vjax.candidates.patch.spectrogram import at_level_of
 from vjax.candidates.patch.write import within_ranges
+from vjax.inference.level import level_range_db
 from vjax.inference.target import Sought
 from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset
@@ -16,6 +18,7 @@ from vjax.vital.values import value_of, with_values
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Of the keyboard, that a cutoff may follow."""
 
+_OCTAVE = 12
 _MIDDLE = 60  # the note about which Vital's key tracking turns
 
 
@@ -29,18 +32,23 @@ class Tracked(NamedTuple):
 def with_key_tracking(preset: Preset, note: int, others: Sequence[Sought], pool: RenderPool) -> Tracked:
     """The patch whose cutoff follows the keyboard as it comes nearest to recordings at other notes (mean MSS).
 
-    At `note` it plays what it played. Without a filter, or without recordings at other notes, it stays as it is.
+    At `note` it plays what it played. Without recordings at other notes, a low-pass that would shut the note an octave
+    above follows the keyboard in full; any other stays as it is.
     """
-    elsewhere = [one for one in others if one.note != note]
-    if not value_of(preset, "filter_1_on") or not elsewhere:
+    if not value_of(preset, "filter_1_on"):
         return Tracked(preset, 0)
+    elsewhere = [one for one in others if one.note != note]
+    if not elsewhere:
+        shuts = main_low_pass(preset) == "filter_1" and highest_cutoff(preset, "filter_1", note, 1.0) < note + _OCTAVE
+        return Tracked(_tracking(preset, note, 1.0) if shuts else preset, 0)
+    most_db = level_range_db(preset)[1]
     patches = [_tracking(preset, note, share) for share in SHARES]
     jobs = [RenderJob(patch.to_json(), (one.note,), note_s=one.note_s) for patch in patches for one in elsewhere]
     distances = np.full((len(patches), len(elsewhere)), np.inf)
     for i, rendering in enumerate(pool.map(jobs)):
         sound = elsewhere[i % len(elsewhere)]
         if rendering.audio is not None:
-            distance = mss(at_level_of(rendering.audio[0], sound.audio), sound.audio, sound.sample_rate)
+            distance = mss(at_level_of(rendering.audio[0], sound.audio, most_db), sound.audio, sound.sample_rate)
             distances[divmod(i, len(elsewhere))] = np.nan_to_num(distance, nan=np.inf)
     return Tracked(patches[int(np.argmin(distances.mean(1)))], len(jobs))
 

@@ -4,6 +4,7 @@ import math
 import re
 
 from vjax.schema import Schema
+from vjax.vital.laws import reverb_t60_s
 from vjax.vital.preset import Preset, controls
 from vjax.vital.values import value_of
 
@@ -108,7 +109,9 @@ def value_text(name: str, native: float) -> str:
         return f"{100 * native:+.0f} cents"
     if name.endswith(("_gain", "_drive")):
         return db_text(native)
-    if name.endswith(("decay_time", "portamento_time")):
+    if name == "reverb_decay_time":
+        return seconds_text(float(reverb_t60_s(native)))
+    if name == "portamento_time":
         return seconds_text(2.0**native)
     if name.endswith("wave_frame"):
         return f"{native:.0f}"

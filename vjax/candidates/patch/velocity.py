@@ -2,7 +2,7 @@
 
 import math
 
-from vjax.candidates.patch.low_pass import CUTOFF_SPAN, main_low_pass
+from vjax.candidates.patch.low_pass import CUTOFF_SPAN, highest_cutoff, main_low_pass
 from vjax.inference.level import level_range_db, with_gain
 from vjax.vital.editability import MOST_ROUTES
 from vjax.vital.preset import Preset, Route
@@ -22,24 +22,28 @@ _LOWEST = 8.0  # MIDI pitch, of a cutoff
 _NOT_LINEAR = ("compressor", "distortion")  # a softer sound is another sound after them
 
 
-def with_velocity(preset: Preset, velocity: float = 0.8) -> Preset:
+def with_velocity(preset: Preset, note: int, velocity: float = 0.8) -> Preset:
     """The preset answering the velocity of a note; at `velocity` it sounds as before.
 
     Velocity opens the low-pass filter, whose cutoff is lowered by as much, if it has one and `MOST_ROUTES` leave room,
     and raises the level, which `volume` lowers by as much. A preset that answers the velocity already stays as it is.
+
+    Args:
+      note, velocity: that the preset was made for. The softest note still opens the filter as far as `note`.
     """
     routed = any(route is not None and route.source == "velocity" for route in preset.routes)
     if routed or value_of(preset, "velocity_track"):
         return preset
-    return _with_level(_with_cutoff(preset, velocity), velocity)
+    return _with_level(_with_cutoff(preset, note, velocity), velocity)
 
 
-def _with_cutoff(preset: Preset, velocity: float) -> Preset:
+def _with_cutoff(preset: Preset, note: int, velocity: float) -> Preset:
     low_pass = main_low_pass(preset)
     if low_pass is None or sum(route is not None for route in preset.routes) >= MOST_ROUTES:
         return preset
     knob = f"{low_pass}_cutoff"
-    opens = min(OPENS, (value_of(preset, knob) - _LOWEST) / velocity)
+    room = min(value_of(preset, knob) - _LOWEST, highest_cutoff(preset, low_pass, note, velocity) - note)
+    opens = min(OPENS, room / velocity)
     if opens < _LEAST:
         return preset
     lowered = with_values(preset, {knob: value_of(preset, knob) - opens * velocity})

@@ -95,15 +95,14 @@ def _table(preset: Preset, number: int, note: int, frame: float) -> str:
     if timbre is None:
         return f"the table {str(preset.wavetables[number].get('name', ''))!r}"
     harmonics = {0: "odd and even harmonics", 2: "odd harmonics only"}
+    slope = f"{round(timbre.slope_db):+d} dB" if round(timbre.slope_db) else "0 dB"
     detail = harmonics.get(timbre.missing, f"without every {timbre.missing}th harmonic")
     if timbre.word in ("sine-like", "silent"):
         text = f"a {timbre.word} table"
     elif timbre.word in ("inharmonic", "noise-like"):
-        text = (
-            f"{'an' if timbre.word == 'inharmonic' else 'a'} {timbre.word} table ({timbre.slope_db:+.0f} dB an octave)"
-        )
+        text = f"{'an' if timbre.word == 'inharmonic' else 'a'} {timbre.word} table ({slope} an octave)"
     else:
-        text = f"a {timbre.word} table ({timbre.slope_db:+.0f} dB an octave, {detail})"
+        text = f"a {timbre.word} table ({slope} an octave, {detail})"
     return text if timbre.first == 1 else f"{text} of {timbre.first} periods a cycle"
 
 
@@ -154,7 +153,8 @@ def _effects(preset: Preset) -> str:
         details = []
         for mix, full in (("dry_wet", 0.5 if effect == "flanger" else 1.0), ("mix", 1.0)):
             if effect != "eq" and f"{effect}_{mix}" in engine.control_ranges():
-                details.append(f"mix {percent_text(value_of(preset, f'{effect}_{mix}') / full)}")
+                share = value_of(preset, f"{effect}_{mix}")
+                details.append(f"mix {percent_text(share / full)}{'' if share else _opened_by(preset, effect, mix)}")
         if effect == "reverb":
             details.append(f"T60 {value_text('reverb_decay_time', value_of(preset, 'reverb_decay_time'))}")
         if effect in ("chorus", "delay", "flanger", "phaser"):
@@ -164,9 +164,18 @@ def _effects(preset: Preset) -> str:
         if effect == "filter_fx":
             details += [filter_kind(preset, effect), cutoff_text(value_of(preset, "filter_fx_cutoff"))]
         if effect == "eq":
-            details += [f"{b} {db_text(value_of(preset, f'eq_{b}_gain'))}" for b in ("low", "band", "high")]
+            gains = {band: db_text(value_of(preset, f"eq_{band}_gain")) for band in ("low", "band", "high")}
+            flat = set(gains.values()) == {"0 dB"}
+            details += ["flat"] if flat else [f"{band} {gain}" for band, gain in gains.items()]
         found.append(f"{effect.replace('_fx', '')} ({', '.join(details)})")
     return f"Effects: {'; '.join(found)}." if found else ""
+
+
+def _opened_by(preset: Preset, effect: str, mix: str) -> str:
+    """The macros that mix in an effect, which is not heard without them."""
+    sources = {route.source for route in preset.routes if route and route.destination == f"{effect}_{mix}"}
+    names = [name for macro, name in zip(MACROS, preset.macro_names, strict=True) if macro in sources]
+    return f" until {' or '.join(names)} is turned up" if names else ""
 
 
 def _velocity(preset: Preset, routes: list[Route]) -> str:
