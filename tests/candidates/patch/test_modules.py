@@ -1,5 +1,4 @@
 from vjax.candidates.patch.modules import with_modules
-from vjax.candidates.patch.spectrogram import spectrogram
 from vjax.inference.target import Sought
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import RenderJob, RenderPool
@@ -12,6 +11,6 @@ def test_with_modules_patch_that_plays_the_sound_but_softer_adds_none(by_hand):
         rendered = pool.render(RenderJob(patch.to_json(), (48,))).audio[0]
         loud = 4 * rendered
         sought = Sought(loud, 48, 1.5, 44100)
-        found = with_modules(patch, spectrogram(rendered, 44100), spectrogram(loud, 44100), sought, pool)
+        found = with_modules(patch, sought, pool)
     assert found.modules == ()
     assert found.distance_db < 0.5

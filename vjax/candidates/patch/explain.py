@@ -12,7 +12,7 @@ from vjax.candidates.patch.attempts import Attempt, Ground, complexity_db, corre
 from vjax.candidates.patch.finish import finished
 from vjax.candidates.patch.fit import fit
 from vjax.candidates.patch.model import axes_of
-from vjax.candidates.patch.modules import with_modules
+from vjax.candidates.patch.modules import with_best_rhythm, with_modules
 from vjax.candidates.patch.pitch_curve import pitch_curve
 from vjax.candidates.patch.pitch_track import pitch_track
 from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram, spectrogram
@@ -77,18 +77,23 @@ def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3, others
     for one in sorted(done, key=lambda one: one.distance_db):
         if one.audio is not None:
             best.setdefault(one.label, one)
-    starts = []
     evals = len(done)
-    for i, one in enumerate(list(best.values())[:most]):
-        label, preset = one.label, _loud_enough(one, sought)
-        if i == 0:  # at the level that they keep: a distortion and a noise depend on it
-            better = with_modules(preset, spectrogram_of(one, sought), sound, sought, pool)
+    ready = []
+    for one in list(best.values())[:most]:
+        looped = with_best_rhythm(_loud_enough(one, sought), spectrogram_of(one, sought), sound, sought, pool)
+        evals += looped.evals
+        cost_db = complexity_db(one.fit.skeleton)
+        ready.append((looped.distance_db + cost_db, ", ".join([one.label, *looped.modules]), looped.preset))
+    ready.sort(key=lambda one: one[0])
+    starts = []
+    for i, (_, label, preset) in enumerate(ready):
+        if i == 0:
+            better = with_modules(preset, sought, pool)
             preset, evals = better.preset, evals + better.evals
             label = ", ".join([label, *better.modules])
         tracked = with_key_tracking(preset, sought.note, others, pool)
         evals += tracked.evals
-        preset = finished(tracked.preset, sought.note, pool.config.velocity, name)
-        starts.append(Start(label, preset, Kind.PATCH))
+        starts.append(Start(label, finished(tracked.preset, sought.note, pool.config.velocity, name), Kind.PATCH))
     return Explained(starts, evals)
 
 

@@ -43,10 +43,10 @@ class Improved(NamedTuple):
     evals: int
 
 
-def with_modules(
+def with_best_rhythm(
     preset: Preset, rendered: Spectrogram, sound: Spectrogram, sought: Sought, pool: RenderPool
 ) -> Improved:
-    """The patch with a rhythm and at most `MOST_MODULES` modules, each of which earns its place.
+    """The patch with a loop in place of curves that repeat, or with a rhythm on top, where it earns its place.
 
     Args:
       rendered: what the patch plays.
@@ -55,17 +55,18 @@ def with_modules(
     loops = with_drawn_loops(preset, sought.note_s)
     rhythms = with_rhythm(preset, sound, rendered, sought.note_s)
     distances = _distances([preset, *loops, *rhythms], sought, pool).mean(1)
-    evals = len(_SEEDS) * len(distances)
-    added: list[str] = []
     # A loop in place of a drawn curve is simpler, so it may even lose a little; a rhythm on top has to earn its place.
     costs = np.array([0.0, *[-EARNS_DB] * len(loops), *[EARNS_DB] * len(rhythms)])
     best = int(np.argmin(distances + costs))
-    if best:
-        preset = [preset, *loops, *rhythms][best]
-        added.append(RHYTHM)
-    now_db = float(distances[best])
-    most = len(added) + MOST_MODULES
-    while len(added) < most and _NEAR_DB < now_db < np.inf:
+    added = (RHYTHM,) if best else ()
+    return Improved([preset, *loops, *rhythms][best], added, float(distances[best]), len(_SEEDS) * len(distances))
+
+
+def with_modules(preset: Preset, sought: Sought, pool: RenderPool) -> Improved:
+    """The patch with at most `MOST_MODULES` modules, each of which earns its place."""
+    now_db, evals = float(_distances([preset], sought, pool).mean()), len(_SEEDS)
+    added: list[str] = []
+    while len(added) < MOST_MODULES and _NEAR_DB < now_db < np.inf:
         trials = {name: trial for name, trial in _trials(preset).items() if name.split(":")[0] not in added}
         if not trials:
             break
