@@ -123,13 +123,13 @@ def knobs_of(spectra_db: np.ndarray, **others: float | np.ndarray) -> Knobs:
 
 
 def line_tone(powers: np.ndarray, seconds: float, semitones: Callable[[np.ndarray], np.ndarray] | None = None):
-    """[samples] of harmonics of note 48 with these powers, with random phases."""
+    """[samples] of harmonics of note 48 with amplitudes whose squares are `powers`, with random phases."""
     time_s = np.arange(round(seconds * RENDER.sample_rate)) / RENDER.sample_rate
     hz = NOTE_HZ * 2 ** ((semitones(time_s) if semitones else np.zeros(len(time_s))) / 12)
     turns = np.cumsum(hz) / RENDER.sample_rate
     phases = np.random.default_rng(0).uniform(0, 1, len(powers))
     sines = (np.sin(2 * np.pi * ((k + 1) * turns + phase)) for k, phase in enumerate(phases))
-    return sum(np.sqrt(2 * power) * sine for power, sine in zip(powers, sines, strict=True))
+    return sum(np.sqrt(power) * sine for power, sine in zip(powers, sines, strict=True))
 
 
 def bands_of(powers: np.ndarray) -> np.ndarray:

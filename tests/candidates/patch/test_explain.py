@@ -1,0 +1,122 @@
+"""Sounds explained as patches, with the real engine: one whose preset is known, and those that no patch explains."""
+
+import copy
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pytest
+
+from vjax.audio.distances import mss
+from vjax.audio.pitch import detect_pitch
+from vjax.candidates.patch import fit as fitting
+from vjax.candidates.patch import modules
+from vjax.candidates.patch.explain import Explained, explained
+from vjax.inference.target import Kind, Sought
+from vjax.vital.editability import editability
+from vjax.vital.pool import Rendering, RenderJob, RenderPool
+from vjax.vital.values import value_of
+
+HEADROOM_DB = 12.0  # of the volume, over its default
+
+
+class CrashingPool(RenderPool):
+    """One whose engine crashes in the first `n` jobs of every call: their wavetable is of a type that it lacks."""
+
+    n = 1
+
+    def map(self, jobs: Iterable[RenderJob]) -> Iterator[Rendering]:
+        return super().map(self._broken(job) if i < self.n else job for i, job in enumerate(jobs))
+
+    def _broken(self, job: RenderJob) -> RenderJob:
+        preset = copy.deepcopy(job.preset)
+        preset["settings"]["wavetables"][0]["groups"][0]["components"][0]["type"] = "No Such Source"
+        return RenderJob(preset, job.notes, job.seed, job.note_s)
+
+
+@pytest.fixture
+def hurried(monkeypatch):
+    """Where it does not matter how near a patch comes."""
+    for steps in ("FIRST_STEPS", "STEPS", "MORE_STEPS"):
+        monkeypatch.setattr(fitting, steps, 2)
+    monkeypatch.setattr(modules, "MOST_MODULES", 0)
+
+
+def sought_of(sketch, audio: np.ndarray) -> Sought:
+    pitch = detect_pitch(audio, sketch.render.sample_rate)
+    pitch = pitch if pitch.clear else None
+    audio = np.asarray(audio, np.float32)
+    return Sought(audio, sketch.note, sketch.render.note_s, sketch.render.sample_rate, pitch)
+
+
+@pytest.fixture(scope="module")
+def saw(sketch, by_hand) -> tuple[Sought, Explained]:
+    """A saw through a steep low-pass, moved by envelopes."""
+    (audio,) = sketch.play(by_hand.patches["filtered"])
+    sought = sought_of(sketch, audio)
+    with RenderPool(sketch.render, 2) as pool:
+        return sought, explained(sought, pool, "Pluck")
+
+
+def test_explained_saw_is_near_and_editable(sketch, saw):
+    sought, found = saw
+    assert 1 <= len(found.starts) <= 3
+    assert len({start.label for start in found.starts}) == len(found.starts)
+    for start in found.starts:
+        assert start.kind == Kind.PATCH
+        assert start.label.startswith("patch, ")
+        assert editability(start.preset).editable
+        assert start.preset.name == "Pluck"
+    (audio,) = sketch.play(found.starts[0].preset)
+    gain = np.float32(np.sqrt(np.sum(sought.audio**2) / np.sum(audio**2)))
+    assert mss(gain * audio, sought.audio, sought.sample_rate) < 2
+    assert value_of(found.starts[0].preset, "filter_1_on")
+    assert found.evals > 20
+
+
+def test_explained_saw_is_loud_enough_for_the_volume_to_reach_it(sketch, saw):
+    sought, found = saw
+    for audio in sketch.play(*(start.preset for start in found.starts)):
+        assert 10 * np.log10(np.sum(sought.audio**2) / np.sum(audio**2)) < HEADROOM_DB
+
+
+def sounds(sketch) -> dict[str, np.ndarray]:
+    """[2, samples] each."""
+    n, rate = sketch.render.samples, sketch.render.sample_rate
+    time_s = np.arange(n) / rate
+    fall = 0.1 * np.exp(-3 * time_s)
+    tones = {semitones: fall * sketch.tone(sketch.saw[0], n / rate, lambda at, s=semitones: 0 * at + s)[:n]
+             for semitones in (0, 4, 7)}  # fmt: skip
+    click = np.zeros(n)
+    click[100] = 0.5
+    mono = {
+        "click": click,
+        "silence with a click": np.roll(click, n // 2),
+        "chord": sum(tones.values()),
+        "50 ms": tones[0] * (time_s < 0.05),
+        "silence": np.zeros(n),
+    }
+    noise = 0.1 * np.random.default_rng(0).standard_normal((2, n))
+    stereo = {"noise": noise, "inverted": tones[0] * np.array([[1], [-1]])}
+    return {name: np.stack([wave, wave]) for name, wave in mono.items()} | stereo
+
+
+@pytest.mark.parametrize("name", ["click", "silence with a click", "50 ms", "silence", "noise", "inverted"])
+def test_explained_sound_that_no_patch_fits_gives_patches_or_none(hurried, sketch, name):
+    with RenderPool(sketch.render, 2) as pool:
+        found = explained(sought_of(sketch, sounds(sketch)[name].astype(np.float32)), pool, "Odd")
+    assert len(found.starts) == (0 if name == "silence" else 3)
+    assert all(editability(start.preset).editable for start in found.starts)
+
+
+def test_explained_chord_with_a_crashing_engine_loses_the_crashed_attempts_only(hurried, sketch):
+    chord = sounds(sketch)["chord"].astype(np.float32)
+    with CrashingPool(sketch.render, 2) as pool:
+        found = explained(sought_of(sketch, chord), pool, "Odd")
+    assert len(found.starts) == 3
+
+
+def test_explained_with_an_engine_that_always_crashes_gives_none(hurried, sketch, monkeypatch):
+    monkeypatch.setattr(CrashingPool, "n", 1000)
+    click = sounds(sketch)["click"].astype(np.float32)
+    with CrashingPool(sketch.render, 2) as pool:
+        assert explained(sought_of(sketch, click), pool, "Odd").starts == []
