@@ -31,9 +31,10 @@ have names (Brightness, Movement, Release, Space, as many as there is room for) 
 preset of the network and the bank, that is written, and a warning says why. --prefer knobs always writes the latter,
 --prefer closest the nearest candidate of all.
 
-For X.wav it writes the preset X.vital, its render X-vjax.wav, and a picture of both sounds X-vjax.png. Where another
-candidate comes nearer, it is written beside them, as X (closest).vital with X (closest)-vjax.wav. All go to the current
-folder, unless --out names another place. A preset that someone has changed is not overwritten.
+For X.wav it writes the preset X.vital, its render X-vjax.wav, and a picture of the sounds X-vjax.png. Where another
+candidate comes nearer, it is written beside them, as X (closest).vital with X (closest)-vjax.wav, and stands in the
+picture, too. All go to the current folder, unless --out names another place. A preset that someone has changed is not
+overwritten.
 A folder, or several sounds, give a folder of presets with an index (index.csv, index.json). Sounds whose preset exists
 are passed over, so a run that was stopped goes on when it is called again.
 Several recordings of one instrument give one preset for all of them, if --note names as many notes or with --together.
