@@ -38,8 +38,8 @@ overwritten.
 A folder, or several sounds, give a folder of presets with an index (index.csv, index.json). Sounds whose preset exists
 are passed over, so a run that was stopped goes on when it is called again.
 Several recordings of one instrument give one preset for all of them, if --note names as many notes or with --together.
-Patches are made from the first recording. Candidates are ranked by it, and the best of each kind then by their mean
-loss over all.
+Patches are fitted to the first one, and the others decide how their filters follow the keyboard. Candidates are ranked
+by the first recording, and the best of each kind then by their mean loss over all.
 
 {ENGINE_HELP}
 examples:
