@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN ?= runs/demo
 
-.PHONY: demo test lint clean card picture
+.PHONY: demo test lint clean card recordings picture
 
 demo: $(VENV)/.installed  ## the shipped model on a sound; then a model of your own: render, train, refine, report
 	$(BIN)/vjax match tests/data/sounds/rhodes.wav -o $(RUN)/shipped/rhodes.vital
@@ -43,3 +43,9 @@ card: $(VENV)/.installed  ## judges the shipped model: goes on where it was stop
 	$(EVALUATE) --out runs/card/all
 	$(BIN)/python benchmarks/elsewhere.py runs/card/all --methods nearest,knobs,patch,match,closest
 	$(EVALUATE) --out runs/card/refined --limit 10 --refine-evals 100,500
+
+# The same model on sounds that are not Vital's.
+SOUNDS ?= ../shared/sounds
+
+recordings: $(VENV)/.installed  ## goes on where it was stopped
+	$(BIN)/python benchmarks/recordings.py $(SOUNDS) --bank $(PRESETS)/instatetragrammaton --out runs/card/recordings

@@ -170,7 +170,7 @@ def _distance(
     audio: np.ndarray, recording: np.ndarray, from_s: float, to_s: float, least_s: float = 0.0
 ) -> float | None:
     """MSS over a stretch, None where the recording has ended by then, or by `least_s`, or lasts for less than 0.1 s of
-    it.
+    it, and where either is silent.
     """
     from vjax.audio.distances import mss
 
@@ -178,7 +178,8 @@ def _distance(
     to_s = min(to_s, max((loud[-1] + 1) / _RATE, CLIP_S))
     if to_s < max(from_s + _BLOCK_S, least_s):
         return None
-    return float(mss(_seconds(audio, from_s, to_s), _seconds(recording, from_s, to_s), _RATE))
+    distance = float(mss(_seconds(audio, from_s, to_s), _seconds(recording, from_s, to_s), _RATE))
+    return distance if np.isfinite(distance) else None  # one of them is silent
 
 
 def _seconds(audio: np.ndarray, from_s: float, to_s: float) -> np.ndarray:

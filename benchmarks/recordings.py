@@ -100,6 +100,7 @@ def _played(task, place: Path, pool) -> dict:
     from vjax.audio.distances import mss
     from vjax.audio.files import read_audio
     from vjax.audio.pitch import detect_pitch
+    from vjax.audio.scores import number
     from vjax.inference.judge import JUDGE_SEEDS
     from vjax.matching.prepare import note_length_s
     from vjax.vital.pool import RenderJob
@@ -114,10 +115,10 @@ def _played(task, place: Path, pool) -> dict:
     for method in METHODS:
         if wanted.clear and (place / f"{method}.wav").exists():
             error = detect_pitch(read_audio(place / f"{method}.wav", rate), rate).midi - wanted.midi
-            errors[method] = float(error) if np.isfinite(error) else None
+            errors[method] = number(float(error))
     return {
         "sound": task.target.id,
-        "again": float(np.mean(mss(np.stack(others), first, rate))),
+        "again": number(float(np.mean(mss(np.stack(others), first, rate)))),
         "pitch_errors": errors,
         **measured(Path(task.target.path), preset, note),
     }

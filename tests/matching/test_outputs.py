@@ -228,6 +228,9 @@ def test_write_result_with_a_closest_preset_writes_it_beside_the_other(result, t
     assert (read_preset(files[0]).name, read_preset(files[3]).name) == ("a", "a (closest)")
     audio, _ = soundfile.read(files[4], dtype="float32")
     np.testing.assert_array_equal(audio.T, 0.5 * result.audio)
+    write_result(result, tmp_path / "alone" / "a.vital")
+    with Image.open(files[2]) as three, Image.open(tmp_path / "alone" / "a-vjax.png") as two:
+        assert 2 * three.width == 3 * two.width  # the closest one is drawn beside the others
     write_result(with_closest(result, "another"), tmp_path / "a.b.vital")
     assert read_preset(files[3]).name == "another"
 

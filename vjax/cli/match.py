@@ -31,14 +31,15 @@ have names (Brightness, Movement, Release, Space, as many as there is room for) 
 preset of the network and the bank, that is written, and a warning says why. --prefer knobs always writes the latter,
 --prefer closest the nearest candidate of all.
 
-For X.wav it writes the preset X.vital, its render X-vjax.wav, and a picture of both sounds X-vjax.png. Where another
-candidate comes nearer, it is written beside them, as X (closest).vital with X (closest)-vjax.wav. All go to the current
-folder, unless --out names another place. A preset that someone has changed is not overwritten.
+For X.wav it writes the preset X.vital, its render X-vjax.wav, and a picture of the sounds X-vjax.png. Where another
+candidate comes nearer, it is written beside them, as X (closest).vital with X (closest)-vjax.wav, and stands in the
+picture, too. All go to the current folder, unless --out names another place. A preset that someone has changed is not
+overwritten.
 A folder, or several sounds, give a folder of presets with an index (index.csv, index.json). Sounds whose preset exists
 are passed over, so a run that was stopped goes on when it is called again.
 Several recordings of one instrument give one preset for all of them, if --note names as many notes or with --together.
-Patches are made from the first recording. Candidates are ranked by it, and the best of each kind then by their mean
-loss over all.
+Patches are fitted to the first one, and the others decide how their filters follow the keyboard. Candidates are ranked
+by the first recording, and the best of each kind then by their mean loss over all.
 
 {ENGINE_HELP}
 examples:

@@ -63,7 +63,9 @@ def write_result(
     if with_target:
         write_wav(target, result.target, result.sample_rate)
     traces = _write_trace(stem, result) if result.trace else []
-    sounds = {"sound": result.target, f"preset: {shortened(as_text(result.label), _TITLE_LETTERS)}": result.audio}
+    sounds = {"sound": result.target}
+    for which, found in zip(("preset", CLOSEST), presets.values(), strict=False):
+        sounds[f"{which}: {shortened(as_text(found.label), _TITLE_LETTERS)}"] = found.audio
     digests = dict(zip((_DIGEST, _CLOSEST_DIGEST), map(_digest, partials.values()), strict=False))
     save_picture(picture, comparison_picture(sounds, result.sample_rate, _title(result)), digests)
     for file, partial in reversed(partials.items()):  # the preset last

@@ -159,9 +159,9 @@ class MatchResult:
         return 100 * (plays.midi - self.pitch.midi) if both else float("nan")
 
     def save(self, path: str | os.PathLike, overwrite: bool = False) -> list[Path]:
-        """Writes `X.vital`, its render `X-vjax.wav` and a picture of both sounds `X-vjax.png`; the preset last.
+        """Writes `X.vital`, its render `X-vjax.wav` and a picture of the sounds `X-vjax.png`; the preset last.
 
-        Where there is a `closest` preset, also writes `X (closest).vital` and `X (closest)-vjax.wav`.
+        Where there is a `closest` preset, also writes `X (closest).vital` and `X (closest)-vjax.wav`; and draws it.
 
         Args:
           path: X.vital.
