@@ -66,6 +66,11 @@ def test_notes_are_named_as_librosa_names_them():
     assert Pitch(261.6, 60.0, 1.0).name == "C4"
 
 
+@pytest.mark.parametrize(("midi", "harmonics"), [(97.0, (1,)), (108.0, (1,)), (108.0, (1, 2, 3)), (117.0, (1,))])
+def test_detect_pitch_above_the_ceiling_is_not_an_octave_lower(midi, harmonics):
+    assert detect_pitch(tone(midi, harmonics), RATE).midi == pytest.approx(midi, abs=0.1)
+
+
 def test_silence_has_no_pitch():
     for silence in (np.zeros((2, RATE)), np.full(RATE, 0.25), np.zeros(1)):
         pitch = detect_pitch(silence, RATE)

@@ -6,11 +6,14 @@ import math
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
 import soundfile
 
+import vjax.matching.prepare
 from vjax.audio.clip import Clip, load_clip
 from vjax.audio.distances import mss
 from vjax.audio.pitch import detect_pitch
@@ -381,3 +384,19 @@ def test_export_preset_is_the_prediction_untuned(matched, predictor, saw):
     expected = export_preset(off, predictor.schema, predictor.vocabulary, "a preset")
     np.testing.assert_array_equal(left.preset.continuous, expected.continuous)
     assert detect_pitch(left.audio, RATE).note == 55
+
+
+def test_prepare_stopped_by_ctrl_c_does_not_wait_for_the_patches(predictor, pool, saw, monkeypatch):
+    ended = threading.Event()
+    monkeypatch.setattr(vjax.matching.prepare, "explained", lambda *_, **__: ended.wait(60))
+
+    def press(progress) -> None:
+        if progress.stage == "playing candidates":
+            raise KeyboardInterrupt
+
+    config, given = MatchConfig(resynthesis=None), [Start(str(i), vital_preset.init()) for i in range(6)]
+    began_s = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        match(clip_of(saw), predictor, pool, config, candidates=given, on_progress=press)
+    assert time.monotonic() - began_s < 50
+    ended.set()

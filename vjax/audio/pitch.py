@@ -27,6 +27,8 @@ NEAR_SEMITONES = 0.5
 CLEAR = 0.5
 """A pitch of less confidence is not followed."""
 
+_BESIDE, _NEARLY_ALL = 0.03, 0.99  # of a harmonic's frequency; of the power
+
 _NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _ACCIDENTALS = {"": 0, "#": 1, "♯": 1, "b": -1, "♭": -1}
 _WRITTEN_NOTE = re.compile(r"([A-Ga-g])([#♯b♭]?)(-?[0-9]{1,2})")
@@ -64,6 +66,8 @@ class Pitch:
 def detect_pitch(audio: np.ndarray, sample_rate: int) -> Pitch:
     """The pitch of `audio` ([channels, samples] or [samples], float), between `FLOOR_HZ` and `CEILING_HZ`.
 
+    A tone above `CEILING_HZ` is found where nothing sounds beside its harmonics, up to four times as high.
+
     A chord has the pitch of the lowest period that fits it; a drum or noise gets a low confidence. Two octaves of one
     note cannot be told apart from one sound with overtones: the lower is the answer.
 
@@ -93,7 +97,21 @@ def detect_pitch(audio: np.ndarray, sample_rate: int) -> Pitch:
     near = np.abs(midi - _most_supported(midi, weight)) <= NEAR_SEMITONES
     answer = float(np.average(midi[near], weights=weight[near]))
     confidence = float(np.clip(weight[near].sum() / amplitude.sum(), 0, 1))
+    answer += 12 * math.log2(_lowest_harmonic(audio, sample_rate, midi_to_hz(answer)))
     return Pitch(midi_to_hz(answer), answer, confidence)
+
+
+def _lowest_harmonic(audio: np.ndarray, sample_rate: int, frequency_hz: float) -> int:
+    """n where nearly all power is at multiples of n times a pitch: it is as much higher, above `CEILING_HZ`. Else 1."""
+    if 2 * frequency_hz <= CEILING_HZ:
+        return 1
+    power = (np.abs(np.fft.rfft(audio * np.hanning(audio.shape[1]))) ** 2).sum(0)
+    number = np.fft.rfftfreq(audio.shape[1], 1 / sample_rate) / frequency_hz
+    for n in (4, 3, 2):
+        nearest = n * np.maximum(np.round(number / n), 1)
+        if power[np.abs(number - nearest) < _BESIDE * nearest].sum() > _NEARLY_ALL * power.sum():
+            return n
+    return 1
 
 
 def note_name(midi: int) -> str:

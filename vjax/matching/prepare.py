@@ -1,5 +1,6 @@
 """The first half of a match: predict, gather the candidates, and rank them."""
 
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -143,7 +144,7 @@ def prepare(
     report(Progress("predicting", 0, 1))
     prediction = prediction or predictor.predict_clip(clip)
     searched = banks(sought.note) if config.variants else ()
-    with ThreadPoolExecutor(thread_name_prefix="vjax-prepare") as threads:  # at work while the engine plays the others
+    with _threads() as threads:  # at work while the engine plays the others
         tables = config.variants and config.resynthesis and threads.submit(_resynthesis, clip, sought, render, config)
         threads.submit(_compile_ahead, render.samples, render.sample_rate)
         others = [one.sought for one in recordings[1:]]
@@ -155,6 +156,19 @@ def prepare(
     if patches:
         choice = choice._replace(evals=choice.evals + patches.result().evals)
     return Prepared(recordings, config, prediction, _for_all(choice, recordings, pool, config), began_s)
+
+
+@contextlib.contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    """Threads that are waited for, but not after Ctrl-C: then the pool closes, and their next render ends them."""
+    threads, wait = ThreadPoolExecutor(thread_name_prefix="vjax-prepare"), True
+    try:
+        yield threads
+    except KeyboardInterrupt:
+        wait = False
+        raise
+    finally:
+        threads.shutdown(wait, cancel_futures=not wait)
 
 
 def _recording(clip: Clip, config: MatchConfig, pool: RenderPool) -> Recording:
