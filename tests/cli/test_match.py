@@ -106,7 +106,7 @@ def test_match_json_describes_the_files_on_disk(sounds, engine_run, tmp_path, ca
 def test_match_with_a_bank_writes_its_nearest_preset(sounds, engine_run, tmp_path, capsys):
     """A folder that holds the very sound: its preset wins over what an untrained network predicts."""
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "--no-tune", "--note", "A3"]
-    command.append("--no-resynthesis")
+    command += ["--no-resynthesis", "--no-patch"]
     assert main([*command, "--starts", "0", "-o", str(tmp_path / "own.vital"), "--json"]) == 0
     own = strict_json(capsys.readouterr().out)
     assert [one["label"] for one in own["candidates"]] == ["prediction"]
@@ -172,7 +172,7 @@ def test_match_with_the_sound_as_a_wavetable_comes_nearest(sounds, engine_run, t
 def test_match_of_silence_fails_and_says_so_in_null(sounds, silent_run, tmp_path, capsys):
     """A sound without a pitch, a preset without a sound."""
     command = ["match", str(sounds / "noise.wav"), "--checkpoint", str(silent_run), "-o", str(tmp_path / "a.vital")]
-    command.append("--no-resynthesis")
+    command += ["--no-resynthesis", "--no-patch"]
     assert main([*command, "--json"]) == 1
     printed, error = capsys.readouterr()
     told = strict_json(printed)
@@ -235,9 +235,9 @@ def test_match_of_several_recordings_writes_one_preset(recordings, engine_run, t
     [
         (
             ["{low}", "{high}", "--note", "36,48,60"],
-            "--note names 3 notes, and there are 2 SOUND; give one note for each",
+            "--note names 3 notes, and the number of sounds is 2; give one note for each",
         ),
-        (["{low}", "--note", "36,48"], "--note names 2 notes, and there is 1 SOUND"),
+        (["{low}", "--note", "36,48"], "--note names 2 notes, and the number of sounds is 1"),
         (["{folder}", "--together"], "is a folder; give the recordings of one instrument as sound files"),
         (["{low}", "{high}", "--together", "--refine"], "--refine searches for one recording"),
     ],
@@ -251,7 +251,7 @@ def test_match_of_several_recordings_that_cannot_be_is_one_line(recordings, tmp_
 def test_match_in_a_process_of_its_own_writes_to_the_current_folder(sounds, engine_run, tmp_path):
     """As it is typed: without --out, and its JSON piped into a program."""
     command = [sys.executable, "-m", "vjax", "match", str(sounds / "saw.wav"), "--checkpoint", engine_run, "--json"]
-    command.append("--no-resynthesis")
+    command += ["--no-resynthesis", "--no-patch"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert strict_json(result.stdout)["files"] == ["saw.vital", "saw-vjax.wav", "saw-vjax.png"]

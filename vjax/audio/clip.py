@@ -136,9 +136,9 @@ def _from_onset(audio: np.ndarray, sample_rate: int, name: str, audio_rate: floa
     level = np.abs(audio - np.median(audio, axis=1, keepdims=True)).max(axis=0)
     peak = level.max()
     if peak < 10 ** (SILENCE_DBFS / 20):
-        peak_dbfs = f"{20 * np.log10(peak):.0f} dBFS" if peak else "digital silence"
+        found = f"its peak is {20 * np.log10(peak):.0f} dBFS" if peak else "all its samples are 0"
         raise AudioError(
-            f"{name} is silent: its peak is {peak_dbfs}, and below {SILENCE_DBFS:.0f} dBFS there is only noise. "
+            f"{name} is silent: {found}; expected a peak of at least {SILENCE_DBFS:.0f} dBFS. "
             "Record it louder, or check that the sound is in the first two channels"
         )
     onset = int(np.argmax(level >= peak * 10 ** (-ONSET_DB / 20)))

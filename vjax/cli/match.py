@@ -94,8 +94,8 @@ def _match(arguments: argparse.Namespace) -> int:
     several = isinstance(notes, tuple)
     if several and len(notes) != len(sounds):
         raise UsageError(
-            f"--note names {len(notes)} notes, and there {'is' if len(sounds) == 1 else 'are'} {len(sounds)} "
-            "SOUND; give one note for each sound, in their order, or one for all"
+            f"--note names {len(notes)} notes, and the number of sounds is {len(sounds)}; "
+            "give one note for each sound, in their order, or one for all"
         )
     folders = [sound for sound in sounds if sound.is_dir()]
     if not (arguments.together or several):
