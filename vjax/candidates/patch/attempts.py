@@ -30,6 +30,7 @@ PATCH = "patch"
 # What each part must lower the distance by to be worth its complexity; and what a patch must gain without a filter.
 _CURVE_DB, _MOVING_DB, _REVERB_DB, _FIXED_DB = 0.15, 0.25, 0.1, 0.2
 _TOO_SOFT = 0.2  # of each dB that is missing though all is turned up
+_LEAST_LEVEL, _LEAST_ENERGY = 1e-3, 1e-12
 _STEP = 0.9  # of the way that a correction goes
 _MOST_DB = 20.0  # of a correction
 
@@ -73,11 +74,12 @@ class Attempt(NamedTuple):
     def reach_db(self) -> float:
         """By how much its oscillators and its volume can be turned up."""
         loudest = max(value_of(self.preset, f"osc_{i + 1}_level") for i in range(len(self.powers)))
-        return level_range_db(self.preset)[1] - 40 * math.log10(loudest)
+        return level_range_db(self.preset)[1] - 40 * math.log10(max(loudest, _LEAST_LEVEL))
 
     def missing_db(self, sought: Sought) -> float:
         """By how much its render is softer than the sound."""
-        return 10 * math.log10(np.sum(sought.audio**2) / np.sum(self.audio**2))
+        energies = (max(float(np.sum(audio**2)), _LEAST_ENERGY) for audio in (sought.audio, self.audio))
+        return 10 * math.log10(next(energies) / next(energies))
 
 
 def complexity_db(skeleton: Skeleton) -> float:

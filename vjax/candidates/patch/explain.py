@@ -40,11 +40,14 @@ class Explained(NamedTuple):
 
 
 def explain(clip: Clip, pool: RenderPool, note: int) -> Preset:
-    """The best patch of a clip whose note was held as `pool`'s config says."""
+    """The best patch of a clip whose note was held as `pool`'s config says. Raises ValueError if none is audible."""
     config = pool.config
     pitch = clip.pitch if clip.pitch.clear else None
     sought = Sought(clip.stereo(config.samples), note, config.note_s, clip.sample_rate, pitch)
-    return explained(sought, pool, clip.title, most=1).starts[0].preset
+    starts = explained(sought, pool, clip.title, most=1).starts
+    if not starts:
+        raise ValueError(f"{clip.name}: the engine played no patch of it at note {note}; give another note")
+    return starts[0].preset
 
 
 def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3, others: Sequence[Sought] = ()) -> Explained:
@@ -131,5 +134,5 @@ def _loud_enough(one: Attempt, sought: Sought) -> Preset:
         return one.preset
     names = [f"osc_{i + 1}_level" for i in range(len(one.powers))]
     levels = [value_of(one.preset, name) for name in names]
-    gain = min(10 ** (missing_db / 40), 1 / max(levels))  # a level is the square of its knob
+    gain = min(10 ** (missing_db / 40), 1 / max(*levels, 1e-3))  # a level is the square of its knob
     return with_values(one.preset, {name: level * gain for name, level in zip(names, levels, strict=True)})

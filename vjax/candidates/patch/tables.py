@@ -55,7 +55,7 @@ def solve(powers: np.ndarray, gains: np.ndarray, shares: np.ndarray) -> np.ndarr
     spectra = np.broadcast_to(
         powers.sum(0) / np.maximum(gains.sum(0), 1e-20), (shares.shape[1], powers.shape[1])
     ).copy()
-    most = _MOST_BOOST * powers.max(0) / gains.max()
+    most = _MOST_BOOST * powers.max(0) / np.maximum(gains.max(), 1e-20)
     if shares.shape[1] == 1:
         return np.minimum(spectra, most)
     # Multiplicative steps that minimise the Kullback-Leibler divergence of NMF with fixed activations (Lee and Seung).
