@@ -35,7 +35,7 @@ def presets(tmp_path_factory):
 def command(presets, engine_run):
     """With a checkpoint of 0.4 s sounds, so that renders are short; the real refinement."""
     arguments = ["--presets", str(presets), "--checkpoint", str(engine_run), "--starts", "nearest", "--workers", "2"]
-    return ["evaluate", *arguments, "--no-resynthesis", "--refine-evals", "9"]
+    return ["evaluate", *arguments, "--no-resynthesis", "--no-patch", "--refine-evals", "9"]
 
 
 @pytest.fixture(scope="module")

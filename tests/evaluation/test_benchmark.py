@@ -43,7 +43,7 @@ NOTE = 48
 RATE = RENDER.sample_rate
 
 
-QUICK = {"variants": 2, "resynthesis": None, "fits": 1}
+QUICK = {"variants": 2, "patch": False, "resynthesis": None, "fits": 1}
 
 
 def with_config(sounds, **settings):
@@ -187,7 +187,7 @@ def test_match_closest_knobs_and_patch_are_rows_of_one_match(preset_folder, mode
     tasks = preset_tasks(files, preset_folder, NOTE)
     (target,) = (task.target.id for task in tasks)
     other = read_preset(PEOPLE / "Chippy_Klassic.vital")
-    made = {"variants": 1, "resynthesis": WavetableFitConfig(frames=9, steps=10), "fits": 0}
+    made = {"variants": 1, "patch": False, "resynthesis": WavetableFitConfig(frames=9, steps=10), "fits": 0}
 
     def match_with(patch):
         starts = (Start("patch", patch, Kind.PATCH),)
@@ -313,8 +313,11 @@ def test_summary_csv_and_table_hold_every_number(finished):
     assert summary["recovered_share"]["mss"]["floor"] == 1
     assert set(summary["failed"]["floor"]) == {"cid-silent", "cid-zero"}
     lines = table(summary).splitlines()
-    assert [line.split()[0] for line in lines[1:-4]] == list(plan.order(tasks))
-    assert lines[-2].startswith("MSS is over what either sound plays; MSS padded is over the whole clip")
+    n_methods, presets = len(plan.order(tasks)), next(i for i, line in enumerate(lines) if line.startswith("preset "))
+    assert [line.split()[0] for line in lines[1 : 1 + n_methods]] == list(plan.order(tasks))
+    assert lines[presets - 2].startswith("MSS is over what either sound plays; MSS padded is over the whole clip")
+    written = [method for method in plan.order(tasks) if method not in ("init", "random", "floor")]
+    assert [line.split()[0] for line in lines[presets + 1 : -1]] == written
     assert f"{np.median(values['nearest']):.2f}" in next(line for line in lines if line.startswith("nearest "))
     rows = csv_text(targets, [results.rows[key] for key in results.rows], summary).splitlines()
     assert len(rows) == 1 + len(results.rows)
