@@ -11,6 +11,7 @@ from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram
 
 _CUTOFFS = np.linspace(20, 135, 47)  # MIDI pitches that alternate medians choose from
 _ROUNDS = 6
+_SAW_DB = 6.0  # that a saw falls an octave
 _BRIGHT = 0.85  # the source begins as a bright one, so that the filter explains what is dark
 
 
@@ -58,6 +59,25 @@ def factor(sound_db: jax.Array, band: jax.Array, q: jax.Array, steep: jax.Array,
 
     spectrum, (cutoff, gain, error) = jax.lax.scan(one_round, spectrum, length=_ROUNDS)
     return Factors(spectrum, cutoff[-1], gain[-1], error[-1])
+
+
+def as_a_saw(factors: Factors, q: float, steep: float, axes: Axes) -> Factors:
+    """The same with as much of the spectrum moved into the filter as a source that falls like a saw's leaves to it.
+
+    A filter that does not move leaves no trace of what is its and what is the source's; people's sources are bright.
+    """
+    audible = np.asarray(axes.tilt) != 0
+    band = np.asarray(axes.band)
+    middle = float(np.median(factors.cutoff))
+    responses = np.asarray(low_pass_db(axes.band, _CUTOFFS[:, None], q, steep))
+    played = factors.spectrum_db + responses[int(np.argmin(np.abs(_CUTOFFS - middle)))]
+    rest = (played - responses + _SAW_DB * (band - band[0]) / 12)[:, audible]
+    misses = np.abs(rest - np.median(rest, 1, keepdims=True)).mean(1)
+    best = int(np.argmin(misses))
+    return factors._replace(
+        spectrum_db=played - responses[best],
+        cutoff=np.clip(factors.cutoff + _CUTOFFS[best] - middle, _CUTOFFS[0], _CUTOFFS[-1]),
+    )
 
 
 def start(factors: Factors, skeleton: Skeleton, q: float, decay_s: float, sound: Spectrogram, axes: Axes) -> Knobs:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vjax.candidates.patch.factor import Factors, factor, start
+from vjax.candidates.patch.factor import Factors, as_a_saw, factor, start
 from vjax.candidates.patch.model import Axes, Knobs, Skeleton, level_db
 from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram
 
@@ -25,9 +25,9 @@ _LONGEST_S, _SHORTEST_S = 8.0, 0.001
 _MOST_Q, _LEAST_Q = 8.0, 0.5
 _MOST_POWER = 8.0
 _ROUGH = 0.01  # weight of a drawn curve's bends
-# dB an octave: a table that is darker leaves the filter less to explain, a brighter one hides what it does.
+# dB an octave: a darker table leaves the filter less to explain, a brighter one hides what it does.
 _SAW_SLOPE, _WHITE_SLOPE = -6.0, 0.0
-_ODD = 0.03  # weight of a dB an octave beyond them
+_ODD = 0.03  # weight of a dB of deviation from them
 
 _RATES = Knobs(  # Adam's, by unit
     spectrum_db=1.5,
@@ -98,6 +98,14 @@ class Lane(NamedTuple):
     weight: jax.Array
 
 
+class Descent(NamedTuple):
+    """Fitted knobs, the mean |differences| in dB [n] that they leave, and losses [n], which also count what is odd."""
+
+    knobs: Knobs
+    error_db: jax.Array
+    loss: jax.Array
+
+
 def fit(sound: Spectrogram, axes: Axes) -> list[Fit]:
     """The best fit of each skeleton."""
     return fit_all([sound], [axes])[0]
@@ -114,9 +122,9 @@ def fit_all(sounds: Sequence[Spectrogram], axes: Sequence[Axes]) -> list[list[Fi
             owners.append(owner)
             lanes.append(Lane(skeleton, every_second, sound.db[::2], sound.weight[::2]))
             starts.append(knobs)
-    knobs, errors = descend(_stacked(starts), _stacked(lanes), FIRST_STEPS, 1.0)
+    first = descend(_stacked(starts), _stacked(lanes), FIRST_STEPS, 1.0)
     best = {}
-    for i in np.argsort(-np.asarray(errors)):
+    for i in np.argsort(-np.asarray(first.loss)):
         best[owners[i], names[i]] = i
     keys = [(owner, name) for owner in range(len(sounds)) for name in SKELETONS]
     chosen = np.array([best[key] for key in keys])
@@ -124,8 +132,8 @@ def fit_all(sounds: Sequence[Spectrogram], axes: Sequence[Axes]) -> list[list[Fi
         Lane(lanes[i].skeleton, axes[owner], sounds[owner].db, sounds[owner].weight)
         for i, (owner, _) in zip(chosen, keys, strict=True)
     ]
-    knobs, errors = descend(jax.tree.map(lambda field: field[chosen], knobs), _stacked(lanes), STEPS, 1.0)
-    knobs, errors = jax.tree.map(np.asarray, knobs), np.asarray(errors)
+    begun = jax.tree.map(lambda field: field[chosen], first.knobs)
+    knobs, errors, _ = jax.tree.map(np.asarray, descend(begun, _stacked(lanes), STEPS, 1.0))
     fits: list[list[Fit]] = [[] for _ in sounds]
     for i, (owner, name) in enumerate(keys):
         fits[owner].append(Fit(name, lanes[i].skeleton, Knobs(*(field[i] for field in knobs)), float(errors[i])))
@@ -144,6 +152,9 @@ def _starts(sound: Spectrogram, axes: Axes) -> Iterator[tuple[str, Skeleton, Kno
             one = Factors(*(field[i] for field in factors))
             for decay_s in _DECAYS_S:
                 yield name, shape, start(one, shape, slopes[i][0], decay_s, sound, axes)
+            if skeleton.filtered:
+                saw = as_a_saw(one, *slopes[i][:2], axes)
+                yield name, shape, start(saw, shape, slopes[i][0], _DECAYS_S[-1], sound, axes)
 
 
 _factors = jax.jit(jax.vmap(factor, (None, None, 0, 0, 0)))
@@ -167,8 +178,7 @@ def refit(fits: Sequence[tuple[Skeleton, Knobs, Axes]], rendered_db: np.ndarray,
         ]
     )
     knobs = _stacked([one[1] for one in [*fits, *[fits[-1]] * rest]])
-    found, _ = descend(knobs, _mapped(knobs, lanes), MORE_STEPS, 0.3)
-    found = jax.tree.map(np.asarray, found)
+    found = jax.tree.map(np.asarray, descend(knobs, _mapped(knobs, lanes), MORE_STEPS, 0.3).knobs)
     return [Knobs(*(field[i] for field in found)) for i in range(len(fits))]
 
 
@@ -181,8 +191,8 @@ def _mapped(knobs: Knobs, lane: Lane) -> Lane:
 
 
 @jax.jit
-def descend(knobs: Knobs, lanes: Lane, steps, rate) -> tuple[Knobs, jax.Array]:
-    """Fitted knobs and their mean |differences| in dB [n], from knobs and lanes with a leading n.
+def descend(knobs: Knobs, lanes: Lane, steps, rate) -> Descent:
+    """Knobs and lanes, with a leading n, to fitted knobs.
 
     `steps` and `rate`, a factor of Adam's learning rates, are data, so that nothing is compiled anew.
     """
@@ -199,7 +209,8 @@ def descend(knobs: Knobs, lanes: Lane, steps, rate) -> tuple[Knobs, jax.Array]:
 
         knobs, _ = jax.lax.fori_loop(0, steps, step, (knobs, optimizer.init(knobs)))
         model = jnp.maximum(_normalised(level_db(knobs, lane.skeleton, lane.axes), lane.weight), FLOOR_DB)
-        return knobs, (jnp.abs(model - lane.sound_db).mean(1) * lane.weight).sum() / lane.weight.sum()
+        error_db = (jnp.abs(model - lane.sound_db).mean(1) * lane.weight).sum() / lane.weight.sum()
+        return Descent(knobs, error_db, _loss(knobs, lane))
 
     return jax.vmap(one)(knobs, lanes)
 
@@ -220,9 +231,21 @@ def _loss(knobs: Knobs, lane: Lane) -> jax.Array:
         (skeleton.drawn_cutoff, knobs.drawn_cutoff),
     ]
     rough = sum(_ROUGH * on * jnp.abs(jnp.diff(curve, 2)).mean() for on, curve in bends)
-    slope = (knobs.spectrum_db @ axes.tilt).mean()
-    odd = skeleton.filtered * _ODD * (jax.nn.relu(_SAW_SLOPE - slope) + jax.nn.relu(slope - _WHITE_SLOPE))
-    return fit + rough + odd + _beyond_limits(knobs)
+    return fit + rough + skeleton.filtered * _ODD * _oddness_db(knobs, axes) + _beyond_limits(knobs)
+
+
+def _oddness_db(knobs: Knobs, axes: Axes) -> jax.Array:
+    """Mean |deviation| of a table's spectrum from a line that falls like a saw's, or less: a filter explains the rest.
+
+    Without it filter and table trade places, and a table of a closed filter plays wrongly at other notes.
+    """
+    audible = axes.tilt != 0
+    octave = axes.tilt / (axes.tilt**2).sum()
+    spectrum = knobs.spectrum_db.mean(0)
+    slope = jnp.clip(spectrum @ axes.tilt, _SAW_SLOPE, _WHITE_SLOPE)
+    rest = jnp.where(audible, spectrum - slope * octave, 0)
+    rest = jnp.where(audible, rest - rest.sum() / audible.sum(), 0)
+    return jnp.abs(rest).sum() / audible.sum()
 
 
 def _beyond_limits(knobs: Knobs) -> jax.Array:
