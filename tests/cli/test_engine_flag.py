@@ -20,7 +20,7 @@ def test_an_evaluation_is_the_same_by_either_engine(engine_run, tmp_path):
         (tmp_path / "presets" / author).mkdir(parents=True)
         shutil.copy(PEOPLE / f"{name}.vital", tmp_path / "presets" / author)
     arguments = ["evaluate", "--presets", str(tmp_path / "presets"), "--checkpoint", str(engine_run), "--workers", "2"]
-    arguments.append("--no-resynthesis")
+    arguments += ["--no-patch", "--no-resynthesis"]
     assert main([*arguments, "--out", str(tmp_path / "local")]) == 0
     command = [sys.executable, "-m", "vjax", *arguments, "--engine", "ray", "--out", str(tmp_path / "ray"), "--json"]
     environment = {**os.environ, "RAY_ADDRESS": "local"}

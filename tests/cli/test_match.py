@@ -212,7 +212,7 @@ def recordings(tmp_path_factory):
 @pytest.mark.parametrize("how", [["--note", "C3, 60"], ["--together"]])
 def test_match_of_several_recordings_writes_one_preset(recordings, engine_run, tmp_path, monkeypatch, capsys, how):
     monkeypatch.chdir(tmp_path)
-    command = ["match", *recordings, "--checkpoint", str(engine_run), "--no-resynthesis", *how]
+    command = ["match", *recordings, "--checkpoint", str(engine_run), "--no-patch", "--no-resynthesis", *how]
     assert main([*command, "--json"]) == 0
     told = strict_json(capsys.readouterr().out)
     assert told["files"][:3] == ["low.vital", "low-vjax.wav", "low-vjax.png"]
@@ -226,7 +226,7 @@ def test_match_of_several_recordings_writes_one_preset(recordings, engine_run, t
         mss_db = told["preset"]["recordings"][1]["metrics"]["mss"]
         assert f"{mss_db:6.2f} dB MSS to {recordings[1]}, note 60 (C4)" in printed
         assert "means over all recordings" in printed
-        result = vjax.match(recordings, ["C3", 60], checkpoint=engine_run, resynthesis=False)
+        result = vjax.match(recordings, ["C3", 60], checkpoint=engine_run, patch=False, resynthesis=False)
         assert result.preset.to_json() == read_preset("low.vital").to_json()
 
 
@@ -261,7 +261,7 @@ def test_match_in_a_process_of_its_own_writes_to_the_current_folder(sounds, engi
 
 def test_match_of_a_folder_writes_all_and_goes_on_where_it_stopped(sounds, engine_run, tmp_path, capsys):
     out = tmp_path / "presets"
-    command = ["match", str(sounds), "--checkpoint", str(engine_run), "-o", str(out), "--no-resynthesis"]
+    command = ["match", str(sounds), "--checkpoint", str(engine_run), "-o", str(out), "--no-patch", "--no-resynthesis"]
     assert main([*command, "--limit", "1"]) == 0
     printed, error = capsys.readouterr()
     assert "taking 1 of 2 sounds (--limit)" in error
@@ -277,7 +277,16 @@ def test_match_of_a_folder_writes_all_and_goes_on_where_it_stopped(sounds, engin
 
 def test_match_of_a_killed_folder_goes_on(sounds, engine_run, tmp_path, capsys):
     out = tmp_path / "presets"
-    arguments = ["match", str(sounds), "--checkpoint", str(engine_run), "-o", str(out), "--no-resynthesis"]
+    arguments = [
+        "match",
+        str(sounds),
+        "--checkpoint",
+        str(engine_run),
+        "-o",
+        str(out),
+        "--no-patch",
+        "--no-resynthesis",
+    ]
     process = subprocess.Popen([sys.executable, "-m", "vjax", *arguments], stderr=subprocess.DEVNULL)
     deadline_s = time.monotonic() + 180
     while not list(out.glob("*.vital")) and process.poll() is None and time.monotonic() < deadline_s:

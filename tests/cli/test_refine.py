@@ -19,7 +19,7 @@ from vjax.vital.preset import read_preset
 
 ROOT = Path(__file__).parents[2]
 RATE = 44100
-QUICK = ["--evals", "25", "--starts", "1", "--note", "57", "--no-resynthesis"]
+QUICK = ["--evals", "25", "--starts", "1", "--note", "57", "--no-patch", "--no-resynthesis"]
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,7 @@ def test_match_of_a_mono_array_is_that_of_one_channel(engine_run):
     """As soundfile and librosa return it."""
     saw = (0.3 * (2 * (220 * np.arange(RATE // 2) / RATE % 1) - 1)).astype(np.float32)
     found = [
-        vjax.match(sound, sample_rate=RATE, name="saw", checkpoint=engine_run, resynthesis=False)
+        vjax.match(sound, sample_rate=RATE, name="saw", checkpoint=engine_run, patch=False, resynthesis=False)
         for sound in (saw, saw[None])
     ]
     assert found[0].preset.to_json() == found[1].preset.to_json()

@@ -183,7 +183,7 @@ def test_match_of_a_preset_that_the_engine_cannot_play_keeps_the_error(predictor
 
 def test_match_where_the_engine_cannot_start_raises_and_blames_the_machine(predictor, saw, tmp_path, monkeypatch):
     """Sockets have short paths; nothing is called silent, and nothing is written."""
-    code = "import sys, vjax; vjax.match(sys.argv[1], note=48, resynthesis=False).save(sys.argv[2])"
+    code = "import sys, vjax; vjax.match(sys.argv[1], note=48, patch=False, resynthesis=False).save(sys.argv[2])"
     soundfile.write(tmp_path / "saw.wav", saw.T, RATE)
     (tmp_path / ("t" * 120)).mkdir()
     environment = os.environ | {"TMPDIR": str(tmp_path / ("t" * 120))}
@@ -213,7 +213,7 @@ def bank(predictor):
 def whole(predictor, pool, saw, bank):
     """A match of the saw with all kinds of candidates, and its progress."""
     stages = []
-    config = dataclasses.replace(DEFAULT, resynthesis=QUICK, variants=2)
+    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=2)
     result = match(clip_of(saw, "saw.wav"), predictor, pool, config, lambda note: [bank], on_progress=stages.append)
     return result, stages
 
@@ -244,7 +244,7 @@ def organ(pool):
 
 
 def test_match_by_default_returns_the_nearest_knobs_and_the_closest_beside_them(predictor, pool, organ, bank):
-    config = dataclasses.replace(DEFAULT, resynthesis=QUICK, variants=1, fits=0)
+    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=1, fits=0)
     result = match(clip_of(organ[0]), predictor, pool, config, lambda note: [bank])
     assert (result.kind.family, result.closest.kind) == ("knobs", Kind.RESYNTHESIS)
     assert result.candidates[0].kind == Kind.RESYNTHESIS
@@ -268,7 +268,7 @@ def test_match_by_default_returns_the_nearest_knobs_and_the_closest_beside_them(
 
 @pytest.mark.parametrize(("prefer", "kind"), [("editable", Kind.PATCH), ("knobs", Kind.PREDICTION)])
 def test_match_prefers_a_patch_unless_knobs_are_asked_for(predictor, pool, organ, prefer, kind):
-    config = dataclasses.replace(DEFAULT, resynthesis=None, variants=1, fits=0, prefer=prefer)
+    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=None, variants=1, fits=0, prefer=prefer)
     patch = Start("patch, by hand", organ[1], Kind.PATCH)
     result = match(clip_of(organ[0]), predictor, pool, config, candidates=[patch])
     assert result.kind == kind
@@ -279,7 +279,7 @@ def test_match_prefers_a_patch_unless_knobs_are_asked_for(predictor, pool, organ
 def test_match_with_a_silent_patch_returns_the_knobs_and_warns(predictor, pool, saw, bank):
     mute = dataclasses.replace(vital_preset.init(), categorical=vital_preset.init().categorical.copy())
     mute.categorical[vital_preset.controls().categorical_names.index("osc_1_on")] = 0
-    config = dataclasses.replace(DEFAULT, resynthesis=None, variants=1)
+    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=None, variants=1)
     patch = Start("patch", mute, Kind.PATCH)
     result = match(clip_of(saw), predictor, pool, config, lambda note: [bank], candidates=[patch])
     assert result.warnings == ("'neighbour' is written and not the patch: silent at note 48",)
@@ -287,7 +287,7 @@ def test_match_with_a_silent_patch_returns_the_knobs_and_warns(predictor, pool, 
 
 def test_match_where_nothing_editable_comes_near_warns_and_names_the_closest(predictor, pool):
     noise = np.random.default_rng(0).normal(0, 0.1, (2, predictor.samples)).astype(np.float32)
-    config = dataclasses.replace(DEFAULT, resynthesis=QUICK, variants=1, fits=0, note=60)
+    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=1, fits=0, note=60)
     result = match(clip_of(noise), predictor, pool, config)
     assert result.mss_db > FAR_DB
     assert result.warnings == (
@@ -298,7 +298,7 @@ def test_match_where_nothing_editable_comes_near_warns_and_names_the_closest(pre
 
 def test_match_with_a_search_goes_on_from_the_preferred_candidate(predictor, pool, organ):
     search = RefineConfig(evals=30, patience=1)
-    config = dataclasses.replace(DEFAULT, resynthesis=QUICK, variants=1, fits=0, refine=search)
+    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=1, fits=0, refine=search)
     result = match(clip_of(organ[0]), predictor, pool, config)
     first = next(one for one in result.candidates if one.kind == Kind.PREDICTION)
     assert (result.kind, result.trace[0][1]) == (Kind.PREDICTION, pytest.approx(first.loss, rel=1e-5))
@@ -327,7 +327,7 @@ def test_match_prediction_keeps_its_own_level_and_audio(whole, pool):
 
 
 def test_match_twice_writes_the_same_bytes(whole, predictor, pool, saw, bank, tmp_path):
-    config = dataclasses.replace(DEFAULT, resynthesis=QUICK, variants=2)
+    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=2)
     again = match(clip_of(saw, "saw.wav"), predictor, pool, config, lambda note: [bank])
     assert again.preset.to_json() == whole[0].preset.to_json()
 
@@ -336,7 +336,7 @@ def test_match_twice_writes_the_same_bytes(whole, predictor, pool, saw, bank, tm
 def test_match_keeps_peaks_below_full_scale_and_warns_of_the_level(predictor, pool, saw, bank, gain):
     """A preset is not driven into a converter's clipping, whatever the level of the sound."""
     sound = np.clip(gain * saw, -1, 1)
-    config = dataclasses.replace(DEFAULT, resynthesis=None, variants=1)
+    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=None, variants=1)
     result = match(clip_of(sound), predictor, pool, config, lambda note: [bank])
     assert np.abs(result.audio).max() <= FULL_SCALE + 1e-3
     off = result.metrics["loudness_difference"]
@@ -344,7 +344,7 @@ def test_match_keeps_peaks_below_full_scale_and_warns_of_the_level(predictor, po
 
 
 def test_match_with_a_search_is_never_worse(predictor, pool, saw):
-    base = dataclasses.replace(DEFAULT, resynthesis=None, variants=1, fits=0)
+    base = dataclasses.replace(DEFAULT, patch=False, resynthesis=None, variants=1, fits=0)
     ranked = match(clip_of(0.5 * saw), predictor, pool, base)
     searched = match(clip_of(0.5 * saw), predictor, pool, dataclasses.replace(base, refine=RefineConfig(evals=30)))
     assert searched.loss <= ranked.loss + 1e-6
@@ -394,7 +394,7 @@ def test_prepare_stopped_by_ctrl_c_does_not_wait_for_the_patches(predictor, pool
         if progress.stage == "playing candidates":
             raise KeyboardInterrupt
 
-    config, given = MatchConfig(resynthesis=None), [Start(str(i), vital_preset.init()) for i in range(6)]
+    config, given = MatchConfig(patch=False, resynthesis=None), [Start(str(i), vital_preset.init()) for i in range(6)]
     began_s = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         match(clip_of(saw), predictor, pool, config, candidates=given, on_progress=press)

@@ -20,7 +20,7 @@ from vjax.vital.preset import controls, init
 
 RATE = 44100
 LOW, HIGH = 48, 72
-CONFIG = dataclasses.replace(DEFAULT, note=LOW, note_s=0.3, resynthesis=None, variants=0, fits=0)
+CONFIG = dataclasses.replace(DEFAULT, note=LOW, note_s=0.3, patch=False, resynthesis=None, variants=0, fits=0)
 
 
 def edited(**native):

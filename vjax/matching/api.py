@@ -41,6 +41,7 @@ def match(
     checkpoint: str | os.PathLike = NAME,
     bank: str | os.PathLike = "",
     prefer: Prefer = "editable",
+    patch: bool = True,
     resynthesis: bool = True,
     refine_evals: int = 0,
     workers: int | None = None,
@@ -60,10 +61,12 @@ def match(
       prefer: which preset it is. `editable`: one of oscillators, filters, envelopes and routes, a patch where there is
         one. `closest`: the nearest of all, mostly a resynthesis. `knobs`: the nearest that was not made from the sound.
         The closest one is there as well, as `closest` of the result.
+      patch: whether patches that explain the sound compete.
       resynthesis: whether a wavetable made of the sound competes.
       refine_evals: renders of a search from the preferred candidate; 0 for none.
       workers: render processes; None takes all cores.
-      config: all settings of a match, instead of `note` (of one sound), `prefer`, `resynthesis` and `refine_evals`.
+      config: all settings of a match, instead of `note` (of one sound), `prefer`, `patch`, `resynthesis` and
+        `refine_evals`.
 
     Raises:
       AudioError: the sound cannot be used; the text says why.
@@ -72,7 +75,7 @@ def match(
     """
     sounds = list(sound) if isinstance(sound, (list, tuple)) else [sound]
     notes = _notes(note, len(sounds))
-    config = config or _config(notes[0], prefer, resynthesis, refine_evals)
+    config = config or _config(notes[0], prefer, patch, resynthesis, refine_evals)
     if len(sounds) > 1 and note is not None:
         config = dataclasses.replace(config, note=notes[0])
     folder = checkpoint_folder(os.fspath(checkpoint))
@@ -92,6 +95,7 @@ def match_many(
     checkpoint: str | os.PathLike = NAME,
     bank: str | os.PathLike = "",
     prefer: Prefer = "editable",
+    patch: bool = True,
     resynthesis: bool = True,
     refine_evals: int = 0,
     workers: int | None = None,
@@ -110,7 +114,7 @@ def match_many(
 
     The others are those of `match`.
     """
-    config = config or _config(note, prefer, resynthesis, refine_evals)
+    config = config or _config(note, prefer, patch, resynthesis, refine_evals)
     folder = checkpoint_folder(os.fspath(checkpoint))
     predictor = _predictor(folder)
     out = Path(out)
@@ -150,11 +154,12 @@ def render(
     return rendering.audio[0]
 
 
-def _config(note: int | str | None, prefer: Prefer, resynthesis: bool, refine_evals: int) -> MatchConfig:
+def _config(note: int | str | None, prefer: Prefer, patch: bool, resynthesis: bool, refine_evals: int) -> MatchConfig:
     return dataclasses.replace(
         DEFAULT,
         note=None if note is None else _midi(note),
         prefer=prefer,
+        patch=patch,
         resynthesis=DEFAULT.resynthesis if resynthesis else None,
         refine=RefineConfig(evals=refine_evals) if refine_evals else None,
     )

@@ -148,7 +148,8 @@ def prepare(
         tables = config.variants and config.resynthesis and threads.submit(_resynthesis, clip, sought, render, config)
         threads.submit(_compile_ahead, render.samples, render.sample_rate)
         others = [one.sought for one in recordings[1:]]
-        patches = config.patch and threads.submit(explained, sought, pool, clip.title, others=others)
+        after = np.broadcast_to(clip.after, (2, clip.after.shape[1]))
+        patches = config.patch and threads.submit(explained, sought, pool, clip.title, others=others, after=after)
         starts = _starts(predictor, prediction, clip.title, sought.note, config, searched)
         starts = itertools.chain(starts, candidates, _late(tables), _explained(patches))
         n_starts = 1 + config.variants * (1 + NEIGHBOURS * len(searched)) + len(candidates) + 2 * bool(tables)

@@ -11,12 +11,14 @@ from vjax.audio.pitch import midi_to_hz
 from vjax.candidates.patch.attempts import Attempt, Ground, complexity_db, corrected, played, solved, spectrogram_of
 from vjax.candidates.patch.finish import finished
 from vjax.candidates.patch.fit import fit
+from vjax.candidates.patch.hold import with_fall
 from vjax.candidates.patch.model import axes_of
 from vjax.candidates.patch.modules import with_best_rhythm, with_modules
 from vjax.candidates.patch.pitch_curve import pitch_curve
 from vjax.candidates.patch.pitch_track import pitch_track
 from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram, spectrogram
 from vjax.candidates.patch.tracking import with_key_tracking
+from vjax.inference.sustain import sustain_of
 from vjax.inference.target import Kind, Sought, Start
 from vjax.vital.pool import RenderPool
 from vjax.vital.preset import Preset
@@ -50,7 +52,14 @@ def explain(clip: Clip, pool: RenderPool, note: int) -> Preset:
     return starts[0].preset
 
 
-def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3, others: Sequence[Sought] = ()) -> Explained:
+def explained(
+    sought: Sought,
+    pool: RenderPool,
+    name: str,
+    most: int = 3,
+    others: Sequence[Sought] = (),
+    after: np.ndarray | None = None,
+) -> Explained:
     """Patches that explain a sound, at most `most`; a few dozen renders.
 
     Each is ready for a musician, see `vjax.candidates.patch.finish`.
@@ -58,6 +67,7 @@ def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3, others
     Args:
       name: of the presets.
       others: further recordings of the instrument, at other notes: they decide how the filter follows the keyboard.
+      after: float32 [2, m], what follows in the recording where the note is held throughout: how it falls on.
     """
     sound = spectrogram(sought.audio, sought.sample_rate)
     middle, side = sought.audio.mean(0), (sought.audio[0] - sought.audio[1]) / 2
@@ -80,6 +90,8 @@ def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3, others
     for one in sorted(done, key=lambda one: one.distance_db):
         if one.audio is not None:
             best.setdefault(one.label, one)
+    held = after is not None and sought.note_s >= pool.config.seconds
+    fall = sustain_of(sought.audio, after, sought.sample_rate, sought.note_s).fall if held else None
     evals = len(done)
     ready = []
     for one in list(best.values())[:most]:
@@ -94,7 +106,7 @@ def explained(sought: Sought, pool: RenderPool, name: str, most: int = 3, others
             better = with_modules(preset, sought, pool)
             preset, evals = better.preset, evals + better.evals
             label = ", ".join([label, *better.modules])
-        tracked = with_key_tracking(preset, sought.note, others, pool)
+        tracked = with_key_tracking(with_fall(preset, fall, sought.note_s), sought.note, others, pool)
         evals += tracked.evals
         starts.append(Start(label, finished(tracked.preset, sought.note, pool.config.velocity, name), Kind.PATCH))
     return Explained(starts, evals)

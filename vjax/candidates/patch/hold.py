@@ -1,0 +1,57 @@
+"""What a patch does while its key is held longer than the analysed sound: it falls as the recording goes on to fall."""
+
+import numpy as np
+
+from vjax.candidates.patch.write import within_ranges
+from vjax.inference.sustain import LONGEST_S, Fall
+from vjax.vital.laws import envelope
+from vjax.vital.preset import Preset
+from vjax.vital.values import value_of, with_values
+
+SAME_DB = 0.5
+"""Mean |difference| up to which a new envelope plays the analysed sound nearly as the old one did."""
+
+_DECAYS_S = np.geomspace(0.05, 32, 36)
+_SUSTAINS = np.array([0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
+_POWERS = np.array([-8.0, -6.0, -4.5, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0])
+_RANGE_DB = 60.0  # below the loudest it is over
+_STEP_S = 0.04
+_LONGEST_HOLD_S = 4.0  # of an envelope
+
+
+def with_fall(preset: Preset, fall: Fall | None, note_s: float) -> Preset:
+    """The patch whose loudness goes on to fall when its key is held for longer than `note_s`, seconds.
+
+    Envelope 1 gets another decay and sustain, which play the first `note_s` alike and fall on. Where that is not
+    possible, as the level stays or a curve draws it, the envelope holds first. The patch stays as it is without a fall,
+    or if its envelope cannot do both.
+    """
+    if fall is None:
+        return preset
+    names = ("delay", "attack", "hold", "decay", "release")
+    seconds = {name: value_of(preset, f"env_1_{name}") ** 4 for name in names}
+    sustain, power = value_of(preset, "env_1_sustain"), value_of(preset, "env_1_decay_power")
+    if sustain > 0.99 and note_s <= _LONGEST_HOLD_S:
+        held = {"hold": max(note_s - seconds["attack"] - seconds["delay"], 0.0), "decay": fall.seconds}
+        knobs = {f"env_1_{name}": value**0.25 for name, value in held.items()}
+        return with_values(preset, within_ranges(knobs | {"env_1_sustain": 0.0, "env_1_decay_power": -fall.power}))
+    time_s = np.arange(seconds["attack"] + _STEP_S, note_s + LONGEST_S, _STEP_S)
+    inside = time_s < note_s
+
+    def level_db(decay_s, sustain, power) -> np.ndarray:
+        before = (seconds["delay"], seconds["attack"], seconds["hold"])
+        found = envelope(time_s, 1e3, *before, decay_s, sustain, seconds["release"], 0.0, power)
+        return np.maximum(40 * np.log10(np.maximum(np.asarray(found), 1e-4)), -_RANGE_DB)
+
+    now_db = level_db(seconds["decay"], sustain, power)
+    end_db = now_db[inside][-1]
+    fallen_db = 20 * np.log10(fall.amplitude(np.maximum(time_s - note_s, 0)))
+    wanted_db = np.where(inside, now_db, np.maximum(end_db + fallen_db, -_RANGE_DB))
+    grid = [axis.ravel()[:, None] for axis in np.meshgrid(_DECAYS_S, _SUSTAINS, _POWERS, indexing="ij")]
+    off_db = np.abs(level_db(*grid) - wanted_db)
+    same = off_db[:, inside].mean(1) <= SAME_DB
+    if not same.any():
+        return preset
+    best = int(np.argmin(np.where(same, off_db.mean(1), np.inf)))
+    decay_s, sustain, power = (float(axis[best, 0]) for axis in grid)
+    return with_values(preset, {"env_1_decay": decay_s**0.25, "env_1_sustain": sustain, "env_1_decay_power": power})
