@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from vjax.candidates.patch.factor import Factors, as_a_saw, factor, start
-from vjax.candidates.patch.model import Axes, Knobs, Skeleton, level_db
+from vjax.candidates.patch.model import Axes, Knobs, Skeleton, filter_db, level_db, source_db
 from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram
 
 FIRST_STEPS, STEPS, MORE_STEPS = 100, 200, 60
@@ -28,6 +28,7 @@ _ROUGH = 0.01  # weight of a drawn curve's bends
 # dB an octave: a darker table leaves the filter less to explain, a brighter one hides what it does.
 _SAW_SLOPE, _WHITE_SLOPE = -6.0, 0.0
 _ODD = 0.03  # weight of a dB of deviation from them
+_BURIED, _MOST_BURIED_DB = 0.05, 10.0  # weight of each dB that a filter takes from the loudest of a table beyond that
 
 _RATES = Knobs(  # Adam's, by unit
     spectrum_db=1.5,
@@ -231,7 +232,14 @@ def _loss(knobs: Knobs, lane: Lane) -> jax.Array:
         (skeleton.drawn_cutoff, knobs.drawn_cutoff),
     ]
     rough = sum(_ROUGH * on * jnp.abs(jnp.diff(curve, 2)).mean() for on, curve in bends)
-    return fit + rough + skeleton.filtered * _ODD * _oddness_db(knobs, axes) + _beyond_limits(knobs)
+    odd = _ODD * _oddness_db(knobs, axes) + _BURIED * jax.nn.relu(_buried_db(knobs, skeleton, axes) - _MOST_BURIED_DB)
+    return fit + rough + skeleton.filtered * odd + _beyond_limits(knobs)
+
+
+def _buried_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
+    """By how much the filter at its most open takes from the loudest of the table: volume has to give it back."""
+    source = source_db(knobs, skeleton, axes)
+    return source.max() - (source + filter_db(knobs, skeleton, axes)).max()
 
 
 def _oddness_db(knobs: Knobs, axes: Axes) -> jax.Array:
