@@ -21,6 +21,7 @@ from vjax.vital.preset import Preset, Route
 from vjax.vital.values import value_of, with_routes, with_values
 
 _BRIGHTER = 36.0  # semitones
+_SHELF_ABOVE, _SHELF_MIDI = 12, 100  # semitones above the note, at most the equaliser's own default
 _BRIGHTER_DB = 12.0
 _LEAST_BRIGHTER = 12.0  # semitones
 _HIGHEST = 136.0  # MIDI pitch of a cutoff
@@ -96,6 +97,7 @@ def _brightness(preset: Preset, note: int, velocity: float) -> Macro | None:
         if not _has_room_for_an_effect(preset):
             return None
         shelf |= {"eq_low_gain": 0.0, "eq_band_gain": 0.0, "eq_high_gain": 0.0, "eq_low_mode": 0, "eq_band_mode": 0}
+        shelf["eq_high_cutoff"] = float(min(note + _SHELF_ABOVE, _SHELF_MIDI))  # where a dark sound has overtones, too
     elif value_of(preset, "eq_high_mode") or value_of(preset, "eq_high_gain") > 0:
         return None
     return Macro("Brightness", "eq_high_gain", _BRIGHTER_DB / _span("eq_high_gain"), shelf)
