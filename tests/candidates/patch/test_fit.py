@@ -105,7 +105,8 @@ def test_refit_with_a_render_that_is_too_bright_darkens_the_table(sketch):
     before, after, still = (np.asarray(level_db(k, skeleton, axes)) for k in (knobs, darker, equal))
     step, seen = after - before, sound.db > FLOOR_DB + 6
     assert step[seen & upper].mean() - step[seen & ~upper].mean() == pytest.approx(-6, abs=1.5)
-    assert np.abs(still - before)[seen].mean() < 0.3
+    off = (still - before)[seen]
+    assert np.abs(off - np.median(off)).mean() < 0.3  # the level is free: MSS is relative to a sound's maximum
     table = (darker.spectrum_db - knobs.spectrum_db).mean(0)
     assert table[45:].mean() < table[5:35].mean() - 3
 

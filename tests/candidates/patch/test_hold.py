@@ -27,7 +27,7 @@ def envelope(**stages: float) -> Preset:
 
 
 @pytest.mark.parametrize(
-    "preset", [envelope(sustain=1.0), envelope(decay=1.0, sustain=0.45, decay_power=-4.0)], ids=["held", "decaying"]
+    "preset", [envelope(sustain=1.0), envelope(decay=1.4, sustain=0.5, decay_power=0.0)], ids=["held", "decaying"]
 )
 def test_with_fall_of_a_held_note_plays_the_same_and_then_falls(preset):
     falling = with_fall(preset, Fall(4.0, 2.0), NOTE_S)

@@ -14,6 +14,7 @@ SAME_DB = 0.5
 _DECAYS_S = np.geomspace(0.05, 32, 36)
 _SUSTAINS = np.array([0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
 _POWERS = np.array([-8.0, -6.0, -4.5, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0])
+_WORTH = 0.7  # of what the old envelope misses later: a new one that misses more is not worth it
 _RANGE_DB = 60.0  # below the loudest it is over
 _STEP_S = 0.04
 _LONGEST_HOLD_S = 4.0  # of an envelope
@@ -50,8 +51,9 @@ def with_fall(preset: Preset, fall: Fall | None, note_s: float) -> Preset:
     grid = [axis.ravel()[:, None] for axis in np.meshgrid(_DECAYS_S, _SUSTAINS, _POWERS, indexing="ij")]
     off_db = np.abs(level_db(*grid) - wanted_db)
     same = off_db[:, inside].mean(1) <= SAME_DB
-    if not same.any():
-        return preset
     best = int(np.argmin(np.where(same, off_db.mean(1), np.inf)))
+    later_db = np.abs(now_db - wanted_db)[~inside].mean()
+    if not same[best] or off_db[best, ~inside].mean() > _WORTH * later_db:
+        return preset
     decay_s, sustain, power = (float(axis[best, 0]) for axis in grid)
     return with_values(preset, {"env_1_decay": decay_s**0.25, "env_1_sustain": sustain, "env_1_decay_power": power})
