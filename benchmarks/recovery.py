@@ -13,8 +13,8 @@ its note. One line of recovery.jsonl a patch; what is there is not fitted again.
   bends and lengths make up for each other. Attacks under 10 ms count as 10 ms;
 - the slope of the filter, 12 or 24 dB, where both have a low-pass;
 
-and for each module F1, with the numbers of patches that have it, where it was found, and both. A truth that cannot be
-heard (the decay of a full sustain) is left out; a filter or an envelope that was not found is a miss.
+and for each module F1, with the numbers of patches that have it, where it was found, and both. A truth that is not
+audible (the decay of a full sustain) is left out; a filter or an envelope that was not found is a miss.
 """
 
 import argparse
@@ -105,7 +105,7 @@ def recovered(truth: Preset, found: Preset, note: int, note_s: float = 1.5) -> d
 
     Returns:
       CUTOFFS in semitones and TIMES in octaves, found less true: None where it was not found; left out where
-      the truth has none that can be heard. `slope`: whether it is right. `true` and `found`: modules that are on.
+      the truth has none that is audible. `slope`: whether it is right. `true` and `found`: modules that are on.
     """
     time_s = np.arange(_START_S, note_s, _STEP_S)
     loud = _envelope(truth, "env_1", time_s, note_s)
