@@ -153,11 +153,10 @@ def test_validation_rows_of_a_dataset(engine_run, tmp_path):
     (target,) = content["targets"]  # one preset of four
     assert target["id"].startswith("row-00000")
     assert target["note"] in (48, 55, 60, 64)
-    assert [row["method"] for row in content["rows"]] == ["init", "prediction", "match", "closest", "floor"]
+    methods = ["init", "prediction", "match", "closest", "knobs", "patch", "floor"]
+    assert [row["method"] for row in content["rows"]] == methods
     assert all(row["metrics"]["mss"] is not None for row in content["rows"])
-    assert content["summary"]["recovered_share"]["mss"] == dict.fromkeys(
-        ("init", "prediction", "match", "closest", "floor")
-    )
+    assert content["summary"]["recovered_share"]["mss"] == dict.fromkeys(methods)
 
 
 def test_nothing_scored_is_exit_code_1(engine_run, tmp_path, capsys):
@@ -166,7 +165,7 @@ def test_nothing_scored_is_exit_code_1(engine_run, tmp_path, capsys):
     arguments = ["--audio", str(tmp_path / "sounds"), "--checkpoint", str(engine_run), "--out", str(tmp_path / "out")]
     assert main(["evaluate", *arguments]) == 1
     printed, warned = capsys.readouterr()
-    assert "no score: a.wav (init, prediction, match, closest): the target: " in printed
+    assert "no score: a.wav (init, prediction, match, closest, knobs, patch): the target: " in printed
     assert "no --bank, so no random and nearest presets" in warned
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["summary"]["n_targets"] == 1
 
