@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vjax.json_lines import end_last_line, read_lines
+from vjax.io.json_lines import end_last_line, read_lines
 
 
 class Condition(NamedTuple):
@@ -72,7 +72,7 @@ def main() -> None:
 
 def _play(folder: Path, targets: list[dict], methods: list[str], condition: str, render, log: Path, done: set) -> None:
     from vjax.audio.distances import mss
-    from vjax.progress import progress_bar
+    from vjax.io.progress import progress_bar
     from vjax.vital.pool import RenderJob, RenderPool
     from vjax.vital.preset import read_json
 

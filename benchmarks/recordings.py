@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from instrument import measured
 
-from vjax.json_lines import end_last_line, read_lines
+from vjax.io.json_lines import end_last_line, read_lines
 
 METHODS = ("patch", "match", "closest", "knobs", "prediction", "nearest")
 WRITTEN = "match"
@@ -61,9 +61,9 @@ def measure(sounds: Sequence[Path], out: Path, bank: Path | None = None, checkpo
     from vjax.evaluation.targets import audio_tasks
     from vjax.inference.predict import Predictor, render_config
     from vjax.inference.stream import find_audio
+    from vjax.io.progress import progress_bar
     from vjax.matching.banks import open_banks
     from vjax.matching.batch import match_each
-    from vjax.progress import progress_bar
     from vjax.shipped import checkpoint_folder
     from vjax.vital.pool import RenderPool
 

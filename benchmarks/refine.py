@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vjax.json_lines import read_lines
+from vjax.io.json_lines import read_lines
 
 
 def main() -> None:

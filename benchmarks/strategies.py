@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vjax.json_lines import end_last_line, read_lines
+from vjax.io.json_lines import end_last_line, read_lines
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vjax.data.store import write_shard
-from vjax.schema import CHANNELS, N_SLOTS, Categorical, Continuous, Schema
+from vjax.sound.schema import CHANNELS, N_SLOTS, Categorical, Continuous, Schema
 
 # Before any test imports jax, and for the scripts that tests start: compiling takes most of the tests' time, and many
 # compile the same. A training step compiles in a quarter of the time at level 0 and without fusion emitters; it then

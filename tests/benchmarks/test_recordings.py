@@ -9,7 +9,7 @@ import pytest
 from vjax.audio.metrics import METRICS
 from vjax.evaluation.benchmark_summary import evaluation
 from vjax.evaluation.results import Results, Row, Target
-from vjax.json_lines import read_lines
+from vjax.io.json_lines import read_lines
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))  # as for a script that runs there
 recordings = importlib.import_module("recordings")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vjax.audio.distances import is_silent
-from vjax.json_lines import read_lines
+from vjax.io.json_lines import read_lines
 from vjax.vital.editability import editability
 from vjax.vital.engine import RenderConfig
 from vjax.vital.lfo_shapes import shape_json

@@ -23,7 +23,7 @@ from vjax.data.reader import Reader
 from vjax.data.sampling import SamplingConfig, parameters_hash
 from vjax.data.shard import log_mel, rejection
 from vjax.data.store import open_dataset
-from vjax.schema import Parameters, Schema
+from vjax.sound.schema import Parameters, Schema
 from vjax.training.config import base_config, unpack
 from vjax.vital import engine, preset
 from vjax.vital.default_vocabulary import default_vocabulary

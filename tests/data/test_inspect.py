@@ -11,7 +11,7 @@ import pytest
 from vjax.cli.inspect_dataset import main
 from vjax.data.inspection import format_report, inspect_dataset
 from vjax.data.store import write_shard
-from vjax.schema import Categorical, dense_routes
+from vjax.sound.schema import Categorical, dense_routes
 
 
 def test_a_sound_dataset_is_counted(tiny_dataset, schema, random_rows):

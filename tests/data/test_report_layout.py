@@ -11,7 +11,7 @@ from vjax.audio.mel_config import MelConfig
 from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader
 from vjax.data.store import digest, open_dataset
-from vjax.schema import CATALOG_CHOICES, LFO_SHAPE_CHOICES, WAVETABLE_CHOICES, Schema
+from vjax.sound.schema import CATALOG_CHOICES, LFO_SHAPE_CHOICES, WAVETABLE_CHOICES, Schema
 
 N = 5
 SOURCES, DESTINATIONS = 32, 406

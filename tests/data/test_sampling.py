@@ -21,10 +21,10 @@ from vjax.data.sampling import (
     sample_block,
 )
 from vjax.data.usage import QUANTILES, kind, load_usage
-from vjax.schema import CATALOG_CHOICES, LFO_SHAPE_CHOICES, Parameters, Schema
-from vjax.slots import canonical_slots
 from vjax.sound.audibility import audible
 from vjax.sound.rules import audibility_rules
+from vjax.sound.schema import CATALOG_CHOICES, LFO_SHAPE_CHOICES, Parameters, Schema
+from vjax.sound.slots import canonical_slots
 
 VITAL = Schema.from_engine(n_wavetables=24, n_lfo_shapes=20)
 DEFAULTS = VITAL.default_parameters()
@@ -110,7 +110,7 @@ def test_other_seeds_and_blocks_draw_other_presets():
 
 
 _ELSEWHERE = """
-from vjax.schema import Schema
+from vjax.sound.schema import Schema
 from vjax.data.sampling import *
 schema = Schema.from_engine(n_wavetables=24, n_lfo_shapes=20)
 people = [(f"person {i}", d.parameters) for i, d in enumerate(sample_block(schema, SamplingConfig(), 99, 0, 6))]

@@ -9,7 +9,7 @@ import pytest
 
 from vjax.data import usage
 from vjax.data.usage import QUANTILES, count_usage, kind, load_usage
-from vjax.schema import CATALOG_CHOICES
+from vjax.sound.schema import CATALOG_CHOICES
 from vjax.vital.lfo_shapes import shape_json
 from vjax.vital.preset import Preset, Route, write_preset
 from vjax.vital.standard_tables import standard_catalog

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from vjax.evaluation.heads import heard, score_heads
-from vjax.schema import Schema
 from vjax.sound.encoding import CHAIN, EFFECTS, TargetEncoding
+from vjax.sound.schema import Schema
 
 
 def preset(schema, knobs=(), menus=(), routes=()):

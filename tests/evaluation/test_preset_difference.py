@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from vjax.evaluation.preset_difference import OFF, MenuDifference, RouteDifference, preset_difference
-from vjax.schema import N_SLOTS
+from vjax.sound.schema import N_SLOTS
 from vjax.vital.preset import Preset, Route, controls, init
 
 

@@ -7,7 +7,7 @@ from vjax.evaluation.tui_controls import Words, compare_controls, compare_routes
 from vjax.inference.confidence import confidence_maker
 from vjax.inference.predict import Answer
 from vjax.inference.routes import PredictedRoute
-from vjax.schema import Schema
+from vjax.sound.schema import Schema
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from vjax.inference.export import checkpoint_vocabulary, export_preset
 from vjax.inference.predict import Predictor, render_config
 from vjax.matching.config import PREDICTION_ONLY
 from vjax.matching.match import match
-from vjax.schema import CATALOG_CHOICES
+from vjax.sound.schema import CATALOG_CHOICES
 from vjax.vital import engine
 from vjax.vital.default_vocabulary import default_vocabulary
 from vjax.vital.pool import RenderJob, RenderPool

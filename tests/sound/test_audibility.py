@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vjax.schema import CHANNELS, N_SLOTS, Categorical, Continuous, Parameters, Schema, dense_routes
 from vjax.sound.audibility import PARTS, Audible, audible, can_vary
 from vjax.sound.encoding import TargetEncoding
 from vjax.sound.rules import audibility_rules, shaped_source
+from vjax.sound.schema import CHANNELS, N_SLOTS, Categorical, Continuous, Parameters, Schema, dense_routes
 
 PRESETS = sorted((Path(__file__).parents[1] / "data" / "presets").glob("*.vital"))
 VITAL = Schema.from_engine(n_wavetables=3, n_lfo_shapes=2)

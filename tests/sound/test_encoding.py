@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vjax.schema import Continuous, Parameters
 from vjax.sound.audibility import audible
 from vjax.sound.encoding import (
     CHAIN,
@@ -22,6 +21,7 @@ from vjax.sound.encoding import (
     is_semitones,
 )
 from vjax.sound.rules import audibility_rules
+from vjax.sound.schema import Continuous, Parameters
 
 N_CHAINS = math.factorial(len(EFFECTS))
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vjax.data.reader import Routes
 from vjax.model.heads import RouteScores
 from vjax.model.inverse import Prediction
-from vjax.schema import Schema
+from vjax.sound.schema import Schema
 from vjax.training.losses import (
     LossConfig,
     Targets,

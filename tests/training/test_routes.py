@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vjax.schema import N_SLOTS, dense_routes
+from vjax.sound.schema import N_SLOTS, dense_routes
 from vjax.training.routes import scatter_routes
 
 SIZE = (3, 50)

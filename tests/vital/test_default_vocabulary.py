@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vjax.schema import CATALOG_CHOICES
+from vjax.sound.schema import CATALOG_CHOICES
 from vjax.vital import default_vocabulary as module
 from vjax.vital.checks import check_curve, check_table
 from vjax.vital.default_vocabulary import (

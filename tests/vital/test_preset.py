@@ -12,7 +12,7 @@ import vita
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vjax.schema import N_SLOTS, VIEW_CONTROLS
+from vjax.sound.schema import N_SLOTS, VIEW_CONTROLS
 from vjax.vital import engine, preset
 from vjax.vital.engine import RenderConfig
 from vjax.vital.lfo_shapes import shape_json

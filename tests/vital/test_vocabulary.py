@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vjax.data.sampling import SamplingConfig, sample_block
-from vjax.schema import (
+from vjax.sound.schema import (
     CATALOG_CHOICES,
     LFO_SHAPE_CHOICES,
     N_SLOTS,
@@ -21,7 +21,7 @@ from vjax.schema import (
     Parameters,
     Schema,
 )
-from vjax.slots import canonical_slots
+from vjax.sound.slots import canonical_slots
 from vjax.vital import engine, preset
 from vjax.vital.default_vocabulary import default_vocabulary
 from vjax.vital.lfo_shapes import shape_json

@@ -10,7 +10,7 @@ import soxr
 
 from vjax.audio.files import AudioError, read_audio
 from vjax.audio.pitch import Pitch, detect_pitch
-from vjax.file_names import as_text, stem_text
+from vjax.io.file_names import as_text, stem_text
 
 ONSET_DB = 40.0
 """A sound begins at the first sample within this of its peak: below that lie most rooms' noise and a decay's end."""

@@ -7,7 +7,7 @@ import numpy as np
 from vjax.inference.routes import MAX_ROUTES, route_arrays
 from vjax.model.heads import split_logits
 from vjax.model.inverse import Prediction
-from vjax.schema import Parameters, Schema
+from vjax.sound.schema import Parameters, Schema
 from vjax.training.modulation import ROUTE_THRESHOLD
 
 _THRESHOLDS = tuple(factor * ROUTE_THRESHOLD for factor in (1.0, 3.0, 0.4))

@@ -44,7 +44,7 @@ def _diagnose(arguments: argparse.Namespace) -> int:
     from vjax.data.store import open_dataset
     from vjax.evaluation.heads import score_heads
     from vjax.inference.stream import predict_dataset, validation_rows
-    from vjax.progress import progress_bar
+    from vjax.io.progress import progress_bar
 
     predictor = read_checkpoint(arguments, batch_size=32)
     info, reader = encoded_as(open_dataset(arguments.dataset), predictor.schema)

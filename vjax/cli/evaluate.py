@@ -12,7 +12,7 @@ from vjax.cli.command import CommandError, UsageError, at_least, command_parser,
 from vjax.cli.engine_flag import ENGINE_HELP, add_engine_flag
 from vjax.cli.match_flags import add_checkpoint, midi_note
 from vjax.cli.refine import add_resynthesis, resynthesis_config
-from vjax.file_names import as_text
+from vjax.io.file_names import as_text
 
 EPILOG = f"""\
 Each target is a preset of a folder, a sound file, or a validation row of a dataset. For each of them vjax plays the

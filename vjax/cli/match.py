@@ -12,7 +12,7 @@ from vjax.cli.command import UsageError, at_least, command_parser, run
 from vjax.cli.engine_flag import ENGINE_HELP, add_engine_flag
 from vjax.cli.match_flags import add_matching, match_config, read_checkpoint
 from vjax.cli.refine import add_refining, stop_on_ctrl_c
-from vjax.file_names import as_text, shortened
+from vjax.io.file_names import as_text, shortened
 from vjax.shipped import checkpoint_name
 
 EPILOG = f"""\
@@ -210,7 +210,7 @@ def print_report(report, out: Path) -> None:
 @contextlib.contextmanager
 def _progress_line() -> Iterator[tuple[Callable, Callable[[], str]]]:
     """(shows the stage of one match and the best candidate so far, returns the stage)."""
-    from vjax.progress import progress_bar
+    from vjax.io.progress import progress_bar
 
     bar = progress_bar(total=1, desc="reading the sound", unit="step", leave=False)
     in_terminal = sys.stderr.isatty()  # a log gets a line a stage

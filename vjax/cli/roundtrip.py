@@ -46,7 +46,7 @@ def _roundtrip(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from vjax.evaluation.roundtrip import HEADER, as_json, round_trips, summarise, table_row
-    from vjax.progress import progress_bar
+    from vjax.io.progress import progress_bar
     from vjax.vital.collect import find_files
     from vjax.vital.default_vocabulary import default_vocabulary, read_vocabulary
     from vjax.vital.engine import RenderConfig

@@ -5,8 +5,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from vjax.file_names import as_text, stem_text
-from vjax.schema import Parameters
+from vjax.io.file_names import as_text, stem_text
+from vjax.sound.schema import Parameters
 from vjax.vital.default_vocabulary import default_vocabulary
 from vjax.vital.preset import read_preset
 from vjax.vital.vocabulary import Vocabulary, to_parameters

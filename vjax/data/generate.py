@@ -24,7 +24,7 @@ from vjax.data.layout import DatasetError
 from vjax.data.sampling import parameters_hash
 from vjax.data.shard import GenerationConfig, Hear, Material, Shard, Verdict, make_shards
 from vjax.data.store import digest, write_shard
-from vjax.progress import progress_bar
+from vjax.io.progress import progress_bar
 from vjax.vital.backend import Engine, engine_session
 from vjax.vital.engine import VERSION
 from vjax.vital.pool import RenderPool

@@ -13,7 +13,7 @@ from vjax.data import layout
 from vjax.data.layout import open_hdf5
 from vjax.data.reader import Reader, Routes, Sample
 from vjax.data.store import DatasetInfo, open_dataset
-from vjax.schema import CHANNELS, LFO_SHAPE_CHOICES, WAVETABLE_CHOICES, Schema
+from vjax.sound.schema import CHANNELS, LFO_SHAPE_CHOICES, WAVETABLE_CHOICES, Schema
 
 SILENT = 1e-6
 """A log-mel picture that is nowhere above this is silence: white noise of -75 dBFS RMS just reaches it."""

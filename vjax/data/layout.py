@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import h5py
 
-from vjax.schema import CHANNELS, N_SLOTS, Schema
+from vjax.sound.schema import CHANNELS, N_SLOTS, Schema
 
 CONTINUOUS = "params/continuous"
 CATEGORICAL = "params/categorical"

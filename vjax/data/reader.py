@@ -16,8 +16,8 @@ import numpy as np
 from vjax.data import layout
 from vjax.data.layout import DatasetError
 from vjax.data.store import DatasetInfo
-from vjax.schema import Parameters, Schema, sparse_routes
 from vjax.sound.encoding import TargetEncoding
+from vjax.sound.schema import Parameters, Schema, sparse_routes
 
 DEFAULT_MIDI_NOTE = 60
 MOST_OPEN_FILES = 64

@@ -17,7 +17,7 @@ from absl import logging
 
 from vjax.data import layout
 from vjax.data.layout import DatasetError, text
-from vjax.schema import CATALOG_CHOICES, CHANNELS, TIERS, WAVETABLE_CHOICES, Categorical, Continuous, Schema
+from vjax.sound.schema import CATALOG_CHOICES, CHANNELS, TIERS, WAVETABLE_CHOICES, Categorical, Continuous, Schema
 
 _BLOCK_ROWS = 4096
 

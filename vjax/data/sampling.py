@@ -13,8 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from vjax.data.usage import QUANTILES, kind, load_usage
-from vjax.module_order import canonical_order
-from vjax.schema import (
+from vjax.sound.audibility import audible
+from vjax.sound.module_order import canonical_order
+from vjax.sound.rules import audibility_rules, shaped_source
+from vjax.sound.schema import (
     CATALOG_CHOICES,
     CHANNELS,
     LFO_SHAPE_CHOICES,
@@ -24,9 +26,7 @@ from vjax.schema import (
     Schema,
     check_tier,
 )
-from vjax.slots import canonical_slots, merge_slots
-from vjax.sound.audibility import audible
-from vjax.sound.rules import audibility_rules, shaped_source
+from vjax.sound.slots import canonical_slots, merge_slots
 
 ORIGINS = ("prior", "preset", "crossover", "mutation")
 """Where a sound comes from; stored in `metadata/source` as text."""

@@ -16,7 +16,7 @@ from vjax.audio.mel import MelConfig, mel_spectrogram, to_mono
 from vjax.data import layout
 from vjax.data.bank import Bank
 from vjax.data.sampling import ORIGINS, Draw, SamplingConfig, parameters_hash, sample_block
-from vjax.schema import Parameters, Schema
+from vjax.sound.schema import Parameters, Schema
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import Rendering, RenderJob, RenderPool
 from vjax.vital.vocabulary import from_parameters

@@ -16,7 +16,7 @@ from vjax.audio.mel_config import MelConfig
 from vjax.data import layout, report_layout
 from vjax.data.layout import DatasetError, digest, open_hdf5, require, text
 from vjax.data.mel_settings import check_sample_rate, stored_mel
-from vjax.schema import TIERS, Schema
+from vjax.sound.schema import TIERS, Schema
 
 REQUIRED_ATTRIBUTES = ("tier", "mel", "generator_version")
 

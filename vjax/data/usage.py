@@ -79,7 +79,7 @@ def count_usage(presets: list, schema) -> dict:
 
 
 def main() -> None:
-    from vjax.schema import Schema
+    from vjax.sound.schema import Schema
     from vjax.vital.preset import read_preset
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

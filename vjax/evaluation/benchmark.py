@@ -22,7 +22,7 @@ from vjax.evaluation.results import Results
 from vjax.evaluation.sound_bank import SoundBank
 from vjax.evaluation.targets import Task
 from vjax.evaluation.workbench import Workbench, play_targets
-from vjax.progress import progress_bar
+from vjax.io.progress import progress_bar
 from vjax.vital.pool import RenderPool
 
 STARTS = (PREDICTION, NEAREST, BEST)

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vjax.schema import Parameters, Schema
 from vjax.sound.audibility import audible, can_vary
 from vjax.sound.encoding import EFFECTS, POSITIONS, TargetEncoding, is_semitones
 from vjax.sound.rules import audibility_rules
+from vjax.sound.schema import Parameters, Schema
 
 
 class Score(NamedTuple):

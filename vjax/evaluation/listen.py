@@ -27,7 +27,7 @@ from vjax.inference.target import Kind, Start
 from vjax.matching.config import PREDICTION_ONLY
 from vjax.matching.match import match
 from vjax.matching.result import MatchResult
-from vjax.schema import Parameters, Schema
+from vjax.sound.schema import Parameters, Schema
 from vjax.training.loop import Evaluator, Snapshot
 from vjax.training.writer import Writer
 from vjax.vital.default_vocabulary import vocabulary_of

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from vjax.file_names import as_text, stem_text
+from vjax.io.file_names import as_text, stem_text
 from vjax.vital.collect import find_files
 from vjax.vital.preset import Preset, read_json, read_preset
 

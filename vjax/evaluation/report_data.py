@@ -16,7 +16,7 @@ from vjax.evaluation.preset_difference import preset_difference
 from vjax.evaluation.report_media import page_media, picture_ticks
 from vjax.evaluation.results import Results, Row, Target
 from vjax.evaluation.statistics import recovered_share
-from vjax.file_names import shortened
+from vjax.io.file_names import shortened
 from vjax.vital.preset import read_preset
 
 _LABELS = {  # label, unit, decimals

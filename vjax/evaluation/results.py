@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from vjax.audio.metrics import METRICS
-from vjax.json_lines import end_last_line, read_lines
+from vjax.io.json_lines import end_last_line, read_lines
 
 _GROWS = {"limit": "--limit", "refine_evals": "--refine-evals", "starts": "--starts"}
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from vjax.audio.distances import mss
-from vjax.file_names import stem_text
-from vjax.schema import Schema
+from vjax.io.file_names import stem_text
+from vjax.sound.schema import Schema
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import Rendering, RenderJob, RenderPool
 from vjax.vital.preset import Preset, read_json

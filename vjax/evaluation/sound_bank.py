@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from vjax.evaluation.preset_files import PresetFile, read_file
-from vjax.progress import progress_bar
+from vjax.io.progress import progress_bar
 from vjax.vital.pool import RenderJob, RenderPool
 
 

@@ -20,10 +20,10 @@ from vjax.data.store import DatasetInfo
 from vjax.data.stream import split
 from vjax.evaluation.preset_files import read_file, relative_name
 from vjax.evaluation.results import Target
-from vjax.file_names import as_text, stem_text
+from vjax.io.file_names import as_text, stem_text
 from vjax.matching.config import DEFAULT_NOTE
 from vjax.matching.prepare import note_of
-from vjax.schema import Schema
+from vjax.sound.schema import Schema
 from vjax.vital.default_vocabulary import vocabulary_of
 from vjax.vital.engine import RenderConfig
 from vjax.vital.preset import Preset

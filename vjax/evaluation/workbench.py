@@ -14,8 +14,8 @@ from vjax.audio.scores import as_metrics, scores
 from vjax.evaluation.editing import editing
 from vjax.evaluation.results import Results, Row, failed_row
 from vjax.evaluation.targets import Task
+from vjax.io.progress import progress_bar
 from vjax.matching.prepare import note_length_s
-from vjax.progress import progress_bar
 from vjax.vital.pool import Rendering, RenderJob, RenderPool
 from vjax.vital.preset import Preset, read_preset, write_preset
 

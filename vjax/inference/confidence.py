@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from vjax.model.inverse import InverseModel
-from vjax.schema import Parameters, Schema
 from vjax.sound.audibility import audible, can_vary
 from vjax.sound.rules import audibility_rules
+from vjax.sound.schema import Parameters, Schema
 
 SPREAD_SAMPLES = 16
 """Thinned networks asked for each answer. All share the backbone's work: together they cost about one percent of it."""

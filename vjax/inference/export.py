@@ -2,7 +2,7 @@
 
 from vjax.data.layout import digest
 from vjax.inference.predict import Answer, Predictor
-from vjax.schema import Schema
+from vjax.sound.schema import Schema
 from vjax.vital.default_vocabulary import vocabulary_of
 from vjax.vital.preset import Preset
 from vjax.vital.vocabulary import Vocabulary, to_preset

@@ -23,8 +23,8 @@ from vjax.inference.confidence import Confidence, confidence_maker, knob_spread,
 from vjax.inference.routes import PredictedRoute, predicted_routes, route_arrays
 from vjax.model.heads import split_logits
 from vjax.model.inverse import InverseModel, Prediction
-from vjax.schema import Parameters, Schema
 from vjax.shipped import NAME, checkpoint_folder
+from vjax.sound.schema import Parameters, Schema
 from vjax.training.checkpoint import CheckpointError, load_checkpoint
 from vjax.training.losses import LossConfig
 from vjax.vital.engine import RenderConfig

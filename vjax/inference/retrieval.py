@@ -25,9 +25,9 @@ from vjax.audio.mel import MelConfig
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.shard import log_mel
 from vjax.data.store import DatasetInfo
-from vjax.file_names import as_text
-from vjax.progress import progress_bar
-from vjax.schema import Parameters, Schema
+from vjax.io.file_names import as_text
+from vjax.io.progress import progress_bar
+from vjax.sound.schema import Parameters, Schema
 from vjax.training.packing import BANK, CREDIT
 from vjax.vital.engine import VERSION
 from vjax.vital.pool import RenderJob, RenderPool

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit
 
-from vjax.schema import CHANNELS, Schema, sparse_routes
-from vjax.slots import canonical_slots
+from vjax.sound.schema import CHANNELS, Schema, sparse_routes
+from vjax.sound.slots import canonical_slots
 from vjax.training.losses import LossConfig
 from vjax.training.modulation import MARGIN_SHARPNESS, ROUTE_THRESHOLD
 
@@ -107,7 +107,7 @@ def presence_probability(amount: np.ndarray, presence: str) -> np.ndarray:
 
 
 def _raw_routes(matrix: np.ndarray, schema: Schema, threshold: float, top_k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Routes in canonical order, as `vjax.schema.Parameters` holds them but with the head's raw values."""
+    """Routes in canonical order, as `vjax.sound.schema.Parameters` holds them but with the head's raw values."""
     index, raw = sparse_routes(matrix, threshold, top_k)
     n_routes = np.count_nonzero(index >= 0)
     # A cell that points at slot N means the Nth route in canonical order, not the Nth strongest: plain routes by cell

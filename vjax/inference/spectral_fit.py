@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from vjax.audio.pitch import midi_to_hz
-from vjax.schema import N_OSCILLATORS
+from vjax.sound.schema import N_OSCILLATORS
 from vjax.vital.preset import Preset, controls
 from vjax.vital.wavetables import FRAME
 

@@ -19,7 +19,7 @@ from vjax.data.reader import Reader, sample_parameters
 from vjax.data.store import DatasetInfo, open_dataset
 from vjax.data.stream import split
 from vjax.inference.predict import Answer, Heard, Predictor, mono
-from vjax.schema import Parameters, Schema
+from vjax.sound.schema import Parameters, Schema
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 

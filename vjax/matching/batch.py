@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from vjax.file_names import as_text
 from vjax.inference.compare import log_comparison, save_picture
 from vjax.inference.predict import Predictor, knob_errors
 from vjax.inference.refine import refine
@@ -24,6 +23,8 @@ from vjax.inference.search import Progress as SearchProgress
 from vjax.inference.stream import Failure, map_ahead
 from vjax.inference.target import RefineTarget
 from vjax.io.errors import error_text, show_tracebacks
+from vjax.io.file_names import as_text
+from vjax.io.progress import progress_bar
 from vjax.matching.config import DEFAULT, MatchConfig
 from vjax.matching.finish import finish
 from vjax.matching.outputs import (
@@ -40,7 +41,6 @@ from vjax.matching.prepare import Banks, Prepared, no_banks, prepare
 from vjax.matching.result import MatchResult
 from vjax.matching.traces import TRACE_END, read_part, remove_part, trace_picture, write_part, write_text
 from vjax.matching.work import Sound, Work
-from vjax.progress import progress_bar
 from vjax.training.writer import Writer
 from vjax.vital.backend import Engine
 from vjax.vital.pool import RenderPool

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from vjax.file_names import as_text, stem_text
 from vjax.inference.export import export_preset
 from vjax.inference.predict import Predictor
 from vjax.inference.stream import Failure
+from vjax.io.file_names import as_text, stem_text
+from vjax.io.progress import progress_bar
 from vjax.matching.work import Work
-from vjax.progress import progress_bar
 from vjax.vital.preset import write_preset
 
 

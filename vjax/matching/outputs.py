@@ -13,9 +13,9 @@ from typing import Any
 from vjax.audio.files import write_wav
 from vjax.audio.metrics import METRICS
 from vjax.audio.pitch import Pitch, note_name
-from vjax.file_names import as_text, shortened
 from vjax.inference.compare import comparison_picture, save_picture
 from vjax.inference.stream import RENDER_END
+from vjax.io.file_names import as_text, shortened
 from vjax.matching.choose import Candidate
 from vjax.matching.result import CLOSEST, Comparison, FoundPreset, MatchResult
 from vjax.matching.traces import TRACE_END, trace_picture, write_text

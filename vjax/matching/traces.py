@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vjax.file_names import shortened
 from vjax.inference.compare import figure_pixels
 from vjax.inference.search import Progress
 from vjax.inference.target import Kind, Start
+from vjax.io.file_names import shortened
 from vjax.vital.preset import read_preset, write_preset
 
 TRACE_END, _PART_END = "-trace.json", ".part"

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from vjax.schema import CHANNELS
+from vjax.sound.schema import CHANNELS
 
 
 class ContinuousHead(nn.Module):
@@ -84,8 +84,8 @@ class RouteScores(NamedTuple):
 class ModulationHead(nn.Module):
     """The routing matrix as four bilinear forms between source and destination embeddings (the report, phase 3a).
 
-    score[c, s, d] = source[s] . B[c] . destination[d], where both embeddings are linear in the features. The channels
-    are `vjax.schema.CHANNELS`: amount and power are values (power native, in [-10, 10]), bipolar and stereo logits.
+    score[c, s, d] = source[s] . B[c] . destination[d], where both embeddings are linear in the features. The
+    channels are `vjax.sound.schema.CHANNELS`: amount and power are values (power native, in [-10, 10]), bipolar and stereo logits.
 
     Attributes:
       n_sources, n_destinations: size of the matrix.

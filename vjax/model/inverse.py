@@ -10,7 +10,7 @@ from flax import linen as nn
 
 from vjax.model.heads import CategoricalHead, ContinuousHead, ModulationHead, RouteScores
 from vjax.model.resnet import ResNet18
-from vjax.schema import Schema
+from vjax.sound.schema import Schema
 
 COMPUTE_DTYPES = ("float32", "bfloat16")
 

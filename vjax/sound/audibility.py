@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vjax.schema import LFO_SHAPE_CHOICES, Schema
 from vjax.sound.rules import Choices, Rules
+from vjax.sound.schema import LFO_SHAPE_CHOICES, Schema
 
 PARTS = ("modules", "sources", "modes", "feeding")
 """What `audible` looks at, in one word each."""

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vjax.schema import Categorical, Continuous, Schema
+from vjax.sound.schema import Categorical, Continuous, Schema
 
 EFFECTS = ("chorus", "compressor", "delay", "distortion", "eq", "filter_fx", "flanger", "phaser", "reverb")
 """Vital's effects in the order of chain number 0."""

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vjax.schema import N_LFOS, N_OSCILLATORS, Schema
 from vjax.sound.encoding import EFFECTS
+from vjax.sound.schema import N_LFOS, N_OSCILLATORS, Schema
 
 _PLAYERS = ("osc_1", "osc_2", "osc_3", "sample")
 _FILTERS = ("filter_1", "filter_2")

@@ -19,7 +19,7 @@ from orbax.checkpoint import checkpoint_managers
 import vjax
 from vjax.data.store import DatasetInfo
 from vjax.model.inverse import InverseModel, ModelConfig
-from vjax.schema import Schema
+from vjax.sound.schema import Schema
 from vjax.training.resume import allowed_changes, refused_changes
 from vjax.training.state import TrainState
 

@@ -15,7 +15,7 @@ from vjax.data.generate import GenerationConfig
 from vjax.data.sampling import SamplingConfig
 from vjax.data.stream import SpecAugmentConfig
 from vjax.model.inverse import COMPUTE_DTYPES
-from vjax.schema import TIERS
+from vjax.sound.schema import TIERS
 from vjax.training.checks import make_section
 from vjax.training.losses import LossConfig
 from vjax.training.state import OptimizerConfig

@@ -22,8 +22,8 @@ from vjax.data.generate import generate
 from vjax.data.reader import Reader, encoded
 from vjax.data.store import DatasetInfo, open_dataset
 from vjax.data.stream import split
+from vjax.io.progress import progress_bar
 from vjax.model.inverse import InverseModel, Prediction, model_config, parameter_counts
-from vjax.progress import progress_bar
 from vjax.training import hosts
 from vjax.training.checkpoint import Checkpoints, make_meta
 from vjax.training.config import Config, as_json, check_data_size

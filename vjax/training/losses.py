@@ -18,9 +18,9 @@ import numpy as np
 from vjax.data.reader import Routes
 from vjax.model.heads import RouteScores, group_logits
 from vjax.model.inverse import Prediction
-from vjax.schema import Schema
 from vjax.sound.audibility import audible, can_vary
 from vjax.sound.rules import Rules, audibility_rules
+from vjax.sound.schema import Schema
 from vjax.training.mean import Mean
 from vjax.training.modulation import ModulationLoss, check_presence, modulation_loss, route_loss
 

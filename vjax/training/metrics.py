@@ -13,8 +13,8 @@ import numpy as np
 
 from vjax.model.heads import group_logits
 from vjax.model.inverse import Prediction
-from vjax.schema import Schema
 from vjax.sound.audibility import audible
+from vjax.sound.schema import Schema
 from vjax.training.losses import LossMasks, Targets, continuous_errors
 from vjax.training.mean import Mean
 from vjax.training.modulation import ROUTE_THRESHOLD

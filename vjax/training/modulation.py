@@ -10,8 +10,8 @@ import jax.numpy as jnp
 
 from vjax.data.reader import Routes
 from vjax.model.heads import RouteScores
-from vjax.schema import CHANNELS
 from vjax.sound.audibility import ACTIVE_AMOUNT
+from vjax.sound.schema import CHANNELS
 from vjax.training.mean import Mean
 
 PRESENCES = ("report", "margin")

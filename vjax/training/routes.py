@@ -6,11 +6,11 @@ A batch travels as 64 rows a sound (1.3 kB) and becomes 4 x sources x destinatio
 import jax
 import jax.numpy as jnp
 
-from vjax.schema import CHANNELS
+from vjax.sound.schema import CHANNELS
 
 
 def scatter_routes(index: jax.Array, value: jax.Array, n_sources: int, n_destinations: int) -> jax.Array:
-    """Routes to matrices: the batched, jittable twin of `vjax.schema.dense_routes`.
+    """Routes to matrices: the batched, jittable twin of `vjax.sound.schema.dense_routes`.
 
     Slots outside the matrix (-1, an empty slot, or a cell past its end) are ignored. Of several slots that name one
     cell, which a dataset should not hold, any may win: XLA leaves the order open.

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from vjax.schema import CHANNELS
 from vjax.sound.audibility import Audible, audible
 from vjax.sound.rules import audibility_rules
+from vjax.sound.schema import CHANNELS
 from vjax.vital.preset import Preset, controls
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vjax.file_names import stem_text
+from vjax.io.file_names import stem_text
 from vjax.vital import checks, spectra
 from vjax.vital.lfo_shapes import LfoShapeCatalog, shape_key
 from vjax.vital.preset import MAX_BYTES, Preset, read_preset

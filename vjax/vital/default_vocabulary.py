@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from vjax.schema import CATALOG_CHOICES, WAVETABLE_CHOICES, Schema
+from vjax.sound.schema import CATALOG_CHOICES, WAVETABLE_CHOICES, Schema
 from vjax.vital import checks
 from vjax.vital.lfo_shapes import LfoShapeCatalog, standard_shapes
 from vjax.vital.spectra import FRAME_POSITIONS, spectral_distance, table_spectra, with_spectra

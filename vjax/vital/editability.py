@@ -3,8 +3,8 @@
 import dataclasses
 from collections.abc import Iterator
 
-from vjax.schema import N_OSCILLATORS
 from vjax.sound.encoding import EFFECTS
+from vjax.sound.schema import N_OSCILLATORS
 from vjax.vital.audible import audible_of
 from vjax.vital.preset import Preset, Route
 from vjax.vital.values import value_of

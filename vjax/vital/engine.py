@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import vita
 
-from vjax.schema import N_OSCILLATORS, N_SLOTS
+from vjax.sound.schema import N_OSCILLATORS, N_SLOTS
 from vjax.vital.isolate import call_isolated
 
 VERSION = f"vita {importlib.metadata.version('vita')}"

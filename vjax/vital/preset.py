@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vjax.file_names import stem_text
-from vjax.schema import CATALOG_CHOICES, CHANNELS, N_LFOS, N_OSCILLATORS, N_SLOTS, VIEW_CONTROLS, Schema
+from vjax.io.file_names import stem_text
+from vjax.sound.schema import CATALOG_CHOICES, CHANNELS, N_LFOS, N_OSCILLATORS, N_SLOTS, VIEW_CONTROLS, Schema
 from vjax.vital import checks, engine
 from vjax.vital.wavetables import VITAL_VERSION
 

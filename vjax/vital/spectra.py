@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vjax.progress import progress_bar
+from vjax.io.progress import progress_bar
 from vjax.vital import engine
 from vjax.vital.isolate import IsolatedCallError
 from vjax.vital.pool import RenderPool

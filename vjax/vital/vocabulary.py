@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from vjax.schema import (
+from vjax.sound.encoding import TargetEncoding
+from vjax.sound.schema import (
     CATALOG_CHOICES,
     CHANNELS,
     LFO_SHAPE_CHOICES,
@@ -21,8 +22,7 @@ from vjax.schema import (
     Parameters,
     Schema,
 )
-from vjax.slots import canonical_slots
-from vjax.sound.encoding import TargetEncoding
+from vjax.sound.slots import canonical_slots
 from vjax.vital import engine, preset, spectra
 from vjax.vital.lfo_shapes import LfoShapeCatalog, standard_shapes
 from vjax.vital.preset import Preset, Route

@@ -1,7 +1,7 @@
 """A style tag and a short name for a patch, from what is in it."""
 
 from vjax.candidates.patch.words import oscillator_timbre
-from vjax.schema import N_OSCILLATORS
+from vjax.sound.schema import N_OSCILLATORS
 from vjax.vital.editability import carrying_routes
 from vjax.vital.lfo_shapes import shape_values
 from vjax.vital.preset import Preset

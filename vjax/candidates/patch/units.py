@@ -3,7 +3,7 @@
 import math
 import re
 
-from vjax.schema import Schema
+from vjax.sound.schema import Schema
 from vjax.vital.laws import reverb_t60_s
 from vjax.vital.preset import Preset, controls
 from vjax.vital.values import value_of

@@ -21,8 +21,8 @@ from vjax.candidates.patch.units import (
     semitones_text,
     value_text,
 )
-from vjax.schema import N_OSCILLATORS
 from vjax.sound.encoding import EFFECTS
+from vjax.sound.schema import N_OSCILLATORS
 from vjax.vital import engine
 from vjax.vital.editability import MACROS, PLAYERS, carrying_routes, filters_passed, frames_reached
 from vjax.vital.preset import Preset, Route

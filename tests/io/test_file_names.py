@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vjax.file_names import as_text, shortened, stem_text
+from vjax.io.file_names import as_text, shortened, stem_text
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from vjax.json_lines import end_last_line, read_lines
+from vjax.io.json_lines import end_last_line, read_lines
 
 ROWS = [{"name": "é", "x": 1}, {"name": "b", "x": [2, 3]}]
 WHOLE = b"".join(json.dumps(row).encode() + b"\n" for row in ROWS)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vjax.schema import (
+from vjax.sound.schema import (
     CATALOG_CHOICES,
     CHANNELS,
     LFO_SHAPE_CHOICES,

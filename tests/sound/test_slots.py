@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vjax.schema import N_SLOTS, Schema
-from vjax.slots import canonical_slots, merge_slots
+from vjax.sound.schema import N_SLOTS, Schema
+from vjax.sound.slots import canonical_slots, merge_slots
 from vjax.vital import engine
 from vjax.vital.engine import RenderConfig
 from vjax.vital.pool import RenderJob, RenderPool

@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from vjax.schema import Parameters, Schema
-from vjax.slots import canonical_slots
 from vjax.sound.audibility import audible
 from vjax.sound.rules import audibility_rules
+from vjax.sound.schema import Parameters, Schema
+from vjax.sound.slots import canonical_slots
 
 FAMILIES = ("osc", "lfo", "env", "random", "macro_control")
 """Kinds of modules whose members can be swapped."""

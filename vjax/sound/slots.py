@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from vjax.schema import CHANNELS, N_SLOTS, Schema
+from vjax.sound.schema import CHANNELS, N_SLOTS, Schema
 
 Slot = tuple[int, int]  # (table, slot in that table)
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vjax.module_order import FAMILIES, canonical_order, members, renumbered
-from vjax.schema import Parameters
+from vjax.sound.module_order import FAMILIES, canonical_order, members, renumbered
+from vjax.sound.schema import Parameters
 
 PRESETS = Path(__file__).parent / "data" / "presets"
 
