@@ -8,7 +8,7 @@ import pytest
 from vjax.sound.module_order import FAMILIES, canonical_order, members, renumbered
 from vjax.sound.schema import Parameters
 
-PRESETS = Path(__file__).parent / "data" / "presets"
+PRESETS = Path(__file__).parents[1] / "data" / "presets"
 
 
 @pytest.fixture(scope="module")

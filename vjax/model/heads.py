@@ -85,7 +85,8 @@ class ModulationHead(nn.Module):
     """The routing matrix as four bilinear forms between source and destination embeddings (the report, phase 3a).
 
     score[c, s, d] = source[s] . B[c] . destination[d], where both embeddings are linear in the features. The
-    channels are `vjax.sound.schema.CHANNELS`: amount and power are values (power native, in [-10, 10]), bipolar and stereo logits.
+    channels are `vjax.sound.schema.CHANNELS`: amount and power are values (power native, in [-10, 10]), bipolar and
+    stereo logits.
 
     Attributes:
       n_sources, n_destinations: size of the matrix.
