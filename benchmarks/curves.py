@@ -144,11 +144,11 @@ def _inference(arguments) -> Callable[[int], None]:
 
 def _refinement(arguments, targets: int = 0, evals: int = 0) -> Callable[[int], None]:
     """A whole refinement, judging of starts and ends included. Whichever of `targets` and `evals` is 0 is the size."""
+    from vjax.engine.pool import RenderJob, RenderPool
     from vjax.inference.refine import refine
     from vjax.inference.refine_config import RefineConfig
     from vjax.inference.target import RefineTarget, Start
     from vjax.matching.choose import rank
-    from vjax.vital.pool import RenderJob, RenderPool
     from vjax.vital.preset import read_preset
 
     presets = [read_preset(path) for path in sorted(PRESETS.glob("*.vital"))]
@@ -177,7 +177,7 @@ def _model(arguments):
 
 
 def _render(arguments):
-    from vjax.vital.engine import RenderConfig
+    from vjax.engine.synth import RenderConfig
 
     return RenderConfig(seconds=arguments.seconds, note_s=0.75 * arguments.seconds)
 

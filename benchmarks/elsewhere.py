@@ -61,7 +61,7 @@ def main() -> None:
     methods = arguments.methods.split(",")
     log = arguments.folder / "elsewhere.jsonl"
     done = {(row["target"], row["method"], row["condition"]) for row in _lines(log)}
-    from vjax.vital.engine import RenderConfig
+    from vjax.engine.synth import RenderConfig
 
     render = RenderConfig(**settings["render"])
     for condition in CONDITIONS:
@@ -72,8 +72,8 @@ def main() -> None:
 
 def _play(folder: Path, targets: list[dict], methods: list[str], condition: str, render, log: Path, done: set) -> None:
     from vjax.audio.distances import mss
+    from vjax.engine.pool import RenderJob, RenderPool
     from vjax.io.progress import progress_bar
-    from vjax.vital.pool import RenderJob, RenderPool
     from vjax.vital.preset import read_json
 
     how = CONDITIONS[condition]

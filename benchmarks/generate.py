@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0, help="0 takes every core")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    from vjax.vital.pool import default_workers
+    from vjax.engine.pool import default_workers
 
     workers = arguments.workers or default_workers()
     found = {"workers": workers}
@@ -114,9 +114,9 @@ def _bare(jobs: list, config, workers: int, reuse: bool) -> float:
 
 
 def _bare_worker(jobs, render, taken, barrier, reuse: bool) -> None:
-    from vjax.vital import engine
+    from vjax.engine import synth
 
-    synth = engine.prepare()
+    synth = synth.prepare()
     barrier.wait()
     while True:
         with taken.get_lock():
@@ -127,17 +127,17 @@ def _bare_worker(jobs, render, taken, barrier, reuse: bool) -> None:
         if reuse:
             assert synth.load_json(json.dumps(preset))
             for note in notes:
-                engine.play(synth, note, render)
+                synth.play(synth, note, render)
         else:
             _forked(lambda preset=preset, notes=notes, seed=seed: _play_all(preset, notes, seed, render))
 
 
 def _play_all(preset, notes, seed: int, render) -> None:
-    from vjax.vital import engine
+    from vjax.engine import synth
 
-    synth = engine.load(preset, render, seed)
+    synth = synth.load(preset, render, seed)
     for note in notes:
-        _forked(lambda note=note: engine.play(synth, note, render))
+        _forked(lambda note=note: synth.play(synth, note, render))
 
 
 def _forked(work) -> None:
@@ -151,7 +151,7 @@ def _forked(work) -> None:
 def watch_memory(out: Path, rows: int, workers: int) -> dict[str, float]:
     """Generates sounds of 0.15 s and samples what this process and the fork server hold."""
     from vjax.data.generate import GenerationConfig, generate
-    from vjax.vital.engine import RenderConfig
+    from vjax.engine.synth import RenderConfig
 
     config = GenerationConfig(
         render=RenderConfig(seconds=0.15, note_s=0.1), random_notes=40, presets_per_shard=8, silence_db=-200.0

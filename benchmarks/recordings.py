@@ -52,6 +52,7 @@ def main() -> None:
 
 def measure(sounds: Sequence[Path], out: Path, bank: Path | None = None, checkpoint: str = "shipped") -> None:
     """Writes an evaluation of the sounds with its report, and recordings.jsonl; what is there is not done again."""
+    from vjax.engine.pool import RenderPool
     from vjax.evaluation.benchmark import Plan, run_benchmark
     from vjax.evaluation.benchmark_summary import evaluation
     from vjax.evaluation.preset_files import find_presets
@@ -65,7 +66,6 @@ def measure(sounds: Sequence[Path], out: Path, bank: Path | None = None, checkpo
     from vjax.matching.banks import open_banks
     from vjax.matching.batch import match_each
     from vjax.shipped import checkpoint_folder
-    from vjax.vital.pool import RenderPool
 
     files = [file.absolute() for sound in sounds for file in (find_audio(sound) if sound.is_dir() else [sound])]
     folder = Path(os.path.commonpath([file.parent for file in files]))
@@ -101,9 +101,9 @@ def _played(task, place: Path, pool) -> dict:
     from vjax.audio.files import read_audio
     from vjax.audio.pitch import detect_pitch
     from vjax.audio.scores import number
+    from vjax.engine.pool import RenderJob
     from vjax.inference.judge import JUDGE_SEEDS
     from vjax.matching.prepare import note_length_s
-    from vjax.vital.pool import RenderJob
     from vjax.vital.preset import read_json
 
     rate, preset = pool.config.sample_rate, place / f"{WRITTEN}.vital"

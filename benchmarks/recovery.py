@@ -31,13 +31,13 @@ from vjax.audio.clip import Clip, make_clip
 from vjax.audio.distances import is_silent, mss
 from vjax.candidates.patch.low_pass import CUTOFF_SPAN, cutoff_at_rest, main_low_pass
 from vjax.candidates.patch.units import plays_once
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.io.json_lines import end_last_line, read_lines
 from vjax.io.progress import progress_bar
 from vjax.vital.editability import carrying_routes
-from vjax.vital.engine import RenderConfig
 from vjax.vital.laws import envelope
 from vjax.vital.lfo_shapes import shape_values
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset
 from vjax.vital.values import value_of
 

@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/strategies/runs.jsonl"), help="of strategies.py")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    from vjax.vital.pool import default_workers
+    from vjax.engine.pool import default_workers
 
     workers = arguments.workers or default_workers()
     presets, audio = _presets(arguments)
@@ -64,8 +64,8 @@ def main() -> None:
 
 def _presets(arguments) -> tuple[list, np.ndarray]:
     """Musicians' presets, evenly spread, and their sounds (each is sought from its neighbour in the list)."""
-    from vjax.vital.engine import RenderConfig
-    from vjax.vital.pool import RenderJob, RenderPool
+    from vjax.engine.pool import RenderJob, RenderPool
+    from vjax.engine.synth import RenderConfig
     from vjax.vital.preset import read_preset
 
     files = sorted(arguments.presets.rglob("*.vital"))
@@ -78,13 +78,13 @@ def _presets(arguments) -> tuple[list, np.ndarray]:
 
 def _refined(presets, audio, arguments, workers: int) -> dict:
     """Evaluations per second of generations alone: judging starts and ends is not part of either side."""
+    from vjax.engine.pool import RenderPool
+    from vjax.engine.synth import RenderConfig
     from vjax.inference import refine as module
     from vjax.inference.refine import refine
     from vjax.inference.refine_config import RefineConfig
     from vjax.inference.target import RefineTarget, Start
     from vjax.matching.choose import rank
-    from vjax.vital.engine import RenderConfig
-    from vjax.vital.pool import RenderPool
 
     spent = {"wall": 0.0, "cpu": 0.0, "evals": 0}
     generation = module._generation
@@ -141,18 +141,18 @@ def _shares(n: int, workers: int) -> list[int]:
 def _bare_worker(pipe, jobs, reuse: bool) -> None:
     import vita
 
+    from vjax.engine import synth
     from vjax.inference.space import make_space
-    from vjax.vital import engine
     from vjax.vital.preset import Preset
 
-    config, loaded = engine.RenderConfig(), []
+    config, loaded = synth.RenderConfig(), []
     for raw, n in jobs:
         space = make_space(Preset.from_json(raw))
         rng = np.random.default_rng(0)
         values = [space.values(space.origin + rng.normal(0, 0.05, space.size)) for _ in range(n)]
         synth = vita.Synth()
         assert synth.load_json(json.dumps(raw))
-        engine.settle(synth, 48, config.velocity)
+        synth.settle(synth, 48, config.velocity)
         loaded.append((synth, values))
     pipe.send(True)
     pipe.recv()
@@ -161,11 +161,11 @@ def _bare_worker(pipe, jobs, reuse: bool) -> None:
         for wanted in values:
             child = 0 if reuse else os.fork()
             if reuse:
-                engine.play_variation(synth, 48, config, wanted)
+                synth.play_variation(synth, 48, config, wanted)
             elif child:
                 os.waitpid(child, 0)
             else:
-                engine.play_variation(synth, 48, config, wanted)
+                synth.play_variation(synth, 48, config, wanted)
                 os._exit(0)
             done += 1
     pipe.send(done)

@@ -59,7 +59,7 @@ def main() -> None:
 def _targets(arguments) -> list[dict]:
     """Names, paths and sounds of the presets that are sought, spread over the authors, with their nearest others."""
     from vjax.audio.distances import mss
-    from vjax.vital.pool import RenderJob, RenderPool
+    from vjax.engine.pool import RenderJob, RenderPool
     from vjax.vital.preset import read_json
 
     cache = arguments.out / "bank.npz"
@@ -96,7 +96,7 @@ def _targets(arguments) -> list[dict]:
 
 
 def _render(arguments):
-    from vjax.vital.engine import RenderConfig
+    from vjax.engine.synth import RenderConfig
 
     return RenderConfig(seconds=arguments.seconds, note_s=0.75 * arguments.seconds)
 
@@ -128,13 +128,13 @@ def _predictor(checkpoint: str):
 
 def _run(arguments, kind: str, strategy: str, name: str, targets: list[dict], log: Path) -> None:
     from vjax.audio.files import AudioError
+    from vjax.engine.pool import RenderPool
     from vjax.inference.objective import ObjectiveConfig
     from vjax.inference.refine import refine
     from vjax.inference.refine_config import RefineConfig
     from vjax.inference.strategy import StrategyConfig
     from vjax.inference.target import RefineTarget, Start
     from vjax.matching.choose import rank
-    from vjax.vital.pool import RenderPool
 
     wanted = []
     for target in targets:
@@ -181,6 +181,8 @@ def _pycma(targets, arguments, objective_config):
     """pycma with its own population size and defaults, candidates clipped to be played; judged as `refine` judges."""
     import cma
 
+    from vjax.engine.live import LivePool, Variation
+    from vjax.engine.pool import RenderPool
     from vjax.inference.judge import Judge
     from vjax.inference.level import level_range_db, with_gain
     from vjax.inference.objective import Objective
@@ -190,8 +192,6 @@ def _pycma(targets, arguments, objective_config):
     from vjax.inference.space import first_steps, make_space
     from vjax.inference.target import Start
     from vjax.matching.choose import rank
-    from vjax.vital.live import LivePool, Variation
-    from vjax.vital.pool import RenderPool
 
     render = _render(arguments)
     objective = Objective(objective_config, 1, 4, render.samples, render.sample_rate)

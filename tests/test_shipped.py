@@ -10,6 +10,8 @@ from vjax.audio.clip import load_clip
 from vjax.audio.distances import mss
 from vjax.cli.main import main
 from vjax.cli.recipe import read_config
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.inference.export import checkpoint_vocabulary
 from vjax.inference.predict import Predictor
 from vjax.inference.retrieval import checkpoint_bank
@@ -17,8 +19,6 @@ from vjax.shipped import MODEL, NAME, checkpoint_folder, checkpoint_name
 from vjax.training.config import as_json
 from vjax.vital import preset as vital_preset
 from vjax.vital.editability import editability
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import read_preset
 from vjax.vital.values import with_values
 

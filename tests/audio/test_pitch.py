@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from vjax.audio.clip import prepare_clip
 from vjax.audio.files import AudioError
 from vjax.audio.pitch import Pitch, detect_pitch, note_name, parse_note
-from vjax.vital import engine
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import RenderJob, RenderPool
+from vjax.engine import synth
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.vital.standard_tables import standard_catalog
 
 RATE = 44100
@@ -141,7 +141,7 @@ def test_the_engine_s_notes_are_heard():
     notes = (24, 43, 60, 79, 96)
     jobs = []
     for name in ("Init", "Sine", "Square", "Fifth"):
-        preset = copy.deepcopy(engine.init_preset())
+        preset = copy.deepcopy(synth.init_preset())
         preset["settings"]["wavetables"][0] = catalog.tables[catalog.names.index(name)]
         jobs.append(RenderJob(preset, notes))
     with RenderPool(RenderConfig(seconds=1.0, note_s=0.7)) as pool:

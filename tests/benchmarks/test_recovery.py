@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from vjax.audio.distances import is_silent
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.io.json_lines import read_lines
 from vjax.vital.editability import editability
-from vjax.vital.engine import RenderConfig
 from vjax.vital.lfo_shapes import shape_json
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset, Route, init
 from vjax.vital.values import value_of, with_routes, with_values
 

@@ -14,7 +14,7 @@ from vjax.audio.distances import dtw_distance
 from vjax.audio.files import AudioError
 from vjax.audio.pitch import parse_note
 from vjax.cli.command import INTERNAL_ERROR, CommandError, UsageError, at_least, command_parser, run
-from vjax.vital.isolate import IsolatedCallError
+from vjax.engine.isolate import IsolatedCallError
 
 
 def failing(error: Exception):

@@ -23,13 +23,14 @@ from vjax.data.reader import Reader
 from vjax.data.sampling import SamplingConfig, parameters_hash
 from vjax.data.shard import log_mel, rejection
 from vjax.data.store import open_dataset
+from vjax.engine import synth
+from vjax.engine.pool import Rendering, RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.sound.schema import Parameters, Schema
 from vjax.training.config import base_config, unpack
-from vjax.vital import engine, preset
+from vjax.vital import preset
 from vjax.vital.default_vocabulary import default_vocabulary
-from vjax.vital.engine import RenderConfig
 from vjax.vital.lfo_shapes import shape_json, shape_key, shape_values
-from vjax.vital.pool import Rendering, RenderJob, RenderPool
 from vjax.vital.preset import Preset, Route, read_preset, write_preset
 from vjax.vital.standard_tables import standard_catalog
 from vjax.vital.vocabulary import Vocabulary, from_parameters, heard_lfos, heard_oscillators, to_preset
@@ -347,7 +348,7 @@ def test_rejection_names_the_reason():
 
 
 def vital(**values: float) -> dict:
-    made = json.loads(json.dumps(engine.init_preset()))
+    made = json.loads(json.dumps(synth.init_preset()))
     made["settings"] |= values
     return made
 

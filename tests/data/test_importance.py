@@ -5,8 +5,8 @@ import pytest
 
 from vjax.audio.mel import MelConfig
 from vjax.data.importance import LARGEST_WEIGHT, SMALLEST_WEIGHT, measure_importance
+from vjax.engine.synth import RenderConfig
 from vjax.sound.schema import Schema
-from vjax.vital.engine import RenderConfig
 from vjax.vital.standard_tables import standard_catalog
 from vjax.vital.vocabulary import Vocabulary
 

@@ -15,6 +15,8 @@ from vjax.audio.metrics import METRICS
 from vjax.audio.pitch import detect_pitch
 from vjax.data.reader import Reader
 from vjax.data.store import open_dataset
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.evaluation import baselines
 from vjax.evaluation.benchmark import Plan, run_benchmark
 from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
@@ -32,8 +34,6 @@ from vjax.matching.batch import match_each, search_each
 from vjax.matching.config import MatchConfig
 from vjax.matching.match import match
 from vjax.vital import preset as vital_preset
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import controls, read_json, read_preset, write_preset
 
 PEOPLE = Path(__file__).parents[1] / "data" / "presets"

@@ -17,6 +17,8 @@ from vjax.audio.metrics import METRICS
 from vjax.data.generate import GenerationConfig
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.store import open_dataset
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.evaluation.listen import ROWS, make_listener
 from vjax.inference.predict import decode
 from vjax.training.checkpoint import load_checkpoint
@@ -24,8 +26,6 @@ from vjax.training.config import base_config, unpack
 from vjax.training.loop import Snapshot
 from vjax.training.writer import Writer
 from vjax.vital.default_vocabulary import vocabulary_of
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import read_json
 from vjax.vital.vocabulary import from_parameters
 

@@ -19,12 +19,12 @@ from selenium.webdriver.support.wait import WebDriverWait
 from vjax.audio.files import write_wav
 from vjax.audio.metrics import METRICS
 from vjax.audio.scores import as_metrics, scores
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.evaluation.editing import editing
 from vjax.evaluation.report import embedded_json, write_report
 from vjax.evaluation.report_data import page_data, read_evaluation, sound_detail
 from vjax.evaluation.results import Results, Row, Target, failed_row, start_folder
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Route, controls, init, read_preset, write_preset
 
 PRESETS = Path(__file__).parents[1] / "data" / "presets"

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from vjax.engine.pool import RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.evaluation.preset_files import find_presets
 from vjax.evaluation.sound_bank import SoundBank
 from vjax.vital import preset as vital_preset
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import RenderPool
 from vjax.vital.preset import write_preset
 
 RENDER = RenderConfig(seconds=0.4, note_s=0.3)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from vjax.data.store import open_dataset, write_shard
+from vjax.engine.synth import RenderConfig
 from vjax.model.inverse import InverseModel, model_config
 from vjax.training.checkpoint import Checkpoints, make_meta
 from vjax.training.state import OptimizerConfig, create_state, make_optimizer
-from vjax.vital.engine import RenderConfig
 
 RENDER = RenderConfig(seconds=0.23, note_s=0.1)  # 20 frames, as the random rows have
 SIZES = {"width": 4, "mod_embed_dim": 4}

@@ -9,14 +9,14 @@ import pytest
 
 from vjax.audio.clip import Clip
 from vjax.data.layout import digest
+from vjax.engine import synth
+from vjax.engine.pool import RenderJob, RenderPool
 from vjax.inference.export import checkpoint_vocabulary, export_preset
 from vjax.inference.predict import Predictor, render_config
 from vjax.matching.config import PREDICTION_ONLY
 from vjax.matching.match import match
 from vjax.sound.schema import CATALOG_CHOICES
-from vjax.vital import engine
 from vjax.vital.default_vocabulary import default_vocabulary
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import controls, read_json, write_preset
 from vjax.vital.vocabulary import Vocabulary
 from vjax.vital.wavetables import table_key
@@ -57,14 +57,14 @@ def test_the_written_file_sounds_as_the_match_to_the_last_bit(exported, predicto
 
 def test_the_file_is_one_that_vital_opens(exported):
     _, path = exported
-    raw, init = read_json(path), engine.init_preset()
+    raw, init = read_json(path), synth.init_preset()
     assert raw["synth_version"] == "1.5.5"
     assert [table["version"] for table in raw["settings"]["wavetables"]] == ["1.5.5"] * 3
     assert len(raw["settings"]["modulations"]) == 64
     assert set(raw) == set(init)
     assert set(raw["settings"]) == set(init["settings"])
-    assert set(engine.control_ranges()) <= set(raw["settings"])
-    engine.validate_preset(raw)
+    assert set(synth.control_ranges()) <= set(raw["settings"])
+    synth.validate_preset(raw)
 
 
 def test_counts_are_whole(exported):

@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.inference.judge import Judge
 from vjax.inference.objective import Objective, ObjectiveConfig
 from vjax.inference.target import RefineTarget, Start
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import controls, init
 
 RENDER = RenderConfig(seconds=0.4, note_s=0.3)

@@ -11,11 +11,11 @@ import soxr
 
 from vjax.audio.files import AudioError
 from vjax.audio.mel import MelConfig, mel_spectrogram
+from vjax.engine.synth import RenderConfig
 from vjax.inference.predict import Predictor, decode
 from vjax.inference.stream import predict_files
 from vjax.model.inverse import Prediction
 from vjax.training.checkpoint import CheckpointError, Checkpoints, load_checkpoint
-from vjax.vital.engine import RenderConfig
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from vjax.engine.live import LivePool, Variation
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.inference.judge import JUDGE_SEEDS
 from vjax.inference.refine import refine as search
 from vjax.inference.refine_config import RefineConfig
@@ -14,9 +17,6 @@ from vjax.inference.strategy import StrategyConfig
 from vjax.inference.target import Ranked, Ranking, RefineTarget, Start
 from vjax.matching.choose import rank
 from vjax.vital import preset as vital_preset
-from vjax.vital.engine import RenderConfig
-from vjax.vital.live import LivePool, Variation
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import controls
 
 RENDER = RenderConfig(seconds=0.4, note_s=0.3)

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from vjax.audio.distances import mss
 from vjax.audio.pitch import detect_pitch
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.inference.resynthesis import (
     DENSE,
     RESYNTHESIS,
@@ -20,8 +22,6 @@ from vjax.inference.resynthesis import (
     swept_preset,
 )
 from vjax.inference.wavetable_fit import WavetableFitConfig, harmonic_amplitudes
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset, controls, init
 from vjax.vital.wavetables import FRAME
 

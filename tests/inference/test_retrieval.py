@@ -10,6 +10,9 @@ from vjax.audio.mel import MelConfig
 from vjax.data.reader import Reader
 from vjax.data.shard import log_mel
 from vjax.data.store import open_dataset
+from vjax.engine import isolate
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import VERSION, RenderConfig
 from vjax.inference import retrieval
 from vjax.inference.retrieval import (
     CHECKPOINT_BANK,
@@ -20,10 +23,7 @@ from vjax.inference.retrieval import (
     index_picture,
     write_checkpoint_bank,
 )
-from vjax.vital import isolate
 from vjax.vital import preset as vital_preset
-from vjax.vital.engine import VERSION, RenderConfig
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import controls, read_preset, write_preset
 
 PRESETS = Path(__file__).parents[1] / "data" / "presets"

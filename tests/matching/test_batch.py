@@ -19,6 +19,7 @@ from vjax.audio.distances import mss
 from vjax.data.layout import CATEGORICAL
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.store import open_dataset
+from vjax.engine.pool import RenderJob, RenderPool
 from vjax.inference import predict
 from vjax.inference.predict import Predictor, render_config
 from vjax.inference.wavetable_fit import WavetableFitConfig
@@ -28,7 +29,6 @@ from vjax.matching.export import export_presets
 from vjax.matching.outputs import COLUMNS
 from vjax.matching.work import dataset_work, file_work
 from vjax.vital.default_vocabulary import vocabulary_of
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import read_json, read_preset
 from vjax.vital.vocabulary import from_parameters
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from vjax.audio.pitch import detect_pitch
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.inference.judge import Judge
 from vjax.inference.objective import Objective, ObjectiveConfig
 from vjax.inference.refine_config import RefineConfig
 from vjax.inference.target import RefineTarget, Sought, Start
 from vjax.matching.choose import choose, rank
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import controls, init
 from vjax.vital.wavetables import FRAME, table_json
 

@@ -18,6 +18,8 @@ from vjax.audio.clip import Clip, load_clip
 from vjax.audio.distances import mss
 from vjax.audio.pitch import detect_pitch
 from vjax.candidates.predicted import PREDICTION
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.inference.export import export_preset
 from vjax.inference.predict import Answer, Predictor, render_config
 from vjax.inference.refine_config import RefineConfig
@@ -29,8 +31,6 @@ from vjax.matching.finish import FULL_SCALE
 from vjax.matching.match import match
 from vjax.matching.preferred import FAR_DB
 from vjax.vital import preset as vital_preset
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import read_json, read_preset
 from vjax.vital.wavetables import FRAME, table_json
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from vjax.audio.clip import Clip
+from vjax.engine.pool import RenderJob, RenderPool
 from vjax.inference.predict import Predictor, render_config
 from vjax.inference.refine_config import RefineConfig
 from vjax.inference.target import Kind, Start
@@ -15,7 +16,6 @@ from vjax.matching.config import DEFAULT
 from vjax.matching.match import match
 from vjax.matching.prepare import prepare
 from vjax.matching.together import BEST, together
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import controls, init
 
 RATE = 44100

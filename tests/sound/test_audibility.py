@@ -75,8 +75,8 @@ def silent_values(preset, rng):
 @pytest.mark.parametrize("path", [*PRESETS, None], ids=lambda path: path.stem if path else "modes")
 def test_audible_of_preset_turning_all_silent_controls_changes_no_bit(path):
     """Knobs, menus and amounts of routes at once; of people's presets, and of one that uses many modes."""
-    from vjax.vital.engine import RenderConfig
-    from vjax.vital.live import LivePreset
+    from vjax.engine.live import LivePreset
+    from vjax.engine.synth import RenderConfig
     from vjax.vital.preset import read_preset
 
     preset = read_preset(path) if path else _many_modes()

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vjax.engine import synth
 from vjax.sound.schema import (
     CATALOG_CHOICES,
     CHANNELS,
@@ -24,7 +25,6 @@ from vjax.sound.schema import (
     dense_routes,
     sparse_routes,
 )
-from vjax.vital import engine
 
 VITAL = Schema.from_engine(n_wavetables=24, n_lfo_shapes=30)
 
@@ -36,15 +36,15 @@ def test_counts_of_the_engine():
     assert VITAL.categorical_names[126:] == CATALOG_CHOICES == WAVETABLE_CHOICES + LFO_SHAPE_CHOICES
     assert VITAL.option_counts[126:] == (24,) * 3 + (30,) * 8
     assert (len(VITAL.sources), len(VITAL.destinations)) == (32, 428)
-    assert VITAL.engine == engine.VERSION
+    assert VITAL.engine == synth.VERSION
 
 
 def test_every_control_of_the_engine_has_one_place():
     """772 controls: the vectors, the view, and five numbers of each slot of the matrix."""
     names = set(VITAL.continuous_names + VITAL.categorical_names[:126])
     slots = {f"modulation_{i + 1}_{part}" for i in range(N_SLOTS) for part in (*CHANNELS, "bypass")}
-    assert names | VIEW_CONTROLS | slots == set(engine.control_ranges())
-    assert len(names) + len(VIEW_CONTROLS) + len(slots) == len(engine.control_ranges()) == 772
+    assert names | VIEW_CONTROLS | slots == set(synth.control_ranges())
+    assert len(names) + len(VIEW_CONTROLS) + len(slots) == len(synth.control_ranges()) == 772
     assert all(VITAL.position[name] == i for i, name in enumerate(VITAL.continuous_names))
     assert all(VITAL.position[name] == i for i, name in enumerate(VITAL.categorical_names))
 
@@ -72,14 +72,14 @@ def test_menus_are_sized_by_their_range_not_by_their_labels():
     assert style.label(9) == "9"
     assert VITAL.option_counts[VITAL.position["osc_2_wavetable"]] == 24
     tempo = VITAL.categorical[VITAL.position["delay_tempo"]]
-    low, high = engine.control_ranges()["delay_tempo"]
+    low, high = synth.control_ranges()["delay_tempo"]
     assert (tempo.minimum, tempo.minimum + tempo.n_options - 1) == (low, high) == (4, 12)
 
 
 def test_defaults_are_the_engines():
     parameters = VITAL.default_parameters()
     VITAL.validate(parameters)
-    expected = {control["name"]: control["default"] for control in engine.describe_controls()}
+    expected = {control["name"]: control["default"] for control in synth.describe_controls()}
     for knob, native in zip(VITAL.continuous, VITAL.to_native(parameters.continuous), strict=True):
         assert native == pytest.approx(expected[knob.name], rel=1e-6, abs=1e-5), knob.name
     for menu, index in zip(VITAL.categorical[:126], parameters.categorical, strict=False):

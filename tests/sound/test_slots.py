@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vjax.engine import synth
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.sound.schema import N_SLOTS, Schema
 from vjax.sound.slots import canonical_slots, merge_slots
-from vjax.vital import engine
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import RenderJob, RenderPool
 
 VITAL = Schema.from_engine()
 N_DESTINATIONS = len(VITAL.destinations)
@@ -266,7 +266,7 @@ def test_merged_tables_are_canonical(several):
 
 
 def vital_json(routes: Table) -> dict:
-    made = copy.deepcopy(engine.init_preset())
+    made = copy.deepcopy(synth.init_preset())
     made["settings"] |= {"osc_1_random_phase": 0.0, "osc_1_level": 0.4, "macro_control_1": 0.6, "filter_1_on": 1.0}
     index, value = routes
     for slot in np.flatnonzero(index >= 0):

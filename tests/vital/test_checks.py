@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vjax.vital import engine
+from vjax.engine import synth
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.vital.checks import COMPONENTS, MAX_POINTS, check_curve, check_json, check_sample, check_table
-from vjax.vital.engine import RenderConfig
 from vjax.vital.lfo_shapes import shape_json
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.wavetables import table_json
 
 PRESETS = sorted((Path(__file__).parents[1] / "data" / "presets").glob("*.vital"))
@@ -158,7 +158,7 @@ def test_the_engine_knows_every_component_type():
     kinds = sorted(COMPONENTS - {"Wave Source", "Audio File Source"})
     jobs = []
     for kind in kinds:
-        made = copy.deepcopy(engine.init_preset())
+        made = copy.deepcopy(synth.init_preset())
         table = copy.deepcopy(TABLE)
         table["groups"][0]["components"].append({"type": kind, "keyframes": [], **SETTINGS})
         check_table(table)

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vjax.engine.synth import RenderConfig
 from vjax.inference.resynthesis import swept_preset
 from vjax.vital.editability import Editability, editability, macro_is_free
-from vjax.vital.engine import RenderConfig
 from vjax.vital.preset import Preset, Route, init, read_preset
 from vjax.vital.values import with_routes, with_values
 from vjax.vital.wavetables import FRAME, table_json

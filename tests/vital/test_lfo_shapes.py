@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import hilbert
 
-from vjax.vital import engine
+from vjax.engine import synth
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.vital.checks import check_curve
-from vjax.vital.engine import RenderConfig
 from vjax.vital.lfo_shapes import LfoShapeCatalog, shape_json, shape_key, shape_values, standard_shapes
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.standard_tables import standard_catalog
 
 CYCLE_S = 0.5
@@ -39,7 +39,7 @@ PLAYED = [
 
 def played_by_lfo_1(shape) -> RenderJob:
     """A sine whose level (from 0) is driven by the shape, one cycle in the half second of the recording."""
-    made = copy.deepcopy(engine.init_preset())
+    made = copy.deepcopy(synth.init_preset())
     tables = standard_catalog()
     made["settings"]["wavetables"][0] = tables.tables[tables.names.index("Sine")]
     made["settings"]["lfos"][0] = shape
@@ -144,7 +144,7 @@ def test_the_engine_gives_each_standard_shape_back():
     """It saves coordinates in float32; the catalog must know its own shapes again."""
     catalog, synth = standard_shapes(), vita.Synth()
     for start in range(0, len(catalog), 8):
-        made = copy.deepcopy(engine.init_preset())
+        made = copy.deepcopy(synth.init_preset())
         indices = [(start + i) % len(catalog) for i in range(8)]
         made["settings"]["lfos"] = [catalog.shapes[i] for i in indices]
         assert synth.load_json(json.dumps(made))
@@ -164,7 +164,7 @@ def test_standard_shapes_differ_and_pass_the_checks():
 
 
 def test_entry_0_is_the_init_triangle_of_the_engine():
-    assert [standard_shapes().find(shape) for shape in engine.init_preset()["settings"]["lfos"]] == [0] * 8
+    assert [standard_shapes().find(shape) for shape in synth.init_preset()["settings"]["lfos"]] == [0] * 8
 
 
 def test_nearest_is_the_least_mean_difference():

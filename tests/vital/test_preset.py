@@ -12,11 +12,12 @@ import vita
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vjax.engine import synth
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.sound.schema import N_SLOTS, VIEW_CONTROLS
-from vjax.vital import engine, preset
-from vjax.vital.engine import RenderConfig
+from vjax.vital import preset
 from vjax.vital.lfo_shapes import shape_json
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset, Route, controls, init, read_json, read_preset, write_preset
 from vjax.vital.wavetables import VITAL_VERSION, table_json
 
@@ -24,7 +25,7 @@ PRESETS = sorted((Path(__file__).parents[1] / "data" / "presets").glob("*.vital"
 each_preset = pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
 SHORT = RenderConfig(seconds=0.4, note_s=0.3)
 SYNTH = vita.Synth()
-SOURCES, DESTINATIONS = engine.modulation_names()
+SOURCES, DESTINATIONS = synth.modulation_names()
 
 
 def saved_by_the_engine(vital_json: dict) -> dict:
@@ -47,7 +48,7 @@ def assert_same(found: Preset, expected: Preset) -> None:
 
 @pytest.fixture
 def vital_json() -> dict:
-    return copy.deepcopy(engine.init_preset())
+    return copy.deepcopy(synth.init_preset())
 
 
 def route(vital_json: dict, slot: int, source: str, destination: str, **numbers: float) -> None:
@@ -69,7 +70,7 @@ def native_values(rng: np.random.Generator) -> dict[str, float]:
 def any_json(seed: int) -> dict:
     """Everything at random: controls, routes in any slots with all their parts, shapes, texts, unknown keys."""
     rng = np.random.default_rng(seed)
-    made = copy.deepcopy(engine.init_preset())
+    made = copy.deepcopy(synth.init_preset())
     made["settings"] |= native_values(rng) | {name: 1.0 for name in VIEW_CONTROLS}
     for slot in rng.choice(N_SLOTS, rng.integers(0, N_SLOTS + 1), replace=False):
         route(
@@ -115,7 +116,7 @@ def test_json_to_a_preset_and_back_is_the_same(seed):
 def test_the_engine_holds_what_was_written(seed):
     written = Preset.from_json(any_json(seed)).to_json()
     saved = saved_by_the_engine(written)
-    for name in engine.control_ranges():
+    for name in synth.control_ranges():
         assert np.float32(saved["settings"][name]) == np.float32(written["settings"][name]), name
     assert set(written["settings"]) - set(saved["settings"]) == {"custom_warps"}
     assert set(saved["settings"]) <= set(written["settings"])
@@ -136,7 +137,7 @@ def test_every_float32_value_of_a_knob_survives(i, data):
     """To the bit, but for values so near 0 that a double in norm cannot tell them from it."""
     knob = controls().continuous[i]
     value = np.float32(data.draw(st.floats(np.float32(knob.minimum), np.float32(knob.maximum), width=32)))
-    raw = copy.deepcopy(engine.init_preset())
+    raw = copy.deepcopy(synth.init_preset())
     raw["settings"][knob.name] = float(value)
     found = np.float32(Preset.from_json(raw).to_json()["settings"][knob.name])
     if value == 0 or abs(value) > 1e-6 * (knob.maximum - knob.minimum):
@@ -149,11 +150,11 @@ def test_every_float32_value_of_a_knob_survives(i, data):
 def test_a_persons_file_comes_back_whole(path):
     raw, one = read_json(path), read_preset(path)
     written = one.to_json()
-    init_json = engine.init_preset()
+    init_json = synth.init_preset()
     assert set(written) == set(init_json)
     assert set(written["settings"]) == set(init_json["settings"])
     assert set(raw["settings"]) <= set(written["settings"])
-    for name in engine.control_ranges():
+    for name in synth.control_ranges():
         original = raw["settings"].get(name, init_json["settings"][name])
         assert np.float32(written["settings"][name]) == np.float32(original), name
     assert written["settings"]["modulations"] == raw["settings"]["modulations"]
@@ -233,7 +234,7 @@ def test_values_out_of_range_are_clipped_with_a_note(vital_json):
     found = Preset.from_json(vital_json)
     assert native(found, "osc_1_level") == 1
     assert native(found, "osc_2_transpose") == -48
-    assert menu_value(found, "filter_1_model") == engine.control_ranges()["filter_1_model"][1]
+    assert menu_value(found, "filter_1_model") == synth.control_ranges()["filter_1_model"][1]
     assert found.routes[0] == Route("lfo_1", "osc_1_level", -1.0, power=10.0, bypass=True)
     assert found.to_json()["settings"]["osc_3_view_2d"] == 0
     assert sorted(found.notes) == [
@@ -262,8 +263,8 @@ def test_missing_controls_take_their_default(vital_json):
         del vital_json["settings"][name]
     vital_json["settings"]["modulations"] = []
     found = Preset.from_json(vital_json)
-    assert_same(found, dataclasses.replace(Preset.from_json(engine.init_preset()), other_settings=found.other_settings))
-    assert found.to_json() == Preset.from_json(engine.init_preset()).to_json()
+    assert_same(found, dataclasses.replace(Preset.from_json(synth.init_preset()), other_settings=found.other_settings))
+    assert found.to_json() == Preset.from_json(synth.init_preset()).to_json()
 
 
 def test_a_remapped_curve_and_a_bypassed_route_are_kept(vital_json):
@@ -342,7 +343,7 @@ def test_vital_1_5_settings_are_kept_and_noted_only_when_they_are_used(vital_jso
     vital_json["settings"]["custom_warps"][1]["smooth"] = True
     found = Preset.from_json(vital_json)
     assert found.notes == tuple(
-        f"kept aside: {key}, which {engine.VERSION} does not play"
+        f"kept aside: {key}, which {synth.VERSION} does not play"
         for key in ("custom_warps", "osc_2_spectral_morph_phase", "random_values")
     )
     assert {key: found.to_json()["settings"][key] for key in used} == used
@@ -403,5 +404,5 @@ def test_a_new_file_never_shows_half_written(tmp_path, vital_json):
 
 def test_the_init_patch_is_the_engines_by_vjax():
     assert init().author == "vjax"
-    assert init().to_json() == {**Preset.from_json(engine.init_preset()).to_json(), "author": "vjax"}
+    assert init().to_json() == {**Preset.from_json(synth.init_preset()).to_json(), "author": "vjax"}
     assert preset.init() is init()

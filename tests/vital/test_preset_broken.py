@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vjax.vital import engine
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import RenderJob, RenderPool
+from vjax.engine import synth
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.vital.preset import Preset, read_json, read_preset
 
 PRESETS = sorted((Path(__file__).parents[1] / "data" / "presets").glob("*.vital"))
@@ -21,7 +21,7 @@ PRESETS = sorted((Path(__file__).parents[1] / "data" / "presets").glob("*.vital"
 
 @pytest.fixture
 def vital_json() -> dict:
-    return copy.deepcopy(engine.init_preset())
+    return copy.deepcopy(synth.init_preset())
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, "loud", None, True, [1.0], {}])
@@ -166,7 +166,7 @@ def read_or_refuse(path: Path, content: bytes) -> Preset | None:
 def assert_valid(one: Preset) -> None:
     """What was accepted can be written, is strict JSON, holds what the engine takes, and reads back as it is."""
     text = json.dumps(one.to_json(), allow_nan=False)
-    engine.validate_preset(json.loads(text))
+    synth.validate_preset(json.loads(text))
     again = Preset.from_json(json.loads(text))
     assert again.to_json() == one.to_json()
     assert all(len(note) < 200 for note in one.notes)
@@ -218,7 +218,7 @@ def test_any_json_in_a_presets_place_is_refused(value):
 @given(ANY_JSON, st.sampled_from(["author", "preset_name", "macro1", "tags", "comments"]))
 def test_any_json_in_a_texts_place_is_read_or_refused(value, key):
     try:
-        one = Preset.from_json({**engine.init_preset(), key: value})
+        one = Preset.from_json({**synth.init_preset(), key: value})
     except ValueError:
         return
     assert_valid(one)

@@ -5,10 +5,10 @@ import copy
 
 import numpy as np
 
-from vjax.vital import engine
+from vjax.engine import synth
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.vital.checks import check_table
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.standard_tables import standard_catalog
 from vjax.vital.wavetables import VITAL_VERSION
 
@@ -45,7 +45,7 @@ def test_standard_tables_fill_the_range_without_dc():
 
 
 def test_entry_0_is_the_init_table_of_the_engine():
-    init = engine.init_preset()["settings"]["wavetables"][0]
+    init = synth.init_preset()["settings"]["wavetables"][0]
     np.testing.assert_array_equal(cycles(standard_catalog().tables[0]), cycles(init))
     assert standard_catalog().find(init) == 0
 
@@ -84,7 +84,7 @@ def test_standard_tables_sound_in_the_engine():
     config = RenderConfig(seconds=0.15, note_s=0.15)
     jobs = []
     for table in standard_catalog().tables:
-        preset = copy.deepcopy(engine.init_preset())
+        preset = copy.deepcopy(synth.init_preset())
         preset["settings"]["wavetables"][0] = table
         preset["settings"] |= {"osc_1_random_phase": 0.0, "osc_1_wave_frame": 100.0}
         jobs.append(RenderJob(preset, (48,)))

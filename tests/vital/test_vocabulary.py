@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vjax.data.sampling import SamplingConfig, sample_block
+from vjax.engine import synth
 from vjax.sound.schema import (
     CATALOG_CHOICES,
     LFO_SHAPE_CHOICES,
@@ -22,7 +23,7 @@ from vjax.sound.schema import (
     Schema,
 )
 from vjax.sound.slots import canonical_slots
-from vjax.vital import engine, preset
+from vjax.vital import preset
 from vjax.vital.default_vocabulary import default_vocabulary
 from vjax.vital.lfo_shapes import shape_json
 from vjax.vital.preset import Preset, Route, read_preset
@@ -151,13 +152,13 @@ def test_the_init_patch_of_the_engine_is_the_default():
 
 
 def test_writing_does_not_touch_the_catalogs_or_the_init_patch():
-    before = copy.deepcopy((engine.init_preset(), TABLES.tables, SHAPES.shapes))
+    before = copy.deepcopy((synth.init_preset(), TABLES.tables, SHAPES.shapes))
     made = from_parameters(any_parameters(0), VITAL, VOCABULARY)
     made["settings"]["wavetables"][0]["name"] = "changed"
     made["settings"]["wavetables"][1]["groups"].clear()
     made["settings"]["lfos"][0]["points"][0] = 0.5
     made["settings"]["sample"]["name"] = "changed"
-    assert (engine.init_preset(), TABLES.tables, SHAPES.shapes) == before
+    assert (synth.init_preset(), TABLES.tables, SHAPES.shapes) == before
 
 
 def test_a_schema_of_another_instrument_is_refused(schema):
@@ -458,4 +459,4 @@ def test_other_text_is_refused(text):
 
 
 def test_frames_are_compared_where_the_knob_can_stand():
-    assert (FRAME_POSITIONS[0], FRAME_POSITIONS[-1]) == engine.control_ranges()["osc_1_wave_frame"]
+    assert (FRAME_POSITIONS[0], FRAME_POSITIONS[-1]) == synth.control_ranges()["osc_1_wave_frame"]

@@ -52,12 +52,12 @@ def _export(arguments: argparse.Namespace) -> int:
     import dataclasses
 
     from vjax.cli.match import print_report
+    from vjax.engine.pool import RenderPool
     from vjax.inference.predict import render_config
     from vjax.matching.batch import match_many
     from vjax.matching.config import PREDICTION_ONLY
     from vjax.matching.export import export_presets
     from vjax.matching.work import dataset_work, file_work
-    from vjax.vital.pool import RenderPool
 
     if arguments.dataset and arguments.note is not None:
         raise UsageError("--note is for sound files; the rows of a --dataset are played at their own notes")

@@ -110,11 +110,11 @@ def _match(arguments: argparse.Namespace) -> int:
 def _one(arguments: argparse.Namespace) -> int:
     """Writes one preset: of a sound, or of several recordings of one instrument."""
     from vjax.audio.clip import load_clip
+    from vjax.engine.scheduler import engine_session, open_render_pool
     from vjax.inference.predict import render_config
     from vjax.matching.banks import open_banks
     from vjax.matching.match import match
     from vjax.matching.outputs import check_writable
-    from vjax.vital.backend import engine_session, open_render_pool
 
     sounds = [Path(sound) for sound in arguments.sounds]
     out = Path(arguments.out) if arguments.out else Path(sounds[0].with_suffix(".vital").name)
@@ -161,11 +161,11 @@ def _check_out(out: Path, sound: Path) -> None:
 
 
 def _many(arguments: argparse.Namespace) -> int:
+    from vjax.engine.scheduler import engine_session, open_render_pool
     from vjax.inference.predict import render_config
     from vjax.matching.banks import open_banks
     from vjax.matching.batch import match_many
     from vjax.matching.work import file_work
-    from vjax.vital.backend import engine_session, open_render_pool
 
     out = Path(arguments.out or "presets")
     if out.suffix == ".vital" or (out.exists() and not out.is_dir()):

@@ -174,11 +174,11 @@ def _refine(arguments: argparse.Namespace) -> int:
 
     from vjax.cli.match import print_report
     from vjax.cli.match_flags import match_config
+    from vjax.engine.scheduler import engine_session, open_render_pool
     from vjax.inference.predict import render_config
     from vjax.matching.banks import open_banks
     from vjax.matching.batch import match_many
     from vjax.matching.work import dataset_work, file_work, validation_rows
-    from vjax.vital.backend import engine_session, open_render_pool
 
     if arguments.dataset and arguments.note is not None:
         raise UsageError("--note is for sound files; the rows of a --dataset are played at their own notes")

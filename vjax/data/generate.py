@@ -24,10 +24,10 @@ from vjax.data.layout import DatasetError
 from vjax.data.sampling import parameters_hash
 from vjax.data.shard import GenerationConfig, Hear, Material, Shard, Verdict, make_shards
 from vjax.data.store import digest, write_shard
+from vjax.engine.pool import RenderPool
+from vjax.engine.scheduler import Engine, engine_session
+from vjax.engine.synth import VERSION
 from vjax.io.progress import progress_bar
-from vjax.vital.backend import Engine, engine_session
-from vjax.vital.engine import VERSION
-from vjax.vital.pool import RenderPool
 
 GENERATOR_VERSION = "3"
 """Raise it when the same settings no longer give the same data."""

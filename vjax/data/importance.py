@@ -7,12 +7,12 @@ import numpy as np
 
 from vjax.audio.mel import MelConfig
 from vjax.data.shard import MEL_BATCH, log_mel
+from vjax.engine.pool import Rendering, RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.io.progress import progress_bar
 from vjax.sound.audibility import audible
 from vjax.sound.rules import audibility_rules
 from vjax.sound.schema import Parameters, Schema
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import Rendering, RenderJob, RenderPool
 from vjax.vital.vocabulary import Vocabulary, from_parameters
 
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 0.1, 10.0

@@ -16,9 +16,9 @@ from vjax.audio.mel import MelConfig, mel_spectrogram, to_mono
 from vjax.data import layout
 from vjax.data.bank import Bank
 from vjax.data.sampling import ORIGINS, Draw, SamplingConfig, parameters_hash, sample_block
+from vjax.engine.pool import Rendering, RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.sound.schema import Parameters, Schema
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import Rendering, RenderJob, RenderPool
 from vjax.vital.vocabulary import from_parameters
 
 MEL_BATCH = 32  # fixed, so that the log-mel compiles once and never depends on how rows were grouped

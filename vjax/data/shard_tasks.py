@@ -8,7 +8,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from vjax.data.shard import Hear, Material, Shard, make_shard
-from vjax.vital.cluster import become_worker, node_cpus
+from vjax.engine.ray import become_worker, node_cpus
 
 LOSSES = 20
 """So often a shard is made again where its worker or node was lost; then it is taken to be the shard's own fault."""

@@ -5,6 +5,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from vjax.candidates.predicted import PREDICTION
+from vjax.engine.pool import RenderJob
 from vjax.evaluation.targets import Task
 from vjax.evaluation.workbench import Workbench, broken
 from vjax.inference.judge import JUDGE_SEEDS
@@ -13,7 +14,6 @@ from vjax.inference.target import Kind, Start
 from vjax.matching.config import DEFAULT
 from vjax.matching.result import FoundPreset, MatchResult
 from vjax.matching.work import Sound
-from vjax.vital.pool import RenderJob
 from vjax.vital.preset import read_preset
 
 Match = Callable[[Iterable[Sound]], Iterator[MatchResult | Failure]]

@@ -6,6 +6,7 @@ import numpy as np
 
 from vjax.audio.metrics import METRICS
 from vjax.audio.scores import as_metrics, number, pair_scores, scores
+from vjax.engine.pool import RenderJob
 from vjax.evaluation.preset_files import PresetFile
 from vjax.evaluation.results import Row
 from vjax.evaluation.roundtrip import FLOOR_SEEDS
@@ -13,7 +14,6 @@ from vjax.evaluation.sound_bank import SoundBank
 from vjax.evaluation.targets import Task
 from vjax.evaluation.workbench import Workbench, broken, silence
 from vjax.vital import preset as vital_preset
-from vjax.vital.pool import RenderJob
 from vjax.vital.preset import read_preset
 
 BANK_NOTES = (36, 48, 60, 72, 84)

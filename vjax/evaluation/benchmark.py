@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vjax.candidates.predicted import PREDICTION
+from vjax.engine.pool import RenderPool
 from vjax.evaluation.attempts import (
     BEST,
     NEAREST,
@@ -23,7 +24,6 @@ from vjax.evaluation.sound_bank import SoundBank
 from vjax.evaluation.targets import Task
 from vjax.evaluation.workbench import Workbench, play_targets
 from vjax.io.progress import progress_bar
-from vjax.vital.pool import RenderPool
 
 STARTS = (PREDICTION, NEAREST, BEST)
 """What refinement may start from; at `best` the others compete."""

@@ -20,6 +20,8 @@ from vjax.candidates.predicted import PREDICTION
 from vjax.data.generate import GenerationConfig
 from vjax.data.reader import Reader, Sample, sample_parameters
 from vjax.data.store import DatasetInfo
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.evaluation.roundtrip import FLOOR_SEEDS
 from vjax.inference.compare import comparison_picture, log_comparison, save_picture
 from vjax.inference.predict import decode
@@ -31,8 +33,6 @@ from vjax.sound.schema import Parameters, Schema
 from vjax.training.loop import Evaluator, Snapshot
 from vjax.training.writer import Writer
 from vjax.vital.default_vocabulary import vocabulary_of
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset, write_preset
 from vjax.vital.vocabulary import Vocabulary, from_parameters, to_preset
 

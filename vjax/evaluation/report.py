@@ -16,10 +16,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from vjax.engine.pool import default_workers
 from vjax.evaluation.report_data import page_data, read_evaluation, sound_detail
 from vjax.evaluation.results import Target
 from vjax.inference.stream import map_ahead
-from vjax.vital.pool import default_workers
 
 SOUNDS_LIMIT = 150
 """Sounds that a page holds with audio and pictures: about 40 MB with seven versions of 2 s each."""

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from vjax.audio.distances import mss
+from vjax.engine.pool import Rendering, RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.io.file_names import stem_text
 from vjax.sound.schema import Schema
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import Rendering, RenderJob, RenderPool
 from vjax.vital.preset import Preset, read_json
 from vjax.vital.vocabulary import Vocabulary, from_parameters, to_parameters
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from vjax.engine.pool import RenderJob, RenderPool
 from vjax.evaluation.preset_files import PresetFile, read_file
 from vjax.io.progress import progress_bar
-from vjax.vital.pool import RenderJob, RenderPool
 
 
 class SoundBank:

@@ -18,6 +18,7 @@ from vjax.audio.clip import Clip, load_clip
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.store import DatasetInfo
 from vjax.data.stream import split
+from vjax.engine.synth import RenderConfig
 from vjax.evaluation.preset_files import read_file, relative_name
 from vjax.evaluation.results import Target
 from vjax.io.file_names import as_text, stem_text
@@ -25,7 +26,6 @@ from vjax.matching.config import DEFAULT_NOTE
 from vjax.matching.prepare import note_of
 from vjax.sound.schema import Schema
 from vjax.vital.default_vocabulary import vocabulary_of
-from vjax.vital.engine import RenderConfig
 from vjax.vital.preset import Preset
 from vjax.vital.vocabulary import Vocabulary, to_preset
 

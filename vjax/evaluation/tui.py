@@ -17,6 +17,7 @@ from textual.widgets import Footer, Header, Static
 from textual.worker import get_current_worker
 
 from vjax.audio import playback
+from vjax.engine.pool import RenderPool
 from vjax.evaluation import tui_session, tui_views
 from vjax.evaluation.tui_controls import compare_routes
 from vjax.evaluation.tui_details import TABS, Details
@@ -25,7 +26,6 @@ from vjax.evaluation.tui_mel import to_db
 from vjax.evaluation.tui_session import Pair, Session
 from vjax.evaluation.tui_widgets import MelView, Sounds, Table
 from vjax.inference.predict import Answer
-from vjax.vital.pool import RenderPool
 
 Side = Literal["target", "prediction"]
 

@@ -11,12 +11,12 @@ from vjax.audio.clip import Clip
 from vjax.audio.distances import is_silent
 from vjax.audio.files import read_audio, write_wav
 from vjax.audio.scores import as_metrics, scores
+from vjax.engine.pool import Rendering, RenderJob, RenderPool
 from vjax.evaluation.editing import editing
 from vjax.evaluation.results import Results, Row, failed_row
 from vjax.evaluation.targets import Task
 from vjax.io.progress import progress_bar
 from vjax.matching.prepare import note_length_s
-from vjax.vital.pool import Rendering, RenderJob, RenderPool
 from vjax.vital.preset import Preset, read_preset, write_preset
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from vjax.audio.clip import Clip, make_clip
 from vjax.audio.files import AudioError
 from vjax.audio.mel import MelConfig, mel_spectrogram
+from vjax.engine.synth import RenderConfig
 from vjax.inference.confidence import Confidence, confidence_maker, knob_spread, menu_probabilities
 from vjax.inference.routes import PredictedRoute, predicted_routes, route_arrays
 from vjax.model.heads import split_logits
@@ -27,7 +28,6 @@ from vjax.shipped import NAME, checkpoint_folder
 from vjax.sound.schema import Parameters, Schema
 from vjax.training.checkpoint import CheckpointError, load_checkpoint
 from vjax.training.losses import LossConfig
-from vjax.vital.engine import RenderConfig
 from vjax.vital.vocabulary import Vocabulary
 
 LOUDEST = 1e6

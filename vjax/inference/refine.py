@@ -15,15 +15,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
+from vjax.engine.live import LivePool, Variation
+from vjax.engine.pool import RenderPool
+from vjax.engine.scheduler import Engine, open_live_pool, open_render_pool
+from vjax.engine.synth import RenderConfig
 from vjax.inference.judge import Judge, Judged
 from vjax.inference.objective import Objective
 from vjax.inference.refine_config import RefineConfig
 from vjax.inference.search import Progress, Search
 from vjax.inference.target import Kind, RefineTarget
-from vjax.vital.backend import Engine, open_live_pool, open_render_pool
-from vjax.vital.engine import RenderConfig
-from vjax.vital.live import LivePool, Variation
-from vjax.vital.pool import RenderPool
 from vjax.vital.preset import Preset
 
 _BATCH = 1  # candidates scored in one call: in a batch, the last bits of a loss depend on its size
@@ -80,7 +80,7 @@ def refine(
       knob_error_norm: by knob, how far off starts are, see `space.make_space`.
       on_progress: called in this thread after each generation, for each target.
       should_stop: asked after each generation; True ends all searches, which then yield their best so far.
-      engine: what renders, see `vjax.vital.backend`; the results are the same.
+      engine: what renders, see `vjax.engine.scheduler`; the results are the same.
       pool: renders starts and what is judged, as `render` says; by default one of its own.
 
     Raises:

@@ -25,12 +25,12 @@ from vjax.audio.mel import MelConfig
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.shard import log_mel
 from vjax.data.store import DatasetInfo
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import VERSION
 from vjax.io.file_names import as_text
 from vjax.io.progress import progress_bar
 from vjax.sound.schema import Parameters, Schema
 from vjax.training.packing import BANK, CREDIT
-from vjax.vital.engine import VERSION
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset, read_preset
 from vjax.vital.transpose import transposed
 from vjax.vital.vocabulary import Vocabulary, to_preset

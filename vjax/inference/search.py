@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vjax.engine.live import LivePool
 from vjax.inference.level import level_range_db, with_gain
 from vjax.inference.refine_config import RefineConfig
 from vjax.inference.space import Space, first_steps, make_space
 from vjax.inference.strategy import Strategy
 from vjax.inference.target import Kind, RefineTarget, Start
-from vjax.vital.live import LivePool
 from vjax.vital.preset import Preset
 
 KEPT = 3

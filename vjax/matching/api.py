@@ -12,6 +12,8 @@ import numpy as np
 from vjax.audio.clip import Clip, load_clip, make_clip
 from vjax.audio.files import AudioError
 from vjax.audio.pitch import parse_note
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.inference.predict import Predictor, render_config
 from vjax.inference.refine_config import RefineConfig
 from vjax.io.compile_cache import keep_compiled
@@ -24,8 +26,6 @@ from vjax.matching.preferred import Prefer
 from vjax.matching.result import MatchResult
 from vjax.matching.work import file_work
 from vjax.shipped import NAME, checkpoint_folder
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset
 
 Sound = str | os.PathLike | np.ndarray

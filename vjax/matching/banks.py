@@ -4,10 +4,10 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from vjax.engine.pool import RenderPool
 from vjax.inference.predict import Predictor
 from vjax.inference.retrieval import SoundBank, checkpoint_bank, folder_bank
 from vjax.matching.prepare import Banks
-from vjax.vital.pool import RenderPool
 
 
 def open_banks(predictor: Predictor, checkpoint: str, folder: str = "", pool: RenderPool | None = None) -> Banks:

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from vjax.engine.pool import RenderPool
+from vjax.engine.scheduler import Engine
 from vjax.inference.compare import log_comparison, save_picture
 from vjax.inference.predict import Predictor, knob_errors
 from vjax.inference.refine import refine
@@ -42,8 +44,6 @@ from vjax.matching.result import MatchResult
 from vjax.matching.traces import TRACE_END, read_part, remove_part, trace_picture, write_part, write_text
 from vjax.matching.work import Sound, Work
 from vjax.training.writer import Writer
-from vjax.vital.backend import Engine
-from vjax.vital.pool import RenderPool
 
 _AT_ONCE = 2  # sounds under way on few cores: one is analysed while the engine plays the other's candidates
 _WORKERS_A_SOUND = 8  # more cores than this wait for each other within one sound

@@ -15,12 +15,12 @@ import numpy as np
 
 from vjax.audio.distances import is_silent
 from vjax.audio.pitch import detect_pitch
+from vjax.engine.pool import Rendering, RenderJob, RenderPool
 from vjax.inference.judge import Judge
 from vjax.inference.objective import Objective
 from vjax.inference.refine_config import RefineConfig
 from vjax.inference.spectral_fit import average_power, with_spectrum
 from vjax.inference.target import FAMILIES, Kind, Ranked, Ranking, RefineTarget, Sought, Start
-from vjax.vital.pool import Rendering, RenderJob, RenderPool
 from vjax.vital.preset import Preset
 from vjax.vital.transpose import transposed
 

@@ -9,6 +9,7 @@ evaluations all call it.
 from collections.abc import Callable, Sequence
 
 from vjax.audio.clip import Clip
+from vjax.engine.pool import RenderPool
 from vjax.inference.predict import Answer, Predictor, knob_errors
 from vjax.inference.refine import refine
 from vjax.inference.search import Progress as SearchProgress
@@ -18,7 +19,6 @@ from vjax.matching.config import DEFAULT, MatchConfig
 from vjax.matching.finish import finish
 from vjax.matching.prepare import Banks, no_banks, prepare
 from vjax.matching.result import MatchResult
-from vjax.vital.pool import RenderPool
 
 
 def match(

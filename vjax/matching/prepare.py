@@ -15,6 +15,8 @@ from vjax.audio.held import is_held
 from vjax.audio.scores import scores
 from vjax.candidates.patch.explain import Explained, explained
 from vjax.candidates.predicted import PREDICTION, VARIANT, variants
+from vjax.engine.pool import RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.inference.export import export_preset
 from vjax.inference.judge import JUDGE_SEEDS, Judge, Recording
 from vjax.inference.objective import Objective, ObjectiveConfig
@@ -26,8 +28,6 @@ from vjax.matching.choose import Candidate, Choice, Progress, Report, choose
 from vjax.matching.config import DEFAULT, DEFAULT_NOTE, MatchConfig
 from vjax.matching.preferred import Preferred, preferred
 from vjax.matching.together import together
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import RenderPool
 from vjax.vital.vocabulary import to_preset
 
 NEIGHBOURS = 3

@@ -15,13 +15,13 @@ from vjax.audio.clip import Clip
 from vjax.data.reader import Reader
 from vjax.data.store import open_dataset
 from vjax.data.stream import split
+from vjax.engine.pool import RenderJob, RenderPool
 from vjax.inference.predict import Answer, Predictor
 from vjax.inference.stream import Failure, find_audio, predict_dataset, predict_files
 from vjax.inference.target import Start
 from vjax.matching.config import MatchConfig
 from vjax.matching.outputs import changed_presets, closest_path
 from vjax.vital.default_vocabulary import vocabulary_of
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.vocabulary import from_parameters
 
 

@@ -104,7 +104,7 @@ class Schema:
     categorical: tuple[Categorical, ...]
     sources: tuple[str, ...]
     destinations: tuple[str, ...]
-    engine: str = ""
+    synth: str = ""
 
     def __post_init__(self):
         names = self.continuous_names + self.categorical_names
@@ -121,14 +121,14 @@ class Schema:
     @classmethod
     def from_engine(cls, n_wavetables: int = 1, n_lfo_shapes: int = 1) -> "Schema":
         """The installed engine's schema, with so many catalog entries to choose from per oscillator and per LFO."""
-        from vjax.vital import engine  # vita stays out of the processes that only read data
+        from vjax.engine import synth  # vita stays out of the processes that only read data
 
         return cls.from_controls(
-            engine.describe_controls(),
-            *engine.modulation_names(),
+            synth.describe_controls(),
+            *synth.modulation_names(),
             n_wavetables=n_wavetables,
             n_lfo_shapes=n_lfo_shapes,
-            engine=engine.VERSION,
+            engine=synth.VERSION,
         )
 
     @classmethod
@@ -167,7 +167,7 @@ class Schema:
                 continuous.append(Continuous(name, low, high, default, integer=control["discrete"], frozen=frozen))
         categorical += [Categorical(name, 0, n_wavetables, 0) for name in WAVETABLE_CHOICES]
         categorical += [Categorical(name, 0, n_lfo_shapes, 0) for name in LFO_SHAPE_CHOICES]
-        return cls(tuple(continuous), tuple(categorical), tuple(sources), tuple(destinations), engine)
+        return cls(tuple(continuous), tuple(categorical), tuple(sources), tuple(destinations), synth)
 
     @functools.cached_property
     def continuous_names(self) -> tuple[str, ...]:

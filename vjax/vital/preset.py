@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vjax.engine import synth
 from vjax.io.file_names import stem_text
 from vjax.sound.schema import CATALOG_CHOICES, CHANNELS, N_LFOS, N_OSCILLATORS, N_SLOTS, VIEW_CONTROLS, Schema
-from vjax.vital import checks, engine
+from vjax.vital import checks
 from vjax.vital.wavetables import VITAL_VERSION
 
 MAX_BYTES = 64 * 2**20
@@ -134,7 +135,7 @@ class Preset:
         Raises ValueError for a value that the engine would swallow and then render wrongly, or crash on.
         """
         schema = controls()
-        settings = dict(engine.init_preset()["settings"])
+        settings = dict(synth.init_preset()["settings"])
         # float32 is what Vital stores: the nearest one is the value that was read.
         native = np.float32(schema.minimum + np.asarray(self.continuous, np.float64) * schema.span)
         settings |= dict(zip(schema.continuous_names, native.tolist(), strict=True))
@@ -156,7 +157,7 @@ class Preset:
         preset = {key: getattr(self, field) for key, field in _TEXTS.items()}
         preset |= {f"macro{i + 1}": name for i, name in enumerate(self.macro_names)}
         preset |= {**copy.deepcopy(dict(self.other)), "synth_version": VITAL_VERSION, "settings": settings}
-        engine.validate_preset(preset)
+        synth.validate_preset(preset)
         return preset
 
 
@@ -171,7 +172,7 @@ def controls() -> Schema:
 @functools.cache
 def init() -> Preset:
     """The engine's init patch; one for all who ask, so its arrays cannot be written to."""
-    patch = dataclasses.replace(Preset.from_json(engine.init_preset()), author="vjax")
+    patch = dataclasses.replace(Preset.from_json(synth.init_preset()), author="vjax")
     patch.continuous.flags.writeable = patch.categorical.flags.writeable = False
     return patch
 
@@ -246,7 +247,7 @@ def _read_route(settings: Mapping[str, Any], slot: int, native, notes: list[str]
     source, destination = entry.get("source", ""), entry.get("destination", "")
     if not source or not destination:
         return None
-    sources, destinations = engine.modulation_names()
+    sources, destinations = synth.modulation_names()
     if source not in sources or destination not in destinations:
         notes.append(
             f"route {str(source)[:40]} -> {str(destination)[:40]}: no such name, so silent in Vital too; left out"
@@ -285,6 +286,6 @@ def _other_settings(settings: Mapping[str, Any], native, notes: list[str]) -> di
     other = {key: value for key, value in settings.items() if key not in ours}
     for key in sorted(other.keys() - VIEW_CONTROLS):
         if other[key] != _UNUSED_IN_1_5.get(key):
-            notes.append(f"kept aside: {key[:40]}, which {engine.VERSION} does not play")
-    other |= {key: native(key, 0.0, *engine.control_ranges()[key]) for key in sorted(other.keys() & VIEW_CONTROLS)}
+            notes.append(f"kept aside: {key[:40]}, which {synth.VERSION} does not play")
+    other |= {key: native(key, 0.0, *synth.control_ranges()[key]) for key in sorted(other.keys() & VIEW_CONTROLS)}
     return other

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from vjax.engine import synth
+from vjax.engine.isolate import IsolatedCallError
+from vjax.engine.pool import RenderPool
 from vjax.io.progress import progress_bar
-from vjax.vital import engine
-from vjax.vital.isolate import IsolatedCallError
-from vjax.vital.pool import RenderPool
 from vjax.vital.wavetables import POSITIONS, WavetableCatalog
 
 FRAME_POSITIONS = tuple(range(0, POSITIONS + 1, 32))
@@ -68,9 +68,9 @@ def listen(
 ) -> list[np.ndarray | str]:
     """As `table_spectra`: the bands of each table, [positions, BANDS], or why the engine cannot play it."""
     positions = positions or [FRAME_POSITIONS] * len(tables)
-    with RenderPool(engine.RenderConfig()) as pool:
+    with RenderPool(synth.RenderConfig()) as pool:
         futures = [
-            pool.isolated(engine.render_cycles, table, tuple(frames), _NOTE, _SECONDS, timeout_s=60)
+            pool.isolated(synth.render_cycles, table, tuple(frames), _NOTE, _SECONDS, timeout_s=60)
             for table, frames in zip(tables, positions, strict=True)
         ]
         bar = progress_bar(futures, desc="listening to tables", unit="table", disable=not progress)

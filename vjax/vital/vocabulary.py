@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from vjax.engine import synth
 from vjax.sound.encoding import TargetEncoding
 from vjax.sound.schema import (
     CATALOG_CHOICES,
@@ -23,7 +24,7 @@ from vjax.sound.schema import (
     Schema,
 )
 from vjax.sound.slots import canonical_slots
-from vjax.vital import engine, preset, spectra
+from vjax.vital import preset, spectra
 from vjax.vital.lfo_shapes import LfoShapeCatalog, standard_shapes
 from vjax.vital.preset import Preset, Route
 from vjax.vital.wavetables import WavetableCatalog
@@ -101,7 +102,7 @@ def to_preset(parameters: Parameters, schema: Schema, vocabulary: Vocabulary, **
     native, menus = _encoding().decode_names(native, menus)
     unknown = sorted((native.keys() | menus.keys()) - controls.position.keys())
     if unknown:
-        raise ValueError(f"{unknown[0]} is no control of {engine.VERSION}: this schema is of another instrument")
+        raise ValueError(f"{unknown[0]} is no control of {synth.VERSION}: this schema is of another instrument")
     continuous, categorical = init.continuous.copy(), init.categorical.copy()
     for name, value in native.items():
         continuous[controls.position[name]] = controls.continuous[controls.position[name]].to_norm(value)

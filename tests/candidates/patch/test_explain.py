@@ -11,9 +11,9 @@ from vjax.audio.pitch import detect_pitch
 from vjax.candidates.patch import fit as fitting
 from vjax.candidates.patch import modules
 from vjax.candidates.patch.explain import Explained, explained
+from vjax.engine.pool import Rendering, RenderJob, RenderPool
 from vjax.inference.target import Kind, Sought
 from vjax.vital.editability import editability
-from vjax.vital.pool import Rendering, RenderJob, RenderPool
 from vjax.vital.values import value_of
 
 HEADROOM_DB = 12.0  # of the volume, over its default

@@ -7,10 +7,10 @@ import pytest
 
 from vjax.audio.distances import loudness_lufs, mss
 from vjax.candidates.patch.finish import finished
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.vital.editability import editability
-from vjax.vital.engine import RenderConfig
 from vjax.vital.lfo_shapes import shape_json
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset
 from vjax.vital.values import value_of, with_values
 

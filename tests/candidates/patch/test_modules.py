@@ -1,7 +1,7 @@
 from vjax.candidates.patch.modules import with_modules
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.inference.target import Sought
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.values import with_values
 
 

@@ -10,10 +10,10 @@ from vjax.candidates.patch.pitch_curve import PitchCurve, pitch_curve
 from vjax.candidates.patch.pitch_shapes import Drawn, Glide, Steps, Vibrato
 from vjax.candidates.patch.pitch_track import Track, pitch_track
 from vjax.candidates.patch.pitch_write import with_pitch_curve
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.vital.editability import editability
-from vjax.vital.engine import RenderConfig
 from vjax.vital.lfo_shapes import shape_json
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset, Route
 from vjax.vital.transpose import transposed
 from vjax.vital.values import with_routes, with_values

@@ -12,11 +12,11 @@ from vjax.candidates.patch.curves import CUTOFF, LEVEL, needed_curves, own_curve
 from vjax.candidates.patch.cycle import MOST_POINTS
 from vjax.candidates.patch.rhythm import cutoff_rhythm, level_rhythm, looped, with_drawn_loops, with_rhythm
 from vjax.candidates.patch.spectrogram import spectrogram
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 from vjax.vital.editability import editability
-from vjax.vital.engine import RenderConfig
 from vjax.vital.laws.modulation import ENVELOPE, SECONDS, TEMPO, TRIGGER
 from vjax.vital.lfo_shapes import shape_json
-from vjax.vital.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset, Route
 from vjax.vital.values import value_of, with_routes, with_values
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from vjax.candidates.patch.modules import Improved, with_modules
+from vjax.engine.pool import RenderPool
 from vjax.inference.target import Sought
 from vjax.vital.editability import editability
-from vjax.vital.pool import RenderPool
 from vjax.vital.preset import Preset
 from vjax.vital.values import value_of, with_values
 

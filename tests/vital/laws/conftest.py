@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pytest
 
-from vjax.vital import engine
-from vjax.vital.live import LivePool, Variation
+from vjax.engine import synth
+from vjax.engine.live import LivePool, Variation
 
 QUIET = {  # a steady tone, at the level where filters do not saturate
     "osc_1_level": 0.1,
@@ -31,9 +31,9 @@ def play() -> Callable[..., np.ndarray]:
         note_s: float | None = None,
         velocity: float = 1.0,
     ) -> np.ndarray:
-        init = engine.init_preset()
+        init = synth.init_preset()
         preset = {**init, "settings": {**init["settings"], **QUIET, **settings}}
-        config = engine.RenderConfig(seconds=seconds, note_s=note_s or seconds, velocity=velocity)
+        config = synth.RenderConfig(seconds=seconds, note_s=note_s or seconds, velocity=velocity)
         sounds: list = [None] * len(variations)
         with LivePool(config) as pool:
             pool.load("preset", preset, note)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from vjax.candidates.patch.low_pass import CUTOFF_SPAN, cutoff_at_rest, main_low_pass
+from vjax.engine import synth
 from vjax.sound.encoding import EFFECTS
-from vjax.vital import engine
 from vjax.vital.editability import (
     MACROS,
     MOST_EFFECTS,
@@ -184,5 +184,5 @@ def _by_kind(table: Mapping[str, float], destination: str, otherwise: float) -> 
 
 def _span(name: str) -> float:
     """By how much a route of amount 1 moves a control, native."""
-    low, high = engine.control_ranges()[name]
+    low, high = synth.control_ranges()[name]
     return high - low

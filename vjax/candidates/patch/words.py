@@ -21,9 +21,9 @@ from vjax.candidates.patch.units import (
     semitones_text,
     value_text,
 )
+from vjax.engine import synth
 from vjax.sound.encoding import EFFECTS
 from vjax.sound.schema import N_OSCILLATORS
-from vjax.vital import engine
 from vjax.vital.editability import MACROS, PLAYERS, carrying_routes, filters_passed, frames_reached
 from vjax.vital.preset import Preset, Route
 from vjax.vital.values import value_of
@@ -121,7 +121,7 @@ def _amplitude(preset: Preset) -> str:
 def _route(preset: Preset, route: Route) -> str:
     if route.destination == "voice_amplitude" and plays_once(preset, route.source):
         return f"{_source(preset, route.source)} draws the loudness."
-    low, high = engine.control_ranges()[route.destination]
+    low, high = synth.control_ranges()[route.destination]
     change = abs(route.amount) * (high - low)
     by = f"+-{change_text(route.destination, change / 2)}" if route.bipolar else change_text(route.destination, change)
     way = "" if route.bipolar else ("down " if route.amount < 0 else "up ")
@@ -152,7 +152,7 @@ def _effects(preset: Preset) -> str:
             continue
         details = []
         for mix, full in (("dry_wet", 0.5 if effect == "flanger" else 1.0), ("mix", 1.0)):
-            if effect != "eq" and f"{effect}_{mix}" in engine.control_ranges():
+            if effect != "eq" and f"{effect}_{mix}" in synth.control_ranges():
                 share = value_of(preset, f"{effect}_{mix}")
                 details.append(f"mix {percent_text(share / full)}{'' if share else _opened_by(preset, effect, mix)}")
         if effect == "reverb":
@@ -183,7 +183,7 @@ def _velocity(preset: Preset, routes: list[Route]) -> str:
     found = []
     for route in routes:
         if route.source == "velocity":
-            low, high = engine.control_ranges()[route.destination]
+            low, high = synth.control_ranges()[route.destination]
             change = change_text(route.destination, abs(route.amount) * (high - low))
             found.append(f"{control_text(route.destination)} {'up' if route.amount > 0 else 'down'} by {change}")
     track = value_of(preset, "velocity_track")
@@ -204,19 +204,19 @@ def _macros(preset: Preset) -> str:
 
 def _macro_does(preset: Preset, route: Route) -> str:
     """What a macro moves, from 0 to 1."""
-    low, high = engine.control_ranges()[route.destination]
+    low, high = synth.control_ranges()[route.destination]
     if route.destination.startswith("modulation_"):
         moved = preset.routes[int(route.destination.split("_")[1]) - 1]
         if moved is None or not route.destination.endswith("_amount"):
             return control_text(route.destination)
-        span = np.ptp(engine.control_ranges()[moved.destination])
+        span = np.ptp(synth.control_ranges()[moved.destination])
         depths = [abs(a) * span for a in (moved.amount, moved.amount + route.amount * (high - low))]
         before, after = (change_text(moved.destination, depth) for depth in depths)
         return f"{control_text(moved.source)} on {control_text(moved.destination)} from {before} to {after}"
     if route.destination.endswith("cutoff"):
         way = "up" if route.amount > 0 else "down"
         return f"{control_text(route.destination)} {way} by {change_text(route.destination, abs(route.amount) * 128)}"
-    if route.destination not in engine.control_ranges():
+    if route.destination not in synth.control_ranges():
         return control_text(route.destination)
     now = value_of(preset, route.destination)
     then = min(max(now + route.amount * (high - low), low), high)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vjax.vital.isolate import IsolatedCallError, MachineError, call_isolated
+from vjax.engine.isolate import IsolatedCallError, MachineError, call_isolated
 
 
 def add(a, b):
@@ -157,7 +157,7 @@ def test_a_process_that_ends_while_it_is_started_is_started_again(tmp_path):
 BESIDE_EACH_OTHER = """
 import multiprocessing.forkserver as server, sys, time
 from concurrent.futures import ThreadPoolExecutor
-from vjax.vital.isolate import call_isolated
+from vjax.engine.isolate import call_isolated
 
 read = server.read_signed
 
@@ -190,7 +190,7 @@ def test_call_isolated_from_a_script_without_a_main_guard_returns(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import operator\n"
-        "from vjax.vital.isolate import call_isolated\n"
+        "from vjax.engine.isolate import call_isolated\n"
         "print([call_isolated(operator.add, 1, 2, timeout_s=60, method=m) for m in ('spawn', 'forkserver')])\n"
     )
     result = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)

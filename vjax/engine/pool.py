@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from vjax.vital import engine
-from vjax.vital.isolate import IsolatedCallError, MachineError, call_isolated
+from vjax.engine import synth
+from vjax.engine.isolate import IsolatedCallError, MachineError, call_isolated
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,9 +49,9 @@ def default_workers() -> int:
 
 def prepare_method() -> str:
     """How render processes are made here, see `engine.start_method`; a fork server will hold an unused Synth."""
-    method = engine.start_method()
+    method = synth.start_method()
     if method == "forkserver":
-        multiprocessing.get_context(method).set_forkserver_preload(["vjax.vital.preload"])
+        multiprocessing.get_context(method).set_forkserver_preload(["vjax.engine.preload"])
     return method
 
 
@@ -62,7 +62,7 @@ class RenderPool:
     A crash, a hang or a bad value costs that job, which comes back as a `Rendering` with an `error`.
     """
 
-    def __init__(self, config: engine.RenderConfig, workers: int | None = None):
+    def __init__(self, config: synth.RenderConfig, workers: int | None = None):
         if workers is not None and workers < 1:
             raise ValueError(f"workers={workers}; at least one is needed")
         self.config = config
@@ -86,7 +86,7 @@ class RenderPool:
         limit_s = self.config.timeout_s * (len(job.notes) + 1)
         arguments = (job.preset, job.notes, self.config.held(job.note_s), job.seed)
         try:
-            return Rendering(call_isolated(engine.render_notes, *arguments, timeout_s=limit_s, method=self._method))
+            return Rendering(call_isolated(synth.render_notes, *arguments, timeout_s=limit_s, method=self._method))
         except ValueError as error:
             return Rendering(None, f"invalid: {error}")
         except IsolatedCallError as error:

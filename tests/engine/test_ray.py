@@ -8,24 +8,24 @@ import numpy as np
 import psutil
 import pytest
 
+from vjax.engine import synth
+from vjax.engine.live import Variation
+from vjax.engine.pool import RenderJob
+from vjax.engine.scheduler import open_live_pool, open_render_pool
 from vjax.inference.refine import RefineConfig, refine
 from vjax.inference.strategy import StrategyConfig
 from vjax.inference.target import RefineTarget, Start
 from vjax.matching.choose import rank
-from vjax.vital import engine
 from vjax.vital import preset as vital_preset
-from vjax.vital.backend import open_live_pool, open_render_pool
-from vjax.vital.live import Variation
-from vjax.vital.pool import RenderJob
 
 # jax warns of forks; those that start the nodes are at once other programs.
 pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
 
-SHORT = engine.RenderConfig(seconds=0.2, note_s=0.1)
+SHORT = synth.RenderConfig(seconds=0.2, note_s=0.1)
 
 
 def preset(**values: float) -> dict:
-    init = engine.init_preset()
+    init = synth.init_preset()
     return {**init, "synth_version": "1.5.5", "settings": init["settings"] | values}
 
 

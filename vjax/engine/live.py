@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vjax.vital import engine
-from vjax.vital.crew import Crew
-from vjax.vital.isolate import IsolatedCallError, call_isolated, end_process, start_process
-from vjax.vital.pool import Rendering, default_workers, prepare_method
+from vjax.engine import synth
+from vjax.engine.affinity import Crew
+from vjax.engine.isolate import IsolatedCallError, call_isolated, end_process, start_process
+from vjax.engine.pool import Rendering, default_workers, prepare_method
 
 _KEPT = 4  # presets that a worker keeps loaded at least; each takes about 35 MB
 _GRACE_S = 10.0  # for loading, and for the answer's way back, on a busy machine
@@ -38,10 +38,10 @@ class LivePreset:
       seed: position of the engine's random generators, as in `engine.render_notes`.
     """
 
-    def __init__(self, preset: Mapping[str, Any], note: int, config: engine.RenderConfig, seed: int = 0):
+    def __init__(self, preset: Mapping[str, Any], note: int, config: synth.RenderConfig, seed: int = 0):
         self._limit_s = config.timeout_s + _GRACE_S
         self._rendered, self._ended = False, ""
-        context = multiprocessing.get_context(engine.start_method())
+        context = multiprocessing.get_context(synth.start_method())
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, preset, note, config, seed))
         start_process(self._process)
@@ -137,14 +137,12 @@ class LiveCache:
         return self._live[key]
 
 
-def _serve(
-    connection: Connection, preset: Mapping[str, Any], note: int, config: engine.RenderConfig, seed: int
-) -> None:
+def _serve(connection: Connection, preset: Mapping[str, Any], note: int, config: synth.RenderConfig, seed: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches the whole group: end at once, without a traceback
     error = ""
     try:
-        synth = engine.load(preset, config, seed)
-        engine.settle(synth, note, config.velocity)  # once for all variations
+        synth = synth.load(preset, config, seed)
+        synth.settle(synth, note, config.velocity)  # once for all variations
     except ValueError as refused:
         error = f"invalid: {refused}"
     while True:
@@ -155,8 +153,8 @@ def _serve(
         answer: np.ndarray | str = error
         if not error:
             try:
-                engine.validate_values(values)
-                performance = functools.partial(engine.play_variation, synth, note, config, values)
+                synth.validate_values(values)
+                performance = functools.partial(synth.play_variation, synth, note, config, values)
                 answer = call_isolated(performance, timeout_s=config.timeout_s, method="fork")
             except ValueError as refused:
                 answer = f"invalid: {refused}"
@@ -190,7 +188,7 @@ class LivePool:
 
     def __init__(
         self,
-        config: engine.RenderConfig,
+        config: synth.RenderConfig,
         workers: int | None = None,
         places: int = 1,
         open_cache: Callable[[int, threading.Event], AbstractContextManager | None] | None = None,
@@ -199,7 +197,7 @@ class LivePool:
         self.workers = workers or default_workers()
         self._config = config
         kept = max(_KEPT, math.ceil(2 * places / self.workers))  # of each worker: with room to help its neighbours
-        self._presets: dict[Hashable, tuple[Mapping[str, Any], int, engine.RenderConfig, int]] = {}
+        self._presets: dict[Hashable, tuple[Mapping[str, Any], int, synth.RenderConfig, int]] = {}
         prepare_method()
         open_seat = functools.partial(open_cache, kept) if open_cache else lambda closing: LiveCache(kept)
         self._crew = Crew(open_seat, self.workers + spare)

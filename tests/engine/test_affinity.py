@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from vjax.vital.crew import LOSSES, Crew, SeatLostError
+from vjax.engine.affinity import LOSSES, Crew, SeatLostError
 
 
 class Seat(frozenset):

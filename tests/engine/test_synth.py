@@ -7,21 +7,21 @@ import math
 import numpy as np
 import pytest
 
-from vjax.vital import engine
-from vjax.vital.engine import RenderConfig
-from vjax.vital.isolate import call_isolated
+from vjax.engine import synth
+from vjax.engine.isolate import call_isolated
+from vjax.engine.synth import RenderConfig
 
 SHORT = RenderConfig(seconds=0.3, note_s=0.2)
 
 
 def render(preset, notes=(48,), config=SHORT, seed=0):
-    return call_isolated(engine.render_notes, preset, notes, config, seed, timeout_s=60, method=engine.start_method())
+    return call_isolated(synth.render_notes, preset, notes, config, seed, timeout_s=60, method=synth.start_method())
 
 
 @pytest.fixture
 def preset():
     """The init patch, a little louder in one effect so that state could leak from note to note."""
-    preset = copy.deepcopy(engine.init_preset())
+    preset = copy.deepcopy(synth.init_preset())
     preset["synth_version"] = "1.5.5"
     preset["settings"] |= {"reverb_on": 1.0, "reverb_dry_wet": 0.6, "delay_on": 1.0}
     return preset
@@ -47,7 +47,7 @@ def test_seed_moves_the_random_phases_and_repeats(preset):
 
 
 def test_spawned_process_gives_the_same_bits(preset):
-    spawned = call_isolated(engine.render_notes, preset, (48,), SHORT, 1, timeout_s=120, method="spawn")
+    spawned = call_isolated(synth.render_notes, preset, (48,), SHORT, 1, timeout_s=120, method="spawn")
     np.testing.assert_array_equal(spawned, render(preset, seed=1))
 
 
@@ -123,13 +123,13 @@ def _init_preset_after(n_synths: int) -> dict:
 
     for _ in range(n_synths):
         vita.Synth()
-    return engine.init_preset()
+    return synth.init_preset()
 
 
 def test_values_that_no_control_may_have_are_refused():
-    engine.validate_values({"osc_1_level": 0.5, "modulation_1_amount": -1.0})
+    synth.validate_values({"osc_1_level": 0.5, "modulation_1_amount": -1.0})
     with pytest.raises(ValueError, match="no control 'osc_9_level'"):
-        engine.validate_values({"osc_9_level": 0.5})
+        synth.validate_values({"osc_9_level": 0.5})
     for value in (math.nan, -0.1, 1.1):
         with pytest.raises(ValueError, match="osc_1_level is"):
-            engine.validate_values({"osc_1_level": value})
+            synth.validate_values({"osc_1_level": value})

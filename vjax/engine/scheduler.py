@@ -5,12 +5,12 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from vjax.vital.engine import RenderConfig
-from vjax.vital.live import LivePool
-from vjax.vital.pool import RenderPool
+from vjax.engine.live import LivePool
+from vjax.engine.pool import RenderPool
+from vjax.engine.synth import RenderConfig
 
 if TYPE_CHECKING:
-    from vjax.vital.cluster import RayRenderPool
+    from vjax.engine.ray import RayRenderPool
 
 Engine = Literal["local", "ray"]
 
@@ -31,7 +31,7 @@ def engine_session(engine: Engine) -> Iterator[None]:
     # Ray reports a lost node on stdout, with pages of its log. This it reads when it is imported.
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     try:
-        from vjax.vital.cluster import ray_session
+        from vjax.engine.ray import ray_session
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
@@ -47,7 +47,7 @@ def open_render_pool(
     """A pool of `workers` processes; by default one on each core of this machine, or of the cluster."""
     with engine_session(engine):
         if engine == "ray":
-            from vjax.vital.cluster import RayRenderPool
+            from vjax.engine.ray import RayRenderPool
 
             with RayRenderPool(config, workers) as far_pool:
                 yield far_pool
@@ -63,7 +63,7 @@ def open_live_pool(
     """A pool for variations of `places` presets at a time; workers as in `open_render_pool`."""
     with engine_session(engine):
         if engine == "ray":
-            from vjax.vital.cluster import ray_live_pool
+            from vjax.engine.ray import ray_live_pool
 
             with ray_live_pool(config, workers, places) as pool:
                 yield pool

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 import vita
 
+from vjax.engine.isolate import call_isolated
 from vjax.sound.schema import N_OSCILLATORS, N_SLOTS
-from vjax.vital.isolate import call_isolated
 
 VERSION = f"vita {importlib.metadata.version('vita')}"
 
@@ -123,7 +123,7 @@ def init_preset() -> dict[str, Any]:
 
 @functools.cache
 def prepare() -> vita.Synth:
-    """The Synth that children of this process inherit. Called once by the fork server (vital/preload.py)."""
+    """The Synth that children of this process inherit. Called once by the fork server (engine/preload.py)."""
     control_ranges()
     modulation_names()
     return vita.Synth()
@@ -160,7 +160,7 @@ def validate_preset(preset: Mapping[str, Any]) -> None:
 
 
 def render_notes(preset: Mapping[str, Any], notes: Sequence[int], config: RenderConfig, seed: int = 0) -> np.ndarray:
-    """Renders one preset at several MIDI notes; a unit of work for a fresh process (see vital/pool.py).
+    """Renders one preset at several MIDI notes; a unit of work for a fresh process (see engine/pool.py).
 
     The preset is loaded once; each note is then played in a fork of the loaded state, so that no note hears another.
 

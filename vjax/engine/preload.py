@@ -2,10 +2,10 @@
 
 import warnings
 
-from vjax.vital import engine
+from vjax.engine import synth
 
 # A function that a process calls may live in a module that imports jax, which warns at each fork: its threads would not
 # survive it. Here nothing has used jax, and there are no such threads.
 warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
 
-engine.prepare()
+synth.prepare()

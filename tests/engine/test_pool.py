@@ -7,15 +7,15 @@ import itertools
 import numpy as np
 import pytest
 
-from vjax.vital import engine
-from vjax.vital.engine import RenderConfig
-from vjax.vital.pool import RenderJob, RenderPool
+from vjax.engine import synth
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import RenderConfig
 
 SHORT = RenderConfig(seconds=0.2, note_s=0.1)
 
 
 def preset(transpose: float = 0.0) -> dict:
-    preset = copy.deepcopy(engine.init_preset())
+    preset = copy.deepcopy(synth.init_preset())
     preset["synth_version"] = "1.5.5"
     preset["settings"]["osc_1_transpose"] = transpose
     return preset

@@ -1,4 +1,4 @@
-"""Tests of vjax.vital.live: variations are pure functions of their values, and what breaks costs itself alone."""
+"""Tests of vjax.engine.live: variations are pure functions of their values, and what breaks costs itself alone."""
 
 import dataclasses
 import math
@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from vjax.audio.distances import mss
-from vjax.vital import engine
-from vjax.vital.live import LiveCache, LivePool, LivePreset, Variation
-from vjax.vital.pool import RenderJob, RenderPool
+from vjax.engine import synth
+from vjax.engine.live import LiveCache, LivePool, LivePreset, Variation
+from vjax.engine.pool import RenderJob, RenderPool
 
-SHORT = engine.RenderConfig(seconds=0.3, note_s=0.2)
+SHORT = synth.RenderConfig(seconds=0.3, note_s=0.2)
 
 
 @pytest.fixture(scope="module")
 def preset():
     """The init patch with all its randomness, and a reverb whose tail would be heard in the next note."""
-    init = engine.init_preset()
+    init = synth.init_preset()
     return {**init, "settings": init["settings"] | {"osc_1_random_phase": 1.0, "reverb_on": 1.0}}
 
 

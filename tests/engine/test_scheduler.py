@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from vjax.vital.backend import engine_session, open_live_pool, open_render_pool
-from vjax.vital.engine import RenderConfig
-from vjax.vital.live import LivePool
-from vjax.vital.pool import RenderPool
+from vjax.engine.live import LivePool
+from vjax.engine.pool import RenderPool
+from vjax.engine.scheduler import engine_session, open_live_pool, open_render_pool
+from vjax.engine.synth import RenderConfig
 
 SHORT = RenderConfig(seconds=0.2, note_s=0.1)
 
@@ -21,13 +21,13 @@ def test_the_local_engine_is_the_local_pools():
 
 
 def test_ray_is_imported_for_ray_alone():
-    code = "import sys, vjax.data.generate, vjax.inference.refine, vjax.vital.backend; print('ray' in sys.modules)"
+    code = "import sys, vjax.data.generate, vjax.inference.refine, vjax.engine.scheduler; print('ray' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "False\n"
 
 
 def test_without_ray_its_extra_is_named(monkeypatch):
-    monkeypatch.delitem(sys.modules, "vjax.vital.cluster", raising=False)
+    monkeypatch.delitem(sys.modules, "vjax.engine.ray", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)  # as if it were not installed
     with (
         pytest.raises(ValueError, match=r'needs Ray; install it with: pip install "vjax\[cluster\]"'),
