@@ -177,7 +177,7 @@ def _model(arguments):
 
 
 def _render(arguments):
-    from vjax.engine.synth import RenderConfig
+    from vjax.engine.config import RenderConfig
 
     return RenderConfig(seconds=arguments.seconds, note_s=0.75 * arguments.seconds)
 

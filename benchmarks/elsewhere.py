@@ -61,7 +61,7 @@ def main() -> None:
     methods = arguments.methods.split(",")
     log = arguments.folder / "elsewhere.jsonl"
     done = {(row["target"], row["method"], row["condition"]) for row in _lines(log)}
-    from vjax.engine.synth import RenderConfig
+    from vjax.engine.config import RenderConfig
 
     render = RenderConfig(**settings["render"])
     for condition in CONDITIONS:

@@ -116,7 +116,7 @@ def _bare(jobs: list, config, workers: int, reuse: bool) -> float:
 def _bare_worker(jobs, render, taken, barrier, reuse: bool) -> None:
     from vjax.engine import synth
 
-    synth = synth.prepare()
+    engine = synth.prepare()
     barrier.wait()
     while True:
         with taken.get_lock():
@@ -125,9 +125,9 @@ def _bare_worker(jobs, render, taken, barrier, reuse: bool) -> None:
             os._exit(0)
         preset, notes, seed = jobs[number]
         if reuse:
-            assert synth.load_json(json.dumps(preset))
+            assert engine.load_json(json.dumps(preset))
             for note in notes:
-                synth.play(synth, note, render)
+                synth.play(engine, note, render)
         else:
             _forked(lambda preset=preset, notes=notes, seed=seed: _play_all(preset, notes, seed, render))
 
@@ -135,9 +135,9 @@ def _bare_worker(jobs, render, taken, barrier, reuse: bool) -> None:
 def _play_all(preset, notes, seed: int, render) -> None:
     from vjax.engine import synth
 
-    synth = synth.load(preset, render, seed)
+    engine = synth.load(preset, render, seed)
     for note in notes:
-        _forked(lambda note=note: synth.play(synth, note, render))
+        _forked(lambda note=note: synth.play(engine, note, render))
 
 
 def _forked(work) -> None:
@@ -151,7 +151,7 @@ def _forked(work) -> None:
 def watch_memory(out: Path, rows: int, workers: int) -> dict[str, float]:
     """Generates sounds of 0.15 s and samples what this process and the fork server hold."""
     from vjax.data.generate import GenerationConfig, generate
-    from vjax.engine.synth import RenderConfig
+    from vjax.engine.config import RenderConfig
 
     config = GenerationConfig(
         render=RenderConfig(seconds=0.15, note_s=0.1), random_notes=40, presets_per_shard=8, silence_db=-200.0

@@ -147,8 +147,8 @@ def _match(sound: Path, preset: Path) -> int:
 
 def _played(path: Path, note: int) -> tuple[np.ndarray, dict[int, np.ndarray], dict[float, np.ndarray]]:
     """The preset held for 6 s; at the notes of `SEMITONES`; and at the two velocities."""
+    from vjax.engine.config import RenderConfig
     from vjax.engine.pool import RenderJob, RenderPool
-    from vjax.engine.synth import RenderConfig
     from vjax.vital.preset import read_json
 
     raw = read_json(path)

@@ -31,8 +31,8 @@ from vjax.audio.clip import Clip, make_clip
 from vjax.audio.distances import is_silent, mss
 from vjax.candidates.patch.low_pass import CUTOFF_SPAN, cutoff_at_rest, main_low_pass
 from vjax.candidates.patch.units import plays_once
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.io.json_lines import end_last_line, read_lines
 from vjax.io.progress import progress_bar
 from vjax.vital.editability import carrying_routes

@@ -64,8 +64,8 @@ def main() -> None:
 
 def _presets(arguments) -> tuple[list, np.ndarray]:
     """Musicians' presets, evenly spread, and their sounds (each is sought from its neighbour in the list)."""
+    from vjax.engine.config import RenderConfig
     from vjax.engine.pool import RenderJob, RenderPool
-    from vjax.engine.synth import RenderConfig
     from vjax.vital.preset import read_preset
 
     files = sorted(arguments.presets.rglob("*.vital"))
@@ -78,8 +78,8 @@ def _presets(arguments) -> tuple[list, np.ndarray]:
 
 def _refined(presets, audio, arguments, workers: int) -> dict:
     """Evaluations per second of generations alone: judging starts and ends is not part of either side."""
+    from vjax.engine.config import RenderConfig
     from vjax.engine.pool import RenderPool
-    from vjax.engine.synth import RenderConfig
     from vjax.inference import refine as module
     from vjax.inference.refine import refine
     from vjax.inference.refine_config import RefineConfig
@@ -142,30 +142,31 @@ def _bare_worker(pipe, jobs, reuse: bool) -> None:
     import vita
 
     from vjax.engine import synth
+    from vjax.engine.config import RenderConfig
     from vjax.inference.space import make_space
     from vjax.vital.preset import Preset
 
-    config, loaded = synth.RenderConfig(), []
+    config, loaded = RenderConfig(), []
     for raw, n in jobs:
         space = make_space(Preset.from_json(raw))
         rng = np.random.default_rng(0)
         values = [space.values(space.origin + rng.normal(0, 0.05, space.size)) for _ in range(n)]
-        synth = vita.Synth()
-        assert synth.load_json(json.dumps(raw))
-        synth.settle(synth, 48, config.velocity)
-        loaded.append((synth, values))
+        engine = vita.Synth()
+        assert engine.load_json(json.dumps(raw))
+        synth.settle(engine, 48, config.velocity)
+        loaded.append((engine, values))
     pipe.send(True)
     pipe.recv()
     done = 0
-    for synth, values in loaded:
+    for engine, values in loaded:
         for wanted in values:
             child = 0 if reuse else os.fork()
             if reuse:
-                synth.play_variation(synth, 48, config, wanted)
+                synth.play_variation(engine, 48, config, wanted)
             elif child:
                 os.waitpid(child, 0)
             else:
-                synth.play_variation(synth, 48, config, wanted)
+                synth.play_variation(engine, 48, config, wanted)
                 os._exit(0)
             done += 1
     pipe.send(done)

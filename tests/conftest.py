@@ -164,8 +164,8 @@ def engine_run(tmp_path_factory, engine_vocabulary) -> Path:
 
 def _write_engine_rows(path: Path, schema: Schema, vocabulary, log_mel: Callable) -> None:
     from vjax.audio.mel import MelConfig
+    from vjax.engine.config import RenderConfig
     from vjax.engine.pool import RenderJob, RenderPool
-    from vjax.engine.synth import RenderConfig
     from vjax.vital.vocabulary import from_parameters
 
     notes = (48, 55, 60, 64)

@@ -10,8 +10,8 @@ from vjax.audio.clip import load_clip
 from vjax.audio.distances import mss
 from vjax.cli.main import main
 from vjax.cli.recipe import read_config
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.inference.export import checkpoint_vocabulary
 from vjax.inference.predict import Predictor
 from vjax.inference.retrieval import checkpoint_bank

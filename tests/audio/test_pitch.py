@@ -16,8 +16,8 @@ from vjax.audio.clip import prepare_clip
 from vjax.audio.files import AudioError
 from vjax.audio.pitch import Pitch, detect_pitch, note_name, parse_note
 from vjax.engine import synth
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.vital.standard_tables import standard_catalog
 
 RATE = 44100

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from vjax.audio.distances import is_silent
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.io.json_lines import read_lines
 from vjax.vital.editability import editability
 from vjax.vital.lfo_shapes import shape_json

@@ -24,8 +24,9 @@ from vjax.data.sampling import SamplingConfig, parameters_hash
 from vjax.data.shard import log_mel, rejection
 from vjax.data.store import open_dataset
 from vjax.engine import synth
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import Rendering, RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
+from vjax.engine.schema import engine_schema
 from vjax.sound.schema import Parameters, Schema
 from vjax.training.config import base_config, unpack
 from vjax.vital import preset
@@ -397,7 +398,7 @@ def test_the_bank_leaves_unreadable_files_out_and_says_so(tmp_path):
     said = []
     bank = load_bank(tmp_path, warn=said.append)
     assert [name for name, _ in bank.entries] == ["inner", "good"]
-    place = Schema.from_engine().position["osc_1_level"]
+    place = engine_schema().position["osc_1_level"]
     np.testing.assert_allclose([parameters.continuous[place] for _, parameters in bank.entries], [0.75, 0.25])
     assert len(said) == 3
     assert any("nan.vital" in text and "osc_1_level is nan" in text for text in said)

@@ -5,7 +5,7 @@ import pytest
 
 from vjax.audio.mel import MelConfig
 from vjax.data.importance import LARGEST_WEIGHT, SMALLEST_WEIGHT, measure_importance
-from vjax.engine.synth import RenderConfig
+from vjax.engine.config import RenderConfig
 from vjax.sound.schema import Schema
 from vjax.vital.standard_tables import standard_catalog
 from vjax.vital.vocabulary import Vocabulary

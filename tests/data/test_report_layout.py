@@ -11,7 +11,8 @@ from vjax.audio.mel_config import MelConfig
 from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader
 from vjax.data.store import digest, open_dataset
-from vjax.sound.schema import CATALOG_CHOICES, LFO_SHAPE_CHOICES, WAVETABLE_CHOICES, Schema
+from vjax.engine.schema import engine_schema
+from vjax.sound.schema import CATALOG_CHOICES, LFO_SHAPE_CHOICES, WAVETABLE_CHOICES
 
 N = 5
 SOURCES, DESTINATIONS = 32, 406
@@ -52,7 +53,7 @@ def test_a_hand_written_file_reads(tmp_path, channel_axis, with_attributes):
         }
     arrays = write_report_file(tmp_path / "report.h5", channel_axis, **attributes)
     info = open_dataset(tmp_path / "report.h5")
-    engine = Schema.from_engine()
+    engine = engine_schema()
     assert (info.n, info.tier, info.modulation, info.mel_shape) == (N, 3, "dense", (1, 128, 30))
     assert info.schema.continuous == engine.continuous
     named = tuple(menu for menu in engine.categorical if menu.name not in CATALOG_CHOICES)
@@ -100,8 +101,8 @@ def test_lfo_shape_columns_are_sized_by_the_data_too(tmp_path):
     schema = open_dataset(tmp_path / "report.h5").schema
     assert schema.categorical_names[126:] == WAVETABLE_CHOICES + LFO_SHAPE_CHOICES
     assert schema.option_counts[126:] == (41, 4, 1, 10, 1, 1, 1, 1, 1, 1, 64)
-    assert schema.categorical_names == Schema.from_engine().categorical_names
-    assert schema.engine == Schema.from_engine().engine
+    assert schema.categorical_names == engine_schema().categorical_names
+    assert schema.engine == engine_schema().engine
 
 
 @pytest.mark.parametrize("n_categorical", [127, 134, 138])
@@ -239,7 +240,7 @@ def test_menus_grow_to_what_the_data_hold_and_the_user_is_told_once(tmp_path, ca
         file["params/categorical"][3, 125] = 20
     with caplog.at_level("WARNING", logger="absl"):
         schemas = [open_dataset(tmp_path / "report.h5").schema for _ in range(2)]
-    engine = Schema.from_engine()
+    engine = engine_schema()
     sizes = list(engine.option_counts[:126])
     sizes[0], sizes[125] = 1000, 21
     assert schemas[0].option_counts[:126] == tuple(sizes)

@@ -21,12 +21,13 @@ from vjax.data.sampling import (
     sample_block,
 )
 from vjax.data.usage import QUANTILES, kind, load_usage
+from vjax.engine.schema import engine_schema
 from vjax.sound.audibility import audible
 from vjax.sound.rules import audibility_rules
-from vjax.sound.schema import CATALOG_CHOICES, LFO_SHAPE_CHOICES, Parameters, Schema
+from vjax.sound.schema import CATALOG_CHOICES, LFO_SHAPE_CHOICES, Parameters
 from vjax.sound.slots import canonical_slots
 
-VITAL = Schema.from_engine(n_wavetables=24, n_lfo_shapes=20)
+VITAL = engine_schema(n_wavetables=24, n_lfo_shapes=20)
 DEFAULTS = VITAL.default_parameters()
 SWITCHES = tuple(name for name in VITAL.categorical_names if name.endswith("_on"))
 VOICE = ("osc_1_on", "osc_2_on", "osc_3_on", "filter_1_on", "filter_2_on")  # a tier-1 sound's modules
@@ -112,7 +113,7 @@ def test_other_seeds_and_blocks_draw_other_presets():
 _ELSEWHERE = """
 from vjax.sound.schema import Schema
 from vjax.data.sampling import *
-schema = Schema.from_engine(n_wavetables=24, n_lfo_shapes=20)
+schema = engine_schema(n_wavetables=24, n_lfo_shapes=20)
 people = [(f"person {i}", d.parameters) for i, d in enumerate(sample_block(schema, SamplingConfig(), 99, 0, 6))]
 print([(parameters_hash(d.parameters), d.name) for d in sample_block(schema, SamplingConfig(), 7, 2, 40, people)])
 """

@@ -10,7 +10,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from vjax.data.generate import GenerationConfig, GenerationReport, generate
-from vjax.engine.synth import RenderConfig
+from vjax.engine.config import RenderConfig
 
 # jax warns of forks; those that start the nodes are at once other programs.
 pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")

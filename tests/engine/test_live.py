@@ -10,10 +10,11 @@ import pytest
 
 from vjax.audio.distances import mss
 from vjax.engine import synth
+from vjax.engine.config import RenderConfig
 from vjax.engine.live import LiveCache, LivePool, LivePreset, Variation
 from vjax.engine.pool import RenderJob, RenderPool
 
-SHORT = synth.RenderConfig(seconds=0.3, note_s=0.2)
+SHORT = RenderConfig(seconds=0.3, note_s=0.2)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from vjax.engine import synth
+from vjax.engine.config import RenderConfig
 from vjax.engine.live import Variation
 from vjax.engine.pool import RenderJob
 from vjax.engine.scheduler import open_live_pool, open_render_pool
@@ -21,7 +22,7 @@ from vjax.vital import preset as vital_preset
 # jax warns of forks; those that start the nodes are at once other programs.
 pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
 
-SHORT = synth.RenderConfig(seconds=0.2, note_s=0.1)
+SHORT = RenderConfig(seconds=0.2, note_s=0.1)
 
 
 def preset(**values: float) -> dict:

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
+from vjax.engine.config import RenderConfig
 from vjax.engine.live import LivePool
 from vjax.engine.pool import RenderPool
 from vjax.engine.scheduler import engine_session, open_live_pool, open_render_pool
-from vjax.engine.synth import RenderConfig
 
 SHORT = RenderConfig(seconds=0.2, note_s=0.1)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from vjax.engine import synth
+from vjax.engine.config import RenderConfig
 from vjax.engine.isolate import call_isolated
-from vjax.engine.synth import RenderConfig
 
 SHORT = RenderConfig(seconds=0.3, note_s=0.2)
 

@@ -15,8 +15,8 @@ from vjax.audio.metrics import METRICS
 from vjax.audio.pitch import detect_pitch
 from vjax.data.reader import Reader
 from vjax.data.store import open_dataset
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.evaluation import baselines
 from vjax.evaluation.benchmark import Plan, run_benchmark
 from vjax.evaluation.benchmark_summary import csv_text, evaluation, table

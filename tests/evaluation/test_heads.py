@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from vjax.engine.schema import engine_schema
 from vjax.evaluation.heads import heard, score_heads
 from vjax.sound.encoding import CHAIN, EFFECTS, TargetEncoding
-from vjax.sound.schema import Schema
 
 
 def preset(schema, knobs=(), menus=(), routes=()):
@@ -90,7 +90,7 @@ def test_transpositions_count_if_they_are_right_to_the_semitone(schema, encoded)
 
 
 def test_effects_count_pair_by_pair_where_both_are_on():
-    schema = Schema.from_engine()
+    schema = engine_schema()
     on = {f"{effect}_on": 1 for effect in ("chorus", "delay", "reverb")}
     knob = schema.continuous[schema.position[CHAIN]]
     plain, other = (preset(schema, {CHAIN: knob.to_norm(code)}, on) for code in (0, 1))

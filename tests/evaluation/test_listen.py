@@ -17,8 +17,8 @@ from vjax.audio.metrics import METRICS
 from vjax.data.generate import GenerationConfig
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.store import open_dataset
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.evaluation.listen import ROWS, make_listener
 from vjax.inference.predict import decode
 from vjax.training.checkpoint import load_checkpoint

@@ -19,8 +19,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 from vjax.audio.files import write_wav
 from vjax.audio.metrics import METRICS
 from vjax.audio.scores import as_metrics, scores
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.evaluation.editing import editing
 from vjax.evaluation.report import embedded_json, write_report
 from vjax.evaluation.report_data import page_data, read_evaluation, sound_detail

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from vjax.audio.distances import mss
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.evaluation.roundtrip import FLOOR_SEEDS, RoundTrip, as_json, round_trips, summarise, table_row
 from vjax.vital import preset as vital_preset
 from vjax.vital.default_vocabulary import default_vocabulary

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.evaluation.preset_files import find_presets
 from vjax.evaluation.sound_bank import SoundBank
 from vjax.vital import preset as vital_preset

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vjax.data.store import open_dataset, write_shard
-from vjax.engine.synth import RenderConfig
+from vjax.engine.config import RenderConfig
 from vjax.model.inverse import InverseModel, model_config
 from vjax.training.checkpoint import Checkpoints, make_meta
 from vjax.training.state import OptimizerConfig, create_state, make_optimizer

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.inference.judge import Judge
 from vjax.inference.objective import Objective, ObjectiveConfig
 from vjax.inference.target import RefineTarget, Start

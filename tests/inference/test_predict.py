@@ -11,7 +11,7 @@ import soxr
 
 from vjax.audio.files import AudioError
 from vjax.audio.mel import MelConfig, mel_spectrogram
-from vjax.engine.synth import RenderConfig
+from vjax.engine.config import RenderConfig
 from vjax.inference.predict import Predictor, decode
 from vjax.inference.stream import predict_files
 from vjax.model.inverse import Prediction

@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from vjax.engine.config import RenderConfig
 from vjax.engine.live import LivePool, Variation
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.inference.judge import JUDGE_SEEDS
 from vjax.inference.refine import refine as search
 from vjax.inference.refine_config import RefineConfig

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from vjax.audio.distances import mss
 from vjax.audio.pitch import detect_pitch
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.inference.resynthesis import (
     DENSE,
     RESYNTHESIS,

@@ -11,8 +11,9 @@ from vjax.data.reader import Reader
 from vjax.data.shard import log_mel
 from vjax.data.store import open_dataset
 from vjax.engine import isolate
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import VERSION, RenderConfig
+from vjax.engine.synth import VERSION
 from vjax.inference import retrieval
 from vjax.inference.retrieval import (
     CHECKPOINT_BANK,

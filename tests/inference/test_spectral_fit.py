@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from vjax.audio.pitch import detect_pitch
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.inference.spectral_fit import average_power, with_spectrum
 from vjax.vital.preset import Preset, controls, init
 from vjax.vital.wavetables import FRAME, table_json

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from vjax.audio.pitch import detect_pitch
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.inference.judge import Judge
 from vjax.inference.objective import Objective, ObjectiveConfig
 from vjax.inference.refine_config import RefineConfig

@@ -18,8 +18,8 @@ from vjax.audio.clip import Clip, load_clip
 from vjax.audio.distances import mss
 from vjax.audio.pitch import detect_pitch
 from vjax.candidates.predicted import PREDICTION
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.inference.export import export_preset
 from vjax.inference.predict import Answer, Predictor, render_config
 from vjax.inference.refine_config import RefineConfig

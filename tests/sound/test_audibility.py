@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vjax.engine.schema import engine_schema
 from vjax.sound.audibility import PARTS, Audible, audible, can_vary
 from vjax.sound.encoding import TargetEncoding
 from vjax.sound.rules import audibility_rules, shaped_source
 from vjax.sound.schema import CHANNELS, N_SLOTS, Categorical, Continuous, Parameters, Schema, dense_routes
 
 PRESETS = sorted((Path(__file__).parents[1] / "data" / "presets").glob("*.vital"))
-VITAL = Schema.from_engine(n_wavetables=3, n_lfo_shapes=2)
+VITAL = engine_schema(n_wavetables=3, n_lfo_shapes=2)
 SWITCHES = tuple(name for name in VITAL.categorical_names if name.endswith("_on"))
 seeds = st.integers(0, 2**32 - 1)
 
@@ -75,8 +76,8 @@ def silent_values(preset, rng):
 @pytest.mark.parametrize("path", [*PRESETS, None], ids=lambda path: path.stem if path else "modes")
 def test_audible_of_preset_turning_all_silent_controls_changes_no_bit(path):
     """Knobs, menus and amounts of routes at once; of people's presets, and of one that uses many modes."""
+    from vjax.engine.config import RenderConfig
     from vjax.engine.live import LivePreset
-    from vjax.engine.synth import RenderConfig
     from vjax.vital.preset import read_preset
 
     preset = read_preset(path) if path else _many_modes()
@@ -461,7 +462,7 @@ def test_can_vary_leaves_out_frozen_masked_and_single_options():
     assert not knobs[VITAL.position["lfo_1_phase"]]
     assert knobs[VITAL.position["env_2_attack"]]
     assert not menus[VITAL.position["lfo_1_shape"]]
-    assert not can_vary(Schema.from_engine(), 3)[1][VITAL.position["osc_1_wavetable"]]  # nothing to choose from
+    assert not can_vary(engine_schema(), 3)[1][VITAL.position["osc_1_wavetable"]]  # nothing to choose from
     with pytest.raises(ValueError, match="tier 4"):
         can_vary(VITAL, 4)
 

@@ -210,8 +210,8 @@ def test_both_forms_make_the_same_preset(controls):
 
 def test_the_engine_plays_the_same_bits_from_both_forms(controls):
     """Three effects on, in several orders: equal orders by `effect_positions` are equal sounds, others are not."""
+    from vjax.engine.config import RenderConfig
     from vjax.engine.pool import RenderJob, RenderPool
-    from vjax.engine.synth import RenderConfig
     from vjax.vital.preset import init
 
     engine_controls = _engine_controls()

@@ -108,8 +108,8 @@ def test_oscillators_that_name_each_other_keep_their_order(instrument, draws):
 
 def test_the_engine_plays_the_same_bits_in_both_orders(instrument):
     """People's presets with the random phases off: their renders in canonical order are bit-equal."""
+    from vjax.engine.config import RenderConfig
     from vjax.engine.pool import RenderJob, RenderPool
-    from vjax.engine.synth import RenderConfig
     from vjax.vital.default_vocabulary import default_vocabulary
     from vjax.vital.preset import read_preset
     from vjax.vital.vocabulary import from_parameters, to_parameters

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vjax.engine import synth
+from vjax.engine.schema import engine_schema
 from vjax.sound.schema import (
     CATALOG_CHOICES,
     CHANNELS,
@@ -26,7 +27,7 @@ from vjax.sound.schema import (
     sparse_routes,
 )
 
-VITAL = Schema.from_engine(n_wavetables=24, n_lfo_shapes=30)
+VITAL = engine_schema(n_wavetables=24, n_lfo_shapes=30)
 
 
 def test_counts_of_the_engine():

@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vjax.engine import synth
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
-from vjax.sound.schema import N_SLOTS, Schema
+from vjax.engine.schema import engine_schema
+from vjax.sound.schema import N_SLOTS
 from vjax.sound.slots import canonical_slots, merge_slots
 
-VITAL = Schema.from_engine()
+VITAL = engine_schema()
 N_DESTINATIONS = len(VITAL.destinations)
 PLAIN = np.flatnonzero(VITAL.destination_slots < 0)
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from vjax.engine import synth
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.vital.checks import COMPONENTS, MAX_POINTS, check_curve, check_json, check_sample, check_table
 from vjax.vital.lfo_shapes import shape_json
 from vjax.vital.wavetables import table_json

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vjax.engine.synth import RenderConfig
+from vjax.engine.config import RenderConfig
 from vjax.inference.resynthesis import swept_preset
 from vjax.vital.editability import Editability, editability, macro_is_free
 from vjax.vital.preset import Preset, Route, init, read_preset

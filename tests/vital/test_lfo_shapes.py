@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy.signal import hilbert
 
 from vjax.engine import synth
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.vital.checks import check_curve
 from vjax.vital.lfo_shapes import LfoShapeCatalog, shape_json, shape_key, shape_values, standard_shapes
 from vjax.vital.standard_tables import standard_catalog
@@ -142,13 +142,13 @@ def test_a_shape_is_known_by_what_it_draws():
 
 def test_the_engine_gives_each_standard_shape_back():
     """It saves coordinates in float32; the catalog must know its own shapes again."""
-    catalog, synth = standard_shapes(), vita.Synth()
+    catalog, engine = standard_shapes(), vita.Synth()
     for start in range(0, len(catalog), 8):
         made = copy.deepcopy(synth.init_preset())
         indices = [(start + i) % len(catalog) for i in range(8)]
         made["settings"]["lfos"] = [catalog.shapes[i] for i in indices]
-        assert synth.load_json(json.dumps(made))
-        assert [catalog.find(shape) for shape in json.loads(synth.to_json())["settings"]["lfos"]] == indices
+        assert engine.load_json(json.dumps(made))
+        assert [catalog.find(shape) for shape in json.loads(engine.to_json())["settings"]["lfos"]] == indices
 
 
 def test_standard_shapes_differ_and_pass_the_checks():

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vjax.engine import synth
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.sound.schema import N_SLOTS, VIEW_CONTROLS
 from vjax.vital import preset
 from vjax.vital.lfo_shapes import shape_json

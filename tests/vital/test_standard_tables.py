@@ -6,8 +6,8 @@ import copy
 import numpy as np
 
 from vjax.engine import synth
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.vital.checks import check_table
 from vjax.vital.standard_tables import standard_catalog
 from vjax.vital.wavetables import VITAL_VERSION

@@ -152,7 +152,7 @@ def _targets(arguments: argparse.Namespace, predictor) -> tuple:
     """(how presets are played, the targets, what settings.json says of them)."""
     from vjax.data.reader import Reader
     from vjax.data.store import open_dataset
-    from vjax.engine.synth import RenderConfig
+    from vjax.engine.config import RenderConfig
     from vjax.evaluation import targets
     from vjax.evaluation.preset_files import folder_digest
     from vjax.inference.predict import render_config

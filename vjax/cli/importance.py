@@ -40,7 +40,7 @@ def _importance(arguments: argparse.Namespace) -> int:
     from vjax.data.importance import measure_importance
     from vjax.data.reader import Reader, sample_parameters
     from vjax.data.store import open_dataset, remove_importance, write_importance
-    from vjax.engine.synth import RenderConfig
+    from vjax.engine.config import RenderConfig
     from vjax.vital.default_vocabulary import vocabulary_of
 
     if arguments.remove:

@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
 def _roundtrip(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from vjax.engine.synth import RenderConfig
+    from vjax.engine.config import RenderConfig
     from vjax.evaluation.roundtrip import HEADER, as_json, round_trips, summarise, table_row
     from vjax.io.progress import progress_bar
     from vjax.vital.collect import find_files

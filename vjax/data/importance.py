@@ -7,8 +7,8 @@ import numpy as np
 
 from vjax.audio.mel import MelConfig
 from vjax.data.shard import MEL_BATCH, log_mel
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import Rendering, RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.io.progress import progress_bar
 from vjax.sound.audibility import audible
 from vjax.sound.rules import audibility_rules

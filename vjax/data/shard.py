@@ -16,8 +16,8 @@ from vjax.audio.mel import MelConfig, mel_spectrogram, to_mono
 from vjax.data import layout
 from vjax.data.bank import Bank
 from vjax.data.sampling import ORIGINS, Draw, SamplingConfig, parameters_hash, sample_block
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import Rendering, RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.sound.schema import Parameters, Schema
 from vjax.vital.vocabulary import from_parameters
 

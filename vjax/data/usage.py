@@ -79,7 +79,7 @@ def count_usage(presets: list, schema) -> dict:
 
 
 def main() -> None:
-    from vjax.sound.schema import Schema
+    from vjax.engine.schema import engine_schema
     from vjax.vital.preset import read_preset
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -89,7 +89,7 @@ def main() -> None:
     presets = [read_preset(path) for path in sorted(arguments.directory.rglob("*.vital"))]
     if not presets:
         parser.error(f"{arguments.directory} holds no .vital file")
-    usage = count_usage(presets, Schema.from_engine())
+    usage = count_usage(presets, engine_schema())
     arguments.out.write_text(json.dumps(usage, indent=1).replace("\n   ", " ") + "\n")
     print(f"{arguments.out}: {usage['presets']} presets, {usage['routes']} routes each")
 

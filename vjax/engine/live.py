@@ -21,6 +21,7 @@ import numpy as np
 
 from vjax.engine import synth
 from vjax.engine.affinity import Crew
+from vjax.engine.config import RenderConfig
 from vjax.engine.isolate import IsolatedCallError, call_isolated, end_process, start_process
 from vjax.engine.pool import Rendering, default_workers, prepare_method
 
@@ -38,7 +39,7 @@ class LivePreset:
       seed: position of the engine's random generators, as in `engine.render_notes`.
     """
 
-    def __init__(self, preset: Mapping[str, Any], note: int, config: synth.RenderConfig, seed: int = 0):
+    def __init__(self, preset: Mapping[str, Any], note: int, config: RenderConfig, seed: int = 0):
         self._limit_s = config.timeout_s + _GRACE_S
         self._rendered, self._ended = False, ""
         context = multiprocessing.get_context(synth.start_method())
@@ -137,12 +138,12 @@ class LiveCache:
         return self._live[key]
 
 
-def _serve(connection: Connection, preset: Mapping[str, Any], note: int, config: synth.RenderConfig, seed: int) -> None:
+def _serve(connection: Connection, preset: Mapping[str, Any], note: int, config: RenderConfig, seed: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches the whole group: end at once, without a traceback
     error = ""
     try:
-        synth = synth.load(preset, config, seed)
-        synth.settle(synth, note, config.velocity)  # once for all variations
+        loaded = synth.load(preset, config, seed)
+        synth.settle(loaded, note, config.velocity)  # once for all variations
     except ValueError as refused:
         error = f"invalid: {refused}"
     while True:
@@ -154,7 +155,7 @@ def _serve(connection: Connection, preset: Mapping[str, Any], note: int, config:
         if not error:
             try:
                 synth.validate_values(values)
-                performance = functools.partial(synth.play_variation, synth, note, config, values)
+                performance = functools.partial(synth.play_variation, loaded, note, config, values)
                 answer = call_isolated(performance, timeout_s=config.timeout_s, method="fork")
             except ValueError as refused:
                 answer = f"invalid: {refused}"
@@ -188,7 +189,7 @@ class LivePool:
 
     def __init__(
         self,
-        config: synth.RenderConfig,
+        config: RenderConfig,
         workers: int | None = None,
         places: int = 1,
         open_cache: Callable[[int, threading.Event], AbstractContextManager | None] | None = None,
@@ -197,7 +198,7 @@ class LivePool:
         self.workers = workers or default_workers()
         self._config = config
         kept = max(_KEPT, math.ceil(2 * places / self.workers))  # of each worker: with room to help its neighbours
-        self._presets: dict[Hashable, tuple[Mapping[str, Any], int, synth.RenderConfig, int]] = {}
+        self._presets: dict[Hashable, tuple[Mapping[str, Any], int, RenderConfig, int]] = {}
         prepare_method()
         open_seat = functools.partial(open_cache, kept) if open_cache else lambda closing: LiveCache(kept)
         self._crew = Crew(open_seat, self.workers + spare)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from vjax.engine import synth
+from vjax.engine.config import RenderConfig
 from vjax.engine.isolate import IsolatedCallError, MachineError, call_isolated
 
 
@@ -62,7 +63,7 @@ class RenderPool:
     A crash, a hang or a bad value costs that job, which comes back as a `Rendering` with an `error`.
     """
 
-    def __init__(self, config: synth.RenderConfig, workers: int | None = None):
+    def __init__(self, config: RenderConfig, workers: int | None = None):
         if workers is not None and workers < 1:
             raise ValueError(f"workers={workers}; at least one is needed")
         self.config = config

@@ -25,8 +25,8 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from vjax.engine import synth
 from vjax.engine.affinity import Crew, SeatLostError
+from vjax.engine.config import RenderConfig
 from vjax.engine.live import LiveCache, LivePool
 from vjax.engine.pool import Rendering, RenderJob, RenderPool, in_order, prepare_method
 
@@ -87,7 +87,7 @@ def become_worker() -> None:
 class RayRenderPool:
     """`RenderPool` on the cluster's CPUs; `workers` is how many at most, by default all. Use as a context manager."""
 
-    def __init__(self, config: synth.RenderConfig, workers: int | None = None):
+    def __init__(self, config: RenderConfig, workers: int | None = None):
         self.config = config
         self.workers, spare = _sizes(workers)
         berths = _Berths(_RenderWorker)
@@ -111,7 +111,7 @@ class RayRenderPool:
         return self._crew.submit(lambda seat: _copied(seat.ask("render", job)))
 
 
-def ray_live_pool(config: synth.RenderConfig, workers: int | None = None, places: int = 1) -> LivePool:
+def ray_live_pool(config: RenderConfig, workers: int | None = None, places: int = 1) -> LivePool:
     """A `LivePool` whose caches are actors on the cluster; `workers` is how many at most, by default one a CPU.
 
     Its renderings are those of a local one. `render` raises ConnectionError if the cluster is gone.
@@ -129,7 +129,7 @@ def ray_live_pool(config: synth.RenderConfig, workers: int | None = None, places
 class _RenderWorker:
     """An actor: a process with a render pool of its own."""
 
-    def __init__(self, config: synth.RenderConfig):
+    def __init__(self, config: RenderConfig):
         become_worker()
         self._pool = RenderPool(config, workers=1)
 

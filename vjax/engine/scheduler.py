@@ -5,9 +5,9 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
+from vjax.engine.config import RenderConfig
 from vjax.engine.live import LivePool
 from vjax.engine.pool import RenderPool
-from vjax.engine.synth import RenderConfig
 
 if TYPE_CHECKING:
     from vjax.engine.ray import RayRenderPool

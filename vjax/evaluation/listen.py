@@ -20,8 +20,8 @@ from vjax.candidates.predicted import PREDICTION
 from vjax.data.generate import GenerationConfig
 from vjax.data.reader import Reader, Sample, sample_parameters
 from vjax.data.store import DatasetInfo
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.evaluation.roundtrip import FLOOR_SEEDS
 from vjax.inference.compare import comparison_picture, log_comparison, save_picture
 from vjax.inference.predict import decode

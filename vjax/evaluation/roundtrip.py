@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from vjax.audio.distances import mss
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import Rendering, RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.io.file_names import stem_text
 from vjax.sound.schema import Schema
 from vjax.vital.preset import Preset, read_json

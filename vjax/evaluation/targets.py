@@ -18,7 +18,7 @@ from vjax.audio.clip import Clip, load_clip
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.store import DatasetInfo
 from vjax.data.stream import split
-from vjax.engine.synth import RenderConfig
+from vjax.engine.config import RenderConfig
 from vjax.evaluation.preset_files import read_file, relative_name
 from vjax.evaluation.results import Target
 from vjax.io.file_names import as_text, stem_text

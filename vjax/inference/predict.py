@@ -19,7 +19,7 @@ import numpy as np
 from vjax.audio.clip import Clip, make_clip
 from vjax.audio.files import AudioError
 from vjax.audio.mel import MelConfig, mel_spectrogram
-from vjax.engine.synth import RenderConfig
+from vjax.engine.config import RenderConfig
 from vjax.inference.confidence import Confidence, confidence_maker, knob_spread, menu_probabilities
 from vjax.inference.routes import PredictedRoute, predicted_routes, route_arrays
 from vjax.model.heads import split_logits

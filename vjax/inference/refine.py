@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
+from vjax.engine.config import RenderConfig
 from vjax.engine.live import LivePool, Variation
 from vjax.engine.pool import RenderPool
 from vjax.engine.scheduler import Engine, open_live_pool, open_render_pool
-from vjax.engine.synth import RenderConfig
 from vjax.inference.judge import Judge, Judged
 from vjax.inference.objective import Objective
 from vjax.inference.refine_config import RefineConfig

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from vjax.audio.pitch import Pitch, detect_pitch, midi_to_hz
-from vjax.engine.synth import RenderConfig
+from vjax.engine.config import RenderConfig
 from vjax.inference.sustain import LONGEST_FALL_S, Fall, Lines, levels_db, sustain_cycles, sustain_of
 from vjax.inference.target import Kind, Start
 from vjax.inference.wavetable_fit import WavetableFitConfig, fit_cycles, n_lines, stay_s

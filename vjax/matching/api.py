@@ -12,8 +12,8 @@ import numpy as np
 from vjax.audio.clip import Clip, load_clip, make_clip
 from vjax.audio.files import AudioError
 from vjax.audio.pitch import parse_note
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.inference.predict import Predictor, render_config
 from vjax.inference.refine_config import RefineConfig
 from vjax.io.compile_cache import keep_compiled

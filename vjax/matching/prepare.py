@@ -15,8 +15,8 @@ from vjax.audio.held import is_held
 from vjax.audio.scores import scores
 from vjax.candidates.patch.explain import Explained, explained
 from vjax.candidates.predicted import PREDICTION, VARIANT, variants
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.inference.export import export_preset
 from vjax.inference.judge import JUDGE_SEEDS, Judge, Recording
 from vjax.inference.objective import Objective, ObjectiveConfig

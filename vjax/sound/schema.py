@@ -104,7 +104,7 @@ class Schema:
     categorical: tuple[Categorical, ...]
     sources: tuple[str, ...]
     destinations: tuple[str, ...]
-    synth: str = ""
+    engine: str = ""
 
     def __post_init__(self):
         names = self.continuous_names + self.categorical_names
@@ -117,19 +117,6 @@ class Schema:
         for menu in self.categorical:
             if not 0 <= menu.default < menu.n_options:
                 raise ValueError(f"{menu.name}: default {menu.default} is not one of its {menu.n_options} options")
-
-    @classmethod
-    def from_engine(cls, n_wavetables: int = 1, n_lfo_shapes: int = 1) -> "Schema":
-        """The installed engine's schema, with so many catalog entries to choose from per oscillator and per LFO."""
-        from vjax.engine import synth  # vita stays out of the processes that only read data
-
-        return cls.from_controls(
-            synth.describe_controls(),
-            *synth.modulation_names(),
-            n_wavetables=n_wavetables,
-            n_lfo_shapes=n_lfo_shapes,
-            engine=synth.VERSION,
-        )
 
     @classmethod
     def from_controls(
@@ -167,7 +154,7 @@ class Schema:
                 continuous.append(Continuous(name, low, high, default, integer=control["discrete"], frozen=frozen))
         categorical += [Categorical(name, 0, n_wavetables, 0) for name in WAVETABLE_CHOICES]
         categorical += [Categorical(name, 0, n_lfo_shapes, 0) for name in LFO_SHAPE_CHOICES]
-        return cls(tuple(continuous), tuple(categorical), tuple(sources), tuple(destinations), synth)
+        return cls(tuple(continuous), tuple(categorical), tuple(sources), tuple(destinations), engine)
 
     @functools.cached_property
     def continuous_names(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from vjax.audio.mel import MelConfig
 from vjax.data.generate import GenerationConfig
 from vjax.data.sampling import SamplingConfig
 from vjax.data.stream import SpecAugmentConfig
-from vjax.engine.synth import RenderConfig
+from vjax.engine.config import RenderConfig
 from vjax.model.inverse import COMPUTE_DTYPES
 from vjax.sound.schema import TIERS
 from vjax.training.checks import make_section

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vjax.engine import synth
+from vjax.engine.schema import engine_schema
 from vjax.io.file_names import stem_text
 from vjax.sound.schema import CATALOG_CHOICES, CHANNELS, N_LFOS, N_OSCILLATORS, N_SLOTS, VIEW_CONTROLS, Schema
 from vjax.vital import checks
@@ -164,7 +165,7 @@ class Preset:
 @functools.cache
 def controls() -> Schema:
     """The engine's own controls, without choices from catalogs: the order of `Preset`'s vectors."""
-    schema = Schema.from_engine()
+    schema = engine_schema()
     menus = tuple(menu for menu in schema.categorical if menu.name not in CATALOG_CHOICES)
     return dataclasses.replace(schema, categorical=menus)
 

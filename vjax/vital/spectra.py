@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from vjax.engine import synth
+from vjax.engine.config import RenderConfig
 from vjax.engine.isolate import IsolatedCallError
 from vjax.engine.pool import RenderPool
 from vjax.io.progress import progress_bar
@@ -68,7 +69,7 @@ def listen(
 ) -> list[np.ndarray | str]:
     """As `table_spectra`: the bands of each table, [positions, BANDS], or why the engine cannot play it."""
     positions = positions or [FRAME_POSITIONS] * len(tables)
-    with RenderPool(synth.RenderConfig()) as pool:
+    with RenderPool(RenderConfig()) as pool:
         futures = [
             pool.isolated(synth.render_cycles, table, tuple(frames), _NOTE, _SECONDS, timeout_s=60)
             for table, frames in zip(tables, positions, strict=True)

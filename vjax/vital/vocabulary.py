@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from vjax.engine import synth
+from vjax.engine.schema import engine_schema
 from vjax.sound.encoding import TargetEncoding
 from vjax.sound.schema import (
     CATALOG_CHOICES,
@@ -39,7 +40,7 @@ class Vocabulary:
 
     def schema(self) -> Schema:
         """The installed engine's schema with these choices."""
-        return Schema.from_engine(len(self.wavetables), len(self.lfo_shapes))
+        return engine_schema(len(self.wavetables), len(self.lfo_shapes))
 
     def extended(self, presets: Iterable[Preset]) -> "Vocabulary":
         """This vocabulary with every wavetable and every LFO shape that can be heard in the presets."""

@@ -15,8 +15,8 @@ from vjax.candidates.patch.model import N_FRAMES, N_NODES, Axes, Knobs, axes_of
 from vjax.candidates.patch.spectrogram import spectrogram
 from vjax.candidates.patch.tables import cycles
 from vjax.candidates.patch.write import patch_preset
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.vital.lfo_shapes import shape_json
 from vjax.vital.preset import Preset, Route, init
 from vjax.vital.values import with_routes, with_values

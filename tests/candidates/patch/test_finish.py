@@ -7,8 +7,8 @@ import pytest
 
 from vjax.audio.distances import loudness_lufs, mss
 from vjax.candidates.patch.finish import finished
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.vital.editability import editability
 from vjax.vital.lfo_shapes import shape_json
 from vjax.vital.preset import Preset

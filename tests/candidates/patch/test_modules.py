@@ -1,6 +1,6 @@
 from vjax.candidates.patch.modules import with_modules
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.inference.target import Sought
 from vjax.vital.values import with_values
 

@@ -10,8 +10,8 @@ from vjax.candidates.patch.pitch_curve import PitchCurve, pitch_curve
 from vjax.candidates.patch.pitch_shapes import Drawn, Glide, Steps, Vibrato
 from vjax.candidates.patch.pitch_track import Track, pitch_track
 from vjax.candidates.patch.pitch_write import with_pitch_curve
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.vital.editability import editability
 from vjax.vital.lfo_shapes import shape_json
 from vjax.vital.preset import Preset, Route

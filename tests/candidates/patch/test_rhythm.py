@@ -12,8 +12,8 @@ from vjax.candidates.patch.curves import CUTOFF, LEVEL, needed_curves, own_curve
 from vjax.candidates.patch.cycle import MOST_POINTS
 from vjax.candidates.patch.rhythm import cutoff_rhythm, level_rhythm, looped, with_drawn_loops, with_rhythm
 from vjax.candidates.patch.spectrogram import spectrogram
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.vital.editability import editability
 from vjax.vital.laws.modulation import ENVELOPE, SECONDS, TEMPO, TRIGGER
 from vjax.vital.lfo_shapes import shape_json

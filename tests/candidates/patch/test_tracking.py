@@ -1,8 +1,8 @@
 import numpy as np
 
 from vjax.candidates.patch.tracking import with_key_tracking
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.vital.values import value_of
 
 NOTE = 48

@@ -8,8 +8,8 @@ import pytest
 from vjax.candidates.patch.finish import finished
 from vjax.candidates.patch.units import rate_text
 from vjax.candidates.patch.words import words
+from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import RenderConfig
 from vjax.vital.lfo_shapes import shape_json
 from vjax.vital.preset import Preset, Route
 from vjax.vital.values import with_routes, with_values

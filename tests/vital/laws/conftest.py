@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vjax.engine import synth
+from vjax.engine.config import RenderConfig
 from vjax.engine.live import LivePool, Variation
 
 QUIET = {  # a steady tone, at the level where filters do not saturate
@@ -33,7 +34,7 @@ def play() -> Callable[..., np.ndarray]:
     ) -> np.ndarray:
         init = synth.init_preset()
         preset = {**init, "settings": {**init["settings"], **QUIET, **settings}}
-        config = synth.RenderConfig(seconds=seconds, note_s=note_s or seconds, velocity=velocity)
+        config = RenderConfig(seconds=seconds, note_s=note_s or seconds, velocity=velocity)
         sounds: list = [None] * len(variations)
         with LivePool(config) as pool:
             pool.load("preset", preset, note)

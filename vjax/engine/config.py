@@ -1,0 +1,39 @@
+"""How presets are rendered; imports no engine."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class RenderConfig:
+    """How a preset is played.
+
+    Attributes:
+      seconds: length of the recording.
+      note_s: seconds from note-on to note-off.
+      velocity: of the note, in (0, 1].
+      sample_rate: of the recording, in Hz.
+      timeout_s: a render that takes longer is ended and counts as failed.
+    """
+
+    seconds: float = 2.0
+    note_s: float = 1.5
+    velocity: float = 0.8
+    sample_rate: int = 44100
+    timeout_s: float = 30.0
+
+    def __post_init__(self):
+        if not 0 < self.note_s <= self.seconds:
+            raise ValueError(f"note_s={self.note_s} must lie in (0, seconds={self.seconds}]")
+        if not 0 < self.velocity <= 1:
+            raise ValueError(f"velocity={self.velocity} must lie in (0, 1]")
+        for field in ("sample_rate", "timeout_s"):
+            if not getattr(self, field) > 0:
+                raise ValueError(f"{field}={getattr(self, field)} must be above 0")
+
+    @property
+    def samples(self) -> int:
+        return round(self.seconds * self.sample_rate)
+
+    def held(self, note_s: float | None) -> "RenderConfig":
+        """The same with the key held for so long; None leaves it."""
+        return self if note_s is None else dataclasses.replace(self, note_s=note_s)
