@@ -145,10 +145,10 @@ def _inference(arguments) -> Callable[[int], None]:
 def _refinement(arguments, targets: int = 0, evals: int = 0) -> Callable[[int], None]:
     """A whole refinement, judging of starts and ends included. Whichever of `targets` and `evals` is 0 is the size."""
     from vjax.engine.pool import RenderJob, RenderPool
-    from vjax.inference.refine import refine
-    from vjax.inference.refine_config import RefineConfig
-    from vjax.inference.target import RefineTarget, Start
     from vjax.matching.choose import rank
+    from vjax.search.refine import refine
+    from vjax.search.refine_config import RefineConfig
+    from vjax.search.target import RefineTarget, Start
     from vjax.vital.preset import read_preset
 
     presets = [read_preset(path) for path in sorted(PRESETS.glob("*.vital"))]

@@ -102,8 +102,8 @@ def _played(task, place: Path, pool) -> dict:
     from vjax.audio.pitch import detect_pitch
     from vjax.audio.scores import number
     from vjax.engine.pool import RenderJob
-    from vjax.inference.judge import JUDGE_SEEDS
     from vjax.matching.prepare import note_length_s
+    from vjax.search.judge import JUDGE_SEEDS
     from vjax.vital.preset import read_json
 
     rate, preset = pool.config.sample_rate, place / f"{WRITTEN}.vital"

@@ -80,11 +80,11 @@ def _refined(presets, audio, arguments, workers: int) -> dict:
     """Evaluations per second of generations alone: judging starts and ends is not part of either side."""
     from vjax.engine.config import RenderConfig
     from vjax.engine.pool import RenderPool
-    from vjax.inference import refine as module
-    from vjax.inference.refine import refine
-    from vjax.inference.refine_config import RefineConfig
-    from vjax.inference.target import RefineTarget, Start
     from vjax.matching.choose import rank
+    from vjax.search import refine as module
+    from vjax.search.refine import refine
+    from vjax.search.refine_config import RefineConfig
+    from vjax.search.target import RefineTarget, Start
 
     spent = {"wall": 0.0, "cpu": 0.0, "evals": 0}
     generation = module._generation
@@ -143,7 +143,7 @@ def _bare_worker(pipe, jobs, reuse: bool) -> None:
 
     from vjax.engine import synth
     from vjax.engine.config import RenderConfig
-    from vjax.inference.space import make_space
+    from vjax.search.space import make_space
     from vjax.vital.preset import Preset
 
     config, loaded = RenderConfig(), []
@@ -175,7 +175,7 @@ def _bare_worker(pipe, jobs, reuse: bool) -> None:
 
 def _losses(runs: Path) -> dict:
     """The default strategy's best loss after so many evaluations over pycma's, median of the pairs that both have."""
-    from vjax.inference.strategy import StrategyConfig
+    from vjax.search.strategy import StrategyConfig
 
     if not runs.exists():
         return {}

@@ -102,7 +102,7 @@ def _render(arguments):
 
 
 def _start(arguments, kind: str, target: dict):
-    from vjax.inference.space import make_space
+    from vjax.search.space import make_space
     from vjax.vital.preset import read_preset
 
     if kind == "nearest":
@@ -129,12 +129,12 @@ def _predictor(checkpoint: str):
 def _run(arguments, kind: str, strategy: str, name: str, targets: list[dict], log: Path) -> None:
     from vjax.audio.files import AudioError
     from vjax.engine.pool import RenderPool
-    from vjax.inference.objective import ObjectiveConfig
-    from vjax.inference.refine import refine
-    from vjax.inference.refine_config import RefineConfig
-    from vjax.inference.strategy import StrategyConfig
-    from vjax.inference.target import RefineTarget, Start
     from vjax.matching.choose import rank
+    from vjax.search.objective import ObjectiveConfig
+    from vjax.search.refine import refine
+    from vjax.search.refine_config import RefineConfig
+    from vjax.search.strategy import StrategyConfig
+    from vjax.search.target import RefineTarget, Start
 
     wanted = []
     for target in targets:
@@ -183,15 +183,15 @@ def _pycma(targets, arguments, objective_config):
 
     from vjax.engine.live import LivePool, Variation
     from vjax.engine.pool import RenderPool
-    from vjax.inference.judge import Judge
-    from vjax.inference.level import level_range_db, with_gain
-    from vjax.inference.objective import Objective
-    from vjax.inference.refine import Refined
-    from vjax.inference.refine_config import RefineConfig
-    from vjax.inference.search import Found
-    from vjax.inference.space import first_steps, make_space
-    from vjax.inference.target import Start
     from vjax.matching.choose import rank
+    from vjax.search.evolution import Found
+    from vjax.search.judge import Judge
+    from vjax.search.objective import Objective
+    from vjax.search.refine import Refined
+    from vjax.search.refine_config import RefineConfig
+    from vjax.search.space import first_steps, make_space
+    from vjax.search.target import Start
+    from vjax.vital.level import level_range_db, with_gain
 
     render = _render(arguments)
     objective = Objective(objective_config, 1, 4, render.samples, render.sample_rate)
@@ -268,7 +268,7 @@ def _table(arguments, runs: list[dict]) -> None:
 
 
 def _ratio(runs: list[dict], budgets: list[int]) -> float | None:
-    from vjax.inference.strategy import StrategyConfig
+    from vjax.search.strategy import StrategyConfig
 
     by = {(r["strategy"], r["start"], r["target"]): r for r in runs}
     pairs = [(r, by.get(("pycma", *key[1:]))) for key, r in by.items() if key[0] == StrategyConfig().name]

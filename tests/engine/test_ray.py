@@ -13,10 +13,10 @@ from vjax.engine.config import RenderConfig
 from vjax.engine.live import Variation
 from vjax.engine.pool import RenderJob
 from vjax.engine.scheduler import open_live_pool, open_render_pool
-from vjax.inference.refine import RefineConfig, refine
-from vjax.inference.strategy import StrategyConfig
-from vjax.inference.target import RefineTarget, Start
 from vjax.matching.choose import rank
+from vjax.search.refine import RefineConfig, refine
+from vjax.search.strategy import StrategyConfig
+from vjax.search.target import RefineTarget, Start
 from vjax.vital import preset as vital_preset
 
 # jax warns of forks; those that start the nodes are at once other programs.

@@ -21,7 +21,7 @@ def test_the_local_engine_is_the_local_pools():
 
 
 def test_ray_is_imported_for_ray_alone():
-    code = "import sys, vjax.data.generate, vjax.inference.refine, vjax.engine.scheduler; print('ray' in sys.modules)"
+    code = "import sys, vjax.data.generate, vjax.search.refine, vjax.engine.scheduler; print('ray' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "False\n"
 

@@ -25,14 +25,14 @@ from vjax.evaluation.results import Results, Target
 from vjax.evaluation.sound_bank import SoundBank
 from vjax.evaluation.targets import Task, audio_tasks, dataset_tasks, preset_tasks
 from vjax.inference.predict import Predictor
-from vjax.inference.refine_config import RefineConfig
 from vjax.inference.retrieval import CHECKPOINT_BANK, write_checkpoint_bank
-from vjax.inference.target import Kind, Start
 from vjax.inference.wavetable_fit import WavetableFitConfig
 from vjax.matching.banks import open_banks
 from vjax.matching.batch import match_each, search_each
 from vjax.matching.config import MatchConfig
 from vjax.matching.match import match
+from vjax.search.refine_config import RefineConfig
+from vjax.search.target import Kind, Start
 from vjax.vital import preset as vital_preset
 from vjax.vital.preset import controls, read_json, read_preset, write_preset
 

@@ -9,11 +9,11 @@ import pytest
 from vjax.audio.pitch import detect_pitch
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.judge import Judge
-from vjax.inference.objective import Objective, ObjectiveConfig
-from vjax.inference.refine_config import RefineConfig
-from vjax.inference.target import RefineTarget, Sought, Start
 from vjax.matching.choose import choose, rank
+from vjax.search.judge import Judge
+from vjax.search.objective import Objective, ObjectiveConfig
+from vjax.search.refine_config import RefineConfig
+from vjax.search.target import RefineTarget, Sought, Start
 from vjax.vital.preset import controls, init
 from vjax.vital.wavetables import FRAME, table_json
 

@@ -22,14 +22,14 @@ from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.inference.export import export_preset
 from vjax.inference.predict import Answer, Predictor, render_config
-from vjax.inference.refine_config import RefineConfig
 from vjax.inference.retrieval import SoundBank, index_picture
-from vjax.inference.target import Kind, Start
 from vjax.inference.wavetable_fit import WavetableFitConfig
 from vjax.matching.config import DEFAULT, DEFAULT_NOTE, PREDICTION_ONLY, MatchConfig
 from vjax.matching.finish import FULL_SCALE
 from vjax.matching.match import match
 from vjax.matching.preferred import FAR_DB
+from vjax.search.refine_config import RefineConfig
+from vjax.search.target import Kind, Start
 from vjax.vital import preset as vital_preset
 from vjax.vital.preset import read_json, read_preset
 from vjax.vital.wavetables import FRAME, table_json

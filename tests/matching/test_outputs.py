@@ -13,7 +13,6 @@ from PIL import Image
 from vjax.audio.metrics import METRICS
 from vjax.audio.pitch import Pitch
 from vjax.inference.predict import Answer
-from vjax.inference.target import Kind
 from vjax.matching.choose import Candidate
 from vjax.matching.outputs import (
     COLUMNS,
@@ -26,6 +25,7 @@ from vjax.matching.outputs import (
     write_result,
 )
 from vjax.matching.result import FoundPreset, MatchResult
+from vjax.search.target import Kind
 from vjax.vital import preset as vital_preset
 from vjax.vital.preset import read_json, read_preset, write_preset
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from vjax.inference.target import Kind
 from vjax.matching.choose import Candidate
 from vjax.matching.config import MatchConfig
 from vjax.matching.preferred import CLEARLY_NEARER_DB, preferred
+from vjax.search.target import Kind
 from vjax.vital import preset as vital_preset
 
 

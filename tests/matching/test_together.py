@@ -9,13 +9,13 @@ import pytest
 from vjax.audio.clip import Clip
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.inference.predict import Predictor, render_config
-from vjax.inference.refine_config import RefineConfig
-from vjax.inference.target import Kind, Start
 from vjax.matching.choose import Candidate, Choice
 from vjax.matching.config import DEFAULT
 from vjax.matching.match import match
 from vjax.matching.prepare import prepare
 from vjax.matching.together import BEST, together
+from vjax.search.refine_config import RefineConfig
+from vjax.search.target import Kind, Start
 from vjax.vital.preset import controls, init
 
 RATE = 44100

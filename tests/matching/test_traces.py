@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from vjax.inference.search import Progress
 from vjax.matching.traces import read_part, remove_part, trace_picture, write_part
+from vjax.search.evolution import Progress
 from vjax.vital import preset as vital_preset
 
 TRACE = ((4, 2.0), (13, 1.5), (22, 1.25))

@@ -1,4 +1,4 @@
-"""How far apart two sounds are: the numbers that vjax reports. Refinement minimises some (`inference/objective.py`).
+"""How far apart two sounds are: the numbers that vjax reports. Refinement minimises some (`search/objective.py`).
 
 Every distance takes `(pred, target, sample_rate)`, two arrays [..., channels, samples] with one or two channels, full
 scale at +-1, and answers [...] float32 on the host. Leading axes broadcast as in NumPy, so that many candidates

@@ -233,7 +233,7 @@ def _plan_settings(arguments: argparse.Namespace, render) -> dict:
     from vjax.audio.metrics import METRICS
     from vjax.engine.synth import VERSION
     from vjax.evaluation.roundtrip import FLOOR_SEEDS
-    from vjax.inference.refine_config import RefineConfig
+    from vjax.search.refine_config import RefineConfig
 
     made = resynthesis_config(arguments)
     refine = dataclasses.asdict(RefineConfig())
@@ -269,8 +269,8 @@ def _match(predictor, arguments: argparse.Namespace, pool):
 
 def _refine(predictor, arguments: argparse.Namespace, pool):
     """The search of `vjax match --refine`, for many sounds, from the candidates that they have."""
-    from vjax.inference.refine_config import RefineConfig
     from vjax.matching.batch import search_each
+    from vjax.search.refine_config import RefineConfig
 
     def refine(sounds, evals: int):
         config = RefineConfig(evals=evals)

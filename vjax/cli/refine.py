@@ -12,7 +12,7 @@ from vjax.cli.engine_flag import ENGINE_HELP, add_engine_flag
 from vjax.cli.match_flags import add_matching, read_checkpoint
 
 STRATEGY_NAMES = ("snes", "cma_es", "sep_cma_es")
-"""Those of `vjax.inference.strategy`, the default first; a copy, so that --help imports no jax."""
+"""Those of `vjax.search.strategy`, the default first; a copy, so that --help imports no jax."""
 
 PREFERENCES = ("editable", "closest", "knobs")
 """Those of `vjax.matching.preferred`, the default first; a copy for the same reason."""
@@ -136,8 +136,8 @@ def resynthesis_config(arguments: argparse.Namespace):
 
 def refine_config(arguments: argparse.Namespace):
     """The RefineConfig that `add_refining`'s flags ask for."""
-    from vjax.inference.refine_config import RefineConfig
-    from vjax.inference.strategy import StrategyConfig
+    from vjax.search.refine_config import RefineConfig
+    from vjax.search.strategy import StrategyConfig
 
     return RefineConfig(
         evals=arguments.evals,

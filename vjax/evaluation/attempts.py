@@ -8,12 +8,12 @@ from vjax.candidates.predicted import PREDICTION
 from vjax.engine.pool import RenderJob
 from vjax.evaluation.targets import Task
 from vjax.evaluation.workbench import Workbench, broken
-from vjax.inference.judge import JUDGE_SEEDS
 from vjax.inference.stream import Failure
-from vjax.inference.target import Kind, Start
 from vjax.matching.config import DEFAULT
 from vjax.matching.result import FoundPreset, MatchResult
 from vjax.matching.work import Sound
+from vjax.search.judge import JUDGE_SEEDS
+from vjax.search.target import Kind, Start
 from vjax.vital.preset import read_preset
 
 Match = Callable[[Iterable[Sound]], Iterator[MatchResult | Failure]]

@@ -25,10 +25,10 @@ from vjax.engine.pool import RenderJob, RenderPool
 from vjax.evaluation.roundtrip import FLOOR_SEEDS
 from vjax.inference.compare import comparison_picture, log_comparison, save_picture
 from vjax.inference.predict import decode
-from vjax.inference.target import Kind, Start
 from vjax.matching.config import PREDICTION_ONLY
 from vjax.matching.match import match
 from vjax.matching.result import MatchResult
+from vjax.search.target import Kind, Start
 from vjax.sound.schema import Parameters, Schema
 from vjax.training.loop import Evaluator, Snapshot
 from vjax.training.writer import Writer

@@ -57,7 +57,7 @@ class Row:
       seconds: that refinement took.
       error: why there are no scores; empty if there are.
       label: which preset it was, as the neighbour's name or the start that won.
-      kind: of the candidate that won, see `vjax.inference.target.Kind`; empty for other rows, and in older folders,
+      kind: of the candidate that won, see `vjax.search.target.Kind`; empty for other rows, and in older folders,
         whose `match` is what `closest` is today.
       editing: of the preset that was written, see `vjax.evaluation.editing`; None without one, and in older folders.
     """

@@ -21,8 +21,8 @@ import numpy as np
 from vjax.audio.pitch import Pitch, detect_pitch, midi_to_hz
 from vjax.engine.config import RenderConfig
 from vjax.inference.sustain import LONGEST_FALL_S, Fall, Lines, levels_db, sustain_cycles, sustain_of
-from vjax.inference.target import Kind, Start
 from vjax.inference.wavetable_fit import WavetableFitConfig, fit_cycles, n_lines, stay_s
+from vjax.search.target import Kind, Start
 from vjax.vital.lfo_shapes import shape_json
 from vjax.vital.preset import Preset, Route, controls, init
 from vjax.vital.wavetables import table_json

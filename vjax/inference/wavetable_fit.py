@@ -1,7 +1,7 @@
 """A wavetable, swept once through its cycles, fitted to a sound by gradient descent.
 
 The oscillator is differentiable in the spectra of its cycles (Shan et al., "Differentiable Wavetable Synthesis",
-arXiv:2111.10003), and so is most of what refinement minimises (`vjax.inference.objective`): magnitudes and phases go
+arXiv:2111.10003), and so is most of what refinement minimises (`vjax.search.objective`): magnitudes and phases go
 down its gradient. All of it is one jitted call, compiled once for a length of sound, whatever the pitch.
 """
 
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vjax.inference.objective import TYPICAL, SoundSpectra, sound_spectra, spectral_terms
+from vjax.search.objective import TYPICAL, SoundSpectra, sound_spectra, spectral_terms
 from vjax.vital.wavetables import FRAME, POSITIONS
 
 HARMONICS = FRAME // 2 - 1

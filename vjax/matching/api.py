@@ -15,7 +15,6 @@ from vjax.audio.pitch import parse_note
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.inference.predict import Predictor, render_config
-from vjax.inference.refine_config import RefineConfig
 from vjax.io.compile_cache import keep_compiled
 from vjax.matching.banks import open_banks
 from vjax.matching.batch import BatchReport
@@ -25,6 +24,7 @@ from vjax.matching.match import match as match_clip
 from vjax.matching.preferred import Prefer
 from vjax.matching.result import MatchResult
 from vjax.matching.work import file_work
+from vjax.search.refine_config import RefineConfig
 from vjax.shipped import NAME, checkpoint_folder
 from vjax.vital.preset import Preset
 

@@ -19,11 +19,7 @@ from vjax.engine.pool import RenderPool
 from vjax.engine.scheduler import Engine
 from vjax.inference.compare import log_comparison, save_picture
 from vjax.inference.predict import Predictor, knob_errors
-from vjax.inference.refine import refine
-from vjax.inference.refine_config import RefineConfig
-from vjax.inference.search import Progress as SearchProgress
 from vjax.inference.stream import Failure, map_ahead
-from vjax.inference.target import RefineTarget
 from vjax.io.errors import error_text, show_tracebacks
 from vjax.io.file_names import as_text
 from vjax.io.progress import progress_bar
@@ -43,6 +39,10 @@ from vjax.matching.prepare import Banks, Prepared, no_banks, prepare
 from vjax.matching.result import MatchResult
 from vjax.matching.traces import TRACE_END, read_part, remove_part, trace_picture, write_part, write_text
 from vjax.matching.work import Sound, Work
+from vjax.search.evolution import Progress as SearchProgress
+from vjax.search.refine import refine
+from vjax.search.refine_config import RefineConfig
+from vjax.search.target import RefineTarget
 from vjax.training.writer import Writer
 
 _AT_ONCE = 2  # sounds under way on few cores: one is analysed while the engine plays the other's candidates

@@ -16,11 +16,11 @@ import numpy as np
 from vjax.audio.distances import is_silent
 from vjax.audio.pitch import detect_pitch
 from vjax.engine.pool import Rendering, RenderJob, RenderPool
-from vjax.inference.judge import Judge
-from vjax.inference.objective import Objective
-from vjax.inference.refine_config import RefineConfig
 from vjax.inference.spectral_fit import average_power, with_spectrum
-from vjax.inference.target import FAMILIES, Kind, Ranked, Ranking, RefineTarget, Sought, Start
+from vjax.search.judge import Judge
+from vjax.search.objective import Objective
+from vjax.search.refine_config import RefineConfig
+from vjax.search.target import FAMILIES, Kind, Ranked, Ranking, RefineTarget, Sought, Start
 from vjax.vital.preset import Preset
 from vjax.vital.transpose import transposed
 
@@ -289,7 +289,7 @@ def _worth_equalising(ranked: Sequence[Candidate], fits: int) -> Iterator[tuple[
 def rank(
     targets: Iterable[RefineTarget], config: RefineConfig, pool: RenderPool, fits: int = 0
 ) -> Iterator[RefineTarget]:
-    """The targets with their starts ranked, for `vjax.inference.refine.refine`, which takes them one by one.
+    """The targets with their starts ranked, for `vjax.search.refine.refine`, which takes them one by one.
 
     Starts are not tuned. Of a target that is silent, or whose starts are, the ranking is empty.
     """

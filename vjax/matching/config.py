@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from vjax.inference.refine_config import RefineConfig
 from vjax.inference.wavetable_fit import WavetableFitConfig
 from vjax.matching.preferred import PREFERENCES, Prefer
+from vjax.search.refine_config import RefineConfig
 
 DEFAULT_NOTE = 60
 """Played when the sound has no clear pitch: C4, the middle of the keyboard."""

@@ -11,15 +11,15 @@ from vjax.audio.distances import loudness_lufs, mss
 from vjax.audio.metrics import METRICS
 from vjax.audio.pitch import Pitch, detect_pitch, note_name
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.judge import Judged
-from vjax.inference.level import level_range_db, with_gain
-from vjax.inference.refine import Refined
-from vjax.inference.target import Start
 from vjax.matching.choose import WRONG_NOTE_SEMITONES
 from vjax.matching.describe import comment, style_of
 from vjax.matching.preferred import FAR_DB
 from vjax.matching.prepare import Prepared
 from vjax.matching.result import CLOSEST, Comparison, FoundPreset, MatchResult
+from vjax.search.judge import Judged
+from vjax.search.refine import Refined
+from vjax.search.target import Start
+from vjax.vital.level import level_range_db, with_gain
 
 FULL_SCALE = 10 ** (-0.1 / 20)
 """The highest peak that is written: a converter clips what is above 1."""

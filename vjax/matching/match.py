@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from vjax.audio.clip import Clip
 from vjax.engine.pool import RenderPool
 from vjax.inference.predict import Answer, Predictor, knob_errors
-from vjax.inference.refine import refine
-from vjax.inference.search import Progress as SearchProgress
-from vjax.inference.target import Start
 from vjax.matching.choose import Progress, Report
 from vjax.matching.config import DEFAULT, MatchConfig
 from vjax.matching.finish import finish
 from vjax.matching.prepare import Banks, no_banks, prepare
 from vjax.matching.result import MatchResult
+from vjax.search.evolution import Progress as SearchProgress
+from vjax.search.refine import refine
+from vjax.search.target import Start
 
 
 def match(

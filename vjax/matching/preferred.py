@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
-from vjax.inference.target import Kind
 from vjax.matching.choose import Candidate
+from vjax.search.target import Kind
 
 Prefer = Literal["editable", "closest", "knobs"]
 PREFERENCES = get_args(Prefer)

@@ -18,16 +18,16 @@ from vjax.candidates.predicted import PREDICTION, VARIANT, variants
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderPool
 from vjax.inference.export import export_preset
-from vjax.inference.judge import JUDGE_SEEDS, Judge, Recording
-from vjax.inference.objective import Objective, ObjectiveConfig
 from vjax.inference.predict import Answer, Predictor
 from vjax.inference.resynthesis import resynthesised
 from vjax.inference.retrieval import SoundBank, index_picture
-from vjax.inference.target import FAMILIES, Kind, RefineTarget, Sought, Start
 from vjax.matching.choose import Candidate, Choice, Progress, Report, choose
 from vjax.matching.config import DEFAULT, DEFAULT_NOTE, MatchConfig
 from vjax.matching.preferred import Preferred, preferred
 from vjax.matching.together import together
+from vjax.search.judge import JUDGE_SEEDS, Judge, Recording
+from vjax.search.objective import Objective, ObjectiveConfig
+from vjax.search.target import FAMILIES, Kind, RefineTarget, Sought, Start
 from vjax.vital.vocabulary import to_preset
 
 NEIGHBOURS = 3

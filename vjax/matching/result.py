@@ -10,8 +10,8 @@ import numpy as np
 
 from vjax.audio.pitch import Pitch
 from vjax.inference.predict import Answer
-from vjax.inference.target import Kind
 from vjax.matching.choose import Candidate
+from vjax.search.target import Kind
 from vjax.vital.preset import Preset
 
 CLOSEST = "closest"
@@ -96,7 +96,7 @@ class MatchResult:
       pitch: of the sound.
       plays: the pitch of `audio`.
       loss: the objective between `audio` and `target`; NaN for a silent preset. It and the metrics are means over the
-        engine's random seeds of `vjax.inference.judge`.
+        engine's random seeds of `vjax.search.judge`.
       metrics: by name of `vjax.audio.metrics.METRICS`; NaN where there is none.
       re_render_db: MSS between two renders of the preset with different seeds: smaller distances to a sound are luck.
       recordings: the preset beside each of several recordings, the sound first; empty where there is one. All other

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from vjax.engine.pool import RenderPool
-from vjax.inference.judge import Recording
-from vjax.inference.target import FAMILIES
 from vjax.matching.choose import Candidate, Choice, levelled, measured, play_job, rank_key
+from vjax.search.judge import Recording
+from vjax.search.target import FAMILIES
 
 BEST = 4
 """At most N candidates of each family, the best for the first recording, are played for the others."""

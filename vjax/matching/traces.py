@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from vjax.inference.compare import figure_pixels
-from vjax.inference.search import Progress
-from vjax.inference.target import Kind, Start
 from vjax.io.file_names import shortened
+from vjax.search.evolution import Progress
+from vjax.search.target import Kind, Start
 from vjax.vital.preset import read_preset, write_preset
 
 TRACE_END, _PART_END = "-trace.json", ".part"

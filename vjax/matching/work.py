@@ -18,9 +18,9 @@ from vjax.data.stream import split
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.inference.predict import Answer, Predictor
 from vjax.inference.stream import Failure, find_audio, predict_dataset, predict_files
-from vjax.inference.target import Start
 from vjax.matching.config import MatchConfig
 from vjax.matching.outputs import changed_presets, closest_path
+from vjax.search.target import Start
 from vjax.vital.default_vocabulary import vocabulary_of
 from vjax.vital.vocabulary import from_parameters
 

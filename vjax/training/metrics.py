@@ -145,7 +145,7 @@ def summarise(metrics: Mapping[str, Mean]) -> dict[str, float]:
 def knob_errors(metrics: Mapping[str, Mean]) -> list[float | None]:
     """The root mean square error of each knob in norm units, over the sounds in which it counts; None for none.
 
-    Refinement takes its first steps that large (`vjax.inference.space`).
+    Refinement takes its first steps that large (`vjax.search.space`).
     """
     squared, counted = np.asarray(metrics["knob_mse"].sum), np.asarray(metrics["knob_mse"].count)
     return [float(np.sqrt(s / n)) if n else None for s, n in zip(squared, counted, strict=True)]

@@ -12,7 +12,7 @@ from vjax.candidates.patch import fit as fitting
 from vjax.candidates.patch import modules
 from vjax.candidates.patch.explain import Explained, explained
 from vjax.engine.pool import Rendering, RenderJob, RenderPool
-from vjax.inference.target import Kind, Sought
+from vjax.search.target import Kind, Sought
 from vjax.vital.editability import editability
 from vjax.vital.values import value_of
 

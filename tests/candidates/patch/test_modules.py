@@ -1,7 +1,7 @@
 from vjax.candidates.patch.modules import with_modules
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.target import Sought
+from vjax.search.target import Sought
 from vjax.vital.values import with_values
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from vjax.candidates.patch.modules import Improved, with_modules
 from vjax.engine.pool import RenderPool
-from vjax.inference.target import Sought
+from vjax.search.target import Sought
 from vjax.vital.editability import editability
 from vjax.vital.preset import Preset
 from vjax.vital.values import value_of, with_values

@@ -18,9 +18,9 @@ from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram, at_level_of
 from vjax.candidates.patch.tables import cycles, line_powers, solve, with_correction
 from vjax.candidates.patch.write import patch_preset
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.level import level_range_db
-from vjax.inference.target import Sought
 from vjax.inference.wavetable_fit import HARMONICS
+from vjax.search.target import Sought
+from vjax.vital.level import level_range_db
 from vjax.vital.preset import Preset
 from vjax.vital.values import value_of
 

@@ -20,7 +20,7 @@ from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram, spectrogram
 from vjax.candidates.patch.tracking import with_key_tracking
 from vjax.engine.pool import RenderPool
 from vjax.inference.sustain import sustain_of
-from vjax.inference.target import Kind, Sought, Start
+from vjax.search.target import Kind, Sought, Start
 from vjax.vital.preset import Preset
 from vjax.vital.values import value_of, with_values
 

@@ -13,10 +13,10 @@ from vjax.candidates.patch.rhythm import with_drawn_loops, with_rhythm
 from vjax.candidates.patch.spectrogram import Spectrogram, at_level_of
 from vjax.candidates.patch.write import OSCILLATOR_LEVEL, analog_resonance
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.level import level_range_db
-from vjax.inference.target import Sought
+from vjax.search.target import Sought
 from vjax.vital.editability import MOST_EFFECTS, editability
 from vjax.vital.laws import ANALOG, DIGITAL
+from vjax.vital.level import level_range_db
 from vjax.vital.preset import Preset
 from vjax.vital.values import value_of, with_values
 

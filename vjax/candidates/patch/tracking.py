@@ -10,8 +10,8 @@ from vjax.candidates.patch.low_pass import highest_cutoff, main_low_pass
 from vjax.candidates.patch.spectrogram import at_level_of
 from vjax.candidates.patch.write import within_ranges
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.level import level_range_db
-from vjax.inference.target import Sought
+from vjax.search.target import Sought
+from vjax.vital.level import level_range_db
 from vjax.vital.preset import Preset
 from vjax.vital.values import value_of, with_values
 

@@ -3,8 +3,8 @@
 import math
 
 from vjax.candidates.patch.low_pass import CUTOFF_SPAN, highest_cutoff, main_low_pass
-from vjax.inference.level import level_range_db, with_gain
 from vjax.vital.editability import MOST_ROUTES
+from vjax.vital.level import level_range_db, with_gain
 from vjax.vital.preset import Preset, Route
 from vjax.vital.values import value_of, with_routes, with_values
 

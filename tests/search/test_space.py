@@ -1,4 +1,4 @@
-"""Tests of vjax.inference.space: vectors, native values and presets say the same."""
+"""Tests of vjax.search.space: vectors, native values and presets say the same."""
 
 import dataclasses
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vjax.inference.space import first_steps, make_space
+from vjax.search.space import first_steps, make_space
 from vjax.vital import preset as vital_preset
 from vjax.vital.preset import controls, read_preset
 

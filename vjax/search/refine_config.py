@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from vjax.inference.objective import ObjectiveConfig
-from vjax.inference.strategy import StrategyConfig
+from vjax.search.objective import ObjectiveConfig
+from vjax.search.strategy import StrategyConfig
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Each target has a place. A generation of all places is rendered by one pool of workers, and each render is scored on the
 device as it arrives. What becomes of a target follows from its name, sound, candidates and the config alone: neither
 the order of arrival nor the other targets, their number or the places change a bit of it. A target that is done gives
-its place to the next. Continuous knobs and route amounts move (`vjax.inference.space`); routing and menus stay those of
+its place to the next. Continuous knobs and route amounts move (`vjax.search.space`); routing and menus stay those of
 the start, whose wavetables may first be fitted (`vjax.inference.rank`), and a search that stands still goes on from
 another start, or wider.
 """
@@ -19,11 +19,11 @@ from vjax.engine.config import RenderConfig
 from vjax.engine.live import LivePool, Variation
 from vjax.engine.pool import RenderPool
 from vjax.engine.scheduler import Engine, open_live_pool, open_render_pool
-from vjax.inference.judge import Judge, Judged
-from vjax.inference.objective import Objective
-from vjax.inference.refine_config import RefineConfig
-from vjax.inference.search import Progress, Search
-from vjax.inference.target import Kind, RefineTarget
+from vjax.search.evolution import Progress, Search
+from vjax.search.judge import Judge, Judged
+from vjax.search.objective import Objective
+from vjax.search.refine_config import RefineConfig
+from vjax.search.target import Kind, RefineTarget
 from vjax.vital.preset import Preset
 
 _BATCH = 1  # candidates scored in one call: in a batch, the last bits of a loss depend on its size

@@ -1,10 +1,10 @@
-"""Tests of vjax.inference.objective against the distances and NumPy."""
+"""Tests of vjax.search.objective against the distances and NumPy."""
 
 import numpy as np
 import pytest
 
 from vjax.audio.distances import loudness_lufs, mrstft, mss, mss_padded
-from vjax.inference.objective import TERMS, TYPICAL, Objective, ObjectiveConfig
+from vjax.search.objective import TERMS, TYPICAL, Objective, ObjectiveConfig
 
 SAMPLES, RATE = 22050, 44100
 

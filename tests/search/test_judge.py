@@ -1,4 +1,4 @@
-"""Tests of vjax.inference.judge, with the real engine and short sounds."""
+"""Tests of vjax.search.judge, with the real engine and short sounds."""
 
 import dataclasses
 
@@ -6,9 +6,9 @@ import pytest
 
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.judge import Judge
-from vjax.inference.objective import Objective, ObjectiveConfig
-from vjax.inference.target import RefineTarget, Start
+from vjax.search.judge import Judge
+from vjax.search.objective import Objective, ObjectiveConfig
+from vjax.search.target import RefineTarget, Start
 from vjax.vital.preset import controls, init
 
 RENDER = RenderConfig(seconds=0.4, note_s=0.3)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vjax.inference.level import VOLUME, is_free
 from vjax.vital.audible import audible_of
+from vjax.vital.level import VOLUME, is_free
 from vjax.vital.preset import Preset, controls
 
 # Integers that are codes (a bitmask of notes, a permutation's number): no step of theirs is small; none is turned.

@@ -1,4 +1,4 @@
-"""Tests of vjax.inference.refine, search and judge, with the real engine and short sounds."""
+"""Tests of vjax.search.refine, search and judge, with the real engine and short sounds."""
 
 import dataclasses
 import json
@@ -9,13 +9,13 @@ import pytest
 from vjax.engine.config import RenderConfig
 from vjax.engine.live import LivePool, Variation
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.judge import JUDGE_SEEDS
-from vjax.inference.refine import refine as search
-from vjax.inference.refine_config import RefineConfig
-from vjax.inference.search import Search
-from vjax.inference.strategy import StrategyConfig
-from vjax.inference.target import Ranked, Ranking, RefineTarget, Start
 from vjax.matching.choose import rank
+from vjax.search.evolution import Search
+from vjax.search.judge import JUDGE_SEEDS
+from vjax.search.refine import refine as search
+from vjax.search.refine_config import RefineConfig
+from vjax.search.strategy import StrategyConfig
+from vjax.search.target import Ranked, Ranking, RefineTarget, Start
 from vjax.vital import preset as vital_preset
 from vjax.vital.preset import controls
 

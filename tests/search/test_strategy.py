@@ -1,4 +1,4 @@
-"""Tests of vjax.inference.strategy: it is evosax's own, padding or not."""
+"""Tests of vjax.search.strategy: it is evosax's own, padding or not."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vjax.cli.refine import STRATEGY_NAMES
-from vjax.inference.strategy import STRATEGIES, Strategy, StrategyConfig
+from vjax.search.strategy import STRATEGIES, Strategy, StrategyConfig
 
 
 def valley(z: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Tests of vjax.inference.level against the engine."""
+"""Tests of vjax.vital.level against the engine."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.level import is_free, level_range_db, with_gain
+from vjax.vital.level import is_free, level_range_db, with_gain
 from vjax.vital.preset import Preset, Route, controls, init
 
 VOLUME = controls().position["volume"]

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vjax.engine.live import LivePool
-from vjax.inference.level import level_range_db, with_gain
-from vjax.inference.refine_config import RefineConfig
-from vjax.inference.space import Space, first_steps, make_space
-from vjax.inference.strategy import Strategy
-from vjax.inference.target import Kind, RefineTarget, Start
+from vjax.search.refine_config import RefineConfig
+from vjax.search.space import Space, first_steps, make_space
+from vjax.search.strategy import Strategy
+from vjax.search.target import Kind, RefineTarget, Start
+from vjax.vital.level import level_range_db, with_gain
 from vjax.vital.preset import Preset
 
 KEPT = 3

@@ -9,9 +9,9 @@ from vjax.audio.clip import Clip
 from vjax.audio.metrics import METRICS
 from vjax.audio.scores import scores
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.level import level_range_db, with_gain
-from vjax.inference.objective import TERMS, Objective
-from vjax.inference.target import Kind, RefineTarget, Sought, Start
+from vjax.search.objective import TERMS, Objective
+from vjax.search.target import Kind, RefineTarget, Sought, Start
+from vjax.vital.level import level_range_db, with_gain
 from vjax.vital.preset import Preset
 
 JUDGE_SEEDS = (0, 1, 2)
