@@ -27,7 +27,7 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 IMPORTS = {
     "help": "vjax.cli.main",
-    "train": "vjax.training.loop, vjax.evaluation.listen, vjax.inference.retrieval",
+    "train": "vjax.training.loop, vjax.evaluation.listen, vjax.candidates.bank",
     "match": "vjax.matching.match, vjax.matching.banks",
     "evaluate": "vjax.evaluation.benchmark, vjax.matching.batch",
 }

@@ -13,6 +13,8 @@ from vjax.audio.distances import mss, wmfcc
 from vjax.audio.files import read_audio, write_wav
 from vjax.audio.metrics import METRICS
 from vjax.audio.pitch import detect_pitch
+from vjax.candidates.bank import CHECKPOINT_BANK, write_checkpoint_bank
+from vjax.candidates.resynthesis.fit_table import WavetableFitConfig
 from vjax.data.reader import Reader
 from vjax.data.store import open_dataset
 from vjax.engine.config import RenderConfig
@@ -25,8 +27,6 @@ from vjax.evaluation.results import Results, Target
 from vjax.evaluation.sound_bank import SoundBank
 from vjax.evaluation.targets import Task, audio_tasks, dataset_tasks, preset_tasks
 from vjax.inference.predict import Predictor
-from vjax.inference.retrieval import CHECKPOINT_BANK, write_checkpoint_bank
-from vjax.inference.wavetable_fit import WavetableFitConfig
 from vjax.matching.banks import open_banks
 from vjax.matching.batch import match_each, search_each
 from vjax.matching.config import MatchConfig

@@ -16,13 +16,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from vjax.audio.clip import read_clip
 from vjax.audio.distances import mss
+from vjax.candidates.resynthesis.fit_table import WavetableFitConfig
 from vjax.data.layout import CATEGORICAL
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.store import open_dataset
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.inference import predict
 from vjax.inference.predict import Predictor, render_config
-from vjax.inference.wavetable_fit import WavetableFitConfig
 from vjax.matching.batch import match_many
 from vjax.matching.config import PREDICTION_ONLY
 from vjax.matching.export import export_presets

@@ -17,13 +17,13 @@ import vjax.matching.prepare
 from vjax.audio.clip import Clip, load_clip
 from vjax.audio.distances import mss
 from vjax.audio.pitch import detect_pitch
+from vjax.candidates.bank import SoundBank, index_picture
 from vjax.candidates.predicted import PREDICTION
+from vjax.candidates.resynthesis.fit_table import WavetableFitConfig
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.inference.export import export_preset
 from vjax.inference.predict import Answer, Predictor, render_config
-from vjax.inference.retrieval import SoundBank, index_picture
-from vjax.inference.wavetable_fit import WavetableFitConfig
 from vjax.matching.config import DEFAULT, DEFAULT_NOTE, PREDICTION_ONLY, MatchConfig
 from vjax.matching.finish import FULL_SCALE
 from vjax.matching.match import match

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vjax.candidates.resynthesis.resynthesise import swept_preset
 from vjax.engine.config import RenderConfig
-from vjax.inference.resynthesis import swept_preset
 from vjax.vital.editability import Editability, editability, macro_is_free
 from vjax.vital.preset import Preset, Route, init, read_preset
 from vjax.vital.values import with_routes, with_values

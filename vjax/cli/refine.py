@@ -128,7 +128,7 @@ def add_resynthesis(group) -> None:
 
 def resynthesis_config(arguments: argparse.Namespace):
     """How wavetables are made of a sound, None where the flags want none."""
-    from vjax.inference.wavetable_fit import WavetableFitConfig
+    from vjax.candidates.resynthesis.fit_table import WavetableFitConfig
 
     unwanted = arguments.no_resynthesis or getattr(arguments, "keep_tables", False)
     return None if unwanted else WavetableFitConfig()

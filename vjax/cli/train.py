@@ -60,9 +60,9 @@ def _add_host_flags(parser: argparse.ArgumentParser) -> None:
 def _train(arguments: argparse.Namespace, overrides: list[str]) -> int:
     config = read_config(arguments.config, overrides)
     with _joined(arguments):
+        from vjax.candidates.bank import write_bank
         from vjax.evaluation.listen import make_listener
         from vjax.evaluation.summary import print_summary
-        from vjax.inference.retrieval import write_bank
         from vjax.training.hosts import is_leader
         from vjax.training.loop import NonFiniteLossError, train
 

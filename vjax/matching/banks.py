@@ -4,9 +4,9 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from vjax.candidates.bank import SoundBank, checkpoint_bank, folder_bank
 from vjax.engine.pool import RenderPool
 from vjax.inference.predict import Predictor
-from vjax.inference.retrieval import SoundBank, checkpoint_bank, folder_bank
 from vjax.matching.prepare import Banks
 
 

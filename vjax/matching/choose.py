@@ -15,8 +15,8 @@ import numpy as np
 
 from vjax.audio.distances import is_silent
 from vjax.audio.pitch import detect_pitch
+from vjax.candidates.harmonic_eq import average_power, with_spectrum
 from vjax.engine.pool import Rendering, RenderJob, RenderPool
-from vjax.inference.spectral_fit import average_power, with_spectrum
 from vjax.search.judge import Judge
 from vjax.search.objective import Objective
 from vjax.search.refine_config import RefineConfig

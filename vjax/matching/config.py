@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from vjax.inference.wavetable_fit import WavetableFitConfig
+from vjax.candidates.resynthesis.fit_table import WavetableFitConfig
 from vjax.matching.preferred import PREFERENCES, Prefer
 from vjax.search.refine_config import RefineConfig
 

@@ -13,14 +13,14 @@ import numpy as np
 from vjax.audio.clip import Clip
 from vjax.audio.held import is_held
 from vjax.audio.scores import scores
+from vjax.candidates.bank import SoundBank, index_picture
 from vjax.candidates.patch.explain import Explained, explained
 from vjax.candidates.predicted import PREDICTION, VARIANT, variants
+from vjax.candidates.resynthesis.resynthesise import resynthesised
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderPool
 from vjax.inference.export import export_preset
 from vjax.inference.predict import Answer, Predictor
-from vjax.inference.resynthesis import resynthesised
-from vjax.inference.retrieval import SoundBank, index_picture
 from vjax.matching.choose import Candidate, Choice, Progress, Report, choose
 from vjax.matching.config import DEFAULT, DEFAULT_NOTE, MatchConfig
 from vjax.matching.preferred import Preferred, preferred

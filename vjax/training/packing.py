@@ -18,7 +18,7 @@ import orbax.checkpoint as ocp
 from vjax.training.checkpoint import CheckpointError, Restored, load_checkpoint
 
 BANK = "bank.npz"
-"""Beside the steps' folders; see `vjax.inference.retrieval`."""
+"""Beside the steps' folders; see `vjax.candidates.bank`."""
 
 CREDIT = "bank-credit.txt"
 """Beside the bank: whose presets it was made from, in a sentence that goes into the presets made from it."""

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from vjax.candidates.patch.hold import SAME_DB, with_fall
+from vjax.candidates.resynthesis.sustain import Fall
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.sustain import Fall
 from vjax.vital.preset import Preset, init
 from vjax.vital.values import value_of, with_values
 

@@ -17,8 +17,8 @@ from vjax.candidates.patch.pitch_write import with_pitch_curve
 from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram, at_level_of, spectrogram
 from vjax.candidates.patch.tables import cycles, line_powers, solve, with_correction
 from vjax.candidates.patch.write import patch_preset
+from vjax.candidates.resynthesis.fit_table import HARMONICS
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.wavetable_fit import HARMONICS
 from vjax.search.target import Sought
 from vjax.vital.level import level_range_db
 from vjax.vital.preset import Preset

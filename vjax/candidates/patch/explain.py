@@ -18,8 +18,8 @@ from vjax.candidates.patch.pitch_curve import pitch_curve
 from vjax.candidates.patch.pitch_track import pitch_track
 from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram, spectrogram
 from vjax.candidates.patch.tracking import with_key_tracking
+from vjax.candidates.resynthesis.sustain import sustain_of
 from vjax.engine.pool import RenderPool
-from vjax.inference.sustain import sustain_of
 from vjax.search.target import Kind, Sought, Start
 from vjax.vital.preset import Preset
 from vjax.vital.values import value_of, with_values

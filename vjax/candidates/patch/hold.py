@@ -3,7 +3,7 @@
 import numpy as np
 
 from vjax.candidates.patch.write import within_ranges
-from vjax.inference.sustain import LONGEST_S, Fall
+from vjax.candidates.resynthesis.sustain import LONGEST_S, Fall
 from vjax.vital.laws import envelope
 from vjax.vital.preset import Preset
 from vjax.vital.values import value_of, with_values

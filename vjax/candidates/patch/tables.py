@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vjax.inference.wavetable_fit import filled_upwards, n_lines
+from vjax.candidates.resynthesis.fit_table import filled_upwards, n_lines
 from vjax.vital.wavetables import FRAME
 
 Moved = Callable[[np.ndarray], np.ndarray]

@@ -1,4 +1,4 @@
-"""Tests of vjax.inference.retrieval: banks of a folder and of a checkpoint."""
+"""Tests of vjax.candidates.bank: banks of a folder and of a checkpoint."""
 
 import shutil
 from pathlib import Path
@@ -7,15 +7,8 @@ import numpy as np
 import pytest
 
 from vjax.audio.mel import MelConfig
-from vjax.data.reader import Reader
-from vjax.data.shard import log_mel
-from vjax.data.store import open_dataset
-from vjax.engine import isolate
-from vjax.engine.config import RenderConfig
-from vjax.engine.pool import RenderJob, RenderPool
-from vjax.engine.synth import VERSION
-from vjax.inference import retrieval
-from vjax.inference.retrieval import (
+from vjax.candidates import bank
+from vjax.candidates.bank import (
     CHECKPOINT_BANK,
     FOLDER_INDEX,
     SoundBank,
@@ -24,6 +17,13 @@ from vjax.inference.retrieval import (
     index_picture,
     write_checkpoint_bank,
 )
+from vjax.data.reader import Reader
+from vjax.data.shard import log_mel
+from vjax.data.store import open_dataset
+from vjax.engine import isolate
+from vjax.engine.config import RenderConfig
+from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.synth import VERSION
 from vjax.vital import preset as vital_preset
 from vjax.vital.preset import controls, read_preset, write_preset
 
@@ -106,7 +106,7 @@ def test_folder_bank_of_a_changed_folder_drops_entries_of_presets_that_are_gone(
 
 
 def test_folder_bank_of_another_engine_is_rendered_anew_and_replaces_the_old(pool, folder, monkeypatch, capsys):
-    monkeypatch.setattr(retrieval, "VERSION", "vita 0.0.9")
+    monkeypatch.setattr(bank, "VERSION", "vita 0.0.9")
     folder_bank(folder, 55, pool, MelConfig())
     assert all(key.endswith("-vita 0.0.9") for key in stored_keys(folder))
     monkeypatch.undo()

@@ -1,4 +1,4 @@
-"""Tests of vjax.inference.resynthesis, by renders of the real engine."""
+"""Tests of vjax.candidates.resynthesis.resynthesise, by renders of the real engine."""
 
 import dataclasses
 
@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from vjax.audio.distances import mss
 from vjax.audio.pitch import detect_pitch
-from vjax.engine.config import RenderConfig
-from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.resynthesis import (
+from vjax.candidates.resynthesis.fit_table import WavetableFitConfig, harmonic_amplitudes
+from vjax.candidates.resynthesis.resynthesise import (
     DENSE,
     RESYNTHESIS,
     Held,
@@ -21,7 +20,8 @@ from vjax.inference.resynthesis import (
     resynthesised,
     swept_preset,
 )
-from vjax.inference.wavetable_fit import WavetableFitConfig, harmonic_amplitudes
+from vjax.engine.config import RenderConfig
+from vjax.engine.pool import RenderJob, RenderPool
 from vjax.vital.preset import Preset, controls, init
 from vjax.vital.wavetables import FRAME
 

@@ -1,11 +1,11 @@
-"""Tests of vjax.inference.wavetable_fit."""
+"""Tests of vjax.candidates.resynthesis.fit_table."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from vjax.audio.distances import mss
-from vjax.inference.wavetable_fit import (
+from vjax.candidates.resynthesis.fit_table import (
     HARMONICS,
     WavetableFitConfig,
     filled_upwards,

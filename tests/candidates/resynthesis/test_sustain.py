@@ -1,9 +1,17 @@
-"""Tests of vjax.inference.sustain."""
+"""Tests of vjax.candidates.resynthesis.sustain."""
 
 import numpy as np
 import pytest
 
-from vjax.inference.sustain import Lines, Sustain, exponential, fall_of, let_go_after, sustain_cycles, sustain_of
+from vjax.candidates.resynthesis.sustain import (
+    Lines,
+    Sustain,
+    exponential,
+    fall_of,
+    let_go_after,
+    sustain_cycles,
+    sustain_of,
+)
 from vjax.vital.wavetables import FRAME
 
 RATE = 44100

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vjax.inference.wavetable_fit import WINDOW, amplitudes_at
+from vjax.candidates.resynthesis.fit_table import WINDOW, amplitudes_at
 from vjax.vital.wavetables import FRAME
 
 LONGEST_S = 4.0

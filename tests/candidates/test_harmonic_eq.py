@@ -1,4 +1,4 @@
-"""Tests of vjax.inference.spectral_fit: what it does to numbers, and what the engine then plays."""
+"""Tests of vjax.candidates.harmonic_eq: what it does to numbers, and what the engine then plays."""
 
 import base64
 import dataclasses
@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from vjax.audio.pitch import detect_pitch
+from vjax.candidates.harmonic_eq import average_power, with_spectrum
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.spectral_fit import average_power, with_spectrum
 from vjax.vital.preset import Preset, controls, init
 from vjax.vital.wavetables import FRAME, table_json
 
