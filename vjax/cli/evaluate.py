@@ -91,7 +91,7 @@ def _browse(arguments: argparse.Namespace) -> int:
     if not (arguments.checkpoint and arguments.dataset):
         raise UsageError("--tui shows a checkpoint's predictions on a dataset; give --checkpoint and --dataset")
     try:
-        from vjax.evaluation.tui import run_tui
+        from vjax.browser.app import run_tui
     except ModuleNotFoundError as error:
         raise CommandError(f"--tui needs {error.name}; install it with: pip install 'vjax[tui]'") from error
     return run_tui(arguments.checkpoint, arguments.dataset, arguments.which, arguments.limit)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from rich.text import Text
 
 from vjax.audio import pitch
-from vjax.evaluation.tui_controls import Control, RoutePair
+from vjax.browser.controls import Control, RoutePair
 from vjax.inference.predict import Answer
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from vjax.audio.mel import MelConfig
-from vjax.evaluation.tui_controls import Control, RoutePair
-from vjax.evaluation.tui_mel import RANGE_DB, frequency_ticks, mel_picture, to_db
-from vjax.evaluation.tui_views import (
+from vjax.browser.controls import Control, RoutePair
+from vjax.browser.mel_cells import RANGE_DB, frequency_ticks, mel_picture, to_db
+from vjax.browser.views import (
     NARROW,
     WIDE,
     Show,

@@ -12,8 +12,8 @@ from textual.widget import Widget
 from textual.widgets import DataTable
 
 from vjax.audio.mel import MelConfig
-from vjax.evaluation.tui_mel import frequency_ticks, mel_picture
-from vjax.evaluation.tui_views import Column, note_name, percent
+from vjax.browser.mel_cells import frequency_ticks, mel_picture
+from vjax.browser.views import Column, note_name, percent
 from vjax.inference.predict import Answer
 
 _TICK_WIDTH = 4

@@ -10,10 +10,10 @@ import numpy as np
 
 from vjax.audio.distances import mss
 from vjax.audio.mel import mel_spectrogram, to_mono
+from vjax.browser.controls import Words
 from vjax.data.reader import Reader, encoded_as
 from vjax.data.store import DatasetInfo, open_dataset
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.evaluation.tui_controls import Words
 from vjax.inference.export import checkpoint_vocabulary, export_preset
 from vjax.inference.predict import Answer, Predictor, render_config
 from vjax.inference.stream import predict_dataset, validation_rows

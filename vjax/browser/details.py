@@ -5,9 +5,9 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input, TabbedContent, TabPane
 
-from vjax.evaluation.tui_controls import Words, compare_controls, compare_routes
-from vjax.evaluation.tui_views import NARROW, WIDE, Show, control_rows, menu_rows, route_rows
-from vjax.evaluation.tui_widgets import Table
+from vjax.browser.controls import Words, compare_controls, compare_routes
+from vjax.browser.views import NARROW, WIDE, Show, control_rows, menu_rows, route_rows
+from vjax.browser.widgets import Table
 from vjax.inference.predict import Answer
 
 TABS = ("parameters", "routes", "menus")

@@ -16,15 +16,14 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Header, Static
 from textual.worker import get_current_worker
 
-from vjax.audio import playback
+from vjax.browser import playback, session, views
+from vjax.browser.controls import compare_routes
+from vjax.browser.details import TABS, Details
+from vjax.browser.help import HelpScreen
+from vjax.browser.mel_cells import to_db
+from vjax.browser.session import Pair, Session
+from vjax.browser.widgets import MelView, Sounds, Table
 from vjax.engine.pool import RenderPool
-from vjax.evaluation import tui_session, tui_views
-from vjax.evaluation.tui_controls import compare_routes
-from vjax.evaluation.tui_details import TABS, Details
-from vjax.evaluation.tui_help import HelpScreen
-from vjax.evaluation.tui_mel import to_db
-from vjax.evaluation.tui_session import Pair, Session
-from vjax.evaluation.tui_widgets import MelView, Sounds, Table
 from vjax.inference.predict import Answer
 
 Side = Literal["target", "prediction"]
@@ -110,7 +109,7 @@ class Browser(App[Exception]):
     @work(thread=True, group="predict")
     def _open(self) -> None:
         with self._told_at_the_end():
-            session = tui_session.open_session(*self._arguments)
+            session = session.open_session(*self._arguments)
             self.call_from_thread(self._opened, session)
             self._predict_page(session)
 
@@ -121,7 +120,7 @@ class Browser(App[Exception]):
 
     def _predict_page(self, session: Session) -> None:
         worker, start = get_current_worker(), len(self._answers)
-        with contextlib.closing(tui_session.answers(session, start, start + PAGE)) as answers:
+        with contextlib.closing(session.answers(session, start, start + PAGE)) as answers:
             for answer in answers:
                 if worker.is_cancelled:
                     return
@@ -138,7 +137,7 @@ class Browser(App[Exception]):
                 self.call_from_thread(self.exit, error)
 
     def _opened(self, session: Session) -> None:
-        self._session, self._pool = session, tui_session.render_pool(session)
+        self._session, self._pool = session, session.render_pool(session)
         checkpoint, dataset, which, _ = self._arguments
         step = session.predictor.step
         self.sub_title = f"{checkpoint}, {which}, step {step} · {len(session.rows)} {session.choice} of {dataset}"
@@ -177,9 +176,9 @@ class Browser(App[Exception]):
     def _show_sound(self) -> None:
         session, place, answer = self._session, self._place, self._answers[self._place]
         routes = compare_routes(answer, session.predicted, session.target)
-        self.query_one("#summary", Static).update(Text(tui_views.summary(answer, routes)))
+        self.query_one("#summary", Static).update(Text(views.summary(answer, routes)))
         pair = self._pairs.get(place)
-        pictures = {"target": to_db(tui_session.stored_mel(session, place))}
+        pictures = {"target": to_db(session.stored_mel(session, place))}
         title = "predicted"
         if pair is not None and pair.picture is not None:
             pictures["prediction"] = to_db(pair.picture)
@@ -240,7 +239,7 @@ class Browser(App[Exception]):
 
     @work(thread=True, group="render")
     def _render_sounds(self, place: int) -> None:
-        pair = tui_session.render_pair(self._session, self._pool, self._answers[place])
+        pair = session.render_pair(self._session, self._pool, self._answers[place])
         if not get_current_worker().is_cancelled:
             self.call_from_thread(self._rendered, place, pair)
 
@@ -271,7 +270,7 @@ class Browser(App[Exception]):
         if not self._answers:
             return
         try:
-            path = tui_session.export_answer(self._session, self._answers[self._place], self._out)
+            path = session.export_answer(self._session, self._answers[self._place], self._out)
         except (ValueError, OSError) as error:
             self.notify(f"not exported: {error}", severity="error", markup=False)
         else:

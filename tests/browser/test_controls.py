@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vjax.evaluation.tui_controls import Words, compare_controls, compare_routes, named_routes
+from vjax.browser.controls import Words, compare_controls, compare_routes, named_routes
 from vjax.inference.confidence import confidence_maker
 from vjax.inference.predict import Answer
 from vjax.inference.routes import PredictedRoute

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import vjax
-from vjax.audio import playback
-from vjax.audio.playback import PlaybackError
+from vjax.browser import playback
+from vjax.browser.playback import PlaybackError
 
 
 def test_playing_or_saying_why_not():
