@@ -82,7 +82,7 @@ def _rows(shard: Path) -> int:
 
 def _jobs(config, shard: int) -> list[tuple[dict, tuple[int, ...], int]]:
     """(Vital JSON, notes, seed) of a shard's candidates, as `generate` renders them."""
-    from vjax.data.bank import load_bank
+    from vjax.data.preset_bank import load_bank
     from vjax.data.sampling import sample_block
     from vjax.vital.vocabulary import from_parameters
 

@@ -44,8 +44,8 @@ def _measure(recipe, rows: int, rounds: int) -> dict:
     import jax.numpy as jnp
 
     from vjax.model.heads import ModulationHead
+    from vjax.training.dense_routes import scatter_routes
     from vjax.training.modulation import modulation_loss, route_loss
-    from vjax.training.routes import scatter_routes
 
     config, loss = recipe.model.config, recipe.loss
     size = config.n_sources, config.n_destinations

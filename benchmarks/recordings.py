@@ -53,15 +53,15 @@ def main() -> None:
 def measure(sounds: Sequence[Path], out: Path, bank: Path | None = None, checkpoint: str = "shipped") -> None:
     """Writes an evaluation of the sounds with its report, and recordings.jsonl; what is there is not done again."""
     from vjax.engine.pool import RenderPool
+    from vjax.evaluation.baseline_bank import SoundBank
     from vjax.evaluation.benchmark import Plan, run_benchmark
     from vjax.evaluation.benchmark_summary import evaluation
     from vjax.evaluation.preset_files import find_presets
     from vjax.evaluation.report import write_report
     from vjax.evaluation.results import start_folder, write_json
-    from vjax.evaluation.sound_bank import SoundBank
     from vjax.evaluation.targets import audio_tasks
     from vjax.inference.predict import Predictor, render_config
-    from vjax.inference.stream import find_audio
+    from vjax.inference.predict_many import find_audio
     from vjax.io.progress import progress_bar
     from vjax.matching.banks import open_banks
     from vjax.matching.batch import match_each

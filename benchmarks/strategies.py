@@ -112,15 +112,15 @@ def _start(arguments, kind: str, target: dict):
         rng = np.random.default_rng(sum(target["name"].encode()))
         return space.to_preset(space.origin + rng.normal(0, 0.1, space.size))
     predictor, vocabulary = _predictor(arguments.checkpoint)
-    from vjax.inference.export import export_preset
+    from vjax.inference.presets import export_preset
 
     return export_preset(predictor.predict(target["audio"]), predictor.schema, vocabulary, target["name"])
 
 
 @functools.cache
 def _predictor(checkpoint: str):
-    from vjax.inference.export import checkpoint_vocabulary
     from vjax.inference.predict import Predictor
+    from vjax.inference.presets import checkpoint_vocabulary
 
     predictor = Predictor.from_checkpoint(checkpoint, batch_size=1)
     return predictor, checkpoint_vocabulary(predictor)

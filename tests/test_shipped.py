@@ -13,8 +13,8 @@ from vjax.cli.main import main
 from vjax.cli.recipe import read_config
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.export import checkpoint_vocabulary
 from vjax.inference.predict import Predictor
+from vjax.inference.presets import checkpoint_vocabulary
 from vjax.shipped import MODEL, NAME, checkpoint_folder, checkpoint_name
 from vjax.training.config import as_json
 from vjax.vital import preset as vital_preset

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vjax.audio import distances
-from vjax.audio.metrics import METRICS
+from vjax.audio.metric_names import METRICS
 from vjax.audio.scores import as_metrics, pair_scores, scores
 
 RATE = 44100

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vjax.audio.metrics import METRICS
+from vjax.audio.metric_names import METRICS
 from vjax.evaluation.benchmark_summary import evaluation
 from vjax.evaluation.results import Results, Row, Target
 from vjax.io.json_lines import read_lines

@@ -15,7 +15,7 @@ from vjax.browser.widgets import MelView, Sounds, Table
 from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader
 from vjax.data.store import open_dataset, write_shard
-from vjax.inference.stream import validation_rows
+from vjax.inference.predict_many import validation_rows
 from vjax.training.checkpoint import CheckpointError
 from vjax.vital.preset import read_preset
 

@@ -5,8 +5,8 @@ import pytest
 
 from vjax.browser.controls import Words, compare_controls, compare_routes, named_routes
 from vjax.inference.confidence import confidence_maker
+from vjax.inference.decode_routes import PredictedRoute
 from vjax.inference.predict import Answer
-from vjax.inference.routes import PredictedRoute
 from vjax.sound.schema import Schema
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from vjax.cli.main import main
-from vjax.vital import spectra
+from vjax.vital import table_spectra
 from vjax.vital.collect import Limits, best_cover, collect, most_varied
 from vjax.vital.default_vocabulary import default_vocabulary, read_vocabulary
 from vjax.vital.lfo_shapes import standard_shapes
@@ -74,8 +74,8 @@ def test_thresholds_take_in_less(mine, tmp_path, capsys):
     assert f"{path}: {len(coarse.wavetables)} wavetables, {len(coarse.lfo_shapes)} LFO shapes, " in printed
     assert 1 < len(coarse.wavetables) < len(fine.wavetables)
     assert 1 == len(coarse.lfo_shapes) < len(fine.lfo_shapes)
-    listened = spectra.with_spectra(coarse.wavetables).spectra
-    apart = spectra.spectral_distance(listened[:, None], listened[None]).mean(-1)
+    listened = table_spectra.with_spectra(coarse.wavetables).spectra
+    apart = table_spectra.spectral_distance(listened[:, None], listened[None]).mean(-1)
     assert apart[~np.eye(len(listened), dtype=bool)].min() >= 6
 
 

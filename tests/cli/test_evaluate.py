@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from vjax.audio.metrics import METRICS
+from vjax.audio.metric_names import METRICS
 from vjax.cli.main import main
 from vjax.evaluation.results import Results
 

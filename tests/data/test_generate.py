@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from vjax.data import generate as generation
 from vjax.data import layout
-from vjax.data.bank import load_bank
 from vjax.data.generate import GenerationConfig, generate
 from vjax.data.layout import DatasetError
+from vjax.data.preset_bank import load_bank
 from vjax.data.reader import Reader
 from vjax.data.sampling import SamplingConfig, parameters_hash
 from vjax.data.shard import log_mel, rejection

@@ -11,7 +11,7 @@ import pytest
 from vjax.audio.clip import Clip
 from vjax.audio.distances import mss, wmfcc
 from vjax.audio.files import read_audio, write_wav
-from vjax.audio.metrics import METRICS
+from vjax.audio.metric_names import METRICS
 from vjax.audio.pitch import detect_pitch
 from vjax.candidates.bank import CHECKPOINT_BANK, write_checkpoint_bank
 from vjax.candidates.resynthesis.fit_table import WavetableFitConfig
@@ -20,11 +20,11 @@ from vjax.data.store import open_dataset
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.evaluation import baselines
+from vjax.evaluation.baseline_bank import SoundBank
 from vjax.evaluation.benchmark import Plan, run_benchmark
 from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
 from vjax.evaluation.preset_files import find_presets
 from vjax.evaluation.results import Results, Target
-from vjax.evaluation.sound_bank import SoundBank
 from vjax.evaluation.targets import Task, audio_tasks, dataset_tasks, preset_tasks
 from vjax.inference.predict import Predictor
 from vjax.matching.banks import open_banks

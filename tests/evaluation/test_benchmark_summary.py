@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from vjax.audio.metrics import METRICS
+from vjax.audio.metric_names import METRICS
 from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
 from vjax.evaluation.results import Row, Target
 

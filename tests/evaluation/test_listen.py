@@ -13,7 +13,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from vjax.audio.distances import mss
-from vjax.audio.metrics import METRICS
+from vjax.audio.metric_names import METRICS
 from vjax.data.generate import GenerationConfig
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.store import open_dataset

@@ -17,7 +17,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 from vjax.audio.files import write_wav
-from vjax.audio.metrics import METRICS
+from vjax.audio.metric_names import METRICS
 from vjax.audio.scores import as_metrics, scores
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from vjax.audio.metrics import METRICS
+from vjax.audio.metric_names import METRICS
 from vjax.evaluation.results import Results, Row, Target, failed_row, start_folder, write_json
 
 ROW = Row("a", "nearest", dict.fromkeys(METRICS, 1.5) | {"sot": None}, evals=7, seconds=0.25, label="Rhodesy é")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import vjax
-from vjax.audio.metrics import METRICS
+from vjax.audio.metric_names import METRICS
 from vjax.matching.describe import comment, style_of
 
 RATE = 44100

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from vjax.audio.metrics import METRICS
+from vjax.audio.metric_names import METRICS
 from vjax.audio.pitch import Pitch
 from vjax.inference.predict import Answer
 from vjax.matching.choose import Candidate

@@ -20,7 +20,7 @@ from vjax.data.reader import Reader
 from vjax.data.store import open_dataset
 from vjax.data.stream import split
 from vjax.evaluation.listen import make_listener
-from vjax.evaluation.summary import print_summary
+from vjax.evaluation.run_summary import print_summary
 from vjax.training.checkpoint import CheckpointError, load_checkpoint
 from vjax.training.config import as_json, base_config, unpack
 from vjax.training.loop import NonFiniteLossError, train
@@ -318,8 +318,8 @@ def test_train_a_given_catalog_is_stored_in_the_checkpoint(tmp_path):
 
 def test_train_on_the_target_encoding_ends_in_presets_of_the_engine(engine_run, engine_vocabulary, tmp_path):
     """Semitones as classes and the effect order as positions: through training, a checkpoint and back."""
-    from vjax.inference.export import checkpoint_vocabulary, export_preset
     from vjax.inference.predict import Predictor
+    from vjax.inference.presets import checkpoint_vocabulary, export_preset
     from vjax.vital.preset import Preset, controls
 
     config = configured(engine_run / "data", epochs=1, batch_size=2, listen_sounds=0)

@@ -13,6 +13,7 @@ from vjax.data.reader import Routes
 from vjax.model.heads import RouteScores
 from vjax.model.inverse import Prediction
 from vjax.sound.schema import Schema
+from vjax.training.dense_routes import scatter_routes
 from vjax.training.losses import (
     LossConfig,
     Targets,
@@ -27,7 +28,6 @@ from vjax.training.losses import (
 )
 from vjax.training.mean import Mean
 from vjax.training.modulation import ModulationLoss, modulation_loss, route_loss
-from vjax.training.routes import scatter_routes
 
 SWITCH = ("Off", "On")
 BATCH = 4

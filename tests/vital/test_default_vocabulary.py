@@ -23,8 +23,8 @@ from vjax.vital.default_vocabulary import (
     write_vocabulary,
 )
 from vjax.vital.lfo_shapes import shape_json, shape_values, standard_shapes
-from vjax.vital.spectra import BANDS, FRAME_POSITIONS, spectral_distance, table_spectra
 from vjax.vital.standard_tables import standard_catalog
+from vjax.vital.table_spectra import BANDS, FRAME_POSITIONS, spectral_distance, table_spectra
 from vjax.vital.vocabulary import Vocabulary
 from vjax.vital.wavetables import FRAME, n_keyframes, table_json
 

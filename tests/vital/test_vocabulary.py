@@ -27,7 +27,7 @@ from vjax.vital import preset
 from vjax.vital.default_vocabulary import default_vocabulary
 from vjax.vital.lfo_shapes import shape_json
 from vjax.vital.preset import Preset, Route, read_preset
-from vjax.vital.spectra import FRAME_POSITIONS
+from vjax.vital.table_spectra import FRAME_POSITIONS
 from vjax.vital.vocabulary import (
     Vocabulary,
     from_parameters,

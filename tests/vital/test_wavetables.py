@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from vjax.vital.spectra import BANDS, FRAME_POSITIONS
 from vjax.vital.standard_tables import standard_catalog
+from vjax.vital.table_spectra import BANDS, FRAME_POSITIONS
 from vjax.vital.wavetables import (
     FRAME,
     VITAL_VERSION,

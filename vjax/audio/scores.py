@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from vjax.audio import distances
-from vjax.audio.metrics import METRICS
+from vjax.audio.metric_names import METRICS
 
 _LOUDNESS_NEEDS_S = 0.4  # one gating block of BS.1770
 _PAIRS = 8, 64  # targets and bank sounds compared at once: wMFCC's cost matrices of so many pairs take 250 MB

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vjax.evaluation.knob_text import knob_text
 from vjax.inference.predict import Answer
 from vjax.sound.audibility import audible
 from vjax.sound.rules import audibility_rules
 from vjax.sound.schema import CHANNELS, LFO_SHAPE_CHOICES, WAVETABLE_CHOICES, Parameters, Schema
+from vjax.vital.knob_text import knob_text
 from vjax.vital.vocabulary import Vocabulary
 
 SAME_NORM = 0.01

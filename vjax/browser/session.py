@@ -14,9 +14,9 @@ from vjax.browser.controls import Words
 from vjax.data.reader import Reader, encoded_as
 from vjax.data.store import DatasetInfo, open_dataset
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.export import checkpoint_vocabulary, export_preset
 from vjax.inference.predict import Answer, Predictor, render_config
-from vjax.inference.stream import predict_dataset, validation_rows
+from vjax.inference.predict_many import predict_dataset, validation_rows
+from vjax.inference.presets import checkpoint_vocabulary, export_preset
 from vjax.vital.default_vocabulary import vocabulary_of
 from vjax.vital.preset import write_preset
 from vjax.vital.vocabulary import from_parameters

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from vjax.inference.routes import MAX_ROUTES, route_arrays
+from vjax.inference.decode_routes import MAX_ROUTES, route_arrays
 from vjax.model.heads import split_logits
 from vjax.model.inverse import Prediction
 from vjax.sound.schema import Parameters, Schema

@@ -123,8 +123,8 @@ def _show(arguments: argparse.Namespace) -> int:
         for name, shape in zip(shapes.names, shapes.shapes, strict=True)
     ]
     if arguments.picture:
+        from vjax.audio.mel_pictures import save_picture
         from vjax.evaluation.pictures import catalog_picture
-        from vjax.inference.compare import save_picture
 
         make_writable(arguments.picture)
         save_picture(arguments.picture, catalog_picture(vocabulary))

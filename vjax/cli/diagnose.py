@@ -42,8 +42,8 @@ def _diagnose(arguments: argparse.Namespace) -> int:
     from vjax.cli.match_flags import read_checkpoint
     from vjax.data.reader import encoded_as
     from vjax.data.store import open_dataset
-    from vjax.evaluation.heads import score_heads
-    from vjax.inference.stream import predict_dataset, validation_rows
+    from vjax.evaluation.head_scores import score_heads
+    from vjax.inference.predict_many import predict_dataset, validation_rows
     from vjax.io.progress import progress_bar
 
     predictor = read_checkpoint(arguments, batch_size=32)

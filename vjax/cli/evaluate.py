@@ -114,10 +114,10 @@ def _names(text: str) -> tuple[str, ...]:
 def _evaluate(arguments: argparse.Namespace) -> int:
     from vjax.cli.match_flags import read_checkpoint
     from vjax.engine.scheduler import open_render_pool
+    from vjax.evaluation.baseline_bank import SoundBank
     from vjax.evaluation.benchmark import Plan, run_benchmark
     from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
     from vjax.evaluation.results import start_folder, write_json
-    from vjax.evaluation.sound_bank import SoundBank
 
     out, workers = Path(arguments.out), arguments.workers or None
     predictor = read_checkpoint(arguments, batch_size=1) if arguments.checkpoint else None
@@ -156,7 +156,7 @@ def _targets(arguments: argparse.Namespace, predictor) -> tuple:
     from vjax.evaluation import targets
     from vjax.evaluation.preset_files import folder_digest
     from vjax.inference.predict import render_config
-    from vjax.inference.stream import find_audio
+    from vjax.inference.predict_many import find_audio
     from vjax.training.config import DataConfig
 
     render = render_config(predictor) if predictor else RenderConfig()
@@ -230,7 +230,7 @@ def _model_settings(arguments: argparse.Namespace, predictor) -> dict:
 
 
 def _plan_settings(arguments: argparse.Namespace, render) -> dict:
-    from vjax.audio.metrics import METRICS
+    from vjax.audio.metric_names import METRICS
     from vjax.engine.synth import VERSION
     from vjax.evaluation.roundtrip import FLOOR_SEEDS
     from vjax.search.refine_config import RefineConfig

@@ -149,7 +149,7 @@ def _one(arguments: argparse.Namespace) -> int:
 
 
 def _check_out(out: Path, sound: Path) -> None:
-    from vjax.inference.stream import RENDER_END
+    from vjax.inference.predict_many import RENDER_END
     from vjax.matching.outputs import closest_path
 
     if out.suffix != ".vital" or out.is_dir():
@@ -249,7 +249,7 @@ def _print(result, files: list[Path], model: str) -> None:
 
 
 def _print_distances(result) -> None:
-    from vjax.audio.metrics import METRICS
+    from vjax.audio.metric_names import METRICS
     from vjax.audio.pitch import note_name
     from vjax.candidates.predicted import PREDICTION
 

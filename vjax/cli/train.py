@@ -62,7 +62,7 @@ def _train(arguments: argparse.Namespace, overrides: list[str]) -> int:
     with _joined(arguments):
         from vjax.candidates.bank import write_bank
         from vjax.evaluation.listen import make_listener
-        from vjax.evaluation.summary import print_summary
+        from vjax.evaluation.run_summary import print_summary
         from vjax.training.hosts import is_leader
         from vjax.training.loop import NonFiniteLossError, train
 

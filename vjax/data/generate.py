@@ -19,8 +19,8 @@ from typing import Any
 from tqdm import tqdm
 
 from vjax.data import layout
-from vjax.data.bank import Bank, load_bank
 from vjax.data.layout import DatasetError
+from vjax.data.preset_bank import Bank, load_bank
 from vjax.data.sampling import parameters_hash
 from vjax.data.shard import GenerationConfig, Hear, Material, Shard, Verdict, make_shards
 from vjax.data.store import digest, write_shard

@@ -14,7 +14,7 @@ import numpy as np
 
 from vjax.audio.mel import MelConfig, mel_spectrogram, to_mono
 from vjax.data import layout
-from vjax.data.bank import Bank
+from vjax.data.preset_bank import Bank
 from vjax.data.sampling import ORIGINS, Draw, SamplingConfig, parameters_hash, sample_block
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import Rendering, RenderJob, RenderPool

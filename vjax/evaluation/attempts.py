@@ -8,7 +8,7 @@ from vjax.candidates.predicted import PREDICTION
 from vjax.engine.pool import RenderJob
 from vjax.evaluation.targets import Task
 from vjax.evaluation.workbench import Workbench, broken
-from vjax.inference.stream import Failure
+from vjax.inference.predict_many import Failure
 from vjax.matching.config import DEFAULT
 from vjax.matching.result import FoundPreset, MatchResult
 from vjax.matching.work import Sound

@@ -4,13 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from vjax.audio.metrics import METRICS
+from vjax.audio.metric_names import METRICS
 from vjax.audio.scores import as_metrics, number, pair_scores, scores
 from vjax.engine.pool import RenderJob
+from vjax.evaluation.baseline_bank import SoundBank
 from vjax.evaluation.preset_files import PresetFile
 from vjax.evaluation.results import Row
 from vjax.evaluation.roundtrip import FLOOR_SEEDS
-from vjax.evaluation.sound_bank import SoundBank
 from vjax.evaluation.targets import Task
 from vjax.evaluation.workbench import Workbench, broken, silence
 from vjax.vital import preset as vital_preset

@@ -18,9 +18,9 @@ from vjax.evaluation.attempts import (
     add_refined,
     match_methods,
 )
+from vjax.evaluation.baseline_bank import SoundBank
 from vjax.evaluation.baselines import add_bank_rows, add_floor, add_init
 from vjax.evaluation.results import Results
-from vjax.evaluation.sound_bank import SoundBank
 from vjax.evaluation.targets import Task
 from vjax.evaluation.workbench import Workbench, play_targets
 from vjax.io.progress import progress_bar

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vjax.audio.metrics import HIGHER_IS_BETTER, METRICS
+from vjax.audio.metric_names import HIGHER_IS_BETTER, METRICS
 from vjax.audio.scores import number
 from vjax.evaluation import editing
 from vjax.evaluation.preset_files import UNKNOWN

@@ -14,7 +14,8 @@ import numpy as np
 
 from vjax.audio.clip import Clip
 from vjax.audio.files import write_wav
-from vjax.audio.metrics import METRICS
+from vjax.audio.mel_pictures import comparison_picture, log_comparison, save_picture
+from vjax.audio.metric_names import METRICS
 from vjax.audio.scores import scores
 from vjax.candidates.predicted import PREDICTION
 from vjax.data.generate import GenerationConfig
@@ -23,7 +24,6 @@ from vjax.data.store import DatasetInfo
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.evaluation.roundtrip import FLOOR_SEEDS
-from vjax.inference.compare import comparison_picture, log_comparison, save_picture
 from vjax.inference.predict import decode
 from vjax.matching.config import PREDICTION_ONLY
 from vjax.matching.match import match

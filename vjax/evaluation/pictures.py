@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from vjax.inference.compare import figure_pixels
-from vjax.vital import spectra
+from vjax.audio.mel_pictures import figure_pixels
+from vjax.vital import table_spectra
 from vjax.vital.lfo_shapes import shape_values
 from vjax.vital.vocabulary import Vocabulary
 
@@ -18,7 +18,7 @@ def catalog_picture(vocabulary: Vocabulary) -> np.ndarray:
     """Each wavetable's bands of harmonics over its frames, then each LFO shape; [height, width, 3] uint8."""
     from matplotlib.figure import Figure
 
-    catalog, shapes = spectra.with_spectra(vocabulary.wavetables), vocabulary.lfo_shapes
+    catalog, shapes = table_spectra.with_spectra(vocabulary.wavetables), vocabulary.lfo_shapes
     parts = (
         (f"Wavetables: {len(catalog)}. Frames from left to right, harmonics 1 to 128 upwards", catalog.names),
         (f"LFO shapes: {len(shapes)}. One cycle each", shapes.names),
@@ -28,7 +28,9 @@ def catalog_picture(vocabulary: Vocabulary) -> np.ndarray:
     tables, curves = figure.subfigures(2, 1, height_ratios=inches)
     for axis, spectrum in zip(_axes(tables, *parts[0]), catalog.spectra, strict=True):
         top = spectrum.max()
-        axis.imshow(spectrum.T, origin="lower", aspect="auto", cmap="magma", vmin=top - spectra.FLOOR_DB, vmax=top)
+        axis.imshow(
+            spectrum.T, origin="lower", aspect="auto", cmap="magma", vmin=top - table_spectra.FLOOR_DB, vmax=top
+        )
     for axis, shape in zip(_axes(curves, *parts[1]), shapes.shapes, strict=True):
         axis.plot(shape_values(shape, 128), color="#444", linewidth=1)
         axis.set_ylim(-0.1, 1.1)

@@ -19,7 +19,7 @@ from typing import Any
 from vjax.engine.pool import default_workers
 from vjax.evaluation.report_data import page_data, read_evaluation, sound_detail
 from vjax.evaluation.results import Target
-from vjax.inference.stream import map_ahead
+from vjax.inference.predict_many import map_ahead
 
 SOUNDS_LIMIT = 150
 """Sounds that a page holds with audio and pictures: about 40 MB with seven versions of 2 s each."""

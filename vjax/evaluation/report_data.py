@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from vjax.audio.files import AudioError
-from vjax.audio.metrics import HIGHER_IS_BETTER, METRICS
+from vjax.audio.metric_names import HIGHER_IS_BETTER, METRICS
 from vjax.evaluation import editing
-from vjax.evaluation.preset_difference import preset_difference
 from vjax.evaluation.report_media import page_media, picture_ticks
 from vjax.evaluation.results import Results, Row, Target
 from vjax.evaluation.statistics import recovered_share
 from vjax.io.file_names import shortened
+from vjax.vital.differences import preset_difference
 from vjax.vital.preset import read_preset
 
 _LABELS = {  # label, unit, decimals

@@ -16,7 +16,7 @@ import soundfile
 
 from vjax.audio.files import read_audio
 from vjax.audio.mel import MelConfig, mel_filterbank
-from vjax.inference.compare import RANGE_DB, mel_db
+from vjax.audio.mel_pictures import RANGE_DB, mel_db
 
 SAMPLE_RATE = 44100
 """All sounds of a page are resampled to it."""

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vjax.audio.metrics import METRICS
+from vjax.audio.metric_names import METRICS
 from vjax.io.json_lines import end_last_line, read_lines
 
 _GROWS = {"limit": "--limit", "refine_evals": "--refine-evals", "starts": "--starts"}

@@ -3,7 +3,7 @@
     predictor = Predictor.from_checkpoint("runs/tier3")
     answer = predictor.predict(audio, sample_rate=48000)
 
-Many sounds at once: `vjax.inference.stream`.
+Many sounds at once: `vjax.inference.predict_many`.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from vjax.audio.files import AudioError
 from vjax.audio.mel import MelConfig, mel_spectrogram
 from vjax.engine.config import RenderConfig
 from vjax.inference.confidence import Confidence, confidence_maker, knob_spread, menu_probabilities
-from vjax.inference.routes import PredictedRoute, predicted_routes, route_arrays
+from vjax.inference.decode_routes import PredictedRoute, predicted_routes, route_arrays
 from vjax.model.heads import split_logits
 from vjax.model.inverse import InverseModel, Prediction
 from vjax.shipped import NAME, checkpoint_folder
@@ -237,7 +237,7 @@ class Predictor:
     @functools.cached_property
     def vocabulary(self) -> Vocabulary:
         """The catalogs that the checkpoint carries. Raises ValueError if they do not fit its schema."""
-        from vjax.inference.export import checkpoint_vocabulary
+        from vjax.inference.presets import checkpoint_vocabulary
 
         return checkpoint_vocabulary(self)
 

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from vjax.audio.mel_pictures import log_comparison, save_picture
 from vjax.engine.pool import RenderPool
 from vjax.engine.scheduler import Engine
-from vjax.inference.compare import log_comparison, save_picture
 from vjax.inference.predict import Predictor, knob_errors
-from vjax.inference.stream import Failure, map_ahead
+from vjax.inference.predict_many import Failure, map_ahead
 from vjax.io.errors import error_text, show_tracebacks
 from vjax.io.file_names import as_text
 from vjax.io.progress import progress_bar

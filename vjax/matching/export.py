@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from vjax.inference.export import export_preset
 from vjax.inference.predict import Predictor
-from vjax.inference.stream import Failure
+from vjax.inference.predict_many import Failure
+from vjax.inference.presets import export_preset
 from vjax.io.file_names import as_text, stem_text
 from vjax.io.progress import progress_bar
 from vjax.matching.work import Work

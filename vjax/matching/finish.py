@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vjax.audio.distances import loudness_lufs, mss
-from vjax.audio.metrics import METRICS
+from vjax.audio.metric_names import METRICS
 from vjax.audio.pitch import Pitch, detect_pitch, note_name
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.matching.choose import WRONG_NOTE_SEMITONES

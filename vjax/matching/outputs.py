@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from vjax.audio.files import write_wav
-from vjax.audio.metrics import METRICS
+from vjax.audio.mel_pictures import comparison_picture, save_picture
+from vjax.audio.metric_names import METRICS
 from vjax.audio.pitch import Pitch, note_name
-from vjax.inference.compare import comparison_picture, save_picture
-from vjax.inference.stream import RENDER_END
+from vjax.inference.predict_many import RENDER_END
 from vjax.io.file_names import as_text, shortened
 from vjax.matching.choose import Candidate
 from vjax.matching.result import CLOSEST, Comparison, FoundPreset, MatchResult

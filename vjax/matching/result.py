@@ -97,7 +97,7 @@ class MatchResult:
       plays: the pitch of `audio`.
       loss: the objective between `audio` and `target`; NaN for a silent preset. It and the metrics are means over the
         engine's random seeds of `vjax.search.judge`.
-      metrics: by name of `vjax.audio.metrics.METRICS`; NaN where there is none.
+      metrics: by name of `vjax.audio.metric_names.METRICS`; NaN where there is none.
       re_render_db: MSS between two renders of the preset with different seeds: smaller distances to a sound are luck.
       recordings: the preset beside each of several recordings, the sound first; empty where there is one. All other
         attributes are those of the first, but `loss` and `mss_db` of `candidates` are means.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vjax.inference.compare import figure_pixels
+from vjax.audio.mel_pictures import figure_pixels
 from vjax.io.file_names import shortened
 from vjax.search.evolution import Progress
 from vjax.search.target import Kind, Start

@@ -17,7 +17,7 @@ from vjax.data.store import open_dataset
 from vjax.data.stream import split
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.inference.predict import Answer, Predictor
-from vjax.inference.stream import Failure, find_audio, predict_dataset, predict_files
+from vjax.inference.predict_many import Failure, find_audio, predict_dataset, predict_files
 from vjax.matching.config import MatchConfig
 from vjax.matching.outputs import changed_presets, closest_path
 from vjax.search.target import Start

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vjax.model.convolution import convolve_by_products, products_are_faster
+from vjax.model.max_pool import max_pool_3x3
 from vjax.model.norm import BatchNorm
-from vjax.model.pool import max_pool_3x3
 
 BLOCKS_PER_STAGE = (2, 2, 2, 2)
 # He et al. 2015, "Delving deep into rectifiers", in the fan-out form that keeps the gradient's scale.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vjax.audio.clip import Clip
-from vjax.audio.metrics import METRICS
+from vjax.audio.metric_names import METRICS
 from vjax.audio.scores import scores
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.search.objective import TERMS, Objective

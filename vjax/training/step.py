@@ -18,10 +18,10 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from vjax.data.reader import Routes
 from vjax.data.stream import Batch
 from vjax.model.inverse import InverseModel, Prediction
+from vjax.training.dense_routes import scatter_routes
 from vjax.training.losses import LossConfig, Losses, LossMasks, LossMeans, Targets, loss_means, total_loss, weigh
 from vjax.training.mean import Mean
 from vjax.training.metrics import MetricLayout, batch_metrics, summarise
-from vjax.training.routes import scatter_routes
 from vjax.training.state import TrainState
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vjax.io.file_names import stem_text
-from vjax.vital import checks, spectra
+from vjax.vital import checks, table_spectra
 from vjax.vital.lfo_shapes import LfoShapeCatalog, shape_key
 from vjax.vital.preset import MAX_BYTES, Preset, read_preset
 from vjax.vital.vocabulary import Vocabulary, heard_lfos, heard_oscillators
@@ -88,10 +88,10 @@ def without_alike(catalog: WavetableCatalog, threshold_db: float, keep: int = 1)
 
     The first `keep` entries always stay.
     """
-    catalog = spectra.with_spectra(catalog)
+    catalog = table_spectra.with_spectra(catalog)
     chosen: list[int] = []
     for i, spectrum in enumerate(catalog.spectra):
-        distances = spectra.spectral_distance(catalog.spectra[chosen], spectrum).mean(-1)
+        distances = table_spectra.spectral_distance(catalog.spectra[chosen], spectrum).mean(-1)
         if i < keep or not (distances < threshold_db).any():
             chosen.append(i)
     return catalog.chosen(chosen)
@@ -102,10 +102,12 @@ def most_varied(catalog: WavetableCatalog, n: int, keep: int = 1) -> WavetableCa
 
     Farthest-point traversal (Gonzalez 1985, "Clustering to minimize the maximum intercluster distance").
     """
-    catalog = spectra.with_spectra(catalog)
+    catalog = table_spectra.with_spectra(catalog)
     chosen = list(range(min(keep, n, len(catalog))))
     while len(chosen) < min(n, len(catalog)):
-        to_chosen = spectra.spectral_distance(catalog.spectra[:, None], catalog.spectra[None, chosen]).mean(-1).min(1)
+        to_chosen = (
+            table_spectra.spectral_distance(catalog.spectra[:, None], catalog.spectra[None, chosen]).mean(-1).min(1)
+        )
         chosen.append(int(to_chosen.argmax()))
     return catalog.chosen(chosen)
 
@@ -115,9 +117,9 @@ def best_cover(catalog: WavetableCatalog, n: int, keep: int = 1) -> WavetableCat
 
     Greedy facility location (Nemhauser, Wolsey and Fisher 1978): each choice lowers the mean distance the most.
     """
-    catalog = spectra.with_spectra(catalog)
+    catalog = table_spectra.with_spectra(catalog)
     # A row at a time: all pairs at once would take 2 GB for 1,000 tables.
-    distances = np.stack([spectra.spectral_distance(catalog.spectra, one).mean(-1) for one in catalog.spectra])
+    distances = np.stack([table_spectra.spectral_distance(catalog.spectra, one).mean(-1) for one in catalog.spectra])
     chosen = list(range(min(keep, n, len(catalog))))
     while len(chosen) < min(n, len(catalog)):
         left = np.minimum(distances[:, chosen].min(1)[:, None], distances).sum(0)
@@ -175,10 +177,10 @@ def _extended(
     held: WavetableCatalog, tables: Sequence[Mapping[str, Any]], progress: bool, warn: Callable[[str], None]
 ) -> WavetableCatalog:
     """`held` with the tables that the engine plays, and the spectra of all."""
-    held = spectra.with_spectra(held)
+    held = table_spectra.with_spectra(held)
     grown = held.extended(tables)
     new = range(len(held), len(grown))
-    heard = dict(zip(new, spectra.listen([grown.tables[i] for i in new], progress=progress), strict=True))
+    heard = dict(zip(new, table_spectra.listen([grown.tables[i] for i in new], progress=progress), strict=True))
     refused = {i: found for i, found in heard.items() if isinstance(found, str)}
     for i, reason in refused.items():
         warn(f"left out: wavetable {grown.names[i]!r}: {reason}")

@@ -22,8 +22,8 @@ from absl import logging
 from vjax.sound.schema import CATALOG_CHOICES, WAVETABLE_CHOICES, Schema
 from vjax.vital import checks
 from vjax.vital.lfo_shapes import LfoShapeCatalog, standard_shapes
-from vjax.vital.spectra import FRAME_POSITIONS, spectral_distance, table_spectra, with_spectra
 from vjax.vital.standard_tables import standard_catalog
+from vjax.vital.table_spectra import FRAME_POSITIONS, spectral_distance, table_spectra, with_spectra
 from vjax.vital.vocabulary import Vocabulary
 from vjax.vital.wavetables import FRAME, WavetableCatalog, table_json, table_key
 

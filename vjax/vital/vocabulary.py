@@ -25,7 +25,7 @@ from vjax.sound.schema import (
     Schema,
 )
 from vjax.sound.slots import canonical_slots
-from vjax.vital import preset, spectra
+from vjax.vital import preset, table_spectra
 from vjax.vital.lfo_shapes import LfoShapeCatalog, standard_shapes
 from vjax.vital.preset import Preset, Route
 from vjax.vital.wavetables import WavetableCatalog
@@ -195,20 +195,20 @@ def _choose_tables(one, schema, catalog: WavetableCatalog, parameters: Parameter
     if not (missing and stand_in):
         lost += [f"oscillator {o + 1}: wavetable {_name(one, o)} became {catalog.names[0]!r}" for o in missing]
         return
-    catalog = spectra.with_spectra(catalog)
+    catalog = table_spectra.with_spectra(catalog)
     moved = {route.destination for route in one.routes if route is not None and not route.bypass}
     frames = {o: f"osc_{o + 1}_wave_frame" for o in missing}
     still = {o: one.continuous[preset.controls().position[frames[o]]] * 256 for o in missing if frames[o] not in moved}
-    positions = [(*spectra.FRAME_POSITIONS, still.get(o, 0.0)) for o in missing]
-    found = spectra.table_spectra([one.wavetables[o] for o in missing], positions)
+    positions = [(*table_spectra.FRAME_POSITIONS, still.get(o, 0.0)) for o in missing]
+    found = table_spectra.table_spectra([one.wavetables[o] for o in missing], positions)
     for oscillator, spectrum in zip(missing, found, strict=True):
         at = ""
         if oscillator in still:
-            index, frame, distance = spectra.nearest_cycle(catalog, spectrum[-1])
+            index, frame, distance = table_spectra.nearest_cycle(catalog, spectrum[-1])
             parameters.continuous[schema.position[frames[oscillator]]] = frame / 256
             at = f" at frame {frame}"
         else:
-            index, distance = spectra.nearest_table(catalog, spectrum[:-1])
+            index, distance = table_spectra.nearest_table(catalog, spectrum[:-1])
         parameters.categorical[schema.position[WAVETABLE_CHOICES[oscillator]]] = index
         lost.append(
             f"oscillator {oscillator + 1}: wavetable {_name(one, oscillator)} became {catalog.names[index]!r}{at} "

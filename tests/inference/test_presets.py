@@ -11,8 +11,8 @@ from vjax.audio.clip import Clip
 from vjax.data.layout import digest
 from vjax.engine import synth
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.export import checkpoint_vocabulary, export_preset
 from vjax.inference.predict import Predictor, render_config
+from vjax.inference.presets import checkpoint_vocabulary, export_preset
 from vjax.matching.config import PREDICTION_ONLY
 from vjax.matching.match import match
 from vjax.sound.schema import CATALOG_CHOICES

@@ -7,7 +7,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from vjax.audio.mel import MelConfig
-from vjax.inference.compare import comparison_picture, log_comparison, mel_db, save_picture
+from vjax.audio.mel_pictures import comparison_picture, log_comparison, mel_db, save_picture
 from vjax.training.writer import Writer
 
 RATE = 44100

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from vjax.evaluation.preset_difference import OFF, MenuDifference, RouteDifference, preset_difference
 from vjax.sound.schema import N_SLOTS
+from vjax.vital.differences import OFF, MenuDifference, RouteDifference, preset_difference
 from vjax.vital.preset import Preset, Route, controls, init
 
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vjax.evaluation.knob_text import knob_text
 from vjax.sound.audibility import Audible
 from vjax.vital.audible import audible_of
+from vjax.vital.knob_text import knob_text
 from vjax.vital.preset import Preset, Route, controls
 from vjax.vital.wavetables import table_key
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vjax.sound.schema import N_SLOTS, dense_routes
-from vjax.training.routes import scatter_routes
+from vjax.training.dense_routes import scatter_routes
 
 SIZE = (3, 50)
 N_CELLS = 150

@@ -5,7 +5,7 @@ import re
 import pytest
 import vita
 
-from vjax.evaluation.knob_text import knob_text, panel_value
+from vjax.vital.knob_text import knob_text, panel_value
 from vjax.vital.preset import controls
 
 _UNITS = {"secs": "s", "semitones": "st", "v": "", "voices": ""}  # the engine's word: ours, where they differ

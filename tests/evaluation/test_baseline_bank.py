@@ -7,8 +7,8 @@ import numpy as np
 
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderPool
+from vjax.evaluation.baseline_bank import SoundBank
 from vjax.evaluation.preset_files import find_presets
-from vjax.evaluation.sound_bank import SoundBank
 from vjax.vital import preset as vital_preset
 from vjax.vital.preset import write_preset
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vjax.evaluation.summary import print_summary
+from vjax.evaluation.run_summary import print_summary
 
 SUMMARY = {
     "steps": 504,

@@ -12,7 +12,7 @@ from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.store import open_dataset, write_shard
 from vjax.inference.predict import Answer, Predictor
-from vjax.inference.stream import Failure, find_audio, predict_dataset, predict_files
+from vjax.inference.predict_many import Failure, find_audio, predict_dataset, predict_files
 
 COMPILES = "/jax/core/compile/backend_compile_duration"
 

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vjax.vital.default_vocabulary import default_vocabulary
-from vjax.vital.spectra import (
+from vjax.vital.standard_tables import standard_catalog
+from vjax.vital.table_spectra import (
     BANDS,
     FLOOR_DB,
     FRAME_POSITIONS,
@@ -17,7 +18,6 @@ from vjax.vital.spectra import (
     table_spectra,
     with_spectra,
 )
-from vjax.vital.standard_tables import standard_catalog
 from vjax.vital.wavetables import WavetableCatalog, table_json
 
 PITCH_HZ = 55.0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from vjax.model.pool import max_pool_3x3
+from vjax.model.max_pool import max_pool_3x3
 
 
 @pytest.mark.parametrize("size", [(8, 7), (9, 12), (1, 1), (2, 3)])

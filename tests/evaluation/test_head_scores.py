@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vjax.engine.schema import engine_schema
-from vjax.evaluation.heads import heard, score_heads
+from vjax.evaluation.head_scores import heard, score_heads
 from vjax.sound.encoding import CHAIN, EFFECTS, TargetEncoding
 
 
