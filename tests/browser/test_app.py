@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from vjax.browser import session
 from vjax.browser.app import PAGE, Browser
 from vjax.browser.details import Details
 from vjax.browser.help import HelpScreen
 from vjax.browser.playback import PlaybackError, check_playback
+from vjax.browser.session import open_session
 from vjax.browser.widgets import MelView, Sounds, Table
 from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader
@@ -111,10 +111,8 @@ def test_the_target_is_pictured_at_once_and_the_prediction_after_rendering(brows
         assert pair.problems == ()
         assert pair.target.shape == pair.prediction.shape == (2, 17640)
         # What was rendered again is what the dataset's picture was made of.
-        stored = session.stored_mel(app._session, 0)
-        again = session.render_pair(
-            app._session, app._pool, app._answers[0]._replace(parameters=app._answers[0].target)
-        )
+        stored = stored_mel(app._session, 0)
+        again = render_pair(app._session, app._pool, app._answers[0]._replace(parameters=app._answers[0].target))
         np.testing.assert_allclose(again.picture, stored, atol=1e-3)
         await press(app, pilot, "j")
         assert "r renders it" in prediction.render().plain
@@ -244,13 +242,13 @@ def test_what_cannot_be_opened_ends_the_browser(engine_run, tmp_path):
     found = asyncio.run(open_and_wait(str(tmp_path), str(engine_run / "data")))
     assert isinstance(found, CheckpointError)
     with pytest.raises(ValueError, match="limit=-1"):
-        session.open_session(engine_run, engine_run / "data", "best", -1)
+        open_session(engine_run, engine_run / "data", "best", -1)
 
 
 def test_the_runs_validation_rows_are_chosen(engine_run, long_dataset):
-    session = session.open_session(engine_run, long_dataset, "best", 0)
+    session = open_session(engine_run, long_dataset, "best", 0)
     assert session.choice == "all rows"
-    assert len(session.open_session(engine_run, long_dataset, "latest", 2).rows) == 2
+    assert len(open_session(engine_run, long_dataset, "latest", 2).rows) == 2
     settings = {"data": {"val_fraction": 0.25}, "seed": 3}
     session.predictor.meta["settings"].update(json.loads(json.dumps(settings)))
     rows, choice = validation_rows(session.predictor, session.reader)

@@ -121,10 +121,10 @@ def test_folder_bank_keeps_a_few_kinds_of_settings_of_any_size(pool, folder):
     """Two checkpoints may share a folder; ten that are gone do not make it grow."""
     mels = [MelConfig(n_mels=n) for n in (64, 80, 96, 112, 128)]
     banks = [folder_bank(folder, 55, pool, mel) for mel in mels]
-    assert len({bank.pictures.shape for bank in banks}) == 5
+    assert len({one.pictures.shape for one in banks}) == 5
     before = (folder / FOLDER_INDEX).stat().st_mtime_ns
-    for mel, bank in list(zip(mels, banks, strict=True))[1:]:
-        np.testing.assert_array_equal(folder_bank(folder, 55, pool, mel).pictures, bank.pictures)
+    for mel, one in list(zip(mels, banks, strict=True))[1:]:
+        np.testing.assert_array_equal(folder_bank(folder, 55, pool, mel).pictures, one.pictures)
     assert (folder / FOLDER_INDEX).stat().st_mtime_ns == before
     assert len(stored_keys(folder)) == 4 * 4
     folder_bank(folder, 60, pool, mels[-1])

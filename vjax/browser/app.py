@@ -16,12 +16,21 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Header, Static
 from textual.worker import get_current_worker
 
-from vjax.browser import playback, session, views
+from vjax.browser import playback, views
 from vjax.browser.controls import compare_routes
 from vjax.browser.details import TABS, Details
 from vjax.browser.help import HelpScreen
 from vjax.browser.mel_cells import to_db
-from vjax.browser.session import Pair, Session
+from vjax.browser.session import (
+    Pair,
+    Session,
+    export_answer,
+    open_session,
+    predictions,
+    render_pair,
+    render_pool,
+    stored_mel,
+)
 from vjax.browser.widgets import MelView, Sounds, Table
 from vjax.engine.pool import RenderPool
 from vjax.inference.predict import Answer
@@ -109,7 +118,7 @@ class Browser(App[Exception]):
     @work(thread=True, group="predict")
     def _open(self) -> None:
         with self._told_at_the_end():
-            session = session.open_session(*self._arguments)
+            session = open_session(*self._arguments)
             self.call_from_thread(self._opened, session)
             self._predict_page(session)
 
@@ -120,7 +129,7 @@ class Browser(App[Exception]):
 
     def _predict_page(self, session: Session) -> None:
         worker, start = get_current_worker(), len(self._answers)
-        with contextlib.closing(session.answers(session, start, start + PAGE)) as answers:
+        with contextlib.closing(predictions(session, start, start + PAGE)) as answers:
             for answer in answers:
                 if worker.is_cancelled:
                     return
@@ -137,7 +146,7 @@ class Browser(App[Exception]):
                 self.call_from_thread(self.exit, error)
 
     def _opened(self, session: Session) -> None:
-        self._session, self._pool = session, session.render_pool(session)
+        self._session, self._pool = session, render_pool(session)
         checkpoint, dataset, which, _ = self._arguments
         step = session.predictor.step
         self.sub_title = f"{checkpoint}, {which}, step {step} · {len(session.rows)} {session.choice} of {dataset}"
@@ -178,7 +187,7 @@ class Browser(App[Exception]):
         routes = compare_routes(answer, session.predicted, session.target)
         self.query_one("#summary", Static).update(Text(views.summary(answer, routes)))
         pair = self._pairs.get(place)
-        pictures = {"target": to_db(session.stored_mel(session, place))}
+        pictures = {"target": to_db(stored_mel(session, place))}
         title = "predicted"
         if pair is not None and pair.picture is not None:
             pictures["prediction"] = to_db(pair.picture)
@@ -239,7 +248,7 @@ class Browser(App[Exception]):
 
     @work(thread=True, group="render")
     def _render_sounds(self, place: int) -> None:
-        pair = session.render_pair(self._session, self._pool, self._answers[place])
+        pair = render_pair(self._session, self._pool, self._answers[place])
         if not get_current_worker().is_cancelled:
             self.call_from_thread(self._rendered, place, pair)
 
@@ -270,7 +279,7 @@ class Browser(App[Exception]):
         if not self._answers:
             return
         try:
-            path = session.export_answer(self._session, self._answers[self._place], self._out)
+            path = export_answer(self._session, self._answers[self._place], self._out)
         except (ValueError, OSError) as error:
             self.notify(f"not exported: {error}", severity="error", markup=False)
         else:

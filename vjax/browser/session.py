@@ -88,7 +88,7 @@ def open_session(checkpoint: str | os.PathLike, dataset: str | os.PathLike, whic
     )
 
 
-def answers(session: Session, start: int, stop: int) -> Iterator[Answer]:
+def predictions(session: Session, start: int, stop: int) -> Iterator[Answer]:
     """Answers with confidence and target to the rows at places `start` to `stop` of `Session.rows`.
 
     Raises DatasetError if the dataset's pictures are not of the model's kind.

@@ -1,7 +1,7 @@
 """The wavetable catalog: what the `osc_N_wavetable` choices choose from.
 
 A catalog entry is a whole Vital wavetable (the JSON object of a preset's `wavetables` array), so that a dataset or a
-checkpoint that carries the catalog can write presets anywhere. Entries may come with spectra (vital/table_spectra.py), by
+checkpoint that carries the catalog can write presets anywhere. Entries may come with spectra (`table_spectra.py`), by
 which a table that the catalog does not hold finds the entry that sounds most like it.
 """
 

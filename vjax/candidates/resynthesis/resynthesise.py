@@ -1,9 +1,9 @@
 """Starts that need no network and no bank: the sound itself as a wavetable.
 
-An oscillator goes once through the cycles of a table that was fitted to the sound (`vjax.candidates.resynthesis.fit_table`); of
+An oscillator goes once through the cycles of a table that was fitted to the sound (`fit_table.py`); of
 a wide sound two do, one for each channel. What they play follows the keyboard like any preset. While a key is held
 after the sound's own note ended, an LFO in Vital's "Sustain Envelope" mode stays on the cycle of that moment, and a
-second one moves on from there through further cycles, to and fro (`vjax.candidates.resynthesis.sustain`); where the sound decays, so
+second one moves on from there through further cycles, to and fro (`sustain.py`); where the sound decays, so
 does the amplitude envelope. The rest of the sweep and the release come after the key is let go.
 
 Two tables for each sound: one of its harmonics, and one octaves lower, whose lines lie dense enough for what is no
