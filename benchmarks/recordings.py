@@ -57,7 +57,6 @@ def measure(sounds: Sequence[Path], out: Path, bank: Path | None = None, checkpo
     from vjax.evaluation.benchmark import Plan, run_benchmark
     from vjax.evaluation.benchmark_summary import evaluation
     from vjax.evaluation.preset_files import find_presets
-    from vjax.evaluation.report import write_report
     from vjax.evaluation.results import start_folder, write_json
     from vjax.evaluation.targets import audio_tasks
     from vjax.inference.predict import Predictor, render_config
@@ -65,6 +64,7 @@ def measure(sounds: Sequence[Path], out: Path, bank: Path | None = None, checkpo
     from vjax.io.progress import progress_bar
     from vjax.matching.banks import open_banks
     from vjax.matching.batch import match_each
+    from vjax.report.report import write_report
     from vjax.shipped import checkpoint_folder
 
     files = [file.absolute() for sound in sounds for file in (find_audio(sound) if sound.is_dir() else [sound])]

@@ -124,7 +124,7 @@ def _show(arguments: argparse.Namespace) -> int:
     ]
     if arguments.picture:
         from vjax.audio.mel_pictures import save_picture
-        from vjax.evaluation.pictures import catalog_picture
+        from vjax.report.catalog_pictures import catalog_picture
 
         make_writable(arguments.picture)
         save_picture(arguments.picture, catalog_picture(vocabulary))

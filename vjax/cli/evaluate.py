@@ -281,7 +281,7 @@ def _refine(predictor, arguments: argparse.Namespace, pool):
 
 
 def _report(out: Path) -> Path:
-    from vjax.evaluation.report import write_report
+    from vjax.report.report import write_report
 
     return write_report(out)
 

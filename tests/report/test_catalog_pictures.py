@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vjax.evaluation.pictures import catalog_picture
+from vjax.report.catalog_pictures import catalog_picture
 from vjax.vital.default_vocabulary import default_vocabulary
 from vjax.vital.lfo_shapes import LfoShapeCatalog, shape_json
 from vjax.vital.vocabulary import Vocabulary

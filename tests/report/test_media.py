@@ -9,7 +9,7 @@ import soundfile
 from PIL import Image
 
 from vjax.audio.files import AudioError, write_wav
-from vjax.evaluation.report_media import page_media, picture_ticks
+from vjax.report.media import page_media, picture_ticks
 
 RATE = 44100
 

@@ -22,9 +22,9 @@ from vjax.audio.scores import as_metrics, scores
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.evaluation.editing import editing
-from vjax.evaluation.report import embedded_json, write_report
-from vjax.evaluation.report_data import page_data, read_evaluation, sound_detail
 from vjax.evaluation.results import Results, Row, Target, failed_row, start_folder
+from vjax.report.content import page_data, read_evaluation, sound_detail
+from vjax.report.report import embedded_json, write_report
 from vjax.vital.preset import Route, controls, init, read_preset, write_preset
 
 PRESETS = Path(__file__).parents[1] / "data" / "presets"

@@ -12,10 +12,10 @@ import numpy as np
 from vjax.audio.files import AudioError
 from vjax.audio.metric_names import HIGHER_IS_BETTER, METRICS
 from vjax.evaluation import editing
-from vjax.evaluation.report_media import page_media, picture_ticks
 from vjax.evaluation.results import Results, Row, Target
 from vjax.evaluation.statistics import recovered_share
 from vjax.io.file_names import shortened
+from vjax.report.media import page_media, picture_ticks
 from vjax.vital.differences import preset_difference
 from vjax.vital.preset import read_preset
 

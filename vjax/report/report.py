@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from vjax.engine.pool import default_workers
-from vjax.evaluation.report_data import page_data, read_evaluation, sound_detail
 from vjax.evaluation.results import Target
 from vjax.inference.predict_many import map_ahead
+from vjax.report.content import page_data, read_evaluation, sound_detail
 
 SOUNDS_LIMIT = 150
 """Sounds that a page holds with audio and pictures: about 40 MB with seven versions of 2 s each."""
