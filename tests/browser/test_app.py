@@ -10,7 +10,7 @@ from vjax.browser.app import PAGE, Browser
 from vjax.browser.details import Details
 from vjax.browser.help import HelpScreen
 from vjax.browser.playback import PlaybackError, check_playback
-from vjax.browser.session import open_session
+from vjax.browser.session import open_session, render_pair, stored_mel
 from vjax.browser.widgets import MelView, Sounds, Table
 from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader

@@ -100,4 +100,4 @@ def _policy(style: str, script: str) -> str:
 
 
 def _asset(name: str) -> str:
-    return importlib.resources.files("vjax.evaluation").joinpath("page", name).read_text(encoding="utf-8")
+    return importlib.resources.files("vjax.report").joinpath("page", name).read_text(encoding="utf-8")
