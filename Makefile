@@ -17,9 +17,10 @@ demo: $(VENV)/.installed  ## the shipped model on a sound; then a model of your 
 test: $(VENV)/.installed  ## every test, a process on each core
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-lint: $(VENV)/.installed
+lint: $(VENV)/.installed  ## style, and who may import whom (pyproject.toml)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("vjax needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

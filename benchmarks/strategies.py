@@ -120,10 +120,9 @@ def _start(arguments, kind: str, target: dict):
 @functools.cache
 def _predictor(checkpoint: str):
     from vjax.inference.predict import Predictor
-    from vjax.inference.presets import checkpoint_vocabulary
 
     predictor = Predictor.from_checkpoint(checkpoint, batch_size=1)
-    return predictor, checkpoint_vocabulary(predictor)
+    return predictor, predictor.vocabulary
 
 
 def _run(arguments, kind: str, strategy: str, name: str, targets: list[dict], log: Path) -> None:

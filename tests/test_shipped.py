@@ -14,7 +14,6 @@ from vjax.cli.recipe import read_config
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.inference.predict import Predictor
-from vjax.inference.presets import checkpoint_vocabulary
 from vjax.shipped import MODEL, NAME, checkpoint_folder, checkpoint_name
 from vjax.training.config import as_json
 from vjax.vital import preset as vital_preset
@@ -42,7 +41,7 @@ def test_it_is_small_and_tells_what_it_is():
 
 def test_presets_from_its_bank_credit_whom_they_derive_from():
     predictor = Predictor.from_checkpoint(MODEL, batch_size=1)
-    bank = checkpoint_bank(MODEL, predictor.schema, checkpoint_vocabulary(predictor))
+    bank = checkpoint_bank(MODEL, predictor.schema, predictor.vocabulary)
     for number in (0, len(bank.names) - 1):
         assert bank.names[number] in bank.preset(number).comments
         assert "by Instatetragrammaton" in bank.preset(number).comments

@@ -12,7 +12,7 @@ from vjax.data.layout import digest
 from vjax.engine import synth
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.inference.predict import Predictor, render_config
-from vjax.inference.presets import checkpoint_vocabulary, export_preset
+from vjax.inference.presets import export_preset
 from vjax.matching.config import PREDICTION_ONLY
 from vjax.matching.match import match
 from vjax.sound.schema import CATALOG_CHOICES
@@ -106,7 +106,7 @@ def test_what_is_chosen_comes_from_the_checkpoints_catalog(predictor, answer, ex
     assert shipped.wavetables.find(table) is None
     assert shape == engine_vocabulary.lfo_shapes.shapes[1]
     assert shipped.lfo_shapes.find(shape) not in (None, 1)
-    heard = checkpoint_vocabulary(predictor)
+    heard = predictor.vocabulary
     assert heard.to_json_string() == engine_vocabulary.to_json_string()
 
 
@@ -115,7 +115,7 @@ def test_a_copied_checkpoint_exports_the_same_file(engine_run, predictor, answer
     copied = Predictor.from_checkpoint(tmp_path / "elsewhere", batch_size=1)
     there = copied.predict_with_confidence(tone(220), name="a tone")
     for name, one, other in (("here", predictor, answer), ("there", copied, there)):
-        write_preset(tmp_path / name, export_preset(other, one.schema, checkpoint_vocabulary(one), "a tone"))
+        write_preset(tmp_path / name, export_preset(other, one.schema, one.vocabulary, "a tone"))
     assert (tmp_path / "here").read_bytes() == (tmp_path / "there").read_bytes()
 
 
@@ -128,22 +128,22 @@ def with_catalog(predictor, catalog_json):
 def test_a_catalog_smaller_than_the_schema_counts_is_refused(predictor, engine_vocabulary):
     fewer_tables = Vocabulary(engine_vocabulary.wavetables.chosen([0, 1]), engine_vocabulary.lfo_shapes)
     with pytest.raises(ValueError, match=r"osc_1_wavetable from 3 entries, but their catalog holds 2; .*train again"):
-        checkpoint_vocabulary(with_catalog(predictor, fewer_tables.to_json_string()))
+        _ = with_catalog(predictor, fewer_tables.to_json_string()).vocabulary
     fewer_shapes = Vocabulary(engine_vocabulary.wavetables, engine_vocabulary.lfo_shapes.first(2))
     with pytest.raises(ValueError, match="lfo_1_shape from 3 entries, but their catalog holds 2"):
-        checkpoint_vocabulary(with_catalog(predictor, fewer_shapes.to_json_string()))
+        _ = with_catalog(predictor, fewer_shapes.to_json_string()).vocabulary
 
 
 def test_checkpoint_vocabulary_choices_without_a_catalog_are_refused(predictor):
     """Its data were not made with the shipped catalog: `vjax generate` would have stored it."""
     with pytest.raises(ValueError, match=r"osc_1_wavetable from 3 entries, but they carry no catalog; .*train again"):
-        checkpoint_vocabulary(with_catalog(predictor, None))
+        _ = with_catalog(predictor, None).vocabulary
 
 
 def test_checkpoint_vocabulary_no_choices_and_no_catalog_mean_the_init_patch(predictor):
     plain = tuple(menu for menu in predictor.schema.categorical if menu.name not in CATALOG_CHOICES)
     without = dataclasses.replace(predictor, schema=dataclasses.replace(predictor.schema, categorical=plain))
-    assert checkpoint_vocabulary(with_catalog(without, None)) is default_vocabulary()
+    assert with_catalog(without, None).vocabulary is default_vocabulary()
 
 
 def test_checkpoint_vocabulary_another_digest_is_refused(predictor, engine_vocabulary):
@@ -151,15 +151,15 @@ def test_checkpoint_vocabulary_another_digest_is_refused(predictor, engine_vocab
     assert meta["wavetable_catalog_sha256"] == digest(engine_vocabulary.to_json_string())
     swapped = meta | {"wavetable_catalog_json": default_vocabulary().to_json_string()}
     with pytest.raises(ValueError, match=f"but its data were made with {meta['wavetable_catalog_sha256']}"):
-        checkpoint_vocabulary(dataclasses.replace(predictor, meta=swapped))
+        _ = dataclasses.replace(predictor, meta=swapped).vocabulary
 
 
 def test_checkpoint_vocabulary_of_an_older_checkpoint_needs_no_digest(predictor, engine_vocabulary):
     older = with_catalog(predictor, engine_vocabulary.to_json_string())
-    assert checkpoint_vocabulary(older).to_json_string() == engine_vocabulary.to_json_string()
+    assert older.vocabulary.to_json_string() == engine_vocabulary.to_json_string()
 
 
 def test_a_bare_wavetable_catalog_of_an_older_run_has_one_shape(predictor, engine_vocabulary):
     bare = json.dumps(engine_vocabulary.wavetables.to_json())
     with pytest.raises(ValueError, match="lfo_1_shape from 3 entries, but their catalog holds 1"):
-        checkpoint_vocabulary(with_catalog(predictor, bare))
+        _ = with_catalog(predictor, bare).vocabulary

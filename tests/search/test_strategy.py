@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vjax.cli.refine import STRATEGY_NAMES
+from vjax.cli.refine_flags import STRATEGY_NAMES
 from vjax.search.strategy import STRATEGIES, Strategy, StrategyConfig
 
 

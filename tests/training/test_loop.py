@@ -319,7 +319,7 @@ def test_train_a_given_catalog_is_stored_in_the_checkpoint(tmp_path):
 def test_train_on_the_target_encoding_ends_in_presets_of_the_engine(engine_run, engine_vocabulary, tmp_path):
     """Semitones as classes and the effect order as positions: through training, a checkpoint and back."""
     from vjax.inference.predict import Predictor
-    from vjax.inference.presets import checkpoint_vocabulary, export_preset
+    from vjax.inference.presets import export_preset
     from vjax.vital.preset import Preset, controls
 
     config = configured(engine_run / "data", epochs=1, batch_size=2, listen_sounds=0)
@@ -332,7 +332,7 @@ def test_train_on_the_target_encoding_ends_in_presets_of_the_engine(engine_run, 
     assert "reverb_order" in predictor.schema.continuous_names
     noise = 0.1 * np.random.default_rng(0).normal(size=(1, predictor.samples)).astype(np.float32)
     answer = predictor.predict(noise)
-    preset = export_preset(answer, predictor.schema, checkpoint_vocabulary(predictor), "heard")
+    preset = export_preset(answer, predictor.schema, predictor.vocabulary, "heard")
     at = controls().position["osc_1_transpose"]
     heard = answer.parameters.categorical[predictor.schema.position["osc_1_transpose"]] - 48
     assert controls().to_native(preset.continuous)[at] == heard

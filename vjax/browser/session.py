@@ -16,7 +16,7 @@ from vjax.data.store import DatasetInfo, open_dataset
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.inference.predict import Answer, Predictor, render_config
 from vjax.inference.predict_many import predict_dataset, validation_rows
-from vjax.inference.presets import checkpoint_vocabulary, export_preset
+from vjax.inference.presets import export_preset
 from vjax.vital.default_vocabulary import vocabulary_of
 from vjax.vital.preset import write_preset
 from vjax.vital.vocabulary import from_parameters
@@ -83,7 +83,7 @@ def open_session(checkpoint: str | os.PathLike, dataset: str | os.PathLike, whic
         reader=reader,
         rows=rows[: limit or None],
         choice=choice,
-        predicted=Words(predictor.schema, checkpoint_vocabulary(predictor)),
+        predicted=Words(predictor.schema, predictor.vocabulary),
         target=Words(info.schema, vocabulary_of(info.catalog_json, info.schema)),
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from vjax.cli.command import CommandError, UsageError, at_least, command_parser, run
 from vjax.cli.engine_flag import ENGINE_HELP, add_engine_flag
 from vjax.cli.match_flags import add_checkpoint, midi_note
-from vjax.cli.refine import add_resynthesis, resynthesis_config
+from vjax.cli.refine_flags import add_resynthesis, resynthesis_config
 from vjax.io.file_names import as_text
 
 EPILOG = f"""\

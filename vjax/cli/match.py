@@ -11,7 +11,7 @@ from pathlib import Path
 from vjax.cli.command import UsageError, at_least, command_parser, run
 from vjax.cli.engine_flag import ENGINE_HELP, add_engine_flag
 from vjax.cli.match_flags import add_matching, match_config, read_checkpoint
-from vjax.cli.refine import add_refining, stop_on_ctrl_c
+from vjax.cli.refine_flags import add_refining, stop_on_ctrl_c
 from vjax.io.file_names import as_text, shortened
 from vjax.shipped import checkpoint_name
 

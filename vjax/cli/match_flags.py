@@ -51,7 +51,7 @@ def midi_notes(text: str) -> int | tuple[int, ...]:
 
 def match_config(arguments: argparse.Namespace):
     """The MatchConfig that `add_matching`'s and `add_refining`'s flags ask for; of several notes with the first."""
-    from vjax.cli.refine import refine_config, resynthesis_config
+    from vjax.cli.refine_flags import refine_config, resynthesis_config
     from vjax.matching.config import PREDICTION_ONLY, MatchConfig
 
     refine = refine_config(arguments) if getattr(arguments, "refine", True) else None

@@ -20,6 +20,7 @@ from vjax.audio.clip import Clip, make_clip
 from vjax.audio.files import AudioError
 from vjax.audio.mel import MelConfig, mel_spectrogram
 from vjax.engine.config import RenderConfig
+from vjax.inference.catalogs import checkpoint_vocabulary
 from vjax.inference.confidence import Confidence, confidence_maker, knob_spread, menu_probabilities
 from vjax.inference.decode_routes import PredictedRoute, predicted_routes, route_arrays
 from vjax.model.heads import split_logits
@@ -237,9 +238,7 @@ class Predictor:
     @functools.cached_property
     def vocabulary(self) -> Vocabulary:
         """The catalogs that the checkpoint carries. Raises ValueError if they do not fit its schema."""
-        from vjax.inference.presets import checkpoint_vocabulary
-
-        return checkpoint_vocabulary(self)
+        return checkpoint_vocabulary(self.meta, self.catalog_json, self.schema)
 
     @functools.cached_property
     def _confidence(self):

@@ -13,9 +13,9 @@ from vjax.audio.pitch import Pitch, detect_pitch, note_name
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.matching.choose import WRONG_NOTE_SEMITONES
 from vjax.matching.describe import comment, style_of
-from vjax.matching.preferred import FAR_DB
+from vjax.matching.preferred import CLOSEST, FAR_DB
 from vjax.matching.prepare import Prepared
-from vjax.matching.result import CLOSEST, Comparison, FoundPreset, MatchResult
+from vjax.matching.result import Comparison, FoundPreset, MatchResult
 from vjax.search.judge import Judged
 from vjax.search.refine import Refined
 from vjax.search.target import Start

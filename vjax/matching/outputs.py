@@ -1,5 +1,7 @@
 """What a match leaves on disk: the preset, its render, a picture; its JSON; and the index of many matches."""
 
+from __future__ import annotations
+
 import csv
 import hashlib
 import json
@@ -8,7 +10,7 @@ import os
 import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vjax.audio.files import write_wav
 from vjax.audio.mel_pictures import comparison_picture, save_picture
@@ -17,9 +19,12 @@ from vjax.audio.pitch import Pitch, note_name
 from vjax.inference.predict_many import RENDER_END
 from vjax.io.file_names import as_text, shortened
 from vjax.matching.choose import Candidate
-from vjax.matching.result import CLOSEST, Comparison, FoundPreset, MatchResult
+from vjax.matching.preferred import CLOSEST
 from vjax.matching.traces import TRACE_END, trace_picture, write_text
 from vjax.vital.preset import write_preset
+
+if TYPE_CHECKING:  # a result writes itself by this file
+    from vjax.matching.result import Comparison, FoundPreset, MatchResult
 
 PICTURE_END = "-vjax.png"
 

@@ -9,6 +9,9 @@ from vjax.search.target import Kind
 Prefer = Literal["editable", "closest", "knobs"]
 PREFERENCES = get_args(Prefer)
 
+CLOSEST = "closest"
+"""Names what is written beside a preset that is not the closest: `X (closest).vital`."""
+
 CLEARLY_NEARER_DB = 1.0
 """MSS: by more than this a preset of knobs must be nearer than the patch to be written in its place."""
 

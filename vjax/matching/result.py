@@ -14,9 +14,6 @@ from vjax.matching.choose import Candidate
 from vjax.search.target import Kind
 from vjax.vital.preset import Preset
 
-CLOSEST = "closest"
-"""Names what is written beside a preset that is not the closest: `X (closest).vital`."""
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Comparison:
