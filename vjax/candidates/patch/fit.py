@@ -133,7 +133,7 @@ def fit_all(sounds: Sequence[Spectrogram], axes: Sequence[Axes]) -> list[list[Fi
         Lane(lanes[i].skeleton, axes[owner], sounds[owner].db, sounds[owner].weight)
         for i, (owner, _) in zip(chosen, keys, strict=True)
     ]
-    begun = jax.tree.map(lambda field: field[chosen], first.knobs)
+    begun = jax.tree.map(lambda field: np.asarray(field)[chosen], first.knobs)
     knobs, errors, _ = jax.tree.map(np.asarray, descend(begun, _stacked(lanes), STEPS, 1.0))
     fits: list[list[Fit]] = [[] for _ in sounds]
     for i, (owner, name) in enumerate(keys):
@@ -266,8 +266,9 @@ def _beyond_limits(knobs: Knobs) -> jax.Array:
 
 
 def _stacked(trees: Sequence):
-    return jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf, _dtype(leaf)) for leaf in leaves]), *trees)
+    """In NumPy, as each of jax's many small operations would be compiled for this alone."""
+    return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf, _dtype(leaf)) for leaf in leaves]), *trees)
 
 
 def _dtype(leaf) -> type:
-    return jnp.int32 if jnp.issubdtype(jnp.result_type(leaf), jnp.integer) and jnp.ndim(leaf) else jnp.float32
+    return np.int32 if np.issubdtype(np.result_type(leaf), np.integer) and np.ndim(leaf) else np.float32

@@ -179,6 +179,7 @@ def cutoff_midi(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
     return jnp.clip(moved, 8, 136)
 
 
+@jax.jit
 def low_pass_db(band: jax.Array, cutoff: jax.Array, q: jax.Array, steep: jax.Array) -> jax.Array:
     """Response in dB of two poles with `q` at pitches `band`, and where `steep` of two more with a Q of 1.
 

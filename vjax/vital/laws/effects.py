@@ -18,6 +18,7 @@ def mix_gains(mix: ArrayLike) -> tuple[jax.Array, jax.Array]:
     return jnp.cos(angle), jnp.sin(angle)
 
 
+@jax.jit
 def reverb_t60_s(decay_time: ArrayLike, size: ArrayLike = 0.5) -> jax.Array:
     """Seconds in which the reverb falls by 60 dB, of the native `reverb_decay_time` (-6 to 6) and `reverb_size`.
 

@@ -16,6 +16,7 @@ _STRAIGHT = 0.01  # Vital draws a straight line below; here it is the first-orde
 _SHORTEST_S = 1e-6  # a stage of no length; well below a sample
 
 
+@jax.jit
 def power_scale(x: ArrayLike, power: ArrayLike) -> jax.Array:
     """A share x in [0, 1] bent by `power`: (exp(power x) - 1) / (exp(power) - 1), at power 0 x itself.
 
@@ -37,6 +38,7 @@ def seconds_knob(seconds: ArrayLike) -> jax.Array:
     return jnp.maximum(seconds, 0) ** 0.25
 
 
+@jax.jit
 def envelope(
     time_s: ArrayLike,
     note_s: ArrayLike,

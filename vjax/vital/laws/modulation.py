@@ -4,6 +4,8 @@ Facts from Vital's public source: modulation_connection_processor.cpp, synth_mod
 line_generator.cpp, operators.cpp (`TempoChooser`).
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +24,7 @@ _CYCLES_A_BEAT = np.array([0.0, *(2.0**k for k in range(-7, 5))])  # of the menu
 _SHORTEST_HALF_LIFE_S = 2e-4  # less is no smoothing
 
 
+@jax.jit
 def shape_route(source: ArrayLike, amount: ArrayLike, bipolar: ArrayLike = 0, power: ArrayLike = 0.0) -> jax.Array:
     """What a route adds to its destination, in shares of the control's range (see `route_to`).
 
@@ -110,6 +113,7 @@ def lfo_phase(
     return jnp.minimum(held + jnp.where(jnp.asarray(time_s) > note_s, released, 0.0), 1)
 
 
+@functools.partial(jax.jit, static_argnames="smooth")
 def lfo_value(phase: ArrayLike, points: ArrayLike, powers: ArrayLike, smooth: bool = False) -> jax.Array:
     """Value in [0, 1] of a drawn shape at `phase`, differentiable in the points and powers.
 
