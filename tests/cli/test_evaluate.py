@@ -208,6 +208,6 @@ def test_a_command_line_that_cannot_be(capsys, arguments, message):
     assert message in capsys.readouterr().err
 
 
-def test_the_browser_wants_a_checkpoint_and_a_dataset(tmp_path, capsys):
+def test_tui_without_a_dataset_names_the_new_command(tmp_path, capsys):
     assert main(["evaluate", "--presets", str(tmp_path), "--tui"]) == 2
-    assert "give --checkpoint and --dataset" in capsys.readouterr().err
+    assert "--tui needs --checkpoint and --dataset; use vjax browse" in capsys.readouterr().err

@@ -22,8 +22,8 @@ TINY = GenerationConfig(
 ROWS, SEED = 40, 5
 
 
-def make(out: Path, n: int = ROWS, engine: str = "ray", config: GenerationConfig = TINY) -> GenerationReport:
-    return generate(config, out, n, seed=SEED, workers=None, progress=False, engine=engine)
+def make(out: Path, n: int = ROWS, scheduler: str = "ray", config: GenerationConfig = TINY) -> GenerationReport:
+    return generate(config, out, n, seed=SEED, workers=None, progress=False, scheduler=scheduler)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -34,7 +34,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def single(tmp_path_factory) -> tuple[Path, GenerationReport]:
     """Made on this machine, never interrupted."""
     folder = tmp_path_factory.mktemp("single") / "data"
-    return folder, make(folder, engine="local")
+    return folder, make(folder, scheduler="local")
 
 
 def test_with_a_node_killed_in_the_middle_the_bytes_are_those_of_one_machine(cluster, single, tmp_path):
@@ -75,25 +75,25 @@ def is_busy(node) -> bool:
     return node.node_id in left and left[node.node_id].get("CPU", 0) < 1
 
 
-def test_each_engine_goes_on_with_the_folder_of_the_other(cluster, single, tmp_path):
+def test_each_scheduler_goes_on_with_the_folder_of_the_other(cluster, single, tmp_path):
     make(tmp_path / "far first", n=20)
-    make(tmp_path / "near first", n=20, engine="local")
+    make(tmp_path / "near first", n=20, scheduler="local")
     assert contents(tmp_path / "far first") == contents(tmp_path / "near first")
     (tmp_path / "near first" / "shard-00007.h5.partial").write_bytes(b"killed here")
-    assert make(tmp_path / "near first", n=31) == make(tmp_path / "far first", n=31, engine="local")
+    assert make(tmp_path / "near first", n=31) == make(tmp_path / "far first", n=31, scheduler="local")
     assert contents(tmp_path / "near first") == contents(tmp_path / "far first")
 
 
 def test_what_a_task_finds_wrong_is_told_as_on_one_machine(cluster, tmp_path):
     deaf = dataclasses.replace(TINY, silence_db=40.0)
     said = []
-    for engine in ("local", "ray"):
+    for scheduler in ("local", "ray"):
         with pytest.raises(ValueError, match="shard 0: every candidate was rejected") as told:
-            make(tmp_path / engine, n=4, engine=engine, config=deaf)
+            make(tmp_path / scheduler, n=4, scheduler=scheduler, config=deaf)
         said.append(str(told.value))
     assert said[0] == said[1]
 
 
-def test_an_unknown_engine_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="engine='spark'; choose 'local' or 'ray'"):
-        make(tmp_path, engine="spark")
+def test_an_unknown_scheduler_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="scheduler='spark'; choose 'local' or 'ray'"):
+        make(tmp_path, scheduler="spark")

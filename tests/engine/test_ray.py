@@ -57,7 +57,7 @@ def test_variations_are_those_of_the_local_pool_whatever_dies(cluster):
     variations = [Variation(key, {"osc_1_level": 0.1 + 0.02 * i}) for i in range(20) for key in ("one", "other")]
     found = []
     for name in ("local", "ray"):
-        with open_live_pool(SHORT, 2, places=2, engine=name) as pool:
+        with open_live_pool(SHORT, 2, places=2, scheduler=name) as pool:
             pool.load("one", preset(), 48)
             pool.load("other", preset(osc_1_transpose=12.0), 48)
             first = dict([next(rendered := pool.render(variations))])
@@ -92,7 +92,7 @@ def test_a_node_that_joins_is_used_and_costs_only_its_work_when_it_is_lost(clust
             yield work[i % len(work)]
 
     far = []
-    with open_render_pool(SHORT, engine="ray") as pool:
+    with open_render_pool(SHORT, scheduler="ray") as pool:
         assert pool.workers == 2
         guest = cluster.add_node(num_cpus=1)
         for rendering in pool.map(until_the_guest_is_lost()):
@@ -116,7 +116,7 @@ def test_a_refinement_gives_the_same_preset_by_either_engine(cluster):
     for name in ("local", "ray"):
         with open_render_pool(SHORT, 2, name) as pool:
             targets = rank([RefineTarget("quiet", audio, 48, (start,))], config, pool)
-            (refined,) = refine(targets, config, SHORT, 2, engine=name, pool=pool)
+            (refined,) = refine(targets, config, SHORT, 2, scheduler=name, pool=pool)
         assert not refined.error
         found.append(refined)
     local, far = found

@@ -8,7 +8,7 @@ import pytest
 from vjax.engine.config import RenderConfig
 from vjax.engine.live import LivePool
 from vjax.engine.pool import RenderPool
-from vjax.engine.scheduler import engine_session, open_live_pool, open_render_pool
+from vjax.engine.scheduler import open_live_pool, open_render_pool, scheduler_session
 
 SHORT = RenderConfig(seconds=0.2, note_s=0.1)
 
@@ -31,13 +31,13 @@ def test_without_ray_its_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)  # as if it were not installed
     with (
         pytest.raises(ValueError, match=r'needs Ray; install it with: pip install "vjax\[cluster\]"'),
-        engine_session("ray"),
+        scheduler_session("ray"),
     ):
         pass
 
 
 def test_an_unknown_engine_is_refused():
-    with pytest.raises(ValueError, match="engine='spark'; choose 'local' or 'ray'"), engine_session("spark"):
+    with pytest.raises(ValueError, match="scheduler='spark'; choose 'local' or 'ray'"), scheduler_session("spark"):
         pass
 
 
@@ -45,6 +45,6 @@ def test_an_address_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "nowhere")
     with (
         pytest.raises(ConnectionError, match=r"no Ray cluster answers at RAY_ADDRESS=nowhere .*RAY_ADDRESS=local"),
-        engine_session("ray"),
+        scheduler_session("ray"),
     ):
         pass

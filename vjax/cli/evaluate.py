@@ -8,10 +8,11 @@ import os
 import sys
 from pathlib import Path
 
-from vjax.cli.command import CommandError, UsageError, at_least, command_parser, run
-from vjax.cli.engine_flag import ENGINE_HELP, add_engine_flag
+from vjax.cli.browse import browse
+from vjax.cli.command import UsageError, at_least, command_parser, run
 from vjax.cli.match_flags import add_checkpoint, midi_note
 from vjax.cli.refine_flags import add_resynthesis, resynthesis_config
+from vjax.cli.scheduler_flag import SCHEDULER_HELP, add_scheduler_flag
 from vjax.io.file_names import as_text
 
 EPILOG = f"""\
@@ -30,14 +31,13 @@ takes a random sample, always the same. A run that was stopped goes on when it i
 larger and --refine-evals may have more budgets. The folder --out gets evaluation.json, evaluation.csv, report.html, and
 in sounds/ every sound and preset.
 
-{ENGINE_HELP}
+{SCHEDULER_HELP}
 examples:
   vjax evaluate --presets ~/Documents/Vital --limit 24                       # what a search in your presets reaches
   vjax evaluate --checkpoint runs/tier3 --presets presets --limit 24 --refine-evals 100
   vjax evaluate --checkpoint runs/tier3 --presets presets --refine-evals 100,500 --starts prediction,best --out runs/ev
   vjax evaluate --checkpoint runs/tier3 --audio recordings --bank presets    # no floor, and so no share
   vjax evaluate --checkpoint runs/tier3 --dataset runs/tier3/data --limit 50 --bank presets --json
-  vjax evaluate --checkpoint runs/tier3 --dataset runs/tier3/data --tui      # look and listen, one by one
 exit codes: 0 if at least one target has a score, else 1
 """
 
@@ -79,22 +79,17 @@ def main(argv: list[str] | None = None) -> int:
         "--workers", type=at_least(0), default=0, metavar="N", help="processes that render; 0 takes every core"
     )
     add_resynthesis(parser)
-    add_engine_flag(parser)
-    parser.add_argument(
-        "--tui", action="store_true", help="walk through the predictions of --checkpoint on --dataset, in the terminal"
-    )
+    add_scheduler_flag(parser)
+    parser.add_argument("--tui", action="store_true", help=argparse.SUPPRESS)  # the old name of `vjax browse`
     arguments = parser.parse_args(argv)
-    return run(parser.prog, lambda: _browse(arguments) if arguments.tui else _evaluate(arguments))
+    return run(parser.prog, lambda: _browse(parser.prog, arguments) if arguments.tui else _evaluate(arguments))
 
 
-def _browse(arguments: argparse.Namespace) -> int:
+def _browse(prog: str, arguments: argparse.Namespace) -> int:
     if not (arguments.checkpoint and arguments.dataset):
-        raise UsageError("--tui shows a checkpoint's predictions on a dataset; give --checkpoint and --dataset")
-    try:
-        from vjax.browser.app import run_tui
-    except ModuleNotFoundError as error:
-        raise CommandError(f"--tui needs {error.name}; install it with: pip install 'vjax[tui]'") from error
-    return run_tui(arguments.checkpoint, arguments.dataset, arguments.which, arguments.limit)
+        raise UsageError("--tui needs --checkpoint and --dataset; use vjax browse")
+    print(f"{prog}: --tui is now a command: vjax browse", file=sys.stderr)
+    return browse(arguments)
 
 
 def _budgets(text: str) -> tuple[int, ...]:
@@ -129,7 +124,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     settings |= bank_settings | _model_settings(arguments, predictor) | _plan_settings(arguments, render)
     targets = [task.target for task in tasks]
     start_folder(out, settings, targets)
-    with open_render_pool(render, workers, arguments.engine) as pool:
+    with open_render_pool(render, workers, arguments.scheduler) as pool:
         bank = SoundBank(bank_files, bank_path, out / "bank", pool) if bank_path else None
         match = _match(predictor, arguments, pool) if predictor else None
         results = run_benchmark(tasks, out, plan, pool, bank, match, _refine(predictor, arguments, pool))
@@ -275,7 +270,7 @@ def _refine(predictor, arguments: argparse.Namespace, pool):
     def refine(sounds, evals: int):
         config = RefineConfig(evals=evals)
         as_asked = (dataclasses.replace(s, config=dataclasses.replace(s.config, refine=config)) for s in sounds)
-        return search_each(as_asked, config, predictor, pool, scheduler=arguments.engine)
+        return search_each(as_asked, config, predictor, pool, scheduler=arguments.scheduler)
 
     return refine
 

@@ -3,8 +3,8 @@
 import argparse
 
 from vjax.cli.command import at_least, command_parser, run
-from vjax.cli.engine_flag import ENGINE_HELP, add_engine_flag
 from vjax.cli.recipe import SETTINGS_HELP, add_config_flag, parse_arguments, read_config
+from vjax.cli.scheduler_flag import SCHEDULER_HELP, add_scheduler_flag
 
 DESCRIPTION = """\
 Renders a dataset with the real Vital engine. Shards appear in --out when they are complete. A killed run called again
@@ -14,12 +14,12 @@ under that folder, their crossovers and their mutations make up a share of the s
 """
 EPILOG = f"""\
 {SETTINGS_HELP}
-{ENGINE_HELP}
+{SCHEDULER_HELP}
 examples:
   vjax generate --config tier3 --n 20000 --out DATASET
   vjax generate --config tier3:demo --n 300 --seed 1 --workers 2 --out DATASET
   vjax generate --config tier3 --presets PRESETS --n 20000 --out DATASET
-  RAY_ADDRESS=HOST:6379 vjax generate --config tier3 --n 1000000 --engine ray --out DATASET
+  RAY_ADDRESS=HOST:6379 vjax generate --config tier3 --n 1000000 --scheduler ray --out DATASET
   vjax inspect DATASET    # what came out
 """
 
@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
         default=0,
         help="processes that render (ray: shards under way); 0 takes every core",
     )
-    add_engine_flag(parser)
+    add_scheduler_flag(parser)
     parser.add_argument("--presets", help="folder of .vital files to mix in (default: the recipe's data.presets)")
     parser.add_argument("--out", required=True, help="folder for the shards")
     arguments, overrides = parse_arguments(parser, argv)
@@ -56,7 +56,7 @@ def _generate(arguments: argparse.Namespace, overrides: list[str]) -> int:
         seed=config.seed if arguments.seed is None else arguments.seed,
         workers=arguments.workers or None,
         presets=arguments.presets or config.data.presets or None,
-        engine=arguments.engine,
+        scheduler=arguments.scheduler,
     )
     reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(report.rejected.items())) or "none"
     print(f"{arguments.out}: {report.rows} rows of {report.presets} presets")

@@ -26,6 +26,7 @@ COMMANDS = (
     Command("export", "vjax.cli.export", "write presets from a checkpoint's predictions"),
     Command("catalog", "vjax.cli.catalog", "build and show catalogs of wavetables and LFO shapes"),
     Command("evaluate", "vjax.cli.evaluate", "measure how near presets come to sounds, beside baselines"),
+    Command("browse", "vjax.cli.browse", "show a checkpoint's predictions on a dataset in the terminal"),
     Command("roundtrip", "vjax.cli.roundtrip", "measure the round-trip error of the parameter encoding"),
     Command("generate", "vjax.cli.generate", "render a dataset with the real Vital engine"),
     Command("inspect", "vjax.cli.inspect_dataset", "print what a dataset holds and check every row"),

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vjax.cli.command import UsageError, at_least, command_parser, run
-from vjax.cli.engine_flag import ENGINE_HELP, add_engine_flag
 from vjax.cli.match_flags import add_matching, match_config, read_checkpoint
 from vjax.cli.refine_flags import add_refining, stop_on_ctrl_c
+from vjax.cli.scheduler_flag import SCHEDULER_HELP, add_scheduler_flag
 from vjax.io.file_names import as_text, shortened
 from vjax.shipped import checkpoint_name
 
@@ -41,7 +41,7 @@ Several recordings of one instrument give one preset for all of them, if --note 
 Patches are fitted to the first one, and the others decide how their filters follow the keyboard. Candidates are ranked
 by the first recording, and the best of each kind then by their mean loss over all.
 
-{ENGINE_HELP}
+{SCHEDULER_HELP}
 examples:
   vjax match bass.wav                        # writes bass.vital
   vjax match bass.wav --note C2 -o lead.vital
@@ -82,7 +82,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--workers", type=at_least(0), default=0, metavar="N", help="number of render processes (0 = all cores)"
     )
-    add_engine_flag(parser)
+    add_scheduler_flag(parser)
     parser.add_argument("--refine", action="store_true", help="search on from the preferred candidate: it comes nearer")
     add_refining(parser)
     arguments = parser.parse_args(argv)
@@ -110,7 +110,7 @@ def _match(arguments: argparse.Namespace) -> int:
 def _one(arguments: argparse.Namespace) -> int:
     """Writes one preset: of a sound, or of several recordings of one instrument."""
     from vjax.audio.clip import load_clip
-    from vjax.engine.scheduler import engine_session, open_render_pool
+    from vjax.engine.scheduler import open_render_pool, scheduler_session
     from vjax.inference.predict import render_config
     from vjax.matching.banks import open_banks
     from vjax.matching.match import match
@@ -127,8 +127,8 @@ def _one(arguments: argparse.Namespace) -> int:
     notes = arguments.note if isinstance(arguments.note, tuple) else [arguments.note] * len(sounds)
     others = list(zip(others, notes[1:], strict=True))
     with (
-        engine_session(arguments.engine),
-        open_render_pool(render_config(predictor), arguments.workers or None, arguments.engine) as pool,
+        scheduler_session(arguments.scheduler),
+        open_render_pool(render_config(predictor), arguments.workers or None, arguments.scheduler) as pool,
         _progress_line() as (show, stage),
         # The engine's processes end by Ctrl-C, too: before a search begins there is nothing to keep.
         stop_on_ctrl_c(lambda: stage() == "searching") as should_stop,
@@ -161,7 +161,7 @@ def _check_out(out: Path, sound: Path) -> None:
 
 
 def _many(arguments: argparse.Namespace) -> int:
-    from vjax.engine.scheduler import engine_session, open_render_pool
+    from vjax.engine.scheduler import open_render_pool, scheduler_session
     from vjax.inference.predict import render_config
     from vjax.matching.banks import open_banks
     from vjax.matching.batch import match_many
@@ -176,13 +176,13 @@ def _many(arguments: argparse.Namespace) -> int:
     if work.limited:
         print(work.limited, file=sys.stderr)
     with (
-        engine_session(arguments.engine),
-        open_render_pool(render_config(predictor), arguments.workers or None, arguments.engine) as pool,
+        scheduler_session(arguments.scheduler),
+        open_render_pool(render_config(predictor), arguments.workers or None, arguments.scheduler) as pool,
         stop_on_ctrl_c() as should_stop,
     ):
         banks = open_banks(predictor, arguments.checkpoint, arguments.bank, pool)
         report = match_many(
-            work, out, predictor, pool, config, banks, scheduler=arguments.engine, should_stop=should_stop
+            work, out, predictor, pool, config, banks, scheduler=arguments.scheduler, should_stop=should_stop
         )
     print_report(report, out)
     if should_stop():

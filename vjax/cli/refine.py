@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 from vjax.cli.command import UsageError, at_least, command_parser, run
-from vjax.cli.engine_flag import ENGINE_HELP, add_engine_flag
 from vjax.cli.match_flags import add_matching, match_config, read_checkpoint
 from vjax.cli.refine_flags import add_refining, stop_on_ctrl_c
+from vjax.cli.scheduler_flag import SCHEDULER_HELP, add_scheduler_flag
 
 EPILOG = f"""\
 As vjax match does for many sounds, and then an evolution strategy searches on from the best candidates: it turns the
@@ -21,12 +21,12 @@ index.json, traces.png and traces.json of all. Sounds whose preset exists are pa
 from the best so far (X.part.vital), with the renders that are left. Ctrl-C ends the searches and keeps what they found;
 press it twice to leave at once. Of a dataset the validation rows are taken.
 
-{ENGINE_HELP}
+{SCHEDULER_HELP}
 examples:
   vjax refine --audio recordings --out presets --evals 2000
   vjax refine --checkpoint runs/tier3 --audio recordings --bank ~/.local/share/vital
   vjax refine --checkpoint runs/demo --dataset runs/demo/data --limit 4 --evals 100 --seconds 60
-  RAY_ADDRESS=HOST:6379 vjax refine --audio recordings --places 64 --engine ray
+  RAY_ADDRESS=HOST:6379 vjax refine --audio recordings --places 64 --scheduler ray
 """
 
 
@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--workers", type=at_least(0), default=0, metavar="N", help="processes that render; 0 takes every core"
     )
-    add_engine_flag(parser)
+    add_scheduler_flag(parser)
     add_matching(parser)
     add_refining(parser)
     arguments = parser.parse_args(argv)
@@ -63,7 +63,7 @@ def _refine(arguments: argparse.Namespace) -> int:
     import dataclasses
 
     from vjax.cli.match import print_report
-    from vjax.engine.scheduler import engine_session, open_render_pool
+    from vjax.engine.scheduler import open_render_pool, scheduler_session
     from vjax.inference.predict import render_config
     from vjax.matching.banks import open_banks
     from vjax.matching.batch import match_many
@@ -86,12 +86,12 @@ def _refine(arguments: argparse.Namespace) -> int:
         print(work.limited, file=sys.stderr)
     with (
         stop_on_ctrl_c() as should_stop,
-        engine_session(arguments.engine),
-        open_render_pool(render_config(predictor), arguments.workers or None, arguments.engine) as pool,
+        scheduler_session(arguments.scheduler),
+        open_render_pool(render_config(predictor), arguments.workers or None, arguments.scheduler) as pool,
     ):
         banks = open_banks(predictor, arguments.checkpoint, arguments.bank, pool)
         report = match_many(
-            work, out, predictor, pool, config, banks, scheduler=arguments.engine, should_stop=should_stop
+            work, out, predictor, pool, config, banks, scheduler=arguments.scheduler, should_stop=should_stop
         )
     print_report(report, out)
     print(f"  traces: {out / 'traces.png'}")

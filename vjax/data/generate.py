@@ -25,7 +25,7 @@ from vjax.data.sampling import parameters_hash
 from vjax.data.shard import GenerationConfig, Hear, Material, Shard, Verdict, make_shards
 from vjax.data.store import digest, write_shard
 from vjax.engine.pool import RenderPool
-from vjax.engine.scheduler import Engine, engine_session
+from vjax.engine.scheduler import Scheduler, scheduler_session
 from vjax.engine.synth import VERSION
 from vjax.io.progress import progress_bar
 
@@ -55,14 +55,14 @@ def generate(
     workers: int | None = None,
     presets: str | os.PathLike | None = None,
     progress: bool = True,
-    engine: Engine = "local",
+    scheduler: Scheduler = "local",
 ) -> GenerationReport:
     """Fills the folder `out` with shards of `n` rows in all; finished shards of the same settings stay.
 
     Args:
-      workers: processes that render; by default one on each core. With the engine "ray", shards made at a time.
+      workers: processes that render; by default one on each core. With the scheduler "ray", shards made at a time.
       presets: folder of people's presets to mix in.
-      engine: "ray" makes shards on a cluster; the bytes are the same, and one may go on with the other's folder.
+      scheduler: "ray" makes shards on a cluster; the bytes are the same, and one may go on with the other's folder.
 
     Raises:
       DatasetError: `out` holds data of other settings.
@@ -87,7 +87,7 @@ def generate(
             progress_bar(total=n, initial=rows, unit="sound", disable=not progress, desc="rendering")
         )
         material, hear = Material(config, schema, bank, seed), _listener(config, bar)
-        made = _shards(material, len(done), n - rows, workers, engine, hear)
+        made = _shards(material, len(done), n - rows, workers, scheduler, hear)
         for shard in stack.enter_context(contextlib.closing(made)):
             if not shard.presets:
                 raise ValueError(
@@ -107,13 +107,13 @@ def generate(
 
 
 def _shards(
-    material: Material, first: int, rows: int, workers: int | None, engine: Engine, hear: Hear
+    material: Material, first: int, rows: int, workers: int | None, scheduler: Scheduler, hear: Hear
 ) -> Iterator[Shard]:
     """Shards of `rows` rows in all, from number `first` on."""
     if not rows:
         return
-    with engine_session(engine):
-        if engine == "ray":
+    with scheduler_session(scheduler):
+        if scheduler == "ray":
             from vjax.data.shard_tasks import make_shards_by_ray
 
             yield from make_shards_by_ray(material, first, rows, workers, hear)

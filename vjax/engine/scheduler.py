@@ -12,22 +12,22 @@ from vjax.engine.pool import RenderPool
 if TYPE_CHECKING:
     from vjax.engine.ray import RayRenderPool
 
-Engine = Literal["local", "ray"]
+Scheduler = Literal["local", "ray"]
 
 
 @contextlib.contextmanager
-def engine_session(engine: Engine) -> Iterator[None]:
+def scheduler_session(scheduler: Scheduler) -> Iterator[None]:
     """Keeps the Ray cluster of "ray" connected, so that pools opened inside need not; nothing for "local".
 
     Raises:
-      ValueError: there is no such engine, or Ray is not installed.
+      ValueError: there is no such scheduler, or Ray is not installed.
       ConnectionError: the Ray cluster does not answer.
     """
-    if engine == "local":
+    if scheduler == "local":
         yield
         return
-    if engine != "ray":
-        raise ValueError(f"engine={engine!r}; choose 'local' or 'ray'")
+    if scheduler != "ray":
+        raise ValueError(f"scheduler={scheduler!r}; choose 'local' or 'ray'")
     # Ray reports a lost node on stdout, with pages of its log. This it reads when it is imported.
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     try:
@@ -35,18 +35,18 @@ def engine_session(engine: Engine) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
-        raise ValueError('the engine "ray" needs Ray; install it with: pip install "vjax[cluster]"') from error
+        raise ValueError('the scheduler "ray" needs Ray; install it with: pip install "vjax[cluster]"') from error
     with ray_session():
         yield
 
 
 @contextlib.contextmanager
 def open_render_pool(
-    config: RenderConfig, workers: int | None = None, engine: Engine = "local"
+    config: RenderConfig, workers: int | None = None, scheduler: Scheduler = "local"
 ) -> "Iterator[RenderPool | RayRenderPool]":
     """A pool of `workers` processes; by default one on each core of this machine, or of the cluster."""
-    with engine_session(engine):
-        if engine == "ray":
+    with scheduler_session(scheduler):
+        if scheduler == "ray":
             from vjax.engine.ray import RayRenderPool
 
             with RayRenderPool(config, workers) as far_pool:
@@ -58,11 +58,11 @@ def open_render_pool(
 
 @contextlib.contextmanager
 def open_live_pool(
-    config: RenderConfig, workers: int | None = None, places: int = 1, engine: Engine = "local"
+    config: RenderConfig, workers: int | None = None, places: int = 1, scheduler: Scheduler = "local"
 ) -> Iterator[LivePool]:
     """A pool for variations of `places` presets at a time; workers as in `open_render_pool`."""
-    with engine_session(engine):
-        if engine == "ray":
+    with scheduler_session(scheduler):
+        if scheduler == "ray":
             from vjax.engine.ray import ray_live_pool
 
             with ray_live_pool(config, workers, places) as pool:

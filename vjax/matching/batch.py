@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from vjax.audio.mel_pictures import log_comparison, save_picture
 from vjax.engine.pool import RenderPool
-from vjax.engine.scheduler import Engine
+from vjax.engine.scheduler import Scheduler
 from vjax.inference.predict import Predictor, knob_errors
 from vjax.inference.predict_many import Failure, map_ahead
 from vjax.io.errors import error_text, show_tracebacks
@@ -101,7 +101,7 @@ def search_each(
     predictor: Predictor | None,
     pool: RenderPool,
     banks: Banks = no_banks,
-    scheduler: Engine = "local",
+    scheduler: Scheduler = "local",
     on_progress: Callable[[SearchProgress], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[MatchResult | Failure]:
@@ -145,7 +145,7 @@ def match_many(
     config: MatchConfig = DEFAULT,
     banks: Banks = no_banks,
     *,
-    scheduler: Engine = "local",
+    scheduler: Scheduler = "local",
     tensorboard: str = "",
     overwrite: bool = False,
     should_stop: Callable[[], bool] = lambda: False,
@@ -210,7 +210,7 @@ def _results(
     pool: RenderPool,
     config: MatchConfig,
     banks: Banks,
-    scheduler: Engine,
+    scheduler: Scheduler,
     should_stop: Callable[[], bool],
 ) -> Iterator[MatchResult | Failure]:
     sounds = work.sounds(pool, config)

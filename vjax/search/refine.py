@@ -18,7 +18,7 @@ import numpy as np
 from vjax.engine.config import RenderConfig
 from vjax.engine.live import LivePool, Variation
 from vjax.engine.pool import RenderPool
-from vjax.engine.scheduler import Engine, open_live_pool, open_render_pool
+from vjax.engine.scheduler import Scheduler, open_live_pool, open_render_pool
 from vjax.search.evolution import Progress, Search
 from vjax.search.judge import Judge, Judged
 from vjax.search.objective import Objective
@@ -68,7 +68,7 @@ def refine(
     knob_error_norm: Mapping[str, float] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
-    engine: Engine = "local",
+    scheduler: Scheduler = "local",
     pool: RenderPool | None = None,
 ) -> Iterator[Refined]:
     """Refines targets, and yields each as soon as it is done.
@@ -80,7 +80,7 @@ def refine(
       knob_error_norm: by knob, how far off starts are, see `space.make_space`.
       on_progress: called in this thread after each generation, for each target.
       should_stop: asked after each generation; True ends all searches, which then yield their best so far.
-      engine: what renders, see `vjax.engine.scheduler`; the results are the same.
+      scheduler: what renders, see `vjax.engine.scheduler`; the results are the same.
       pool: renders starts and what is judged, as `render` says; by default one of its own.
 
     Raises:
@@ -90,8 +90,8 @@ def refine(
     objective = Objective(config.objective, config.places, _BATCH, render.samples, render.sample_rate)
     searches: dict[int, Search] = {}
     with (
-        contextlib.nullcontext(pool) if pool else open_render_pool(render, workers, engine) as fresh,
-        open_live_pool(render, workers, config.places * config.engine_seeds, engine) as live,
+        contextlib.nullcontext(pool) if pool else open_render_pool(render, workers, scheduler) as fresh,
+        open_live_pool(render, workers, config.places * config.engine_seeds, scheduler) as live,
     ):
         judge = Judge(objective, fresh)
         while more or searches:

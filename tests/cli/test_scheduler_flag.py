@@ -1,5 +1,6 @@
-"""`--engine ray` without a cluster: the command starts one of this machine's cores, quietly, and ends it."""
+"""`--scheduler ray` without a cluster: the command starts one of this machine's cores, quietly, and ends it."""
 
+import argparse
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from vjax.cli.main import main
+from vjax.cli.scheduler_flag import add_scheduler_flag
 
 PEOPLE = Path(__file__).parents[1] / "data" / "presets"
 
@@ -22,7 +24,7 @@ def test_an_evaluation_is_the_same_by_either_engine(engine_run, tmp_path):
     arguments = ["evaluate", "--presets", str(tmp_path / "presets"), "--checkpoint", str(engine_run), "--workers", "2"]
     arguments += ["--no-patch", "--no-resynthesis"]
     assert main([*arguments, "--out", str(tmp_path / "local")]) == 0
-    command = [sys.executable, "-m", "vjax", *arguments, "--engine", "ray", "--out", str(tmp_path / "ray"), "--json"]
+    command = [sys.executable, "-m", "vjax", *arguments, "--scheduler", "ray", "--out", str(tmp_path / "ray"), "--json"]
     environment = {**os.environ, "RAY_ADDRESS": "local"}
     far = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert far.returncode == 0, far.stderr
@@ -39,4 +41,15 @@ def test_an_evaluation_is_the_same_by_either_engine(engine_run, tmp_path):
 def test_help_tells_where_the_work_goes(command, capsys):
     with pytest.raises(SystemExit, match=r"^0$"):
         main([command, "--help"])
-    assert "Ray cluster at RAY_ADDRESS" in capsys.readouterr().out
+    assert "a Ray cluster: the one at RAY_ADDRESS" in capsys.readouterr().out
+
+
+def test_add_scheduler_flag_the_old_name_works_with_a_notice(capsys):
+    parser = argparse.ArgumentParser(prog="vjax x")
+    add_scheduler_flag(parser)
+    assert parser.parse_args(["--engine", "ray"]).scheduler == "ray"
+    assert capsys.readouterr().err == "vjax x: --engine is now --scheduler\n"
+    assert parser.parse_args(["--scheduler", "ray"]).scheduler == "ray"
+    assert parser.parse_args([]).scheduler == "local"
+    assert capsys.readouterr().err == ""
+    assert "--engine" not in parser.format_help()

@@ -1,0 +1,33 @@
+"""The flag `--scheduler`: which processes render."""
+
+import argparse
+import sys
+
+SCHEDULER_HELP = """\
+scheduler:
+  With --scheduler ray, the render jobs go to a Ray cluster: the one at RAY_ADDRESS, else the one that `ray start` began
+  on this machine. If there is none, the command starts a cluster of this machine's cores and ends it again. On machines
+  of one kind the results are the same, bit for bit. A lost machine costs only the sound that it was rendering. Each
+  machine needs the same version of vjax with its extra, vjax[cluster]. Files are read and written on this machine only.
+"""
+
+_CHOICES = ("local", "ray")
+
+
+def add_scheduler_flag(parser: argparse.ArgumentParser) -> None:
+    """Adds `--scheduler`, and its old name `--engine`. SCHEDULER_HELP belongs into the epilog."""
+    parser.add_argument(
+        "--scheduler",
+        choices=_CHOICES,
+        default=_CHOICES[0],
+        help="what runs the render jobs: this machine, or a Ray cluster (see below; default %(default)s)",
+    )
+    parser.add_argument("--engine", dest="scheduler", choices=_CHOICES, action=_OldName, help=argparse.SUPPRESS)
+
+
+class _OldName(argparse.Action):
+    """Sets the value and prints a notice with the new name."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        print(f"{parser.prog}: {option_string} is now --{self.dest}", file=sys.stderr)
+        setattr(namespace, self.dest, values)
