@@ -27,6 +27,7 @@ from vjax.data.shard import log_mel
 from vjax.data.store import DatasetInfo
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.engine.synth import VERSION
+from vjax.io.atomic import replacing
 from vjax.io.file_names import as_text
 from vjax.io.progress import progress_bar
 from vjax.sound.schema import Parameters, Schema
@@ -274,7 +275,5 @@ def _write_index(path: Path, index: dict[str, Any], contents: set[str]) -> None:
 
 
 def _write_npz(path: Path, **arrays: np.ndarray) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")  # two runs may write one folder's
-    with open(partial, "wb") as file:
+    with replacing(path, unique=True) as partial, open(partial, "wb") as file:  # two runs may write one folder's
         np.savez_compressed(file, **arrays)
-    os.replace(partial, path)

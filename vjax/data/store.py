@@ -16,6 +16,7 @@ from vjax.audio.mel_config import MelConfig
 from vjax.data import layout, report_layout
 from vjax.data.layout import DatasetError, digest, open_hdf5, require, text
 from vjax.data.mel_settings import check_sample_rate, stored_mel
+from vjax.io.atomic import replacing
 from vjax.sound.schema import TIERS, Schema
 
 REQUIRED_ATTRIBUTES = ("tier", "mel", "generator_version")
@@ -78,24 +79,23 @@ def write_shard(
         if name not in attributes:
             raise DatasetError(f"attribute {name} is missing; a shard needs {', '.join(REQUIRED_ATTRIBUTES)}")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    partial = f"{path}.partial"
     if attributes.get("catalog") is not None:
         attributes = {**attributes, "catalog_sha256": digest(attributes["catalog"])}
-    with h5py.File(partial, "w", libver=layout.LIBVER) as file:
-        file.attrs["schema"] = schema.to_json()
-        for name in (*REQUIRED_ATTRIBUTES, *sorted(set(attributes) - set(REQUIRED_ATTRIBUTES))):
-            value = attributes[name]
-            if value is not None:
-                plain = isinstance(value, (str, bool, int, float, np.generic))
-                file.attrs[name] = value if plain else json.dumps(value, sort_keys=True)
-        for name, array in rows.items():
-            row_chunk = (1, *array.shape[1:]) if array.ndim > 1 else None
-            compression = "gzip" if name == layout.DENSE_ROUTES else None
-            file.create_dataset(name, data=array, chunks=row_chunk, compression=compression, track_times=False)
-        file.attrs["complete"] = True
-    with open(partial, "rb") as written:
-        os.fsync(written.fileno())
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        with h5py.File(partial, "w", libver=layout.LIBVER) as file:
+            file.attrs["schema"] = schema.to_json()
+            for name in (*REQUIRED_ATTRIBUTES, *sorted(set(attributes) - set(REQUIRED_ATTRIBUTES))):
+                value = attributes[name]
+                if value is not None:
+                    plain = isinstance(value, (str, bool, int, float, np.generic))
+                    file.attrs[name] = value if plain else json.dumps(value, sort_keys=True)
+            for name, array in rows.items():
+                row_chunk = (1, *array.shape[1:]) if array.ndim > 1 else None
+                compression = "gzip" if name == layout.DENSE_ROUTES else None
+                file.create_dataset(name, data=array, chunks=row_chunk, compression=compression, track_times=False)
+            file.attrs["complete"] = True
+        with open(partial, "rb") as written:
+            os.fsync(written.fileno())
 
 
 def open_dataset(path: str | os.PathLike, wavetable_catalog: str | os.PathLike = "") -> DatasetInfo:

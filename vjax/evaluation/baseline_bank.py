@@ -4,7 +4,6 @@ Each sound is kept in a cache (`NOTE/CONTENT.npy`), under the content of its pre
 missing, and a preset that changed is another one.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.evaluation.preset_files import PresetFile, read_file
+from vjax.io.atomic import replacing
 from vjax.io.progress import progress_bar
 
 
@@ -86,7 +86,5 @@ class SoundBank:
 
 def _save(path: Path, audio: np.ndarray) -> None:
     """The file appears whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "wb") as file:
+    with replacing(path) as partial, open(partial, "wb") as file:
         np.save(file, audio)
-    os.replace(partial, path)

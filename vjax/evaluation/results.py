@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from vjax.audio.metric_names import METRICS
+from vjax.io.atomic import replacing
 from vjax.io.json_lines import end_last_line, read_lines
 
 _GROWS = {"limit": "--limit", "refine_evals": "--refine-evals", "starts": "--starts"}
@@ -130,9 +131,9 @@ def start_folder(folder: Path, settings: Mapping[str, Any], targets: Sequence[Ta
 
 def write_json(path: Path, content: Any) -> None:
     """Writes JSON that any language reads; the file appears whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def _check_setting(path: Path, name: str, before: Any, now: Any) -> None:

@@ -17,6 +17,7 @@ from vjax.audio.mel_pictures import comparison_picture, save_picture
 from vjax.audio.metric_names import METRICS
 from vjax.audio.pitch import Pitch, note_name
 from vjax.inference.predict_many import RENDER_END
+from vjax.io.atomic import replacing
 from vjax.io.file_names import as_text, shortened
 from vjax.matching.choose import Candidate
 from vjax.matching.preferred import CLOSEST
@@ -179,12 +180,10 @@ def start_index(path: str | os.PathLike, names: Collection[str]) -> None:
     """
     path = Path(path)
     kept = [row for row in read_index(path) if row["name"] not in names] if path.exists() else []
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(kept)
-    os.replace(partial, path)
 
 
 def read_index(path: str | os.PathLike) -> list[dict[str, str]]:

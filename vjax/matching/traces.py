@@ -1,7 +1,6 @@
 """The course of a search: the best so far while it runs, for a run that is killed, and its picture."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vjax.audio.mel_pictures import figure_pixels
+from vjax.io.atomic import replacing
 from vjax.io.file_names import shortened
 from vjax.search.evolution import Progress
 from vjax.search.target import Kind, Start
@@ -73,6 +73,5 @@ def _part(stem: Path, end: str) -> Path:
 
 
 def write_text(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        partial.write_text(text)

@@ -11,7 +11,6 @@ import hashlib
 import html
 import importlib.resources
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 from vjax.engine.pool import default_workers
 from vjax.evaluation.results import Target
 from vjax.inference.predict_many import map_ahead
+from vjax.io.atomic import replacing
 from vjax.report.content import page_data, read_evaluation, sound_detail
 
 SOUNDS_LIMIT = 150
@@ -63,16 +63,14 @@ def write_report(folder: str | Path, sounds_limit: int = SOUNDS_LIMIT) -> Path:
         return sound_detail(evaluation, target)
 
     path = folder / "report.html"
-    partial = path.with_name(path.name + ".partial")
     head, tail = _asset("page.html").split("<!--DETAILS-->")
-    with open(partial, "w", encoding="utf-8") as page:
+    with replacing(path) as partial, open(partial, "w", encoding="utf-8") as page:
         page.write(_MARK.sub(lambda mark: parts[mark.group(1)], head))
         workers = default_workers()
         details = map_ahead(detail_of, enumerate(evaluation.targets), workers, most=2 * workers)
         for i, detail in enumerate(details):
             page.write(f'<script type="application/json" id="detail-{i}">{embedded_json(detail)}</script>\n')
         page.write(tail)
-    os.replace(partial, path)
     return path
 
 

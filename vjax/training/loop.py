@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from vjax.data.generate import generate
 from vjax.data.reader import Reader, encoded
 from vjax.data.store import DatasetInfo, open_dataset
 from vjax.data.stream import split
+from vjax.io.atomic import replacing
 from vjax.io.progress import progress_bar
 from vjax.model.inverse import InverseModel, Prediction, model_config, parameter_counts
 from vjax.training import hosts
@@ -337,6 +337,5 @@ def _evaluate(evaluators: Sequence[Evaluator], snapshot: Snapshot, writer: Write
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=1) + "\n")
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(content, indent=1) + "\n")

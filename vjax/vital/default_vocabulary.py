@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
+from vjax.io.atomic import replacing
 from vjax.sound.schema import CATALOG_CHOICES, WAVETABLE_CHOICES, Schema
 from vjax.vital import checks
 from vjax.vital.lfo_shapes import LfoShapeCatalog, standard_shapes
@@ -97,9 +98,8 @@ def write_vocabulary(path: str | os.PathLike, vocabulary: Vocabulary) -> None:
     """Writes what `read_vocabulary` reads; gzipped if the name ends in .gz. The file appears whole or not at all."""
     path = pathlib.Path(path)
     data = vocabulary.to_json_string().encode()
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        partial.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
 def to_cycles(table: Mapping[str, Any], n: int = len(FRAME_POSITIONS)) -> np.ndarray:

@@ -19,6 +19,7 @@ import numpy as np
 
 from vjax.engine import synth
 from vjax.engine.schema import engine_schema
+from vjax.io.atomic import replacing
 from vjax.io.file_names import stem_text
 from vjax.sound.schema import CATALOG_CHOICES, CHANNELS, N_LFOS, N_OSCILLATORS, N_SLOTS, VIEW_CONTROLS, Schema
 from vjax.vital import checks
@@ -207,9 +208,9 @@ def read_preset(path: str | os.PathLike) -> Preset:
 def write_preset(path: str | os.PathLike, preset: Preset | Mapping[str, Any]) -> None:
     """Writes a `.vital` file; the file appears whole or not at all."""
     path = pathlib.Path(path)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(preset.to_json() if isinstance(preset, Preset) else preset))
-    os.replace(partial, path)
+    text = json.dumps(preset.to_json() if isinstance(preset, Preset) else preset)
+    with replacing(path) as partial:
+        partial.write_text(text)
 
 
 def _settings(raw: Any) -> dict[str, Any]:

@@ -1,0 +1,46 @@
+"""Files that appear whole or not at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from vjax.io.atomic import replacing
+
+
+def test_replacing_replaces_the_file_at_the_end_of_the_block(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("old")
+    with replacing(path) as partial:
+        partial.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+def test_replacing_at_an_error_keeps_the_old_file_and_leaves_nothing(tmp_path, error):
+    path = tmp_path / "a.json"
+    path.write_text("old")
+
+    def fail(partial: Path) -> None:
+        partial.write_text("half")
+        raise error
+
+    with pytest.raises(type(error)), replacing(path) as partial:
+        fail(partial)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_replacing_an_error_before_anything_is_written_is_raised(tmp_path):
+    with pytest.raises(ValueError, match="early"), replacing(tmp_path / "a.json"):
+        raise ValueError("early")
+    assert os.listdir(tmp_path) == []
+
+
+def test_replacing_unique_names_the_process(tmp_path):
+    with replacing(tmp_path / "a.npz", unique=True) as partial:
+        assert partial.name == f"a.npz.{os.getpid()}.partial"
+        partial.touch()
+    assert os.listdir(tmp_path) == ["a.npz"]
