@@ -17,7 +17,6 @@ from absl import logging
 
 from vjax.data import layout
 from vjax.data.layout import DatasetError, text
-from vjax.engine.schema import engine_schema
 from vjax.sound.schema import CATALOG_CHOICES, CHANNELS, TIERS, WAVETABLE_CHOICES, Categorical, Continuous, Schema
 
 _BLOCK_ROWS = 4096
@@ -80,6 +79,8 @@ def _schema(file: h5py.File, attributes: dict[str, Any]) -> Schema:
                     f"{file.filename}: {name} has {file[name].shape[1]} channels; expected {len(CHANNELS)}: {CHANNELS}"
                 )
             break
+    from vjax.engine.schema import engine_schema  # vita stays out of the processes that only read data
+
     engine = engine_schema()
     matches = len(engine.continuous) == n_continuous
     continuous = engine.continuous if matches else _numbered_knobs(n_continuous)
