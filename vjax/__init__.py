@@ -36,7 +36,7 @@ def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'vjax' has no attribute {name!r}")
     found = getattr(importlib.import_module(_PUBLIC[name]), name)
-    globals()[name] = found  # the next use finds it at once
+    globals()[name] = found  # later uses do not call `__getattr__`
     return found
 
 

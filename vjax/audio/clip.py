@@ -1,4 +1,4 @@
-"""Any sound that a user hands in becomes a clip: it starts at its onset and has the length that the model analyses."""
+"""Converts any sound of a user to a clip, which starts at its onset and has the length that the model analyses."""
 
 import dataclasses
 import functools
@@ -13,39 +13,42 @@ from vjax.audio.pitch import Pitch, detect_pitch
 from vjax.io.file_names import as_text, stem_text
 
 ONSET_DB = 40.0
-"""A sound begins at the first sample within this of its peak: below that lie most rooms' noise and a decay's end."""
+"""A sound starts at the first sample within this range of its peak. Most room noise and a decay's end are lower."""
 
 LEAD_S = 0.005
-"""Kept before the onset, so that the attack is whole: a swell over 0.5 s is 5 ms old when it reaches -40 dB."""
+"""Time kept before the onset, so that the attack is complete: a swell of 0.5 s takes 5 ms to reach -40 dB."""
 
 SILENCE_DBFS = -70.0
-"""A lower peak moves the lowest ten steps of 16 bits: what an open input hums, or a recording's rounding."""
+"""A sound with a lower peak is silent.
+
+Such a sound uses only the lowest ten steps of 16 bits, as the hum of an open input or the rounding of a recording does.
+"""
 
 SHORTEST_S = 0.046
-"""Two windows of 1024 samples at 44.1 kHz; less shows neither a pitch nor how the sound moves."""
+"""Two windows of 1024 samples at 44.1 kHz. A shorter sound shows neither a pitch nor how the sound changes."""
 
 AFTER_S = 8.0
-"""A clip keeps this much of the recording behind the part that is analysed: how a held note goes on."""
+"""A clip keeps this much of the recording after the analysed part. It shows how a sustained note continues."""
 
-_UNTOLD = 2**60  # frames: what libsndfile says of a FLAC that was written to a pipe
+_UNTOLD = 2**60  # frames: libsndfile reports at least this for a FLAC that was written to a pipe
 _DC_BLOCK_S, _DC_BLOCKS = 0.1, 5
-_DC_WANDERS = 0.5  # of it, from the lowest to the highest tenth of the blocks
-_DC_DB = -60.0  # against the peak; less is not heard in what is made of the sound
+_DC_WANDERS = 0.5  # share of the offset: limit for the 90 % quantile minus the 10 % quantile of the blocks
+_DC_DB = -60.0  # relative to the peak; a smaller offset is inaudible in the match
 
 MAX_SAMPLES = 10 * 60 * 48000 * 2
-"""The longest file that is opened, over all channels: ten minutes of stereo, 230 MB as float32."""
+"""The most samples of a file that is opened, over all channels: ten minutes of stereo, 230 MB as float32."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Clip:
-    """A sound, ready to be matched. What is measured of it is kept, so that nobody measures it twice.
+    """A sound that is ready to be matched. Measured properties are cached.
 
     Attributes:
-      name: of the sound: a path, or what the caller calls it.
-      title: what its preset is called.
+      name: of the sound: a path, or a name that the caller gives.
+      title: name of its preset.
       audio: float32 [1 or 2, samples], from the onset on, as long as the model analyses.
       sample_rate: Hz.
-      after: float32 [the same channels, m], what follows in the recording, at most `AFTER_S`.
+      after: float32 [the same channels, m], the recording after `audio`, at most `AFTER_S`.
     """
 
     name: str
@@ -73,21 +76,22 @@ def as_stereo(audio: np.ndarray, samples: int) -> np.ndarray:
 def prepare_clip(
     audio: np.ndarray, sample_rate: int, samples: int, name: str = "the sound", audio_rate: float | None = None
 ) -> np.ndarray:
-    """Resamples a sound, takes off a recorder's DC offset, moves it to its onset, and cuts or zero-pads its end.
+    """Resamples a sound, removes a recorder's DC offset, starts it at its onset, and cuts or zero-pads its end.
 
-    Files and arrays become clips here and nowhere else. The level is kept. The level of a sample is its distance from
-    its channel's median (so that an offset is no sound), the larger of both channels. The onset is the first sample
-    whose level lies within `ONSET_DB` of the highest; the clip starts `LEAD_S` before it.
+    All files and arrays become clips here. The volume of the sound is not changed. The level of a sample is its
+    distance from the median of its channel, the larger of both channels. With the median, an offset does not count as
+    sound. The onset is the first sample whose level lies within `ONSET_DB` of the highest. The clip starts `LEAD_S`
+    before it.
 
     Args:
       audio: [channels, samples] floats of any width, full scale at +-1. Channels after the second are dropped.
       sample_rate: Hz, of the clip.
       samples: length of the clip.
-      name: what errors call the sound.
+      name: of the sound, for errors.
       audio_rate: Hz, of `audio`; by default that of the clip.
 
     Returns:
-      float32 [1 or 2, samples], without what `dc_offset` finds: it would be fitted as a hum.
+      float32 [1 or 2, samples], without the offset that `dc_offset` finds, which would be matched as a hum.
 
     Raises:
       AudioError: not [channels, samples] of floats, NaN or infinite, shorter than `SHORTEST_S`, silent, or a rate that
@@ -104,7 +108,7 @@ def make_clip(
     title: str = "",
     audio_rate: float | None = None,
 ) -> Clip:
-    """The clip of a sound in memory, see `prepare_clip`. `title`: what its preset is called; by default `name`."""
+    """The clip of a sound in memory, see `prepare_clip`. `title`: name of its preset; by default `name`."""
     whole = _from_onset(audio, sample_rate, name, sample_rate if audio_rate is None else audio_rate)
     after = whole[:, samples : samples + round(AFTER_S * sample_rate)]
     clip = whole[:, :samples]
@@ -113,7 +117,7 @@ def make_clip(
 
 
 def load_clip(path: str | os.PathLike, sample_rate: int, samples: int) -> Clip:
-    """The clip of a sound file, which is named as the path is. Arguments and errors as in `read_clip`."""
+    """The clip of a sound file; its name is the path. Arguments and errors as in `read_clip`."""
     if os.path.isfile(path):
         _refuse_oversized(path, sample_rate)
     return make_clip(read_audio(path, sample_rate), sample_rate, samples, as_text(path), stem_text(path))
@@ -154,16 +158,17 @@ def read_clip(path: str | os.PathLike, sample_rate: int, samples: int) -> np.nda
 
     Raises:
       FileNotFoundError: there is no such file.
-      AudioError: what `read_audio` and `prepare_clip` refuse, or more than `MAX_SAMPLES`; the message names the file.
+      AudioError: an error of `read_audio` or `prepare_clip`, or more than `MAX_SAMPLES`; the message names the file.
     """
     return load_clip(path, sample_rate, samples).audio
 
 
 def dc_offset(audio: np.ndarray, sample_rate: int) -> np.ndarray:
-    """[channels, 1]: what a recorder added to each channel [channels, samples] throughout; 0 where it is inaudible.
+    """[channels, 1]: the offset that a recorder added to each channel of [channels, samples]; 0 where it is inaudible.
 
-    The median over blocks of means under a Hann window, if nearly all blocks agree on it: one that wanders, as that of
-    an FM bass, or that ends with the sound is of the sound. A sound of few blocks is left as it is.
+    It is the median over blocks of their means under a Hann window, if nearly all blocks agree on it. An offset that
+    wanders, as that of an FM bass, or that ends with the sound, is part of the sound and is not returned. For a sound
+    of fewer than `_DC_BLOCKS` blocks, the result is 0.
     """
     size = round(_DC_BLOCK_S * sample_rate)
     n = audio.shape[1] // size
@@ -177,7 +182,7 @@ def dc_offset(audio: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def _checked(audio: np.ndarray, name: str) -> np.ndarray:
-    """float32 [1 or 2, samples] of what may be a sound. Raises AudioError for what is not."""
+    """Converts an array to float32 [1 or 2, samples]. Raises AudioError if it is not a sound."""
     if audio.ndim != 2 or not audio.shape[0] or not np.issubdtype(audio.dtype, np.floating):
         raise AudioError(
             f"{name} is an array of {audio.dtype} of shape {audio.shape}; expected floats [channels, samples] "
@@ -188,7 +193,7 @@ def _checked(audio: np.ndarray, name: str) -> np.ndarray:
             f"{name} has shape {audio.shape}: {audio.shape[0]} channels of {audio.shape[1]} samples, so its axes seem "
             "to be [samples, channels]; expected [channels, samples]. Hand in sound.T"
         )
-    with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which the next check names
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite, which the next check reports
         audio = audio[:2].astype(np.float32)
     if not np.isfinite(audio).all():
         raise AudioError(
@@ -198,12 +203,15 @@ def _checked(audio: np.ndarray, name: str) -> np.ndarray:
 
 
 def _refuse_oversized(path: str | os.PathLike, sample_rate: int) -> None:
-    """Looks at the header only: reading allocates what it announces, and a low rate grows when it is resampled."""
+    """Raises AudioError for a file that is too long or has no known length. Reads only the header.
+
+    Reading the file would allocate the length in the header. Resampling makes a file with a low rate larger.
+    """
     try:
         info = soundfile.info(path)
     except soundfile.LibsndfileError:
-        return  # read_audio says what is wrong with it
-    except TypeError as error:  # what soundfile raises for the ending .raw
+        return  # read_audio reports what is wrong with it
+    except TypeError as error:  # soundfile raises it for the extension .raw
         raise AudioError(f"{path} has no header that says its rate and format; convert it to WAV or FLAC") from error
     if info.frames >= _UNTOLD:
         raise AudioError(f"{path} does not tell in its header how long it is; convert it to WAV or FLAC once more")

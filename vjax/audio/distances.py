@@ -1,19 +1,20 @@
-"""How far apart two sounds are: the numbers that vjax reports. Refinement minimises some (`search/objective.py`).
+"""Distances between two sounds: the metrics that vjax reports. Refinement minimises some (`search/objective.py`).
 
-Every distance takes `(pred, target, sample_rate)`, two arrays [..., channels, samples] with one or two channels, full
-scale at +-1, and answers [...] float32 on the host. Leading axes broadcast as in NumPy, so that many candidates
-[n, 2, samples] meet one target [2, samples], whose spectra are then computed once. Nothing is normalised in level.
+Every distance takes `(pred, target, sample_rate)`: two arrays [..., channels, samples] with one or two channels, full
+scale at +-1. It returns [...] float32 on the host. Leading axes broadcast as in NumPy. So many candidates
+[n, 2, samples] can be compared with one target [2, samples], whose spectra are then computed once. Levels are not
+normalised.
 
-A silent sound (`is_silent`) has no distance to anything: its place in the answer is NaN, and so is that of a sound with
-NaN or infinite samples. Report how many there are: the mean of the rest alone would reward silence. `sot` and
-`rms_cosine` hear the mean of the channels, so there a stereo sound whose channels cancel counts as silent too.
+A silent sound (`is_silent`) has no defined distance: the result is NaN. The same holds for a sound with NaN or infinite
+samples. Report the number of NaN results, because the mean of the others alone would reward silence. `sot` and
+`rms_cosine` compare the mean of the channels. For these two, a stereo sound whose channels cancel counts as silent too.
 
-The silence that pads two short sounds to the length of a clip is equal in both. `mss` leaves it out; the others take
-all of the clip, and so does `mss_padded`.
+Short sounds are padded with silence to the length of a clip. Where both sounds are padded, they are equal. `mss` leaves
+this silence out. `mss_padded` and all other distances use the whole clip.
 
 All raise ValueError when channels or lengths differ, and for arrays that are not [..., channels, samples].
 
-Spectra are JAX's, compiled once for each shape of the arrays (about a second).
+The spectra are computed with JAX and compiled once for each shape of the arrays (about a second).
 """
 
 import jax
@@ -25,9 +26,9 @@ from vjax.audio.mel import to_mono
 from vjax.audio.spectra import MssSpectra, cumulative_spectra, mrstft_spectra, mss_spectra, stacked_mfcc, to_samples
 
 SILENCE_DBFS = -90.0
-"""A sound whose highest peak is below this is silent: it would not move the last bit of a 16-bit file."""
+"""A sound whose highest peak is below this is silent: it would not change the last bit of a 16-bit file."""
 
-_MAGNITUDE_FLOOR = 1e-5  # under the logarithm in MRSTFT
+_MAGNITUDE_FLOOR = 1e-5  # smallest magnitude that MRSTFT takes the logarithm of
 _GATING_BLOCK_S = 0.4  # BS.1770 measures loudness in blocks of this length
 _SILENCE_PEAK = 10 ** (SILENCE_DBFS / 20)
 
@@ -49,11 +50,11 @@ def mss(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.nd
 
     The mean |difference| of two log-mel spectrograms at each of (window 10 ms, hop 5 ms, 32 bands), (25, 10, 64) and
     (100, 50, 128), averaged over the three. Powers are in dB relative to the sound's own maximum over both channels,
-    cut off 80 dB below it. This makes the distance blind to gain, except in quiet sounds (peaks below about -30 dBFS),
-    where the floor of 1e-10 under the power comes to lie above the cut.
+    cut off 80 dB below it. Gain therefore does not change the distance, except in quiet sounds (peaks below about
+    -30 dBFS). In these, the lower limit of 1e-10 for the power lies above the cut-off.
 
-    The mean is over what either sound plays: from the start to the last sample at which one of them is within 80 dB of
-    its own peak. Silence after that would only dilute it: appended to both sounds, it changes nothing.
+    The mean runs from the start to the last sample at which one of the sounds is within 80 dB of its own peak. Silence
+    after that would only lower the mean. Silence that is appended to both sounds therefore changes nothing.
 
     Returns:
       [...] float32 from 0 to 80; NaN for silence.
@@ -62,16 +63,16 @@ def mss(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.nd
 
 
 def mss_padded(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
-    """`mss` as a mean over the whole clip, the silence that pads both sounds included.
+    """`mss` as a mean over the whole clip, including the silence that pads both sounds.
 
-    Earlier reports of vjax call this figure MSS. It equals `mss` where a sound lasts as long as the clip, and
-    is smaller where both are over before: a kick of 0.2 s in a clip of 2 s has a tenth of its `mss`.
+    Earlier reports of vjax call this figure MSS. It equals `mss` where a sound lasts as long as the clip. It is smaller
+    where both sounds end earlier: a kick of 0.2 s in a clip of 2 s has a tenth of its `mss`.
     """
     return mss_and_padded(pred, target, sample_rate)[1]
 
 
 def mss_and_padded(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> tuple[np.ndarray, np.ndarray]:
-    """(`mss`, `mss_padded`) for the price of one."""
+    """Returns (`mss`, `mss_padded`) at the cost of one."""
     pred, target = _pair(pred, target)
     figures = _mss_figures(mss_spectra(pred, sample_rate), mss_spectra(target, sample_rate))
     played, padded = (_scored(figure, pred, target) for figure in figures)
@@ -79,10 +80,12 @@ def mss_and_padded(pred: np.ndarray, target: np.ndarray, sample_rate: int = 4410
 
 
 def wmfcc(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
-    """Warped MFCC distance; lower is better, 0 is equal. Symmetric. It forgives timing, and hears gain.
+    """Warped MFCC distance; lower is better, 0 is equal. Symmetric.
+
+    It tolerates differences in timing. It depends on gain.
 
     20 MFCC of each channel (window 50 ms, hop 10 ms, 128 mel bands in dB, cut off 80 dB below the maximum), the
-    channels stacked; then `dtw_distance` with the mean |difference| of two frames as their cost.
+    channels stacked. Then `dtw_distance`, where the cost of two frames is their mean |difference|.
 
     Returns:
       [...] float32; NaN for silence.
@@ -93,11 +96,13 @@ def wmfcc(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.
 
 
 def sot(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
-    """Spectral optimal transport, in parts of the bandwidth; lower is better, 0 is equal. Symmetric, blind to gain.
+    """Spectral optimal transport, as a share of the bandwidth; lower is better, 0 is equal. Symmetric.
 
-    Each frame's magnitude spectrum (mono, window 50 ms, hop 20 ms) is divided by its sum; the distance of two frames is
-    how far their energy has to move along the frequency axis, the area between the cumulative sums. The mean over
-    frames. A frame of digital silence has no energy to move: it costs nothing against another one.
+    Gain does not change it.
+
+    Each frame's magnitude spectrum (mono, window 50 ms, hop 20 ms) is divided by its sum. The distance of two frames is
+    how far their energy has to move along the frequency axis: the area between the cumulative sums. The result is the
+    mean over frames. The distance of two frames of digital silence is 0, because they have no energy to move.
 
     Returns:
       [...] float32 from 0 to 1; NaN for silence.
@@ -107,9 +112,10 @@ def sot(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.nd
 
 
 def rms_cosine(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
-    """Cosine similarity of RMS envelopes: **higher** is better, 1 is the same shape. Symmetric, blind to gain.
+    """Cosine similarity of RMS envelopes: **higher** is better, 1 is the same shape. Symmetric.
 
-    Mono, frames of 50 ms, hop 25 ms. Any two sustained notes score high: read it beside the score of unrelated sounds.
+    Gain does not change it. Mono, frames of 50 ms, hop 25 ms. Any two sustained notes score high, so compare the value
+    with that of unrelated sounds.
 
     Returns:
       [...] float32 from 0 to 1; NaN for silence.
@@ -122,15 +128,19 @@ def rms_cosine(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -
 
 
 def mrstft(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
-    """Multi-resolution STFT distance; lower is better, 0 is equal. Refinement minimises it: reports say so.
+    """Multi-resolution STFT distance; lower is better, 0 is equal.
+
+    Refinement minimises it, and reports state this.
 
     At each FFT size of 1024, 2048 and 8192, with a hop of a quarter and magnitudes P and T in 128 mel bands: spectral
-    convergence |P - T| / |T| (Frobenius norms over channels, bands and frames) plus the mean |ln P - ln T|. The mean
-    over the three. The terms are those of Yamamoto, Song and Kim, "Parallel WaveGAN" (ICASSP 2020).
+    convergence |P - T| / |T| (Frobenius norms over channels, bands and frames) plus the mean |ln P - ln T|. The
+    result is the mean over the three. The terms are those of Yamamoto, Song and Kim, "Parallel WaveGAN" (ICASSP 2020).
 
-    The earlier program is on record with its FFT sizes, hop and mel bands only. Chosen here: both terms with weight 1,
-    a Hann window of the FFT size, zeros beyond the ends, Slaney's mel bands, magnitudes of at least 1e-5 under the
-    logarithm, no weighting of frequencies. It hears gain, and is not symmetric: convergence is relative to the target.
+    Of the earlier program, only the FFT sizes, the hop and the mel bands are documented. The rest is chosen here: both
+    terms with weight 1, a Hann window of the FFT size, zeros beyond the ends, Slaney's mel bands, magnitudes limited to
+    at least 1e-5 before the logarithm, no weighting of frequencies.
+
+    The distance depends on gain. It is not symmetric, because the convergence is relative to the target.
 
     Returns:
       [...] float32; NaN for silence.
@@ -143,7 +153,7 @@ def loudness_difference(pred: np.ndarray, target: np.ndarray, sample_rate: int =
     """|difference| of `loudness_lufs`, in LU; lower is better, 0 is equal. Symmetric.
 
     Returns:
-      [...] float32; NaN for silence, and for a sound that stays under the gate of -70 LUFS.
+      [...] float32; NaN for silence, and for a sound that stays below the gate of -70 LUFS.
 
     Raises:
       ValueError: the sounds are shorter than one gating block of 0.4 s.
@@ -159,12 +169,12 @@ def loudness_lufs(audio: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
       audio: [..., channels, samples], mono or stereo.
 
     Returns:
-      [...] float64 in LUFS; NaN for silence, and for a sound that stays under the standard's gate of -70 LUFS.
+      [...] float64 in LUFS; NaN for silence, and for a sound that stays below the standard's gate of -70 LUFS.
 
     Raises:
       ValueError: the sound is shorter than one gating block of 0.4 s.
     """
-    import pyloudnorm  # with the parts of SciPy that it needs, it would double the time to import this module
+    import pyloudnorm  # imported here: with its parts of SciPy, it would double the import time of this module
 
     audio = _checked(audio, "audio")
     samples = audio.shape[-1]
@@ -173,7 +183,7 @@ def loudness_lufs(audio: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
             f"loudness needs at least {_GATING_BLOCK_S} s of sound, not {samples / sample_rate:.3f} s "
             f"({samples} samples at {sample_rate} Hz); render longer, or leave loudness out"
         )
-    # The default filters are 0.04 LU off at 997 Hz; De Man's parameters meet the standard's coefficients.
+    # The default filters are 0.04 LU off at 997 Hz; De Man's parameters match the standard's coefficients.
     meter = pyloudnorm.Meter(sample_rate, filter_class="DeMan")
     lufs = np.full(audio.shape[:-2], np.nan)
     for place in np.ndindex(lufs.shape):
@@ -187,18 +197,18 @@ def dtw_distance(costs: np.ndarray) -> np.ndarray:
     """Dynamic time warping: the sum of costs along the cheapest path, divided by n + m.
 
     The step pattern is symmetric2, the symmetric form of Sakoe and Chiba (1978) without slope constraint: a diagonal
-    step counts the cost of its cell twice, so that it is no cheaper than the two straight steps that it replaces. The
+    step counts the cost of its cell twice, so that it is not cheaper than the two straight steps that it replaces. The
     first cell counts once, as in R's and Python's `dtw`.
 
     Args:
-      costs: [..., n, m], of each frame of one sound against each frame of the other.
+      costs: [..., n, m], between each frame of one sound and each frame of the other.
 
     Returns:
       [...] float64.
     """
     *batch, n, m = costs.shape
     mirrored = costs[..., ::-1].astype(np.float64)  # its diagonals are the anti-diagonals i + j = k
-    # Sums on the last two anti-diagonals: element i + 1 belongs to row i, element 0 stands above the first row.
+    # Sums on the last two anti-diagonals: element i + 1 belongs to row i of `costs`, element 0 is above row 0.
     second_last, last = np.full((2, *batch, n + 1), np.inf)
     for k in range(n + m - 1):
         here = slice(max(0, k - m + 1) + 1, min(k, n - 1) + 2)
@@ -216,13 +226,16 @@ def dtw_distance(costs: np.ndarray) -> np.ndarray:
 
 @jax.jit
 def mss_of(pred: MssSpectra, target: MssSpectra) -> jax.Array:
-    """`mss` of spectra that `mss_spectra` made, for callers that are jitted themselves. Silence is scored too."""
+    """`mss` of the results of `mss_spectra`, for callers that are jitted themselves. Silence does not give NaN here."""
     return _mss_figures(pred, target)[0]
 
 
 @jax.jit
 def _mss_figures(pred: MssSpectra, target: MssSpectra) -> tuple[jax.Array, jax.Array]:
-    """(mss, mss_padded) of each pair. How many frames count is data, not a shape: no length is compiled anew."""
+    """Returns (mss, mss_padded) of each pair.
+
+    The number of frames that count is data and not a shape, so that another length needs no new compilation.
+    """
     n_played = jnp.maximum(pred.played, target.played)
     played, padded = [], []
     for i, (p, t) in enumerate(zip(pred.db, target.db, strict=True)):
@@ -236,7 +249,7 @@ def _mss_figures(pred: MssSpectra, target: MssSpectra) -> tuple[jax.Array, jax.A
 
 @jax.jit
 def _frame_costs(pred: jax.Array, target: jax.Array) -> jax.Array:
-    """[..., n, coefficients] and [..., m, coefficients] to [..., n, m]: mean |difference| of each two frames."""
+    """[..., n, coefficients] and [..., m, coefficients] to [..., n, m]: mean |difference| of each pair of frames."""
     return jnp.abs(pred[..., :, None, :] - target[..., None, :, :]).mean(-1)
 
 
@@ -247,7 +260,7 @@ def _sot(pred: jax.Array, target: jax.Array) -> jax.Array:
 
 @jax.jit
 def mrstft_of(pred: list[jax.Array], target: list[jax.Array]) -> jax.Array:
-    """`mrstft` of spectra that `mrstft_spectra` made, as `mss_of`."""
+    """`mrstft` of the results of `mrstft_spectra`, as `mss_of` does for `mss`."""
     distances = []
     for p, t in zip(pred, target, strict=True):
         convergence = jnp.sqrt(_mean((p - t) ** 2) / _mean(t**2))

@@ -1,4 +1,4 @@
-"""Sound files to arrays and back."""
+"""Reads sound files as arrays, and writes arrays as sound files."""
 
 import os
 
@@ -12,7 +12,7 @@ class AudioError(ValueError):
 
 
 def read_audio(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
-    """Reads any format that libsndfile knows (WAV, FLAC, OGG, MP3, AIFF ...), resampled to `sample_rate`.
+    """Reads any format that libsndfile supports (WAV, FLAC, OGG, MP3, AIFF ...), and resamples to `sample_rate`.
 
     Returns:
       [channels, samples] float32, full scale at +-1.

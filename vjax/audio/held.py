@@ -1,4 +1,4 @@
-"""Whether a recorded note was still held when its recording ended: nobody tells when a key was let go."""
+"""Estimates whether a recording ended before the note-off: a recording does not contain the time of the note-off."""
 
 import numpy as np
 
@@ -8,17 +8,19 @@ _OVER_DB = 50.0
 
 
 def is_held(audio: np.ndarray, sample_rate: int, note_s: float) -> bool:
-    """Whether a sound goes on after `note_s` as before, and not as if its key were let go there.
+    """Returns whether a sound continues after `note_s` as before, so that there is no note-off at `note_s`.
 
-    It falls by no more than 6 dB faster from there to its end than as long before. What is 50 dB below its loudest
-    moment by then has ended.
+    Both conditions must hold:
+
+    - From `note_s` to the end, the level falls by at most 6 dB more than in the same time before `note_s`.
+    - At `note_s`, the level is less than 50 dB below its maximum. Otherwise the sound has already ended.
 
     Args:
       audio: [channels, samples].
     """
     size = round(_BLOCK_S * sample_rate)
     n = audio.shape[1] // size
-    at = round(note_s / _BLOCK_S) - 1  # the last block before the key is let go
+    at = round(note_s / _BLOCK_S) - 1  # the last block before the note-off
     if not 0 <= at < n - 1:
         return False
     blocks = audio[:, : n * size].reshape(len(audio), n, size)

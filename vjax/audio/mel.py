@@ -1,7 +1,7 @@
-"""The picture that the model hears: the log-mel spectrogram, jitted and batched.
+"""The log-mel spectrogram, the input of the model, jitted and batched.
 
-The spectrum comes from `jnp.fft`: on two CPU cores a batch of 32 sounds takes 3 ms a sound, against 21 ms as a product
-with a DFT matrix.
+The spectrum is computed with `jnp.fft`. On two CPU cores, a batch of 32 sounds takes 3 ms per sound. A product with a
+DFT matrix takes 21 ms.
 """
 
 import functools

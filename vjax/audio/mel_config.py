@@ -37,7 +37,7 @@ class MelConfig:
 
     @classmethod
     def from_settings(cls, settings: Any, where: str) -> "MelConfig":
-        """The settings that `where` (a file, for the error) stores; what it leaves out has its default.
+        """Reads stored settings; a missing setting has its default. `where` is the name of the file, for errors.
 
         Raises ValueError for a setting that is unknown, not a number, or out of range.
         """

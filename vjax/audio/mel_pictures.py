@@ -1,4 +1,4 @@
-"""Sounds beside each other: one picture for people, and the same into TensorBoard."""
+"""Comparison pictures of several sounds side by side, for image files and TensorBoard."""
 
 import warnings
 from collections.abc import Mapping
@@ -9,15 +9,18 @@ import numpy as np
 from vjax.audio.mel import MelConfig, mel_filterbank
 
 RANGE_DB = 80.0
-"""What lies so far below the loudest of all the sounds is drawn black."""
+"""Levels this far below the maximum of all the sounds are drawn black."""
 
-_FLOOR_DB = -100.0  # the least that is drawn: no colour for silence
-_TITLE_LETTERS = 42  # beside each other over one sound
+_FLOOR_DB = -100.0  # lower end of the scale, so that silence is drawn black
+_TITLE_LETTERS = 42  # letters of the title that fit above one sound
 _TICKS_HZ = (125, 500, 2000, 8000)
 
 
 def mel_db(audio: np.ndarray, config: MelConfig) -> np.ndarray:
-    """[channels, samples] to a mel power spectrogram in dB, [n_mels, t], on the host: drawing compiles nothing."""
+    """Computes a mel power spectrogram in dB, [n_mels, t], from [channels, samples].
+
+    It runs on the host, in NumPy, so that drawing compiles nothing.
+    """
     padded = np.pad(audio.mean(0), config.n_fft // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, config.n_fft)[:: config.hop]
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.n_fft) / config.n_fft)
@@ -26,7 +29,9 @@ def mel_db(audio: np.ndarray, config: MelConfig) -> np.ndarray:
 
 
 def comparison_picture(sounds: Mapping[str, np.ndarray], sample_rate: int, title: str = "") -> np.ndarray:
-    """Waveforms and mel spectrograms side by side, on one scale of time and one of level, [height, width, 3] uint8.
+    """Draws waveforms and mel spectrograms side by side, [height, width, 3] uint8.
+
+    All sounds share one time scale and one level scale.
 
     Args:
       sounds: [channels, samples] by label: target, prediction, refined ...
@@ -71,13 +76,13 @@ def figure_pixels(figure: Any) -> np.ndarray:
 
     canvas = FigureCanvasAgg(figure)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # people name sounds in every script
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # names of sounds may use any script
         canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def save_picture(path: Any, picture: np.ndarray, texts: Mapping[str, str] | None = None) -> None:
-    """Writes [height, width, 3] uint8 as the format that the name says; `texts` are kept inside a PNG file."""
+    """Writes [height, width, 3] uint8 in the format of the name's extension. A PNG file also stores `texts`."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
@@ -88,7 +93,12 @@ def save_picture(path: Any, picture: np.ndarray, texts: Mapping[str, str] | None
 
 
 def log_comparison(writer: Any, tag: str, sounds: Mapping[str, np.ndarray], sample_rate: int, step: int) -> None:
-    """Each sound and the picture into TensorBoard, under `tag`. `writer`: `vjax.training.writer.Writer`."""
+    """Logs each sound and the comparison picture to TensorBoard.
+
+    Args:
+      writer: a `vjax.training.writer.Writer`.
+      tag: prefix of all tags.
+    """
     for label, audio in sounds.items():
         writer.audio(f"{tag}/{label}", audio, sample_rate, step)
     writer.image(f"{tag}/comparison", comparison_picture(sounds, sample_rate), step)

@@ -1,7 +1,8 @@
-"""The note of a sound, by Praat's pitch tracker, and what notes are called.
+"""Pitch detection with Praat's pitch tracker, and names of notes.
 
-Praat's autocorrelation method (Boersma 1993, IFA Proceedings 17) follows the pitch through the frames of a sound. The
-answer is the pitch that most of the sound agrees on: that of a plateau between glides, not the mean of a glide.
+Praat's autocorrelation method (Boersma 1993, IFA Proceedings 17) tracks the pitch through the frames of a sound. The
+result is the pitch on which most of the sound agrees. For a plateau between glides, this is the pitch of the plateau,
+not the mean over the glides.
 """
 
 import dataclasses
@@ -13,21 +14,24 @@ import numpy as np
 from vjax.audio.files import AudioError
 
 FLOOR_HZ = 27.0
-"""Just under A0, the lowest key of a piano. Praat looks at three periods of it at once: 0.11 s."""
+"""Just under A0, the lowest key of a piano. Praat's analysis window is three periods of it, 0.11 s."""
 
 CEILING_HZ = 2500.0
-"""Above C7 (MIDI 96, 2093 Hz). White noise over a low sine can pass for a note near the ceiling: so no higher."""
+"""Above C7 (MIDI 96, 2093 Hz).
+
+It is not higher, because white noise over a low sine can be detected as a note near the ceiling.
+"""
 
 STEP_S = 0.02
-"""Between frames. Half of it costs twice the time and changes no measured number by more than a percent."""
+"""Time between frames. Half of it takes twice the time and changes no measured number by more than 1 %."""
 
 NEAR_SEMITONES = 0.5
-"""Frames this near to each other agree on a note."""
+"""Frames within this distance of a note agree on it."""
 
 CLEAR = 0.5
-"""A pitch of less confidence is not followed."""
+"""Lowest confidence of a clear pitch. Callers ignore a pitch that is not clear."""
 
-_BESIDE, _NEARLY_ALL = 0.03, 0.99  # of a harmonic's frequency; of the power
+_BESIDE, _NEARLY_ALL = 0.03, 0.99  # share of a harmonic's frequency; share of the power
 
 _NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _ACCIDENTALS = {"": 0, "#": 1, "♯": 1, "b": -1, "♭": -1}
@@ -36,11 +40,13 @@ _WRITTEN_NOTE = re.compile(r"([A-Ga-g])([#♯b♭]?)(-?[0-9]{1,2})")
 
 @dataclasses.dataclass(frozen=True)
 class Pitch:
-    """A sound's pitch: `frequency_hz` and `midi` (a fractional MIDI note, 69 = 440 Hz) are NaN if it has none.
+    """The pitch of a sound.
 
-    `confidence` in [0, 1] is the share of the sound, by amplitude, that agrees with this pitch, times how periodic that
-    share is. Measured on 115 musicians' presets, playing an octave higher was heard as an octave in 96 % of the pairs
-    whose confidence was at least 0.5, and in 33 % of the others.
+    `frequency_hz` and `midi` (a fractional MIDI note, 69 = 440 Hz) are NaN if the sound has no pitch.
+
+    `confidence` in [0, 1] is the share of the sound, by amplitude, that agrees with this pitch, times the periodicity
+    of that share. It was measured on 115 musicians' presets, each rendered at two notes an octave apart. The detected
+    pitches were an octave apart in 96 % of the pairs with a confidence of at least 0.5, and in 33 % of the others.
     """
 
     frequency_hz: float
@@ -64,17 +70,17 @@ class Pitch:
 
 
 def detect_pitch(audio: np.ndarray, sample_rate: int) -> Pitch:
-    """The pitch of `audio` ([channels, samples] or [samples], float), between `FLOOR_HZ` and `CEILING_HZ`.
+    """Estimates the pitch of `audio` ([channels, samples] or [samples], float), between `FLOOR_HZ` and `CEILING_HZ`.
 
-    A tone above `CEILING_HZ` is found where nothing sounds beside its harmonics, up to four times as high.
+    A pitch above `CEILING_HZ`, up to four times as high, is also found if nearly all power lies at its harmonics.
 
-    A chord has the pitch of the lowest period that fits it; a drum or noise gets a low confidence. Two octaves of one
-    note cannot be told apart from one sound with overtones: the lower is the answer.
+    A chord gets the pitch of the shortest period that fits all its notes. A drum or noise gets a low confidence. Two
+    octaves of one note cannot be distinguished from one sound with overtones; the lower octave is returned.
 
     Raises:
-      AudioError: another shape, no samples, NaN or infinity.
+      AudioError: `audio` has another shape, no samples, or NaN or infinite samples.
     """
-    import parselmouth  # here: 0.1 s that `import vjax` need not wait for
+    import parselmouth  # imported here, because it takes 0.1 s
 
     audio = np.atleast_2d(np.asarray(audio, np.float64))
     if audio.ndim != 2 or not audio.size:
@@ -83,13 +89,13 @@ def detect_pitch(audio: np.ndarray, sample_rate: int) -> Pitch:
         raise AudioError(f"audio has shape {audio.shape}; expected [channels, samples]. Give audio.T")
     if not np.isfinite(audio).all():
         raise AudioError(f"{np.count_nonzero(~np.isfinite(audio))} of {audio.size} samples are NaN or infinite")
-    # Praat's first and last frame lie half a window inside the sound, and a pluck is over by then.
+    # Praat's first and last frames lie half a window inside the sound, where a pluck has ended. So pad both ends.
     margin = math.ceil(1.5 / FLOOR_HZ * sample_rate) + 1
     sound = parselmouth.Sound(np.pad(audio, ((0, 0), (margin, margin))), sample_rate)
     track = sound.to_pitch_ac(time_step=STEP_S, pitch_floor=FLOOR_HZ, pitch_ceiling=CEILING_HZ)
     frequency_hz, strength = track.selected_array["frequency"], track.selected_array["strength"]
     amplitude = np.array([frame.intensity for frame in track])
-    voiced = frequency_hz > 0  # Praat's mark of a frame without a pitch
+    voiced = frequency_hz > 0  # Praat sets 0 in frames without a pitch
     if not voiced.any():
         return Pitch(math.nan, math.nan, 0.0)
     midi = 69 + 12 * np.log2(frequency_hz[voiced] / 440)
@@ -102,7 +108,10 @@ def detect_pitch(audio: np.ndarray, sample_rate: int) -> Pitch:
 
 
 def _lowest_harmonic(audio: np.ndarray, sample_rate: int, frequency_hz: float) -> int:
-    """n where nearly all power is at multiples of n times a pitch: it is as much higher, above `CEILING_HZ`. Else 1."""
+    """Returns the n (4, 3 or 2) for which nearly all power lies at multiples of n times a pitch; else 1.
+
+    The true pitch is then n times as high. Only a pitch whose double exceeds `CEILING_HZ` is checked.
+    """
     if 2 * frequency_hz <= CEILING_HZ:
         return 1
     power = (np.abs(np.fft.rfft(audio * np.hanning(audio.shape[1]))) ** 2).sum(0)
@@ -115,15 +124,15 @@ def _lowest_harmonic(audio: np.ndarray, sample_rate: int, frequency_hz: float) -
 
 
 def note_name(midi: int) -> str:
-    """What a MIDI note is called, such as "F#3", where C4 is MIDI note 60."""
+    """The name of a MIDI note, such as "F#3", where C4 is MIDI note 60."""
     return f"{_NOTE_NAMES[midi % 12]}{midi // 12 - 1}"
 
 
 def parse_note(text: str) -> int:
-    """The MIDI note that is written as a name ("C2", "F#3", "Bb1", "C-1"; C4 is 60) or as a number ("36").
+    """Reads a MIDI note from a name ("C2", "F#3", "Bb1", "C-1"; C4 is 60) or a number ("36").
 
     Raises:
-      ValueError: neither, or outside of 0 (C-1) to 127 (G9).
+      ValueError: the text is neither, or the note is outside of 0 (C-1) to 127 (G9).
     """
     text = text.strip()
     if written := _WRITTEN_NOTE.fullmatch(text):

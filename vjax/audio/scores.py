@@ -1,4 +1,4 @@
-"""The metrics of an evaluation, all at once: of two sounds, or of each sound of a bank to each target."""
+"""All metrics of an evaluation: between two sounds, or between each sound of a bank and each target."""
 
 import math
 
@@ -8,13 +8,14 @@ from vjax.audio import distances
 from vjax.audio.metric_names import METRICS
 
 _LOUDNESS_NEEDS_S = 0.4  # one gating block of BS.1770
-_PAIRS = 8, 64  # targets and bank sounds compared at once: wMFCC's cost matrices of so many pairs take 250 MB
+_PAIRS = 8, 64  # targets and bank sounds compared at once: wMFCC's cost matrices of these pairs take 250 MB
 
 
 def scores(pred: np.ndarray, target: np.ndarray, sample_rate: int) -> dict[str, np.ndarray]:
-    """Each of METRICS between [..., 2, samples] and [..., 2, samples], which broadcast: float32 [...].
+    """Computes each of METRICS between [..., 2, samples] and [..., 2, samples], which broadcast: float32 [...].
 
-    NaN for silence; loudness is NaN too for sounds shorter than 0.4 s, which the standard does not define.
+    The result is NaN for silence. Loudness is also NaN for sounds shorter than 0.4 s, for which the standard does not
+    define it.
     """
     found = dict.fromkeys(METRICS)
     found["mss"], found["mss_padded"] = distances.mss_and_padded(pred, target, sample_rate)
@@ -31,14 +32,14 @@ def scores(pred: np.ndarray, target: np.ndarray, sample_rate: int) -> dict[str, 
 def pair_scores(bank: np.ndarray, targets: np.ndarray, sample_rate: int) -> dict[str, np.ndarray]:
     """Each of METRICS between every bank sound [n, 2, samples] and every target [m, 2, samples]: float32 [n, m].
 
-    The spectra of both are computed once for a block of pairs, not for each pair: on two cores 24 x 4 pairs of 2 s
-    take 0.9 s, of which the pairs themselves 0.3 s.
+    The spectra of both are computed once for a block of pairs, not for each pair. On two cores, 24 x 4 pairs of 2 s
+    take 0.9 s, of which 0.3 s are for the pairs themselves.
     """
     at_once, bank_at_once = _PAIRS
     found = {name: np.full((len(bank), len(targets)), np.nan, np.float32) for name in METRICS}
     for column in range(0, len(targets), at_once):
         block = targets[column : column + at_once]
-        # Blocks of one size: each other size would be compiled anew.
+        # All blocks have the same size, because each other size would be compiled again.
         wanted = np.concatenate([block, np.repeat(block[-1:], min(at_once, len(targets)) - len(block), 0)])
         for row in range(0, len(bank), bank_at_once):
             part = scores(bank[row : row + bank_at_once, None], wanted[None], sample_rate)
@@ -48,10 +49,10 @@ def pair_scores(bank: np.ndarray, targets: np.ndarray, sample_rate: int) -> dict
 
 
 def as_metrics(found: dict[str, np.ndarray]) -> dict[str, float | None]:
-    """Scalars of `scores` as a row's metrics: NaN, which JSON does not know, becomes None."""
+    """Converts scalars of `scores` to the metrics of a row. NaN becomes None, because JSON has no NaN."""
     return {name: number(float(found[name])) for name in METRICS}
 
 
 def number(value: float) -> float | None:
-    """`value` with the six digits that float32 has; None for NaN."""
+    """`value` rounded to six digits, the precision of float32; None for NaN and infinity."""
     return float(f"{value:.6g}") if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""What `vjax.audio.distances` compares: spectra of each sound, jitted. Audio is [..., channels, samples] float32.
+"""The jitted spectra that `vjax.audio.distances` compares. Audio is [..., channels, samples] float32.
 
 All frames are centred on every `hop`-th sample, with zeros beyond both ends, under a periodic Hann window.
 """
@@ -23,11 +23,11 @@ _SOUNDS_AT_ONCE = 32  # on accelerators; bounds the memory that a large batch ta
 
 
 class MssSpectra(NamedTuple):
-    """What MSS compares of a sound, at each of its three resolutions.
+    """The spectra of a sound that MSS compares, at each of its three resolutions.
 
     Attributes:
-      db: list of [..., channels, bands, t]: log-mel in dB, from -80 to 0 at the sound's own maximum.
-      played: int32 [..., 3]: how many of the t frames are centred on samples up to `sound_end`, at least one.
+      db: list of [..., channels, bands, t]: log-mel in dB, from -80 to 0, where 0 is the sound's own maximum.
+      played: int32 [..., 3]: number of the t frames that are centred on samples up to `sound_end`, at least one.
     """
 
     db: list[jax.Array]
@@ -53,9 +53,9 @@ def mss_spectra(audio: jax.Array, sample_rate: int) -> MssSpectra:
 
 
 def sound_end(audio: jax.Array) -> jax.Array:
-    """int32 [...]: the samples up to the last one, of any channel, that is within 80 dB of the sound's own peak.
+    """int32 [...]: number of samples up to the last one, of any channel, within 80 dB of the sound's own peak.
 
-    All samples for digital silence.
+    For digital silence, this is the number of all samples.
     """
     level = jnp.abs(audio).max(-2)
     above = level > level.max(-1, keepdims=True) * 10 ** (-_RANGE_DB / 20)
@@ -106,9 +106,10 @@ def mrstft_configs(sample_rate: int) -> list[MelConfig]:
 
 
 def _of_each(spectra: Callable[[jax.Array], Any], audio: jax.Array) -> Any:
-    """`spectra` of each [channels, samples] of `audio`.
+    """Applies `spectra` to each [channels, samples] of `audio`.
 
-    One by one on a CPU: the frames of a whole batch do not fit its cache, and take two to three times as long.
+    A CPU processes the sounds one by one. The frames of a whole batch do not fit its cache, and take two to three times
+    as long.
     """
     sounds = audio.reshape(-1, *audio.shape[-2:])
     at_once = None if jax.default_backend() == "cpu" else _SOUNDS_AT_ONCE

@@ -1,4 +1,4 @@
-"""A terminal browser (Textual) of a checkpoint's answers to a dataset: what was heard, how surely, how it sounds."""
+"""A terminal browser (Textual) of a checkpoint's predictions on a dataset, with their confidence and their sound."""
 
 import collections
 import contextlib
@@ -38,7 +38,7 @@ from vjax.inference.predict import Answer
 Side = Literal["target", "prediction"]
 
 PAGE = 64
-"""Sounds that are predicted at once; the next ones when the end of the list comes near."""
+"""How many sounds are predicted at a time. The next ones follow when the cursor comes near the end of the list."""
 
 _NEAR_THE_END = 16
 _WIDE_CELLS = 120
@@ -46,7 +46,12 @@ _KEPT_PAIRS = 64  # renders of 2 s in stereo are 1.4 MB a pair
 
 
 class Browser(App[Exception]):
-    """The browser. `open_session` says what the arguments are; presets are exported to `out`."""
+    """The browser.
+
+    Args:
+      checkpoint, dataset, which, limit: see `open_session`.
+      out: the folder to which presets are exported.
+    """
 
     TITLE = "vjax"
     CSS = """
@@ -81,7 +86,7 @@ class Browser(App[Exception]):
 
     def __init__(self, checkpoint: str, dataset: str, which: str = "best", limit: int = 0, out: Path = Path("presets")):
         super().__init__()
-        # Python starts this helper of the render processes with our stderr, which Textual is about to replace.
+        # The render processes need this helper. It inherits stderr, so start it before Textual replaces stderr.
         multiprocessing.resource_tracker.ensure_running()
         self._arguments = (checkpoint, dataset, which, limit)
         self._out = out
@@ -89,9 +94,9 @@ class Browser(App[Exception]):
         self._pool: RenderPool | None = None
         self._answers: list[Answer] = []
         self._pairs: collections.OrderedDict[int, Pair] = collections.OrderedDict()
-        self._wanted: dict[int, Side | None] = {}  # by place, while it is rendered: what to play then
+        self._wanted: dict[int, Side | None] = {}  # sounds being rendered: index to the side to play
         self._predicting = True
-        self._side: Side = "prediction"  # played last, so that the first A/B plays the target
+        self._side: Side = "prediction"  # last played; with this value the first A/B plays the target
 
     def compose(self) -> ComposeResult:
         yield Header()
@@ -138,7 +143,7 @@ class Browser(App[Exception]):
 
     @contextlib.contextmanager
     def _told_at_the_end(self):
-        """What cannot be opened ends the browser, and `run_tui` raises it as any command does."""
+        """Ends the browser at a ValueError or OSError inside the block. `run_tui` then raises this error."""
         try:
             yield
         except (ValueError, OSError) as error:
@@ -233,7 +238,7 @@ class Browser(App[Exception]):
         playback.stop()
 
     def _hear(self, side: Side | None) -> None:
-        """Plays a side of the sound that is shown, if any, once both are rendered."""
+        """Renders both sides of the shown sound unless that was done, then plays `side`; None plays nothing."""
         if not self._answers:
             return
         place = self._place
@@ -287,18 +292,18 @@ class Browser(App[Exception]):
 
 
 def run_tui(checkpoint: str, dataset: str, which: str = "best", limit: int = 0) -> int:
-    """Opens the browser and waits until it is left. Returns the exit code.
+    """Opens the browser and waits until the user leaves it. Returns the exit code.
 
     Args:
       checkpoint: a training run's folder.
       dataset: a file or a folder of shards.
       which: "best" or "latest".
-      limit: at most so many sounds; 0 for all.
+      limit: at most N sounds; 0 for all.
 
     Raises:
-      CheckpointError, DatasetError, ValueError: nothing usable there.
+      CheckpointError, DatasetError, ValueError: the checkpoint or the dataset cannot be used.
     """
-    with contextlib.suppress(playback.PlaybackError):  # t and p will say it
+    with contextlib.suppress(playback.PlaybackError):  # the keys t and p report it
         playback.check_playback()
     app = Browser(checkpoint, dataset, which, limit)
     error = app.run()

@@ -1,4 +1,4 @@
-"""An answer beside its target, control by control and route by route: numbers and names, no colours yet."""
+"""Compares a prediction with its target, control by control and route by route. The results have no colours yet."""
 
 import dataclasses
 import functools
@@ -14,18 +14,18 @@ from vjax.vital.knob_text import knob_text
 from vjax.vital.vocabulary import Vocabulary
 
 SAME_NORM = 0.01
-"""Knobs that differ by less of their range count as equal."""
+"""Continuous parameters that differ by less than this part of their range count as equal."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Words:
-    """What numbers mean on one side: the model's or the dataset's names, ranges and catalogs."""
+    """The meaning of the numbers on one side: the names, ranges and catalogs of the model or of the dataset."""
 
     schema: Schema
     vocabulary: Vocabulary
 
     def value(self, name: str, parameters: Parameters) -> str:
-        """A control's value for people: as Vital's panel shows it, or the name of the option."""
+        """The value of a control for people: as Vital's panel shows it, or the name of the option."""
         at = self.schema.position[name]
         if name in self.knobs:
             return knob_text(name, self.schema.continuous[at].to_native(parameters.continuous[at]))
@@ -40,7 +40,7 @@ class Words:
         return names[index] if index < len(names) else self.schema.categorical[self.schema.position[name]].label(index)
 
     def heard(self, parameters: Parameters) -> set[str]:
-        """Names of the controls that can be heard and are not frozen."""
+        """Names of the controls that are audible and not frozen."""
         schema, rules = self.schema, audibility_rules(self.schema)
         found = audible(rules, parameters.continuous, parameters.categorical, parameters[2:])
         knobs = np.flatnonzero(found.continuous & ~schema.frozen_continuous())
@@ -61,16 +61,17 @@ class Words:
 
 
 class Control(NamedTuple):
-    """One control of an answer.
+    """One control (parameter) of a prediction, compared with the target.
 
     Attributes:
       name, module: as in the schema.
-      predicted, target: values for people; the target is "" where the dataset has no such control.
-      difference_norm: prediction less target for knobs; 1 for another option, 0 for the same; NaN where unknown.
-      spread_norm: of a knob, None for menus.
-      probability: of a menu's option, None for knobs.
-      best: of a menu, up to three (option, probability), likeliest first.
-      heard: in the answer or in the target.
+      predicted, target: values for people; `target` is "" if the dataset has no such control.
+      difference_norm: of a continuous parameter, the prediction minus the target. Of a categorical one, 0 for the same
+        option and 1 for another. NaN if unknown.
+      spread_norm: of a continuous parameter, the spread of the prediction; None for a categorical one.
+      probability: of a categorical parameter, the probability of the predicted option; None for a continuous one.
+      best: of a categorical parameter, up to three (option, probability), the most probable first.
+      heard: whether the control is audible in the prediction or in the target.
     """
 
     name: str
@@ -85,16 +86,16 @@ class Control(NamedTuple):
 
     @property
     def differs(self) -> bool:
-        """Audibly, perhaps: controls that neither side lets hear do not count."""
+        """Whether the sides differ. A control that is audible on neither side does not count."""
         return self.heard and abs(self.difference_norm) >= SAME_NORM
 
 
 def compare_controls(answer: Answer, predicted: Words, target: Words) -> list[Control]:
-    """Every control that the model answers, module by module; modules that are heard come first.
+    """Every control that the model predicts, sorted by module; audible modules come first.
 
     Args:
-      answer: with confidence and target.
-      predicted, target: the words of either side.
+      answer: the prediction, with confidence and target.
+      predicted, target: the `Words` of either side.
     """
     heard = predicted.heard(answer.parameters) | target.heard(answer.target)
     controls = [
@@ -106,7 +107,7 @@ def compare_controls(answer: Answer, predicted: Words, target: Words) -> list[Co
         for name, held in zip(names, frozen, strict=True)
         if not held
     ]
-    # A module counts as heard by more than its switch.
+    # A module counts as audible if a control other than its switch is audible.
     on = {control.module for control in controls if control.heard and not control.name.endswith("_on")}
     return sorted(controls, key=lambda c: (c.module not in on, c.module, not c.name.endswith("_on"), c.name))
 
@@ -118,7 +119,7 @@ def _control(name: str, answer: Answer, predicted: Words, target: Words, heard: 
     difference, probability, best = float("nan"), None, ()
     if name in predicted.knobs:
         if known:
-            # By native value: the two sides may give a knob different ranges.
+            # Compare native values, because the ranges on the two sides may differ.
             knob = predicted.schema.continuous[predicted.schema.position[name]]
             at = target.schema.position[name]
             native = target.schema.continuous[at].to_native(answer.target.continuous[at])
@@ -143,9 +144,12 @@ def _control(name: str, answer: Answer, predicted: Words, target: Words, heard: 
 
 
 class RoutePair(NamedTuple):
-    """A route of the target, of the answer, or of both: (amount, bipolar, power, stereo), None where it is missing.
+    """A route of the target, of the prediction, or of both.
 
-    `presence` is how sure the model is of it, None for a route that it does not answer.
+    Attributes:
+      source, destination: for people.
+      target, predicted: (amount, bipolar, power, stereo) on either side; None if the route is missing there.
+      presence: the model's probability that the route exists; None for a route that it does not predict.
     """
 
     source: str
@@ -166,7 +170,7 @@ class RoutePair(NamedTuple):
 
 
 def compare_routes(answer: Answer, predicted: Words, target: Words) -> list[RoutePair]:
-    """Found, missed and invented routes, each kind strongest first."""
+    """Found, missed and invented routes, in this order; within each kind the strongest comes first."""
     presence = {(route.source, route.destination): route.presence for route in answer.routes}
     ours, theirs = named_routes(answer.parameters, predicted.schema), named_routes(answer.target, target.schema)
     raw = {pair: raw_pair for pair, (raw_pair, _) in ours.items()}
@@ -186,9 +190,13 @@ def compare_routes(answer: Answer, predicted: Words, target: Words) -> list[Rout
 def named_routes(
     parameters: Parameters, schema: Schema
 ) -> dict[tuple[str, str], tuple[tuple[str, str], tuple[float, ...]]]:
-    """By (source, destination for people): the same pair in the schema's names, and the route's four numbers.
+    """The routes of one sound, by (source, destination) for people.
 
-    A destination that points at another route's slot is said as that route: slots have other numbers in each preset.
+    A route may modulate another route. Its destination is then named after the other route and not after the slot
+    number, because the same route has different slot numbers in different presets.
+
+    Returns:
+      For each route, (source, destination) in the schema's names, and the four numbers of CHANNELS.
     """
     cells = [(int(cell), value) for cell, value in zip(parameters.route_index, parameters.route_value, strict=True)]
     names = {

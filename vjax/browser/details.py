@@ -1,4 +1,4 @@
-"""The lower right of the browser: parameters, routes and menus of one answer, in tabs, with a filter."""
+"""The lower right of the browser: parameters, routes and menus of one prediction, in tabs, with a filter."""
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -14,7 +14,7 @@ TABS = ("parameters", "routes", "menus")
 
 
 class Details(Vertical):
-    """Three tables, of which the one in front is filled. `wide` chooses their columns."""
+    """Three tables in tabs. Only the table in front is filled. `wide` chooses the columns."""
 
     DEFAULT_CSS = """
     Details Input { display: none; height: 1; border: none; padding: 0 1; }
@@ -37,16 +37,16 @@ class Details(Vertical):
                     yield Table(id=f"{name}-table")
 
     def on_mount(self) -> None:
-        self.query_one("Tabs").can_focus = False  # keys 1 to 3 go there from anywhere
+        self.query_one("Tabs").can_focus = False  # keys 1 to 3 choose a tab from anywhere
         for table in self.query(Table):
-            table.cursor_type = "none"  # its arrow keys scroll
+            table.cursor_type = "none"  # the arrow keys scroll
 
     def show(self, answer: Answer, predicted: Words, target: Words) -> None:
         self._shown = (answer, predicted, target)
         self.fill()
 
     def fill(self) -> None:
-        """Fills the table in front, as `show`, the filter and `wide` say."""
+        """Fills the table in front. `show` sets its content, the filter its rows, and `wide` its columns."""
         if self._shown is None:
             return
         columns = WIDE if self.wide else NARROW
@@ -64,7 +64,7 @@ class Details(Vertical):
         self.query_one(TabbedContent).active = name
 
     def toggle_different(self) -> None:
-        """Only what differs and can be heard, or everything; the tabs' names tell which."""
+        """Switches between all rows and only those that differ audibly. The names of the tabs show which."""
         self._rows = self._rows._replace(only_different=not self._rows.only_different)
         mark = " ≠" if self._rows.only_different else ""
         for name in TABS:

@@ -31,7 +31,7 @@ READING = (
 
 
 class HelpScreen(ModalScreen[None]):
-    """What the keys do and how to read the page; any of its keys closes it."""
+    """Shows what the keys do and how to read the page. Each of its key bindings closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q,enter,space", "dismiss", show=False)]
     CSS = """

@@ -1,4 +1,4 @@
-"""A log-mel picture in characters: each cell is an upper half block whose two colours are two pixels."""
+"""Draws a log-mel spectrogram in characters: each cell is an upper half block, whose two colours are two pixels."""
 
 import numpy as np
 from rich.color import Color
@@ -8,9 +8,9 @@ from rich.text import Text
 from vjax.audio.mel import MelConfig, mel_filterbank
 
 RANGE_DB = 70.0
-"""What lies so far below the loudest pixel is drawn black."""
+"""Pixels at least this far below the loudest one are drawn black."""
 
-# Matplotlib's magma at nine even places; importing matplotlib for it would take half a second.
+# Matplotlib's colour map magma at nine evenly spaced levels. Importing matplotlib for it would take half a second.
 _MAGMA = np.array(
     [
         (0, 0, 4),
@@ -30,23 +30,24 @@ _TICKS_HZ = (125, 500, 2000, 8000)
 
 
 def to_db(log_mel: np.ndarray) -> np.ndarray:
-    """log(1 + power), as datasets store it, to power in dB, not below -100."""
+    """Converts log(1 + power), as datasets store it, to power in dB, at least -100 dB."""
     return 10 * np.log10(np.maximum(np.expm1(log_mel.astype(np.float64)), 10 ** (_FLOOR_DB / 10)))
 
 
 def mel_picture(picture_db: np.ndarray, width: int, height: int, top_db: float) -> Text:
-    """[n_mels, t] in dB as `height` lines of `width` cells, low frequencies at the bottom.
+    """Draws a spectrogram as `height` lines of `width` cells, with low frequencies at the bottom.
 
     Args:
-      picture_db: drawn from `top_db` (bright) to `RANGE_DB` below it (black).
-      width, height: in cells, at least 1 each; a cell holds two pixels above each other.
+      picture_db: [n_mels, t] in dB.
+      width, height: in cells, at least 1 each; a cell holds two pixels, one above the other.
+      top_db: the level of the brightest colour; `RANGE_DB` below it is black.
     """
     pixels = _resampled(_resampled(picture_db, 2 * height, 0), width, 1)[::-1]
     colours = _colours((pixels - top_db) / RANGE_DB + 1)
     lines = []
     for upper, lower in zip(colours[::2], colours[1::2], strict=True):
         line = Text(no_wrap=True, end="")
-        # Neighbours of one colour become one span: a silent end costs next to nothing.
+        # Adjacent cells with the same colours become one span, so that silence costs almost nothing.
         edges = np.flatnonzero((np.diff(upper, axis=0) != 0).any(1) | (np.diff(lower, axis=0) != 0).any(1)) + 1
         for start, stop in zip((0, *edges), (*edges, width), strict=True):
             style = Style(color=Color.from_rgb(*upper[start]), bgcolor=Color.from_rgb(*lower[start]))
@@ -56,7 +57,7 @@ def mel_picture(picture_db: np.ndarray, width: int, height: int, top_db: float) 
 
 
 def frequency_ticks(config: MelConfig, height: int) -> list[str]:
-    """A label for each of `height` lines of a picture, "" for most: 125, 500, 2k and 8k Hz where they lie."""
+    """A label for each of the `height` lines of a spectrogram: 125, 500, 2k or 8k (Hz), "" for most lines."""
     peaks_hz = np.argmax(mel_filterbank(config), 1) * config.sample_rate / config.n_fft
     labels = [""] * height
     for hz in _TICKS_HZ:
@@ -67,7 +68,11 @@ def frequency_ticks(config: MelConfig, height: int) -> list[str]:
 
 
 def _resampled(picture: np.ndarray, size: int, axis: int) -> np.ndarray:
-    """The loudest of the pixels that fall together, so that thin partials stay; repeated where there are too few."""
+    """The picture with `size` pixels along `axis`.
+
+    A smaller `size` takes the loudest of the pixels that are merged, so that thin partials stay visible. A larger one
+    repeats pixels.
+    """
     length = picture.shape[axis]
     if size >= length:
         return np.take(picture, np.arange(size) * length // size, axis)
@@ -75,6 +80,9 @@ def _resampled(picture: np.ndarray, size: int, axis: int) -> np.ndarray:
 
 
 def _colours(level: np.ndarray) -> np.ndarray:
-    """[...] in [0, 1] to [..., 3] uint8. 64 steps: more could not be told apart, and would make more spans."""
+    """Levels [...] in [0, 1] to colours [..., 3] uint8.
+
+    There are 64 steps. Nobody could distinguish more, and more steps would make more spans.
+    """
     place = np.rint(np.clip(level, 0, 1) * 63) / 63 * (len(_MAGMA) - 1)
     return np.stack([np.interp(place, np.arange(len(_MAGMA)), channel) for channel in _MAGMA.T], -1).astype(np.uint8)

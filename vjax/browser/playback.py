@@ -1,4 +1,4 @@
-"""Playing sounds through the computer's loudspeaker, where there is one. Needs `sounddevice`, of the extra `tui`."""
+"""Plays sounds through the computer's loudspeaker, if it has one. Needs `sounddevice`, from the extra `tui`."""
 
 import sys
 import threading
@@ -9,38 +9,38 @@ import numpy as np
 
 _INSTEAD = "or export the preset and play it in Vital"
 _IMPORT = threading.Lock()
-"""Before 3.12, a thread that waits for another's import gets the half-made module when that import fails."""
+"""Guards the import. Before Python 3.12, if an import fails, a thread that waits for it gets an incomplete module."""
 
 
 class PlaybackError(OSError):
-    """No sound can be played here; the text says what is missing and what to do."""
+    """No sound can be played here. The message contains what is missing and what to do."""
 
 
 def check_playback() -> str:
-    """Starts the sound system and looks for an output: its name.
+    """Starts the sound system and returns the name of the output device.
 
-    A terminal program calls this before it takes the screen: starting makes the sound system chatter on stderr.
+    Call it before a terminal program takes over the screen, because the sound system writes to stderr when it starts.
 
     Raises:
-      PlaybackError: no sounddevice, no PortAudio, or no device with an output.
+      PlaybackError: there is no sounddevice, no PortAudio, or no device with an output.
     """
     sounddevice = _sounddevice()
     try:
         return str(sounddevice.query_devices(kind="output")["name"])
-    except (sounddevice.PortAudioError, ValueError) as error:  # ValueError: the default's name fits no device
+    except (sounddevice.PortAudioError, ValueError) as error:  # ValueError: no device has the default's name
         raise _no_device(error) from error
 
 
 def play(audio: np.ndarray, sample_rate: int) -> None:
-    """Starts to play a sound, in the place of the one that plays now, and does not wait for its end.
+    """Starts to play a sound and does not wait for its end. A sound that still plays is stopped.
 
     Args:
-      audio: floats [channels, samples], mono or stereo, full scale at +-1; what is louder is clipped.
+      audio: floats [channels, samples], mono or stereo, full scale at +-1; louder samples are clipped.
       sample_rate: in Hz.
 
     Raises:
-      ValueError: `audio` is not of that shape, holds no sample, or one that is NaN or infinite.
-      PlaybackError: as `check_playback`, or the device does not take such a sound.
+      ValueError: `audio` has another shape, has no samples, or has samples that are NaN or infinite.
+      PlaybackError: as `check_playback`, or the device cannot play such a sound.
     """
     audio = np.asarray(audio, np.float32)
     if audio.ndim != 2 or audio.shape[0] not in (1, 2) or not audio.shape[1]:
@@ -59,18 +59,18 @@ def play(audio: np.ndarray, sample_rate: int) -> None:
 
 
 def wait() -> None:
-    """Waits until what plays has ended. Raises PlaybackError as `check_playback`."""
+    """Waits until the current sound has ended. Raises PlaybackError as `check_playback`."""
     _sounddevice().wait()
 
 
 def stop() -> None:
-    """Ends what plays; nothing happens where nothing does or can."""
-    if "sounddevice" in sys.modules:  # else nothing has played; a failing import would look for PortAudio each time
+    """Stops the current sound. Does nothing if no sound plays, or if none can be played here."""
+    if "sounddevice" in sys.modules:  # else nothing has played; a failing import would search for PortAudio each time
         sys.modules["sounddevice"].stop()
 
 
 def _sounddevice() -> ModuleType | Any:
-    """Imported here and not above: the import itself fails without PortAudio, and only who plays needs it."""
+    """Imports sounddevice, here and not above: the import fails without PortAudio, and only playing needs it."""
     try:
         with _IMPORT:
             import sounddevice

@@ -1,4 +1,4 @@
-"""What the terminal browser walks through: a checkpoint's answers to the sounds of a dataset, and their renders."""
+"""The data of the terminal browser: a checkpoint's predictions for the sounds of a dataset, and their renders."""
 
 import dataclasses
 import os
@@ -21,18 +21,20 @@ from vjax.vital.default_vocabulary import vocabulary_of
 from vjax.vital.preset import write_preset
 from vjax.vital.vocabulary import from_parameters
 
-_BATCH = 8  # small: the first answers come soon
+_BATCH = 8  # small, so that the first predictions come soon
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Session:
-    """A checkpoint and a dataset, opened.
+    """An opened checkpoint and an opened dataset.
 
     Attributes:
-      predictor, info, reader: both, and the dataset's rows.
-      rows: [n] of the dataset, those to walk through.
+      predictor: of the checkpoint.
+      info: of the dataset.
+      reader: of the dataset's rows.
+      rows: [n], the numbers of the rows to show.
       choice: which rows these are, for people.
-      predicted, target: the words of the answers, and those of the dataset's rows.
+      predicted, target: the `Words` of the predictions and of the dataset's rows.
     """
 
     predictor: Predictor
@@ -45,13 +47,13 @@ class Session:
 
 
 class Pair(NamedTuple):
-    """Target and prediction, played at the row's note.
+    """The renders of target and prediction at the row's note.
 
     Attributes:
-      target, prediction: float32 [channels, samples], or None where `problems` says why.
-      mss_db: their distance; NaN if either is silent or missing.
-      picture: [n_mels, t] float32, log(1 + power) of the prediction, or None.
-      problems: one text for each sound that could not be played.
+      target, prediction: float32 [channels, samples]; None if it could not be rendered, see `problems`.
+      mss_db: MSS between the two; NaN if either is silent or missing.
+      picture: [n_mels, t] float32, the log-mel spectrogram log(1 + power) of the prediction; None if it is missing.
+      problems: one text for each sound that could not be rendered.
     """
 
     target: np.ndarray | None
@@ -62,14 +64,16 @@ class Pair(NamedTuple):
 
 
 def open_session(checkpoint: str | os.PathLike, dataset: str | os.PathLike, which: str, limit: int) -> Session:
-    """Opens both. The rows are those that the run kept for validation, where the checkpoint tells; else all.
+    """Opens checkpoint and dataset.
+
+    The rows are the validation rows of the training run if the checkpoint stores how the run drew them, else all rows.
 
     Args:
       which: "best" or "latest".
-      limit: at most so many rows; 0 for all.
+      limit: at most N rows; 0 for all.
 
     Raises:
-      CheckpointError, DatasetError: nothing usable there.
+      CheckpointError, DatasetError: the checkpoint or the dataset cannot be used.
       ValueError: a negative limit.
     """
     if limit < 0:
@@ -89,21 +93,25 @@ def open_session(checkpoint: str | os.PathLike, dataset: str | os.PathLike, whic
 
 
 def predictions(session: Session, start: int, stop: int) -> Iterator[Answer]:
-    """Answers with confidence and target to the rows at places `start` to `stop` of `Session.rows`.
+    """Predictions, with confidence and target, for `Session.rows[start:stop]`.
 
-    Raises DatasetError if the dataset's pictures are not of the model's kind.
+    Raises DatasetError if the dataset's log-mel spectrograms do not have the size and settings of the model's.
     """
     rows = session.rows[start:stop].tolist()
     return predict_dataset(session.predictor, session.info, rows, confidence=True, reader=session.reader)
 
 
 def stored_mel(session: Session, place: int) -> np.ndarray:
-    """[n_mels, t] float32, log(1 + power): the picture of the sound at a place of `Session.rows`, as it was heard."""
+    """The stored log-mel spectrogram of the sound `Session.rows[place]`, which is the network's input.
+
+    Returns:
+      [n_mels, t] float32, log(1 + power).
+    """
     return session.reader[session.rows[place]].mel[0].astype(np.float32)
 
 
 def render_pair(session: Session, pool: RenderPool, answer: Answer) -> Pair:
-    """Plays target and prediction. What cannot be played is named in `Pair.problems`."""
+    """Renders target and prediction. `Pair.problems` describes what cannot be rendered."""
     problems: list[str] = []
     sounds: list[np.ndarray | None] = []
     for what, parameters, words in (
@@ -131,14 +139,16 @@ def render_pair(session: Session, pool: RenderPool, answer: Answer) -> Pair:
 
 
 def render_pool(session: Session) -> RenderPool:
-    """A pool that plays as the training sounds were played."""
+    """A pool with the render settings of the training sounds."""
     return RenderPool(render_config(session.predictor))
 
 
 def export_answer(session: Session, answer: Answer, folder: Path) -> Path:
-    """Writes the answer as `folder/row-N.vital` and says where; a preset that is there already is left alone.
+    """Writes the predicted preset as `folder/row-N.vital` and returns the path.
 
-    Raises ValueError if the answer is no preset of this engine, OSError if the folder cannot be written to.
+    An existing preset is not overwritten: the name then gets a number.
+
+    Raises ValueError if the prediction is not a preset of this engine, OSError if the folder is not writable.
     """
     row = int(answer.name.removeprefix("row "))
     path, number = folder / f"row-{row:06d}.vital", 1

@@ -1,6 +1,7 @@
-"""An answer as rows of coloured text: pure functions, which the browser's tables show.
+"""Pure functions that turn a prediction into rows of coloured text, for the browser's tables.
 
-Colours are names of the terminal's theme. All texts are `rich.text.Text`: names may hold brackets.
+Colours are names of the terminal's theme. All texts are `rich.text.Text` and not markup, because names may contain
+brackets.
 """
 
 import itertools
@@ -16,7 +17,13 @@ from vjax.inference.predict import Answer
 
 
 class Column(NamedTuple):
-    """A heading, the width in cells with a blank at the left, and whether its texts stand at the right."""
+    """A column of a table.
+
+    Attributes:
+      heading: its text.
+      width: in cells, with a blank at the left.
+      right: whether its texts are right-aligned.
+    """
 
     heading: str
     width: int
@@ -30,7 +37,7 @@ class Column(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Of the three tables."""
+    """The columns of the three tables."""
 
     controls: tuple[Column, ...]
     menus: tuple[Column, ...]
@@ -62,7 +69,7 @@ def _columns(control: int, value: int, bar: int, option: int, source: int, desti
 
 
 NARROW = _columns(control=19, value=10, bar=10, option=12, source=10, destination=16, likeliest=50)
-"""56 cells without the columns that may be scrolled to."""
+"""Columns for a narrow terminal. 56 cells are visible; the other columns need scrolling."""
 
 WIDE = _columns(control=29, value=20, bar=16, option=20, source=18, destination=40, likeliest=56)
 
@@ -72,7 +79,12 @@ _KINDS = {"found": ("✓ found", "green"), "missed": ("- missed", "yellow"), "in
 
 
 class Show(NamedTuple):
-    """Which rows: those whose name holds `text` (in any case), and with `only_different` those that differ."""
+    """Which rows are shown.
+
+    Attributes:
+      text: only rows whose name contains it, in upper or lower case.
+      only_different: only rows in which prediction and target differ.
+    """
 
     text: str = ""
     only_different: bool = False
@@ -82,7 +94,7 @@ class Show(NamedTuple):
 
 
 def note_name(midi_note: int | None) -> str:
-    """60 to "C4", nothing to nothing."""
+    """The name of a note: "C4" for 60, "" for None."""
     return "" if midi_note is None else pitch.note_name(midi_note)
 
 
@@ -91,10 +103,10 @@ def percent(value: float | None) -> str:
 
 
 def difference_bar(difference_norm: float, width: int = 11) -> Text:
-    """A bar from the middle, to the left for too low and to the right for too high.
+    """A bar from the middle: to the left if the prediction is too low, to the right if it is too high.
 
     Args:
-      difference_norm: prediction less target; half the range fills its side. NaN gives no bar.
+      difference_norm: prediction minus target. Half the range fills one side. NaN gives no bar.
       width: in cells, odd.
     """
     if math.isnan(difference_norm):
@@ -113,7 +125,7 @@ def difference_bar(difference_norm: float, width: int = 11) -> Text:
 
 
 def control_rows(controls: Iterable[Control], show: Show, columns: Columns = WIDE) -> list[list[Text]]:
-    """Rows of `Columns.controls`: under a heading for each module, its controls. What is not heard is dim."""
+    """Rows of `Columns.controls`: for each module a heading, then its controls. Inaudible controls are dim."""
     shown = [control for control in controls if show.takes(control.name, control.differs)]
     rows = []
     for module, group in itertools.groupby(shown, key=lambda control: control.module):
@@ -126,7 +138,7 @@ def control_rows(controls: Iterable[Control], show: Show, columns: Columns = WID
 
 
 def menu_rows(controls: Iterable[Control], show: Show, columns: Columns = WIDE) -> list[list[Text]]:
-    """Rows of `Columns.menus`, the least sure first; what is not heard comes last and is dim."""
+    """Rows of `Columns.menus`, the least probable predictions first. Inaudible ones come last and are dim."""
     menus = [c for c in controls if c.probability is not None and show.takes(c.name, c.differs)]
     rows = []
     for menu in sorted(menus, key=lambda c: (not c.heard, c.probability)):
@@ -140,7 +152,7 @@ def menu_rows(controls: Iterable[Control], show: Show, columns: Columns = WIDE) 
 
 
 def route_rows(routes: Iterable[RoutePair], show: Show, columns: Columns = WIDE) -> list[list[Text]]:
-    """Rows of `Columns.routes`; the last says how the route is not plain: bipolar, stereo, power."""
+    """Rows of `Columns.routes`. The last column shows what is special about the route: bipolar, stereo, power."""
     rows = []
     for route in routes:
         if not show.takes(f"{route.source} {route.destination}", route.kind != "found"):
@@ -192,7 +204,7 @@ def _row(columns: Sequence[Column], texts: Sequence[str], styles: Sequence[str])
 
 
 def _manner(route: RoutePair) -> str:
-    """`bipolar, power 2.0`, and `target > prediction` where a found route has another manner."""
+    """For example `bipolar, power 2.0`; or `target > prediction` if the two sides of a found route differ."""
     said = [_said(values) for values in (route.target, route.predicted) if values is not None]
     return said[0] if len(set(said)) == 1 else " > ".join(said)
 

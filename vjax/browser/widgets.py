@@ -1,4 +1,4 @@
-"""The parts of the browser's screen: pictures and tables."""
+"""The parts of the browser's screen: spectrograms and tables."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ _TICK_WIDTH = 4
 
 
 class MelView(Widget):
-    """A mel picture that fills its place, with a few frequencies at its left; or a text where there is none yet."""
+    """A log-mel spectrogram with frequency labels at the left; or a text, as long as there is no spectrogram."""
 
     DEFAULT_CSS = "MelView { padding: 0 1; border-title-color: $text; }"
 
@@ -33,7 +33,13 @@ class MelView(Widget):
         self._config = MelConfig()
 
     def show(self, picture_db: np.ndarray | None, top_db: float, config: MelConfig) -> None:
-        """Draws [n_mels, t] in dB, `top_db` as the brightest; None draws the text."""
+        """Draws a spectrogram.
+
+        Args:
+          picture_db: [n_mels, t] in dB; None draws the text.
+          top_db: the level of the brightest colour.
+          config: settings of the spectrogram.
+        """
         self._picture_db, self._top_db, self._config = picture_db, top_db, config
         self.refresh()
 
@@ -48,7 +54,7 @@ class MelView(Widget):
 
 
 class Table(DataTable):
-    """A table of ready texts whose left and right keys go to other sounds, as everywhere in the browser."""
+    """A table of finished texts. Its left and right keys go to other sounds, as everywhere in the browser."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "app.sound(-1)", show=False),
@@ -61,7 +67,7 @@ class Table(DataTable):
         super().__init__(cell_padding=0, cursor_type="row", **arguments)
 
     def fill(self, columns: Sequence[Column], rows: Iterable[Sequence[Text]]) -> None:
-        """Replaces all by `rows`. The row that was at the top is at the top again, by number."""
+        """Replaces columns and rows, and keeps the scroll position."""
         top = self.scroll_offset
         self.clear(columns=True)
         for column in columns:
@@ -71,7 +77,7 @@ class Table(DataTable):
 
 
 class Sounds(Table):
-    """The list of sounds that are predicted, and the distance of those that were rendered."""
+    """The list of predicted sounds, with the distance of those that were rendered."""
 
     _COLUMNS: ClassVar = (Column("row", 7), Column("note", 5), Column("sure", 5), Column("MSS", 5))
 
@@ -84,6 +90,6 @@ class Sounds(Table):
         self.add_row(*(column.cell(text) for column, text in zip(self._COLUMNS, texts, strict=True)))
 
     def tell_distance(self, place: int, mss_db: float) -> None:
-        """`place` counts sounds from 0; NaN, between sounds of which one is silent, is told as a dash."""
+        """Shows the distance of the sound at index `place`. NaN (a silent or missing sound) is shown as a dash."""
         text = "-" if math.isnan(mss_db) else f"{mss_db:.1f}"
         self.update_cell_at((place, len(self._COLUMNS) - 1), self._COLUMNS[-1].cell(text))

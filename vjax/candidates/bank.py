@@ -1,10 +1,11 @@
-"""The nearest sounds of a bank: presets that already sound like the target, to begin a refinement with.
+"""Finds the nearest neighbours of a sound in a bank: presets that sound like the target, as candidates for refinement.
 
-A sound is found by its index entry, a small picture: the log-mel spectrogram in dB below its own maximum, averaged over
-pairs of bands and four frames at a time; two are as far apart as their mean |difference|. There are two banks:
+A sound is found by its index entry, which the code calls its picture. This is a small log-mel spectrogram in dB below
+its own maximum, averaged over pairs of bands and over four frames at a time. The distance of two entries is their mean
+|difference|. There are two kinds of bank:
 
-- a folder of `.vital` files, each rendered once at the note that is asked for; the folder carries the index;
-- the training sounds of a checkpoint, with pictures that are in the dataset anyway; `bank.npz` beside the checkpoint.
+- a folder of `.vital` files. Each file is rendered once at the requested note. The index is stored in the folder.
+- the training sounds of a checkpoint, in `bank.npz` beside the checkpoint. Their spectrograms come from the dataset.
 """
 
 import dataclasses
@@ -39,17 +40,20 @@ from vjax.vital.vocabulary import Vocabulary, to_preset
 FOLDER_INDEX = ".vjax-bank.npz"
 CHECKPOINT_BANK = BANK
 MOST_TRAINING_SOUNDS = 20000
-"""Of a checkpoint's bank: 0.9 kB each for pictures of 128 x 87. Thousands are worth it: BUILD_NOTES.md."""
+"""The most sounds in a checkpoint's bank. One takes 0.9 kB where spectrograms are 128 x 87.
+
+BUILD_NOTES.md shows that thousands of sounds are worth it.
+"""
 
 _RANGE_DB = 80.0
-_MOST_SETTINGS = 4  # of renders and pictures, whose entries a folder's index keeps
-_SAVED_TOGETHER = 200  # presets of a folder that become part of its index together
-_SEARCHED_AT_ONCE = 2048  # pictures that become float32 together
-_BANDS, _FRAMES = 2, 4  # of the spectrogram, averaged into one entry
+_MOST_SETTINGS = 4  # render and mel settings whose entries a folder's index keeps, at most
+_SAVED_TOGETHER = 200  # presets of a folder that are added to its index in one write
+_SEARCHED_AT_ONCE = 2048  # index entries that are converted to float32 at a time
+_BANDS, _FRAMES = 2, 4  # of the spectrogram, averaged into one value
 
 
 class Neighbour(NamedTuple):
-    """A preset of a bank, transposed to be played at the note that was asked for."""
+    """A preset of a bank. It is transposed so that it sounds at the requested note as it did at its own."""
 
     name: str
     distance_db: float
@@ -61,10 +65,10 @@ class SoundBank:
     """Sounds to search.
 
     Attributes:
-      pictures: [n, bands, t] float16, dB, see `index_picture`; or uint8, how many dB they lie below 0.
-      notes: [n] MIDI notes at which they were played.
+      pictures: [n, bands, t] index entries: float16 in dB, see `index_picture`; or uint8, in dB below 0.
+      notes: [n] MIDI notes at which the sounds were played.
       names: [n].
-      preset: the preset of an entry.
+      preset: returns the preset of an entry.
     """
 
     pictures: np.ndarray
@@ -73,9 +77,13 @@ class SoundBank:
     preset: Callable[[int], Preset]
 
     def nearest(self, picture: np.ndarray, note: int, k: int, leave_out: Sequence[str] = ()) -> list[Neighbour]:
-        """The `k` nearest to `index_picture` [bands, t], the nearest first; no name of `leave_out`, none twice.
+        """Returns the `k` nearest neighbours of `picture`, the nearest first. No name occurs twice.
 
-        Raises ValueError if the picture is of another size than the bank's: it was made with other settings.
+        Raises ValueError if the picture differs in size from the bank's: it was made with other settings.
+
+        Args:
+          picture: [bands, t] of the sound, from `index_picture`.
+          leave_out: names that are skipped.
         """
         if not len(self.pictures):
             return []
@@ -99,7 +107,10 @@ class SoundBank:
 
 
 def index_picture(log_mel_picture: np.ndarray) -> np.ndarray:
-    """[..., n_mels, t] log(1 + mel power) to [..., n_mels // 2, t // 4] float32 dB, from -80 to 0 at its maximum."""
+    """Converts [..., n_mels, t] log(1 + mel power) to [..., n_mels // 2, t // 4] float32 dB, from -80 to 0.
+
+    The maximum of the sound is at 0 dB before the values are averaged.
+    """
     db = 10 * np.log10(np.maximum(np.expm1(log_mel_picture.astype(np.float32)), 1e-10))
     db = np.maximum(db - db.max((-2, -1), keepdims=True), -_RANGE_DB)
     bands, frames = db.shape[-2] // _BANDS, db.shape[-1] // _FRAMES
@@ -108,9 +119,10 @@ def index_picture(log_mel_picture: np.ndarray) -> np.ndarray:
 
 
 def folder_bank(folder: str | os.PathLike, note: int, pool: RenderPool, mel: MelConfig) -> SoundBank:
-    """The presets under a folder, at a note. What the folder's index lacks is rendered, and added to it.
+    """Returns the bank of the presets under a folder, at a note.
 
-    Files that cannot be read or played are named on stderr and left out.
+    Presets that are not in the folder's index are rendered and added to it. Files that cannot be read or played are
+    reported on stderr and left out.
 
     Raises:
       ValueError: there is no `.vital` file that can be played.
@@ -126,7 +138,7 @@ def folder_bank(folder: str | os.PathLike, note: int, pool: RenderPool, mel: Mel
     index = _read_index(path)
     missing = [(key, file) for key, file in zip(keys, files, strict=True) if key not in index]
     with progress_bar(total=len(missing), desc="rendering the bank", unit="preset", disable=not missing) as bar:
-        for start in range(0, len(missing), _SAVED_TOGETHER):  # a run that is killed keeps what it had
+        for start in range(0, len(missing), _SAVED_TOGETHER):  # a run that is killed keeps its renders
             index |= _rendered(missing[start : start + _SAVED_TOGETHER], note, pool, mel, bar)
             _write_index(path, index, set(contents))
     # A preset that cannot be played is indexed as silence, so that it is not tried again.
@@ -142,13 +154,14 @@ def folder_bank(folder: str | os.PathLike, note: int, pool: RenderPool, mel: Mel
 
 
 def write_checkpoint_bank(path: str | os.PathLike, info: DatasetInfo, reader: Reader, rows: np.ndarray) -> None:
-    """Writes a bank of training rows, evenly spread where there are more than MOST_TRAINING_SOUNDS.
+    """Writes a bank of training rows. If there are more than MOST_TRAINING_SOUNDS, it takes evenly spread ones.
 
-    Pictures are whole dB: what the search averages over a thousand cells needs no more, and they take a third.
+    Index entries are stored in whole dB, which takes a third of the space. The search averages over a thousand values,
+    so it needs no more precision.
     """
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_TRAINING_SOUNDS)).astype(int))]
     pictures, notes, presets = [], [], []
-    for row in rows:  # one by one: whole pictures of all of them would be gigabytes
+    for row in rows:  # one by one: the full spectrograms of all rows would take gigabytes
         sample = reader[row]
         pictures.append(np.rint(-index_picture(sample.mel[0])).astype(np.uint8))
         notes.append(int(sample.midi_note))
@@ -165,7 +178,7 @@ def write_checkpoint_bank(path: str | os.PathLike, info: DatasetInfo, reader: Re
 
 
 def write_bank(snapshot: Any, _: Any, workdir: Path) -> dict[str, Any]:
-    """An evaluator (see `vjax.training.loop`) that leaves the bank of a run beside its checkpoints, at its end."""
+    """An evaluator (see `vjax.training.loop`) that writes a bank beside a run's checkpoints at the end of the run."""
     if snapshot.last:
         write_checkpoint_bank(
             workdir / "checkpoints" / CHECKPOINT_BANK, snapshot.info, snapshot.reader, snapshot.train_rows
@@ -174,7 +187,11 @@ def write_bank(snapshot: Any, _: Any, workdir: Path) -> dict[str, Any]:
 
 
 def checkpoint_bank(checkpoint: str | os.PathLike, schema: Schema, vocabulary: Vocabulary) -> SoundBank | None:
-    """The bank that a checkpoint carries, or None. `checkpoint`: the run's folder, or the checkpoints in it."""
+    """Returns the bank of a checkpoint, or None if it has none.
+
+    Args:
+      checkpoint: the run's folder, or the folder of checkpoints in it.
+    """
     folders = (Path(checkpoint), Path(checkpoint) / "checkpoints")
     path = next((folder / CHECKPOINT_BANK for folder in folders if (folder / CHECKPOINT_BANK).is_file()), None)
     if path is None:
@@ -199,7 +216,7 @@ def checkpoint_bank(checkpoint: str | os.PathLike, schema: Schema, vocabulary: V
 def _rendered(
     missing: Sequence[tuple[str, Path]], note: int, pool: RenderPool, mel: MelConfig, bar: tqdm
 ) -> dict[str, np.ndarray]:
-    """Index entries of presets by key; none where the machine failed, so that it is tried again."""
+    """Returns index entries of presets by key. If the machine failed there is no entry, so that a later run retries."""
     playable: list[tuple[str, Path]] = []
     size = index_picture(np.zeros((mel.n_mels, mel.frames(pool.config.samples)))).shape
     silence = np.full(size, -_RANGE_DB, np.float16)
@@ -232,7 +249,7 @@ def _rendered(
 
 
 def _index_path(folder: Path) -> Path:
-    """In the folder, or where that cannot be written, in the user's cache."""
+    """Returns the path of a folder's index: in the folder, or in the user's cache if the folder is not writable."""
     if os.access(folder, os.W_OK):
         return folder / FOLDER_INDEX
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vjax" / "banks"
@@ -241,7 +258,7 @@ def _index_path(folder: Path) -> Path:
 
 
 def _read_index(path: Path) -> dict[str, Any]:
-    """Pictures by key, `CONTENT-NOTE-SETTINGS-ENGINE`; those of the settings that were rendered for last at the end."""
+    """Reads index entries by key, `CONTENT-NOTE-SETTINGS-ENGINE`. Those of the most recent settings come last."""
     try:
         with open(path, "rb") as file, np.load(file) as stored:
             index: dict[str, Any] = {}
@@ -258,9 +275,9 @@ def _read_index(path: Path) -> dict[str, Any]:
 
 
 def _write_index(path: Path, index: dict[str, Any], contents: set[str]) -> None:
-    """Writes the entries of presets that are there and of this engine, for the settings that were rendered for last.
+    """Writes the entries of presets that exist and were rendered by this engine version, for the most recent settings.
 
-    Checkpoints that share a folder may have different ones, and so pictures of different sizes.
+    Checkpoints that share a folder may have different settings, and so entries of different sizes.
     """
     by_settings: dict[str, list[str]] = {}
     for key in reversed(index):  # new entries are at the end
@@ -275,5 +292,5 @@ def _write_index(path: Path, index: dict[str, Any], contents: set[str]) -> None:
 
 
 def _write_npz(path: Path, **arrays: np.ndarray) -> None:
-    with replacing(path, unique=True) as partial, open(partial, "wb") as file:  # two runs may write one folder's
+    with replacing(path, unique=True) as partial, open(partial, "wb") as file:  # two runs may write one index
         np.savez_compressed(file, **arrays)

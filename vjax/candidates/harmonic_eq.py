@@ -1,9 +1,9 @@
-"""A preset's wavetables, changed so that its average spectrum is a target's.
+"""Changes a preset's wavetables so that its average spectrum becomes that of a target.
 
-Turning knobs does not reach what a wavetable lacks. But most of what an oscillator passes through (filters, envelopes,
-effects) multiplies its harmonics: by as much as a harmonic is heard too soft, it is made louder in every cycle of the
-table. Where that is not all that happens (distortion, FM, two oscillators on one harmonic) it is a step in a good
-direction, so it is taken in part, played, and taken again.
+Other parameters cannot add what a wavetable lacks. But most modules after an oscillator (filters, envelopes, effects)
+multiply its harmonics. So if a harmonic is too soft in the render, it is made louder by the same factor in every cycle
+of the table. With distortion, FM or two oscillators on one harmonic, this is only a step in a good direction. So only a
+part of the step is taken, the preset is rendered, and the step is repeated.
 """
 
 import base64
@@ -19,30 +19,33 @@ from vjax.sound.schema import N_OSCILLATORS
 from vjax.vital.preset import Preset, controls
 from vjax.vital.wavetables import FRAME
 
-_FFT_SIZE = 8192  # 5.4 Hz a bin at 44.1 kHz: harmonics of the lowest notes stand apart
-_SHARE = 0.7  # of the way, in dB, that a step goes
-_MOST_DB = 24.0  # that a step moves a harmonic
-_RANGE_DB = 80.0  # below the strongest harmonic, where nothing is heard beside it
+_FFT_SIZE = 8192  # 5.4 Hz per bin at 44.1 kHz: this separates the harmonics of the lowest notes
+_SHARE = 0.7  # of the difference in dB that a step corrects
+_MOST_DB = 24.0  # by which a step changes a harmonic, at most
+_RANGE_DB = 80.0  # a harmonic this far below the strongest is inaudible beside it
 _HIGHEST_HZ = 20000.0
-_UNTRACKED_NOTE = 48  # what an oscillator plays whose keyboard tracking is off
+_UNTRACKED_NOTE = 48  # note of an oscillator whose keyboard tracking is off
 _SUFFIX = " (fitted)"
 
 
 def average_power(audio: np.ndarray) -> np.ndarray:
-    """[channels, samples] to [_FFT_SIZE / 2 + 1] float64: the power spectrum, mean over channels and Hann frames."""
+    """Returns the power spectrum [_FFT_SIZE / 2 + 1] float64 of a sound [channels, samples].
+
+    It is the mean over channels and Hann frames.
+    """
     padded = np.pad(audio, ((0, 0), (_FFT_SIZE // 2, _FFT_SIZE // 2)))
     frames = np.lib.stride_tricks.sliding_window_view(padded, _FFT_SIZE, axis=-1)[:, :: _FFT_SIZE // 4]
     return (np.abs(np.fft.rfft(frames * np.hanning(_FFT_SIZE))) ** 2).mean((0, 1))
 
 
 def with_spectrum(preset: Preset, note: int, wanted: np.ndarray, heard: np.ndarray, sample_rate: int) -> Preset | None:
-    """The preset with wavetables a step nearer to the wanted spectrum; None if none of them can take it.
+    """Returns the preset with wavetables one step nearer to the wanted spectrum; None if none of them can be changed.
 
-    Tables of plain cycles can ("Wave Source" alone, four fifths of what musicians use); made of other components they
-    stay. Level is left aside: tables are played at their full scale.
+    Only tables of plain cycles can be changed. These have "Wave Source" components alone and are four fifths of what
+    musicians use. Tables with other components stay. The level is ignored, because tables are played at full scale.
 
     Args:
-      note: MIDI note at which it was heard.
+      note: MIDI note of the render.
       wanted, heard: `average_power` of the target and of the preset's render.
     """
     menus = dict(zip(controls().categorical_names, map(int, preset.categorical), strict=True))
@@ -62,7 +65,7 @@ def with_spectrum(preset: Preset, note: int, wanted: np.ndarray, heard: np.ndarr
 
 
 def _pitch_hz(preset: Preset, menus: Mapping[str, int], oscillator: int, note: int) -> float:
-    """Of an oscillator as its knobs say it, without modulation, bend or unison."""
+    """Returns an oscillator's pitch as its parameters set it, without modulation, bend or unison."""
     schema = controls()
     native = schema.to_native(preset.continuous)
     names = (f"osc_{oscillator}_transpose", f"osc_{oscillator}_tune", "voice_transpose", "voice_tune")
@@ -71,7 +74,10 @@ def _pitch_hz(preset: Preset, menus: Mapping[str, int], oscillator: int, note: i
 
 
 def _harmonics_db(power: np.ndarray, pitch_hz: float, n: int, sample_rate: int) -> np.ndarray:
-    """[n] of the power between the middles beside each harmonic 1 to n, in dB below the strongest."""
+    """Returns the level [n] of harmonics 1 to n, in dB relative to the strongest.
+
+    A harmonic gets all power up to halfway to its neighbours.
+    """
     hz = np.arange(len(power)) * sample_rate / _FFT_SIZE
     edges = np.searchsorted(hz, (np.arange(1, n + 2) - 0.5) * pitch_hz)
     sums = np.concatenate([[0.0], np.cumsum(power)])
@@ -80,9 +86,10 @@ def _harmonics_db(power: np.ndarray, pitch_hz: float, n: int, sample_rate: int) 
 
 
 def _filtered(table: Mapping[str, Any], gain_db: np.ndarray) -> dict[str, Any] | None:
-    """The table with the harmonics 1 to n of all cycles louder by `gain_db` [n], those above like n/2 to n in the mean.
+    """Returns the table with harmonics 1 to n of all cycles louder by `gain_db` [n].
 
-    Phases stay. None for a table that is not made of plain cycles.
+    Higher harmonics get the mean gain of harmonics n/2 to n. Phases stay. Returns None for a table that is not made of
+    plain cycles.
     """
     fitted = copy.deepcopy(dict(table))
     components = [component for group in fitted["groups"] for component in group["components"]]

@@ -1,4 +1,4 @@
-"""Candidates that the network proposes besides its prediction: variants that it holds for likely, too."""
+"""Candidates that the network proposes besides its prediction: variants that it also rates as likely."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,24 +11,25 @@ from vjax.sound.schema import Parameters, Schema
 from vjax.training.modulation import ROUTE_THRESHOLD
 
 _THRESHOLDS = tuple(factor * ROUTE_THRESHOLD for factor in (1.0, 3.0, 0.4))
-_SHARPNESS = 2.0  # training smooths labels: a menu that the network is sure of keeps a tenth for its other options
+# Training smooths labels: even where the network is certain, a tenth of the probability stays with other options.
+_SHARPNESS = 2.0
 _MOST_ROUTES = (MAX_ROUTES, MAX_ROUTES // 4, 2 * MAX_ROUTES)
 
 PREDICTION = "prediction"
 """Label of the predicted preset, which is always the first candidate."""
 
 VARIANT = "variant"
-"""Begins the labels of its variants."""
+"""The labels of the variants begin with this."""
 
 
 def variants(prediction: Prediction, predicted: Parameters, schema: Schema, k: int, seed: int = 0) -> list[Parameters]:
-    """At most `k` presets that are likely besides the predicted one.
+    """Returns at most `k` presets that are likely besides the predicted one.
 
-    Categorical parameters are drawn anew by their probabilities, routes are cut at other thresholds in turn, and
-    continuous parameters stay. Variants equal to the predicted preset or to each other are left out.
+    Categorical parameters are drawn anew from their probabilities. Routes are cut at each of several thresholds in
+    turn. Continuous parameters stay. Variants that equal the predicted preset or each other are left out.
 
     Args:
-      prediction: what the network returned for one sound, without batch axis, on the host.
+      prediction: the network's output for one sound, without batch axis, on the host.
       predicted: the decoded preset.
     """
     found: list[Parameters] = []

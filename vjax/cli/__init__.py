@@ -1,1 +1,4 @@
-"""The command `vjax`: one file a subcommand. Nothing here imports jax or the engine before a command starts to work."""
+"""The command `vjax`, with one file for each subcommand.
+
+No module here imports jax or the engine before a command starts to work.
+"""

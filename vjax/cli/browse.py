@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def browse(arguments: argparse.Namespace) -> int:
-    """Opens the browser with `checkpoint`, `dataset`, `which` and `limit`, and waits until it is left."""
+    """Opens the browser with the arguments `checkpoint`, `dataset`, `which` and `limit`, and waits for its end."""
     try:
         from vjax.browser.app import run_tui
     except ModuleNotFoundError as error:

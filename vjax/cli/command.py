@@ -1,4 +1,4 @@
-"""What all commands share: how they are parsed, and how they end."""
+"""What all commands share: parsing of the command line, and error handling."""
 
 import argparse
 import atexit
@@ -17,22 +17,26 @@ from vjax.io.errors import error_text, is_expected, show_tracebacks
 INTERNAL_ERROR = 70
 """The exit code for a defect of vjax; sysexits.h calls it EX_SOFTWARE."""
 
-_with_traceback = False  # whether the parser that was made last has met --traceback
+_with_traceback = False  # whether the most recent parser has read --traceback
 
 
 class CommandError(Exception):
-    """The work failed; the text says why and what to do. Exit code 1."""
+    """The work failed. The message contains the reason and the remedy. Exit code 1."""
 
 
 class UsageError(CommandError):
-    """The command line cannot be. Exit code 2."""
+    """The command line is invalid. Exit code 2."""
 
 
 def command_parser(name: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    """The parser of `vjax NAME`, with the flag `--traceback`, which `run` obeys.
+    """The parser of `vjax NAME`, with the flag `--traceback`, which takes effect in `run`.
 
-    Help and errors carry the name of the script where one was started instead. `epilog` is printed as it is written and
-    shows examples.
+    If a script was started instead of `vjax`, help and errors contain the script's name.
+
+    Args:
+      name: of the subcommand.
+      description: first paragraph of the help.
+      epilog: last part of the help, with examples; printed without reformatting.
     """
     global _with_traceback
     _with_traceback = False
@@ -53,7 +57,7 @@ def command_parser(name: str, description: str, epilog: str) -> argparse.Argumen
 
 
 class _Traceback(argparse.Action):
-    """Tells `run`, which sees no arguments."""
+    """Sets `_with_traceback` for `run`, which does not get the arguments."""
 
     def __call__(self, *_) -> None:
         global _with_traceback
@@ -61,7 +65,7 @@ class _Traceback(argparse.Action):
 
 
 def at_least(minimum: int) -> Callable[[str], int]:
-    """An argparse `type`: integers from `minimum` on."""
+    """An argparse `type`: integers that are at least `minimum`."""
 
     def integer(text: str) -> int:
         try:
@@ -76,7 +80,10 @@ def at_least(minimum: int) -> Callable[[str], int]:
 
 
 def make_writable(path: str | Path) -> None:
-    """Makes the folder that a file will be written to. Raises UsageError now, and not after all the work."""
+    """Creates the folder of a file that will be written later.
+
+    Raises UsageError if the file cannot be written, so that the error comes before the work and not after it.
+    """
     path = Path(path)
     if path.is_dir():
         raise UsageError(f"{path} is a folder; give the name of a file")
@@ -86,10 +93,13 @@ def make_writable(path: str | Path) -> None:
 
 
 def run(prog: str, work: Callable[[], int]) -> int:
-    """The exit code of `work`; an error becomes one line on stderr that begins with `prog`.
+    """Runs `work` and returns the exit code. An error is printed as one line on stderr that begins with `prog`.
 
-    An error that is expected (see `is_expected`) is told in its own words: 2 for UsageError, else 1. Any other is a
-    defect of vjax, and the line says so: INTERNAL_ERROR. With --traceback or VJAX_DEBUG=1 the traceback comes first.
+    - An expected error (see `is_expected`) is printed with its own message. The exit code is 2 for UsageError, else 1.
+    - Any other error is reported as a defect of vjax. The exit code is INTERNAL_ERROR.
+    - Ctrl-C gives exit code 130.
+
+    With --traceback or VJAX_DEBUG=1 the traceback of the error is printed first.
     """
     hook, sys.unraisablehook = sys.unraisablehook, _hear_ctrl_c_again(sys.unraisablehook)
     keep_compiled()
@@ -112,11 +122,15 @@ def run(prog: str, work: Callable[[], int]) -> int:
 
 
 def _hear_ctrl_c_again(hook: Callable[[Any], object]) -> Callable[[Any], object]:
-    """`hook`, but for Ctrl-C: jax has a callback at garbage collection, in which Python prints and forgets it."""
+    """A function for `sys.unraisablehook` that repeats Ctrl-C, and passes everything else to `hook`.
+
+    jax has a callback that runs at garbage collection. If Ctrl-C comes during this callback, Python cannot raise
+    KeyboardInterrupt: it only prints it and then drops it.
+    """
 
     def heard(unraisable: Any) -> None:
         if unraisable.exc_type is KeyboardInterrupt:
-            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()  # later: not to be raised in here
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()  # later, not inside this hook
         else:
             hook(unraisable)
 
@@ -124,10 +138,12 @@ def _hear_ctrl_c_again(hook: Callable[[Any], object]) -> Callable[[Any], object]
 
 
 def _exit_now(code: int, stop: KeyboardInterrupt) -> None:
-    """Ends the process after Python's own threads were joined (a checkpoint is complete), and before XLA's are.
+    """Ends the process with `code`, without the rest of an orderly exit.
 
-    XLA compiles in a thread of its own, which Ctrl-C leaves running. An orderly exit would destroy the client under it,
-    and the process would end by SIGSEGV instead of with `code`. `stop` holds the frames whose objects it works on.
+    As an exit handler it runs after Python's own threads have ended, so a checkpoint is complete. But it runs before
+    XLA shuts down. XLA compiles in its own thread, which continues after Ctrl-C. An orderly exit would destroy the
+    client that this thread uses, and the process would end with SIGSEGV and not with `code`. The argument `stop` keeps
+    the frames alive whose objects the thread uses.
     """
     sys.stdout.flush()
     sys.stderr.flush()

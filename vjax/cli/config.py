@@ -1,4 +1,4 @@
-"""`vjax config`: every setting of a recipe, with its value, its type and what it means."""
+"""`vjax config`: prints every setting of a recipe, with its value, its type and its meaning."""
 
 import argparse
 import dataclasses
@@ -26,11 +26,11 @@ examples:
   vjax train --config tier3 --config.optimizer.learning_rate=1e-4    # gives a setting that was found here
 """
 
-_MIN_MEANING = 40  # columns; on a narrower terminal lines run over
+_MIN_MEANING = 40  # columns; on a narrower terminal the lines are too long
 
 
 class Setting(NamedTuple):
-    """One setting: its key, `train.batch_size`, its value and type as text, and its meaning."""
+    """One setting: its key (such as `train.batch_size`), its value and type as text, and its meaning."""
 
     key: str
     value: str
@@ -50,7 +50,7 @@ def _config(arguments: argparse.Namespace, overrides: list[str]) -> int:
     found = list(settings(read_config(arguments.config, overrides)))
     keys, values, types = (max(len(one[i]) for one in found) for i in range(3))
     indent = " " * (keys + values + types + 6)
-    # Whole lines where no terminal shows them, for grep.
+    # Wrap lines only in a terminal: grep needs each setting in one line.
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for one in found:
         head = f"{one.key:{keys}}  {one.value:{values}}  {one.type:{types}}  "
@@ -60,7 +60,7 @@ def _config(arguments: argparse.Namespace, overrides: list[str]) -> int:
 
 
 def settings(config: Any, key: str = "") -> Iterator[Setting]:
-    """All settings of a configuration, or of a section of it at `key`, in their order. Sections are dataclasses."""
+    """All settings of a configuration, or of its section at `key`, in their order. Sections are dataclasses."""
     documented = meanings(type(config))
     for name, hint in typing.get_type_hints(type(config)).items():
         value, path = getattr(config, name), f"{key}.{name}" if key else name
@@ -71,7 +71,7 @@ def settings(config: Any, key: str = "") -> Iterator[Setting]:
 
 
 def meanings(section: type) -> dict[str, str]:
-    """What the section `Attributes:` of a dataclass's docstring says about each field."""
+    """The meaning of each field, read from the section `Attributes:` of the dataclass's docstring."""
     _, _, attributes = inspect.getdoc(section).partition("\nAttributes:\n")
     found: dict[str, str] = {}
     names: list[str] = []
@@ -88,7 +88,7 @@ def meanings(section: type) -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
-    """A value as it is given on the command line."""
+    """A value in the form that the command line takes."""
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return str(value) if value != "" else '""'

@@ -1,4 +1,4 @@
-"""`vjax diagnose`: says what a checkpoint's heads have learnt, and what they have not."""
+"""`vjax diagnose`: reports what a checkpoint's heads have learnt, and what they have not."""
 
 import argparse
 import dataclasses

@@ -1,4 +1,4 @@
-"""`vjax evaluate`: how close the sound is, between rows that give the number meaning."""
+"""`vjax evaluate`: measures how near presets come to sounds, beside baselines."""
 
 import argparse
 import dataclasses
@@ -93,12 +93,12 @@ def _browse(prog: str, arguments: argparse.Namespace) -> int:
 
 
 def _budgets(text: str) -> tuple[int, ...]:
-    """An argparse `type`: whole numbers from 1 on, separated by commas."""
+    """An argparse `type`: integers that are at least 1, separated by commas."""
     return tuple(sorted({at_least(1)(part) for part in text.split(",")}))
 
 
 def _names(text: str) -> tuple[str, ...]:
-    """An argparse `type`: some of _STARTS, in its order."""
+    """An argparse `type`: names out of _STARTS, separated by commas; returned in the order of _STARTS."""
     given = text.split(",")
     unknown = [name for name in given if name not in _STARTS.split(",")]
     if unknown:
@@ -144,7 +144,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _targets(arguments: argparse.Namespace, predictor) -> tuple:
-    """(how presets are played, the targets, what settings.json says of them)."""
+    """(render settings, targets, the part of settings.json about the targets)."""
     from vjax.data.reader import Reader
     from vjax.data.store import open_dataset
     from vjax.engine.config import RenderConfig
@@ -191,7 +191,10 @@ def _bank(given: list[str] | None) -> tuple[list[Path], Path | None, dict]:
 
 
 def _presets(given: list[str]) -> tuple[list[Path], Path]:
-    """(all presets under the folders, the folder they are named from: of several, the one around them)."""
+    """(all presets below the folders, the folder to which their names are relative).
+
+    If several folders are given, the latter is their common parent.
+    """
     from vjax.evaluation.preset_files import find_presets
 
     files = {file.absolute() for folder in given for file in find_presets(Path(folder))}
@@ -203,7 +206,7 @@ def _shown(given: list[str]) -> str:
 
 
 def _model_settings(arguments: argparse.Namespace, predictor) -> dict:
-    """Which model, by its weights: a folder that was trained on is another model."""
+    """The settings of the model. A digest of the weights identifies it, because training changes a folder's model."""
     import jax
     import numpy as np
 
@@ -219,7 +222,7 @@ def _model_settings(arguments: argparse.Namespace, predictor) -> dict:
         "which": arguments.which,
         "step": predictor.step,
         "patch": not arguments.no_patch,
-        "prefer": MatchConfig.prefer,  # of `match`; a folder without it is older, and its `match` was the closest
+        "prefer": MatchConfig.prefer,  # of `match`; older folders lack it, and their `match` is the closest candidate
         "weights_sha256": digest.hexdigest(),
     }
 
@@ -248,7 +251,7 @@ def _plan_settings(arguments: argparse.Namespace, render) -> dict:
 
 
 def _match(predictor, arguments: argparse.Namespace, pool):
-    """`vjax match` without a search, for many sounds."""
+    """A function that matches many sounds as `vjax match` does, without a search."""
     from vjax.matching.banks import open_banks
     from vjax.matching.batch import match_each
 
@@ -263,7 +266,7 @@ def _match(predictor, arguments: argparse.Namespace, pool):
 
 
 def _refine(predictor, arguments: argparse.Namespace, pool):
-    """The search of `vjax match --refine`, for many sounds, from the candidates that they have."""
+    """A function that runs the search of `vjax match --refine` for many sounds, from the candidates of each sound."""
     from vjax.matching.batch import search_each
     from vjax.search.refine_config import RefineConfig
 
@@ -282,7 +285,7 @@ def _report(out: Path) -> Path:
 
 
 def _print_failures(rows, bank_failures: dict[str, str]) -> None:
-    """A line for each target and reason, with the methods that have it."""
+    """Prints a line for each target and reason, with the methods that failed for this reason."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         if row.error:

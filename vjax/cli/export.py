@@ -1,4 +1,4 @@
-"""`vjax export`: presets from a checkpoint's predictions, for a folder of sounds or for a dataset."""
+"""`vjax export`: writes presets from a checkpoint's predictions, for a folder of sounds or for a dataset."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`vjax generate`: render a dataset with the real Vital engine."""
+"""`vjax generate`: renders a dataset with the real Vital engine."""
 
 import argparse
 

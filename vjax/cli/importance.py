@@ -1,4 +1,4 @@
-"""`vjax importance`: measure how much each knob is heard, and store the result in the dataset as loss weights."""
+"""`vjax importance`: measures how audible each continuous parameter is, and stores the result as loss weights."""
 
 import argparse
 

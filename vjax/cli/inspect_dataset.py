@@ -1,4 +1,4 @@
-"""`vjax inspect`: prints what a dataset holds and checks every row."""
+"""`vjax inspect`: prints what a dataset contains and checks every row."""
 
 import argparse
 import json

@@ -1,6 +1,6 @@
-"""`vjax COMMAND`: finds the command and hands it the rest of the command line.
+"""`vjax COMMAND`: finds the command and passes it the rest of the command line.
 
-Only the standard library is imported here, and the module of the command that was chosen.
+This module imports only the standard library, the version of vjax, and the module of the chosen command.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from vjax import __version__
 
 
 class Command(NamedTuple):
-    """A subcommand; `module` has `main(argv) -> exit code`."""
+    """A subcommand; `module` contains a function `main(argv)` that returns the exit code."""
 
     name: str
     module: str
@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     """Runs `vjax` with the arguments `argv`, by default the process's own. Returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
     parser = _parser()
-    name = parser.parse_args(argv[:1]).command  # the rest is the command's own
+    name = parser.parse_args(argv[:1]).command  # the command parses the rest itself
     if name is None:
         parser.print_help(sys.stderr)
         return 2

@@ -58,7 +58,7 @@ examples:
 exit codes: 0 done; 1 a sound failed, or its preset is silent; 2 wrong usage; 130 stopped by Ctrl-C
 """
 
-_SHOWN = 5  # other candidates that are printed
+_SHOWN = 5  # how many of the other candidates are printed
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -108,7 +108,7 @@ def _match(arguments: argparse.Namespace) -> int:
 
 
 def _one(arguments: argparse.Namespace) -> int:
-    """Writes one preset: of a sound, or of several recordings of one instrument."""
+    """Writes one preset, for one sound or for several recordings of one instrument."""
     from vjax.audio.clip import load_clip
     from vjax.engine.scheduler import open_render_pool, scheduler_session
     from vjax.inference.predict import render_config
@@ -130,7 +130,7 @@ def _one(arguments: argparse.Namespace) -> int:
         scheduler_session(arguments.scheduler),
         open_render_pool(render_config(predictor), arguments.workers or None, arguments.scheduler) as pool,
         _progress_line() as (show, stage),
-        # The engine's processes end by Ctrl-C, too: before a search begins there is nothing to keep.
+        # Ctrl-C ends the engine's processes, too. Before a search begins, there is no result to keep.
         stop_on_ctrl_c(lambda: stage() == "searching") as should_stop,
     ):
         banks = open_banks(predictor, arguments.checkpoint, arguments.bank, pool)
@@ -192,7 +192,7 @@ def _many(arguments: argparse.Namespace) -> int:
 
 
 def print_report(report, out: Path) -> None:
-    """Prints a line for each preset that was written, and where the index is."""
+    """Prints a line for each written preset, then counts, the median MSS, and the paths of the index."""
     for one in report.written:
         print(f"{one.mss_db:7.2f} dB  {as_text(Path(one.name).name)}: {as_text(one.label)}")
         if one.closest:
@@ -209,11 +209,11 @@ def print_report(report, out: Path) -> None:
 
 @contextlib.contextmanager
 def _progress_line() -> Iterator[tuple[Callable, Callable[[], str]]]:
-    """(shows the stage of one match and the best candidate so far, returns the stage)."""
+    """Yields two functions: one shows the stage of a match and the best candidate so far, one returns the stage."""
     from vjax.io.progress import progress_bar
 
     bar = progress_bar(total=1, desc="reading the sound", unit="step", leave=False)
-    in_terminal = sys.stderr.isatty()  # a log gets a line a stage
+    in_terminal = sys.stderr.isatty()  # a log gets one line for each stage
 
     def show(progress) -> None:
         is_new = bar.desc.removesuffix(": ") != progress.stage
@@ -281,7 +281,7 @@ def _print_distances(result) -> None:
 
 
 def _plays(result) -> str:
-    """What the written preset plays, against the sound."""
+    """The pitch that the written preset plays, compared with the pitch of the sound."""
     if math.isnan(result.pitch_error_cents):
         return "no clear pitch to compare"
     cents = round(result.pitch_error_cents)

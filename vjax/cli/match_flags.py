@@ -1,4 +1,4 @@
-"""The flags that name a model, the note and the tuning: of `match`, `export`, `refine` and `evaluate`."""
+"""The flags for the model, the note and the tuning, which `match`, `export`, `refine` and other commands share."""
 
 import argparse
 import dataclasses
@@ -7,7 +7,12 @@ from vjax.shipped import NAME, checkpoint_folder, checkpoint_name
 
 
 def add_matching(parser: argparse.ArgumentParser, several: bool = False) -> None:
-    """Adds the flags that `match` and `export` share. `several`: `--note` may name one for each of several sounds."""
+    """Adds the flags that `match`, `export` and `refine` share.
+
+    Args:
+      parser: gets the flags.
+      several: whether `--note` may have several notes, one for each of several sounds.
+    """
     add_checkpoint(parser, default=NAME)
     each = "; or one for each of several recordings of an instrument: C2,C4" if several else ""
     parser.add_argument(
@@ -21,7 +26,13 @@ def add_matching(parser: argparse.ArgumentParser, several: bool = False) -> None
 
 
 def add_checkpoint(parser: argparse.ArgumentParser, default: str | None = None, **settings) -> None:
-    """Adds `--checkpoint`, by default none, and `--which`; `settings` go to the former."""
+    """Adds `--checkpoint` and `--which`.
+
+    Args:
+      parser: gets the flags.
+      default: of `--checkpoint`; None if there is no default.
+      settings: arguments of `add_argument` for `--checkpoint`.
+    """
     told = {NAME: " (default: the model that comes with vjax)"}.get(default or "", f", or {NAME!r}: vjax's own model")
     parser.add_argument(
         "--checkpoint",
@@ -35,7 +46,7 @@ def add_checkpoint(parser: argparse.ArgumentParser, default: str | None = None, 
 
 def midi_note(text: str) -> int:
     """An argparse `type`: a MIDI note by name or number, see `parse_note`."""
-    from vjax.audio.pitch import parse_note  # here: `--help` need not wait for NumPy and the sound libraries
+    from vjax.audio.pitch import parse_note  # here, so that `--help` does not load NumPy and the sound libraries
 
     try:
         return parse_note(text)
@@ -44,13 +55,13 @@ def midi_note(text: str) -> int:
 
 
 def midi_notes(text: str) -> int | tuple[int, ...]:
-    """An argparse `type`: as `midi_note`, or several of them with commas between."""
+    """An argparse `type`: one note as in `midi_note`, or several, separated by commas."""
     notes = tuple(midi_note(part.strip()) for part in text.split(","))
     return notes if len(notes) > 1 else notes[0]
 
 
 def match_config(arguments: argparse.Namespace):
-    """The MatchConfig that `add_matching`'s and `add_refining`'s flags ask for; of several notes with the first."""
+    """The MatchConfig of the flags of `add_matching` and `add_refining`. Of several notes it contains the first."""
     from vjax.cli.refine_flags import refine_config, resynthesis_config
     from vjax.matching.config import PREDICTION_ONLY, MatchConfig
 
@@ -71,7 +82,7 @@ def match_config(arguments: argparse.Namespace):
 
 
 def read_checkpoint(arguments: argparse.Namespace, batch_size: int):
-    """The predictor that `add_matching`'s flags name. Raises CheckpointError, naming the flag."""
+    """The predictor of the flags of `add_checkpoint`. Raises CheckpointError, naming the flag."""
     from vjax.inference.predict import Predictor
     from vjax.training.checkpoint import CheckpointError
 

@@ -1,4 +1,4 @@
-"""`vjax pack`: makes a checkpoint small enough to give away."""
+"""`vjax pack`: makes a checkpoint small enough to distribute."""
 
 import argparse
 

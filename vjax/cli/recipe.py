@@ -32,7 +32,7 @@ _OVERRIDE = re.compile(r"--?(no)?config\.")
 
 
 def get_config(text: str) -> "ml_collections.ConfigDict":
-    """The recipe `tierN` or `tierN:variant`, as configs/tierN.py gives it. Raises ValueError for an unknown one."""
+    """The recipe `tierN` or `tierN:variant`, the same as in configs/tierN.py. Raises ValueError for an unknown one."""
     from vjax.training.config import base_config
 
     tier, _, variant = text.partition(":")
@@ -44,12 +44,16 @@ def get_config(text: str) -> "ml_collections.ConfigDict":
 
 
 def add_config_flag(parser: argparse.ArgumentParser, default: str) -> None:
-    """`--config` with its help. Parse with `parse_arguments`, which lets the overrides through."""
+    """Adds `--config` with its help. Parse with `parse_arguments`, which accepts the overrides."""
     parser.add_argument("--config", metavar="RECIPE", default=default, help=RECIPE_HELP)
 
 
 def parse_arguments(parser: argparse.ArgumentParser, argv: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
-    """(what `parser` knows, the overrides as `--config.section.name=value`). Exits with code 2 on anything else."""
+    """Parses a command line with overrides. Exits with code 2 if it contains any other unknown argument.
+
+    Returns:
+      The arguments that `parser` knows, and the overrides, each as `--config.section.name=value`.
+    """
     arguments, rest = parser.parse_known_args(argv)
     overrides: list[str] = []
     unknown = []
@@ -66,19 +70,19 @@ def parse_arguments(parser: argparse.ArgumentParser, argv: list[str] | None) -> 
 
 
 def read_config(text: str, overrides: list[str]) -> "Config":
-    """The recipe `text` with its overrides. Also sets absl up as jax, Orbax and Grain need it.
+    """The recipe `text` with its overrides. Also configures absl as jax, Orbax and Grain need it.
 
-    Raises UsageError, in one line, if there is no such recipe or setting, or a setting cannot have its value.
+    Raises UsageError, with a message of one line, if a recipe or a setting does not exist, or if a value is invalid.
     """
     from absl import flags, logging
     from ml_collections import config_flags
 
     from vjax.training.config import unpack
 
-    logging.set_verbosity(logging.WARNING)  # jax and Orbax tell at length what they do
+    logging.set_verbosity(logging.WARNING)  # jax and Orbax log much below this level
     logging.use_absl_handler()
     if not flags.FLAGS.is_parsed():
-        flags.FLAGS.mark_as_parsed()  # Grain hands absl's flags to its workers, and they must be parsed
+        flags.FLAGS.mark_as_parsed()  # Grain passes absl's flags to its workers, which needs parsed flags
 
     try:
         recipe = _load(text)
@@ -89,11 +93,11 @@ def read_config(text: str, overrides: list[str]) -> "Config":
         config_flags.DEFINE_config_dict("config", recipe, flag_values=values, sys_argv=overrides)
         values(["", *overrides])
         return unpack(values.config)
-    except (AttributeError, KeyError) as error:  # no such setting; mostly with the near name on a second line
+    except (AttributeError, KeyError) as error:  # no such setting; often a similar name on a second line
         message = str(error).strip("\"'").replace("\\n", ". ").replace("\n", ". ").replace("\\", "")
         hint = "" if "Did you mean" in message else f" is no setting; the sections are {', '.join(recipe)}"
         raise UsageError(f"a --config flag is wrong: {message}{hint}") from error
-    except (TypeError, ValueError, flags.Error) as error:  # no such value
+    except (TypeError, ValueError, flags.Error) as error:  # an invalid value
         raise UsageError(f"a --config flag is wrong: {' '.join(str(error).split())}") from error
 
 

@@ -1,4 +1,4 @@
-"""`vjax refine`: evolves the presets of many sounds against the engine."""
+"""`vjax refine`: matches many sounds, then searches for nearer presets with renders of the real engine."""
 
 import argparse
 import sys

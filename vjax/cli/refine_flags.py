@@ -1,4 +1,4 @@
-"""The flags of candidates and of a search, which several commands share; and how Ctrl-C ends a search."""
+"""The flags for candidates and for a search, which several commands share; and the handling of Ctrl-C in a search."""
 
 import argparse
 import contextlib
@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from vjax.cli.command import at_least
 
 STRATEGY_NAMES = ("snes", "cma_es", "sep_cma_es")
-"""Those of `vjax.search.strategy`, the default first; a copy, so that --help imports no jax."""
+"""The names in `vjax.search.strategy`, the default first. They are copied, so that --help does not import jax."""
 
 PREFERENCES = ("editable", "closest", "knobs")
-"""Those of `vjax.matching.preferred`, the default first; a copy for the same reason."""
+"""The names in `vjax.matching.preferred`, the default first; copied for the same reason."""
 
 
 def add_refining(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags of candidates and of a search; `match_flags.match_config` reads them."""
+    """Adds the flags for candidates and for a search. `match_flags.match_config` reads them."""
     group = parser.add_argument_group("candidates")
     group.add_argument(
         "--starts",
@@ -65,7 +65,7 @@ def add_refining(parser: argparse.ArgumentParser) -> None:
 
 
 def add_resynthesis(group) -> None:
-    """Adds --no-patch, and --no-resynthesis, which `resynthesis_config` reads."""
+    """Adds --no-patch and --no-resynthesis. `resynthesis_config` reads the latter."""
     group.add_argument("--no-patch", action="store_true", help="no candidate that explains the sound as a patch")
     group.add_argument(
         "--no-resynthesis",
@@ -75,7 +75,7 @@ def add_resynthesis(group) -> None:
 
 
 def resynthesis_config(arguments: argparse.Namespace):
-    """How wavetables are made of a sound, None where the flags want none."""
+    """The settings for wavetables that are made from a sound; None if the flags turn them off."""
     from vjax.candidates.resynthesis.fit_table import WavetableFitConfig
 
     unwanted = arguments.no_resynthesis or getattr(arguments, "keep_tables", False)
@@ -83,7 +83,7 @@ def resynthesis_config(arguments: argparse.Namespace):
 
 
 def refine_config(arguments: argparse.Namespace):
-    """The RefineConfig that `add_refining`'s flags ask for."""
+    """The RefineConfig of the flags of `add_refining`."""
     from vjax.search.refine_config import RefineConfig
     from vjax.search.strategy import StrategyConfig
 
@@ -97,9 +97,10 @@ def refine_config(arguments: argparse.Namespace):
 
 @contextlib.contextmanager
 def stop_on_ctrl_c(when: Callable[[], bool] = lambda: True) -> Iterator[Callable[[], bool]]:
-    """A function that returns whether Ctrl-C was pressed; pressed twice, it is KeyboardInterrupt as ever.
+    """Yields a function that returns whether Ctrl-C was pressed, so that a search can finish its current work.
 
-    So it is at the first time, too, where `when` returns False: nothing is worth finishing yet.
+    The second Ctrl-C raises KeyboardInterrupt as usual. While `when` returns False, the first one raises it, too,
+    because there is no result yet that is worth keeping.
     """
     pressed = False
 

@@ -1,4 +1,4 @@
-"""`vjax roundtrip`: how well presets survive being numbers."""
+"""`vjax roundtrip`: measures the round-trip error of the parameter encoding."""
 
 import argparse
 import sys
@@ -60,7 +60,7 @@ def _roundtrip(arguments: argparse.Namespace) -> int:
     found = round_trips(files, vocabulary, RenderConfig(), arguments.note, arguments.workers or None)
     results = []
     print(HEADER, flush=True)
-    in_terminal = sys.stderr.isatty()  # elsewhere the rows themselves tell how far it is
+    in_terminal = sys.stderr.isatty()  # elsewhere the printed lines show the progress
     for result in progress_bar(found, total=len(files), desc="round trips", unit="preset", disable=not in_terminal):
         results.append(result)
         tqdm.write(table_row(result))

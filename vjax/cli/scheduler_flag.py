@@ -15,7 +15,7 @@ _CHOICES = ("local", "ray")
 
 
 def add_scheduler_flag(parser: argparse.ArgumentParser) -> None:
-    """Adds `--scheduler`, and its old name `--engine`. SCHEDULER_HELP belongs into the epilog."""
+    """Adds `--scheduler`, and its old name `--engine`. The epilog of the command should contain SCHEDULER_HELP."""
     parser.add_argument(
         "--scheduler",
         choices=_CHOICES,

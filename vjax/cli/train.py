@@ -1,4 +1,4 @@
-"""`vjax train`: train the inverse model."""
+"""`vjax train`: trains the inverse model."""
 
 import argparse
 import contextlib
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
 def _add_host_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "several processes",
-        # Printed as it stands.
+        # argparse prints this text without reformatting.
         "On one host or many, started alike but for --process-id. They share each batch: train.batch_size counts the\n"
         "rows of all, and is a multiple of their devices. Data and --workdir lie at one path, on a file system all\n"
         "can see. Process 0 renders, listens and logs. If one fails, all end; start all of them again to continue.",
@@ -77,7 +77,10 @@ def _train(arguments: argparse.Namespace, overrides: list[str]) -> int:
 
 
 def _joined(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
-    """The other processes, or nothing. Raises UsageError for half of the flags."""
+    """A context that joins the other processes, or does nothing if there are none.
+
+    Raises UsageError if the flags are incomplete or contradict each other.
+    """
     given = {
         "--coordinator-address": arguments.coordinator_address,
         "--num-processes": arguments.num_processes,

@@ -1,7 +1,7 @@
-"""Datasets made with the real engine: sample, render, log-mel, write shards.
+"""Generates datasets with the real engine: samples presets, renders them, computes log-mel spectrograms, writes shards.
 
-A shard depends on the settings and its own number alone (`vjax.data.shard`), so that a killed run continues at the
-first missing shard and ends with the same bytes, whatever the number of workers, on one machine or on many.
+A shard depends only on the settings and its own number (`vjax.data.shard`). A killed run therefore continues at the
+first missing shard. It ends with the same bytes for any number of workers, on one machine or on many.
 """
 
 import collections
@@ -35,7 +35,7 @@ GENERATOR_VERSION = "3"
 
 @dataclasses.dataclass(frozen=True)
 class GenerationReport:
-    """What a run found and made: rows and presets kept in all shards, and rejected candidates by reason."""
+    """Totals over all shards, earlier and new ones: rows and presets kept, and rejected candidates by reason."""
 
     rows: int
     presets: int
@@ -57,16 +57,18 @@ def generate(
     progress: bool = True,
     scheduler: Scheduler = "local",
 ) -> GenerationReport:
-    """Fills the folder `out` with shards of `n` rows in all; finished shards of the same settings stay.
+    """Fills the folder `out` with shards of `n` rows in total. Keeps finished shards of the same settings.
 
     Args:
-      workers: processes that render; by default one on each core. With the scheduler "ray", shards made at a time.
+      workers: number of processes that render; by default one per core. With the scheduler "ray", the number of shards
+        made at a time.
       presets: folder of people's presets to mix in.
-      scheduler: "ray" makes shards on a cluster; the bytes are the same, and one may go on with the other's folder.
+      scheduler: "ray" makes shards on a cluster. The bytes are the same as with "local". Each scheduler can continue a
+        folder of the other.
 
     Raises:
       DatasetError: `out` holds data of other settings.
-      ValueError: settings that cannot be, or a shard of which no candidate made a sound.
+      ValueError: invalid settings, or a shard of which every candidate was rejected.
     """
     if n < 1:
         raise ValueError(f"n={n}; ask for at least one row")
@@ -96,7 +98,7 @@ def generate(
                 )
             summary = {"rows": shard.rows, "presets": shard.presets, "rejected": shard.rejected, "cut": shard.cut}
             attributes = _attributes(config, fingerprint, summary)
-            # Megabytes, so once: the first shard carries the catalog for the folder.
+            # The catalog takes megabytes, so only the first shard of the folder stores it.
             attributes |= {"catalog_sha256": digest(catalog_json)} if shard.number else {"catalog": catalog_json}
             write_shard(out / layout.shard_name(shard.number), schema, shard.arrays, attributes)
             rows += shard.rows
@@ -109,7 +111,7 @@ def generate(
 def _shards(
     material: Material, first: int, rows: int, workers: int | None, scheduler: Scheduler, hear: Hear
 ) -> Iterator[Shard]:
-    """Shards of `rows` rows in all, from number `first` on."""
+    """Yields shards with `rows` rows in total, from number `first` on."""
     if not rows:
         return
     with scheduler_session(scheduler):
@@ -123,9 +125,10 @@ def _shards(
 
 
 def _give_memory_back() -> None:
-    """Gives free memory back to the system, where the C library can: glibc keeps what many sizes of arrays left behind.
+    """Returns free memory to the system, if the C library can: glibc keeps the memory of freed arrays of many sizes.
 
-    Cycles first: Python looks for old ones only when a quarter of all objects is new, and they may hold sounds.
+    Collects reference cycles first, because they may contain sounds. Python looks for old cycles only when a quarter of
+    all objects is new.
     """
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):  # no shared C library, or not glibc
@@ -133,7 +136,7 @@ def _give_memory_back() -> None:
 
 
 def _listener(config: GenerationConfig, bar: tqdm) -> Hear:
-    """Moves the bar, and names the candidates that have no sound."""
+    """Returns a callback that advances the progress bar and reports the candidates that have no sound."""
     rejected = 0
 
     def hear(shard: int, candidate: int, verdict: Verdict) -> None:
@@ -149,7 +152,7 @@ def _listener(config: GenerationConfig, bar: tqdm) -> Hear:
 
 
 def _fingerprint(config: GenerationConfig, seed: int, bank: Bank, catalog_sha256: str) -> str:
-    """What the bytes of a shard depend on, beside its number."""
+    """Everything that the bytes of a shard depend on, except its number, as JSON."""
     limits = {"timeout_s"}
     settings = dataclasses.asdict(config)
     settings["render"] = {key: value for key, value in settings["render"].items() if key not in limits}
@@ -161,7 +164,7 @@ def _fingerprint(config: GenerationConfig, seed: int, bank: Bank, catalog_sha256
 
 
 def _finished_shards(out: Path, fingerprint: str, n: int) -> list[dict[str, Any]]:
-    """Summaries of the shards to keep; a last one that was cut to an earlier, smaller `n` is removed."""
+    """Returns the summaries of the shards to keep. Removes a last shard that was cut to an earlier, smaller `n`."""
     summaries = []
     for number, path in enumerate(layout.sorted_shards(out)):
         if path.name != layout.shard_name(number):

@@ -1,4 +1,4 @@
-"""How much each knob is heard: loss weights measured by turning one knob at a time and listening."""
+"""Measures loss weights: changes one continuous parameter at a time and measures how much the sound changes."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ from vjax.sound.schema import Parameters, Schema
 from vjax.vital.vocabulary import Vocabulary, from_parameters
 
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 0.1, 10.0
-"""Limits of a weight: no knob is forgotten, none drowns the rest."""
+"""Limits of a weight, so that the loss ignores no parameter and none dominates it."""
 
 
 def measure_importance(
@@ -30,20 +30,20 @@ def measure_importance(
     workers: int | None = None,
     progress: bool = True,
 ) -> np.ndarray:
-    """Loss weights from perturbation.
+    """Measures loss weights by perturbation.
 
-    Each knob is turned by `delta_norm` (by one, if it counts whole steps that are larger) in up to `per_knob` presets
-    in which it can be heard; its weight is the mean |change| of the log-mel picture, divided by the mean over all
-    knobs that were heard, and limited to [0.1, 10].
+    Each continuous parameter is changed by `delta_norm` in up to `per_knob` presets in which it is audible. An integer
+    parameter changes by one step, if that is more. The weight of a parameter is the mean absolute change of the log-mel
+    spectrogram, divided by the mean over all parameters that changed a sound, and limited to [0.1, 10].
 
     Args:
-      presets: (parameters, MIDI note) to turn knobs in.
+      presets: (parameters, MIDI note) of the presets to change.
 
     Returns:
-      [n_continuous] float32; 0.1 for knobs that nothing made audible.
+      [n_continuous] float32; 0.1 for parameters that changed no sound.
 
     Raises:
-      ValueError: no presets, or none that renders.
+      ValueError: `presets` is empty, or none of them renders.
     """
     if not presets:
         raise ValueError("importance needs presets to turn knobs in; the dataset gave none")
@@ -70,7 +70,10 @@ def measure_importance(
 
 
 def _turns(presets, schema: Schema, per_knob: int, delta_norm: float) -> Iterator[tuple[int, int, Parameters]]:
-    """(knob, preset, the preset with that knob turned), for every knob that is part of a sound."""
+    """Yields (parameter index, preset index, changed preset) for each continuous parameter.
+
+    Skips frozen parameters, and takes only presets in which the parameter is audible.
+    """
     rules = audibility_rules(schema)
     heard = [audible(rules, one.continuous, one.categorical, one[2:]).continuous for one, _ in presets]
     for knob in np.flatnonzero(~schema.frozen_continuous()):
@@ -83,7 +86,10 @@ def _turns(presets, schema: Schema, per_knob: int, delta_norm: float) -> Iterato
 
 
 def _pictures(renderings: Iterable[Rendering], mel: MelConfig) -> Iterator[np.ndarray | None]:
-    """The log-mel [n_mels, t] of each one-note rendering, None where there is no finite one; made a batch at a time."""
+    """Yields the log-mel spectrogram [n_mels, t] of each one-note rendering, computed in batches.
+
+    Yields None if the audio is missing or not finite.
+    """
     renderings = iter(renderings)
     while chunk := [rendering.audio for rendering in itertools.islice(renderings, MEL_BATCH)]:
         finite = [audio is not None and bool(np.isfinite(audio).all()) for audio in chunk]

@@ -1,4 +1,4 @@
-"""What a dataset holds, counted and checked row by row."""
+"""Counts what a dataset contains, and checks it row by row."""
 
 import collections
 import json
@@ -16,19 +16,20 @@ from vjax.data.store import DatasetInfo, open_dataset
 from vjax.sound.schema import CHANNELS, LFO_SHAPE_CHOICES, WAVETABLE_CHOICES, Schema
 
 SILENT = 1e-6
-"""A log-mel picture that is nowhere above this is silence: white noise of -75 dBFS RMS just reaches it."""
+"""A log-mel spectrogram is silent if all its values are below this. White noise of -75 dBFS RMS just reaches it."""
 
 _ROUTE_LOW = np.array([-1, 0, -10, 0], np.float32)
 _ROUTE_HIGH = np.array([1, 1, 10, 1], np.float32)
-_ACTIVE = 1e-6  # |amount| above it is a route (the report, phase 3c)
+_ACTIVE = 1e-6  # a route is in use if its |amount| is above this (the report, phase 3c)
 _MOST_EXAMPLES = 20
 
 
 def inspect_dataset(path: str | os.PathLike, progress: bool = False) -> dict[str, Any]:
-    """Counts everything and checks every row.
+    """Counts the content of a dataset and checks every row.
 
     Returns:
-      A dict fit for JSON; `problems` counts invalid rows by kind, `examples` names some, `valid` is True without any.
+      A dict that JSON can store. `problems` counts invalid rows by kind, `examples` describes the first of them, and
+      `valid` is True if there are no problems.
 
     Raises:
       DatasetError: the dataset cannot be opened at all.
@@ -78,7 +79,7 @@ def inspect_dataset(path: str | os.PathLike, progress: bool = False) -> dict[str
 
 
 def format_report(report: dict[str, Any]) -> str:
-    """The report of `inspect_dataset` as lines for people."""
+    """Formats the report of `inspect_dataset` as readable text."""
     lines = [
         f"{report['path']}: {report['rows']} rows of {report['presets']} presets in {report['shards']} file(s), "
         f"{_size(report['bytes'])}",
@@ -115,19 +116,19 @@ def format_report(report: dict[str, Any]) -> str:
 
 
 def _used_routes(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-    """Cells [k] and values [k, 4] of the routes in use."""
+    """Returns the cells [k] and values [k, 4] of the routes in use. A cell is source * n_destinations + destination."""
     if isinstance(sample.modulation, Routes):
         used = sample.modulation.index != -1
         return sample.modulation.index[used], sample.modulation.value[used]
     if sample.modulation.ndim == 1:
         return np.zeros(0, np.int32), np.zeros((0, len(CHANNELS)), np.float32)
     flat = sample.modulation.reshape(len(CHANNELS), -1)
-    cells = np.flatnonzero(~(np.abs(flat[0]) <= _ACTIVE))  # NaN counts, so that it is seen
+    cells = np.flatnonzero(~(np.abs(flat[0]) <= _ACTIVE))  # NaN counts as in use, so that it is reported
     return cells, flat[:, cells].T
 
 
 def _problems(sample: Sample, cells: np.ndarray, values: np.ndarray, schema: Schema):
-    """Yields (kind, detail) for each thing that is wrong with a row; the detail names its first case."""
+    """Yields (kind, detail) for each problem of a row; the detail describes the first case."""
     bad = np.flatnonzero(~((sample.continuous >= 0) & (sample.continuous <= 1)))
     if len(bad):
         yield "knob outside [0, 1]", f"{schema.continuous[bad[0]].name} is {sample.continuous[bad[0]]}"
@@ -181,7 +182,7 @@ def _describe_catalog(info: DatasetInfo) -> str | None:
 
 
 def _describe_datasets(paths: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """Shape, type, chunk and filter of each dataset (rows and bytes added up over the shards)."""
+    """Shape, type, chunk and filter of each dataset. Rows and bytes are summed over the shards."""
     described: dict[str, dict[str, Any]] = {}
     for path in paths:
         with open_hdf5(path) as file:

@@ -1,10 +1,10 @@
-"""Where things are in a dataset file (HDF5): names, types and shapes. Neither vita nor jax.
+"""Names, types and shapes of the arrays in a dataset file (HDF5). Imports neither vita nor jax.
 
 ```
 params/continuous        [n, n_continuous] float32 norm
-params/categorical       [n, n_categorical] int32 menu indices
+params/categorical       [n, n_categorical] int32 option indices
 params/modulation_t3     [n, 4, n_sources, n_destinations] float32, gzip    dense routes, the report's layout
-modulation/index, value  [n, 64] int32, [n, 64, 4] float32                  sparse routes, ours
+modulation/index, value  [n, 64] int32, [n, 64, 4] float32                  sparse routes, vjax's layout
 features/mel_spectrogram [n, 1, n_mels, t] float32 or float16
 features/modulation_t3   as params/modulation_t3, uncompressed
 audio/waveforms          [n, channels, samples] float32 or float16, optional
@@ -42,13 +42,13 @@ PRESET_HASH = "metadata/preset_hash"
 PRESET_NAME = "metadata/preset_name"
 IMPORTANCE = "importance_weights/weights"
 
-SHARD_DIGITS = 5  # at least; shard 100,000 has six
+SHARD_DIGITS = 5  # at least; shard 100,000 has six digits
 
 ROWS_DONE = "rows_done"
-"""Attribute of a dataset that is still being filled; absent from a finished one."""
+"""Attribute of a dataset that is still being filled: the number of rows done. A finished dataset does not have it."""
 
-# The 1.8 format: unlike the later ones it has no write mark, which a killed writer would leave behind and which
-# would then keep every reader out. Fixed, so that the same arrays give the same bytes under a newer HDF5.
+# The file format of HDF5 1.8. Later formats have a write mark. A killed writer would leave it behind, and then no
+# reader could open the file. The version is fixed, so that the same arrays give the same bytes under a newer HDF5.
 LIBVER = ("v108", "v108")
 
 TEXT = "text"
@@ -59,9 +59,9 @@ class DatasetError(ValueError):
 
 
 class Spec(NamedTuple):
-    """What one dataset holds, besides the first axis of rows. -1 in `row_shape` stands for any length."""
+    """Types and shape of one dataset. `row_shape` is without the first axis, the rows; -1 stands for any length."""
 
-    dtypes: tuple[str, ...]  # the first is the one written when the array has none of them
+    dtypes: tuple[str, ...]  # an array of another type is converted to the first
     row_shape: tuple[int, ...]
 
 
@@ -105,15 +105,15 @@ def sorted_shards(folder: Path) -> list[Path]:
 
 
 def _shard_order(path: Path) -> tuple[str, int, str]:
-    # As text, shard-100000.h5 would stand before shard-99999.h5.
+    # Sorted as text, shard-100000.h5 would come before shard-99999.h5.
     numbered = re.fullmatch(r"shard-(\d+)\.h5", path.name, re.ASCII)
     return ("shard-", int(numbered[1]), path.name) if numbered else (path.name, -1, path.name)
 
 
 def shard_paths(path: str | os.PathLike) -> tuple[str, ...]:
-    """The file at `path`, or the `*.h5` shards of the folder at `path`, see `sorted_shards`; no `.partial` ones.
+    """Returns the file at `path`, or the `*.h5` shards of the folder at `path` in the order of `sorted_shards`.
 
-    Raises DatasetError if there is none.
+    Raises DatasetError if there is none, or only unfinished ones (`.partial`).
     """
     path = Path(path)
     if path.is_dir():
@@ -134,9 +134,9 @@ def shard_paths(path: str | os.PathLike) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def open_hdf5(path: str, mode: str = "r") -> Iterator[h5py.File]:
-    """Opens an HDF5 file that must exist. Raises DatasetError if it is damaged or something else."""
+    """Opens an existing HDF5 file. Raises DatasetError if it is damaged, in use, or not an HDF5 file."""
     try:
-        # Best effort, because some cluster file systems have no locks.
+        # Locking is best effort, because some cluster file systems have no locks.
         file = h5py.File(path, mode, locking="best-effort")
     except OSError as error:
         raise DatasetError(
@@ -147,34 +147,37 @@ def open_hdf5(path: str, mode: str = "r") -> Iterator[h5py.File]:
 
 
 def require(file: h5py.File, name: str, remedy: str) -> h5py.Dataset:
-    """The dataset `name`. Raises DatasetError with the remedy if the file has none."""
+    """Returns the dataset `name`. Raises DatasetError with the remedy if the file does not have it."""
     if not isinstance(file.get(name), h5py.Dataset):
         raise DatasetError(f"{file.filename} has no dataset {name}; {remedy}")
     return file[name]
 
 
 def is_ours(file: h5py.File) -> bool:
-    """Whether the file is in vjax's layout; else it is in the report's. The attributes are written first and last."""
+    """Whether the file is in vjax's layout; otherwise it is in the report's.
+
+    vjax writes `generator_version` before the arrays and `complete` after them.
+    """
     return "generator_version" in file.attrs or "complete" in file.attrs
 
 
 def finished(file: h5py.File, name: str) -> bool:
-    """Whether the dataset is there, and not half-filled by an interrupted `vjax precompute`."""
+    """Whether the dataset exists, and was not left half-filled by an interrupted `vjax precompute`."""
     return name in file and ROWS_DONE not in file[name].attrs
 
 
 def text(value: str | bytes) -> str:
-    """An attribute that holds text, whichever way its writer encoded it."""
+    """The value of a text attribute as `str`. Some writers store it as bytes."""
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def digest(catalog_json: str) -> str:
-    """A catalog's identity where the catalog itself is elsewhere: the SHA-256 of its text."""
+    """The SHA-256 of a catalog's text. It identifies a catalog that is stored elsewhere."""
     return hashlib.sha256(catalog_json.encode()).hexdigest()
 
 
 def read_catalog(path: str | os.PathLike) -> str:
-    """The text of a catalog file (.json or .json.gz), not checked. Raises DatasetError if it cannot be read."""
+    """Returns the unchecked text of a catalog file (.json or .json.gz). Raises DatasetError if it cannot be read."""
     try:
         raw = Path(path).read_bytes()
         return (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode()

@@ -1,4 +1,4 @@
-"""The mel settings of a dataset file, checked, and the sample rate of its sounds. Neither vita nor jax."""
+"""Reads and checks a dataset file's mel settings and the sample rate of its sounds. Imports neither vita nor jax."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from vjax.data.layout import DatasetError
 
 
 def stored_mel(file: h5py.File) -> MelConfig | None:
-    """The settings of the attribute `mel`, in either layout; None if the file has none.
+    """Returns the settings of the attribute `mel`, in either layout; None if the file has none.
 
-    Raises DatasetError for settings that vjax does not know.
+    Raises DatasetError for settings that vjax does not support.
     """
     settings = _attributes(file).get("mel")
     if settings is None:
@@ -24,7 +24,7 @@ def stored_mel(file: h5py.File) -> MelConfig | None:
 
 
 def sample_rates_hz(file: h5py.File) -> dict[str, float]:
-    """The sample rate of the file's sounds, by the attribute that gives it; most files have one such attribute."""
+    """Returns {attribute: sample rate that it states for the file's sounds}. Most files have one such attribute."""
     attributes = _attributes(file)
     found = {"attribute sample_rate": attributes.get("sample_rate")}
     for name in ("render", "mel"):
@@ -39,7 +39,7 @@ def sample_rates_hz(file: h5py.File) -> dict[str, float]:
 
 
 def check_sample_rate(file: h5py.File, config: MelConfig) -> None:
-    """Raises DatasetError if the file's sounds have another sample rate than `config`."""
+    """Raises DatasetError if the file states another sample rate than `config`."""
     for place, rate_hz in sample_rates_hz(file).items():
         if rate_hz != config.sample_rate:
             settings = f'{{"sample_rate": {rate_hz:g}, "f_max_hz": {rate_hz / 2:g}}}'
@@ -51,7 +51,10 @@ def check_sample_rate(file: h5py.File, config: MelConfig) -> None:
 
 
 def _attributes(file: h5py.File) -> dict[str, Any]:
-    """Those of vjax's layout without its `schema`, which is long; else those of the report's."""
+    """Returns the parsed attributes: all in the report's layout, only `mel` and `render` in vjax's.
+
+    In vjax's layout, parsing the long attribute `schema` would take time.
+    """
     if layout.is_ours(file):
         return {name: report_layout.plain(file.attrs[name]) for name in ("mel", "render") if name in file.attrs}
     return report_layout.read_attributes(file)

@@ -1,8 +1,8 @@
-"""Fills `features/*` of an existing dataset: mel pictures from sound, and routes in a form that reads fast.
+"""Fills `features/*` of an existing dataset: log-mel spectrograms of its sounds, and routes in a form that reads fast.
 
-A run that was killed, even by SIGKILL, is continued by the next: the file's structure is written and synced before the
-first row, so that filling only changes plain data and one counter. Only a kill in the moment when the (empty) dataset
-is being added can damage the file.
+If a run is killed, even by SIGKILL, the next run continues it. The file's structure is written and synced before the
+first row, so filling changes only plain data and one counter. A kill can damage the file only while the (empty) dataset
+is being added.
 """
 
 import dataclasses
@@ -23,9 +23,10 @@ from vjax.data.mel_settings import check_sample_rate, sample_rates_hz, stored_me
 
 
 def mel_settings(path: str | os.PathLike) -> dict[str, Any]:
-    """The mel settings that the dataset names (fields of MelConfig); empty if it names none.
+    """Returns the mel settings that the dataset states (fields of MelConfig); empty if it states none.
 
-    Warns where nothing gives the sample rate of its sounds either. Raises DatasetError for unknown settings.
+    Logs a warning if it does not state the sample rate of its sounds either. Raises DatasetError for settings that vjax
+    does not support.
     """
     with open_hdf5(layout.shard_paths(path)[0]) as file:
         config = stored_mel(file)
@@ -49,9 +50,9 @@ def precompute_mels(
     """Fills features/mel_spectrogram [n, 1, n_mels, t] float32 from audio/waveforms, mixed down to mono.
 
     Args:
-      path: a file or a folder of shards; finished ones are left alone.
-      config: stored with the file.
-      mel_fn: [b, samples] float32 to [b, n_mels, t]; b is `batch_size`, or less at the end of a shard.
+      path: a file or a folder of shards; finished ones are skipped.
+      config: mel settings, stored in the file.
+      mel_fn: maps [b, samples] float32 to [b, n_mels, t]; b is `batch_size`, or less at the end of a shard.
 
     Returns:
       Number of rows filled.
@@ -88,7 +89,7 @@ def precompute_mels(
 def precompute_modulation(path: str | os.PathLike, batch_size: int = 64, progress: bool = True) -> int:
     """Copies the gzip-compressed params/modulation_t3 to features/modulation_t3, uncompressed, one chunk per row.
 
-    Sparse routes are fast as they are: such shards are left alone, as are finished ones.
+    Skips finished shards, and shards with sparse routes, which already read fast.
 
     Returns:
       Number of rows filled.
@@ -139,7 +140,7 @@ def _fill(target: h5py.Dataset, compute: Callable[[int, int], np.ndarray], batch
     for start in range(first, n, batch_size):
         stop = min(start + batch_size, n)
         target[start:stop] = compute(start, stop)
-        target.file.flush()  # the rows before the counter that vouches for them
+        target.file.flush()  # write the rows before the counter that counts them as done
         target.attrs.modify(layout.ROWS_DONE, np.int64(stop))
         bar.update(stop - start)
     _sync(target.file)

@@ -1,4 +1,4 @@
-"""People's presets, read once, as material for the sampler."""
+"""Reads people's presets once, as material for the sampler."""
 
 import dataclasses
 import os
@@ -14,16 +14,19 @@ from vjax.vital.vocabulary import Vocabulary, to_parameters
 
 @dataclasses.dataclass(frozen=True)
 class Bank:
-    """People's presets as the sampler takes them, and the vocabulary that holds their wavetables and LFO shapes."""
+    """People's presets in the form that the sampler takes, and the vocabulary with their wavetables and LFO shapes.
+
+    An entry is (name, parameters).
+    """
 
     entries: tuple[tuple[str, Parameters], ...]
     vocabulary: Vocabulary
 
 
 def load_bank(directory: str | os.PathLike | None, warn: Callable[[str], None] = print) -> Bank:
-    """Reads every `.vital` file under `directory`; without one, the shipped vocabulary alone.
+    """Reads every `.vital` file under `directory`. Without a directory, returns no presets and the shipped vocabulary.
 
-    Files that cannot be read are named through `warn` and left out. Raises ValueError if none is left.
+    Leaves out files that cannot be read, and passes a message for each to `warn`. Raises ValueError if none is left.
     """
     if not directory:
         return Bank((), default_vocabulary())

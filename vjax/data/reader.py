@@ -1,4 +1,4 @@
-"""Random access to the rows of a dataset, fast and from any process. Neither vita nor jax."""
+"""Fast random access to the rows of a dataset, from any process. Imports neither vita nor jax."""
 
 import dataclasses
 import functools
@@ -21,13 +21,16 @@ from vjax.sound.schema import Parameters, Schema, sparse_routes
 
 DEFAULT_MIDI_NOTE = 60
 MOST_OPEN_FILES = 64
-"""Of one reader, where only h5py can read; systems allow a process 256 to 1024 files."""
+"""Files that one reader keeps open if only h5py can read them. Systems allow a process 256 to 1024 open files."""
 
 _BLOCK_ROWS = 4096
 
 
 class Routes(NamedTuple):
-    """Sparse routes: index [64] int32 (source * n_destinations + destination, -1 none), value [64, 4] float32."""
+    """Sparse routes of one row.
+
+    `index` is [64] int32: source * n_destinations + destination, or -1 for no route. `value` is [64, 4] float32.
+    """
 
     index: np.ndarray
     value: np.ndarray
@@ -52,7 +55,7 @@ class Sample(NamedTuple):
 
 
 def sample_parameters(sample: Sample, schema: Schema) -> Parameters:
-    """The preset behind a row, whichever way its routes are stored."""
+    """Returns the preset of a row, for every way to store its routes."""
     routes = schema.default_parameters()[2:]
     if isinstance(sample.modulation, Routes):
         routes = sample.modulation
@@ -62,25 +65,28 @@ def sample_parameters(sample: Sample, schema: Schema) -> Parameters:
 
 
 def encoded(info: DatasetInfo) -> tuple[DatasetInfo, "Reader"]:
-    """A dataset in its target encoding (`vjax.sound.encoding`): schema and importance, and a reader of such rows."""
+    """Returns a dataset in its target encoding (`vjax.sound.encoding`).
+
+    These are the info with the encoded schema and importance, and a reader of encoded rows.
+    """
     encoding = TargetEncoding(info.schema)
     importance = encoding.encode_importance(info.importance)
     return dataclasses.replace(info, schema=encoding.schema, importance=importance), Reader(info, encoding=encoding)
 
 
 def encoded_as(info: DatasetInfo, schema: Schema) -> tuple[DatasetInfo, "Reader"]:
-    """A dataset in the form of a model's `schema`, encoded or not, so that both can be compared name by name."""
+    """Returns a dataset in the form of a model's `schema`, encoded or not. Both then have the same parameter names."""
     found, reader = encoded(info)
     same = set(found.schema.categorical_names) == set(schema.categorical_names)
     return (found, reader) if same else (info, Reader(info))
 
 
 class Reader:
-    """The rows of an opened dataset, by number. Picklable; files open on first use, in each process for itself.
+    """The rows of an opened dataset, by index. Picklable; each process opens the files itself, on first use.
 
-    Uncompressed data with one chunk per row are read with `os.pread` at the chunks' places in the file: h5py takes 2.8
-    times the CPU time (86 against 30 microseconds a row of full size) and one lock for the whole process. Everything
-    else goes through h5py, which keeps the MOST_OPEN_FILES shards open that were read last.
+    Uncompressed data with one chunk per row are read with `os.pread` at the chunks' offsets in the file. h5py would
+    take 2.8 times the CPU time (86 instead of 30 microseconds a row of full size), and a lock of the whole process. All
+    other data are read through h5py. For these, the MOST_OPEN_FILES shards that were read last stay open.
     """
 
     def __init__(self, info: DatasetInfo, use_pread: bool = True, encoding: TargetEncoding | None = None):
@@ -106,7 +112,7 @@ class Reader:
         return map_arrays(lambda array: array[0], self.read([i]))
 
     def read(self, rows: Sequence[int]) -> Sample:
-        """Rows that exist, stacked along a first axis. Each is read to its place there: nothing is copied twice."""
+        """Reads existing rows, stacked along a first axis. Each is read directly to its position, to save a copy."""
         rows = np.asarray(rows)
         numbers = np.searchsorted(self._starts, rows, "right") - 1
         shards = {number: self._shard(number) for number in np.unique(numbers).tolist()}
@@ -121,7 +127,7 @@ class Reader:
             midi_note[places] = shard.midi_note[there]
             path = self._paths[number]
             file = self._file(path) if any(column.offsets is None for column in shard.columns.values()) else None
-            # Opened anew each time: nothing is shared between threads, and no number of shards runs out of handles.
+            # Opened again for each read: threads share no handle, and many shards do not use up the process's handles.
             handle = os.open(path, os.O_RDONLY)
             try:
                 for name, column in shard.columns.items():
@@ -147,18 +153,21 @@ class Reader:
         )
 
     def preset_hashes(self, rows: Sequence[int] | None = None) -> np.ndarray:
-        """[len(rows)] int64, equal for rows of the same preset; of all rows by default.
+        """Returns [len(rows)] int64, equal for rows of the same preset; by default for all rows.
 
-        Where not stored: a hash of the row's parameters.
+        If the dataset does not store them, they are hashes of the rows' parameters.
         """
         return self._metadata(_preset_hashes, np.arange(len(self)) if rows is None else np.asarray(rows), np.int64)
 
     def preset_names(self, rows: Sequence[int]) -> list[str]:
-        """[len(rows)]; empty where not stored."""
+        """Returns [len(rows)] names; empty strings if the dataset does not store them."""
         return self._metadata(_preset_names, np.asarray(rows), object).tolist()
 
     def _metadata(self, read: Callable[[h5py.File, np.ndarray], Sequence], rows: np.ndarray, dtype: Any) -> np.ndarray:
-        """`read` of each shard that holds some of the rows, in their order; whole columns are never in memory."""
+        """Calls `read` on the shards that contain `rows`, in blocks, and returns the values in the order of `rows`.
+
+        Whole columns are never in memory.
+        """
         values = np.empty(len(rows), dtype)
         order = np.argsort(rows, kind="stable")
         numbers = np.searchsorted(self._starts, rows[order], "right") - 1
@@ -179,7 +188,7 @@ class Reader:
         return np.zeros((n, 0), np.float32)
 
     def _file(self, path: str) -> h5py.File:
-        """Open, while the caller holds it: what falls out of the cache is closed when its last user lets it go."""
+        """Returns the open file. A file that leaves the cache is closed when its last user releases it."""
         if self._opened is None:
             self._opened = functools.lru_cache(MOST_OPEN_FILES)(_open)
         return self._opened(path)
@@ -192,16 +201,16 @@ class Reader:
 
 @dataclasses.dataclass(frozen=True)
 class _Column:
-    """One dataset of one shard: `offsets` [n] are its rows' places in the file; None where only h5py can read it."""
+    """One dataset of one shard. `offsets` [n] are the byte offsets of its rows; None if only h5py can read it."""
 
-    place: str  # its path in the file
+    place: str  # path of the dataset in the file
     dtype: np.dtype
     row_shape: tuple[int, ...]
     row_bytes: int
     offsets: np.ndarray | None
 
     def read(self, handle: int, rows: list[int], out: np.ndarray, places: list[int]) -> None:
-        """Each of `rows` to its place in `out`, without h5py."""
+        """Reads `rows` into `out` at the indices `places`, without h5py."""
         plain = self.dtype == out.dtype
         target = out if plain else np.empty((len(out), *self.row_shape), self.dtype)
         buffer = memoryview(target.reshape(-1).view(np.uint8))
@@ -236,7 +245,7 @@ def _describe_shard(file: h5py.File, modulation: str, use_pread: bool) -> _Shard
     if modulation == "sparse":
         stored |= {name: name for name in (layout.ROUTE_INDEX, layout.ROUTE_VALUE)}
     elif modulation == "dense":
-        # Under one name: a folder whose copies are half made has some shards with and some without.
+        # Both have one name here: after an interrupted `vjax precompute`, only some shards of a folder have the copy.
         fast = layout.finished(file, layout.FAST_DENSE_ROUTES)
         stored[layout.DENSE_ROUTES] = layout.FAST_DENSE_ROUTES if fast else layout.DENSE_ROUTES
     columns = {}
@@ -263,13 +272,13 @@ def _row_bytes(dataset: h5py.Dataset) -> int:
 
 
 def _row_offsets(dataset: h5py.Dataset) -> np.ndarray | None:
-    """[n] int64 byte offsets of the rows in the file, or None if a row is not one plain run of bytes."""
+    """Returns [n] int64 byte offsets of the rows in the file, or None if a row is not one plain sequence of bytes."""
     settings = dataset.id.get_create_plist()
     plain = dataset.dtype.kind in "fiu" and settings.get_nfilters() == 0 and settings.get_external_count() == 0
     if not plain or dataset.file.userblock_size:
         return None
     if dataset.chunks is None:
-        start = dataset.id.get_offset()  # None where the data lie in the header, or nowhere yet
+        start = dataset.id.get_offset()  # None if the data are in the header, or not allocated yet
         return None if start is None else start + _row_bytes(dataset) * np.arange(len(dataset), dtype=np.int64)
     if dataset.chunks != (1, *dataset.shape[1:]):
         return None
@@ -279,7 +288,7 @@ def _row_offsets(dataset: h5py.Dataset) -> np.ndarray | None:
         offsets[chunk.chunk_offset[0]] = chunk.byte_offset
 
     dataset.id.chunk_iter(note)
-    return None if (offsets < 0).any() else offsets  # a chunk never written has no place
+    return None if (offsets < 0).any() else offsets  # a chunk that was never written has no offset
 
 
 def map_arrays(f: Callable[[np.ndarray], np.ndarray], tree: Any) -> Any:
@@ -303,7 +312,7 @@ def _preset_names(file: h5py.File, rows: np.ndarray) -> list[str]:
 
 
 def _near(dataset: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
-    """Ascending rows that lie near one another: read with what lies between, for HDF5 is slow with lists of rows."""
+    """Reads ascending rows that are near one another. Reads all rows between too: HDF5 is slow with lists of rows."""
     return dataset[int(rows[0]) : int(rows[-1]) + 1][rows - rows[0]]
 
 

@@ -1,7 +1,7 @@
 """Describes a dataset file of the earlier program: the report's layout, with few attributes or none at all.
 
-What vjax needs and the file does not tell is filled in: names and ranges from the engine where the counts match, plain
-numbered names (`destination_17`) where they do not.
+This module fills in what vjax needs and the file does not state. Names and ranges come from the engine if the counts
+match. Otherwise the names are numbered (`destination_17`).
 """
 
 import dataclasses
@@ -23,14 +23,14 @@ _BLOCK_ROWS = 4096
 
 
 def describe(file: h5py.File, find_catalog: bool = True) -> tuple[Schema, int, str | None, str | None]:
-    """(schema, tier, wavetable catalog JSON, its digest) of an open file.
+    """Returns (schema, tier, wavetable catalog JSON, its digest) of an open file.
 
     Args:
-      find_catalog: follow the attribute `wavetable_catalog_path`.
+      find_catalog: whether to read the catalog at the attribute `wavetable_catalog_path`.
 
     Raises:
-      DatasetError: an attribute contradicts the arrays, a menu index is negative, or the catalog that the data choose
-        from is missing.
+      DatasetError: an attribute contradicts the arrays, an option index is negative, or the catalog that the data refer
+        to is missing.
     """
     attributes = read_attributes(file)
     has_modulation = layout.DENSE_ROUTES in file or layout.finished(file, layout.FAST_DENSE_ROUTES)
@@ -44,7 +44,7 @@ def describe(file: h5py.File, find_catalog: bool = True) -> tuple[Schema, int, s
 
 
 def read_attributes(file: h5py.File) -> dict[str, Any]:
-    """The file's attributes, those of a group `schema`, and the entries of a JSON attribute `schema`, in one dict."""
+    """Returns the file's attributes, those of a group `schema`, and the entries of a JSON attribute `schema`, as one dict."""
     raw = dict(file.attrs)
     if isinstance(file.get("schema"), h5py.Group):
         raw |= dict(file["schema"].attrs)
@@ -54,7 +54,7 @@ def read_attributes(file: h5py.File) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """An attribute as Python values: bytes to text, arrays to lists, and text that is a JSON list or object parsed."""
+    """Converts an attribute to Python values: bytes to text, arrays to lists, and JSON lists and objects parsed."""
     if isinstance(value, np.ndarray):
         return [plain(item) for item in value.tolist()]
     if isinstance(value, (str, bytes)):
@@ -79,7 +79,7 @@ def _schema(file: h5py.File, attributes: dict[str, Any]) -> Schema:
                     f"{file.filename}: {name} has {file[name].shape[1]} channels; expected {len(CHANNELS)}: {CHANNELS}"
                 )
             break
-    from vjax.engine.schema import engine_schema  # vita stays out of the processes that only read data
+    from vjax.engine.schema import engine_schema  # here, so that processes that only read data do not import vita
 
     engine = engine_schema()
     matches = len(engine.continuous) == n_continuous
@@ -97,7 +97,10 @@ def _schema(file: h5py.File, attributes: dict[str, Any]) -> Schema:
 
 
 def with_one_size(schemas: Sequence[Schema]) -> list[Schema]:
-    """The schemas of one run's files, each menu with the most options of any: a file has only those that it uses."""
+    """Returns the schemas of one run's files, each categorical parameter with its largest option count in any file.
+
+    The option counts differ because a file contains only the options that it uses.
+    """
     columns = [schema.categorical for schema in schemas]
     if len({len(menus) for menus in columns}) > 1:
         return list(schemas)
@@ -121,9 +124,10 @@ def _numbered_knobs(count: int) -> tuple[Continuous, ...]:
 
 
 def _menus(file: h5py.File, engine: Schema, width: int) -> tuple[tuple[Categorical, ...], bool]:
-    """The categoricals, and whether they are the engine's (alone, with the wavetable choices, or with LFO shapes too).
+    """Returns the categorical parameters, and whether they are the engine's.
 
-    A menu of the engine's grows to what the data hold: the earlier program's engine had its own option counts.
+    The engine's may be alone, with the wavetable choices, or also with the LFO shapes. Their option counts are raised
+    to fit the data, because the earlier program's engine had other option counts.
     """
     lowest, highest = _extremes(file[layout.CATEGORICAL])
     for column in np.flatnonzero(lowest < 0)[:1]:
@@ -151,7 +155,7 @@ def _warn_once(message: str) -> None:
 
 
 def _extremes(menus: h5py.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """[n_categorical] smallest and largest index of each column."""
+    """Returns the smallest and the largest index of each column, [n_categorical] each."""
     blocks = [menus[start : start + _BLOCK_ROWS] for start in range(0, len(menus), _BLOCK_ROWS)]
     return np.min([block.min(0) for block in blocks], 0), np.max([block.max(0) for block in blocks], 0)
 
@@ -170,7 +174,10 @@ def _names(
 
 
 def _catalog(file: h5py.File, attributes: dict[str, Any], schema: Schema) -> str | None:
-    """The text of the catalog at `wavetable_catalog_path`, seen from here or from beside the dataset."""
+    """Returns the text of the catalog at `wavetable_catalog_path`; None without one.
+
+    A relative path starts at the working directory or at the dataset's folder.
+    """
     path = attributes.get("wavetable_catalog_path")
     if not path:
         return None

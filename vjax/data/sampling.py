@@ -1,7 +1,10 @@
-"""Presets to learn from: seeded draws from a prior shaped like people's presets, and crossovers of real ones.
+"""Samples presets to learn from: seeded draws from a prior that follows people's presets, and crossovers of real ones.
 
-Tiers, as in the report: 1 static oscillators, filters and amplitude envelope; 2 adds effects, the noise oscillator and
-wavetables; 3 adds modulation routes with everything they bring to life.
+The tiers are those of the report:
+
+- 1: static oscillators, filters and the amplitude envelope.
+- 2: also effects, the noise oscillator and wavetables.
+- 3: also modulation routes and everything that they make audible.
 """
 
 import dataclasses
@@ -32,13 +35,13 @@ ORIGINS = ("prior", "preset", "crossover", "mutation")
 """Where a sound comes from; stored in `metadata/source` as text."""
 
 _TIER_1_SWITCHES = ("osc_1_on", "osc_2_on", "osc_3_on", "filter_1_on", "filter_2_on")
-# Sources that stand still while one held note is recorded: their routes cannot be heard.
+# Sources that do not change while one note is recorded, so that their routes are inaudible.
 _SILENT_SOURCES = frozenset({"aftertouch", "lift", "mod_wheel", "pitch_wheel", "slide"})
-_LEAST_CHANGE = 0.03  # even a knob that nobody turned is turned now and then
+_LEAST_CHANGE = 0.03  # least probability that a continuous parameter leaves its default, even if nobody changed it
 _PLAIN_LFO_SHARE = 0.4  # of LFOs in use: about half are not hand-drawn, and some catalog shapes are plain too
-_LEAST_COUNT = 0.3  # likewise an option or a route nobody chose
+_LEAST_COUNT = 0.3  # added to the counts of options, sources and destinations, so that unused ones are drawn too
 
-# Norm ranges outside which most sounds fall silent, clip or start after the recording has ended.
+# Norm ranges outside which most sounds are silent, clip, or start after the recording has ended.
 _PLAUSIBLE = {
     "volume": (0.45, 0.72),
     "voice_amplitude": (0.5, 1.0),
@@ -59,10 +62,10 @@ class SamplingConfig:
     """What to draw.
 
     Attributes:
-      tier: 1 static sounds, 2 all modules and wavetables, 3 modulation routes too.
-      preset_share: share of the sounds that come from people's presets, when a bank of them is given.
+      tier: 1 static sounds, 2 all modules and wavetables, 3 also modulation routes.
+      preset_share: share of the sounds that come from people's presets, if a bank of them is given.
       route_p: a preset has Geometric(route_p) - 1 routes, as in the report.
-      max_routes: most routes of a preset.
+      max_routes: largest number of routes of a preset.
     """
 
     tier: int = 3
@@ -81,7 +84,7 @@ class SamplingConfig:
 
 
 class Draw(NamedTuple):
-    """One sampled sound: its numbers, where it comes from (an index into ORIGINS) and a name for people."""
+    """One sampled preset: its parameters, where it comes from (an index into ORIGINS) and a name for people."""
 
     parameters: Parameters
     origin: int
@@ -89,7 +92,7 @@ class Draw(NamedTuple):
 
 
 def parameters_hash(parameters: Parameters) -> int:
-    """A 63-bit identity of a preset; rows of one preset share it, and the train/validation split goes by it."""
+    """A 63-bit identity of a preset. Rows of one preset share it, and the train/validation split uses it."""
     data = b"".join(np.ascontiguousarray(array).tobytes() for array in parameters)
     return int.from_bytes(hashlib.sha256(data).digest()[:8], "little") >> 1
 
@@ -102,10 +105,11 @@ def sample_block(
     size: int,
     bank: Sequence[tuple[str, Parameters]] = (),
 ) -> list[Draw]:
-    """`size` presets of one Latin hypercube: in every `size`-th of a knob's range, one preset.
+    """Draws `size` presets from one Latin hypercube.
 
-    The result depends on the arguments alone, so that any worker can draw any block. Modules that can be swapped are in
-    canonical order.
+    The hypercube divides the prior of each continuous parameter into `size` equally probable parts, one per preset. The
+    result depends only on the arguments, so any worker can draw any block. Modules that can be swapped are in canonical
+    order.
 
     Args:
       bank: people's presets, as (name, parameters).
@@ -144,7 +148,10 @@ def _draw_prior(schema: Schema, config: SamplingConfig, uniform: np.ndarray, rng
 
 @functools.lru_cache(maxsize=8)
 def _knob_priors(schema: Schema) -> tuple[np.ndarray, np.ndarray]:
-    """(share of presets that turn each knob [n], norm values at QUANTILES where they do [n, 7])."""
+    """Returns, for each continuous parameter, how often and how presets change it.
+
+    These are the share of presets that change it [n], and its norm values at QUANTILES in those presets [n, 7].
+    """
     usage = load_usage()
     share, values = [], []
     for knob in schema.continuous:
@@ -156,13 +163,16 @@ def _knob_priors(schema: Schema) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _invert_prior(schema: Schema, uniform: np.ndarray) -> np.ndarray:
-    """Uniform [n] to norm [n]: the default below 1 - share, people's quantiles above. A hypercube keeps its strata."""
+    """Maps uniform [n] to norm [n]: the default below 1 - share, people's quantiles above.
+
+    The strata of a hypercube are kept.
+    """
     share, values = _knob_priors(schema)
     default = schema.default_parameters().continuous
     rank = (uniform - (1 - share)) / np.maximum(share, 1e-9)
     turned = np.array([np.interp(r, QUANTILES, row) for r, row in zip(rank, values, strict=True)])
     integer = np.array([knob.integer for knob in schema.continuous])
-    turned = np.where(integer, schema.to_norm(schema.to_native(turned)), turned)  # labels are what the engine plays
+    turned = np.where(integer, schema.to_norm(schema.to_native(turned)), turned)  # stores what the engine plays
     return np.where(rank >= 0, turned, default)
 
 
@@ -193,11 +203,11 @@ def _draw_menus(schema: Schema, tier: int, rng: np.random.Generator) -> np.ndarr
 def _live_controls(
     schema: Schema, tier: int, continuous: np.ndarray, categorical: np.ndarray, live_sources: set[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """([n_continuous], [n_categorical]) bool: controls that keep what was drawn; the others rest at their default.
+    """Returns ([n_continuous], [n_categorical]) bool: which parameters keep the drawn value. Others get their default.
 
-    This asks for less than all of audibility: modules that are off, and sources that no route names. What a mode or a
-    filter without an input makes silent keeps its draw, and so do macros: when modules are crossed, another preset's
-    routes and oscillators may bring it to life.
+    The drawn value is lost only in modules that are off, for sources without a route, and for effects at tier 1.
+    Parameters that a mode or a filter without input makes inaudible keep it, and so do macros. When modules are
+    crossed, routes and oscillators of another preset may make them audible.
     """
     on = audible(audibility_rules(schema), continuous, categorical, parts=("modules",))
 
@@ -210,12 +220,12 @@ def _live_controls(
 
 
 def _routed_sources(schema: Schema, route_index: np.ndarray) -> set[str]:
-    """Names of the sources that a route starts from, wherever it goes."""
+    """Names of the sources that have a route, to any destination."""
     return {schema.sources[cell // len(schema.destinations)] for cell in route_index[route_index >= 0]}
 
 
 def _draw_routes(schema: Schema, config: SamplingConfig, categorical: np.ndarray, rng: np.random.Generator):
-    """Route arrays with sources and destinations as people weight them, among modules that are on."""
+    """Draws route arrays among modules that are on. Sources and destinations are as frequent as in people's presets."""
     usage = load_usage()
     route_index = np.full(N_SLOTS, -1, np.int32)
     route_value = np.zeros((N_SLOTS, len(CHANNELS)), np.float32)
@@ -232,7 +242,7 @@ def _draw_routes(schema: Schema, config: SamplingConfig, categorical: np.ndarray
         len(schema.destinations), n_routes, replace=False, p=destination_weights / destination_weights.sum()
     )
     _chain(schema, destinations, rng)
-    # Shares by FACTS.md, over 660 public presets: 11 % at full amount, 7 % negative, 10 % bipolar, 1.4 % stereo.
+    # Shares from FACTS.md, over 660 public presets: 11 % at full amount, 7 % negative, 10 % bipolar, 1.4 % stereo.
     amount = np.where(rng.random(n_routes) < 0.11, 1.0, 0.05 + 0.95 * rng.random(n_routes) ** 1.5)
     amount *= np.where(rng.random(n_routes) < 0.07, -1, 1)
     power = np.where(rng.random(n_routes) < 0.004, rng.uniform(-10, 10, n_routes), 0.0)
@@ -243,7 +253,7 @@ def _draw_routes(schema: Schema, config: SamplingConfig, categorical: np.ndarray
 
 
 def _chain(schema: Schema, destinations: np.ndarray, rng: np.random.Generator) -> None:
-    """Points some of the last routes at the amount of an earlier one, as often as people do."""
+    """Points some of the last routes at the amount of an earlier route, as often as in people's presets."""
     if not (schema.destination_slots >= 0).any() or len(destinations) < 2:
         return
     counts = load_usage()["destinations"]
@@ -259,7 +269,7 @@ def _destination_weights(schema: Schema, categorical: np.ndarray, live_sources: 
     knobs = schema.default_parameters().continuous
     on = audible(audibility_rules(schema), knobs, categorical, parts=("modules",)).destinations
     for name, plays in zip(schema.destinations, on, strict=True):
-        # Routes that point at routes are drawn by `_chain`, when there are routes to point at.
+        # `_chain` draws the routes that point at routes, after the routes at which they point.
         silent = name in frozen or name.startswith(("modulation_", "macro_control_"))
         source = shaped_source(name, schema)
         silent |= not plays or (source is not None and source not in live_sources)
@@ -268,7 +278,7 @@ def _destination_weights(schema: Schema, categorical: np.ndarray, live_sources: 
 
 
 def _raise_macros(schema: Schema, parameters: Parameters, rng: np.random.Generator) -> Parameters:
-    """A macro at 0 makes its routes silent: those that route anywhere are turned up."""
+    """Raises macros with routes to a random value in [0.2, 1], if they are below. At 0, their routes are inaudible."""
     continuous = parameters.continuous.copy()
     for source in sorted(_routed_sources(schema, parameters.route_index)):
         if source.startswith("macro_control") and continuous[schema.position[source]] < 0.2:
@@ -277,7 +287,10 @@ def _raise_macros(schema: Schema, parameters: Parameters, rng: np.random.Generat
 
 
 def _draw_from_bank(schema, config, bank, fresh: Parameters, name: str, rng: np.random.Generator) -> Draw:
-    """A real preset (1 in 5), two crossed by module (2 in 5), or one with some modules drawn anew (2 in 5)."""
+    """Draws a real preset (1 in 5), a crossover of two by module (2 in 5), or a mutation (2 in 5).
+
+    A mutation has some modules drawn anew, and small random changes of continuous parameters.
+    """
     first_name, first = bank[rng.integers(len(bank))]
     second_name, second = bank[rng.integers(len(bank))]
     choice = rng.random()
@@ -301,9 +314,9 @@ def _draw_from_bank(schema, config, bank, fresh: Parameters, name: str, rng: np.
 def cross_modules(
     schema: Schema, first: Parameters, second: Parameters, share: float, rng: np.random.Generator
 ) -> Parameters:
-    """`first` with each module taken from `second` with chance `share`; routes follow their destination's module.
+    """Returns `first` with each module taken from `second` with probability `share`. Routes go with their destination.
 
-    A route that points at a route goes where that one goes, and keeps pointing at it.
+    A route that points at another route goes with that route, and keeps pointing at it.
     """
     names = schema.continuous_names + schema.categorical_names + schema.destinations
     modules = sorted({schema.module(name) for name in names})
@@ -327,7 +340,7 @@ def cross_modules(
 
 
 def _restrict_to_tier(schema: Schema, tier: int, parameters: Parameters) -> Parameters:
-    """Frozen controls to their default; below tier 3 no routes; at tier 1 only what tier 1 has."""
+    """Sets frozen parameters to their default, removes routes below tier 3, and at tier 1 all that tier 1 lacks."""
     defaults = schema.default_parameters()
     continuous = np.where(schema.frozen_continuous(), defaults.continuous, parameters.continuous)
     categorical = np.where(schema.frozen_categorical(), defaults.categorical, parameters.categorical)
@@ -336,7 +349,7 @@ def _restrict_to_tier(schema: Schema, tier: int, parameters: Parameters) -> Para
             outside = menu.name.endswith("_on") and menu.name not in _TIER_1_SWITCHES
             if outside or menu.name in CATALOG_CHOICES:
                 categorical[i] = 0
-    if tier < 3:  # nothing is routed: the shape of an LFO cannot be heard
+    if tier < 3:  # there are no routes, so the shape of an LFO is inaudible
         categorical[[schema.position[name] for name in LFO_SHAPE_CHOICES if name in schema.position]] = 0
     routes = (parameters if tier >= 3 else defaults)[2:]
     return Parameters(continuous.astype(np.float32), categorical.astype(np.int32), *routes)

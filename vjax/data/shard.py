@@ -1,6 +1,6 @@
-"""One shard: a Latin hypercube of candidates, rendered, less those that make no usable sound.
+"""Makes one shard: renders a Latin hypercube of candidates, and leaves out those without a usable sound.
 
-It is a pure function of the settings and its own number, wherever and with whatever else it is made.
+A shard is a pure function of the settings and its own number. It does not depend on the machine or on other shards.
 """
 
 import collections
@@ -21,23 +21,23 @@ from vjax.engine.pool import Rendering, RenderJob, RenderPool
 from vjax.sound.schema import Parameters, Schema
 from vjax.vital.vocabulary import from_parameters
 
-MEL_BATCH = 32  # fixed, so that the log-mel compiles once and never depends on how rows were grouped
+MEL_BATCH = 32  # fixed, so that the log-mel function compiles once and does not depend on the grouping of rows
 
 
 @dataclasses.dataclass(frozen=True)
 class GenerationConfig:
-    """What a dataset is made of. `n` rows (one sound at one note each) are asked for at the time of generation.
+    """Settings of a dataset. The number of rows (one sound at one note each) is an argument of `generate`.
 
     Attributes:
       sampling, render, mel: what is drawn, how it is played, and its log-mel spectrogram.
       notes: every preset is played at each of these MIDI notes, if `random_notes` is 0.
-      random_notes: notes drawn anew for each preset, one from each equal part of `note_range`; 0 plays `notes`.
+      random_notes: number of notes drawn for each preset, one from each equal part of `note_range`; 0 plays `notes`.
       note_range: lowest and highest MIDI note that `random_notes` draws.
-      presets_per_shard: candidates of one shard; a killed run loses at most one shard's work.
-      seeds: positions of the engine's random generators in use; candidate i gets position i % seeds.
-      silence_db: a sound whose RMS lies below it (dB relative to full scale) is rejected.
-      mel_dtype: "float32" or "float16", as stored.
-      store_audio: keep the waveforms too, as float16 (352 kB a row).
+      presets_per_shard: number of candidates of one shard; a killed run loses at most one shard's work.
+      seeds: number of positions of the engine's random generators in use; candidate i gets position i % seeds.
+      silence_db: a sound with a lower RMS (dB relative to full scale) is rejected.
+      mel_dtype: type of the stored log-mel spectrograms, "float32" or "float16".
+      store_audio: store the waveforms too, as float16 (352 kB a row).
     """
 
     sampling: SamplingConfig = SamplingConfig()
@@ -80,14 +80,15 @@ class GenerationConfig:
             return self.notes
         low, high = self.note_range
         edges = np.linspace(low, high + 1, self.random_notes + 1).astype(int)
-        # The 1 makes it a stream of its own: NumPy ignores zeros at the end, and the sampler has [seed, shard].
+        # The final 1 separates this random stream from the sampler's, seeded by [seed, shard]. Without it, candidate 0
+        # would get the sampler's stream, because NumPy ignores zeros at the end of a seed.
         rng = np.random.default_rng([seed, shard, candidate, 1])
         return tuple(int(rng.integers(first, last)) for first, last in itertools.pairwise(edges))
 
 
 @dataclasses.dataclass(frozen=True)
 class Material:
-    """What all shards of a dataset are made from."""
+    """The inputs that all shards of a dataset share."""
 
     config: GenerationConfig
     schema: Schema
@@ -96,7 +97,7 @@ class Material:
 
 
 class Verdict(NamedTuple):
-    """What became of a candidate: the reason why it was left out, or "" if it is kept; `error` if it has no sound."""
+    """The result for a candidate: `reason` why it was left out, "" if it is kept; `error` of a render without sound."""
 
     name: str
     reason: str
@@ -108,9 +109,9 @@ class Shard:
     """A shard in memory.
 
     Attributes:
-      verdicts: of its candidates, in order; the last ones may be missing where nothing of them is needed.
+      verdicts: of its candidates, in order; the last ones may be missing if none of their rows is needed.
       arrays: by dataset path, one row per kept candidate and note.
-      cut: whether something is missing.
+      cut: whether verdicts or rows are missing.
     """
 
     number: int
@@ -128,11 +129,11 @@ class Shard:
 
     @property
     def rejected(self) -> dict[str, int]:
-        """Candidates that were left out, by reason."""
+        """Number of candidates that were left out, by reason."""
         return dict(collections.Counter(verdict.reason for verdict in self.verdicts if verdict.reason))
 
     def first(self, rows: int, notes: int) -> "Shard":
-        """The shard as it is made where only its first `rows` rows are needed, at `notes` notes a preset."""
+        """Returns the shard as it is made if only its first `rows` rows are needed, at `notes` notes per preset."""
         if self.rows < rows:
             return self
         kept = itertools.accumulate(not verdict.reason for verdict in self.verdicts)
@@ -146,11 +147,11 @@ class Shard:
 
 
 Hear = Callable[[int, int, Verdict], None]
-"""Is told of each candidate: shard, candidate, verdict."""
+"""A callback for each candidate: (shard number, candidate index, verdict)."""
 
 
 def make_shards(material: Material, first: int, rows: int, pool: RenderPool, hear: Hear) -> Iterator[Shard]:
-    """Shards from number `first` on with `rows` rows in all, in order; the pool never waits for the end of a shard."""
+    """Yields shards from number `first` on, with `rows` rows in total. The pool does not wait between shards."""
     with contextlib.closing(_render(material, itertools.count(first), pool)) as rendered:
         for number in itertools.count(first):
             shard = _collect(material, number, rows, rendered, hear)
@@ -161,7 +162,7 @@ def make_shards(material: Material, first: int, rows: int, pool: RenderPool, hea
 
 
 def make_shard(material: Material, number: int, workers: int) -> Shard:
-    """One whole shard."""
+    """Makes one whole shard."""
     most = material.config.presets_per_shard * material.config.notes_per_preset
     with (
         RenderPool(material.config.render, workers) as pool,
@@ -171,7 +172,7 @@ def make_shard(material: Material, number: int, workers: int) -> Shard:
 
 
 def _render(material: Material, shards: Iterable[int], pool: RenderPool) -> Iterator[tuple[int, Draw, Rendering]]:
-    """(candidate, draw, rendering) of the shards, in order."""
+    """Yields (candidate index, draw, rendering) of the shards, in order."""
     config, schema, bank = material.config, material.schema, material.bank
     ahead: collections.deque = collections.deque()
 
@@ -191,11 +192,11 @@ def _render(material: Material, shards: Iterable[int], pool: RenderPool) -> Iter
 def _collect(
     material: Material, number: int, rows: int, rendered: Iterator[tuple[int, Draw, Rendering]], hear: Hear
 ) -> Shard:
-    """Takes one shard's candidates, or those that its first `rows` rows need."""
+    """Makes a shard from the next renderings: all its candidates, or only those that its first `rows` rows need."""
     config = material.config
     kept: list[tuple[int, Draw, np.ndarray]] = []
     verdicts: list[Verdict] = []
-    # The rest of the last shard would only be thrown away.
+    # Stops early in the last shard, whose other rows would be discarded.
     while len(verdicts) < config.presets_per_shard and len(kept) * config.notes_per_preset < rows:
         candidate, draw, rendering = next(rendered)
         verdict = Verdict(draw.name, rejection(rendering, config.silence_db), rendering.error)
@@ -210,7 +211,7 @@ def _collect(
 
 
 def rejection(rendering: Rendering, silence_db: float) -> str:
-    """Why a rendering cannot be used: crashed, hung, nan, silent, clipping; empty if it can."""
+    """Returns why a rendering cannot be used: crashed, hung, nan, silent or clipping; empty if it can be used."""
     if rendering.audio is None:
         return rendering.error.partition(":")[0]
     if not np.isfinite(rendering.audio).all():
@@ -249,7 +250,7 @@ def _arrays(material: Material, shard: int, kept: Sequence[tuple[int, Draw, np.n
 
 
 def log_mel(audio: np.ndarray, config: MelConfig) -> np.ndarray:
-    """[n, channels, samples] to [n, n_mels, t] float32, on the device, in batches of one fixed size."""
+    """Maps [n, channels, samples] to [n, n_mels, t] float32, on the device, in batches of one fixed size."""
     pictures = []
     for start in range(0, len(audio), MEL_BATCH):
         batch = audio[start : start + MEL_BATCH]

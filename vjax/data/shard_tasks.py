@@ -1,4 +1,7 @@
-"""Shards as Ray tasks: any CPU of the cluster makes one whole; this process takes them in order, and has the disk."""
+"""Makes shards as Ray tasks: a task makes a whole shard on any CPU of the cluster.
+
+The calling process receives the shards in order. Only this process needs the disk.
+"""
 
 import collections
 import math
@@ -11,17 +14,17 @@ from vjax.data.shard import Hear, Material, Shard, make_shard
 from vjax.engine.ray import become_worker, node_cpus
 
 LOSSES = 20
-"""So often a shard is made again where its worker or node was lost; then it is taken to be the shard's own fault."""
+"""How often a shard is made again after its worker or node was lost. After that, the shard is taken to be the cause."""
 
 
 def make_shards_by_ray(material: Material, first: int, rows: int, workers: int | None, hear: Hear) -> Iterator[Shard]:
-    """As `vjax.data.shard.make_shards`, on the cluster of the Ray session.
+    """Does the same as `vjax.data.shard.make_shards`, on the cluster of the Ray session.
 
-    A shard needs one CPU. Two for each CPU are under way, or as many as will be needed; nodes that join are used, and
-    what a lost node had in hand, or had made and not delivered, is made again elsewhere.
+    A shard needs one CPU. Two shards per CPU are in progress, or as many as are still needed. Nodes that join later are
+    used too. If a node is lost, its shards that were in progress or not yet delivered are made again elsewhere.
 
     Args:
-      workers: shards under way at most, by default two for each CPU.
+      workers: largest number of shards in progress; by default two per CPU.
 
     Raises:
       ConnectionError: a shard was lost LOSSES times.
@@ -31,7 +34,7 @@ def make_shards_by_ray(material: Material, first: int, rows: int, workers: int |
     given = ray.put(material)
     under_way: collections.deque = collections.deque()
     number, made = first, 0
-    a_shard = config.presets_per_shard * config.notes_per_preset  # rows, to be expected
+    a_shard = config.presets_per_shard * config.notes_per_preset  # expected number of rows
     try:
         while rows > 0:
             most = workers or 2 * max(sum(node_cpus().values()), 1)
@@ -49,7 +52,7 @@ def make_shards_by_ray(material: Material, first: int, rows: int, workers: int |
 
 
 def _make_shard(material: Material, number: int) -> Shard:
-    """The task. Its features come from the CPU, where they are the same bits on all nodes of a kind."""
+    """The Ray task. It computes features on the CPU, so that they are bit-identical on all nodes of a kind."""
     import jax
 
     become_worker()

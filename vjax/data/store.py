@@ -1,4 +1,4 @@
-"""Writing shards, and opening a dataset: one file, or a folder of shards with one schema. Neither vita nor jax."""
+"""Writes shards, and opens a dataset: one file, or a folder of shards with one schema. Imports neither vita nor jax."""
 
 import dataclasses
 import difflib
@@ -24,18 +24,18 @@ REQUIRED_ATTRIBUTES = ("tier", "mel", "generator_version")
 
 @dataclasses.dataclass(frozen=True)
 class DatasetInfo:
-    """What a dataset holds, without its rows.
+    """Describes a dataset, without its rows.
 
     Attributes:
-      mel: all fields of MelConfig; empty if the file does not tell. `mel_config` is the same as a MelConfig.
-      catalog_json: the catalogs behind the `osc_*_wavetable` and `lfo_*_shape` choices, if any; of the shards of a
-        folder, the first carries it.
-      catalog_sha256: its digest, in every shard.
+      mel: all fields of MelConfig; empty if the file does not state them. `mel_config` is the same as a MelConfig.
+      catalog_json: the catalogs from which `osc_*_wavetable` and `lfo_*_shape` choose, if any; in a folder, the first
+        shard stores it.
+      catalog_sha256: digest of the catalog, stored in every shard.
       modulation: how routes are stored.
-      mel_shape: (1, n_mels, t), also where the file has no channel axis.
-      paths, counts: the shards and their rows.
+      mel_shape: (1, n_mels, t), also if the file has no channel axis.
+      paths, counts: the shards and their numbers of rows.
       importance: [n_continuous] float32 loss weights, or None.
-      render: how the sounds were played (fields of RenderConfig); empty if the file does not tell.
+      render: how the sounds were played (fields of RenderConfig); empty if the file does not state it.
     """
 
     schema: Schema
@@ -53,26 +53,26 @@ class DatasetInfo:
 
     @property
     def mel_config(self) -> MelConfig:
-        """The mel settings; MelConfig's defaults if the file does not tell."""
+        """The mel settings; MelConfig's defaults if the file states none."""
         return MelConfig(**self.mel)
 
 
 def write_shard(
     path: str | os.PathLike, schema: Schema, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]
 ) -> None:
-    """Writes one shard; it appears at `path` only when it is complete. The same arrays give the same bytes.
+    """Writes one shard. It appears at `path` only when it is complete. The same arrays give the same bytes.
 
     Args:
       path: written as `path + ".partial"`, synced, then renamed.
       schema: stored as JSON.
-      arrays: by dataset path (`vjax.data.layout.specs`); params/*, metadata/midi_note, metadata/preset_hash and
-        one of features/mel_spectrogram and audio/waveforms are required.
-      attributes: `tier`, `mel` (dict of MelConfig fields), `generator_version`; `catalog` (JSON text) or None, or only
-        the `catalog_sha256` of the catalog in another shard of the folder; others
-        are stored too: numbers and text as they are, anything else as JSON.
+      arrays: by dataset path (`vjax.data.layout.specs`). Required are params/continuous, params/categorical,
+        metadata/midi_note, metadata/preset_hash, and features/mel_spectrogram or audio/waveforms.
+      attributes: `tier`, `mel` (dict of MelConfig fields) and `generator_version` are required. `catalog` is JSON text
+        or None. If another shard of the folder has the catalog, give only its `catalog_sha256`. Other attributes are
+        stored too: numbers and text as they are, anything else as JSON.
 
     Raises:
-      DatasetError: names what is missing, unknown, or of another type or shape than the schema asks for.
+      DatasetError: something is missing, unknown, or of another type or shape than the schema requires.
     """
     rows = _checked_rows(arrays, schema)
     for name in REQUIRED_ATTRIBUTES:
@@ -102,12 +102,12 @@ def open_dataset(path: str | os.PathLike, wavetable_catalog: str | os.PathLike =
     """Opens a file, or a folder of shards, in vjax's layout or in the report's (`report_layout`).
 
     Args:
-      wavetable_catalog: a catalog file (.json or .json.gz) that replaces the one that the dataset carries or leads to;
-        it must have the same digest where the dataset stores one.
+      wavetable_catalog: a catalog file (.json or .json.gz) that replaces the one that the dataset stores or refers to.
+        If the dataset stores a digest, the file must have the same.
 
     Raises:
-      DatasetError: nothing there, an incomplete or damaged file, a missing dataset or attribute, a shape that
-        disagrees, mel settings that vjax does not know, a missing or wrong catalog, or shards that do not belong
+      DatasetError: there is no file; a file is incomplete or damaged; a dataset or attribute is missing; a shape is
+        wrong; vjax does not support the mel settings; the catalog is missing or wrong; or the shards do not belong
         together.
     """
     given = layout.read_catalog(wavetable_catalog) if wavetable_catalog else None
@@ -151,7 +151,7 @@ def open_dataset(path: str | os.PathLike, wavetable_catalog: str | os.PathLike =
 
 
 def write_importance(path: str | os.PathLike, weights: np.ndarray) -> None:
-    """Stores [n_continuous] loss weights in every shard of the dataset, replacing earlier ones."""
+    """Stores [n_continuous] loss weights in every shard of the dataset. Replaces earlier ones."""
     weights = np.asarray(weights, np.float32)
     for shard in layout.shard_paths(path):
         with open_hdf5(shard, "r+") as file:
@@ -163,7 +163,7 @@ def write_importance(path: str | os.PathLike, weights: np.ndarray) -> None:
 
 
 def remove_importance(path: str | os.PathLike) -> None:
-    """Takes the loss weights out of every shard of the dataset; nothing happens where there are none."""
+    """Removes the loss weights from every shard of the dataset. Does nothing in shards without them."""
     for shard in layout.shard_paths(path):
         with open_hdf5(shard, "r+") as file:
             if layout.IMPORTANCE in file:
@@ -171,7 +171,7 @@ def remove_importance(path: str | os.PathLike) -> None:
 
 
 def _checked_rows(arrays: Mapping[str, np.ndarray], schema: Schema) -> dict[str, np.ndarray]:
-    """The arrays in writing order and in the stored types."""
+    """Checks the arrays and returns them in writing order and in the stored types."""
     specs = layout.specs(schema)
     for name in arrays:
         if name not in specs:
@@ -196,7 +196,7 @@ def _stored(name: str, array: np.ndarray, spec: layout.Spec) -> np.ndarray:
         if array.dtype.kind not in "OSU":
             raise DatasetError(f"{name} is {array.dtype}; expected text")
         encoded = array if array.dtype.kind == "S" else np.char.encode(array.astype(str), "utf-8")
-        # Fixed length: variable-length text lives in a heap whose bytes need not repeat.
+        # Fixed length, because variable-length text is stored in a heap whose bytes may differ from run to run.
         return encoded.astype(h5py.string_dtype("utf-8", max(encoded.dtype.itemsize, 1)))
     if array.dtype.name in spec.dtypes:
         return array
@@ -222,7 +222,7 @@ def _check_importance(path: str, weights: np.ndarray, n_continuous: int) -> None
 
 
 def _open_file(path: str, find_catalog: bool) -> tuple[DatasetInfo, bool]:
-    """What one file holds, and whether it is in vjax's layout."""
+    """Describes one file. Also returns whether it is in vjax's layout."""
     with open_hdf5(path) as file:
         n = len(require(file, layout.CONTINUOUS, f"it holds {sorted(file) or 'nothing'}; is it a vjax dataset?"))
         require(file, layout.CATEGORICAL, "every dataset needs it")
@@ -274,7 +274,7 @@ def _open_file(path: str, find_catalog: bool) -> tuple[DatasetInfo, bool]:
 
 
 def modulation_kind(file: h5py.File) -> Literal["none", "sparse", "dense"]:
-    """How the file stores routes; the sparse form wins if it has both."""
+    """Returns how the file stores routes; "sparse" if it has both forms."""
     if layout.ROUTE_INDEX in file:
         require(file, layout.ROUTE_VALUE, f"{layout.ROUTE_INDEX} is useless without it; generate the shard again")
         return "sparse"
@@ -284,7 +284,7 @@ def modulation_kind(file: h5py.File) -> Literal["none", "sparse", "dense"]:
 
 
 def _catalog(file: h5py.File) -> tuple[str | None, str | None]:
-    """(the catalog's text, its digest), each None where the shard has none."""
+    """Returns (the catalog's text, its digest), each None if the shard does not have it."""
     catalog_json = text(file.attrs["catalog"]) if "catalog" in file.attrs else None
     if "catalog_sha256" in file.attrs:
         return catalog_json, text(file.attrs["catalog_sha256"])
@@ -309,5 +309,5 @@ def _our_attributes(file: h5py.File) -> tuple[Schema, int]:
 
 @functools.lru_cache(maxsize=4)
 def _schema(schema_json: str) -> Schema:
-    """Parsed once for all shards of a folder."""
+    """Parses a schema, once for all shards of a folder."""
     return Schema.from_json(schema_json)

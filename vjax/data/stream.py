@@ -1,6 +1,6 @@
-"""From rows to batches (Grain): split by preset, shuffled, the same for any number of workers, resumable at a step.
+"""Makes batches of rows with Grain: split by preset, shuffled, the same for any number of workers, resumable at a step.
 
-No jax of our own here; Grain itself imports jax where it is installed.
+This module does not import jax, but Grain imports it if it is installed.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ class Batch(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class SpecAugmentConfig:
-    """Stripes of the log-mel spectrogram that are silenced. Zero is silence in log(1 + power). Defaults change nothing.
+    """Stripes of the log-mel spectrogram that are set to 0, which is silence in log(1 + power). By default, none.
 
     Attributes:
       n_time: number of stripes in time.
@@ -56,10 +56,10 @@ class SpecAugmentConfig:
 def draw_stripes(
     mel_shape: tuple[int, ...], rng: np.random.Generator, config: SpecAugmentConfig, n: int = 1
 ) -> np.ndarray:
-    """[n, n_time + n_freq, 2] int32: (start, width) of the stripes of n mels [..., n_mels, t], those in time first.
+    """Draws the stripes of n mels [..., n_mels, t] as [n, n_time + n_freq, 2] int32: (start, width), those in time first.
 
-    SpecAugment's masks (Park et al. 2019, section 2), without time warping. The width of a stripe is uniform in
-    [0, max], at most the axis; its place is uniform over those that hold it.
+    These are SpecAugment's masks (Park et al. 2019, section 2), without time warping. The width of a stripe is uniform
+    in [0, max], at most the length of the axis. Its start is uniform over all positions where the stripe fits.
     """
     kinds = []
     for length, count, most in (
@@ -82,10 +82,11 @@ def silence(mel: np.ndarray, stripes: np.ndarray, config: SpecAugmentConfig) -> 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingOrder:
-    """Which rows a step trains on, and what of them is silenced: a pure function of the step, numbers alone.
+    """Draws the row numbers of a step and the stripes that are silenced in them, as a pure function of the step.
 
-    Each pass over all rows has an order of its own, and a batch may reach over the end of a pass. The numbers of a
-    batch are drawn at once: Grain's `shuffle` and `random_map` take 40 to 220 microseconds a row, reading one takes 20.
+    Each pass over all rows has an order of its own, and a batch may extend into the next pass. All numbers of a batch
+    are drawn at once. Grain's `shuffle` and `random_map` would take 40 to 220 microseconds a row, but reading a row
+    takes 20.
     """
 
     n_rows: int
@@ -95,14 +96,14 @@ class TrainingOrder:
     augment: SpecAugmentConfig
 
     def __call__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """(row numbers [batch_size] int64, stripes [batch_size, n_time + n_freq, 2] int32)."""
+        """Returns (row numbers [batch_size] int64, stripes [batch_size, n_time + n_freq, 2] int32)."""
         passes, places = np.divmod(step * self.batch_size + np.arange(self.batch_size), self.n_rows)
         rows = [_permutation(self.n_rows, self.seed, n)[places[passes == n]] for n in np.unique(passes).tolist()]
         rng = np.random.default_rng([self.seed, step, _STRIPES])
         return np.concatenate(rows), draw_stripes(self.mel_shape, rng, self.augment, self.batch_size)
 
 
-_ORDER, _STRIPES = 1, 2  # streams of their own; not 0, which NumPy would ignore at the end of a seed
+_ORDER, _STRIPES = 1, 2  # separate random streams; not 0, because NumPy ignores zeros at the end of a seed
 
 
 @functools.lru_cache(maxsize=4)
@@ -111,10 +112,10 @@ def _permutation(n: int, seed: int, number: int) -> np.ndarray:
 
 
 def split(reader: Reader, val_fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(training rows, validation rows), ascending; all rows of a preset are on one side.
+    """Returns (training rows, validation rows), ascending. All rows of a preset are on one side.
 
-    Presets are ordered by a hash keyed with the seed, and the first `val_fraction` of them validate: as a dataset
-    grows, hardly a preset changes sides.
+    Presets are sorted by a hash keyed with the seed, and the first `val_fraction` of them are for validation. When a
+    dataset grows, few presets therefore change sides.
 
     Raises:
       DatasetError: fewer than two presets, so that one side would be empty.
@@ -144,17 +145,17 @@ def train_batches(
     part: int = 0,
     parts: int = 1,
 ) -> Iterator[Batch]:
-    """Endless shuffled batches; each pass over `rows` has an order of its own.
+    """Yields endless shuffled batches. Each pass over `rows` has an order of its own.
 
-    The batch of step k depends on `rows`, `batch_size`, `seed`, `augment` and k only: starting at `first_step` or with
-    other `workers` (processes; 0 reads in a thread) gives the same bits. A batch may reach over the end of a pass, so
-    that no row is left out. Close the iterator to stop its workers.
+    The batch of step k depends only on `rows`, `batch_size`, `seed`, `augment` and k. Its bits are the same for any
+    `first_step` and any number of `workers` (processes; 0 reads in a thread). A batch may extend into the next pass, so
+    no row is left out. Close the iterator to stop its workers.
 
-    Where several hosts train together, each reads `batch_size / parts` rows of every batch and no others: the parts of
-    a step, one after the other, are the batch that a single host reads.
+    If several hosts train together, each reads only its own `batch_size / parts` rows of every batch. The parts of a
+    step, concatenated, are the batch that a single host reads.
 
     Raises:
-      ValueError: fewer rows than one batch takes, or a batch that does not divide into `parts`.
+      ValueError: fewer rows than one batch takes, or `batch_size` is not divisible by `parts`.
     """
     if not 1 <= batch_size <= len(rows):
         raise ValueError(f"batch_size={batch_size} does not fit the {len(rows)} training rows; choose 1 to {len(rows)}")
@@ -165,16 +166,16 @@ def train_batches(
     data = grain.MapDataset.source(range(sys.maxsize)).map(_Read(reader, rows, order, mine))[first_step:]
     batches = data.to_iter_dataset(_READ_OPTIONS)
     if workers > 0:
-        if not flags.FLAGS.is_parsed():  # Grain hands absl flags to its workers, and they must be parsed
+        if not flags.FLAGS.is_parsed():  # Grain passes absl flags to its workers, and they must be parsed
             flags.FLAGS.mark_as_parsed()
         batches = batches.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
     return _closing(batches)
 
 
 def eval_batches(reader: Reader, rows: np.ndarray, batch_size: int, part: int = 0, parts: int = 1) -> Iterator[Batch]:
-    """`rows` once, in order. The last batch is filled up with copies of a last row, which are not `valid`.
+    """Yields `rows` once, in order. The last batch is padded with copies of a row, which are not `valid`.
 
-    All `parts`, see `train_batches`, have as many batches; a part's last one may be padding alone.
+    All `parts` (see `train_batches`) have the same number of batches. The last batch of a part may be only padding.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size} must be at least 1")
@@ -182,7 +183,7 @@ def eval_batches(reader: Reader, rows: np.ndarray, batch_size: int, part: int = 
     n_batches = -(-len(rows) // batch_size)
     places = np.arange(n_batches * batch_size).reshape(n_batches, parts, share)[:, part].ravel()
     n_valid = int(np.sum(places < len(rows)))
-    # Padding is copied, not read; only a batch without any row reads one.
+    # Padding is copied, not read. Only a batch of padding alone reads one row.
     n_read = max(n_valid, (n_batches - 1) * share + 1)
     mine = np.asarray(rows)[np.minimum(places[:n_read], len(rows) - 1)]
     data = grain.MapDataset.source(mine).batch(share).map(_ReadAll(reader)).map_with_index(_Pad(share, n_valid))
@@ -201,7 +202,7 @@ def _share(batch_size: int, parts: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class _Read(grain.transforms.Map):
-    """A step to its batch, or to this host's part of it."""
+    """Maps a step to its batch, or to this host's part of it."""
 
     reader: Reader
     rows: np.ndarray
@@ -226,7 +227,7 @@ class _ReadAll(grain.transforms.Map):
 
 @dataclasses.dataclass(frozen=True)
 class _Pad(grain.transforms.MapWithIndex):
-    """Fills a batch up to `batch_size`; of the rows of all batches, counted through, the first `n_valid` are valid."""
+    """Pads each batch to `batch_size`. Of the rows of all batches in order, the first `n_valid` are valid."""
 
     batch_size: int
     n_valid: int

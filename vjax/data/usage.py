@@ -1,7 +1,7 @@
-"""How people use Vital's controls: statistics over a folder of presets, kept in usage.json for the sampler.
+"""Statistics of how people use Vital's controls, over a folder of presets. The sampler reads them from usage.json.
 
-`python -m vjax.data.usage DIR` counts again. Controls that play one role are pooled under one kind: `osc_N_level`
-holds the levels of all three oscillators, `env_N_attack` all envelopes but the amplitude's.
+`python -m vjax.data.usage DIR` counts again. Controls with the same role are pooled under one kind: `osc_N_level`
+has the levels of all three oscillators, `env_N_attack` the attacks of all envelopes except the amplitude's.
 """
 
 import argparse
@@ -18,7 +18,7 @@ QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
 def kind(name: str) -> str:
-    """The role a control, source or destination plays: its name without the module's number."""
+    """The role of a control, source or destination: its name without the module's number."""
     name = re.sub(r"^(osc|lfo|random|filter)_\d", r"\1_N", name)
     name = re.sub(r"^env_[2-6]", "env_N", name)
     return re.sub(r"^(macro_control|modulation)_\d+", r"\1_N", name)
@@ -26,15 +26,15 @@ def kind(name: str) -> str:
 
 @functools.cache
 def load_usage() -> dict:
-    """The shipped statistics; `count_usage` says what they hold."""
+    """Returns the shipped statistics; their content is described at `count_usage`."""
     return json.loads(importlib.resources.files("vjax.data").joinpath("usage.json").read_text())
 
 
 def count_usage(presets: list, schema) -> dict:
-    """Counts over `Preset`s in which a control can be heard.
+    """Counts how `Preset`s use controls. A control counts only in presets in which it is audible.
 
     Returns:
-      {"presets": n, "changed": {kind: share off default}, "quantiles": {kind: norm quantiles where changed},
+      {"presets": n, "changed": {kind: share not at default}, "quantiles": {kind: norm quantiles where changed},
       "options": {kind: counts by option}, "sources": {name: routes}, "destinations": {kind: routes},
       "routes": mean routes a preset}
     """
@@ -57,7 +57,7 @@ def count_usage(presets: list, schema) -> dict:
                 values[kind(knob.name)].append(float(parameters.continuous[i]) if changed else None)
         for i, menu in enumerate(schema.categorical):
             if heard.categorical[i]:
-                # A switch of one module keeps its own count: osc_1 is on far more often than osc_3.
+                # Each module's switch has its own count, because osc_1 is on far more often than osc_3.
                 name = menu.name if menu.name.endswith("_on") else kind(menu.name)
                 options.setdefault(name, [0] * menu.n_options)[int(parameters.categorical[i])] += 1
         for cell in parameters.route_index[parameters.route_index >= 0]:

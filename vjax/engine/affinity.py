@@ -1,7 +1,7 @@
-"""Threads that each hold a seat, something that does one piece of work at a time, and the work that waits for them.
+"""Distributes work to threads that each own a seat, a resource that does one piece of work at a time.
 
-Work may have a key, what a seat must be prepared for. Preparing costs as much as a piece of work or a few, and a seat
-has room for a few keys only: who takes what decides whether many seats work, or get prepared over and over.
+Work may have a key, for which a seat must be prepared. This costs as much as one or a few pieces of work, and a seat
+has room for only a few keys. The assignment decides whether many seats work, or are prepared again and again.
 """
 
 import collections
@@ -13,15 +13,18 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 LOSSES = 5
-"""So many seats a piece of work may cost before it is given up: lost machines do not pick one sound so often."""
+"""A piece of work fails after this number of lost seats.
 
-_WORTH = 1  # a full seat gets prepared where more than so many pieces wait for each seat that already is
+Machines that are lost by chance do not affect one sound so often.
+"""
 
-_AGAIN_S = 2.0  # between two looks for a seat where there is none
+_WORTH = 1  # a full seat is prepared for a key if more pieces than this wait per seat that is prepared for it
+
+_AGAIN_S = 2.0  # between two attempts to open a seat
 
 
 class SeatLostError(RuntimeError):
-    """The seat is gone, and the work in its hands with it; the text says why."""
+    """The seat is lost, with its current work; the message states the reason."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -34,7 +37,7 @@ class _Work:
 
 @dataclasses.dataclass(eq=False)
 class _Manned:
-    """A seat that is held, and the key of the work in its hands."""
+    """A seat of a thread, and the key of its current work."""
 
     seat: Any
     key: Hashable = None
@@ -44,20 +47,20 @@ class _Manned:
 
 
 class Crew:
-    """Work done by `size` threads in the order it was given, but a seat takes what it is prepared for first.
+    """Does work in `size` threads, in the order of submission. But a seat first takes work that it is prepared for.
 
-    Where it is prepared for nothing that waits, it gets prepared for the key that has the most work for each prepared
-    seat. One that is full, and would forget a key over it, leaves what there is to those seats if that is little. Work
-    without a key, and a key without a seat, is never left.
+    If a seat is prepared for nothing that waits, it is prepared for the key with the most waiting work per prepared
+    seat. A full seat would lose a key by this. It leaves the work to the prepared seats if that work is little. Work
+    without a key is always taken, and so is work whose key no seat is prepared for.
 
-    Work whose seat is lost is done again on another, before all that waits. Use as a context manager; at its end the
-    work that waits is cancelled, and the work in hand awaited.
+    Work whose seat is lost is done again on another seat, before all waiting work. Use as a context manager. At its
+    end, waiting work is cancelled, and the context manager waits for the current work.
 
     Args:
-      open_seat: gives a context manager of a seat; or None where there is none now, and is asked again then. What it
-        raises becomes the answer to all work that waits. It is given an event, set when no seat is needed any more. For
-        work with keys a seat answers `key in seat`, and whether it is `full`.
-      size: threads.
+      open_seat: returns a context manager of a seat, or None if there is no seat now. Then it is called again later. An
+        exception becomes the result of all waiting work. Its argument is an event, which is set when no seat is needed
+        any more. For work with keys, a seat supports `key in seat` and has an attribute `full`.
+      size: number of threads.
     """
 
     def __init__(self, open_seat: Callable[[threading.Event], AbstractContextManager | None], size: int):
@@ -79,18 +82,18 @@ class Crew:
         self._fail_waiting(None)
         for thread in self._threads:
             thread.join()
-        self._fail_waiting(None)  # what a lost seat gave back meanwhile
+        self._fail_waiting(None)  # work that a lost seat returned meanwhile
 
     def submit(self, function: Callable[[Any], Any], key: Hashable = None) -> Future:
         """A future of `function(seat)`; seats with `key in seat` take it first."""
         return self.submit_all([(function, key)])[0]
 
     def submit_all(self, work: Iterable[tuple[Callable[[Any], Any], Hashable]]) -> list[Future]:
-        """Futures of `function(seat)` for all (function, key), of which a seat sees all before it takes one."""
+        """Futures of `function(seat)` for all (function, key). All are in the queue before a seat takes one."""
         given = [_Work(function, key, Future()) for function, key in work]
         with self._change:
             self._waiting.extend(given)
-            self._change.notify_all()  # any seat may be the one that is prepared
+            self._change.notify_all()  # any seat may be prepared for it
         return [one.done for one in given]
 
     def _man_a_seat(self) -> None:
@@ -101,7 +104,7 @@ class Crew:
                 self._fail_waiting(error)
                 opened = None
             if opened is None:
-                self._closed.wait(_AGAIN_S)  # not for a change: work is nothing to a thread without a seat
+                self._closed.wait(_AGAIN_S)  # do not wait for `_change`: a thread without a seat cannot do work
                 continue
             with opened as seat:
                 manned = _Manned(seat)
@@ -112,13 +115,13 @@ class Crew:
                         break
                 with self._change:
                     self._manned.remove(manned)
-                    self._change.notify_all()  # what it was prepared for may now be worth another's while
+                    self._change.notify_all()  # its keys may now be worth preparing another seat
 
     def _next(self, manned: _Manned) -> _Work | None:
-        """The work for this seat, once there is some; None at the end."""
+        """Waits for work for this seat and returns it; None at the end."""
         with self._change:
             manned.key = None
-            self._change.notify_all()  # it may have forgotten a key that others left to it
+            self._change.notify_all()  # it may have lost a key whose work others left to it
             while not self._closed.is_set():
                 if (chosen := self._choose(manned)) is not None:
                     self._waiting.remove(chosen)
@@ -128,7 +131,7 @@ class Crew:
             return None
 
     def _choose(self, manned: _Manned) -> _Work | None:
-        """The best of the work that waits, or None if others had better do all of it."""
+        """The best waiting work for this seat, or None if other seats should do all of it."""
         first: dict[Hashable, _Work] = {}
         for work in self._waiting:
             if work.key in manned.seat:
@@ -147,7 +150,7 @@ class Crew:
         return chosen
 
     def _do(self, work: _Work, seat: Any) -> bool:
-        """Whether the seat is there still."""
+        """Does the work. Returns whether the seat still exists."""
         try:
             work.done.set_result(work.function(seat))
         except SeatLostError as lost:

@@ -1,4 +1,4 @@
-"""How presets are rendered; imports no engine."""
+"""How presets are rendered. Does not import the engine."""
 
 import dataclasses
 
@@ -35,5 +35,5 @@ class RenderConfig:
         return round(self.seconds * self.sample_rate)
 
     def held(self, note_s: float | None) -> "RenderConfig":
-        """The same with the key held for so long; None leaves it."""
+        """The same config with another note length; None keeps the length."""
         return self if note_s is None else dataclasses.replace(self, note_s=note_s)

@@ -1,4 +1,4 @@
-"""One call in a fresh process of its own: what it breaks, or how long it hangs, ends with that process."""
+"""Runs one call in a fresh process of its own, so that a crash or a hang affects only that process."""
 
 import math
 import multiprocessing
@@ -12,23 +12,29 @@ Method = Literal["fork", "forkserver", "spawn"]
 
 
 _TRIES = 3
-"""To start a process: one that ends while it is still being told what to do has not begun the call."""
+"""Attempts to start a process.
+
+Another attempt is safe: a process that ends while it still receives its task has not begun the call.
+"""
 
 
 PROCESS_NAME = "vjax-isolated"
-"""Begins the names of processes that do not import their caller's main module, see `_preparation_data`."""
+"""Name of the processes that do not import their caller's main module, see `_preparation_data`."""
 
 
 _ENDED_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM) if hasattr(signal, "SIGKILL") else ()
-"""Exit codes: no defect of a preset ends a process so; a machine without memory does."""
+"""Exit codes that a defect of a preset does not cause, but a machine without memory does."""
 
 
 class IsolatedCallError(RuntimeError):
-    """The process of an isolated call crashed, hung or failed; the text says which."""
+    """The process of an isolated call crashed, hung or failed; the message states which."""
 
 
 class MachineError(IsolatedCallError):
-    """The process could not be started, or was ended from outside, as for lack of memory: another try may succeed."""
+    """The process could not be started, or was ended from outside, for example for lack of memory.
+
+    Another attempt may succeed.
+    """
 
 
 def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, method: Method) -> Any:
@@ -42,7 +48,7 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
 
     Raises:
       ValueError: raised by `function`.
-      IsolatedCallError: the process died or outlived `timeout_s`, or `function` raised anything else.
+      IsolatedCallError: the process died or ran longer than `timeout_s`, or `function` raised anything else.
       MachineError: the process could not be started, or was killed by another; an IsolatedCallError too.
     """
     if method not in multiprocessing.get_all_start_methods():
@@ -58,13 +64,13 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
         if not receiver.poll(timeout_s):
             raise IsolatedCallError(f"hung: no answer within {timeout_s:g} s")
         answer = receiver.recv()
-    except (EOFError, OSError):  # OSError: it died in the middle of its answer
+    except (EOFError, OSError):  # OSError: it died while it sent its result
         process.join()
         kind = MachineError if process.exitcode in _ENDED_FROM_OUTSIDE else IsolatedCallError
         raise kind(f"crashed: {_how_it_died(process.exitcode)}") from None
     finally:
         receiver.close()
-        end_process(process)  # it has answered, died or hung; nothing it does from here on matters
+        end_process(process)  # it has sent its result, died or hung, and is no longer needed
     if isinstance(answer, (ValueError, IsolatedCallError)):
         raise answer
     if isinstance(answer, Exception):
@@ -73,12 +79,13 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
 
 
 def start_process(process: multiprocessing.process.BaseProcess) -> None:
-    """`process.start()`, for threads that start and end processes beside each other.
+    """Calls `process.start()`, for threads that start and end processes at the same time.
 
-    It polls all processes in `_children`, those of other threads too (python/cpython issue 140867). One that is closed
-    in the middle of that would leave it reading from a file number that has become another pipe, of which it swallows
-    eight bytes: a job that cannot be unpickled, or a process id of 0, and the next kill ends this whole process group.
-    So no process of ours stays in that set. (A lock around starting and closing costs a third of the calls a second.)
+    Python's `start` polls all processes in `_children`, also those of other threads (python/cpython issue 140867). If
+    another thread closes one of them at that moment, `start` reads from a file number that now belongs to another pipe,
+    and takes eight bytes out of it. Then either a job cannot be unpickled, or a process id is read as 0 and the next
+    kill ends this whole process group. This function therefore removes our processes from `_children`. (A lock around
+    starting and closing would cost a third of the calls per second.)
     """
     process.name = PROCESS_NAME
     process.start()
@@ -86,10 +93,10 @@ def start_process(process: multiprocessing.process.BaseProcess) -> None:
 
 
 def _preparation_data(name: str, of_python=multiprocessing.spawn.get_preparation_data) -> dict[str, Any]:
-    """What a new process is told to prepare, less the caller's main module.
+    """The preparation data of a new process, without the caller's main module.
 
-    Python lets each new process import the main module of its caller. A user's script without `if __name__ ==
-    "__main__"` would then run again in each process that renders, and fail. Our processes call functions of vjax only,
+    Python makes each new process import the main module of its caller. A user's script without `if __name__ ==
+    "__main__"` would then run again in each process that renders, and fail. Our processes only call functions of vjax,
     which they import by name.
     """
     data = of_python(name)
@@ -103,7 +110,7 @@ multiprocessing.spawn.get_preparation_data = _preparation_data
 
 
 def end_process(process: multiprocessing.process.BaseProcess) -> None:
-    """Kills a process and lets go of it."""
+    """Kills a process and frees its resources."""
     process.kill()
     process.join()
     process.close()
@@ -121,7 +128,7 @@ def _started(
         receiver.close()
         raise
     finally:
-        sender.close()  # so that a dead child reads as end of file
+        sender.close()  # so that the receiver gets an end of file when the child dies
     return process, receiver
 
 
@@ -130,7 +137,7 @@ def _answer(
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches the whole group: end at once, without a traceback
     if hasattr(signal, "SIGALRM"):
-        # Should the caller itself be killed, nobody is left to end a hanging call but this clock.
+        # If the caller itself is killed, only this alarm can end a hanging call.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(math.ceil(timeout_s) + 1)
     try:

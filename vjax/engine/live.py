@@ -1,8 +1,9 @@
-"""Variations of one preset, rendered fast: a process holds it loaded, and each variation is a fork with knobs moved.
+"""Renders variations of one preset fast: a process keeps it loaded, and each variation is a fork with other values.
 
-Loading takes 0.03 to 0.35 s, most of it building wavetables; a fork takes a few milliseconds, and then 20 for the pages
-that a render writes. Every variation starts from the same loaded state, so that its render is a pure function of its
-values: no variation hears another, and equal values give equal bits, on whichever worker. Refinement renders thousands.
+Loading takes 0.03 to 0.35 s, most of it for building wavetables. A fork takes a few milliseconds, and then 20 for the
+memory pages that a render writes. Every variation starts from the same loaded state, so that its render is a pure
+function of its values. No variation affects another, and equal values give equal bits on every worker. Refinement
+renders thousands of variations.
 """
 
 import collections
@@ -25,8 +26,8 @@ from vjax.engine.config import RenderConfig
 from vjax.engine.isolate import IsolatedCallError, call_isolated, end_process, start_process
 from vjax.engine.pool import Rendering, default_workers, prepare_method
 
-_KEPT = 4  # presets that a worker keeps loaded at least; each takes about 35 MB
-_GRACE_S = 10.0  # for loading, and for the answer's way back, on a busy machine
+_KEPT = 4  # a worker can keep at least this many presets loaded; each takes about 35 MB
+_GRACE_S = 10.0  # for loading and for sending the result, on a busy machine
 
 
 class LivePreset:
@@ -36,7 +37,7 @@ class LivePreset:
       preset: Vital JSON.
       note: MIDI note that all renders play.
       config: how they are played.
-      seed: position of the engine's random generators, as in `engine.render_notes`.
+      seed: position of the engine's random generators, as in `synth.render_notes`.
     """
 
     def __init__(self, preset: Mapping[str, Any], note: int, config: RenderConfig, seed: int = 0):
@@ -46,7 +47,7 @@ class LivePreset:
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, preset, note, config, seed))
         start_process(self._process)
-        theirs.close()  # so that a dead process reads as end of file
+        theirs.close()  # so that the connection gets an end of file when the process dies
 
     def __enter__(self) -> "LivePreset":
         return self
@@ -55,10 +56,10 @@ class LivePreset:
         self.close()
 
     def render(self, values: Mapping[str, float]) -> Rendering:
-        """`audio` [1, 2, samples] of the preset with these controls at these native values, or an `error`.
+        """Renders the preset with these controls at these native values: `audio` [1, 2, samples], or an `error`.
 
-        A preset that cannot be loaded is an error of every render. A variation that crashes or hangs the engine costs
-        itself alone.
+        If the preset cannot be loaded, every render returns an error. A variation that crashes or hangs the engine does
+        not affect other variations.
         """
         if self._ended:
             return Rendering(None, self._ended)
@@ -77,7 +78,7 @@ class LivePreset:
 
     @property
     def lost(self) -> bool:
-        """Whether the process ended although the preset had been rendered: loading it again will help."""
+        """Whether the process ended although the preset had been rendered, so that loading it again will help."""
         return bool(self._ended) and self._rendered
 
     def _end(self, error: str) -> Rendering:
@@ -90,11 +91,11 @@ class LivePreset:
         self._ended = self._ended or "closed: the preset's process was ended"
         if not self._connection.closed:
             self._connection.close()
-            end_process(self._process)  # it holds nothing that anyone needs
+            end_process(self._process)  # nothing in it is still needed
 
 
 class LiveCache:
-    """The few LivePresets that one worker thread keeps; the one not used for longest makes place. A context manager."""
+    """The few LivePresets that one worker thread keeps. It drops the least recently used one. A context manager."""
 
     def __init__(self, size: int):
         self._size = size
@@ -116,18 +117,18 @@ class LiveCache:
         return len(self._live) >= self._size
 
     def keys(self) -> tuple[Any, ...]:
-        """What is kept, that of the longest ago first."""
+        """The keys of the kept presets, the least recently used one first."""
         return tuple(self._live)
 
     def render(self, key: Any, arguments: tuple, values: Mapping[str, float]) -> Rendering:
-        """A variation of `get(key, *arguments)`. Whatever breaks is an error of this rendering."""
+        """Renders a variation of `get(key, *arguments)`. Any exception becomes an error of this rendering."""
         try:
             return self.get(key, *arguments).render(values)
         except Exception as error:
             return Rendering(None, f"failed: {type(error).__name__}: {error}")
 
     def get(self, key: Any, *arguments: Any) -> LivePreset:
-        """The one made before under this key, unless it was lost, or `LivePreset(*arguments)`."""
+        """The preset kept under this key, or a new `LivePreset(*arguments)` if there is none or it was lost."""
         if key in self._live and self._live[key].lost:
             del self._live[key]
         if key not in self._live:
@@ -168,7 +169,7 @@ def _serve(connection: Connection, preset: Mapping[str, Any], note: int, config:
 
 
 class Variation(NamedTuple):
-    """A render to be done: `values` set in the loaded preset `live`, a hashable key given to `LivePool.load`."""
+    """A render to do: `values` to set in the preset `live`, a hashable key that was given to `LivePool.load`."""
 
     live: Hashable
     values: Mapping[str, float]
@@ -177,13 +178,14 @@ class Variation(NamedTuple):
 class LivePool:
     """Renders variations of several presets on `workers` cores. Use as a context manager.
 
-    Each worker keeps a few presets loaded and takes work for those first; see `Crew` for when it loads another.
+    Each worker keeps a few presets loaded and takes work for those first. `Crew` states when it loads another one.
 
     Args:
       config: how all are played.
       workers: processes that render at a time; by default one a core.
       places: how many presets are varied at a time.
-      open_cache: gives a worker's cache of so many presets, see `Crew`; by default one in this process.
+      open_cache: returns a worker's cache. Its arguments are the number of presets and an event, see `open_seat` of
+        `Crew`. By default, the cache is in this process.
       spare: threads beyond `workers`, for caches that cannot be opened yet.
     """
 
@@ -197,7 +199,7 @@ class LivePool:
     ):
         self.workers = workers or default_workers()
         self._config = config
-        kept = max(_KEPT, math.ceil(2 * places / self.workers))  # of each worker: with room to help its neighbours
+        kept = max(_KEPT, math.ceil(2 * places / self.workers))  # per worker; twice, to help other workers
         self._presets: dict[Hashable, tuple[Mapping[str, Any], int, RenderConfig, int]] = {}
         prepare_method()
         open_seat = functools.partial(open_cache, kept) if open_cache else lambda closing: LiveCache(kept)
@@ -212,15 +214,15 @@ class LivePool:
     def load(
         self, key: Hashable, preset: Mapping[str, Any], note: int, seed: int = 0, note_s: float | None = None
     ) -> None:
-        """Names a preset (Vital JSON) at a note, see `RenderJob`; loading it waits for its first variation."""
+        """Registers a preset (Vital JSON) and its note under `key`, see `RenderJob`. Its first variation loads it."""
         self._presets[key] = (preset, note, self._config.held(note_s), seed)
 
     def unload(self, key: Hashable) -> None:
-        """Forgets a preset; workers drop it when they need the room."""
+        """Removes a preset; workers unload it when they need the space."""
         self._presets.pop(key, None)
 
     def render(self, variations: Sequence[Variation]) -> Iterator[tuple[int, Rendering]]:
-        """(position in `variations`, rendering), as they are done."""
+        """Yields (position in `variations`, rendering), in the order in which they are done."""
         work = [(functools.partial(self._play, variation), variation.live) for variation in variations]
         futures = {future: i for i, future in enumerate(self._crew.submit_all(work))}
         for done in as_completed(futures):

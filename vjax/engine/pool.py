@@ -22,7 +22,7 @@ class RenderJob:
 
     Attributes:
       seed: position of the engine's random generators.
-      note_s: how long the key is held; by default as the pool's config says.
+      note_s: note length in seconds; by default that of the pool's config.
     """
 
     preset: Mapping[str, Any]
@@ -33,9 +33,10 @@ class RenderJob:
 
 @dataclasses.dataclass(frozen=True)
 class Rendering:
-    """What came of a job: `audio` is float32 [len(notes), 2, samples], or None with the reason in `error`.
+    """The result of a job: `audio` is float32 [len(notes), 2, samples], or None with the reason in `error`.
 
-    `by_machine`: whether the machine is at fault, see `MachineError`. Else the preset is, and would be again.
+    `by_machine`: whether the machine is at fault, see `MachineError`. Otherwise the preset is at fault, and another
+    attempt would fail too.
     """
 
     audio: np.ndarray | None
@@ -49,7 +50,10 @@ def default_workers() -> int:
 
 
 def prepare_method() -> str:
-    """How render processes are made here, see `engine.start_method`; a fork server will hold an unused Synth."""
+    """Returns how render processes are started here, see `synth.start_method`.
+
+    A fork server will hold an unused Synth.
+    """
     method = synth.start_method()
     if method == "forkserver":
         multiprocessing.get_context(method).set_forkserver_preload(["vjax.engine.preload"])
@@ -57,10 +61,10 @@ def prepare_method() -> str:
 
 
 class RenderPool:
-    """`workers` processes at a time, each for one job. Use as a context manager.
+    """Runs up to `workers` processes at a time, each for one job. Use as a context manager.
 
-    The threads here only wait: the rendering happens in processes forked from a server that holds an unused Synth.
-    A crash, a hang or a bad value costs that job, which comes back as a `Rendering` with an `error`.
+    The threads here only wait. Processes that are forked from a server with an unused Synth do the rendering. A crash,
+    a hang or a bad value affects only its own job, which returns a `Rendering` with an `error`.
     """
 
     def __init__(self, config: RenderConfig, workers: int | None = None):
@@ -82,8 +86,8 @@ class RenderPool:
         return self._threads.submit(call_isolated, function, *arguments, timeout_s=timeout_s, method=self._method)
 
     def render(self, job: RenderJob) -> Rendering:
-        """One job, now, in the calling thread."""
-        # One note's limit is kept inside the unit; the whole unit gets that for each note and for the load.
+        """Renders one job now, in the calling thread."""
+        # The process enforces the limit of each note. The whole job gets this limit once per note and once to load.
         limit_s = self.config.timeout_s * (len(job.notes) + 1)
         arguments = (job.preset, job.notes, self.config.held(job.note_s), job.seed)
         try:
@@ -94,12 +98,12 @@ class RenderPool:
             return Rendering(None, str(error), by_machine=isinstance(error, MachineError))
 
     def map(self, jobs: Iterable[RenderJob]) -> Iterator[Rendering]:
-        """Renders `jobs` in order. Takes only a few more jobs than are asked for, so endless iterables are fine."""
+        """Renders `jobs` in order. Takes only a few jobs in advance, so that `jobs` may be endless."""
         return in_order(functools.partial(self._threads.submit, self.render), jobs, ahead=2 * self.workers)
 
 
 def in_order(submit: Callable[[RenderJob], Future], jobs: Iterable[RenderJob], ahead: int) -> Iterator[Rendering]:
-    """The results of `jobs`, in order; `ahead` jobs are under way, enough that none waits for a slow neighbour."""
+    """Yields the results of `jobs` in order. Submits `ahead` jobs in advance, so that none waits for a slow one."""
     pending: collections.deque[Future] = collections.deque()
     for job in jobs:
         pending.append(submit(job))

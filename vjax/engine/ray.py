@@ -1,8 +1,8 @@
-"""The pools of `vjax.vital` on a Ray cluster: one worker on each CPU of each living node. The module that imports ray.
+"""The pools of `vjax.engine` on a Ray cluster: one worker on each CPU of each node that is alive. Imports ray.
 
-A worker is an actor that renders one sound at a time with a local pool of its own, so that a crash of the engine costs
-one render there too. A lost worker or node costs the work in its hands, which another does again; a render is a pure
-function of its job, so no result depends on who did it. Nodes that join later get workers.
+A worker is an actor that renders one sound at a time with a local pool of its own, so that a crash of the engine loses
+only one render there too. If a worker or a node is lost, another worker does its current work again. A render is a pure
+function of its job, so the result does not depend on the worker. Nodes that join later also get workers.
 """
 
 import collections
@@ -31,21 +31,21 @@ from vjax.engine.live import LiveCache, LivePool
 from vjax.engine.pool import Rendering, RenderJob, RenderPool, in_order, prepare_method
 
 _SPARE = 64  # threads for the CPUs of nodes that join later
-_PATIENCE_S = 120.0  # without any CPU, before it is an error
-_FAILURES = 3  # workers that do not start, where none has, before it is an error
-_LOOK_S = 2.0  # how old a list of the nodes may be
-_SHY_S = 5.0  # a node on which no worker starts is left alone for so long
+_PATIENCE_S = 120.0  # time without any CPU, after which an error is raised
+_FAILURES = 3  # workers that failed to start, while none works, after which an error is raised
+_LOOK_S = 2.0  # greatest age of a list of the nodes
+_SHY_S = 5.0  # pause before the next worker on a node where one failed to start
 
 
 @contextlib.contextmanager
 def ray_session() -> Iterator[None]:
-    """Joins a Ray cluster, or starts one of this machine's cores that ends with the block; quietly.
+    """Joins a Ray cluster, or starts one on this machine's cores that ends with the block. Ray's logs are not shown.
 
-    The cluster is the one at RAY_ADDRESS, or the one that `ray start` began on this machine. Within a session, or where
-    the caller has called `ray.init`, it does nothing.
+    The cluster is the one at RAY_ADDRESS, or the one that `ray start` began on this machine. Within a session, or if
+    the caller has called `ray.init`, this function does nothing.
 
     Raises:
-      ConnectionError: the cluster does not answer.
+      ConnectionError: the cluster does not respond.
     """
     if ray.is_initialized():
         yield
@@ -53,7 +53,7 @@ def ray_session() -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         with warnings.catch_warnings():
-            # jax warns of forks; these start another program at once.
+            # jax warns of forks. These forks are safe, because they start another program at once.
             warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
             ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError) as error:
@@ -69,23 +69,24 @@ def ray_session() -> Iterator[None]:
 
 
 def node_cpus() -> dict[str, int]:
-    """CPUs by node, of the nodes that live and have any."""
+    """Number of CPUs by node, of the nodes that are alive and have any."""
     cpus = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]}
     return {node: n for node, n in cpus.items() if n}
 
 
 def become_worker() -> None:
-    """To be called first in an actor or a task.
+    """Prepares an actor or a task. Call it there first.
 
-    A render process imports its parent's main script, unless that has no file; Ray's takes 0.3 s. (To preload it in the
-    fork server, as `prepare_method` asks for, is broken in Python 3.11: python/cpython issue 126631.)
+    A render process imports the main script of its parent, unless that has no file. Importing Ray's main script takes
+    0.3 s, so this function removes its file. (Preloading it in the fork server, as `prepare_method` requests, is broken
+    in Python 3.11: python/cpython issue 126631.)
     """
     if hasattr(sys.modules["__main__"], "__file__"):
         del sys.modules["__main__"].__file__
 
 
 class RayRenderPool:
-    """`RenderPool` on the cluster's CPUs; `workers` is how many at most, by default all. Use as a context manager."""
+    """`RenderPool` on at most `workers` of the cluster's CPUs, by default on all. Use as a context manager."""
 
     def __init__(self, config: RenderConfig, workers: int | None = None):
         self.config = config
@@ -100,11 +101,11 @@ class RayRenderPool:
         self._crew.__exit__(*reason)
 
     def render(self, job: RenderJob) -> Rendering:
-        """As `RenderPool.render`. Raises ConnectionError if the cluster is gone."""
+        """As `RenderPool.render`. Raises ConnectionError if the cluster is lost."""
         return self._submit(job).result()
 
     def map(self, jobs: Iterable[RenderJob]) -> Iterator[Rendering]:
-        """As `RenderPool.map`. Raises ConnectionError if the cluster is gone."""
+        """As `RenderPool.map`. Raises ConnectionError if the cluster is lost."""
         return in_order(self._submit, jobs, ahead=2 * self.workers)
 
     def _submit(self, job: RenderJob) -> Future:
@@ -112,9 +113,9 @@ class RayRenderPool:
 
 
 def ray_live_pool(config: RenderConfig, workers: int | None = None, places: int = 1) -> LivePool:
-    """A `LivePool` whose caches are actors on the cluster; `workers` is how many at most, by default one a CPU.
+    """A `LivePool` whose caches are actors on the cluster: at most `workers`, by default one per CPU.
 
-    Its renderings are those of a local one. `render` raises ConnectionError if the cluster is gone.
+    Its renderings equal those of a local pool. `render` raises ConnectionError if the cluster is lost.
     """
     berths = _Berths(_LiveWorker)
 
@@ -134,7 +135,7 @@ class _RenderWorker:
         self._pool = RenderPool(config, workers=1)
 
     def ready(self) -> None:
-        """Answers."""
+        """Returns when the actor has started."""
 
     def render(self, job: RenderJob) -> Rendering:
         return self._pool.render(job)
@@ -149,17 +150,17 @@ class _LiveWorker:
         self._cache = LiveCache(size)
 
     def ready(self) -> None:
-        """Answers."""
+        """Returns when the actor has started."""
 
     def render(
         self, key: Hashable, arguments: tuple | None, values: Mapping[str, float]
     ) -> tuple[Rendering, tuple[Hashable, ...]]:
-        """(a variation, what is loaded after it); `arguments` are needed where `key` is not loaded."""
+        """Returns (a variation, the keys loaded after it). `arguments` are needed if `key` is not loaded."""
         return self._cache.render(key, arguments or (), values), self._cache.keys()
 
 
 class _Seat:
-    """An actor, as the thread holds it that gives it work. A context manager, which ends the actor."""
+    """An actor, seen from the thread that gives it work. A context manager, which ends the actor."""
 
     def __init__(self, actor: Any, leave: Callable[[], None]):
         self._actor, self._leave = actor, leave
@@ -175,7 +176,7 @@ class _Seat:
         return False  # its work has no keys
 
     def ask(self, method: str, *arguments: Any) -> Any:
-        """What the actor answers. Raises SeatLostError if it, its node or its answer is lost."""
+        """Returns the result of a method of the actor. Raises SeatLostError if actor, node or result is lost."""
         try:
             return ray.get(getattr(self._actor, method).remote(*arguments))
         except RayTaskError as error:
@@ -185,7 +186,7 @@ class _Seat:
 
 
 class _FarCache:
-    """The `LiveCache` of an actor, as its thread sees it. A preset travels once."""
+    """The `LiveCache` of an actor, seen from its thread. A preset is sent only if the actor has not loaded it."""
 
     def __init__(self, seat: _Seat, size: int):
         self._seat, self._size = seat, size
@@ -210,9 +211,9 @@ class _FarCache:
 
 
 class _Berths:
-    """Opens seats: actors of a class, one on each CPU of each living node, evenly.
+    """Opens seats: actors of a class, one on each CPU of each node that is alive, spread evenly.
 
-    Actors take no CPU of Ray's own count: an evaluation has several pools at a time, of which one works.
+    Actors do not use up Ray's own count of CPUs, because an evaluation has several pools at a time, of which one works.
     """
 
     def __init__(self, actor: type):
@@ -226,11 +227,12 @@ class _Berths:
         self._working = self._failures = 0  # failures since a worker started
 
     def open(self, closing: threading.Event, *arguments: Any) -> _Seat | None:
-        """A seat with a new actor, `actor(*arguments)`, that is ready; or None if there is no CPU for one now.
+        """A seat with a new actor, `actor(*arguments)`, that is ready; or None if no actor can start now.
 
-        Gives up when `closing` is set: an actor on a node that has just died is waited for until Ray knows.
+        Returns None when `closing` is set. Without this, an actor on a node that has just died would be waited for
+        until Ray notices.
 
-        Raises ConnectionError if no actor starts, or there was no CPU for _PATIENCE_S.
+        Raises ConnectionError if no actor starts, or if there was no CPU for _PATIENCE_S.
         """
         with self._lock:
             node = self._choose()
@@ -285,12 +287,12 @@ class _Berths:
 
 
 def _sizes(workers: int | None) -> tuple[int, int]:
-    """(workers to count on, threads for workers that come later)."""
+    """(number of workers now, number of threads for workers that come later)."""
     if workers is not None and workers < 1:
         raise ValueError(f"workers={workers}; at least one is needed")
     return (workers, 0) if workers else (max(sum(node_cpus().values()), 1), _SPARE)
 
 
 def _copied(rendering: Rendering) -> Rendering:
-    """Out of Ray's shared memory, where arrays are read-only and take room from those that follow."""
+    """Copies audio out of Ray's shared memory, where arrays are read-only and take space that later ones need."""
     return dataclasses.replace(rendering, audio=None if rendering.audio is None else np.array(rendering.audio))

@@ -1,4 +1,4 @@
-"""Where sounds are rendered: on this machine, or on a Ray cluster. Same interface, same bits."""
+"""Selects where sounds are rendered: on this machine or on a Ray cluster. Both have one interface and equal results."""
 
 import contextlib
 import os
@@ -17,18 +17,18 @@ Scheduler = Literal["local", "ray"]
 
 @contextlib.contextmanager
 def scheduler_session(scheduler: Scheduler) -> Iterator[None]:
-    """Keeps the Ray cluster of "ray" connected, so that pools opened inside need not; nothing for "local".
+    """Connects to the Ray cluster if `scheduler` is "ray", so that pools opened inside share the connection.
 
     Raises:
       ValueError: there is no such scheduler, or Ray is not installed.
-      ConnectionError: the Ray cluster does not answer.
+      ConnectionError: the Ray cluster does not respond.
     """
     if scheduler == "local":
         yield
         return
     if scheduler != "ray":
         raise ValueError(f"scheduler={scheduler!r}; choose 'local' or 'ray'")
-    # Ray reports a lost node on stdout, with pages of its log. This it reads when it is imported.
+    # Ray reports a lost node on stdout, with pages of its log. This variable stops that. Ray reads it at import.
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     try:
         from vjax.engine.ray import ray_session

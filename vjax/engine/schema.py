@@ -1,4 +1,4 @@
-"""The schema of the installed engine: the only place where a schema comes from the engine and not from a file."""
+"""The schema of the installed engine. Only this module builds a schema from the engine and not from a file."""
 
 from vjax.engine import synth
 from vjax.sound.schema import Schema

@@ -1,14 +1,14 @@
-"""The Vital engine, and the only module that imports vita.
+"""The Vital engine. This is the only module that imports vita.
 
-`render_notes` is a pure function, bit for bit, of everything it is given. Three facts make it one (measured, see
-BUILD_NOTES.md):
+`render_notes` is a pure function of its arguments, bit for bit. This takes three measures (their effect was measured,
+see BUILD_NOTES.md):
 
-1. A Synth remembers what it rendered. Each note is therefore rendered by a process of its own, forked from one that
-   holds a Synth nobody has used (`prepare`); forking copies that Synth for a millisecond where building one costs 75.
+1. A Synth keeps state from earlier renders. Each note is therefore rendered by a process of its own, forked from one
+   with an unused Synth (`prepare`). Forking copies that Synth in 1 ms, and building one takes 75 ms.
 2. The engine seeds its generators from a process-wide counter. `seed` advances it by a fixed number of steps.
-3. After a load, parameters glide for up to half a second of *sounding* voice. `settle` lets them arrive under a silent
-   discarded note: a voice held in the delay stage of its amplitude envelope runs, but puts nothing into the effects, so
-   no tail is left behind.
+3. After a load, parameters glide for up to half a second of *sounding* voice. `settle` plays a silent note, which is
+   discarded, while they arrive. The voice of this note stays in the delay stage of its amplitude envelope. So it runs,
+   but puts nothing into the effects and leaves no tail.
 """
 
 import base64
@@ -32,12 +32,12 @@ VERSION = f"vita {importlib.metadata.version('vita')}"
 WARMUP_S = 0.5
 """Length of the discarded note: exact for 34 of the 37 shared presets that can be compared bit for bit.
 
-It leaves -90 and -96 dB of the glide in two, and -36 dB in one slow kick; 1.0 s leaves only that one (-59 dB), 2.0 s
-none, for 0.1 s more a render (BUILD_NOTES.md).
+In two presets, it leaves -90 and -96 dB of the glide, and in one slow kick -36 dB. A length of 1.0 s leaves a rest only
+in the kick (-59 dB). 2.0 s leaves none and takes 0.1 s more per render (BUILD_NOTES.md).
 """
 
 VARIATION_WARMUP_S = 0.1
-"""Length of the discarded note where only knobs were moved: as near as 0.5 s, for a fifth of the cost."""
+"""Length of the discarded note where only control values were changed: as exact as 0.5 s, at a fifth of the cost."""
 
 _REFUSED = "the engine refused the preset: a wavetable, LFO shape or sample of it is malformed"
 _SILENCING_DELAY = 2**0.5  # env_1_delay's maximum: its fourth power is 4 s, longer than the discarded note
@@ -74,12 +74,12 @@ def modulation_names() -> tuple[tuple[str, ...], tuple[str, ...]]:
 def init_preset() -> dict[str, Any]:
     """The engine's init patch as Vital JSON, the same in every process: `copy.deepcopy` it before changing it.
 
-    Each new Synth draws a white noise of its own for the sample oscillator, from the process-wide counter. Here it is
-    one fixed noise, as loud and as evenly spread.
+    Each new Synth generates its own white noise for the sample oscillator, from the process-wide counter. Here it is
+    replaced by one fixed noise with the same level and distribution.
     """
     preset = json.loads(vita.Synth().to_json())
     sample = preset["settings"]["sample"]
-    # Raw bits, whose stream NumPy guarantees: 16 of each 64 are one sample, uniform between -0.9 and 0.9.
+    # NumPy guarantees the stream of raw bits. 16 of each 64 bits are one sample, uniform between -0.9 and 0.9.
     noise = (np.random.PCG64(0).random_raw(sample["length"]) >> np.uint64(48)).astype(np.uint16).view(np.int16)
     sample["samples"] = base64.b64encode((0.9 * noise).astype("<i2").tobytes()).decode("ascii")
     return preset
@@ -100,10 +100,10 @@ def control_ranges() -> dict[str, tuple[float, float]]:
 
 
 def validate_preset(preset: Mapping[str, Any]) -> None:
-    """Raises ValueError for what the engine would swallow and then render wrongly, or crash on.
+    """Raises ValueError for values that the engine would accept and then render wrongly, or crash on.
 
     Checks that every known control is a finite number inside its range and every route connects known names. Unknown
-    settings are left to the engine, which ignores them.
+    settings are not checked, because the engine ignores them.
     """
     settings = preset["settings"]
     for name, (low, high) in control_ranges().items():
@@ -126,7 +126,7 @@ def validate_preset(preset: Mapping[str, Any]) -> None:
 def render_notes(preset: Mapping[str, Any], notes: Sequence[int], config: RenderConfig, seed: int = 0) -> np.ndarray:
     """Renders one preset at several MIDI notes; a unit of work for a fresh process (see engine/pool.py).
 
-    The preset is loaded once; each note is then played in a fork of the loaded state, so that no note hears another.
+    The preset is loaded once. Each note is then played in a fork of the loaded state, so that no note affects another.
 
     Args:
       preset: Vital JSON.
@@ -138,7 +138,7 @@ def render_notes(preset: Mapping[str, Any], notes: Sequence[int], config: Render
       float32 [len(notes), 2, samples].
 
     Raises:
-      ValueError: the preset holds a value or a route name that the engine cannot take.
+      ValueError: the preset holds a value or a route name that the engine cannot use.
       IsolatedCallError: a note crashed the engine or took longer than `config.timeout_s`.
     """
     synth = load(preset, config, seed)
@@ -149,7 +149,7 @@ def render_notes(preset: Mapping[str, Any], notes: Sequence[int], config: Render
 def load(preset: Mapping[str, Any], config: RenderConfig, seed: int = 0) -> vita.Synth:
     """This process's Synth with a preset loaded, ready for `play`. Arguments and errors as in `render_notes`.
 
-    A process has one Synth to give: call this once in each.
+    A process has only one Synth: call this at most once in each process.
     """
     validate_preset(preset)
     synth = prepare()
@@ -163,15 +163,15 @@ def load(preset: Mapping[str, Any], config: RenderConfig, seed: int = 0) -> vita
 
 
 def play(synth: vita.Synth, note: int, config: RenderConfig) -> np.ndarray:
-    """float32 [2, samples] of the loaded preset. The Synth remembers it: play in a fork of its process."""
+    """float32 [2, samples] of the loaded preset. The Synth keeps state from it: play in a fork of its process."""
     settle(synth, note, config.velocity)
     return synth.render(note, config.velocity, config.note_s, config.seconds)
 
 
 def play_variation(synth: vita.Synth, note: int, config: RenderConfig, values: Mapping[str, float]) -> np.ndarray:
-    """As `play`, of a Synth that `settle` has settled, with some controls set to native `values` first.
+    """As `play`, but sets some controls to native `values` first. Call `settle` on the Synth before.
 
-    See `validate_values`. From settled values to others nearby, `VARIATION_WARMUP_S` is warm-up enough.
+    See `validate_values`. From settled values to other values nearby, `VARIATION_WARMUP_S` is long enough.
     """
     controls = synth.get_controls()
     for name, value in values.items():
@@ -181,7 +181,7 @@ def play_variation(synth: vita.Synth, note: int, config: RenderConfig, values: M
 
 
 def validate_values(values: Mapping[str, float]) -> None:
-    """Raises ValueError for an unknown control, NaN, or a value out of its range: the engine would take them."""
+    """Raises ValueError for an unknown control, NaN, or a value out of its range: the engine accepts them."""
     ranges = control_ranges()
     for name, value in values.items():
         if name not in ranges:
@@ -192,7 +192,7 @@ def validate_values(values: Mapping[str, float]) -> None:
 
 
 def settle(synth: vita.Synth, note: int, velocity: float, warmup_s: float = WARMUP_S) -> None:
-    """Lets all parameters glide to where they belong, under a silent discarded note."""
+    """Plays a silent note, which is discarded, so that all parameters glide to their values."""
     controls = synth.get_controls()
     kept = {name: controls[name].value() for name in ("env_1_delay", "env_1_release")}
     controls["env_1_delay"].set(_SILENCING_DELAY)
@@ -203,7 +203,7 @@ def settle(synth: vita.Synth, note: int, velocity: float, warmup_s: float = WARM
 
 
 def render_cycles(table: Mapping[str, Any], positions: Sequence[float], note: int, seconds: float) -> np.ndarray:
-    """[len(positions), samples] float32: a wavetable held at each frame position, dry, with one voice.
+    """[len(positions), samples] float32: a wavetable at each frame position, dry, with one voice.
 
     Run it in a process of its own: a malformed table may crash the engine. Raises ValueError as `render_notes` does.
     """
@@ -216,11 +216,11 @@ def render_cycles(table: Mapping[str, Any], positions: Sequence[float], note: in
     frame, cycles = synth.get_controls()["osc_1_wave_frame"], []
     for position in positions:
         frame.set(float(position))
-        synth.render(note, 1.0, 0.1, 0.1)  # the frame glides to its place
+        synth.render(note, 1.0, 0.1, 0.1)  # the frame glides to its position
         cycles.append(synth.render(note, 1.0, seconds, seconds)[0])
     return np.stack(cycles)
 
 
 def start_method() -> str:
-    """How fresh processes are made here: `forkserver` where the platform has fork, else `spawn` (same bits, slower)."""
+    """How fresh processes start here: `forkserver` where the platform has fork, else `spawn` (same bits, slower)."""
     return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"

@@ -1,4 +1,4 @@
-"""What is benchmarked: the prediction, what `vjax match` finds, and a search from each of several candidates."""
+"""The methods of a benchmark that estimate presets: the prediction, `vjax match`, and searches from candidates."""
 
 import dataclasses
 import functools
@@ -17,33 +17,39 @@ from vjax.search.target import Kind, Start
 from vjax.vital.preset import read_preset
 
 Match = Callable[[Iterable[Sound]], Iterator[MatchResult | Failure]]
-"""Matches sounds as `vjax match` does, with the note of each sound's config: the results in order."""
+"""Matches sounds as `vjax match` does, each with its own config. Returns the results in order."""
 
 Refine = Callable[[Iterable[Sound], int], Iterator[MatchResult | Failure]]
-"""Searches from the candidates of sounds with so many renders each: the results in order of completion."""
+"""Searches from the candidates of each sound, with the given number of renders a sound.
+
+Returns the results in order of completion.
+"""
 
 MATCH = "match"
-"""What `vjax match` writes."""
+"""The method whose preset is the one that `vjax match` writes."""
 
 CLOSEST = "closest"
-"""Its closest candidate."""
+"""The method whose preset is the closest candidate of the match."""
 
 FAMILIES = ("knobs", "patch")
-"""Its best candidates of these families (`Kind.family`), where patches are made; else `match` is `knobs`."""
+"""The methods whose presets are the best candidates of these families (`Kind.family`).
+
+They exist only if the match makes patches. Without patches, `match` is the same as `knobs`.
+"""
 
 BEST = "best"
-"""The start at which all starts compete."""
+"""The start of a search in which the presets of `match`, `prediction` and `nearest` compete."""
 
 NEAREST = "nearest"
 
 
 def match_methods(patches: bool) -> tuple[str, ...]:
-    """The rows of a match, in the order of tables; of `FAMILIES` where patches are made."""
+    """The methods that one match scores, in the order of tables; with `FAMILIES` if the match makes patches."""
     return (PREDICTION, MATCH, CLOSEST, *(FAMILIES if patches else ()))
 
 
 def add_matches(bench: Workbench, tasks: Sequence[Task], match: Match, patches: bool = False) -> None:
-    """The rows of `match_methods`, each from one match of a target's sound.
+    """Adds the rows of `match_methods`. All rows of a target come from one match of its sound.
 
     `prediction` is the predicted preset, tuned and played at the target's note.
     """
@@ -64,9 +70,9 @@ def add_matches(bench: Workbench, tasks: Sequence[Task], match: Match, patches: 
 
 
 def _sound(bench: Workbench, task: Task, candidates: tuple[Start, ...] = ()) -> Sound:
-    """A target as `vjax match` takes it. Of a preset's render the note and its length are known."""
+    """A target as `vjax match` takes it. If the target is a preset's render, the note and its length are known."""
     known = {} if task.clip is not None else {"note": task.target.note, "note_s": bench.note_s(task)}
-    # At a search from several starts all compete, whatever their kinds.
+    # In a search from several candidates, all of them compete, whatever their kinds.
     config = dataclasses.replace(DEFAULT, prefer="closest" if candidates else DEFAULT.prefer, **known)
     clip = functools.partial(bench.clip, task)
     return Sound(task.target.id, clip, config, candidates=candidates, only_candidates=bool(candidates))
@@ -86,14 +92,17 @@ def _add_prediction(bench: Workbench, task: Task, result: MatchResult) -> None:
 def _add_result(
     bench: Workbench, task: Task, method: str, result: MatchResult, found: FoundPreset | None = None
 ) -> None:
-    """The row of what a match wrote, or of another preset that it found."""
+    """Adds the row of the preset that a match wrote, or of `found`, another preset of the match."""
     one, seconds = found or result, round(float(result.seconds), 3)
     bench.keep(task, method, one.audio, one.preset)
     bench.score(task, method, one.audio, evals=int(result.evals), seconds=seconds, label=one.label, kind=one.kind)
 
 
 def _add_candidate(bench: Workbench, task: Task, family: str, result: MatchResult) -> None:
-    """The row of the best candidate of a family, played anew: at the level of the sound, by the first judging seed."""
+    """Adds the row of the best candidate of a family.
+
+    The preset, at the level of the sound, is rendered again with the first of JUDGE_SEEDS.
+    """
     mine = [one for one in result.candidates if one.kind.family == family]
     if not mine or mine[0].error:
         bench.fail(task, [family], mine[0].error if mine else f"there is no candidate of the family {family!r}")
@@ -108,7 +117,7 @@ def _add_candidate(bench: Workbench, task: Task, family: str, result: MatchResul
 
 
 def add_refined(bench: Workbench, tasks: Sequence[Task], refine: Refine, start: str, evals: int) -> None:
-    """Searches from `start` (prediction, nearest or best), and scores what comes out."""
+    """Searches from `start` (prediction, nearest or best), and adds the rows of the resulting presets."""
     method = f"{start}+{evals}"
     left = {task.target.id: task for task in bench.missing(tasks, method)}
 

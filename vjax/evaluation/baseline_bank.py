@@ -1,7 +1,7 @@
-"""A folder of presets, played: where the random and the nearest preset of an evaluation come from.
+"""A folder of presets and their renders: the source of an evaluation's random and nearest presets.
 
-Each sound is kept in a cache (`NOTE/CONTENT.npy`), under the content of its preset: a restarted run renders what is
-missing, and a preset that changed is another one.
+A cache keeps each render as `NOTE/CONTENT.npy`, where CONTENT is the digest of the preset. A restarted run renders only
+what is missing. A preset that changed has another digest, so it is rendered again.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,11 +16,11 @@ from vjax.io.progress import progress_bar
 
 
 class SoundBank:
-    """The presets of a folder, each sound once, and their audio at the notes that are asked for.
+    """The presets of a folder, without duplicates, and their audio at the requested notes.
 
     Attributes:
-      files: the presets that can be read, less those whose content came before.
-      failures: (path, reason) of those that cannot be read, or that the engine cannot play.
+      files: the presets that can be read. Of several with the same content, only the first.
+      failures: path to reason, for presets that cannot be read or that the engine cannot play.
     """
 
     def __init__(self, paths: Sequence[Path], folder: Path, cache: Path, pool: RenderPool):
@@ -36,7 +36,11 @@ class SoundBank:
         self.files = tuple(by_content.values())
 
     def play(self, wanted: Mapping[int, Iterable[PresetFile]]) -> None:
-        """Renders what the cache lacks of the presets wanted at each note. Each is loaded once for all its notes."""
+        """Renders the presets wanted at each note that the cache lacks. Each preset is loaded once for all its notes.
+
+        Args:
+          wanted: MIDI note to presets.
+        """
         missing: dict[PresetFile, list[int]] = {}
         for note, files in sorted(wanted.items()):
             for file in files:
@@ -59,9 +63,9 @@ class SoundBank:
                     _save(self._path(file, note), audio)
 
     def sounds(self, note: int, files: Iterable[PresetFile] | None = None) -> tuple[list[PresetFile], np.ndarray]:
-        """Those of `files`, by default all, that could be played at a note, and float32 [n, 2, samples] of them.
+        """The presets among `files` (default: all) that were rendered at a note, and their audio.
 
-        Silent ones, and ones with NaN, are there too: they have no distance to anything.
+        The audio is float32 [n, 2, samples]. It includes silent sounds and sounds with NaN, whose distances are NaN.
         """
         found = [file for file in (self.files if files is None else files) if self._path(file, note).exists()]
         sounds = np.empty((len(found), 2, self._pool.config.samples), np.float32)
@@ -73,7 +77,7 @@ class SoundBank:
         return self._cache / str(note) / f"{file.content}.npy"
 
     def _jobs(self, missing: dict[PresetFile, list[int]], played: list[PresetFile]) -> Iterator[RenderJob]:
-        """A job for each preset that can be read, which is then appended to `played`."""
+        """Yields a job for each preset that can be read, and appends the preset to `played`."""
         for file, notes in missing.items():
             try:
                 raw = file.preset().to_json()
@@ -85,6 +89,6 @@ class SoundBank:
 
 
 def _save(path: Path, audio: np.ndarray) -> None:
-    """The file appears whole or not at all."""
+    """Writes the file atomically: it appears complete or not at all."""
     with replacing(path) as partial, open(partial, "wb") as file:
         np.save(file, audio)

@@ -1,4 +1,4 @@
-"""The rows that give a benchmark's numbers meaning: init patch, random preset, nearest preset, and the floor."""
+"""The reference rows of a benchmark: init patch, random preset, nearest preset, and the re-render reference (floor)."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -17,20 +17,21 @@ from vjax.vital import preset as vital_preset
 from vjax.vital.preset import read_preset
 
 BANK_NOTES = (36, 48, 60, 72, 84)
-"""At which a whole bank is rendered for targets of many notes."""
+"""MIDI notes at which the whole bank is rendered, if the targets have many different notes."""
 
 SHORTLIST, SAMPLE = 8, 8
-"""How many of a bank's presets are rendered at the own note of such a target: the nearest, and any.
+"""How many of the bank's presets are rendered at such a target's own note: the nearest ones, and a random sample.
 
-A shortlist at the nearest of BANK_NOTES held the nearest preset of six recordings (3 of 25 presets, up to six semitones
-away). The median over all 25 there is 1.3 dB above that at the own note, so `random` cannot be taken from there.
+Measured with six recordings and a bank of 25 presets, where BANK_NOTES are up to six semitones away: a shortlist of 3
+presets, taken at the nearest of BANK_NOTES, contained each recording's nearest preset. But the median over all 25
+presets at that note is 1.3 dB above the median at the own note. Therefore `random` uses renders at the own note.
 """
 
-_TARGETS_AT_ONCE = 32  # whose sounds are in memory beside the bank's
+_TARGETS_AT_ONCE = 32  # targets whose sounds are in memory together with the bank's
 
 
 def add_init(bench: Workbench, tasks: Sequence[Task]) -> None:
-    """The init patch at each target's note."""
+    """Adds the rows of the init patch, played at each target's note."""
     left = bench.missing(tasks, "init")
     notes = sorted({task.target.note for task in left})
     if not notes:
@@ -44,9 +45,10 @@ def add_init(bench: Workbench, tasks: Sequence[Task]) -> None:
 
 
 def add_floor(bench: Workbench, tasks: Sequence[Task]) -> None:
-    """The target's own preset with other random phases: the mean over FLOOR_SEEDS, metric by metric.
+    """Adds the re-render references: the target's own preset with other random phases.
 
-    No method that does not know the phases comes nearer. A sound file has no preset, and so no row.
+    Each metric is the mean over FLOOR_SEEDS. No method that does not know the phases comes nearer. A sound file has no
+    preset, so it has no such row.
     """
     left = [task for task in bench.missing(tasks, "floor") if task.preset is not None]
     presets = (read_preset(bench.path(task, "target.vital")).to_json() for task in left)
@@ -71,14 +73,18 @@ def add_floor(bench: Workbench, tasks: Sequence[Task]) -> None:
 
 
 def add_bank_rows(bench: Workbench, tasks: Sequence[Task], bank: SoundBank) -> None:
-    """The random and the nearest preset of a bank for each target.
+    """Adds the rows of the random and the nearest preset of a bank for each target.
 
-    Neither is the target itself, by content, nor by its author. `random` is the median over all of them, metric by
-    metric; `nearest` is the one of least MSS. Silent ones have no distance, and are neither.
+    Presets that equal the target in content, or that share an author with it, do not count. Neither do silent presets,
+    because they have no distance. Of the others:
 
-    A target that is a preset meets the bank at its own note. Recordings and datasets have many notes: they meet it at
-    the nearest of BANK_NOTES, and only the SHORTLIST nearest there and a SAMPLE of the others are played at the own
-    note. `nearest` is the nearest of these, and `random` the median over the sample.
+    - `random` is the median of each metric over all of them.
+    - `nearest` is the one with the least MSS.
+
+    A target that is a preset is compared with the bank at its own note. Recordings and rows of a dataset have many
+    notes, so they are compared with the bank at the nearest of BANK_NOTES. Then only the SHORTLIST nearest presets and
+    a random sample of SAMPLE presets are played at the target's own note. `nearest` is the nearest of all these, and
+    `random` is the median over the sample.
     """
     left = [task for task in tasks if task in bench.missing(tasks, "random") + bench.missing(tasks, "nearest")]
     notes = sorted({bank_note(task) for task in left})
@@ -97,7 +103,7 @@ def add_bank_rows(bench: Workbench, tasks: Sequence[Task], bank: SoundBank) -> N
                     _add_rows(bench, task, files, sounds, mine, usable)
                     continue
                 ranked = usable[np.argsort(mine["mss"][usable], kind="stable")]
-                drawn = sorted((files[i] for i in usable), key=lambda file: file.content)  # a digest: a random order
+                drawn = sorted((files[i] for i in usable), key=lambda file: file.content)  # by digest: a random order
                 chosen[task] = [files[i] for i in ranked[:SHORTLIST]], drawn[:SAMPLE]
     bank.play(_by_note(chosen))
     for task, (shortlist, sample) in chosen.items():
@@ -108,13 +114,16 @@ def add_bank_rows(bench: Workbench, tasks: Sequence[Task], bank: SoundBank) -> N
 
 
 def bank_note(task: Task) -> int:
-    """The note at which a target meets the whole bank: its own if it is a preset, else the nearest of BANK_NOTES."""
+    """The note at which the whole bank is compared with a target.
+
+    It is the target's own note if the target is a preset, else the nearest of BANK_NOTES.
+    """
     note = task.target.note
     return note if task.target.source == "presets" else min(BANK_NOTES, key=lambda played: abs(played - note))
 
 
 def _by_note(chosen: Mapping[Task, tuple[list[PresetFile], list[PresetFile]]]) -> dict[int, dict[PresetFile, None]]:
-    """The presets to play at each note, each once."""
+    """The presets to play at each note, without duplicates."""
     wanted: dict[int, dict[PresetFile, None]] = {}
     for task, (shortlist, sample) in chosen.items():
         wanted.setdefault(task.target.note, {}).update(dict.fromkeys((*shortlist, *sample)))
@@ -122,7 +131,7 @@ def _by_note(chosen: Mapping[Task, tuple[list[PresetFile], list[PresetFile]]]) -
 
 
 def _usable(files: Sequence[PresetFile], found: dict[str, np.ndarray], task: Task) -> np.ndarray:
-    """Places of the presets that are another's and have a distance."""
+    """Indices of the presets that are by other authors than the target's and have a distance to it."""
     others = np.array([_is_another(file, task) for file in files], bool)
     return np.flatnonzero(others & ~np.isnan(found["mss"]))
 
@@ -140,7 +149,13 @@ def _add_rows(
     usable: np.ndarray,
     sample: Collection[PresetFile] = (),
 ) -> None:
-    """`usable`: places in `files`, `sounds` and each of `found`. `sample`: which of them are random; all by default."""
+    """Adds the rows `nearest` and `random` of one target.
+
+    Args:
+      files, sounds, found: presets, their audio, and their metrics by name; all in the same order.
+      usable: indices into these of the presets that count, see `_usable`.
+      sample: the presets over which `random` is the median; by default all that are usable.
+    """
     random = np.array([i for i in usable if not sample or files[i] in sample], int)
     for method, places in (("nearest", usable), ("random", random)):
         if not len(places):

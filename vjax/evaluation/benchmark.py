@@ -1,6 +1,6 @@
-"""How close the sound is: every method on every target, between the rows that give the numbers meaning.
+"""The benchmark: scores every method on every target, together with reference rows.
 
-A run may be stopped at any time, also by kill -9, and called again: it goes on at the first missing (target, method).
+A run may be stopped at any time, also by kill -9. Called again, it continues at the first missing (target, method).
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ from vjax.evaluation.workbench import Workbench, play_targets
 from vjax.io.progress import progress_bar
 
 STARTS = (PREDICTION, NEAREST, BEST)
-"""What refinement may start from; at `best` the others compete."""
+"""What refinement may start from. With `best`, the presets of the others and of `match` compete."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,9 +34,11 @@ class Plan:
     """Which methods run.
 
     Attributes:
-      has_bank, has_model: random and nearest presets, predictions and matches.
-      starts, refine_evals: refinement from each of these with each of these budgets.
-      has_patches: whether matches make patches: their rows, and those of knobs alone.
+      has_bank: whether there are random and nearest presets.
+      has_model: whether there are predictions and matches.
+      starts, refine_evals: refinement runs from each of `starts` with each budget of `refine_evals`, in renders.
+      has_patches: whether matches make patches. If so, there are rows for the best patch, and for the best preset that
+        was not made from the sound (`knobs`).
     """
 
     has_bank: bool
@@ -54,12 +56,15 @@ class Plan:
 
     @property
     def refinements(self) -> tuple[tuple[str, int], ...]:
-        """(start, evaluations); starts that do not exist here are left out, and `best` where only one exists."""
+        """(start, evaluations) of each refinement.
+
+        Leaves out starts that need a bank or a model that is missing. `best` needs both.
+        """
         exist = {NEAREST: self.has_bank, PREDICTION: self.has_model, BEST: self.has_bank and self.has_model}
         return tuple((start, evals) for evals in self.refine_evals for start in self.starts if exist[start])
 
     def methods(self, task: Task) -> tuple[str, ...]:
-        """In the order of all tables."""
+        """The methods of a target, in the order of all tables."""
         bank = ("random", "nearest") if self.has_bank else ()
         model = match_methods(self.has_patches) if self.has_model else ()
         refined = tuple(f"{start}+{evals}" for start, evals in self.refinements)
@@ -67,7 +72,7 @@ class Plan:
         return ("init", *bank, *model, *refined, *floor)
 
     def order(self, tasks: Sequence[Task]) -> tuple[str, ...]:
-        """The methods that any of the tasks has."""
+        """The methods of the task that has the most, in the order of all tables."""
         return max((self.methods(task) for task in tasks), key=len, default=())
 
 
@@ -80,13 +85,14 @@ def run_benchmark(
     match: Match | None = None,
     refine: Refine | None = None,
 ) -> Results:
-    """Adds the rows that the folder lacks. A target or a method that fails is a row with its reason.
+    """Adds the rows that the folder lacks. If a target or a method fails, its row contains the reason.
 
     Args:
       tasks: the targets, see `vjax.evaluation.targets`.
       folder: see `vjax.evaluation.results`.
-      plan: the methods; those that need a bank, a model or a search need `bank`, `match` or `refine` too.
-      pool: plays everything; of the model's settings where there is one.
+      plan: the methods to run.
+      pool: renders everything; with the model's render settings if there is a model.
+      bank, match, refine: required by the methods of `plan` that need a bank, a model or a search.
     """
     results = Results(folder)
     missing = sum(not results.has(task.target.id, method) for task in tasks for method in plan.methods(task))

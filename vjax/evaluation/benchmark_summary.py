@@ -1,4 +1,4 @@
-"""An evaluation's rows, together: evaluation.json, evaluation.csv and the printed table."""
+"""Summaries of an evaluation's rows: evaluation.json, evaluation.csv and the printed table."""
 
 import csv
 import dataclasses
@@ -40,16 +40,21 @@ def evaluation(settings: Mapping[str, Any], targets: Sequence[Target], rows: Row
 
 
 def summarise(targets: Sequence[Target], rows: Sequence[Row], methods: Sequence[str]) -> dict[str, Any]:
-    """What all rows say together.
+    """Statistics over all rows.
 
     Returns:
-      `n_targets`; `failed`: reason by method and target;
-      `methods`: for each, `n_failed` (silence included), `editing` (`vjax.evaluation.editing.summary`) and, metric by
-      metric, `n`, `mean`, `median`, their 95 % intervals and `macro_average`, the mean over authors of each author's
-      mean;
-      `recovered_share`: by metric and method, the headline of `statistics.Share`; `recovered_share_interval`,
-      `recovered_share_of_medians`, `recovered_share_n` likewise; `recovered_share_by_sound`: by metric, method and
-      target. None where there is no number: the share of sounds without a floor.
+      A dictionary with these keys:
+
+      - `n_targets`.
+      - `failed`: the reason, by method and target.
+      - `methods`: for each method `n_failed` (silence included), `editing` (see `vjax.evaluation.editing.summary`), and
+        `metrics`. For each metric these are `n`, `mean`, `median`, their 95 % intervals, and `macro_average`: the mean
+        over authors of each author's mean.
+      - `recovered_share`: by metric and method, the attribute `share` of `statistics.Share`.
+      - `recovered_share_interval`, `recovered_share_of_medians`, `recovered_share_n`: its other attributes.
+      - `recovered_share_by_sound`: by metric, method and target.
+
+      A value is None where no number exists, for example the share of a sound without a re-render reference (floor).
     """
     by_method = {method: {row.target: row for row in rows if row.method == method} for method in methods}
     columns = {
@@ -78,7 +83,7 @@ def summarise(targets: Sequence[Target], rows: Sequence[Row], methods: Sequence[
 
 
 def csv_text(targets: Sequence[Target], rows: Sequence[Row], summary: Mapping[str, Any]) -> str:
-    """A line for each row, with its target, its recovered share of MSS, and the parts of its preset."""
+    """CSV with a line for each row: its target, metrics, recovered share of MSS, and the parts of its preset."""
     about = {target.id: target for target in targets}
     shares = summary["recovered_share_by_sound"]["mss"]
     names = ["target", "name", "author", "source", "note", "method", *METRICS, "recovered_share_mss"]
@@ -96,8 +101,10 @@ def csv_text(targets: Sequence[Target], rows: Sequence[Row], summary: Mapping[st
 
 
 def table(summary: Mapping[str, Any]) -> str:
-    """A line for each method: how many scored; of MSS the recovered share, the mean, and the mean over authors; then
-    medians with their intervals. Then a line for each method's presets.
+    """The printed table.
+
+    It has a line for each method: the number of scored sounds; the recovered share, the mean and the mean over authors
+    of MSS; then the median of each metric with its interval. Below, a second table describes each method's presets.
     """
     titles = [_TITLES.get(metric, metric.upper()) for metric in METRICS]
     ends = f"{'share':>6} {'mean':>6} {'author':>6}"

@@ -1,4 +1,4 @@
-"""How well a musician can edit the presets of an evaluation, by `vjax.vital.editability`: counted, summed up, shown."""
+"""How well a musician can edit the presets of an evaluation, as measured by `vjax.vital.editability`."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,23 +9,23 @@ from vjax.vital.editability import editability
 from vjax.vital.preset import Preset
 
 PARTS = ("oscillators", "filters", "effects", "routes", "cycles", "macros")
-"""Attributes of `Editability` that are counted."""
+"""Attributes of `Editability` that an evaluation reports."""
 
 _TITLES = ("osc", "filters", "effects", "routes", "cycles")
 
 
 def editing(preset: Preset) -> dict[str, int | bool]:
-    """Whether a preset is editable, and how many of PARTS it has, as JSON types."""
+    """Whether a preset is editable, and the count of each of PARTS, as JSON types."""
     found = editability(preset)
     return {"editable": found.editable} | {part: int(getattr(found, part)) for part in PARTS}
 
 
 def summary(presets: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Of presets as `editing` describes them.
+    """Summarises presets, each as `editing` describes it.
 
     Returns:
-      `n`; the shares that are `editable` and that have named `macros`; the medians of the other PARTS. None where there
-      is no preset.
+      `n`: the number of presets; `editable` and `macros`: the shares of presets that are editable and that have named
+      macros; the medians of the other PARTS. Shares and medians are None if there is no preset.
     """
     presets = list(presets)
     medians = {part: float(np.median([one[part] for one in presets])) if presets else None for part in PARTS[:-1]}
@@ -37,7 +37,7 @@ def summary(presets: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def words(found: Mapping[str, Any] | None) -> str:
-    """A preset as `editing` describes it, or several as `summary` does, in a line for people; empty without one."""
+    """One line for people about a result of `editing` or of `summary`; empty if there is no preset."""
     if not found or not found.get("n", 1):
         return ""
     parts = PARTS[:-1] if "n" in found else PARTS

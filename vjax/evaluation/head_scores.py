@@ -1,7 +1,8 @@
-"""What a model's heads know, control by control, beside the best answer that hears nothing: one constant for all.
+"""Scores of a model's heads, parameter by parameter, beside the best constant prediction.
 
-A loss says that something is learnt; this says what. A control counts in the sounds in which it is audible. Constants
-are chosen on the very sounds that they are scored on, so that no constant does better.
+A loss shows that the model learns something; these scores show what it learns. A parameter counts only in the sounds
+in which it is audible. The constants are chosen on the same sounds that they are scored on, so no other constant scores
+better.
 """
 
 import dataclasses
@@ -18,7 +19,14 @@ from vjax.sound.schema import Parameters, Schema
 
 
 class Score(NamedTuple):
-    """Of one control, or of some together, over the `counted` answers; `constant` is the best constant's."""
+    """The score of one parameter, or of several together.
+
+    Attributes:
+      name: of the parameter, or of the group.
+      counted: the number of predictions that are scored.
+      score: of the model.
+      constant: the score of the best constant prediction.
+    """
 
     name: str
     counted: int
@@ -27,7 +35,15 @@ class Score(NamedTuple):
 
 
 class RouteScore(NamedTuple):
-    """Routes as pairs of source and destination. The constant guess answers its `constant_routes` for every sound."""
+    """Scores of predicted routes, each a pair of source and destination.
+
+    Attributes:
+      true: mean number of routes of a target.
+      answered: mean number of predicted routes of a sound.
+      precision, recall, f1: of the predicted routes, over all sounds together.
+      constant_f1: F1 of the best constant prediction.
+      constant_routes: the best constant prediction: these routes for every sound.
+    """
 
     true: float
     answered: float
@@ -40,15 +56,15 @@ class RouteScore(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class HeadScores:
-    """What `score_heads` finds.
+    """The result of `score_heads`.
 
     Attributes:
-      sounds: how many.
-      knobs: mean |error| in norm units, for each knob that varies.
-      menus: accuracy, for each menu that varies.
-      semitones: share of transpositions that are right to the semitone, over all that are heard.
-      order: share of pairs of effects in the right order, over all pairs that are on.
-      routes: None if the model has no head for them.
+      sounds: the number of sounds.
+      knobs: mean |error| in norm units, for each continuous parameter that varies.
+      menus: accuracy, for each categorical parameter that varies.
+      semitones: share of transpositions that are right to the semitone, over all audible ones.
+      order: share of pairs of effects in the right order, over all pairs of which both effects are on.
+      routes: None if the model has no head for routes.
     """
 
     sounds: int
@@ -60,20 +76,32 @@ class HeadScores:
 
     @property
     def knob_skill(self) -> float:
-        """1 - error / the constants' error, over all answers to all knobs: 0 knows nothing, 1 everything."""
+        """1 - error / the constants' error, over all predictions of all continuous parameters.
+
+        0 is as good as the constants, 1 is perfect.
+        """
         error, constant = (sum(knob.counted * knob[at] for knob in self.knobs) for at in (2, 3))
         return 1 - error / constant if constant else 0.0
 
     @property
     def menus_above(self) -> float:
-        """Share of the menus that are answered better than by their commonest option."""
+        """Share of the categorical parameters whose accuracy is above that of their most common option."""
         return float(np.mean([menu.score > menu.constant for menu in self.menus])) if self.menus else 0.0
 
 
 def score_heads(
     predicted: Sequence[Parameters], targets: Sequence[Parameters], schema: Schema, tier: int = 3, routes: bool = True
 ) -> HeadScores:
-    """Scores decoded answers against the truth, both of one schema (controls, or their target encoding)."""
+    """Scores decoded predictions against the true parameters.
+
+    Args:
+      predicted, targets: in the same schema.
+      schema: of the controls, or of their target encoding.
+      tier: of the data; decides which parameters can vary, see `can_vary`.
+      routes: whether the model has a head for routes.
+
+    Raises ValueError if there are no targets.
+    """
     if not targets:
         raise ValueError("there is nothing to score; give at least one sound")
     ours, theirs = _stacked(predicted), _stacked(targets)
@@ -101,7 +129,11 @@ def score_heads(
 
 
 def heard(targets: Parameters, schema: Schema, tier: int) -> tuple[np.ndarray, np.ndarray]:
-    """[n, knobs] and [n, menus] bool: what of stacked presets can be heard."""
+    """Which parameters of stacked presets are audible and can vary.
+
+    Returns:
+      Bool [n, n_continuous] and [n, n_categorical].
+    """
     knobs, menus = can_vary(schema, tier)
     found = audible(audibility_rules(schema), targets.continuous, targets.categorical, targets[2:])
     return found.continuous & knobs, found.categorical & menus
@@ -141,7 +173,7 @@ def _order(ours: Parameters, theirs: Parameters, schema: Schema) -> Score:
     if any(name not in position for name in (*POSITIONS, *(f"{effect}_on" for effect in EFFECTS))):
         return Score("order", 0, 0.0, 0.0)
     on = theirs.categorical[:, [position[f"{effect}_on"] for effect in EFFECTS]] > 0
-    # By the target's switches: an effect that is predicted to be off has no position.
+    # Both use the target's switches, because an effect that is predicted to be off has no position.
     answered, truth = (
         encoding.encode(one.continuous, theirs.categorical)[0][:, [position[name] for name in POSITIONS]]
         for one in (ours, theirs)

@@ -1,7 +1,8 @@
-"""Listening while training: fixed validation sounds, rendered as they are and as they are predicted.
+"""Renders fixed validation sounds and their predicted presets during training.
 
-Each sound leaves two WAV files, the predicted preset and a picture of both log-mel spectrograms, and goes to
-TensorBoard. The distances are those of `vjax evaluate`; they have a meaning only between the rows printed with them.
+For each sound it writes two WAV files, the predicted preset and an image of both log-mel spectrograms, and it logs both
+to TensorBoard. The distances are those of `vjax evaluate`. They have a meaning only in comparison with the rows that
+are printed with them.
 """
 
 import dataclasses
@@ -37,8 +38,13 @@ from vjax.vital.preset import Preset, write_preset
 from vjax.vital.vocabulary import Vocabulary, from_parameters, to_preset
 
 ROWS = ("random", "nearest", "prediction", "floor")
-"""Other training sounds (the median of a few), the nearest training sound, the model's prediction, and the target with
-other random phases (the mean of a few)."""
+"""The reported rows:
+
+- `random`: other training sounds (the median of a few).
+- `nearest`: the nearest training sound.
+- `prediction`: the model's prediction.
+- `floor`: the re-render reference, which is the target with other random phases (the mean of a few).
+"""
 
 _MOST_NEIGHBOURS = 2000  # training sounds searched for the nearest; more would cost minutes of reading
 _N_RANDOM = 5  # training sounds, spread over the data
@@ -47,17 +53,21 @@ _N_RANDOM = 5  # training sounds, spread over the data
 def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None = None) -> Evaluator:
     """An evaluator that renders `n_sounds` validation sounds and their predictions, the same ones each time.
 
-    It logs `val/audio/METRIC_ROW` for each of METRICS and ROWS, and returns these numbers as `audio_distance`: means
-    over the sounds in which all rows have one. `silent_predictions` counts the predictions that have none; a row of
-    nothing else is left out.
+    It logs `val/audio/METRIC_ROW` for each of METRICS and ROWS, and returns these numbers as `audio_distance`. Each is
+    a mean over the sounds in which all rows have a number. A row that has no number in any sound is left out.
+    `silent_predictions` counts the silent predictions, which have no distance.
 
-    The nearest training sound is the one of least mean |difference| of log-mel spectrograms, which are all that is
-    stored of it; it is rendered again, from its parameters at its own note, for the metrics. Sounds are rendered as the
-    dataset says that its own were, or with `config.render` where it does not say.
+    The nearest training sound is the one with the least mean |difference| of log-mel spectrograms, because the dataset
+    stores no audio. For the metrics it is rendered again, from its parameters, at its own note. The render settings are
+    those stored in the dataset, or `config.render` if it stores none.
 
-    A dataset that names other controls than the installed engine's (the report's layout, without names), or whose
-    spectrograms are of another size than these renders', cannot be compared: the listener reports that and measures
-    nothing. Nor does it with `n_sounds` 0.
+    The evaluator logs the reason and measures nothing in these cases:
+
+    - The dataset's controls are not those of the installed engine (for example a file of the earlier program, which
+      stores no names).
+    - Its spectrograms have another size than those of these renders.
+
+    With `n_sounds` 0 it does nothing.
     """
 
     def listen(snapshot: Snapshot, writer: Writer, workdir: Path) -> dict[str, Any]:
@@ -125,7 +135,7 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
 
 
 def _match(name: str, target: np.ndarray, predicted: Preset, note: int, pool: RenderPool) -> MatchResult:
-    """The predicted preset beside a sound, as `vjax export` plays and scores it; in the dataset's tuning and level."""
+    """Compares the predicted preset with a sound, as `vjax export` does, but leaves tuning and level unchanged."""
     clip = Clip(name, PREDICTION, target, pool.config.sample_rate, target[:, :0])
     config = dataclasses.replace(PREDICTION_ONLY, note=note, note_s=pool.config.note_s, tune=False)
     return match(
@@ -134,14 +144,14 @@ def _match(name: str, target: np.ndarray, predicted: Preset, note: int, pool: Re
 
 
 def _render_config(info: DatasetInfo, config: GenerationConfig) -> RenderConfig:
-    """How the dataset's sounds were played, where it stores that; the recipe's settings otherwise."""
+    """The render settings of the dataset's sounds if it stores them, else those of the recipe."""
     if not info.render:
         return config.render
-    return dataclasses.replace(RenderConfig(**info.render), timeout_s=config.render.timeout_s)  # this machine's limit
+    return dataclasses.replace(RenderConfig(**info.render), timeout_s=config.render.timeout_s)  # of this machine
 
 
 def _nearest(reader: Reader, rows: np.ndarray, samples: Sequence[Sample]) -> list[Sample]:
-    """The row for each sample whose log-mel spectrogram is nearest."""
+    """For each sample, the sample among `rows` with the nearest log-mel spectrogram."""
     best = [(np.inf, -1)] * len(samples)
     for row in rows:
         mel = reader[row].mel
@@ -158,7 +168,7 @@ def _distances(
     others: Sequence[np.ndarray],
     sample_rate: int,
 ) -> dict[str, tuple[float, ...]]:
-    """Each of METRICS for the ROWS of one sound; NaN for silence."""
+    """Each of METRICS for the ROWS of one sound, in their order; NaN for silence."""
     found = scores(np.stack([predicted, neighbour, *again, *others]), target, sample_rate)
     rows = {}
     for metric, values in found.items():
@@ -169,7 +179,10 @@ def _distances(
 
 
 def _means(found: Sequence[dict[str, tuple[float, ...]]]) -> dict[str, dict[str, float]]:
-    """By metric and row. A row without any number is left out; the others are over the sounds in which all have one."""
+    """Means by metric and row.
+
+    A row without any number is left out. The means of the others are over the sounds in which they all have a number.
+    """
     means: dict[str, dict[str, float]] = {}
     for metric in METRICS:
         table = np.array([sound[metric] for sound in found]).reshape(-1, len(ROWS))
@@ -185,7 +198,7 @@ def _preset(parameters: Parameters, schema: Schema, vocabulary: Vocabulary, name
 
 
 def _job(sample: Sample, schema: Schema, vocabulary: Vocabulary) -> RenderJob:
-    """The sound of a row, at its note."""
+    """The job that renders a sample's parameters at the sample's note."""
     preset = _preset(sample_parameters(sample, schema), schema, vocabulary, "target")
     return RenderJob(preset, (int(sample.midi_note),))
 

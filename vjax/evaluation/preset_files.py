@@ -1,4 +1,4 @@
-"""Folders of presets as an evaluation sees them: who made each, and which are the same."""
+"""Folders of presets for an evaluation: the author of each preset, and which presets are the same."""
 
 import dataclasses
 import hashlib
@@ -16,15 +16,15 @@ UNKNOWN = "unknown"
 
 @dataclasses.dataclass(frozen=True)
 class PresetFile:
-    """A preset in a folder, without its parts; `preset` reads it whole.
+    """A preset file in a folder. The object does not contain the settings; `preset` reads them.
 
     Attributes:
       path: of the file.
-      relative: its path below the folder that was given, without the ending.
-      author: the folder's first level above it where presets lie in subfolders (the most reliable name in collections:
-        what people write into the author field varies), else the author field, else `unknown`.
-      authors: both of these names, in lower case: presets that share one have the same author.
-      content: equal for presets of the same sound: a digest of their settings, without names and comments.
+      relative: the path below the given folder, without the ending.
+      author: the first subfolder of the path, if presets lie in subfolders; else the author field; else `unknown`. The
+        subfolder is the most reliable name in collections, because people fill in the author field in different ways.
+      authors: both names, case-folded. Two presets that share a name count as by the same author.
+      content: a digest of the settings, without names and comments; equal for presets of the same sound.
     """
 
     path: Path
@@ -38,7 +38,7 @@ class PresetFile:
         return stem_text(self.path)
 
     def preset(self) -> Preset:
-        """Raises ValueError or OSError, naming the file."""
+        """Reads the preset. Raises ValueError or OSError, naming the file."""
         return read_preset(self.path)
 
 
@@ -51,7 +51,10 @@ def find_presets(folder: Path) -> list[Path]:
 
 
 def read_file(path: Path, folder: Path) -> PresetFile:
-    """Looks into the preset at `path`, found by `find_presets(folder)`. Raises ValueError, OSError naming the file."""
+    """Reads author and content of the preset at `path`, which `find_presets(folder)` found.
+
+    Raises ValueError or OSError, naming the file.
+    """
     raw = read_json(path)
     relative = relative_name(path, folder)
     subfolder, field = relative.rpartition("/")[0].partition("/")[0], str(raw.get("author") or "").strip()
@@ -65,12 +68,12 @@ def relative_name(path: Path, folder: Path) -> str:
 
 
 def content_of(raw: Mapping[str, Any]) -> str:
-    """The digest of a preset's settings, Vital JSON."""
+    """The digest of the settings of a preset (Vital JSON)."""
     return hashlib.sha256(json.dumps(raw["settings"], sort_keys=True).encode()).hexdigest()[:32]
 
 
 def folder_digest(files: Iterable[Path], folder: Path) -> str:
-    """Changes whenever a file of the folder does, or one is added, renamed or removed."""
+    """A digest that changes if a file of the folder changes, or if one is added, renamed or removed."""
     digest = hashlib.sha256()
     for path in files:
         digest.update(relative_name(path, folder).encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())

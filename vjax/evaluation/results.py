@@ -1,13 +1,15 @@
-"""The folder of an evaluation: what was asked, the targets, and one line for each score as soon as it is known.
+"""The folder of an evaluation: its settings, its targets, and its results, which are written as soon as they exist.
 
-    settings.json      what was asked; a run into the same folder must ask for the same, or for more
+    settings.json      the settings; a later run into the same folder must have the same settings, or larger limits
     targets.json       a list of `Target`
-    results.jsonl      a `Row` a line, appended: what a killed run goes on from
-    evaluation.json    all of it with the summary, evaluation.csv a row for each score; report.html
-    sounds/ID/         target.wav, nearest.wav, prediction.wav ... and the presets that made them
+    results.jsonl      one `Row` a line, appended; a killed run continues from it
+    evaluation.json    all of the above, with the summary
+    evaluation.csv     one line for each row
+    report.html        the report
+    sounds/ID/         target.wav, nearest.wav, prediction.wav, ... and their presets
     bank/NOTE/         a cache of the bank's sounds; it may be deleted
 
-Neither vita nor jax.
+This module imports neither vita nor jax.
 """
 
 import dataclasses
@@ -26,15 +28,15 @@ _GROWS = {"limit": "--limit", "refine_evals": "--refine-evals", "starts": "--sta
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """A sound to come near to.
+    """A sound that the methods try to reproduce.
 
     Attributes:
-      id: unique, and safe as a file's name.
+      id: unique, and safe as a file name.
       name: for people.
-      author: who is counted together in macro-averages; empty if unknown.
-      source: presets, audio or dataset.
+      author: targets of the same author form one group in macro-averages; empty if unknown.
+      source: `presets`, `audio` or `dataset`.
       path: of the file, or of the dataset.
-      note: MIDI note at which presets are played for it.
+      note: MIDI note at which presets are played for this target.
     """
 
     id: str
@@ -47,20 +49,21 @@ class Target:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What one method reached for one target.
+    """The result of one method for one target.
 
     Attributes:
-      target: its id.
-      method: init, random, nearest, prediction, floor, or a start with its budget, as prediction+100.
-      metrics: by name of METRICS; None where there is no number (silence has none). A folder that has no `mss_padded`
-        is older: its `mss` is what is called `mss_padded` today.
-      evals: sounds that refinement listened to.
-      seconds: that refinement took.
-      error: why there are no scores; empty if there are.
-      label: which preset it was, as the neighbour's name or the start that won.
-      kind: of the candidate that won, see `vjax.search.target.Kind`; empty for other rows, and in older folders,
-        whose `match` is what `closest` is today.
-      editing: of the preset that was written, see `vjax.evaluation.editing`; None without one, and in older folders.
+      target: id of the target.
+      method: for example `init`, `random`, `nearest`, `prediction`, `match` or `floor`; or a refinement, named by its
+        start and budget, such as `prediction+100`.
+      metrics: by name of METRICS; None where there is no number, as for silence. A folder without `mss_padded` is
+        older: its `mss` is what is called `mss_padded` today.
+      evals: the number of renders that a match or a refinement took.
+      seconds: the time that it took.
+      error: why there are no scores; empty if there are scores.
+      label: which preset it is, for example the name of the neighbour, or of the candidate that won.
+      kind: of the candidate that won, see `vjax.search.target.Kind`. Empty for other rows and in older folders, whose
+        `match` is what `closest` is today.
+      editing: of the written preset, see `vjax.evaluation.editing`. None without a preset, and in older folders.
     """
 
     target: str
@@ -84,14 +87,15 @@ def failed_row(target: str, method: str, error: str) -> Row:
 
 
 class Results:
-    """The rows of a folder, by (target, method), each on the disk before `add` returns."""
+    """The rows of a folder, by (target, method). Each row is on the disk before `add` returns."""
 
     def __init__(self, folder: Path):
-        """Reads what is there and changes nothing: another process may be in the middle of writing the last line.
+        """Reads the existing rows.
 
-        A last line that is not finished is no row yet; the first `add` replaces it.
+        Changes no file, because another process may be writing the last line at this moment. An unfinished last line
+        does not count as a row; the first `add` replaces it.
 
-        Raises ValueError if another line cannot be read.
+        Raises ValueError if any other line cannot be read.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "results.jsonl"
@@ -115,9 +119,11 @@ class Results:
 
 
 def start_folder(folder: Path, settings: Mapping[str, Any], targets: Sequence[Target]) -> None:
-    """Writes settings.json and targets.json, or makes sure that the folder's run asked for the same or less.
+    """Writes settings.json and targets.json.
 
-    Raises ValueError naming the first setting that differs, and what to do.
+    If the folder has settings already, they must be the same, or `limit`, `refine_evals` and `starts` may have grown.
+
+    Raises ValueError that names the first setting that differs, and what to do.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path, settings = folder / "settings.json", json.loads(json.dumps(settings))  # tuples become lists, as in the file
@@ -130,7 +136,7 @@ def start_folder(folder: Path, settings: Mapping[str, Any], targets: Sequence[Ta
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes JSON that any language reads; the file appears whole or not at all."""
+    """Writes standard JSON (without NaN), atomically: the file appears complete or not at all."""
     text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")

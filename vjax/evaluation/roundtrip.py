@@ -1,4 +1,8 @@
-"""How well presets survive being numbers: each rendered as it is, written back by value, and said in the vocabulary."""
+"""The round-trip error of presets.
+
+Each preset is rendered in three versions: the original; read to a `Preset` and written back; and converted to
+`Parameters` with a vocabulary's catalogs and back.
+"""
 
 import dataclasses
 import itertools
@@ -18,7 +22,7 @@ from vjax.vital.preset import Preset, read_json
 from vjax.vital.vocabulary import Vocabulary, from_parameters, to_parameters
 
 FLOOR_SEEDS = (1, 2, 3)
-"""Positions of the engine's random generators that stand against position 0 for the floor."""
+"""Seeds (positions of the engine's random generators) of the re-render reference, which is compared with seed 0."""
 
 
 _CHUNK = 16  # presets held in memory at a time
@@ -26,17 +30,17 @@ _CHUNK = 16  # presets held in memory at a time
 
 @dataclasses.dataclass(frozen=True)
 class RoundTrip:
-    """What became of one preset. Distances are MSS in dB to the preset's own render; None where there is none.
+    """The round trip of one preset. Distances are MSS in dB to the preset's own render; None where there is none.
 
     Attributes:
       file: path of the preset.
-      floor_db: the preset itself with other random phases, mean over FLOOR_SEEDS.
-      exact_db: read to a `Preset` and written back, same seed.
+      floor_db: the re-render reference: the preset itself with other random phases, mean over FLOOR_SEEDS.
+      exact_db: the preset, read to a `Preset` and written back; same seed.
       exact_bits: whether that render is the same to the last bit.
-      vocabulary_db: said in `Parameters` and a vocabulary, same seed.
-      exact_reasons: what the file holds that was clipped or that the engine does not play.
-      reasons: what the vocabulary could not say.
-      error: why there are no distances; empty if there are.
+      vocabulary_db: the preset, converted to `Parameters` with a vocabulary and back; same seed.
+      exact_reasons: contents of the file that were clipped, or that the engine does not play.
+      reasons: contents of the preset that the vocabulary cannot represent.
+      error: why there are no distances; empty if there are distances.
     """
 
     file: str
@@ -56,7 +60,7 @@ def round_trips(
     note: int = 48,
     workers: int | None = None,
 ) -> Iterator[RoundTrip]:
-    """The round trip of each file, in order. A file that cannot be read or rendered is a result with an `error`."""
+    """The round trip of each file, in order. A file that cannot be read or rendered gives a result with an `error`."""
     schema = vocabulary.schema()
     with RenderPool(render, workers) as pool:
         for start in range(0, len(files), _CHUNK):
@@ -69,7 +73,10 @@ def round_trips(
 
 
 def _prepare(path: Path, schema: Schema, vocabulary: Vocabulary) -> tuple[RoundTrip, list[dict[str, Any]]]:
-    """The result so far, and the versions to render: original, exact, vocabulary; none if the file cannot be read."""
+    """The result so far, and the versions to render: original, exact and vocabulary.
+
+    There are no versions if the file cannot be read.
+    """
     try:
         raw = read_json(path)
         preset = Preset.from_json(raw)
@@ -108,7 +115,7 @@ def _measured(result: RoundTrip, renderings: Sequence[Rendering], sample_rate: i
 
 
 def summarise(results: Sequence[RoundTrip]) -> dict[str, Any]:
-    """Medians and worst over the presets that have distances, and counts of the others."""
+    """Statistics of the distances, over the presets that have them, and counts of presets."""
     summary: dict[str, Any] = {"presets": len(results), "failed": sum(r.exact_db is None for r in results)}
     for field in ("floor_db", "exact_db", "vocabulary_db"):
         values = [getattr(r, field) for r in results if getattr(r, field) is not None]
@@ -121,7 +128,7 @@ def summarise(results: Sequence[RoundTrip]) -> dict[str, Any]:
 
 
 def as_json(results: Sequence[RoundTrip], settings: dict[str, Any]) -> str:
-    """The results by file, with the summary and how they were made."""
+    """JSON of the results by file, with the summary and the settings."""
     content = {
         "settings": settings,
         "summary": summarise(results),
@@ -131,7 +138,7 @@ def as_json(results: Sequence[RoundTrip], settings: dict[str, Any]) -> str:
 
 
 def table_row(result: RoundTrip, width: int = 34) -> str:
-    """One line for people: the distances, then what causes them."""
+    """One line for people: the distances, then their causes."""
     name = stem_text(result.file)[:width]
     if result.exact_db is None:
         return f"{name:{width}}  {result.error}"

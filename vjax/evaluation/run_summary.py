@@ -1,4 +1,4 @@
-"""What a run prints at its end: the numbers between the rows that give them meaning, and where things are."""
+"""The summary that a training run prints at its end: its metrics beside baselines, and the paths of its files."""
 
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ def print_summary(summary: dict[str, Any], workdir: str | Path) -> None:
 
 
 def _worse_than_baselines(val: dict[str, float], distances: dict[str, float]) -> list[str]:
-    """What a model does worse than guessing always the same, or than the nearest training sound."""
+    """Texts about each point in which the model is worse than a constant guess or the nearest training sound."""
     found = []
     if val.get("categorical_accuracy", 1.0) < val.get("categorical_majority", 0.0):
         found.append("its categorical parameters are worse than a constant guess")

@@ -1,6 +1,6 @@
-"""What many scores say together: means, medians, how far chance could move them, and the recovered share. Pure NumPy.
+"""Statistics of many scores: means, medians, bootstrap intervals, and the recovered share. Imports only NumPy.
 
-NaN stands for a score that does not exist (silence, a preset that failed). It is never counted, and never filled in.
+NaN marks a score that does not exist (silence, a preset that failed). It is never counted and never replaced.
 """
 
 import dataclasses
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 LEVEL = 0.95
-"""Of all intervals."""
+"""The confidence level of all intervals."""
 
 _RESAMPLES = 2000
 _BLOCK = 200  # resamples held in memory at a time
@@ -19,7 +19,10 @@ Interval = tuple[float, float]
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """Scores that exist: how many, mean and median, each with its bootstrap interval; NaN where there are none."""
+    """Statistics of the scores that exist: their number, and mean and median, each with its bootstrap interval.
+
+    All but `n` are NaN if there is no score.
+    """
 
     n: int
     mean: float
@@ -30,15 +33,18 @@ class Description:
 
 @dataclasses.dataclass(frozen=True)
 class Share:
-    """How much of the way from a random preset (0) to the re-render floor (1) a method goes. NaN where undefined.
+    """The share of the distance between a random preset (0) and the re-render reference (1) that a method recovers.
+
+    `floor` is the score of the re-render reference. Shares are NaN where they are undefined.
 
     Attributes:
-      n: sounds that have all three scores.
-      share: the headline, a ratio of means over those sounds: sum(random - method) / sum(random - floor). A sound whose
-        random preset is about as good as its floor cannot blow it up, as it would a mean of ratios.
+      n: the number of sounds that have all three scores.
+      share: the main number, a ratio of means over those sounds: sum(random - method) / sum(random - floor). If the
+        random preset of a sound is about as good as its floor, the ratio of that sound is huge. It would dominate a
+        mean of ratios, but not this ratio of means.
       interval: bootstrap interval of `share`, over sounds.
-      of_medians: the same from the three medians over those sounds.
-      by_sound: [n_sounds] of each sound alone; NaN where its floor is not better than its random preset.
+      of_medians: the same ratio of the three medians over those sounds.
+      by_sound: [n_sounds], the ratio of each sound alone; NaN where its floor is not better than its random preset.
     """
 
     n: int
@@ -49,7 +55,7 @@ class Share:
 
 
 def describe(values: Sequence[float] | np.ndarray, seed: int = 0) -> Description:
-    """Describes [n] scores; NaN are left out. `seed` is the bootstrap's."""
+    """Describes [n] scores; NaN are left out. `seed` is that of the bootstrap."""
     values = np.asarray(values, np.float64)
     values = values[~np.isnan(values)]
     if not len(values):
@@ -71,11 +77,11 @@ def bootstrap_interval(
     """The percentile bootstrap interval of `statistic` over sounds.
 
     Args:
-      values: [n], or [columns, n] for scores that belong together sound by sound; whole sounds are drawn.
-      statistic: takes [resamples, n], or [columns, resamples, n]; answers [resamples]. A NaN among its answers is left
+      values: [n]; or [columns, n] for several scores of each sound, which are resampled together.
+      statistic: takes [resamples, n], or [columns, resamples, n]; returns [resamples]. NaN among its results are left
         out.
-      seed: of the draws: the same values give the same interval.
-      level: share of the resamples that lie inside.
+      seed: of the draws, so that the same values give the same interval.
+      level: share of the resamples that lie inside the interval.
 
     Raises ValueError for no values, or a level outside (0, 1).
     """
@@ -90,9 +96,9 @@ def bootstrap_interval(
 
 
 def macro_average(values: Sequence[float] | np.ndarray, groups: Sequence[str]) -> float:
-    """The mean over groups (authors) of each group's mean, so that one with many sounds has one voice.
+    """The mean over groups (authors) of each group's mean, so that all groups have the same weight.
 
-    NaN are left out, and groups of nothing else; NaN if none is left.
+    NaN are left out, and so are groups that have only NaN. The result is NaN if no group is left.
     """
     values, groups = np.asarray(values, np.float64), np.asarray(groups)
     if values.shape != groups.shape:
@@ -105,9 +111,14 @@ def macro_average(values: Sequence[float] | np.ndarray, groups: Sequence[str]) -
 def recovered_share(
     random: np.ndarray, method: np.ndarray, floor: np.ndarray, higher_is_better: bool = False, seed: int = 0
 ) -> Share:
-    """(random - method) / (random - floor), see `Share`; arrays [n_sounds], NaN where a sound has no such score.
+    """(random - method) / (random - floor), see `Share`.
 
-    It is NaN where the floor is not better than the random preset: there is nothing to recover.
+    A share is NaN where the floor is not better than the random preset, because there is nothing to recover.
+
+    Args:
+      random, method, floor: [n_sounds], NaN where a sound has no such score.
+      higher_is_better: whether a higher score is better; by default lower is better.
+      seed: of the bootstrap.
     """
     sign = -1.0 if higher_is_better else 1.0
     scores = sign * np.stack([np.asarray(row, np.float64) for row in (random, method, floor)])
@@ -121,8 +132,8 @@ def recovered_share(
 
 
 def _ratio(scores: np.ndarray) -> np.ndarray:
-    """[3, ...] of random, method and floor, lower is better, to the share [...]."""
+    """The share [...] from the scores [3, ...] of random, method and floor, of which lower is better."""
     random, method, floor = scores
     gap = random - floor
-    worth = gap > 1e-9  # false for NaN too
+    worth = gap > 1e-9  # False for NaN too
     return np.where(worth, (random - method) / np.where(worth, gap, 1.0), np.nan)

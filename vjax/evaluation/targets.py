@@ -1,7 +1,8 @@
 """The sounds of an evaluation: people's presets, sound files, or the validation rows of a dataset.
 
-A limit takes a random sample, the same each time, and a larger limit keeps the smaller one's: in the order of a hash of
-the names. So a limit of 24 is no single author's 24.
+A limit takes the first targets in the order of a hash of their names. This is a random sample that is the same each
+time. A larger limit contains the targets of a smaller one. The sample mixes authors, even though their files lie
+together.
 """
 
 import dataclasses
@@ -35,11 +36,12 @@ class Task:
     """A target and what is known about it.
 
     Attributes:
-      target: what the results name it by.
-      preset: reads the preset that made it; None for a sound file.
-      clip: reads a sound file; None where a preset is known.
-      authors, content: as in `PresetFile`: whose presets, and which, do not count as another's. Empty: nobody's.
-      error: why it cannot be used; empty if it can.
+      target: as the results store it.
+      preset: reads the preset that made the sound; None for a sound file.
+      clip: reads the sound file; None if a preset is known.
+      authors, content: as in `PresetFile`; empty if unknown. Presets with one of these authors, or with this content,
+        are left out when the target is compared with a bank.
+      error: why the target cannot be used; empty if it can.
     """
 
     target: Target
@@ -51,7 +53,10 @@ class Task:
 
 
 def preset_tasks(files: Sequence[Path], folder: Path, note: int, limit: int = 0) -> list[Task]:
-    """Presets found by `find_presets(folder)`, played at `note`. One that cannot be read is a task with an `error`."""
+    """Tasks of presets that `find_presets(folder)` found, played at `note`.
+
+    A preset that cannot be read becomes a task with an `error`.
+    """
     tasks = []
     ids = _ids([relative_name(path, folder) for path in files])
     for path, identity in _sample(files, ids, limit):
@@ -67,7 +72,11 @@ def preset_tasks(files: Sequence[Path], folder: Path, note: int, limit: int = 0)
 
 
 def audio_tasks(files: Sequence[Path], folder: Path, render: RenderConfig, limit: int = 0) -> list[Task]:
-    """Sound files, from their onset on, as long as a render. Presets are played at the note that is heard in them."""
+    """Tasks of sound files. Each sound starts at its onset and is as long as a render.
+
+    Presets are played at the note that is estimated from the sound. A file that cannot be read becomes a task with an
+    `error`.
+    """
     tasks = []
     names = [as_text(path.relative_to(folder if folder.is_dir() else folder.parent).as_posix()) for path in files]
     for path, identity in _sample(files, _ids(names), limit):
@@ -83,9 +92,9 @@ def audio_tasks(files: Sequence[Path], folder: Path, render: RenderConfig, limit
 
 
 def dataset_tasks(info: DatasetInfo, val_fraction: float, seed: int, limit: int = 0) -> list[Task]:
-    """One validation row of each preset, played from its parameters at its own note.
+    """Tasks of a dataset: one validation row of each preset, played from its parameters at its own note.
 
-    `val_fraction` and `seed` are those of the training run, so that it has not seen these.
+    `val_fraction` and `seed` must be those of the training run, so that the model has not been trained on these rows.
     """
     reader, vocabulary = Reader(info), vocabulary_of(info.catalog_json, info.schema)
     rows = split(reader, val_fraction, seed)[1]
@@ -103,13 +112,13 @@ def _row_preset(reader: Reader, row: int, schema: Schema, vocabulary: Vocabulary
 
 
 def _sample(items: Sequence[Any], ids: Sequence[str], limit: int) -> list[tuple[Any, str]]:
-    """`limit` of the items with their ids, 0 all."""
+    """`limit` of the items with their ids, in the order of a hash of the ids; 0 takes all."""
     order = sorted(zip(items, ids, strict=True), key=lambda pair: hashlib.sha256(pair[1].encode()).digest())
     return order[: limit or None]
 
 
 def _ids(names: Sequence[str]) -> list[str]:
-    """File-name-safe and unique, also where the file system does not tell upper from lower case."""
+    """Ids that are safe as file names and unique, even if the file system ignores case."""
     plain = [re.sub(r"[^\w.-]+", "_", name.replace("/", "-"))[:80].strip(".") or "_" for name in names]
     folded = [text.casefold() for text in plain]
     return [

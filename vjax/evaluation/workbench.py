@@ -1,4 +1,4 @@
-"""What all methods of an evaluation share: the targets' sounds, how a render is scored, and where it is kept."""
+"""What all methods of an evaluation share: the targets' sounds, the scoring of renders, and the files they go to."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +22,14 @@ from vjax.vital.preset import Preset, read_preset, write_preset
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Workbench:
-    """The folder, the rows so far, what renders (each sound settled, in a fresh process), and the progress bar."""
+    """The parts that all methods use.
+
+    Attributes:
+      folder: of the evaluation.
+      results: the rows so far.
+      pool: renders presets; each render is settled, in a fresh process.
+      bar: the progress bar, which counts rows.
+    """
 
     folder: Path
     results: Results
@@ -34,33 +41,33 @@ class Workbench:
         return self.pool.config.sample_rate
 
     def path(self, task: Task, name: str) -> Path:
-        """`sounds/ID/NAME`; the folder is made."""
+        """The path `sounds/ID/NAME`. Creates the folder."""
         folder = self.folder / "sounds" / task.target.id
         folder.mkdir(parents=True, exist_ok=True)
         return folder / name
 
     def missing(self, tasks: Iterable[Task], method: str) -> list[Task]:
-        """Those without a row of this method."""
+        """The tasks that have no row of this method."""
         return [task for task in tasks if not self.results.has(task.target.id, method)]
 
     def audio(self, task: Task) -> np.ndarray:
-        """The target's sound, float32 [2, samples], once `play_targets` has kept it."""
+        """The target's sound, float32 [2, samples]. `play_targets` must have written it before."""
         return read_audio(self.path(task, "target.wav"), self.sample_rate)
 
     def clip(self, task: Task) -> Clip:
-        """The target's sound as `vjax match` takes it: a file as it is read there, a preset's render as it is."""
+        """The target's sound as `vjax match` takes it: a sound file as it reads the file, else the preset's render."""
         if task.clip is not None:
             return dataclasses.replace(task.clip(), name=task.target.id)
         audio = self.audio(task)
         return Clip(task.target.id, task.target.name, audio, self.sample_rate, audio[:, :0])
 
     def note_s(self, task: Task) -> float:
-        """Time from note-on to note-off: of a recording estimated, of a preset as it was rendered."""
+        """Seconds from note-on to note-off: estimated for a recording, else as the preset was rendered."""
         config = self.pool.config
         return config.note_s if task.clip is None else note_length_s(task.clip(), config)
 
     def keep(self, task: Task, name: str, audio: np.ndarray, preset: Preset | None = None) -> None:
-        """Writes a sound and its preset, before the row that tells of them."""
+        """Writes a sound and its preset. Call it before the row about them is added."""
         if preset is not None:
             write_preset(self.path(task, f"{name}.vital"), preset)
         partial = self.path(task, f"{name}.wav.partial")
@@ -68,7 +75,7 @@ class Workbench:
         partial.replace(self.path(task, f"{name}.wav"))
 
     def add(self, row: Row) -> None:
-        """Keeps a row, with what a musician finds in the preset that `keep` wrote for it."""
+        """Adds a row to the results. If `keep` wrote a preset for it, the row gets its `editing`."""
         preset = self.folder / "sounds" / row.target / f"{row.method}.vital"
         if row.scored and preset.exists():
             row = dataclasses.replace(row, editing=editing(read_preset(preset)))
@@ -76,13 +83,13 @@ class Workbench:
         self.bar.update()
 
     def fail(self, task: Task, methods: Iterable[str], error: str) -> None:
-        """A row with the reason for each of the methods that has none yet."""
+        """Adds a row with the reason for each of the methods that has no row yet."""
         for method in methods:
             if not self.results.has(task.target.id, method):
                 self.add(failed_row(task.target.id, method, error))
 
     def score(self, task: Task, method: str, audio: np.ndarray, **fields) -> None:
-        """Adds the row of a method's sound; silence gets its reason instead of scores."""
+        """Adds the row of a method's sound. A silent sound gets an error instead of scores."""
         if is_silent(audio):
             self.add(dataclasses.replace(failed_row(task.target.id, method, silence(task)), **fields))
             return
@@ -91,7 +98,11 @@ class Workbench:
 
 
 def play_targets(bench: Workbench, tasks: Sequence[Task]) -> dict[str, str]:
-    """Keeps each target's sound, and its preset where there is one. Returns the reasons, by id, of those that fail."""
+    """Writes each target's sound, and its preset if there is one.
+
+    Returns:
+      The reason by id, for targets that fail.
+    """
     failed = {task.target.id: task.error for task in tasks if task.error}
     left = [task for task in tasks if not task.error and not bench.path(task, "target.wav").exists()]
     played: list[tuple[Task, Preset | None]] = []
@@ -128,7 +139,7 @@ def play_targets(bench: Workbench, tasks: Sequence[Task]) -> dict[str, str]:
 
 
 def broken(task: Task, rendering: Rendering) -> str:
-    """Why there is no sound at all; empty if there is one, be it silent."""
+    """Why a rendering has no usable sound; empty if it has one, even a silent one."""
     if rendering.audio is None:
         return rendering.error
     if not np.isfinite(rendering.audio).all():
@@ -137,5 +148,5 @@ def broken(task: Task, rendering: Rendering) -> str:
 
 
 def silence(task: Task) -> str:
-    """What is reported instead of a score."""
+    """The error of a silent sound, which has no score."""
     return f"silent at note {task.target.note}"

@@ -10,7 +10,7 @@ from vjax.vital.vocabulary import Vocabulary
 
 
 def checkpoint_vocabulary(meta: Mapping[str, Any], catalog_json: str | None, schema: Schema) -> Vocabulary:
-    """The catalogs that a checkpoint carries. Raises ValueError if they are not those of its data."""
+    """The catalogs stored in a checkpoint. Raises ValueError if they are missing, or are not those of its data."""
     stored = meta.get("wavetable_catalog_sha256")
     if catalog_json and stored and digest(catalog_json) != stored:
         raise ValueError(

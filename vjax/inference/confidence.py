@@ -1,4 +1,7 @@
-"""How sure an answer is: probabilities of its menus, spread of its knobs, presence of its routes."""
+"""The confidence of a prediction.
+
+It has probabilities of categorical parameters, the spread of continuous parameters, and the presence of routes.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,19 +16,24 @@ from vjax.sound.rules import audibility_rules
 from vjax.sound.schema import Parameters, Schema
 
 SPREAD_SAMPLES = 16
-"""Thinned networks asked for each answer. All share the backbone's work: together they cost about one percent of it."""
+"""Dropout samples for each prediction.
+
+They share the result of the backbone, and together take about one percent of its time.
+"""
 
 
 class Confidence(NamedTuple):
-    """How sure an answer is. Frozen controls are not answered and not listed.
+    """How sure a prediction is. Frozen parameters are not predicted and not listed.
 
     Attributes:
-      menu_probability: by menu, the probability of the option that the answer takes.
-      menu_distribution: by menu, [n_options] float32, the probability of every option.
-      spread_norm: by knob, the standard deviation over Monte Carlo dropout, in norm; see `knob_spread`.
-      presence: of each route of the answer, in its order; see `routes.presence_probability`.
-      mean_probability: over the menus that can be heard in the answer and have a choice; NaN if there are none.
-      mean_spread_norm: over the knobs that can be heard in the answer; NaN if there are none.
+      menu_probability: by categorical parameter, the probability of the predicted option.
+      menu_distribution: by categorical parameter, [n_options] float32, the probability of every option.
+      spread_norm: by continuous parameter, the standard deviation over Monte Carlo dropout, norm units; see
+        `knob_spread`.
+      presence: of each predicted route, in the same order; see `decode_routes.presence_probability`.
+      mean_probability: mean over the categorical parameters that are audible in the predicted preset and that the model
+        can learn (`can_vary`); NaN if there are none.
+      mean_spread_norm: the mean spread over such continuous parameters; NaN if there are none.
     """
 
     menu_probability: dict[str, float]
@@ -37,17 +45,18 @@ class Confidence(NamedTuple):
 
 
 def knob_spread(model: InverseModel, variables: Any, features: jax.Array, samples: int = SPREAD_SAMPLES) -> jax.Array:
-    """The standard deviation of every knob under Monte Carlo dropout (Gal & Ghahramani 2016, arXiv:1506.02142).
+    """The standard deviation of every continuous parameter under Monte Carlo dropout.
 
-    The continuous head answers `samples` times with dropout on, each time to the same features. Dropout stands in the
-    head alone, so backbone and batch statistics are those of the answer itself. Every row meets the same `samples`
-    thinned networks: its spread does not depend on what else is in the batch, and repeats.
+    Method: Gal & Ghahramani 2016, arXiv:1506.02142. The continuous head is evaluated `samples` times on the same
+    features, with dropout on. Only the head has dropout, so backbone and batch statistics are those of the prediction
+    itself. All rows use the same `samples` dropout masks. So the spread of a row does not depend on the other rows of
+    the batch, and it is reproducible.
 
     Args:
       features: [b, f], from `InverseModel.features`.
 
     Returns:
-      [b, n_continuous] float32, norm; all 0 for a model without dropout, which has no spread to show.
+      [b, n_continuous] float32, norm units; all 0 for a model without dropout.
     """
     if model.config.dropout == 0:
         return jnp.zeros((len(features), model.config.n_continuous), jnp.float32)
@@ -63,10 +72,17 @@ def knob_spread(model: InverseModel, variables: Any, features: jax.Array, sample
 
 
 def menu_probabilities(logits: np.ndarray, option_counts: tuple[int, ...]) -> np.ndarray:
-    """Softmax of each menu: fused logits [b, sum(option_counts)] to probabilities of that shape, on the host."""
+    """Softmax of each categorical parameter, on the host.
+
+    Args:
+      logits: [b, sum(option_counts)], the options of all parameters side by side.
+
+    Returns:
+      Probabilities of the same shape.
+    """
     counts = np.asarray(option_counts)
     starts = np.cumsum(counts) - counts
-    # Less each menu's largest logit, so that nothing overflows.
+    # Each parameter's largest logit is subtracted, so that nothing overflows.
     weight = np.exp(logits - np.repeat(np.maximum.reduceat(logits, starts, axis=-1), counts, axis=-1))
     return weight / np.repeat(np.add.reduceat(weight, starts, axis=-1), counts, axis=-1)
 
@@ -74,7 +90,10 @@ def menu_probabilities(logits: np.ndarray, option_counts: tuple[int, ...]) -> np
 def confidence_maker(
     schema: Schema, tier: int
 ) -> Callable[[Parameters, np.ndarray, np.ndarray, tuple[float, ...]], Confidence]:
-    """A function (answer, probabilities [sum(option_counts)], spread [n_continuous], presence) -> `Confidence`."""
+    """Returns a function that makes the `Confidence` of a prediction.
+
+    Its arguments are (parameters, probabilities [sum(option_counts)], spread [n_continuous], presence).
+    """
     knobs, menus = schema.continuous_names, schema.categorical_names
     answered_knobs = np.flatnonzero(~schema.frozen_continuous())
     answered_menus = np.flatnonzero(~schema.frozen_categorical())

@@ -1,4 +1,4 @@
-"""From the matrix that the modulation head answers to the routes of a preset."""
+"""Decodes the matrix of the modulation head into the routes of a preset."""
 
 from typing import NamedTuple
 
@@ -11,19 +11,19 @@ from vjax.training.losses import LossConfig
 from vjax.training.modulation import MARGIN_SHARPNESS, ROUTE_THRESHOLD
 
 MAX_ROUTES = 20
-"""The most routes taken from a predicted matrix, the strongest first (the report's `top_k`)."""
+"""At most N routes are taken from a predicted matrix, the strongest first (the report's `top_k`)."""
 
 
 class PredictedRoute(NamedTuple):
-    """One modulation route of an answer, its values inside the engine's ranges.
+    """One predicted modulation route. Its values lie inside the engine's ranges.
 
     Attributes:
       source, destination: names, as in the schema.
-      source_index, destination_index: their places in `Schema.sources` and `Schema.destinations`.
+      source_index, destination_index: their indices in `Schema.sources` and `Schema.destinations`.
       amount: in [-1, 1].
       bipolar, stereo: switches.
       power: of the route's curve, in [-10, 10].
-      presence: probability that there is such a route, see `presence_probability`.
+      presence: probability that the route exists, see `presence_probability`.
     """
 
     source: str
@@ -44,7 +44,7 @@ def extract_routes(
     top_k: int = MAX_ROUTES,
     presence: str = LossConfig.presence,
 ) -> list[PredictedRoute]:
-    """The routes a predicted matrix means, strongest first; see `predicted_routes`."""
+    """The routes of a predicted matrix, strongest first; see `predicted_routes`."""
     return predicted_routes(matrix, schema, threshold, top_k, presence)[0]
 
 
@@ -62,10 +62,10 @@ def predicted_routes(
     top_k: int = MAX_ROUTES,
     presence: str = LossConfig.presence,
 ) -> tuple[list[PredictedRoute], tuple[np.ndarray, np.ndarray]]:
-    """The routes a predicted matrix means: strongest first, and in canonical order as in `Parameters`.
+    """The routes of a predicted matrix: strongest first, and in canonical order as in `Parameters`.
 
-    Of the cells with |amount| > threshold they are the `top_k` strongest, less those that point at a slot
-    (`modulation_N_amount`) without a route.
+    They are the `top_k` strongest of the cells with |amount| > threshold. Cells that point at a slot
+    (`modulation_N_amount`) without a route are left out.
 
     Args:
       matrix: [4, n_sources, n_destinations] as the head returns it: amount, logit of bipolar, power, logit of stereo.
@@ -96,9 +96,13 @@ def predicted_routes(
 def presence_probability(amount: np.ndarray, presence: str) -> np.ndarray:
     """The probability that a cell holds a route, from its predicted amount.
 
-    It is the sigmoid of the logit that the presence loss gave the cell in training (`losses.modulation_loss`): |amount|
-    for "report", MARGIN_SHARPNESS (|amount| - ROUTE_THRESHOLD) for "margin". Both losses weight true routes up and work
-    beside the amount's error, so it ranks routes rather than counts them; "report" never answers less than 0.5.
+    It is the sigmoid of the logit that the presence loss uses in training (`modulation.modulation_loss`):
+
+    - "report": |amount|. The probability is never below 0.5.
+    - "margin": MARGIN_SHARPNESS (|amount| - ROUTE_THRESHOLD).
+
+    Both losses give true routes more weight, and are trained together with the error of the amount. So the probability
+    can rank routes, but it cannot be used to count them.
     """
     logit = np.abs(amount)
     if presence == "margin":
@@ -107,11 +111,11 @@ def presence_probability(amount: np.ndarray, presence: str) -> np.ndarray:
 
 
 def _raw_routes(matrix: np.ndarray, schema: Schema, threshold: float, top_k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Routes in canonical order, as `vjax.sound.schema.Parameters` holds them but with the head's raw values."""
+    """Routes in canonical order, as in `vjax.sound.schema.Parameters`, but with the head's raw values."""
     index, raw = sparse_routes(matrix, threshold, top_k)
     n_routes = np.count_nonzero(index >= 0)
-    # A cell that points at slot N means the Nth route in canonical order, not the Nth strongest: plain routes by cell
-    # come first, then those that point at them, then those that point at these.
+    # A cell that points at slot N means the Nth route in canonical order, not the Nth strongest. In this order plain
+    # routes come first, by cell. Then come routes that point at them, then routes that point at those, and so on.
     target = schema.destination_slots[index[:n_routes] % len(schema.destinations)]
     generation = np.full(n_routes, n_routes)
     for number in range(n_routes):
@@ -128,7 +132,7 @@ def _arrays(route_index: np.ndarray, raw: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _in_range(raw: np.ndarray) -> np.ndarray:
-    """Head values [..., 4] as the engine takes them: amount and power clipped, logits to 0 or 1."""
+    """Head values [..., 4] in the engine's ranges: amount and power are clipped, logits become 0 or 1."""
     amount, bipolar, power, stereo = (
         raw[..., CHANNELS.index(name)] for name in ("amount", "bipolar", "power", "stereo")
     )

@@ -1,7 +1,7 @@
-"""From sound to the numbers of a preset, with a checkpoint folder and nothing else.
+"""Predicts the parameters of a preset from a sound. It needs only a checkpoint folder.
 
     predictor = Predictor.from_checkpoint("runs/tier3")
-    answer = predictor.predict(audio, sample_rate=48000)
+    prediction = predictor.predict(audio, sample_rate=48000)
 
 Many sounds at once: `vjax.inference.predict_many`.
 """
@@ -32,13 +32,13 @@ from vjax.training.losses import LossConfig
 from vjax.vital.vocabulary import Vocabulary
 
 LOUDEST = 1e6
-"""Of a sound's samples. From about 1e15 on, its mel powers leave float32 and the answer would be NaN."""
+"""The largest sample that a sound may have. From about 1e15 on, mel powers exceed float32 and predictions are NaN."""
 
 
 def decode(prediction: Prediction, schema: Schema) -> list[Parameters]:
-    """The likeliest preset for each row of a prediction (arrays with a batch axis), its routes in canonical order.
+    """The most likely preset for each row of a prediction (arrays with a batch axis). Routes are in canonical order.
 
-    Frozen controls are not part of a sound and stay at their default.
+    Frozen parameters are not part of a sound and keep their default values.
     """
     defaults = schema.default_parameters()
     frozen_continuous, frozen_categorical = schema.frozen_continuous(), schema.frozen_categorical()
@@ -56,17 +56,17 @@ def decode(prediction: Prediction, schema: Schema) -> list[Parameters]:
 
 
 class Answer(NamedTuple):
-    """The preset that the model hears in a sound.
+    """The preset that the model predicts for a sound.
 
     Attributes:
       name: of the sound.
-      parameters: the preset as numbers.
+      parameters: the parameters of the preset.
       routes: its modulation routes, strongest first.
-      confidence: how sure it is, where that was asked for.
-      network: what the network returned for it, without batch axis, on the host.
+      confidence: how sure the prediction is; None if it was not requested.
+      network: the raw outputs of the network, without batch axis, on the host.
       mel: [1, n_mels, t] the log-mel spectrogram that the network was given.
-      clip: the sound, where it was read from a file.
-      target, midi_note: the truth about a dataset's row, in the dataset's own schema; None for other sounds.
+      clip: the sound, if it was given as a file or a clip.
+      target, midi_note: true parameters, in the dataset's own schema, and note of a dataset row; None for other sounds.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Answer(NamedTuple):
     midi_note: int | None = None
 
     def summary(self) -> str:
-        """One line for people: how sure the menus and knobs are that can be heard, and how many routes there are."""
+        """One line for users: how sure the audible parameters are, and how many routes there are."""
         routes = f"{len(self.routes)} route" + ("s" if len(self.routes) != 1 else "")
         if self.confidence is None:
             return routes
@@ -92,7 +92,7 @@ class Heard(NamedTuple):
     """What the device returns for a batch.
 
     Attributes:
-      prediction: of the network.
+      prediction: the outputs of the network.
       spread: [b, n_continuous], see `knob_spread`.
       mels: [b, 1, n_mels, t] log-mel spectrograms, the network's input.
     """
@@ -104,17 +104,17 @@ class Heard(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Predictor:
-    """A checkpoint, ready to answer. The first call compiles; all others, of any number of sounds, do not.
+    """A loaded checkpoint. The first call compiles; later calls, with any number of sounds, do not.
 
     Attributes:
       model, variables: the network and its weights, on the device.
-      schema: names and ranges of the answers.
-      meta: everything else the checkpoint tells, see `checkpoint.make_meta`.
-      step: the training step it was taken at.
-      mel: settings of the pictures that the model hears.
-      samples: length of the clip that the model hears.
-      render: how the training sounds were played, or None where the dataset did not tell.
-      batch_size: sounds that go to the device together. One sound costs as much as a full batch.
+      schema: names and ranges of the parameters.
+      meta: everything else that the checkpoint stores, see `checkpoint.make_meta`.
+      step: the training step of the checkpoint.
+      mel: settings of the log-mel spectrograms that the model takes.
+      samples: length of the clip that the model analyses.
+      render: how the training sounds were rendered, or None if the dataset did not store it.
+      batch_size: number of sounds that go to the device together. One sound costs as much as a full batch.
     """
 
     model: InverseModel
@@ -131,7 +131,7 @@ class Predictor:
     def from_checkpoint(
         cls, directory: str | os.PathLike = NAME, which: str = "best", batch_size: int = 32
     ) -> "Predictor":
-        """Needs the folder (or the run's folder around it) and nothing else.
+        """Loads a checkpoint from its folder, or from the folder of its run. No other file is needed.
 
         "shipped" is the model that comes with vjax.
 
@@ -140,7 +140,7 @@ class Predictor:
           batch_size: 1 is best for a single sound.
 
         Raises:
-          CheckpointError: no checkpoint there, or one that contradicts itself.
+          CheckpointError: there is no checkpoint, or its contents contradict each other.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size={batch_size}; it must be at least 1")
@@ -166,7 +166,7 @@ class Predictor:
 
     @property
     def catalog_json(self) -> str | None:
-        """What the catalog choices of an answer choose from, as JSON."""
+        """The catalog that the catalog choices of a prediction refer to, as JSON."""
         return self.meta["wavetable_catalog_json"]
 
     @property
@@ -175,10 +175,11 @@ class Predictor:
         return self.meta["settings"].get("loss", {}).get("presence", LossConfig.presence)
 
     def predict(self, audio: np.ndarray, sample_rate: int | None = None, name: str = "audio") -> Answer:
-        """The preset of one sound.
+        """Predicts the preset of one sound.
 
         Args:
-          audio: floats [channels, samples], full scale at +-1, of any length; what is heard of it, `prepare_clip` says.
+          audio: floats [channels, samples], full scale at +-1, of any length. `prepare_clip` defines the part that is
+            analysed.
           sample_rate: of `audio`; by default the model's own.
 
         Raises:
@@ -187,24 +188,27 @@ class Predictor:
         return self._predict(audio, sample_rate, name, confidence=False)
 
     def predict_with_confidence(self, audio: np.ndarray, sample_rate: int | None = None, name: str = "audio") -> Answer:
-        """As `predict`, and how sure the answer is. The answer is the same."""
+        """As `predict`, but also with the confidence. The predicted preset is the same."""
         return self._predict(audio, sample_rate, name, confidence=True)
 
     def predict_clip(self, clip: Clip) -> Answer:
-        """As `predict_with_confidence`, of a clip as long as `samples`."""
+        """As `predict_with_confidence`, for a clip of the length `samples`."""
         audio = mono(clip.audio, clip.name)
         return self.answers(self.hear(audio[None]), [clip.name], confidence=True)[0]._replace(clip=clip)
 
     def hear(self, audio: np.ndarray) -> Heard:
-        """Sends mono clips [n, samples], n <= `batch_size`, to the device, padded with silence, and does not wait."""
+        """Sends mono clips [n, samples], n <= `batch_size`, to the device, and does not wait for the result.
+
+        The batch is padded with silence.
+        """
         return _hear(self.variables, self._padded(audio), self.model, self.mel)
 
     def hear_mels(self, mels: np.ndarray) -> Heard:
-        """As `hear`, for log-mel pictures [n, 1, n_mels, t]."""
+        """As `hear`, for log-mel spectrograms [n, 1, n_mels, t]."""
         return _hear(self.variables, self._padded(mels), self.model, None)
 
     def answers(self, heard: Heard, names: Sequence[str], confidence: bool = False) -> list[Answer]:
-        """Waits for the device and decodes its first rows, one for each name."""
+        """Waits for the device, and decodes the first rows of the batch, one for each name."""
         heard = jax.tree.map(lambda array: array[: len(names)], jax.device_get(heard))
         prediction, matrices = heard.prediction, heard.prediction.modulation
         probabilities = menu_probabilities(prediction.categorical_logits, self.schema.option_counts)
@@ -228,7 +232,7 @@ class Predictor:
         return self.answers(self.hear(mono(clip.audio, name)[None]), [name], confidence)[0]
 
     def _padded(self, sounds: np.ndarray) -> np.ndarray:
-        """`batch_size` rows, so that the device sees one shape only."""
+        """Pads a batch with zeros to `batch_size` rows, so that only one shape is compiled."""
         if not 0 < len(sounds) <= self.batch_size:
             raise ValueError(f"{len(sounds)} sounds do not fit a batch of {self.batch_size}")
         padded = np.zeros((self.batch_size, *sounds.shape[1:]), np.float32)
@@ -237,7 +241,7 @@ class Predictor:
 
     @functools.cached_property
     def vocabulary(self) -> Vocabulary:
-        """The catalogs that the checkpoint carries. Raises ValueError if they do not fit its schema."""
+        """The catalogs stored in the checkpoint. Raises ValueError if they do not fit its schema."""
         return checkpoint_vocabulary(self.meta, self.catalog_json, self.schema)
 
     @functools.cached_property
@@ -246,7 +250,7 @@ class Predictor:
 
 
 def render_config(predictor: Predictor) -> RenderConfig:
-    """How predicted presets are played: as the training sounds were, or for the length of the clip."""
+    """How predicted presets are rendered: as the training sounds were; if unknown, for the length of the clip."""
     if predictor.render is not None:
         return predictor.render
     seconds = predictor.samples / predictor.sample_rate
@@ -254,7 +258,7 @@ def render_config(predictor: Predictor) -> RenderConfig:
 
 
 def knob_errors(predictor: Predictor) -> dict[str, float]:
-    """The validation error of each knob, norm units, where the checkpoint has it."""
+    """The validation error of each continuous parameter, norm units, where the checkpoint stores it."""
     errors = predictor.meta.get("knob_error_norm") or []
     return {n: e for n, e in zip(predictor.schema.continuous_names, errors, strict=False) if e is not None}
 
@@ -262,7 +266,7 @@ def knob_errors(predictor: Predictor) -> dict[str, float]:
 def mono(clip: np.ndarray, name: str) -> np.ndarray:
     """[channels, samples] to [samples], on the host: the mean of the channels, as `vjax.audio.mel.to_mono`.
 
-    Raises AudioError for a sound beyond `LOUDEST`.
+    Raises AudioError for a sound with a peak above `LOUDEST`.
     """
     peak = np.abs(clip).max()
     if peak > LOUDEST:
@@ -272,7 +276,11 @@ def mono(clip: np.ndarray, name: str) -> np.ndarray:
 
 @functools.partial(jax.jit, static_argnames=("model", "mel"))
 def _hear(variables: Any, sounds: jax.Array, model: InverseModel, mel: MelConfig | None) -> Heard:
-    """All the device does, as one compiled function. `sounds` are mono clips [b, samples]; without `mel`, pictures."""
+    """All work of the device, as one compiled function.
+
+    Args:
+      sounds: mono clips [b, samples]; or log-mel spectrograms [b, 1, n_mels, t] if `mel` is None.
+    """
     pictures = sounds if mel is None else mel_spectrogram(sounds, mel)[:, None]
     features = model.apply(variables, pictures, method="features")
     prediction = model.apply(variables, features, method="heads")
@@ -280,7 +288,7 @@ def _hear(variables: Any, sounds: jax.Array, model: InverseModel, mel: MelConfig
 
 
 def _clip_samples(meta: dict[str, Any], mel: MelConfig, render: RenderConfig | None) -> int:
-    """How long a clip the model hears: it must make as many frames as the pictures it was trained on."""
+    """The length of the clip that the model analyses: it must give as many frames as the training spectrograms have."""
     _, n_mels, frames = meta["mel_shape"]
     if n_mels != mel.n_mels:
         raise CheckpointError(f"the model hears {n_mels} mel bands, its mel settings make {mel.n_mels}; train again")
@@ -292,7 +300,7 @@ def _clip_samples(meta: dict[str, Any], mel: MelConfig, render: RenderConfig | N
                 "pictures made from those renders"
             )
         return render.samples
-    configured = meta["settings"].get("generation", {}).get("render")  # the run's own recipe, if it fits
+    configured = meta["settings"].get("generation", {}).get("render")  # of the run's own recipe, if they fit
     if configured and mel.frames(RenderConfig(**configured).samples) == frames:
         return RenderConfig(**configured).samples
     return (frames - 1) * mel.hop

@@ -1,4 +1,4 @@
-"""Many sounds through one predictor: folders of files, rows of a dataset. Order is kept, memory is bounded."""
+"""Predicts many sounds: folders of files, or rows of a dataset. The order is kept, and memory use is bounded."""
 
 import collections
 import contextlib
@@ -25,18 +25,18 @@ AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 
 
 RENDER_END = "-vjax.wav"
-"""Ends the name of a preset's render, beside the preset."""
+"""End of the file name of a preset's render, which lies beside the preset."""
 
 
 class Failure(NamedTuple):
-    """A file that gave no answer; `error` says why and names it."""
+    """A sound without a prediction or preset; `error` gives the reason and its name."""
 
     name: str
     error: str
 
 
 class _Sound(NamedTuple):
-    """A sound that was read: `heard` is a mono clip [samples] or a log-mel spectrogram [1, n_mels, t]."""
+    """A sound that was read. `heard` is the input: a mono clip [samples] or a log-mel spectrogram [1, n_mels, t]."""
 
     name: str
     heard: np.ndarray
@@ -46,10 +46,10 @@ class _Sound(NamedTuple):
 
 
 def find_audio(folder: str | os.PathLike) -> list[Path]:
-    """All sound files in a folder and the folders in it, sorted; without hidden ones and vjax's own renders.
+    """All sound files in a folder and its subfolders, sorted; without hidden files and vjax's own renders.
 
     Raises:
-      FileNotFoundError: there is no such folder.
+      FileNotFoundError: the folder does not exist.
       AudioError: it holds no sound file.
     """
     folder = Path(folder)
@@ -64,7 +64,7 @@ def find_audio(folder: str | os.PathLike) -> list[Path]:
 
 
 def is_render(path: Path) -> bool:
-    """Whether it is a preset's render that vjax wrote: x-vjax.wav beside x.vital."""
+    """Whether a file is a preset's render that vjax wrote: x-vjax.wav beside x.vital."""
     stem = path.name.removesuffix(RENDER_END)
     return stem != path.name and path.with_name(f"{stem}.vital").exists()
 
@@ -72,12 +72,12 @@ def is_render(path: Path) -> bool:
 def predict_files(
     predictor: Predictor, paths: Iterable[str | os.PathLike], confidence: bool = False, threads: int = 4
 ) -> Iterator[Answer | Failure]:
-    """Answers to sound files, in their order; a file that cannot be used becomes a `Failure` in its place.
+    """Yields the predictions for sound files, in their order. A file that cannot be used yields a `Failure`.
 
-    The files are read by `threads` threads ahead of the device. No more than three batches of clips exist at a time.
+    `threads` threads read the files ahead of the device. At most three batches of clips exist at a time.
 
     Args:
-      paths: taken one by one as they are needed; an answer's name is its path.
+      paths: taken one by one as they are needed. The name of a prediction is its path.
       confidence: fill in `Answer.confidence`.
     """
     read = functools.partial(_read_file, sample_rate=predictor.sample_rate, samples=predictor.samples)
@@ -91,16 +91,16 @@ def predict_dataset(
     confidence: bool = False,
     reader: Reader | None = None,
 ) -> Iterator[Answer]:
-    """Answers to the stored log-mel pictures of a dataset, each with its target and MIDI note; it needs no audio.
+    """Yields the predictions for a dataset's stored log-mel spectrograms, with target and MIDI note. Needs no audio.
 
     Args:
-      dataset: a file, a folder of shards, or one that is open.
-      rows: which, in which order; by default all. An answer's name is `row N`.
+      dataset: a file, a folder of shards, or an open dataset.
+      rows: row numbers in the wanted order; by default all. The name of a prediction is `row N`.
       confidence: fill in `Answer.confidence`.
-      reader: of an open dataset's rows; by default as they are stored.
+      reader: reads the rows of an open dataset; by default as they are stored.
 
     Raises:
-      DatasetError: its pictures are of another size, or made with other mel settings, than the model's.
+      DatasetError: the spectrograms have another shape, or other mel settings, than those of the model.
     """
     info = dataset if isinstance(dataset, DatasetInfo) else open_dataset(dataset)
     _check_pictures(predictor, info)
@@ -110,7 +110,7 @@ def predict_dataset(
 
 
 def validation_rows(predictor: Predictor, reader: Reader) -> tuple[np.ndarray, str]:
-    """The rows that the model's run kept for validation, where its checkpoint tells, else all; and which these are."""
+    """The validation rows of the model's run if its checkpoint stores the split, else all rows; and which these are."""
     settings = predictor.meta["settings"]
     fraction, seed = settings.get("data", {}).get("val_fraction"), settings.get("seed")
     if fraction is None or seed is None:
@@ -153,7 +153,7 @@ def _answers(
     confidence: bool,
     threads: int,
 ) -> Iterator[Answer | Failure]:
-    """While the device works on a batch, the batch before is decoded here and the next one is read by threads."""
+    """Yields predictions. While the device works on a batch, the one before is decoded, and threads read the next."""
     waiting: tuple[list[_Sound | Failure], Heard | None] | None = None
     with contextlib.closing(map_ahead(read, items, threads, predictor.batch_size)) as entries:
         while chunk := list(itertools.islice(entries, predictor.batch_size)):
@@ -179,7 +179,7 @@ def _finish(
 
 
 def map_ahead(work: Callable[[Any], Any], items: Iterable[Any], threads: int, most: int) -> Iterator[Any]:
-    """`map(work, items)` in threads, in order, at most `most` results ahead."""
+    """As `map(work, items)`, in threads and in order; at most `most` results are computed ahead."""
     ahead: collections.deque[Future] = collections.deque()
     pool = ThreadPoolExecutor(threads, "vjax-ahead")
     try:

@@ -7,5 +7,5 @@ from vjax.vital.vocabulary import Vocabulary, to_preset
 
 
 def export_preset(answer: Answer, schema: Schema, vocabulary: Vocabulary, name: str) -> Preset:
-    """The predicted preset. `Preset.to_json` writes it as version 1.5.5 with 64 slots, integer controls rounded."""
+    """The predicted preset. `Preset.to_json` writes version 1.5.5 with 64 slots and rounded integer parameters."""
     return to_preset(answer.parameters, schema, vocabulary, name=name, author="vjax")

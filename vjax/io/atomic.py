@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writes: a file appears complete or not at all."""
 
 import contextlib
 import os
@@ -10,10 +10,12 @@ PARTIAL_END = ".partial"
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike, unique: bool = False) -> Iterator[Path]:
-    """A path beside `path` to write to: the file becomes `path` at the end of the block, and is removed at an error.
+    """Yields a temporary path beside `path` to write to.
+
+    At the end of the block the temporary file is renamed to `path`. At an error it is removed.
 
     Args:
-      unique: name it after this process, too, as several processes may write `path` at a time.
+      unique: also put the process id into the temporary name, for a `path` that several processes write at a time.
     """
     path = Path(path)
     partial = path.with_name(path.name + (f".{os.getpid()}" if unique else "") + PARTIAL_END)

@@ -1,6 +1,7 @@
-"""Files of one JSON value a line, to which a program appends while others read, and which a kill may cut anywhere.
+"""Files with one JSON value on each line.
 
-Reading changes nothing. A last line that is not finished is not there: its writer may be in the middle of it.
+One program appends while others read, and a kill may cut the last line anywhere. Reading changes no file and ignores an
+unfinished last line, because its writer may be writing it at this moment.
 """
 
 import json
@@ -10,9 +11,9 @@ from typing import Any
 
 
 def read_lines(path: Path) -> list[Any]:
-    """The values of all finished lines; none if there is no file. No blank lines.
+    """The values of all finished lines; none if there is no file.
 
-    Raises ValueError naming a line that is not JSON.
+    Raises ValueError naming a line that is not JSON, such as a blank line.
     """
     if not path.exists():
         return []
@@ -29,7 +30,10 @@ def read_lines(path: Path) -> list[Any]:
 
 
 def end_last_line(path: Path) -> None:
-    """For a writer, before it appends: ends a last line that only lacks its end, and removes one that was cut short."""
+    """Repairs the last line; a writer calls it before it appends.
+
+    A line that only lacks its line break gets one. A line that was cut short is removed.
+    """
     if not path.exists():
         return
     last = path.read_bytes().rpartition(b"\n")[2]
@@ -41,7 +45,7 @@ def end_last_line(path: Path) -> None:
 
 
 def _is_whole(line: bytes) -> bool:
-    """Whether a line is a JSON object; the beginning of one is not JSON."""
+    """Whether a line is a complete JSON object. The beginning of an object is not valid JSON."""
     try:
         return isinstance(json.loads(line), dict)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Progress bars: lively in a terminal, a line every half minute in a log."""
+"""Progress bars: updated often in a terminal, but only every 30 s in a log."""
 
 import sys
 from typing import Any

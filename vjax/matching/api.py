@@ -1,4 +1,4 @@
-"""The functions of `import vjax`: a sound's path or array in, a result out. They do what `vjax match` does."""
+"""The functions of `import vjax`. They take the path or array of a sound, and do what `vjax match` does."""
 
 import dataclasses
 import functools
@@ -47,31 +47,33 @@ def match(
     workers: int | None = None,
     config: MatchConfig | None = None,
 ) -> MatchResult:
-    """The Vital preset of a sound, as `vjax match` writes it.
+    """Estimates the Vital preset of a sound, as `vjax match` does.
 
     Args:
-      sound: a sound file; or floats [samples] or [channels, samples], full scale at +-1. Or a list of recordings of one
-        instrument: the preset is then one for all of them, see `recordings` of the result.
-      note: MIDI note that was played, a number or a name as "C2"; None estimates it. For several recordings one for
-        all, or a list.
-      sample_rate: Hz, of an array.
-      name: of an array's preset; a file's preset is called as the file is.
+      sound: a sound file; or floats [samples] or [channels, samples], full scale at +-1. A list holds recordings of one
+        instrument: the preset is then estimated for all of them, see `recordings` of the result.
+      note: MIDI note that was played, a number or a name such as "C2"; None estimates it. For several recordings, one
+        note for all of them or a list.
+      sample_rate: of an array, Hz.
+      name: name of an array's preset. A file's preset is named after the file.
       checkpoint: a training run's folder, or "shipped", the model that comes with vjax.
-      bank: a folder of presets whose nearest ones compete as well; empty for none.
-      prefer: which preset it is. `editable`: one of oscillators, filters, envelopes and routes, a patch where there is
-        one. `closest`: the nearest of all, mostly a resynthesis. `knobs`: the nearest that was not made from the sound.
-        The closest one is there as well, as `closest` of the result.
-      patch: whether patches that explain the sound compete.
-      resynthesis: whether a wavetable made of the sound competes.
-      refine_evals: renders of a search from the preferred candidate; 0 for none.
+      bank: a folder of presets; the nearest of them compete as well. Empty for none.
+      prefer: which preset is preferred. If the closest candidate is another one, `closest` of the result holds it.
+        `editable`: a preset of oscillators, filters, envelopes and routes; usually a patch, where there is one.
+        `closest`: the closest of all candidates, mostly a resynthesis.
+        `knobs`: the closest candidate that was not made from the sound.
+      patch: whether patches that are estimated from the sound compete.
+      resynthesis: whether a wavetable made from the sound competes.
+      refine_evals: renders of a search from the preferred candidate; 0 for no search.
       workers: render processes; None takes all cores.
-      config: all settings of a match, instead of `note` (of one sound), `prefer`, `patch`, `resynthesis` and
+      config: all settings of a match. It replaces `note` (for one sound), `prefer`, `patch`, `resynthesis` and
         `refine_evals`.
 
     Raises:
-      AudioError: the sound cannot be used; the text says why.
+      AudioError: the sound cannot be used; the message gives the reason.
       CheckpointError: the checkpoint cannot be used.
-      ValueError: there are other numbers of notes and recordings, or none; or a search for several recordings.
+      ValueError: the numbers of notes and recordings differ, or there are no recordings; or a search is requested for
+        several recordings.
     """
     sounds = list(sound) if isinstance(sound, (list, tuple)) else [sound]
     notes = _notes(note, len(sounds))
@@ -105,14 +107,14 @@ def match_many(
 ) -> BatchReport:
     """Writes the presets of many sounds to the folder `out`, as `vjax match FOLDER -o out` does.
 
-    Sounds whose preset exists are passed over, so that a run that was stopped goes on when it is called again.
+    It skips sounds whose preset exists, so that a stopped run continues when it is called again.
 
     Args:
-      sounds: sound files, or folders searched with their subfolders; one or several.
+      sounds: one or several sound files or folders. Folders are searched with their subfolders.
       limit: at most N sounds; 0 takes all.
       overwrite: also match sounds whose preset exists.
 
-    The others are those of `match`.
+    The other arguments are those of `match`.
     """
     config = config or _config(note, prefer, patch, resynthesis, refine_evals)
     folder = checkpoint_folder(os.fspath(checkpoint))
@@ -134,16 +136,16 @@ def render(
     velocity: float = 0.8,
     sample_rate: int = 44100,
 ) -> np.ndarray:
-    """The sound of a preset, played by Vital's engine: float32 [2, samples].
+    """Renders a preset with Vital's engine: float32 [2, samples].
 
     Args:
       preset: from `read_preset` or a `MatchResult`; or Vital's JSON.
-      note: MIDI note, a number or a name as "C2".
+      note: MIDI note, a number or a name such as "C2".
       seconds: length of the sound.
       note_s: time from note-on to note-off, seconds; by default three quarters of `seconds`.
       velocity: of the note, above 0 and at most 1.
 
-    Raises ValueError if the engine cannot play it.
+    Raises ValueError if the engine cannot render it.
     """
     config = RenderConfig(seconds, 0.75 * seconds if note_s is None else note_s, velocity, sample_rate)
     raw = preset.to_json() if isinstance(preset, Preset) else preset
@@ -190,6 +192,6 @@ def _clip(sound: Sound, sample_rate: int | None, name: str, predictor: Predictor
 
 @functools.lru_cache(maxsize=2)
 def _predictor(folder: str) -> Predictor:
-    """Loads a checkpoint once for all calls; a sound alone is predicted in the same way as in a batch."""
+    """Loads a checkpoint once for all calls. The prediction of a single sound is the same as in a batch."""
     keep_compiled()
     return Predictor.from_checkpoint(folder, batch_size=1)

@@ -1,4 +1,4 @@
-"""Which banks a match searches: the checkpoint's own, and a folder of presets."""
+"""Opens the banks that a match searches: the checkpoint's own, and a folder of presets."""
 
 import threading
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from vjax.matching.prepare import Banks
 
 
 def open_banks(predictor: Predictor, checkpoint: str, folder: str = "", pool: RenderPool | None = None) -> Banks:
-    """From a note to the banks to search.
+    """Returns a function from a note to the banks to search.
 
     Args:
-      checkpoint: the folder whose bank is searched, if it has one.
-      folder: of presets; it is rendered at a note when that is first asked for. Empty for none.
+      checkpoint: the checkpoint's folder; its bank is searched, if it has one.
+      folder: a folder of presets; empty for none. It is rendered at a note when this note is first requested.
       pool: renders the folder.
     """
     if folder and not any(Path(folder).rglob("*.vital")):

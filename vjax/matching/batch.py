@@ -1,4 +1,4 @@
-"""Many sounds over one pool, in a run that may be killed and called again."""
+"""Matches many sounds over one pool. A run may be killed and called again."""
 
 import contextlib
 import dataclasses
@@ -45,14 +45,20 @@ from vjax.search.refine_config import RefineConfig
 from vjax.search.target import RefineTarget
 from vjax.training.writer import Writer
 
-_AT_ONCE = 2  # sounds under way on few cores: one is analysed while the engine plays the other's candidates
-_WORKERS_A_SOUND = 8  # more cores than this wait for each other within one sound
+_AT_ONCE = 2  # sounds at a time on few cores: one is analysed while the engine renders the other's candidates
+_WORKERS_A_SOUND = 8  # with more workers within one sound, they wait for each other
 
 
 class Written(NamedTuple):
-    """A preset that was written: for which sound, where, from which candidate, and its MSS distance (NaN: silent).
+    """A preset that was written.
 
-    `closest` is where the closest preset was written beside it, if it is another one; the last two describe that.
+    Attributes:
+      name: of the sound.
+      path: of the preset.
+      label: of the candidate that it came from.
+      mss_db: its MSS distance to the sound; NaN if it is silent.
+      closest: path of the closest preset, if it is another one.
+      closest_label, closest_mss_db: the same of the closest preset.
     """
 
     name: str
@@ -66,11 +72,11 @@ class Written(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class BatchReport:
-    """What a run did.
+    """The result of a run.
 
     Attributes:
       written: presets that were written now.
-      there: presets that existed before.
+      there: number of presets that existed before.
       failures: sounds without a preset.
     """
 
@@ -80,7 +86,7 @@ class BatchReport:
 
     @property
     def median_mss_db(self) -> float:
-        """Over the audible presets that were written now; NaN without any."""
+        """The median over the audible presets that were written now; NaN if there are none."""
         found = [one.mss_db for one in self.written if math.isfinite(one.mss_db)]
         return float(np.median(found)) if found else float("nan")
 
@@ -88,7 +94,7 @@ class BatchReport:
 def match_each(
     sounds: Iterable[Sound | Failure], predictor: Predictor | None, pool: RenderPool, banks: Banks = no_banks
 ) -> Iterator[MatchResult | Failure]:
-    """Matches sounds without a search: the results in order, some sounds at a time."""
+    """Matches sounds without a search. Yields the results in order, and works on a few sounds at a time."""
     one = functools.partial(_prepared, predictor=predictor, pool=pool, banks=banks, then=finish)
     at_once = max(_AT_ONCE, pool.workers // _WORKERS_A_SOUND)
     with contextlib.closing(map_ahead(one, sounds, at_once, at_once)) as results:
@@ -105,9 +111,10 @@ def search_each(
     on_progress: Callable[[SearchProgress], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[MatchResult | Failure]:
-    """Matches sounds with a search: the results as they are done.
+    """Matches sounds with a search. Yields each result as soon as it is done.
 
-    Candidates of the next sound are ranked while earlier ones are searched; all searches share the pool's workers.
+    The candidates of the next sound are ranked while earlier sounds are searched. All searches share the workers of the
+    pool.
     """
     prepared: dict[str, Prepared] = {}
     failures: list[Failure] = []
@@ -150,13 +157,14 @@ def match_many(
     overwrite: bool = False,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> BatchReport:
-    """Matches the sounds of `work`, and writes for each what `MatchResult.save` writes.
+    """Matches the sounds of `work`, and writes for each the files that `MatchResult.save` writes.
 
-    A folder `out` also gets `index.csv` and `index.json`, a row for each sound of this run and earlier ones. With a
-    search (`config.refine`), sounds share the pool; one that a killed run was working on goes on from its best so far.
+    If `out` is a folder, it also gets `index.csv` and `index.json`, with a row for each sound of this run and of
+    earlier ones. With a search (`config.refine`), the sounds share the pool. A search that was killed continues from
+    its best preset so far.
 
     Args:
-      tensorboard: a folder for sounds and pictures as TensorBoard events; empty for none.
+      tensorboard: a folder for sounds and images as TensorBoard events; empty for none.
       scheduler: of the search's renders.
     """
     failures: list[Failure] = []
@@ -220,7 +228,7 @@ def _results(
     stems = {name: path.with_suffix("") for name, path in work.paths.items()}
 
     def continued(sound: Sound | Failure) -> Sound | Failure:
-        """The sound with the best that a killed run had found for it."""
+        """The sound with the best preset that a killed run had found for it."""
         part = None if isinstance(sound, Failure) else read_part(stems[sound.name])
         return dataclasses.replace(sound, candidates=(part.start,), spent=part.evals) if part else sound
 
@@ -231,7 +239,7 @@ def _results(
     sounds = map(continued, sounds)
     for result in search_each(sounds, config.refine, predictor, pool, banks, scheduler, follow, should_stop):
         yield result
-        if isinstance(result, MatchResult):  # it is written by now
+        if isinstance(result, MatchResult):  # it has been written by now
             remove_part(stems[result.name])
 
 
@@ -242,7 +250,7 @@ def _prepared(
     banks: Banks,
     then: Callable[[Prepared, RenderPool], MatchResult] = lambda prepared, pool: prepared,
 ) -> Any:
-    """A sound with its candidates ranked, and what `then` makes of it; or why it failed."""
+    """Ranks the candidates of a sound, and returns what `then` makes of them; or a `Failure`."""
     if isinstance(sound, Failure):
         return sound
 
@@ -263,7 +271,7 @@ def _prepared(
 
 
 def _tried(name: str, work: Callable[[], Any]) -> Any:
-    """What `work` returns, or why this sound has no preset: a batch goes on, also after a defect of vjax."""
+    """What `work` returns, or a `Failure` with the reason: a batch continues, even after a bug in vjax."""
     try:
         return work()
     except Exception as error:
@@ -274,7 +282,7 @@ def _tried(name: str, work: Callable[[], Any]) -> Any:
 
 
 def _recorder(out: Path, work: Work) -> Callable[[dict[str, Any]], None]:
-    """What keeps the rows of a run; a preset that is named alone has no index beside it."""
+    """A function that writes the rows of a run. If `out` is a single preset, there is no index."""
     if out.suffix == ".vital":
         return lambda row: None
     out.mkdir(parents=True, exist_ok=True)
@@ -284,7 +292,10 @@ def _recorder(out: Path, work: Work) -> Callable[[dict[str, Any]], None]:
 
 
 def _write_json(out: Path, work: Work) -> None:
-    """`index.json`, the rows of `index.csv` as one list, and the traces of all searches; each whole or not at all."""
+    """Writes `index.json` (the rows of `index.csv` as one list) and the traces of all searches.
+
+    Each file is written whole or not at all.
+    """
     if out.suffix == ".vital":
         return
     rows = [{key: _value(key, text) for key, text in row.items()} for row in read_index(out / "index.csv")]

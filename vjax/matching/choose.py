@@ -1,8 +1,13 @@
-"""Which candidate comes nearest to a sound: each is played, tuned, set to the sound's level, and ranked by loss.
+"""Ranks candidates by their distance to a sound.
 
-The best few of each family (`Kind.family`) also get wavetables whose harmonics are equalised to the sound's spectrum,
-in a few renders each: a resynthesis that is far nearer does not keep knobs from coming as near as they can. A candidate
-that plays a wrong note ranks behind all that play the right one: a small loss does not make up for it.
+Each candidate is rendered, tuned, set to the sound's level, and ranked by loss.
+
+The best few candidates of each family (`Kind.family`), except patches, also get wavetables whose harmonics are
+equalised to the sound's spectrum. This takes a few renders each. Each family has its own share, so that a resynthesis
+with a much smaller loss does not keep the other presets from coming closer.
+
+A candidate that plays a wrong note ranks behind all candidates that play the right note. A small loss does not make up
+for a wrong note.
 """
 
 import dataclasses
@@ -25,18 +30,18 @@ from vjax.vital.preset import Preset
 from vjax.vital.transpose import transposed
 
 IN_TUNE_SEMITONES = 0.3
-"""A smaller error is left as it is: pitch trackers and detuned voices differ by as much."""
+"""A smaller pitch error is not corrected: pitch trackers and detuned voices differ by as much."""
 
 WRONG_NOTE_SEMITONES = 0.5
-"""From this error on, where both pitches are clear, a preset plays another note than the sound's."""
+"""Above this pitch error, where both pitches are clear, a preset plays a wrong note."""
 
 FITTED = ", fitted"
-"""Is added to the label of a candidate whose wavetables were equalised."""
+"""Suffix of the label of a candidate whose wavetables were equalised."""
 
 _REMEDY = "Set TMPDIR to a short path that can be written, such as /tmp, and free memory and processes"
 _BATCH = 4  # candidates scored in one call
-_MOST_GAIN = 3.0  # by this factor at most equalising lowers a loss: others cannot catch up with the best
-_STEPS = 3  # renders that equalising a candidate costs; a fourth gains little
+_MOST_GAIN = 3.0  # equalising divides a loss by at most this: candidates with larger losses cannot become the best
+_STEPS = 3  # renders that equalising a candidate takes; a fourth gains little
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,17 +49,18 @@ class Candidate:
     """A preset that competes in a match.
 
     Attributes:
-      label, kind: where it comes from, for people and for programs.
+      label: where the preset comes from, as text for users.
       preset: tuned, and at the level of the sound.
-      loss: the objective's; NaN where there is none.
+      loss: the loss of the objective; NaN where there is none.
       mss_db: its MSS distance to the sound; NaN where there is none.
-      pitch_error_semitones: of its render against the sound; NaN unless both pitches are clear.
+      pitch_error_semitones: the pitch of its render minus that of the sound; NaN unless both pitches are clear.
       tuned_semitones: by how much it was transposed.
       error: why it has no loss; empty if it has one.
-      audio: float32 [2, samples], its render before its level was set; None where it could not be played.
+      audio: float32 [2, samples], its render before its level was set; None if it could not be rendered.
       by_machine: whether the error is a fault of the machine, and not of the preset.
-      each_mss_db: MSS to each of several recordings, where it was played for all; `loss` and `mss_db` are then means,
-        and `pitch_error_semitones` is the largest.
+      kind: where the preset comes from, as a value for code.
+      each_mss_db: MSS to each recording, where it was rendered for several. `loss` and `mss_db` are then means, and
+        `pitch_error_semitones` is the largest error.
     """
 
     label: str
@@ -83,8 +89,8 @@ class Choice(NamedTuple):
 
     Attributes:
       candidates: the best first, those without a loss last.
-      as_played: the same as they were first played, tuned, before their levels were set.
-      evals: renders that it took.
+      as_played: the same candidates in the order of rendering, tuned, before their levels were set.
+      evals: number of renders.
     """
 
     candidates: tuple[Candidate, ...]
@@ -93,19 +99,19 @@ class Choice(NamedTuple):
 
     @property
     def best(self) -> Candidate | None:
-        """The first candidate, None if none has a loss."""
+        """The first candidate; None if no candidate has a loss."""
         return self.candidates[0] if self.candidates and not self.candidates[0].error else None
 
     def ranking(self, families: Collection[str] = FAMILIES) -> Ranking:
-        """The candidates of some families with a loss, as a search begins from them."""
+        """The candidates of some families that have a loss, as the input of a search."""
         usable = [one for one in self.candidates if not one.error and one.kind.family in families]
         starts = [Ranked(one.loss, one.start, one.audio) for one in usable]
-        losses = {one.label: one.loss for one in usable[::-1]}  # of two with one label the better
+        losses = {one.label: one.loss for one in usable[::-1]}  # of two with one label the better one stays
         return Ranking(starts, dict(sorted(losses.items(), key=lambda pair: pair[1])), self.evals)
 
 
 class Progress(NamedTuple):
-    """How far a match is: the stage in words, its steps done and in all, and the best candidate so far, if any."""
+    """Progress of a match: the stage in words, its steps done and in total, and the best candidate so far, if any."""
 
     stage: str
     done: int
@@ -129,15 +135,15 @@ def choose(
     on_progress: Report | None = None,
     n_starts: int = 0,
 ) -> Choice:
-    """Plays candidates and ranks them, see the module.
+    """Renders candidates and ranks them, see the docstring of the module.
 
     Args:
       starts: the candidates; taken one by one while earlier ones are rendered.
-      judge: scores, with the sound as the target in `place`.
-      fits: at most N of the best of each family are equalised; 0 equalises none.
-      level: set each candidate to the level of the sound, which costs no render: Vital's volume is a factor.
-      budget: at most N renders, of which at least one; None has no limit.
-      n_starts: how many there will be, for progress alone.
+      judge: scores the candidates. The sound is its target in the slot `place`.
+      fits: at most N of the best candidates of each family are equalised; 0 equalises none.
+      level: set each candidate to the level of the sound. This takes no render, because Vital's volume is a factor.
+      budget: at most N renders, but at least one; None sets no limit.
+      n_starts: how many candidates there will be, only for the progress.
 
     Raises OSError if the engine cannot run on this machine at all.
     """
@@ -159,7 +165,7 @@ def choose(
 
 
 def rank_key(candidate: Candidate) -> tuple:
-    """Sorts candidates, the best first: those without a loss last, before them those that play a wrong note."""
+    """Sort key, the best candidate first. Those with a wrong note come later, and those without a loss come last."""
     return bool(candidate.error), candidate.wrong_note, candidate.loss if not candidate.error else 0.0
 
 
@@ -171,7 +177,7 @@ def _played(starts: Iterable[Start], sought: Sought, pool: RenderPool, budget: i
         for start in itertools.islice(starts, budget):
             try:
                 job = play_job(start.preset, sought)
-            except ValueError as error:  # a value that the engine cannot take
+            except ValueError as error:  # a value that the engine does not accept
                 invalid.append(Candidate(start.label, start.preset, error=f"invalid: {error}", kind=start.kind))
                 continue
             taken.append(Candidate(start.label, start.preset, kind=start.kind))
@@ -183,12 +189,12 @@ def _played(starts: Iterable[Start], sought: Sought, pool: RenderPool, budget: i
 
 
 def play_job(preset: Preset, sought: Sought) -> RenderJob:
-    """Plays a preset as the sound was played."""
+    """The job that renders a preset with the note and the note length of the sound."""
     return RenderJob(preset.to_json(), (sought.note,), note_s=sought.note_s)
 
 
 def measured(candidate: Candidate, rendering: Rendering, sought: Sought) -> Candidate:
-    """The candidate with its sound and pitch error, or with the reason why it has none."""
+    """The candidate with its render and its pitch error, or with the reason why it has none."""
     if rendering.audio is None:
         return dataclasses.replace(candidate, error=rendering.error, by_machine=rendering.by_machine)
     audio = rendering.audio[0]
@@ -212,7 +218,7 @@ def _pitch_error(audio: np.ndarray, sought: Sought) -> float:
 def _tuned(
     candidates: Sequence[Candidate], sought: Sought, pool: RenderPool, budget: int
 ) -> tuple[list[Candidate], int]:
-    """The candidates transposed to the sound's pitch, where that brings them nearer to it; and the renders it took."""
+    """The candidates, transposed to the sound's pitch where that reduces the error; and the number of renders."""
     tuned = list(candidates)
     off = [i for i, one in enumerate(tuned) if abs(one.pitch_error_semitones) >= IN_TUNE_SEMITONES][: max(budget, 0)]
     moved = []
@@ -228,7 +234,7 @@ def _tuned(
 
 
 def levelled(candidates: Sequence[Candidate], judge: Judge, place: int, level: bool) -> list[Candidate]:
-    """The candidates at the level of the sound in a place of the judge, with their losses."""
+    """The candidates at the level of the judge's target in the slot `place`, with their losses."""
     usable = [one for one in candidates if not one.error]
     scored = judge.levelled([one.audio for one in usable], [one.preset for one in usable], place, level)
     found = iter(zip(usable, *scored, strict=True))
@@ -254,7 +260,7 @@ def _equalise(
     budget: int,
     report: Report,
 ) -> int:
-    """Puts equalised candidates in the places of their originals where they are nearer. Returns the renders in all."""
+    """Replaces candidates in `ranked` by equalised ones where these are closer. Returns the total number of renders."""
     wanted = average_power(sought.audio)
     latest = dict(sorted(_worth_equalising(ranked, fits)))
     for step in range(_STEPS):
@@ -280,8 +286,8 @@ def _equalise(
 
 
 def _worth_equalising(ranked: Sequence[Candidate], fits: int) -> Iterator[tuple[int, Candidate]]:
-    """(place, candidate) of the best `fits` of each family, those aside that cannot catch up with its best."""
-    for family in {one.kind.family for one in ranked} - {"patch"}:  # its tables were corrected when it was made
+    """(index, candidate) of the best `fits` of each family, without those that cannot become the best of it."""
+    for family in {one.kind.family for one in ranked} - {"patch"}:  # its tables were corrected before
         mine = [(i, one) for i, one in enumerate(ranked) if one.kind.family == family and not one.error][:fits]
         yield from ((i, one) for i, one in mine if one.loss <= _MOST_GAIN * mine[0][1].loss)
 
@@ -289,18 +295,18 @@ def _worth_equalising(ranked: Sequence[Candidate], fits: int) -> Iterator[tuple[
 def rank(
     targets: Iterable[RefineTarget], config: RefineConfig, pool: RenderPool, fits: int = 0
 ) -> Iterator[RefineTarget]:
-    """The targets with their starts ranked, for `vjax.search.refine.refine`, which takes them one by one.
+    """The targets with their candidates ranked, for `vjax.search.refine.refine`, which takes them one by one.
 
-    Starts are not tuned. Of a target that is silent, or whose starts are, the ranking is empty.
+    The candidates are not tuned. The ranking is empty if the target is silent, or if all its candidates are.
     """
     for target in targets:
-        budget = max(config.evals - target.spent, 2 if target.spent else 1)  # of a continued search also what it found
+        budget = max(config.evals - target.spent, 2 if target.spent else 1)  # one more for an earlier best
         note_s = pool.config.note_s if target.note_s is None else target.note_s
         sought = Sought(target.audio, target.note, note_s, pool.config.sample_rate)
         objective = Objective(config.objective, 1, _BATCH, pool.config.samples, pool.config.sample_rate)
         try:
             objective.set_target(0, target.audio)
-        except ValueError:  # `refine` says why
+        except ValueError:  # `refine` reports why
             yield target._replace(ranking=Ranking([], {}, 0))
             continue
         choice = choose(target.starts, sought, Judge(objective, pool), 0, pool, fits, budget=budget)

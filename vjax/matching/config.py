@@ -1,4 +1,4 @@
-"""What a match tries."""
+"""The settings of a match."""
 
 import dataclasses
 
@@ -7,24 +7,27 @@ from vjax.matching.preferred import PREFERENCES, Prefer
 from vjax.search.refine_config import RefineConfig
 
 DEFAULT_NOTE = 60
-"""Played when the sound has no clear pitch: C4, the middle of the keyboard."""
+"""The note that is played when the sound has no clear pitch: C4, the middle of the keyboard."""
 
 
 @dataclasses.dataclass(frozen=True)
 class MatchConfig:
-    """What a match tries.
+    """The settings of a match.
 
     Attributes:
       note: MIDI note to play; None estimates it from the sound.
-      note_s: time from note-on to note-off, seconds; None estimates whether the note is held throughout.
-      tune: transpose each candidate until it plays the sound's pitch.
+      note_s: time from note-on to note-off, seconds. None estimates whether the note lasts for the whole clip; if it
+        does not, the note length is that of the render config.
+      tune: transpose each candidate to the pitch of the sound.
       level: set each candidate to the level of the sound.
-      variants: at most N variants of the prediction compete with it, and 3 N neighbours from each bank; 0: it alone.
-      patch: explain the sound as an editable patch.
-      resynthesis: how wavetables are made of the sound itself; None makes none.
-      prefer: which candidate is written, see `vjax.matching.preferred`; the closest is written beside it.
-      fits: at most N of the best candidates of each family get wavetables whose harmonics are equalised to the sound's.
-      refine: the search that follows; None searches nothing.
+      variants: at most N variants of the prediction compete with it, and 3 N neighbours from each bank. 0 adds no
+        variants, no neighbours and no resynthesis.
+      patch: also estimate editable patches from the sound.
+      resynthesis: how wavetables are made from the sound itself; None makes no resynthesis.
+      prefer: which candidate is written, see `vjax.matching.preferred`. The closest candidate is written as well.
+      fits: at most N of the best candidates of each family get equalised wavetables: the levels of their harmonics are
+        fitted to the sound. Patches are left out.
+      refine: settings of the search that follows; None runs no search.
     """
 
     note: int | None = None
@@ -53,4 +56,4 @@ class MatchConfig:
 DEFAULT = MatchConfig()
 
 PREDICTION_ONLY = MatchConfig(level=False, variants=0, patch=False, resynthesis=None, fits=0)
-"""Plays and tunes the predicted preset, and nothing competes with it."""
+"""Renders and tunes the predicted preset. No other candidate competes."""

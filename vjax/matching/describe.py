@@ -1,4 +1,4 @@
-"""What a preset says about itself: name, author, style and comment, all of the preset that is written."""
+"""Style and comment, which a written preset stores about itself."""
 
 import math
 from collections.abc import Mapping
@@ -8,22 +8,22 @@ import numpy as np
 import vjax
 from vjax.audio.pitch import note_name
 
-_BASS_NOTE = 48  # C3: below it a sustained sound with one pitch is a bass
-_SHORT_S = 0.35  # a sound that has fallen by _OVER_DB before this is a hit
+_BASS_NOTE = 48  # C3: a sound with a pitch below it is a bass, unless it is a pad
+_SHORT_S = 0.35  # a sound that has fallen by _OVER_DB before this is percussive
 _OVER_DB = 30.0
-_SLOW_ATTACK_S = 0.15  # to half of its loudest moment
-_SUSTAIN_DB = 12.0  # a sound that falls less than this during its note is sustained
+_SLOW_ATTACK_S = 0.15  # until 6 dB below its loudest moment
+_SUSTAIN_DB = 12.0  # a sound is sustained if its level at the end of the note is less than this below its peak
 _BLOCK_S = 0.02
 
 
 def style_of(audio: np.ndarray, sample_rate: int, note: int, note_s: float, pitched: bool) -> str:
-    """One of Vital's style tags for a sound, by its pitch and its loudness over time.
+    """One of Vital's style tags for a sound, by its pitch and its level over time.
 
     Args:
       audio: [channels, samples], from its onset on.
       note: MIDI note.
       note_s: time from note-on to note-off, seconds.
-      pitched: whether it has a note.
+      pitched: whether it has a pitch.
     """
     size = round(_BLOCK_S * sample_rate)
     n = audio.shape[1] // size
@@ -46,12 +46,12 @@ def style_of(audio: np.ndarray, sample_rate: int, note: int, note_s: float, pitc
 
 
 def comment(name: str, note: int, note_s: float, method: str, metrics: Mapping[str, float], credit: str) -> str:
-    """The comment inside a preset: what it was made from, how, how near it comes, by which version, whose parts it has.
+    """The comment of a preset: version of vjax, sound, note, method, distance to the sound, and credit.
 
     Args:
       name: of the sound.
       method: how the preset was found.
-      credit: of the parts that it is made of; may be empty.
+      credit: for the parts that the preset is made of; may be empty.
     """
     found = f"{metrics['mss']:.2f} dB MSS" if math.isfinite(metrics["mss"]) else "none, it is silent"
     if math.isfinite(metrics["loudness_difference"]):

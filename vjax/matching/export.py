@@ -1,4 +1,4 @@
-"""Presets from a checkpoint's predictions, without anything that competes with them."""
+"""Writes a checkpoint's predicted presets, without other candidates."""
 
 import dataclasses
 import sys
@@ -17,7 +17,7 @@ from vjax.vital.preset import write_preset
 
 @dataclasses.dataclass(frozen=True)
 class ExportReport:
-    """What a run did: presets that were written now, presets that existed before, and sounds without a preset."""
+    """The result of a run: presets that were written now, presets that existed before, and sounds without a preset."""
 
     written: int
     there: int
@@ -25,7 +25,7 @@ class ExportReport:
 
 
 def export_presets(work: Work, predictor: Predictor) -> ExportReport:
-    """Writes the predicted preset of each sound, as the network returned it: neither tuned nor played."""
+    """Writes the predicted preset of each sound, as the network returned it: neither tuned nor rendered."""
     failures = []
     with progress_bar(work.predictions(), total=len(work.paths), desc="exporting", unit="sound") as predictions:
         for prediction in predictions:

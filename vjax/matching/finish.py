@@ -1,4 +1,4 @@
-"""The second half of a match: play what was chosen once more, and describe the preset that is to be written."""
+"""The second half of a match: renders the chosen preset again, and describes the preset that is to be written."""
 
 import dataclasses
 import math
@@ -22,17 +22,17 @@ from vjax.search.target import Start
 from vjax.vital.level import level_range_db, with_gain
 
 FULL_SCALE = 10 ** (-0.1 / 20)
-"""The highest peak that is written: a converter clips what is above 1."""
+"""The highest peak that a written preset may have: a converter clips samples above 1."""
 
 _OCTAVES_DB = 1.5
-_MARGIN_DB = 0.05  # a gain is rounded to the volume's float32, and a smaller one changes nothing
-_OFF_LEVEL_DB = 1.0  # a level that is further off is worth a warning
+_MARGIN_DB = 0.05  # the volume's float32 rounds a gain, and `with_gain` ignores a smaller one
+_OFF_LEVEL_DB = 1.0  # a larger difference in level gets a warning
 
 
 def finish(prepared: Prepared, pool: RenderPool, refined: Refined | None = None) -> MatchResult:
-    """Plays the preferred candidate, or what a search found, once more, and describes the preset that is to be written.
+    """Renders the preferred candidate, or the result of a search, again, and describes the preset to be written.
 
-    The closest candidate, where it is another one, is judged in the same way. Raises ValueError if the search had no
+    The closest candidate, if it is another one, is judged in the same way. Raises ValueError if the search had no
     result.
     """
     clip, sought, choice = prepared.clip, prepared.sought, prepared.choice
@@ -61,7 +61,7 @@ def finish(prepared: Prepared, pool: RenderPool, refined: Refined | None = None)
             closest, off_level = _judged(choice.best.start, prepared, pool, CLOSEST)
             if _rank(closest, sought.pitch) < _rank(found, sought.pitch):
                 warnings += [f"{CLOSEST}: {warning}" for warning in off_level]
-            else:  # a search has overtaken it, or other random phases have
+            else:  # `found` is closer: by the search, or with other random phases
                 closest = None
     if prepared.config.prefer != "closest" and found.kind.family != "resynthesis" and found.mean_mss_db > FAR_DB:
         nearest = f"; the closest candidate, {closest.label!r}, is at {closest.mean_mss_db:.1f} dB" if closest else ""
@@ -92,7 +92,7 @@ def finish(prepared: Prepared, pool: RenderPool, refined: Refined | None = None)
 def _judged(
     start: Start, prepared: Prepared, pool: RenderPool, which: str = "", method: str = ""
 ) -> tuple[FoundPreset, list[str]]:
-    """A candidate by settled renders with several seeds, its peaks within full scale; and warnings of its level."""
+    """A candidate judged by settled renders with several seeds, its peaks within full scale; and level warnings."""
     judged, warnings = _beside_each(start, prepared), []
     if prepared.config.level:
         judged, warnings = _within_scale(judged, prepared, pool)
@@ -101,7 +101,7 @@ def _judged(
 
 
 def _beside_each(start: Start, prepared: Prepared) -> list[Judged]:
-    """A preset beside each recording."""
+    """A preset compared with each recording."""
     return [one.judge.judged(start, one.sought, 0) for one in prepared.recordings]
 
 
@@ -113,11 +113,11 @@ def _described(
     which: str = "",
     method: str = "",
 ) -> FoundPreset:
-    """A preset that says in its name and comment what it is. Without `judged` it has no numbers.
+    """A preset with its name, style, comment and measurements. Without `judged`, its loss and metrics are NaN.
 
     Args:
-      judged: beside each recording.
-      which: is added to its name, in brackets.
+      judged: the preset compared with each recording.
+      which: added to its name, in brackets.
       method: how it was found; by default its label.
     """
     clip, sought = prepared.clip, prepared.sought
@@ -157,16 +157,16 @@ def _comparisons(judged: Sequence[Judged], prepared: Prepared) -> tuple[Comparis
 
 
 def _rank(found: FoundPreset, pitch: Pitch | None) -> tuple[bool, float]:
-    """As candidates are ranked: a wrong note behind all right ones, then by loss. `pitch` is None if none is sought."""
+    """Sort key as in `rank_key`: wrong notes last, then by loss. `pitch` is None if candidates are not tuned."""
     both = pitch is not None and found.plays.clear
     return both and abs(found.plays.midi - pitch.midi) > WRONG_NOTE_SEMITONES, found.mean_loss
 
 
 def _within_scale(judged: list[Judged], prepared: Prepared, pool: RenderPool) -> tuple[list[Judged], list[str]]:
-    """The preset beside each recording, softer where its peaks would clip, and warnings where it is not as loud as the
-    sound.
+    """The preset compared with each recording, made softer if its peaks would clip; and warnings about its level.
 
-    Also at the notes of an octave up and down, for which it gives way by at most `_OCTAVES_DB`: they are not the sound.
+    The notes an octave below and above count as well. For these it is made softer by at most `_OCTAVES_DB`, because
+    they are not part of the sound. It warns if the preset is not as loud as the sound, or if its peaks still clip.
     """
     sought, preset, warnings = prepared.sought, judged[0].preset, []
     over_db = max(_over_db(one.sounds, FULL_SCALE) for one in judged)
@@ -192,13 +192,13 @@ def _within_scale(judged: list[Judged], prepared: Prepared, pool: RenderPool) ->
 
 
 def _over_db(sounds: Sequence[np.ndarray], most: float) -> float:
-    """By how much the highest peak of some sounds lies above another."""
+    """By how many dB the highest peak of some sounds lies above `most`."""
     peak = max(float(np.abs(sound).max()) for sound in sounds)
     return 20 * math.log10(peak / most) if peak > 0 else -math.inf
 
 
 def _re_render_db(judged: Judged | None, sample_rate: int) -> float:
-    """MSS between the first render and the others, which differ in the engine's seed alone."""
+    """MSS between the first render and the others, which differ only in the engine's seed."""
     if judged is None or len(judged.sounds) < 2:
         return math.nan
     first, *others = judged.sounds

@@ -1,9 +1,14 @@
-"""The product's verb: from a sound to its preset.
+"""Matches a sound: estimates the preset that makes it.
 
-`match` predicts a preset, gathers the candidates that compete with it (`candidates`), lets the engine rank them
-(`vjax.matching.choose`), takes the preferred one (`vjax.matching.preferred`), searches on from there if that is asked
-for, and plays what it found once more for the numbers that it returns. The command, the Python API, batches and
-evaluations all call it.
+A match has these steps:
+
+1. It predicts a preset and collects the candidates that compete with it (`vjax.matching.prepare`, `vjax.candidates`).
+2. It renders and ranks all candidates (`vjax.matching.choose`).
+3. It selects the preferred candidate (`vjax.matching.preferred`).
+4. If `config.refine` is set, it runs a search from this candidate (`vjax.search.refine`).
+5. It renders the result again, and measures the metrics that it returns (`vjax.matching.finish`).
+
+The command line, the Python API, batches and evaluations all use these steps.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,27 +40,29 @@ def match(
     on_progress: Report | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> MatchResult:
-    """The preset of a sound that `config.prefer` asks for, and the closest beside it.
+    """Estimates the preset of a sound that `config.prefer` selects, and the closest preset if it is another one.
 
     Args:
       clip: the sound.
       predictor: the model.
-      pool: renders; its config says how presets are played, see `vjax.inference.predict.render_config`.
-      config: what to try.
+      pool: renders presets; its config defines how they are played, see `vjax.inference.predict.render_config`.
+      config: the settings.
       banks: presets with their sounds, to search for neighbours.
-      prediction: of this sound, where the caller has it (from a batch, or of a dataset's stored spectrogram).
-      candidates: presets that compete as well: what an earlier search had found, or what the caller has.
-      only_candidates: nothing competes with `candidates`. There is no prediction then, and `predictor` may be None.
-      others: further recordings of the same instrument with their MIDI notes, None estimates one. The preset is then
-        for all of them: see `vjax.matching.together`. It is equalised to, and has the level of, `clip`.
+      prediction: the prediction for this sound, if the caller has it (from a batch, or from a dataset's stored
+        spectrogram).
+      candidates: further presets that compete: the result of an earlier search, or presets of the caller.
+      only_candidates: only `candidates` compete. There is no prediction then, and `predictor` may be None.
+      others: further recordings of the same instrument with their MIDI notes; None estimates a note. The preset is then
+        estimated for all recordings, see `vjax.matching.together`. It is equalised to `clip`, and has its level.
       on_progress: called in this thread with each `Progress`.
-      should_stop: asked between a search's generations; True ends it with its best so far.
+      should_stop: called between a search's generations; True ends the search, which returns its best preset so far.
 
     Returns:
-      The result. Without any audible candidate it is the predicted preset, with a warning.
+      The result. If no candidate is audible, it is the first one (normally the predicted preset), with a warning.
 
     Raises:
-      ValueError: a sound is silent or too short; or a search has no audible candidate to begin from, or `others`.
+      ValueError: a sound is silent or too short; or a search has no audible candidate to begin from; or a search is
+        requested together with `others`.
     """
     prepared = prepare(
         clip,

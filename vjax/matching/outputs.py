@@ -1,4 +1,4 @@
-"""What a match leaves on disk: the preset, its render, a picture; its JSON; and the index of many matches."""
+"""Writes the files of a match (the preset, its render, an image, its JSON), and the index of many matches."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from vjax.matching.preferred import CLOSEST
 from vjax.matching.traces import TRACE_END, trace_picture, write_text
 from vjax.vital.preset import write_preset
 
-if TYPE_CHECKING:  # a result writes itself by this file
+if TYPE_CHECKING:  # `MatchResult.save` imports this module
     from vjax.matching.result import Comparison, FoundPreset, MatchResult
 
 PICTURE_END = "-vjax.png"
@@ -34,16 +34,16 @@ COLUMNS = (
     "candidates", *METRICS, "re_render_mss", "closest", "closest_label", "closest_kind", "closest_mss",
     "evals", "seconds", "warnings", "error",
 )  # fmt: skip
-"""Of the table `index.csv`. Its metrics are those of `preset`; `closest` is the preset beside it, if there is one."""
+"""Columns of `index.csv`. The metrics are those of `preset`. `closest` is the closest preset, if it was written too."""
 
 TEXT_COLUMNS = ("name", "preset", "label", "kind", "closest", "closest_label", "closest_kind", "warnings", "error")
-"""The others hold numbers, or nothing."""
+"""Columns that hold text. The others hold numbers, or are empty."""
 
 _NEW_COLUMNS = ("kind", "closest", "closest_label", "closest_kind", "closest_mss")  # an older index lacks them
-_DIGEST = "vjax-preset-sha256"  # the picture's text that says which preset vjax wrote beside it
-_CLOSEST_DIGEST = "vjax-closest-sha256"  # likewise of the closest one
+_DIGEST = "vjax-preset-sha256"  # key in the image's metadata: the digest of the preset beside it, as vjax wrote it
+_CLOSEST_DIGEST = "vjax-closest-sha256"  # the same for the closest preset
 _TITLE_LETTERS = 40
-_NAME_BYTES = 255  # of a file's name, on nearly all file systems
+_NAME_BYTES = 255  # longest file name on nearly all file systems
 
 
 def write_result(
@@ -52,7 +52,7 @@ def write_result(
     """See `MatchResult.save`.
 
     Args:
-      with_target: also write the sound, as `X-target.wav`, where no file of it exists.
+      with_target: also write the sound, as `X-target.wav`; for a sound that has no file.
     """
     path = Path(path)
     check_writable(path, overwrite)
@@ -74,19 +74,19 @@ def write_result(
         sounds[f"{which}: {shortened(as_text(found.label), _TITLE_LETTERS)}"] = found.audio
     digests = dict(zip((_DIGEST, _CLOSEST_DIGEST), map(_digest, partials.values()), strict=False))
     save_picture(picture, comparison_picture(sounds, result.sample_rate, _title(result)), digests)
-    for file, partial in reversed(partials.items()):  # the preset last
+    for file, partial in reversed(partials.items()):  # the preset is replaced last
         os.replace(partial, file)
     closest = [name for file in presets if file != path for name in (file, _beside(file, RENDER_END))]
     return [path, wav, picture, *closest, *traces, *([target] if with_target else [])]
 
 
 def closest_path(path: Path) -> Path:
-    """Where the closest preset goes beside X.vital: `X (closest).vital`."""
+    """The path of the closest preset beside X.vital: `X (closest).vital`."""
     return path.with_name(f"{path.stem} ({CLOSEST}).vital")
 
 
 def check_writable(path: str | os.PathLike, overwrite: bool = False) -> None:
-    """Raises what `MatchResult.save` would raise for this path, before the work and not after it."""
+    """Raises what `MatchResult.save` would raise for this path, before the match and not after it."""
     path = Path(path)
     if path.suffix != ".vital" or path.is_dir():
         raise ValueError(f"{path} is {'a folder' if path.is_dir() else 'not the name of a preset'}; give X.vital")
@@ -99,7 +99,7 @@ def check_writable(path: str | os.PathLike, overwrite: bool = False) -> None:
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; {path} cannot be written below it")
     try:
-        with tempfile.TemporaryFile(dir=folder):  # permissions alone do not say whether a file can be made
+        with tempfile.TemporaryFile(dir=folder):  # permissions alone do not show whether a file can be made
             pass
     except OSError as error:
         raise PermissionError(f"{folder} cannot be written ({error.strerror}); give another place by --out") from error
@@ -110,7 +110,7 @@ def check_writable(path: str | os.PathLike, overwrite: bool = False) -> None:
 
 
 def check_name(path: Path) -> None:
-    """Raises ValueError if a file that belongs to X.vital would have too long a name."""
+    """Raises ValueError if the name of a file that belongs to X.vital would be too long."""
     longest = f"{closest_path(path).name}.new"
     if len(os.fsencode(longest)) > _NAME_BYTES:
         raise ValueError(
@@ -120,7 +120,7 @@ def check_name(path: Path) -> None:
 
 
 def changed_presets(path: Path) -> list[Path]:
-    """X.vital and `X (closest).vital`, those of them that exist and are not, byte for byte, what a match wrote."""
+    """Those of X.vital and `X (closest).vital` that exist and differ, in any byte, from what a match wrote."""
     ours = _digests(path)
     files = ((path, _DIGEST), (closest_path(path), _CLOSEST_DIGEST))
     # os.path: Path.exists raises if the name is too long.
@@ -128,7 +128,7 @@ def changed_presets(path: Path) -> list[Path]:
 
 
 def result_json(result: MatchResult) -> dict[str, Any]:
-    """See `MatchResult.as_json`. Numbers that do not exist are None; JSON has no NaN."""
+    """See `MatchResult.as_json`. Numbers that do not exist are None, because JSON has no NaN."""
     return {
         "sound": as_text(result.name),
         "note": result.note,
@@ -148,7 +148,7 @@ def result_json(result: MatchResult) -> dict[str, Any]:
 
 
 def index_row(result: MatchResult, preset_path: str | os.PathLike) -> dict[str, Any]:
-    """The row of a match in the index; what has no number stays empty."""
+    """The row of a match in the index. A number that does not exist is left empty."""
     return {
         "name": as_text(result.name),
         "preset": as_text(preset_path),
@@ -174,9 +174,9 @@ def index_row(result: MatchResult, preset_path: str | os.PathLike) -> dict[str, 
 
 
 def start_index(path: str | os.PathLike, names: Collection[str]) -> None:
-    """Makes `index.csv` ready for rows of the sounds `names`: new, or as it is without their earlier rows.
+    """Prepares `index.csv` for rows of the sounds `names`: creates it, or removes their earlier rows.
 
-    Raises ValueError if there is a table with other columns.
+    Raises ValueError if the file exists and has other columns.
     """
     path = Path(path)
     kept = [row for row in read_index(path) if row["name"] not in names] if path.exists() else []
@@ -187,7 +187,7 @@ def start_index(path: str | os.PathLike, names: Collection[str]) -> None:
 
 
 def read_index(path: str | os.PathLike) -> list[dict[str, str]]:
-    """The rows of an index, an older one's without what it lacks. Raises ValueError if the file is another table."""
+    """The rows of an index. Columns that an older index lacks are empty. Raises ValueError if it has other columns."""
     with open(path, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         older = tuple(name for name in COLUMNS if name not in _NEW_COLUMNS)
@@ -199,18 +199,18 @@ def read_index(path: str | os.PathLike) -> list[dict[str, str]]:
 
 
 def append_row(path: str | os.PathLike, row: Mapping[str, Any]) -> None:
-    """Appends to the index that `start_index` made, at once: a killed run keeps its rows."""
+    """Appends a row to the index that `start_index` made, at once, so that a killed run keeps its rows."""
     with open(path, "a", newline="", encoding="utf-8") as file:
         csv.DictWriter(file, COLUMNS, restval="").writerow(row)
 
 
 def number(value: float) -> float | None:
-    """JSON has no NaN."""
+    """The value for JSON: None if it is NaN or infinite, which JSON does not have."""
     return float(value) if math.isfinite(value) else None
 
 
 def _write_trace(stem: Path, result: MatchResult) -> list[Path]:
-    """The course of a search: `X-trace.png`, and `X-trace.json` with everything that `result_json` says."""
+    """Writes the course of a search: `X-trace.png`, and `X-trace.json` with everything that `result_json` returns."""
     picture, text = (stem.with_name(stem.name + end) for end in ("-trace.png", TRACE_END))
     save_picture(picture, trace_picture({as_text(stem.name): result.trace}))
     write_text(text, json.dumps(result_json(result), indent=1, allow_nan=False))
@@ -223,7 +223,7 @@ def _title(result: MatchResult) -> str:
 
 
 def _remove_closest(path: Path) -> None:
-    """Removes what an earlier match wrote as the closest preset, which is not that of this one. A changed one stays."""
+    """Removes the closest preset of an earlier match: it does not belong to this match. A changed preset is kept."""
     closest = closest_path(path)
     if closest.exists() and closest not in changed_presets(path):
         for file in (closest, _beside(closest, RENDER_END)):
@@ -231,7 +231,7 @@ def _remove_closest(path: Path) -> None:
 
 
 def _digests(path: Path) -> dict[str, str]:
-    """Of the presets that a match wrote, from the picture beside them; empty where there is none."""
+    """Digests of the presets that a match wrote, from the image beside them; empty if there is no image."""
     from PIL import Image
 
     try:
@@ -281,7 +281,7 @@ def _comparison_json(one: Comparison) -> dict[str, Any]:
 
 
 def _prediction_json(result: MatchResult) -> dict[str, Any] | None:
-    """The network's own: its confidence belongs to the predicted preset, which is seldom the one that is written."""
+    """The network's prediction. Its confidence is that of the predicted preset, which is rarely the written one."""
     if result.prediction is None:
         return None
     sure = result.prediction.confidence

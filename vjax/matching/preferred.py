@@ -1,4 +1,4 @@
-"""Which candidate is written: the nearest one is not always the one to work with."""
+"""Selects the candidate that is written: the closest one is not always the best to work with."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
@@ -10,17 +10,22 @@ Prefer = Literal["editable", "closest", "knobs"]
 PREFERENCES = get_args(Prefer)
 
 CLOSEST = "closest"
-"""Names what is written beside a preset that is not the closest: `X (closest).vital`."""
+"""Marks the name of the closest preset, which is written beside a preferred one: `X (closest).vital`."""
 
 CLEARLY_NEARER_DB = 1.0
-"""MSS: by more than this a preset of knobs must be nearer than the patch to be written in its place."""
+"""MSS: a preset of the `knobs` family is written instead of the patch if it is closer by more than this."""
 
 FAR_DB = 8.0
-"""MSS: beyond this a preset does not come near its sound, and a warning says so."""
+"""MSS: a preset that is farther from its sound than this gets a warning."""
 
 
 class Preferred(NamedTuple):
-    """What `preferred` returns: None where no candidate is audible; why it is not what was asked for, or nothing."""
+    """What `preferred` returns.
+
+    Attributes:
+      candidate: the candidate to write; None if no candidate is audible.
+      warning: why it is not the candidate that was asked for; empty if it is.
+    """
 
     candidate: Candidate | None
     warning: str = ""
@@ -31,9 +36,11 @@ def preferred(candidates: Sequence[Candidate], prefer: Prefer) -> Preferred:
 
     Args:
       candidates: ranked, the best first.
-      prefer: `closest` takes the first one. `knobs` takes the first that is neither a resynthesis nor a patch.
-        `editable` takes the patch, but a preset of knobs where the patch is not audible, plays a wrong note that the
-        knobs play right, or is farther by more than `CLEARLY_NEARER_DB`. What is not audible gives way to what is.
+      prefer: which one is preferred. If no candidate of that family is audible, it is one of another family.
+        `closest`: the first candidate.
+        `knobs`: the first of the `knobs` family, which is neither a resynthesis nor a patch.
+        `editable`: the first patch. The first of the `knobs` family replaces it in three cases: the patch is not
+        audible; only the patch plays a wrong note; or the patch is farther by more than `CLEARLY_NEARER_DB`.
     """
     audible = [one for one in candidates if not one.error]
     if not audible:
@@ -56,7 +63,7 @@ def preferred(candidates: Sequence[Candidate], prefer: Prefer) -> Preferred:
 
 
 def _why_not_the_patch(patch: Candidate | None, knobs: Candidate | None, candidates: Sequence[Candidate]) -> str:
-    """Why the knobs are written where there is a patch; empty where the patch is, or where none competes."""
+    """Why the `knobs` candidate is written and not the patch; empty if the patch is written, or if none competes."""
     if patch is None:
         return next((one.error for one in candidates if one.kind == Kind.PATCH), "")
     if knobs is None or knobs.wrong_note > patch.wrong_note:

@@ -1,4 +1,4 @@
-"""The first half of a match: predict, gather the candidates, and rank them."""
+"""The first half of a match: predicts, collects the candidates, and ranks them."""
 
 import contextlib
 import dataclasses
@@ -31,26 +31,30 @@ from vjax.search.target import FAMILIES, Kind, RefineTarget, Sought, Start
 from vjax.vital.vocabulary import to_preset
 
 NEIGHBOURS = 3
-"""Of each bank, for each variant: features rank roughly; the best of ten by sound is 0.2 dB nearer than of three."""
+"""Neighbours from each bank, for each variant.
+
+A bank ranks its sounds only roughly, so several neighbours are rendered: the best of ten is 0.2 dB closer than the best
+of three.
+"""
 
 _BATCH = 4  # candidates scored in one call: few, so that scoring keeps up with rendering
 
 Banks = Callable[[int], Sequence[SoundBank]]
-"""From the MIDI note that is played to the banks to search."""
+"""A function from the MIDI note that is played to the banks to search."""
 
 
 def no_banks(note: int) -> Sequence[SoundBank]:
-    """Searches no bank."""
+    """Returns no bank."""
     return ()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Prepared:
-    """A sound whose candidates are ranked: what a search begins from, and what `finish` makes a result of.
+    """A sound whose candidates are ranked: the input of a search, and of `finish`.
 
     Attributes:
-      recordings: the sound; behind it further ones of the same instrument, for which the preset is made as well.
-      prediction: None where the caller gave all candidates.
+      recordings: the sound, then further recordings of the same instrument, which the preset must match as well.
+      prediction: None if the caller gave all candidates.
       began_s: `time.monotonic()` at which the match began.
     """
 
@@ -70,19 +74,19 @@ class Prepared:
 
     @property
     def predicted(self) -> Candidate | None:
-        """The predicted preset as it was played: tuned, at its own level."""
+        """The predicted preset as it was rendered: tuned, at its own level."""
         return next((one for one in self.choice.as_played if one.label == PREDICTION), None)
 
     @functools.cached_property
     def preferred(self) -> Preferred:
-        """The candidate that `config.prefer` asks for."""
+        """The candidate that `config.prefer` selects."""
         return preferred(self.choice.candidates, self.config.prefer)
 
     def refine_target(self, spent: int = 0) -> RefineTarget:
-        """What `refine` takes, named as the clip is; `spent` renders were used before.
+        """The target for `refine`, with the name of the clip. `spent` renders were used before.
 
-        It begins from the preferred candidate, and goes on to others of its family alone, unless the closest is
-        preferred. Raises ValueError if no candidate is audible.
+        The search begins with the preferred candidate, and uses only candidates of the same family. If `prefer` is
+        "closest", it uses all candidates. Raises ValueError if no candidate is audible.
         """
         chosen = self.preferred.candidate
         if chosen is None:
@@ -117,7 +121,7 @@ def prepare(
     others: Sequence[tuple[Clip, int | None]] = (),
     on_progress: Report | None = None,
 ) -> Prepared:
-    """Predicts, gathers the candidates and ranks them. Arguments and errors as in `match`."""
+    """Predicts, collects the candidates and ranks them. Arguments and errors as in `match`."""
     began_s = time.monotonic()
     report = on_progress or (lambda progress: None)
     render = pool.config
@@ -144,7 +148,7 @@ def prepare(
     report(Progress("predicting", 0, 1))
     prediction = prediction or predictor.predict_clip(clip)
     searched = banks(sought.note) if config.variants else ()
-    with _threads() as threads:  # at work while the engine plays the others
+    with _threads() as threads:  # they work while the engine renders other candidates
         tables = config.variants and config.resynthesis and threads.submit(_resynthesis, clip, sought, render, config)
         threads.submit(_compile_ahead, render.samples, render.sample_rate)
         others = [one.sought for one in recordings[1:]]
@@ -161,7 +165,7 @@ def prepare(
 
 @contextlib.contextmanager
 def _threads() -> Iterator[ThreadPoolExecutor]:
-    """Threads that are waited for, but not after Ctrl-C: then the pool closes, and their next render ends them."""
+    """Threads that are joined, except after Ctrl-C: the pool then closes, and their next render ends them."""
     threads, wait = ThreadPoolExecutor(thread_name_prefix="vjax-prepare"), True
     try:
         yield threads
@@ -192,14 +196,18 @@ def _for_all(choice: Choice, recordings: Sequence[Recording], pool: RenderPool, 
 
 
 def note_of(clip: Clip, config: MatchConfig = DEFAULT) -> int:
-    """The MIDI note to play: the given one, or the sound's if its pitch is clear, or `DEFAULT_NOTE`."""
+    """The MIDI note to play: the given one; else the sound's if its pitch is clear; else `DEFAULT_NOTE`."""
     if config.note is not None:
         return config.note
     return clip.pitch.note if clip.pitch.clear else DEFAULT_NOTE
 
 
 def note_length_s(clip: Clip, render: RenderConfig, config: MatchConfig = DEFAULT) -> float:
-    """Seconds from note-on to note-off: as given, or all of a render if the sound goes on as if its note were held."""
+    """Seconds from note-on to note-off, from `config` if it has a value.
+
+    Else it is the length of a render if the sound continues as if no note-off came (`is_held`), or the render config's
+    note length.
+    """
     if config.note_s is not None:
         return config.note_s
     held = is_held(clip.stereo(render.samples), render.sample_rate, render.note_s)
@@ -209,7 +217,7 @@ def note_length_s(clip: Clip, render: RenderConfig, config: MatchConfig = DEFAUL
 def _starts(
     predictor: Predictor, prediction: Answer, title: str, note: int, config: MatchConfig, banks: Sequence[SoundBank]
 ) -> Iterator[Start]:
-    """The presets that compete, the predicted one first."""
+    """The candidates of the network and of the banks, the predicted preset first."""
     schema, vocabulary = predictor.schema, predictor.vocabulary
     yield Start(PREDICTION, export_preset(prediction, schema, vocabulary, title), Kind.PREDICTION)
     if not config.variants:
@@ -224,9 +232,9 @@ def _starts(
             yield Start(found.name, found.preset, Kind.NEIGHBOUR)
 
 
-@functools.cache  # once for a length of sound: the other sounds of a batch find it compiled
+@functools.cache  # once for each length: the other sounds of a batch use the compiled code
 def _compile_ahead(samples: int, sample_rate: int) -> None:
-    """Lets jax load or compile what the end of a match needs: it takes seconds, in which nothing is played."""
+    """Makes JAX load or compile what the end of a match needs. This takes seconds, in which nothing is rendered."""
     noise = np.random.default_rng(0).normal(0, 0.1, (2, samples)).astype(np.float32)
     objective = Objective(ObjectiveConfig(), 1, _BATCH, samples, sample_rate)
     objective.set_target(0, noise)
@@ -235,7 +243,7 @@ def _compile_ahead(samples: int, sample_rate: int) -> None:
 
 
 def _late(*made: "Future[list[Start]] | None") -> Iterator[Start]:
-    """Those that are still being made when the others are asked for; None makes none."""
+    """Candidates that are still being made while the others are rendered; None yields none."""
     for future in filter(None, made):
         yield from future.result()
 

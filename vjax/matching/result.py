@@ -1,4 +1,4 @@
-"""What a match returns: the preset, how near it comes, and everything that competed with it."""
+"""The result of a match: the preset, its distance to the sound, and all candidates that competed."""
 
 import dataclasses
 import os
@@ -17,7 +17,7 @@ from vjax.vital.preset import Preset
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Comparison:
-    """A preset beside one of several recordings.
+    """A preset compared with one of several recordings.
 
     Attributes:
       name: of the recording.
@@ -35,13 +35,13 @@ class Comparison:
 
     @property
     def mss_db(self) -> float:
-        """The headline metric of `metrics`."""
+        """MSS in dB, the main metric of `metrics`."""
         return self.metrics["mss"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FoundPreset:
-    """A preset that was found for a sound, with what is measured of it; see `MatchResult`.
+    """A preset that was found for a sound, with its measurements; see `MatchResult`.
 
     Attributes:
       preset, label, kind, audio, plays, loss, metrics, re_render_db, recordings: as in `MatchResult`.
@@ -59,7 +59,7 @@ class FoundPreset:
 
     @property
     def mss_db(self) -> float:
-        """The headline metric of `metrics`."""
+        """MSS in dB, the main metric of `metrics`."""
         return self.metrics["mss"]
 
     @property
@@ -77,13 +77,14 @@ class FoundPreset:
 class MatchResult:
     """A sound and the preset that was found for it.
 
-    All but `closest`, `candidates`, `prediction` and `predicted` describe this preset.
+    All attributes but `closest`, `candidates`, `prediction` and `predicted` describe this preset.
 
     Attributes:
       name: of the sound.
-      preset: the one that `save` writes.
-      label, kind: of the candidate that it came from, for people and for programs.
-      audio: float32 [2, samples], the preset played by the engine.
+      preset: the preset that `save` writes.
+      label: of the candidate that it came from, as text for users.
+      kind: of this candidate, as a value for code.
+      audio: float32 [2, samples], the preset rendered by the engine.
       target: float32 [2, samples], the sound that it is compared with.
       sample_rate: Hz, of both.
       note: MIDI note that was played.
@@ -92,21 +93,22 @@ class MatchResult:
       note_given: whether the caller gave the note; else it was estimated.
       pitch: of the sound.
       plays: the pitch of `audio`.
-      loss: the objective between `audio` and `target`; NaN for a silent preset. It and the metrics are means over the
-        engine's random seeds of `vjax.search.judge`.
+      loss: the loss of the objective between `audio` and `target`; NaN for a silent preset. The loss and the metrics
+        are means over the engine's random seeds of `vjax.search.judge`.
       metrics: by name of `vjax.audio.metric_names.METRICS`; NaN where there is none.
-      re_render_db: MSS between two renders of the preset with different seeds: smaller distances to a sound are luck.
-      recordings: the preset beside each of several recordings, the sound first; empty where there is one. All other
-        attributes are those of the first, but `loss` and `mss_db` of `candidates` are means.
-      closest: the preset of the nearest candidate, which `save` writes beside the other; None where that is nearest.
-      candidates: all that competed, the best first, those without a sound last.
-      prediction: what the network returned for the sound; its confidence and its routes are those of `predicted`. None
-        where the caller gave all candidates.
-      predicted: the predicted preset, tuned, at its own level; its audio is None if the engine could not play it.
-      trace: (renders, best loss so far) of a search; empty without one.
-      evals: renders that it took to find the preset.
+      re_render_db: the re-render reference: MSS between renders of the preset with different seeds. A smaller distance
+        to the sound is due to chance.
+      recordings: the preset compared with each of several recordings, the sound first; empty for one recording. All
+        other attributes describe the first recording, but `loss` and `mss_db` of `candidates` are means.
+      closest: the preset of the closest candidate, which `save` writes as well; None if `preset` is the closest.
+      candidates: all candidates that competed, the best first, those without a loss last.
+      prediction: the network's prediction for the sound. Its confidence and its routes are those of `predicted`. None
+        if the caller gave all candidates.
+      predicted: the predicted preset, tuned, at its own level. Its audio is None if the engine could not render it.
+      trace: (renders, best loss so far) of a search; empty without a search.
+      evals: number of renders that it took to find the preset.
       seconds: the time that it took.
-      warnings: what the caller should know before they use the preset.
+      warnings: what users should read before they use the preset.
     """
 
     name: str
@@ -137,12 +139,12 @@ class MatchResult:
 
     @property
     def mss_db(self) -> float:
-        """The headline metric of `metrics`."""
+        """MSS in dB, the main metric of `metrics`."""
         return self.metrics["mss"]
 
     @property
     def silent(self) -> bool:
-        """Whether the preset is silent at this note, so that it has no distance to the sound."""
+        """Whether the preset is silent at this note. It then has no distance to the sound."""
         return bool(np.isnan(self.mss_db))
 
     @property
@@ -156,20 +158,21 @@ class MatchResult:
         return 100 * (plays.midi - self.pitch.midi) if both else float("nan")
 
     def save(self, path: str | os.PathLike, overwrite: bool = False) -> list[Path]:
-        """Writes `X.vital`, its render `X-vjax.wav` and a picture of the sounds `X-vjax.png`; the preset last.
+        """Writes `X.vital`, its render `X-vjax.wav` and an image of the sounds `X-vjax.png`; the preset last.
 
-        Where there is a `closest` preset, also writes `X (closest).vital` and `X (closest)-vjax.wav`; and draws it.
+        If there is a `closest` preset, it also writes `X (closest).vital` and `X (closest)-vjax.wav`. The image then
+        shows this preset, too.
 
         Args:
           path: X.vital.
-          overwrite: replace a preset that is there, even if someone has changed it since vjax wrote it.
+          overwrite: replace an existing preset, even if someone has changed it since vjax wrote it.
 
         Returns:
           The files, the preset first.
 
         Raises:
-          ValueError: the path does not end in `.vital`, or there is a preset that vjax did not write.
-          OSError: it cannot be written there.
+          ValueError: the path does not end in `.vital`, or a preset exists there that is not as vjax wrote it.
+          OSError: the files cannot be written there.
         """
         from vjax.matching.outputs import write_result
 

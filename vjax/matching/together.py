@@ -1,4 +1,4 @@
-"""One preset for several recordings of an instrument: the best candidates of the first are played for all of them."""
+"""One preset for several recordings: the best candidates for the first recording are rendered for all of them."""
 
 import dataclasses
 import math
@@ -12,15 +12,16 @@ from vjax.search.judge import Recording
 from vjax.search.target import FAMILIES
 
 BEST = 4
-"""At most N candidates of each family, the best for the first recording, are played for the others."""
+"""At most N candidates of each family, the best for the first recording, are rendered for the others."""
 
 
 def together(choice: Choice, recordings: Sequence[Recording], pool: RenderPool, level: bool = True) -> Choice:
-    """The candidates of the first recording, ranked by the mean loss over all of them.
+    """The candidates of the first recording, ranked by their mean loss over all recordings.
 
-    `BEST` of each family are played at each recording's note, and stand before the others. Each has the mean of its
-    losses and of its MSS, and the pitch error that is largest. The level is compared for each recording alone; the
-    preset keeps that of the first. A candidate that is silent at one of the notes has an error.
+    The `BEST` candidates of each family are rendered at each recording's note. They rank before the others. Each gets
+    the mean of its losses, the mean of its MSS, and its largest pitch error. The level is matched to each recording
+    separately, but the preset keeps the level of the first. A candidate that is silent at one of the notes gets an
+    error.
     """
     chosen = [i for family in FAMILIES for i in _best(choice.candidates, family)]
     jobs = (play_job(choice.candidates[i].preset, one.sought) for i in chosen for one in recordings[1:])
@@ -43,7 +44,7 @@ def _best(candidates: Sequence[Candidate], family: str) -> list[int]:
 
 
 def _joined(played: Sequence[Candidate]) -> Candidate:
-    """A candidate for the first recording, with what it reaches for all."""
+    """The candidate of the first recording, with its measurements over all recordings."""
     error = next((one.error for one in played if one.error), "")
     if error:
         return dataclasses.replace(played[0], error=error)

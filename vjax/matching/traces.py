@@ -1,4 +1,4 @@
-"""The course of a search: the best so far while it runs, for a run that is killed, and its picture."""
+"""Files about the course of a search: its best preset so far, in case the run is killed, and a plot of its loss."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,14 +18,14 @@ TRACE_END, _PART_END = "-trace.json", ".part"
 
 
 class Part(NamedTuple):
-    """What a killed run had reached for a target."""
+    """The best that a killed run had found for a target, and the renders that it took."""
 
     evals: int
     start: Start
 
 
 def write_part(stem: Path, progress: Progress) -> None:
-    """Keeps the best so far of a running search: X.part.vital, then X.part.json; each whole or not at all."""
+    """Saves the best preset so far of a search: X.part.vital, then X.part.json. Each is written whole or not at all."""
     if progress.better is not None:
         write_preset(_part(stem, ".vital"), progress.better)
     state = {"evals": progress.evals, "start": progress.start, "kind": progress.kind, "loss": progress.loss}
@@ -33,7 +33,7 @@ def write_part(stem: Path, progress: Progress) -> None:
 
 
 def read_part(stem: Path) -> Part | None:
-    """What `write_part` kept; None where there is nothing, or nothing that can be read."""
+    """What `write_part` saved; None if there is nothing that can be read."""
     try:
         state = json.loads(_part(stem, ".json").read_text())
         preset = read_preset(_part(stem, ".vital"))
@@ -49,9 +49,9 @@ def remove_part(stem: Path) -> None:
 
 
 def trace_picture(traces: Mapping[str, Sequence[tuple[int, float]]]) -> np.ndarray:
-    """The best loss over the evaluations, a line for each search; [height, width, 3] uint8.
+    """A plot of the best loss over the renders, one line for each search; [height, width, 3] uint8.
 
-    A dot is what the search began with. It is all that there is where ranking the starts took all evaluations.
+    A dot marks the start of the search. Only the dot is drawn if the ranking of the candidates took all renders.
     """
     from matplotlib.figure import Figure
 

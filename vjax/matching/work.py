@@ -1,4 +1,4 @@
-"""What a batch works through: sound files, or rows of a dataset; and where each one's preset goes."""
+"""The sounds of a batch (sound files, or rows of a dataset), and the path of each sound's preset."""
 
 import collections
 import dataclasses
@@ -27,14 +27,15 @@ from vjax.vital.vocabulary import from_parameters
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sound:
-    """A sound that is to be matched.
+    """A sound to match.
 
     Attributes:
-      name: unique in a batch; the clip has it too.
+      name: unique in a batch; also the name of the clip.
       clip: reads or renders the sound. Raises ValueError or OSError.
-      config: how it is matched.
-      prediction: of the network; None predicts when the sound is matched.
-      candidates, only_candidates, spent: see `vjax.matching.match.prepare` and `Prepared.refine_target`.
+      config: the settings of its match.
+      prediction: the network's prediction; None predicts when the sound is matched.
+      candidates, only_candidates: see `vjax.matching.match.match`.
+      spent: see `Prepared.refine_target`.
     """
 
     name: str
@@ -48,15 +49,15 @@ class Sound:
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What is left to do.
+    """The sounds that are left to match.
 
     Attributes:
-      sounds: (pool, config) to the sounds of `paths`, in order.
-      predictions: of the same sounds.
-      paths: where each sound's preset goes, by the sound's name.
-      there: presets that exist already.
-      found: sounds before a limit was applied.
-      of_dataset: whether the sounds are rows of a dataset, which have notes of their own and no sound files.
+      sounds: a function of (pool, config) that yields the sounds of `paths`, in order.
+      predictions: a function that yields the predictions for the same sounds.
+      paths: the path of each sound's preset, by the sound's name.
+      there: number of presets that exist already.
+      found: number of sounds before a limit was applied.
+      of_dataset: whether the sounds are rows of a dataset, which have their own notes and no sound files.
     """
 
     sounds: Callable[[RenderPool, MatchConfig], Iterator[Sound | Failure]]
@@ -68,7 +69,7 @@ class Work:
 
     @property
     def limited(self) -> str:
-        """A sentence for people, where a limit leaves sounds out; else empty."""
+        """A message for users if a limit leaves sounds out; else empty."""
         taken = len(self.paths) + self.there
         return f"taking {taken} of {self.found} sounds (--limit)" if taken < self.found else ""
 
@@ -80,14 +81,14 @@ def file_work(
     limit: int = 0,
     overwrite: bool = False,
 ) -> Work:
-    """Sound files, and folders of them with their subfolders.
+    """The work for sound files, and for folders of them with their subfolders.
 
     Args:
       out: a folder; or X.vital, for one sound.
       limit: at most N sounds that can be read; 0 takes all.
-      overwrite: also those whose preset exists.
+      overwrite: also take sounds whose preset exists.
 
-    Raises ValueError if there is nothing to do, or if two sounds would become one preset.
+    Raises ValueError if there are no sounds, or if presets of two sounds would have the same path.
     """
     paths: dict[str, Path] = {}
     for sound in map(Path, sounds):
@@ -135,7 +136,7 @@ def dataset_work(
     overwrite: bool = False,
     rows: Sequence[int] | None = None,
 ) -> Work:
-    """A dataset's first `limit` rows (0: all), or the given `rows`. Their sounds are rendered from their parameters."""
+    """The work for a dataset's first `limit` rows (0: all), or for `rows`. Sounds are rendered from the parameters."""
     if out.suffix == ".vital":
         raise ValueError(f"--out {out} names one preset; give a folder for the presets of a dataset")
     info, rows_given = open_dataset(dataset), rows
@@ -165,7 +166,10 @@ def dataset_work(
 
 
 def _left(paths: Mapping[str, Path], overwrite: bool) -> dict[str, Path]:
-    """Of `paths` those without a preset. Raises ValueError where another's work lies in the place of a closest one."""
+    """Those of `paths` without a preset.
+
+    Raises ValueError if the closest preset of one of them would replace a file that is not as a match wrote it.
+    """
     if overwrite:
         return dict(paths)
     left = {name: path for name, path in paths.items() if not path.exists()}
@@ -175,7 +179,7 @@ def _left(paths: Mapping[str, Path], overwrite: bool) -> dict[str, Path]:
 
 
 def _limited(items: Iterable[tuple[str, Path]], limit: int) -> Iterator[tuple[str, Path]]:
-    """The first items with at most `limit` files that can be read: a broken file does not take another's place."""
+    """The first items, with at most `limit` files that can be read. Files that cannot be read do not count."""
     left = limit
     for name, path in items:
         if not left:
@@ -187,14 +191,14 @@ def _limited(items: Iterable[tuple[str, Path]], limit: int) -> Iterator[tuple[st
 def _is_audio(path: str) -> bool:
     try:
         return soundfile.info(path).frames > 0
-    except (soundfile.LibsndfileError, TypeError):  # TypeError: the ending .raw
+    except (soundfile.LibsndfileError, TypeError):  # TypeError: a file with the suffix .raw
         return False
 
 
 def validation_rows(predictor: Predictor, dataset: str | os.PathLike, limit: int = 0) -> list[int]:
-    """The first row of each preset of a dataset's validation split, as the checkpoint's training drew it.
+    """The first row of each preset in a dataset's validation split, which is the split of the checkpoint's training.
 
-    At most `limit` rows; 0 takes all.
+    At most `limit` rows; 0 takes all. If the checkpoint has no data settings, there is no split and all rows count.
     """
     settings = predictor.meta["settings"]
     reader = Reader(open_dataset(dataset))
@@ -210,7 +214,7 @@ def _clip_of(prediction: Answer) -> Clip:
 
 
 def row_clip(name: str, preset: Mapping[str, Any], note: int, pool: RenderPool) -> Clip:
-    """The sound of a preset (Vital JSON) at a note. Raises ValueError if the engine cannot play it."""
+    """The sound of a preset (Vital JSON) at a note. Raises ValueError if the engine cannot render it."""
     rendering = pool.render(RenderJob(preset, (note,)))
     if rendering.audio is None:
         raise ValueError(f"{name}: the engine could not play its own preset at note {note}: {rendering.error}")
@@ -219,7 +223,7 @@ def row_clip(name: str, preset: Mapping[str, Any], note: int, pool: RenderPool) 
 
 
 def _preset_paths(files: Sequence[Path], base: Path, out: Path) -> dict[str, Path]:
-    """Where each sound's preset goes; sounds that differ only in their ending keep it in the preset's name."""
+    """The path of each sound's preset. Sounds that differ only in their suffix keep it in the preset's name."""
     if out.suffix == ".vital":
         if len(files) > 1:
             raise ValueError(f"--out {out} names one preset, but there are {len(files)} sounds; give a folder")

@@ -1,4 +1,4 @@
-"""Pictures of what vjax holds: a catalog's wavetables and LFO shapes."""
+"""Images of a catalog's wavetables and LFO shapes."""
 
 import math
 from typing import Any
@@ -15,7 +15,11 @@ _ROW_INCHES, _TITLE_INCHES = 1.25, 0.5
 
 
 def catalog_picture(vocabulary: Vocabulary) -> np.ndarray:
-    """Each wavetable's bands of harmonics over its frames, then each LFO shape; [height, width, 3] uint8."""
+    """An image of each wavetable's bands of harmonics over its frames, then of each LFO shape.
+
+    Returns:
+      [height, width, 3] uint8.
+    """
     from matplotlib.figure import Figure
 
     catalog, shapes = table_spectra.with_spectra(vocabulary.wavetables), vocabulary.lfo_shapes
@@ -38,11 +42,11 @@ def catalog_picture(vocabulary: Vocabulary) -> np.ndarray:
 
 
 def _axes(part: Any, title: str, names: tuple[str, ...]) -> list[Any]:
-    """An axis for each name, under it, in rows of `_COLUMNS` under a title."""
+    """An axis for each name, with the name above it. The axes are in rows of `_COLUMNS`, below the title."""
     rows = math.ceil(len(names) / _COLUMNS)
     inches = _TITLE_INCHES + _ROW_INCHES * rows
     part.suptitle(title, fontsize=11, y=1 - 0.08 / inches, verticalalignment="top")
-    # By hand: matplotlib's own layout takes longer than all the drawing.
+    # Set the layout by hand: matplotlib's own layout takes longer than all the drawing.
     edges = {"left": 0.01, "right": 0.99, "bottom": 0.04 / inches, "top": 1 - _TITLE_INCHES / inches}
     axes = part.subplots(rows, _COLUMNS, squeeze=False, gridspec_kw={**edges, "wspace": 0.07, "hspace": 0.25})
     for axis in axes.ravel():

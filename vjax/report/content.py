@@ -1,4 +1,4 @@
-"""An evaluation's folder as what the report shows: the summary, the sounds with their scores, and each one's detail."""
+"""Reads an evaluation's folder and builds the report's content: the summary, the scores, and the details of sounds."""
 
 import dataclasses
 import json
@@ -39,20 +39,20 @@ _MEANINGS = {
     "patch": "the nearest patch: an editable preset explained from the sound",
     "floor": "the target with other random phases",
 }
-_SILENT = frozenset({"init", "random"})  # of the methods: not embedded, nobody asks what they sound like
+_SILENT = frozenset({"init", "random"})  # methods whose sounds are not embedded, because nobody needs to listen to them
 _LONGEST_FACT = 60
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """A folder as `vjax evaluate` leaves it, finished or not.
+    """The folder of a `vjax evaluate` run, finished or not.
 
     Attributes:
-      folder: where it is.
+      folder: its path.
       targets: in the order of targets.json.
       rows: by target id, then by method.
-      methods: all that have a row, in the order of the page.
-      settings: what was asked; empty if the folder does not say.
+      methods: all methods that have a row, in the order of the page.
+      settings: of the run; empty if the folder does not contain them.
     """
 
     folder: Path
@@ -65,8 +65,8 @@ class Evaluation:
 def read_evaluation(folder: Path) -> Evaluation:
     """Reads targets.json, results.jsonl and the settings.
 
-    Raises ValueError if there is no evaluation in the folder, or if an id or a method is no name of a file: it could
-    then lead out of the folder.
+    Raises ValueError if the folder contains no evaluation, or if an id or a method is not a plain file name. Such a
+    name could lead out of the folder.
     """
     path = folder / "targets.json"
     if not path.is_file():
@@ -87,7 +87,7 @@ def read_evaluation(folder: Path) -> Evaluation:
 
 
 def page_data(evaluation: Evaluation) -> dict[str, Any]:
-    """All that the page shows before a sound is opened, as JSON types."""
+    """Everything that the page shows before a sound is opened, as JSON types."""
     scores = {method: _scores(evaluation, method) for method in evaluation.methods}
     missing = np.full((len(METRICS), len(evaluation.targets)), np.nan)
     ends = scores.get("random", missing), scores.get("floor", missing)
@@ -129,9 +129,9 @@ def page_data(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def sound_detail(evaluation: Evaluation, target: Target) -> dict[str, Any]:
-    """What opens under a sound: versions to play, and where their presets differ from the target's, as JSON types.
+    """The details of a sound, as JSON types: versions to play, and the differences of their presets from the target's.
 
-    A file that is missing is left out; one that cannot be read is told in `problem`.
+    Missing files are left out. `problem` describes a file that cannot be read.
     """
     folder = evaluation.folder / "sounds" / target.id
     methods = [method for method in evaluation.methods if method not in _SILENT]
@@ -147,7 +147,7 @@ def sound_detail(evaluation: Evaluation, target: Target) -> dict[str, Any]:
     versions = {method: dataclasses.asdict(sound) for method, sound in media.sounds.items()}
     for best in [method for method in versions if method.startswith("best+")]:
         if versions[best] in (sound for method, sound in versions.items() if method != best):
-            del versions[best]  # shown already, as the start that won
+            del versions[best]  # the same sound is shown already, under the method that won
             detail["differences"].pop(best, None)
     return {
         **detail,
@@ -158,7 +158,7 @@ def sound_detail(evaluation: Evaluation, target: Target) -> dict[str, Any]:
 
 
 def meaning(method: str) -> str:
-    """What a method is, in a few words; a refined one by its start and its budget."""
+    """A short description of a method. That of a refinement contains its start and its budget."""
     start, _, evals = method.partition("+")
     if start == "best" and evals:
         return f"match, prediction and nearest compete, refined with {evals} renders together"
@@ -168,7 +168,7 @@ def meaning(method: str) -> str:
 
 
 def _differences(folder: Path, methods: Sequence[str]) -> dict[str, Any]:
-    """By method; nothing where the target has no preset."""
+    """The differences of presets from the target's, by method; empty if the target has no preset."""
     if not (folder / "target.vital").is_file():
         return {}
     found: dict[str, Any] = {}
@@ -188,7 +188,11 @@ def _differences(folder: Path, methods: Sequence[str]) -> dict[str, Any]:
 
 
 def _order(method: str) -> tuple:
-    """Rows that give the others meaning stand at the ends; refined answers after what they started from, by budget."""
+    """The sort key of a method.
+
+    Methods without refinement come first, baselines before estimates. Then come refinements by budget, with those from
+    `best` behind the others. The re-render reference (floor) comes last.
+    """
     start, _, evals = method.partition("+")
     starts = ("init", "random", "nearest", "prediction", "match", "closest", "knobs", "patch")
     place = starts.index(start) if start in starts else len(starts)
@@ -230,14 +234,14 @@ def _metric(name: str) -> dict[str, Any]:
 
 
 def _settings(folder: Path) -> dict[str, Any]:
-    """The settings of a run; a folder without them has none."""
+    """The settings of a run; empty if the folder does not contain them."""
     for name, field in (("evaluation.json", "settings"), ("settings.json", None)):
         path = folder / name
         if path.is_file():
             try:
                 content = json.loads(path.read_text())
             except ValueError:
-                continue  # the report shows settings; it does not need them
+                continue  # the report shows settings but does not need them
             found = content.get(field) if field and isinstance(content, dict) else content
             if isinstance(found, dict):
                 return found
@@ -263,7 +267,7 @@ def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:
 
 
 def _short(value: float) -> float | None:
-    """Six digits, which is more than the page shows; None for what JSON does not know."""
+    """A number with six digits, more than the page shows; None for NaN and infinity, which JSON does not have."""
     return float(f"{float(value):.6g}") if math.isfinite(value) else None
 
 

@@ -1,7 +1,8 @@
-"""Sounds for a page: MP3 to play and mel pictures, as `data:` addresses that need no other file.
+"""Sounds for a page: MP3 audio and images of log-mel spectrograms, as `data:` URLs that need no other file.
 
-MP3 because every browser plays it and libsndfile writes it: 2 s of stereo take about 38 kB, where FLAC takes 190 kB,
-and Safari plays Ogg Vorbis in its newest versions only. WebP at quality 80: 4 kB a picture, where PNG takes 19 kB.
+The audio is MP3 because every browser plays it and libsndfile writes it. 2 s of stereo take about 38 kB as MP3 and
+190 kB as FLAC. Only the newest versions of Safari play Ogg Vorbis. The images are WebP at quality 80: one takes 4 kB,
+against 19 kB as PNG.
 """
 
 import base64
@@ -19,18 +20,18 @@ from vjax.audio.mel import MelConfig, mel_filterbank
 from vjax.audio.mel_pictures import RANGE_DB, mel_db
 
 SAMPLE_RATE = 44100
-"""All sounds of a page are resampled to it."""
+"""Hz. All sounds of a page are resampled to this rate."""
 
 _MEL = MelConfig(sample_rate=SAMPLE_RATE)
 _TICKS_HZ = ((500, "500"), (2000, "2k"), (8000, "8k"))
-_MOST_COLUMNS = 480  # of a picture: wider than it is ever drawn
+_MOST_COLUMNS = 480  # of an image: more than the page ever shows
 _MP3_COMPRESSION = 0.4  # variable bit rate, about 150 kbit/s
 _WEBP_QUALITY = 80
 
 
 @dataclasses.dataclass(frozen=True)
 class SoundMedia:
-    """One sound: `audio` and `picture` as data: addresses."""
+    """One sound: its audio and the image of its log-mel spectrogram, as `data:` URLs."""
 
     audio: str
     picture: str
@@ -42,8 +43,8 @@ class PageMedia:
 
     Attributes:
       sounds: by label.
-      seconds: the length of every picture: that of the longest sound.
-      gain_db: by how much all were turned down together, 0 or less, so that the loudest peak is not clipped.
+      seconds: the length that every image shows, which is that of the longest sound.
+      gain_db: the gain that was applied to all sounds, 0 or less, so that the loudest peak is not clipped.
     """
 
     sounds: Mapping[str, SoundMedia]
@@ -52,10 +53,16 @@ class PageMedia:
 
 
 def page_media(files: Mapping[str, Path]) -> PageMedia:
-    """Reads the sound files by label and encodes them: one gain, one scale of time and one of level for all.
+    """Reads sound files and encodes them, with the same gain, time scale and level scale for all.
 
-    Equal sounds (a refined answer and the best of several) are encoded once. Raises `vjax.audio.files.AudioError`, or
-    FileNotFoundError, for a file that holds no sound.
+    Equal sounds (for example of a refinement and of the best of several) are encoded once.
+
+    Args:
+      files: path by label.
+
+    Raises:
+      AudioError: a file contains no sound.
+      FileNotFoundError: a file is missing.
     """
     sounds = {label: read_audio(path, SAMPLE_RATE)[:2] for label, path in files.items()}
     longest = max(sound.shape[-1] for sound in sounds.values())
@@ -73,13 +80,13 @@ def page_media(files: Mapping[str, Path]) -> PageMedia:
 
 
 def picture_ticks() -> list[tuple[str, float]]:
-    """(label in Hz, height as a part of the picture from its bottom) of the marks on the frequency axis."""
+    """The marks on the frequency axis: (label in Hz, position from the bottom as a fraction of the image's height)."""
     centres_hz = np.argmax(mel_filterbank(_MEL), 1) * SAMPLE_RATE / _MEL.n_fft
     return [(label, float(np.searchsorted(centres_hz, hz)) / _MEL.n_mels) for hz, label in _TICKS_HZ]
 
 
 def _mel(sound: np.ndarray, samples: int) -> np.ndarray:
-    """[n_mels, t] in dB of [channels, samples], with silence up to `samples`."""
+    """The log-mel spectrogram [n_mels, t] in dB of a sound [channels, samples], padded with silence to `samples`."""
     return mel_db(np.pad(sound, ((0, 0), (0, samples - sound.shape[-1]))), _MEL)
 
 
@@ -98,7 +105,7 @@ def _mp3(sound: np.ndarray) -> str:
 
 
 def _picture(mel: np.ndarray, top_db: float) -> str:
-    """A mel picture, low frequencies at the bottom; black is `RANGE_DB` below `top_db`."""
+    """The image of a log-mel spectrogram, low frequencies at the bottom; black is `RANGE_DB` below `top_db`."""
     from PIL import Image
 
     level = np.clip((mel[::-1] - top_db) / RANGE_DB + 1, 0, 1)
@@ -112,7 +119,7 @@ def _picture(mel: np.ndarray, top_db: float) -> str:
 
 @functools.cache
 def _colours() -> np.ndarray:
-    """[256, 3] uint8: magma, as in the pictures of `vjax match`."""
+    """[256, 3] uint8: the colour map magma, as in the images of `vjax match`."""
     from matplotlib import colormaps
 
     return np.rint(255 * colormaps["magma"](np.arange(256))[:, :3]).astype(np.uint8)

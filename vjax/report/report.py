@@ -1,9 +1,10 @@
 """The report of an evaluation: one HTML file that needs no network and no other file.
 
-The page holds its style, its scripts, the scores and, for each sound, one block of JSON with the audio and the
-pictures, read when the sound is opened. Names come from strangers' presets: they travel as JSON in which no `<` is
-left, and the scripts write them as text. A content security policy allows the page's own script by its hash, and no
-address.
+The page contains its style, its scripts, the scores and, for each sound, one block of JSON with the audio and the
+images. A block is read when the sound is opened.
+
+Names come from strangers' presets and are not trusted. The page stores them as JSON without any `<`, and the scripts
+insert them as text. A content security policy allows only the page's own script, by its hash, and no network address.
 """
 
 import base64
@@ -22,25 +23,27 @@ from vjax.io.atomic import replacing
 from vjax.report.content import page_data, read_evaluation, sound_detail
 
 SOUNDS_LIMIT = 150
-"""Sounds that a page holds with audio and pictures: about 40 MB with seven versions of 2 s each."""
+"""How many sounds a page contains with audio and images: about 40 MB with seven versions of 2 s each."""
 
 _SCRIPTS = ("elements.js", "summary.js", "player.js", "comparison.js", "detail.js", "sounds.js")
 _MARK = re.compile(r"<!--([A-Z]+)-->")
 
 
 def write_report(folder: str | Path, sounds_limit: int = SOUNDS_LIMIT) -> Path:
-    """Writes `folder/report.html` from an evaluation's folder, finished or not; the file appears whole or not at all.
+    """Writes `folder/report.html` from an evaluation's folder, finished or not.
+
+    The file is written atomically: it appears complete or not at all.
 
     Args:
-      folder: as `vjax evaluate` leaves it: targets.json, results.jsonl, evaluation.json, sounds/.
-      sounds_limit: so many sounds, the first, come with audio, pictures and presets; the others with scores only. A
+      folder: written by `vjax evaluate`: targets.json, results.jsonl, evaluation.json, sounds/.
+      sounds_limit: the first `sounds_limit` sounds come with audio, images and presets, the others only with scores. A
         sound of 2 s takes about 0.26 MB with seven versions.
 
     Returns:
       The path of the page.
 
     Raises:
-      ValueError: the folder holds no evaluation, or `sounds_limit` is negative.
+      ValueError: the folder contains no evaluation, or `sounds_limit` is negative.
     """
     if sounds_limit < 0:
         raise ValueError(f"sounds_limit={sounds_limit}; give 0 or more")
@@ -75,15 +78,15 @@ def write_report(folder: str | Path, sounds_limit: int = SOUNDS_LIMIT) -> Path:
 
 
 def embedded_json(content: Any) -> str:
-    """JSON that may stand inside a `<script>` element, whatever its strings hold.
+    """JSON that is safe inside a `<script>` element, whatever its strings contain.
 
-    HTML looks for `</script` and `<!--` there; without any `<` there is neither.
+    Inside the element, HTML parsers look for `</script` and `<!--`. Text without any `<` contains neither.
     """
     return json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _policy(style: str, script: str) -> str:
-    """A content security policy for a page of one style and one script: nothing else runs, nothing is fetched."""
+    """A content security policy for a page of one style and one script: nothing else runs, and nothing is fetched."""
     hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii") for text in (style, script)]
     rules = (
         "default-src 'none'",

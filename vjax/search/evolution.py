@@ -1,4 +1,4 @@
-"""One target's search: its starts, its present space, the best it has found, and when it goes on elsewhere."""
+"""The search for one target: its starts, its current space, its best presets, and when it moves to another start."""
 
 import dataclasses
 import time
@@ -17,17 +17,25 @@ from vjax.vital.level import level_range_db, with_gain
 from vjax.vital.preset import Preset
 
 KEPT = 3
-"""So many of a search's best candidates are judged at the end: one may owe its rank to the seed that it played with."""
+"""How many of a search's best presets are judged at the end.
+
+There are several, because one may have its rank only from the seed that it was rendered with.
+"""
 
 _PROGRESS = 0.005  # a loss must fall by this share to count as better
-_RIVAL = 1.25  # starts whose loss is within this factor of the best start's are tried when a search stands still
-_WIDER = 2.0  # steps of a restart from the best point, against those of the start before
+_RIVAL = 1.25  # starts whose loss is within this factor of the best start's are tried when a search stagnates
+_WIDER = 2.0  # steps of a restart from the best point, relative to the steps before
 
 
 class Progress(NamedTuple):
-    """A target after a generation. `better` is the best preset if it is new: at first a start, then what is found.
+    """The state of a target after a generation.
 
-    `start` and `kind` are the label and kind of the start that the best came from.
+    Attributes:
+      evals: renders so far.
+      loss: the best so far.
+      first_loss: of the best start.
+      better: the best preset if it is new (at first a start, later a sample), else None.
+      start, kind: label and kind of the start that the best preset came from.
     """
 
     name: str
@@ -40,7 +48,7 @@ class Progress(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A candidate worth keeping, and the space that it was found in."""
+    """A start or sample that is kept, and the space that it was found in."""
 
     loss: float
     label: str
@@ -51,7 +59,7 @@ class Found(NamedTuple):
 
 @dataclasses.dataclass(eq=False)
 class Search:
-    """See `refine`. `rivals` are the starts not yet searched from, the best first, with their losses."""
+    """See `refine`. `rivals` are the starts that were not searched from yet, the best first, with their losses."""
 
     target: RefineTarget
     config: RefineConfig
@@ -72,12 +80,12 @@ class Search:
     restarts: int = 0
     _generations: int = 0
     _sigma: float = 1.0
-    _reference: float = np.inf  # the loss that counts as standing still, and for how many generations it has
+    _reference: float = np.inf  # the search stagnates unless its loss falls below; `_stagnant` counts generations
     _stagnant: int = 0
     _entered: int = 0  # starts searched from so far
     _away: bool = False  # whether the best found may have come from an earlier start
     _improved: bool = False
-    _here: tuple[float, np.ndarray | None] = (np.inf, None)  # best loss in this space, and where
+    _here: tuple[float, np.ndarray | None] = (np.inf, None)  # best loss in this space, and its point
 
     @classmethod
     def begin(
@@ -88,13 +96,13 @@ class Search:
         knob_error_norm: Mapping[str, float],
         began_s: float | None = None,
     ) -> "Search":
-        """Begins at the best of the target's ranked candidates.
+        """Begins at the best of the target's ranked starts.
 
         Args:
-          began_s: `time.monotonic()` from which on the time of the target counts; by default now.
+          began_s: `time.monotonic()` from which the time of the target counts; by default now.
 
         Raises:
-          ValueError: there is no ranked candidate.
+          ValueError: there is no ranked start.
         """
         ranking = target.ranking
         if ranking is None:
@@ -107,7 +115,7 @@ class Search:
         search = cls(
             target=target,
             config=config,
-            # By the sound and not by its name: a path may be written in many ways.
+            # The key is made from the sound and not from its name, because a path can be written in many ways.
             strategy=Strategy(config.strategy, config.seed, zlib.crc32(np.ascontiguousarray(target.audio))),
             live=live,
             knob_error_norm=knob_error_norm,
@@ -129,14 +137,14 @@ class Search:
 
     @property
     def live_key(self) -> Any:
-        """Names the loaded preset whose variations this generation's candidates are. The next plays another seed."""
+        """Key of the loaded preset that this generation's samples vary. The next generation has another seed."""
         return self._live_key(self._generations % self.config.engine_seeds)
 
     def _live_key(self, engine_seed: int) -> Any:
-        return self.target.name, self._entered, engine_seed  # two starts may bear one label
+        return self.target.name, self._entered, engine_seed  # two starts may have the same label
 
     def left(self) -> int:
-        """Evaluations left."""
+        """Number of renders left."""
         return max(self.config.evals - self.evals, 0)
 
     def exhausted(self) -> bool:
@@ -145,7 +153,7 @@ class Search:
 
     @property
     def range_db(self) -> tuple[float, float]:
-        """By how much candidates may be made softer and louder."""
+        """By how many dB samples may be made softer (negative) and louder."""
         return level_range_db(self.space.preset)
 
     def ask(self) -> np.ndarray:
@@ -158,16 +166,17 @@ class Search:
         return self.space.values(self._norm(z))
 
     def learn(self, z: np.ndarray, losses: np.ndarray, gains_db: np.ndarray) -> None:
-        """Takes in a generation.
+        """Processes a generation.
 
         Args:
-          z: [n, d] as asked; fewer than were asked where the budget ended, and the strategy is then told of none.
-          losses: [n], NaN for those without a sound.
-          gains_db: [n], with which they hold.
+          z: [n, d], the samples that `ask` returned. There are fewer where the budget ended; the strategy is then not
+            updated.
+          losses: [n], NaN for silent or failed samples.
+          gains_db: [n], the gains that the losses were computed with.
         """
         self.evals += len(z)
         self._generations += 1
-        self._improved = len(self.trace) == 1  # nobody has been told of the best start yet
+        self._improved = len(self.trace) == 1  # the best start was not reported yet
         if len(z) == 1 + self.config.strategy.population:
             self.strategy.tell(z[1:], losses[1:])
         losses = np.where(np.isnan(losses), np.inf, losses)
@@ -187,11 +196,14 @@ class Search:
             self._stagnant += 1
 
     def move_on_if_stagnant(self) -> None:
-        """After `patience` generations without progress: the next start that is near enough.
+        """Moves the search to another start, or widens its steps, if it stagnates.
 
-        With none left, back to the best found, if that came from another start; and there, after `restart_patience`
-        generations, wider steps. An evolution that stands still for some tens of generations is at work: it learns how
-        far each knob should move, and a restart throws that away.
+        After `patience` generations without progress it takes the next start whose loss is near the best start's. If
+        none is left, it returns to the best preset if that came from another start. From there it uses wider steps
+        after `restart_patience` generations without progress.
+
+        An evolution without progress for some tens of generations is still useful: it learns how far each parameter
+        should move. A restart loses that.
         """
         if self._stagnant < self.config.patience or not self.left():
             return
@@ -199,7 +211,7 @@ class Search:
             self._enter_next()
             self._away = True
         elif self._away and self._here[0] > self.best[0].loss:
-            # In its old dimensions: others may have become audible since.
+            # In the dimensions that it was found in: other parameters may have become audible since.
             best = self.best[0]
             self._enter(best.label, best.kind, best.space.around(best.preset))
             self._away = False
@@ -210,7 +222,7 @@ class Search:
         self.restarts += 1
 
     def _restart_patience(self) -> float:
-        """Hansen's stagnation, 120 + 30 n / lambda generations (arXiv:1604.00772, B.3), unless the config has one."""
+        """The config's value; if 0, Hansen's stagnation: 120 + 30 n / lambda generations (arXiv:1604.00772, B.3)."""
         return self.config.restart_patience or 120 + 30 * self.space.size / self.config.strategy.population
 
     def _widen(self) -> None:
@@ -220,7 +232,7 @@ class Search:
         self._begin_here()
 
     def candidates(self) -> list[Start]:
-        """What is judged at the end: the target's first start, then the best found, the best first."""
+        """The presets to judge at the end: the target's first start, then the best ones found, the best first."""
         return [self.target.starts[0], *(Start(found.label, found.preset, found.kind) for found in self.best)]
 
     def progress(self) -> Progress:

@@ -1,4 +1,7 @@
-"""Judging presets against a target: settled renders in fresh processes, over several seeds of the engine."""
+"""Judges presets against a target, by settled renders in fresh processes, over several seeds of the engine.
+
+A render is settled if the engine's parameters have reached their values before the note begins (`vjax.engine.synth`).
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,17 +18,17 @@ from vjax.vital.level import level_range_db, with_gain
 from vjax.vital.preset import Preset
 
 JUDGE_SEEDS = (0, 1, 2)
-"""Positions of the engine's random generators. Each candidate plays with one; the end is judged over all."""
+"""Positions of the engine's random generators. A single render uses one of them; the final judgement uses all."""
 
 
 class Judged(NamedTuple):
-    """A preset beside a target; means over JUDGE_SEEDS.
+    """A preset compared with a target; loss and distances are means over JUDGE_SEEDS.
 
     Attributes:
       label, kind: of the start that it came from.
-      loss: the objective's.
+      loss: the loss of the objective.
       distances: by metric of `vjax.audio.distances`; NaN for silence.
-      sounds: float32 [2, samples], its renders, one a seed.
+      sounds: float32 [2, samples] each, its renders, one per seed.
     """
 
     preset: Preset
@@ -46,8 +49,8 @@ class Recording(NamedTuple):
 
     Attributes:
       clip: the sound as it was recorded.
-      sought: the sound as candidates are compared with it: note, length of the note, pitch.
-      judge: scores presets against it; it is the target in place 0.
+      sought: the sound that candidates are compared with, its note, note length and pitch.
+      judge: scores presets against the sound, which is its target in slot 0.
     """
 
     clip: Clip
@@ -56,7 +59,7 @@ class Recording(NamedTuple):
 
 
 class Judge:
-    """Plays presets through `pool`, each in a fresh process, and scores them with `objective`."""
+    """Renders presets with `pool`, each in a fresh process, and scores them with `objective`."""
 
     def __init__(self, objective: Objective, pool: RenderPool):
         self._objective, self._pool = objective, pool
@@ -66,7 +69,7 @@ class Judge:
         return self._pool.config.sample_rate
 
     def play(self, presets: Sequence[Preset], note: int, note_s: float | None = None) -> list[np.ndarray | None]:
-        """float32 [2, samples] of each with the first seed; None for what the engine cannot play."""
+        """Renders float32 [2, samples] of the presets with the first seed; None where the engine cannot render one."""
         jobs = [RenderJob(preset.to_json(), (note,), JUDGE_SEEDS[0], note_s) for preset in presets]
         return self._sounds(jobs)
 
@@ -75,26 +78,26 @@ class Judge:
     ) -> tuple[np.ndarray, np.ndarray, list[Preset]]:
         """Losses [n] and MSS distances [n] in dB of the presets' sounds, and the presets.
 
-        All are at the level of the target in a place, or as they are where `level` is False. A loss is NaN for None
-        and for silence.
+        All are at the level of the target in the slot `place`, or keep their own level if `level` is False. A loss
+        is NaN for a sound that is None or silent.
         """
         ranges = np.array([level_range_db(preset) if level else (0.0, 0.0) for preset in presets]).reshape(-1, 2)
         losses, gains, mss_db = self._score(sounds, place, ranges)
         return losses, mss_db, [with_gain(preset, gain) for preset, gain in zip(presets, gains.tolist(), strict=True)]
 
     def judged(self, start: Start, target: RefineTarget | Sought, place: int) -> Judged:
-        """One candidate, by settled renders with each of JUDGE_SEEDS. Raises ValueError if it is not audible."""
+        """Judges one candidate by settled renders with each of JUDGE_SEEDS. Raises ValueError if it is not audible."""
         return self.best([start], target, place)[0]
 
     def best(self, candidates: Sequence[Start], target: RefineTarget | Sought, place: int) -> tuple[Judged, Judged]:
-        """(the first candidate, the best of all), by settled renders with each of JUDGE_SEEDS.
+        """(the first candidate, the best of all), judged by settled renders with each of JUDGE_SEEDS.
 
         Args:
           candidates: at least one.
-          place: of the target in the objective.
+          place: the slot of the target in the objective.
 
         Raises:
-          ValueError: the engine plays none of them.
+          ValueError: none of them is audible with all seeds.
         """
         jobs = [
             RenderJob(preset.to_json(), (target.note,), seed, target.note_s)

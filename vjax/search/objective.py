@@ -1,14 +1,15 @@
-"""What refinement minimises: how far candidates are from their targets, for many targets in one jitted call.
+"""The loss that refinement minimises: distances of candidates to their targets, for many targets in one jitted call.
 
     loss = sum_k weight_k distance_k / TYPICAL_k
 
-Each distance is divided by what it is between two unrelated presets, so that weights compare; with all terms at that
-distance the loss is the sum of the weights. The terms:
+Each distance is divided by its typical value between two unrelated presets. So the weights are comparable, and the loss
+is the sum of the weights if all terms have their typical values. The terms:
 
-- `mss`: `vjax.audio.distances.mss`, the headline of vjax's reports, over what either sound plays. It is blind to gain.
-- `mrstft`: `vjax.audio.distances.mrstft`, the report's objective. It hears gain.
-- `ltas`: mean |difference| of long-term average spectra in dB, band by band. It has no time axis: it forgives phases,
-  shifted envelopes and LFOs out of step, and shows the way where frame-by-frame distances are flat.
+- `mss`: `vjax.audio.distances.mss`, the main metric of vjax's reports, over the time in which either sound plays. It
+  does not depend on gain.
+- `mrstft`: `vjax.audio.distances.mrstft`, the report's objective. It depends on gain.
+- `ltas`: mean |difference| of long-term average spectra in dB, band by band. It has no time axis, so it ignores phases,
+  shifted envelopes and LFOs out of step. It has a useful slope where frame-by-frame distances are flat.
 - `loudness`: |difference| of K-weighted levels in dB: BS.1770's loudness without its gate.
 """
 
@@ -27,15 +28,15 @@ from vjax.audio.spectra import MssSpectra, mrstft_configs, mrstft_spectra, mss_s
 
 TERMS = ("mss", "mrstft", "ltas", "loudness")
 TYPICAL = {"mss": 19.0, "mrstft": 4.8, "ltas": 15.4, "loudness": 4.8}
-"""Medians over 115 pairs of musicians' presets (BUILD_NOTES.md): in dB, without unit, in dB, in LU."""
+"""Medians over 115 pairs of musicians' presets (BUILD_NOTES.md). Units: dB, none, dB, LU."""
 
 _RANGE_DB = 80.0
-_LTAS_SIZE = 1  # of MRSTFT's three resolutions the one of 2048 samples
+_LTAS_SIZE = 1  # the resolution of 2048 samples, of MRSTFT's three
 
 
 @dataclasses.dataclass(frozen=True)
 class ObjectiveConfig:
-    """Weights of the terms. A weight of 0 leaves a term out of the loss; it is measured all the same."""
+    """Weights of the terms. A term with weight 0 does not count in the loss, but is still measured."""
 
     mss: float = 1.0
     mrstft: float = 1.0
@@ -49,7 +50,14 @@ class ObjectiveConfig:
 
 
 class SoundSpectra(NamedTuple):
-    """What is compared of a sound; after MSS a list of [..., channels, bands, t], [..., channels, bands] and [...]."""
+    """The features of a sound that are compared.
+
+    Attributes:
+      mss: spectra for MSS.
+      mrstft: list of [..., channels, bands, t].
+      ltas_db: [..., channels, bands].
+      level_db: [...].
+    """
 
     mss: MssSpectra
     mrstft: list[jax.Array]
@@ -58,12 +66,12 @@ class SoundSpectra(NamedTuple):
 
 
 class Objective:
-    """Scores candidates against the targets in its `places`. Compiled once for its sizes.
+    """Scores candidates against the targets in its slots (`places`). Compiled once for its sizes.
 
     Args:
       config: weights.
-      places: how many targets there are at a time.
-      batch: how many candidates are scored in one call.
+      places: number of slots, so the number of targets at a time.
+      batch: number of candidates that are scored in one call.
       samples, sample_rate: of all sounds, which are stereo.
     """
 
@@ -76,7 +84,7 @@ class Objective:
         self._targets = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
     def set_target(self, place: int, audio: np.ndarray) -> None:
-        """Puts a target [2, samples] into a place. Raises ValueError if it is silent or has another shape."""
+        """Puts a target [2, samples] into the slot `place`. Raises ValueError if it is silent or has another shape."""
         if audio.shape != self._shape:
             raise ValueError(f"the target has shape {audio.shape}; all of a run have {self._shape}")
         if is_silent(audio):
@@ -90,7 +98,7 @@ class Objective:
 
         Args:
           audio: float32 [n, 2, samples].
-          places: [n], the place of each one's target.
+          places: [n], the slot of each candidate's target.
 
         Returns:
           losses [n] and distances [n, len(TERMS)], float32 on the host; NaN for silent or broken candidates.
@@ -101,13 +109,13 @@ class Objective:
     def levelled(self, audio: np.ndarray, places: Sequence[int], range_db: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Scores up to `batch` candidates as if each were played at the level of its target.
 
-        A volume at the end of everything is a factor: the best one need not be searched for.
+        The volume is a factor at the end of the signal chain, so its best value is computed and not searched for.
 
         Args:
-          range_db: [n, 2], by how much each may be softer (negative) and louder.
+          range_db: [n, 2], by how many dB each may be made softer (negative) and louder.
 
         Returns:
-          losses [n] and the gains [n] in dB, within the range, that they hold with.
+          losses [n] and the gains [n] in dB, within the range, that the losses were computed with.
         """
         losses, gains_db, _ = self.levelled_terms(audio, places, range_db)
         return losses, gains_db
@@ -115,7 +123,7 @@ class Objective:
     def levelled_terms(
         self, audio: np.ndarray, places: Sequence[int], range_db: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """As `levelled`, and the terms [n, len(TERMS)] of the losses."""
+        """As `levelled`, but also returns the terms [n, len(TERMS)] of the losses."""
         found, gains_db = self._scored(audio, places, range_db)
         return found @ self._weights, gains_db, found
 
@@ -163,9 +171,9 @@ def _put(targets: Any, spectra: Any, place: int) -> Any:
 def _distances(
     targets: SoundSpectra, audio: jax.Array, places: jax.Array, range_db: jax.Array, sample_rate: int
 ) -> tuple[jax.Array, jax.Array]:
-    """([batch, len(TERMS)], the gains [batch] in dB that bring candidates to their targets' levels).
+    """(terms [batch, len(TERMS)], gains [batch] in dB that bring candidates to the levels of their targets).
 
-    A gain multiplies the spectra: sounds are not transformed again. MSS does not hear it.
+    The gain multiplies the spectra, so that sounds are not transformed again. MSS does not depend on the gain.
     """
     found = _jitted_spectra(audio, sample_rate)
     target = jax.tree.map(lambda leaf: leaf[places], targets)

@@ -1,11 +1,14 @@
-"""Refinement: evolution against the real engine, many targets at a time.
+"""Refinement: evolution strategies that render with the real engine, for many targets at a time.
 
-Each target has a place. A generation of all places is rendered by one pool of workers, and each render is scored on the
-device as it arrives. What becomes of a target follows from its name, sound, candidates and the config alone: neither
-the order of arrival nor the other targets, their number or the places change a bit of it. A target that is done gives
-its place to the next. Continuous knobs and route amounts move (`vjax.search.space`); routing and menus stay those of
-the start, whose wavetables may first be fitted (`vjax.inference.rank`), and a search that stands still goes on from
-another start, or wider.
+Each target has a slot (`place`). One pool of workers renders a generation of all slots. Each render is scored on the
+device as it arrives. When a target is done, the next one takes its slot.
+
+The result of a target depends only on the target itself and the config. The order of arrival, the other targets, their
+number and the slots do not change a single bit of it.
+
+A search changes continuous parameters and route amounts (`vjax.search.space`). Routing and categorical parameters stay
+those of the start. The wavetables of the start may have been equalised before (`vjax.matching.choose`). A search that
+stagnates continues from another start, or with wider steps.
 """
 
 import contextlib
@@ -26,22 +29,26 @@ from vjax.search.refine_config import RefineConfig
 from vjax.search.target import Kind, RefineTarget
 from vjax.vital.preset import Preset
 
-_BATCH = 1  # candidates scored in one call: in a batch, the last bits of a loss depend on its size
+_BATCH = 1  # samples scored in one call: the last bits of a loss depend on the size of the batch
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Refined:
-    """What became of a target. Losses are the objective's, distances by name those of `vjax.audio.distances`.
+    """The result of a target. Losses are those of the objective, distances by name those of `vjax.audio.distances`.
 
     Attributes:
       name: of the target.
-      preset: the best one, by settled renders in fresh processes over several seeds; a start where nothing beat it.
+      preset: the best preset, by settled renders in fresh processes over several seeds. It is a start if no sample was
+        better.
       start, kind: label and kind of the start that it came from.
       before, after: `Judged` of the first start and of `preset`.
-      trace: (evaluations, best loss so far) after each generation, by candidates' renders, each with the seed of
-        its generation.
-      start_losses: by label, of the starts that could be rendered.
-      evals, seconds, dimensions, restarts: what the search took; dimensions of its last space.
+      trace: (renders, best loss so far) after each generation. The losses are those of the samples' own renders, with
+        the seed of their generation.
+      start_losses: losses of the audible starts, by label.
+      evals: number of renders.
+      seconds: the time that the search took.
+      dimensions: of its last space.
+      restarts: how often it continued from another start or with wider steps.
       error: why there is no result; `preset`, `before` and `after` are then None.
     """
 
@@ -74,17 +81,18 @@ def refine(
     """Refines targets, and yields each as soon as it is done.
 
     Args:
-      targets: with their ranked candidates (`vjax.matching.choose.rank`); taken one by one, as places become free.
-      render: how starts and candidates are played.
-      workers: render processes at a time; by default one a core.
-      knob_error_norm: by knob, how far off starts are, see `space.make_space`.
+      targets: with their ranked candidates (`vjax.matching.choose.rank`). They are taken one by one, as slots become
+        free.
+      render: how starts and samples are rendered.
+      workers: render processes at a time; by default one per core.
+      knob_error_norm: the error of starts, by continuous parameter; see `space.make_space`.
       on_progress: called in this thread after each generation, for each target.
-      should_stop: asked after each generation; True ends all searches, which then yield their best so far.
-      scheduler: what renders, see `vjax.engine.scheduler`; the results are the same.
-      pool: renders starts and what is judged, as `render` says; by default one of its own.
+      should_stop: called after each generation. True ends all searches, which then yield their best preset so far.
+      scheduler: where renders run, see `vjax.engine.scheduler`; the results are the same.
+      pool: renders the presets that are judged; its config must be `render`. By default a new one.
 
     Raises:
-      ValueError: two targets of one name.
+      ValueError: two targets have the same name.
     """
     waiting, names, more = iter(targets), set(), True
     objective = Objective(config.objective, config.places, _BATCH, render.samples, render.sample_rate)
@@ -123,7 +131,7 @@ def refine(
 
 
 def _generation(searches: dict[int, Search], objective: Objective, live: LivePool) -> None:
-    """Asks, renders, scores and learns one generation of all places; the last one of a budget may be a part of it."""
+    """Asks, renders, scores and learns one generation of all slots. The last one of a budget may have fewer samples."""
     searches = {place: search for place, search in searches.items() if search.left()}
     asked = {place: search.ask()[: search.left()] for place, search in searches.items()}
     owners = [(place, k) for place, z in asked.items() for k in range(len(z))]

@@ -11,14 +11,15 @@ class RefineConfig:
     """How long and how to search.
 
     Attributes:
-      evals: renders a target may cost, those that ranked its candidates included; those that judge the end are not
-        counted.
-      seconds: wall time a target may take; 0 has no limit. Whichever ends first.
-      patience: generations without a loss better by 0.5 % before a search goes on from another start.
-      restart_patience: such generations before a search with no other start takes wider steps; 0 is Hansen's number.
-      places: targets searched at a time.
-      engine_seeds: positions of the engine's random generators that generations take turns to play with. With one, a
-        search fits what cannot be set, the phases of that draw.
+      evals: at most N renders per target. The renders that rank its candidates count; those that judge the result do
+        not.
+      seconds: wall time per target; 0 sets no limit. A search ends at the first limit that it reaches.
+      patience: generations without a loss that is better by 0.5 %, before a search continues from another start.
+      restart_patience: such generations before a search without another start takes wider steps; 0 takes Hansen's
+        number.
+      places: number of targets that are searched at a time.
+      engine_seeds: number of positions of the engine's random generators; generations use them in turn. With only one,
+        a search fits the random phases of that position, which a preset cannot set.
       seed: of the samples.
     """
 

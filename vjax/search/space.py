@@ -1,4 +1,4 @@
-"""The knobs of a preset that a search turns, as a vector."""
+"""The continuous parameters and route amounts of a preset that a search changes, as a vector."""
 
 import dataclasses
 import functools
@@ -10,21 +10,21 @@ from vjax.vital.audible import audible_of
 from vjax.vital.level import VOLUME, is_free
 from vjax.vital.preset import Preset, controls
 
-# Integers that are codes (a bitmask of notes, a permutation's number): no step of theirs is small; none is turned.
+# Integers that are codes (a bitmask of notes, a permutation's number) have no small steps and are not changed.
 _CODES = ("transpose_quantize", "effect_chain_order")
-_NARROWEST, _WIDEST = 0.25, 4.0  # a knob's step against the median one's: no knob is left behind, none runs away
-_INTEGER_STEP = 0.5  # of one unit: a third of the candidates hear a neighbour, and none is an octave out of tune
+_NARROWEST, _WIDEST = 0.25, 4.0  # limits of a parameter's step relative to the median step
+_INTEGER_STEP = 0.5  # of one unit: a third of the samples take a neighbouring value, and none is an octave out of tune
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Space:
-    """`d` dimensions: the audible knobs of a preset in norm units, then its routes' amounts mapped to [0, 1].
+    """`d` dimensions: audible continuous parameters of a preset in norm units, then route amounts mapped to [0, 1].
 
     Attributes:
-      preset: where the search starts; what it does not turn stays as it is here.
-      knobs: [k] positions in `Preset.continuous`.
-      slots: [d - k] of the routes whose amounts are turned.
-      origin: [d] float64, the preset's own values.
+      preset: where the search starts; everything that the search does not change stays as in this preset.
+      knobs: [k] positions of the continuous parameters in `Preset.continuous`.
+      slots: [d - k] slots of the routes whose amounts change.
+      origin: [d] float64, the values of `preset`.
       scale: [d] float64, relative first step sizes, about 1.
     """
 
@@ -51,7 +51,7 @@ class Space:
         return dataclasses.replace(self, preset=preset, origin=origin)
 
     def values(self, norm: np.ndarray) -> dict[str, float]:
-        """Native values by control name, for `LivePreset.render`: [d] clipped to [0, 1], integer knobs rounded."""
+        """Native values by control name, for `LivePreset.render`. `norm` [d] is clipped to [0, 1], integers rounded."""
         schema, norm = controls(), np.clip(norm, 0, 1)
         knobs = [schema.continuous[i].to_native(value) for i, value in zip(self.knobs, norm, strict=False)]
         amounts = 2 * norm[len(self.knobs) :] - 1
@@ -71,12 +71,12 @@ class Space:
 
 
 def make_space(preset: Preset, knob_error_norm: Mapping[str, float] | None = None) -> Space:
-    """The dimensions of a preset. Its volume is none of them where it is free: candidates are levelled.
+    """The dimensions of a preset. The volume is not one of them unless a route moves it, because samples are levelled.
 
     Args:
-      knob_error_norm: by knob, how far off predictions are (a checkpoint's `knob_error_norm`): knobs that the network
-        knows well take small steps, others large ones. Without it all steps are equal. They are relative: `scale`
-        has the median 1, whatever the size of the errors.
+      knob_error_norm: the error of predictions, by continuous parameter (a checkpoint's `knob_error_norm`). Parameters
+        that the network predicts well take small steps, others large ones. Without it all steps are equal. Steps are
+        relative: `scale` has the median 1 for any size of the errors.
     """
     schema, heard = controls(), audible_of(preset)
     turned = heard.continuous & ~schema.frozen_continuous()
@@ -96,8 +96,8 @@ def make_space(preset: Preset, knob_error_norm: Mapping[str, float] | None = Non
 def first_steps(space: Space, sigma: float) -> np.ndarray:
     """[d] standard deviations of the first generation, norm units: `sigma` times `scale`.
 
-    An integer knob's step is half a unit of it, whatever its range: smaller ones would hardly ever be rounded to
-    another value, and 0.05 of an oscillator's 96 semitones would be five.
+    The step of an integer parameter is half a unit, for any range. A smaller step would hardly ever be rounded to
+    another value, and 0.05 of an oscillator's 96 semitones would be five semitones.
     """
     schema = controls()
     integer = np.array([schema.continuous[i].integer for i in space.knobs] + [False] * len(space.slots))

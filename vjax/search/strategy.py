@@ -1,9 +1,10 @@
-"""Evolution strategies by evosax, one for each search; ask and tell are jitted.
+"""Evolution strategies of evosax, one for each search; ask and tell are jitted.
 
-Every space is padded to a multiple of 64 dimensions, so that few sizes are compiled. What is padded is held at 0: the
-samples there are zeroed before they are told, and the constants are those of the space's own number of dimensions.
-Searches are not vmapped together: the size of such a batch moves the last bits, and a search would then depend on how
-many others run beside it.
+Every space is padded to a multiple of 64 dimensions, so that few sizes are compiled. The padded dimensions stay at 0:
+`tell` sets the samples there to 0, and the constants are those of the space's own number of dimensions.
+
+Searches are not vmapped together, because the size of such a batch changes the last bits of the results. A search would
+then depend on how many others run beside it.
 """
 
 import dataclasses
@@ -20,19 +21,19 @@ from evosax.algorithms.distribution_based.snes import SNES
 
 STRATEGIES = {"cma_es": CMA_ES, "sep_cma_es": Sep_CMA_ES, "snes": SNES}
 
-_MULTIPLE = 64  # spaces are padded to one of it; most presets have 60 to 150 dimensions
+_MULTIPLE = 64  # spaces are padded to a multiple of it; most presets have 60 to 150 dimensions
 
 
 @dataclasses.dataclass(frozen=True)
 class StrategyConfig:
-    """Which strategy, and how it begins. The defaults were chosen by measurement, see BUILD_NOTES.md.
+    """The strategy and its first steps. The defaults were chosen by measurement, see BUILD_NOTES.md.
 
     Attributes:
       name: one of STRATEGIES.
-      population: samples a generation; the distribution's mean is scored besides.
-      sigma: first step size in norm units, for a knob of `Space.scale` 1.
-      fast_steps: the step-size constants c_std = r / (1 + r) and d_std = 0.5 + c_std with r = sqrt(mu_eff / d), which
-        adapt faster than Hansen's (arXiv:1604.00772, Eq. 55) where dimensions are many and generations few. CMA_ES and
+      population: samples per generation. The mean of the distribution is scored in addition.
+      sigma: first step size in norm units, for a parameter of `Space.scale` 1.
+      fast_steps: use the step-size constants c_std = r / (1 + r) and d_std = 0.5 + c_std with r = sqrt(mu_eff / d).
+        With many dimensions and few generations they adapt faster than Hansen's (arXiv:1604.00772, Eq. 55). CMA_ES and
         Sep_CMA_ES only.
     """
 
@@ -51,14 +52,14 @@ class StrategyConfig:
 
 
 class Strategy:
-    """One search's strategy, in whitened coordinates z: a candidate is `origin + steps * z`, and starts have z = 0.
+    """The strategy of one search, in whitened coordinates z: a sample is `origin + steps * z`, and a start has z = 0.
 
-    Its samples follow from `seed`, `key` and the losses that it is told, whatever other searches there are.
+    Its samples depend only on `seed`, `key` and the losses that `tell` gets. They do not depend on other searches.
 
     Args:
-      config: which one.
+      config: name and settings of the strategy.
       seed: of the samples of a run.
-      key: below 2^32, by which its samples differ from another search's.
+      key: below 2^32. It makes the samples differ from those of another search.
     """
 
     def __init__(self, config: StrategyConfig, seed: int, key: int):
@@ -66,7 +67,7 @@ class Strategy:
         self._key = jax.random.fold_in(jax.random.key(seed), key)
 
     def start(self, size: int, sigma: float = 1.0) -> None:
-        """Begins anew: a space of `size` dimensions, around z = 0, with `sigma` times the first steps."""
+        """Starts again in a space of `size` dimensions, around z = 0, with `sigma` times the first steps."""
         self._size = size
         self._padded = _MULTIPLE * math.ceil(size / _MULTIPLE)
         self._algorithm = _algorithm(self._config.name, self._config.population, self._padded)
@@ -74,15 +75,15 @@ class Strategy:
         self._state = self._algorithm.init(self._key, jnp.zeros(self._padded), self._parameters)
 
     def ask(self) -> tuple[np.ndarray, np.ndarray]:
-        """Samples [population, size] and their distribution's mean [size]."""
+        """Samples [population, size] and the mean [size] of their distribution."""
         self._key, population, self._state = _ask(self._algorithm, self._key, self._state, self._parameters)
         return np.asarray(population)[:, : self._size], np.asarray(self._state.mean)[: self._size]
 
     def tell(self, population: np.ndarray, losses: np.ndarray) -> None:
-        """Hands back what `ask` gave.
+        """Updates the strategy with the losses of the samples.
 
         Args:
-          population: [population, size], as asked.
+          population: [population, size], the samples that `ask` returned.
           losses: [population]; NaN ranks last.
         """
         padded = np.pad(np.asarray(population, np.float32), ((0, 0), (0, self._padded - self._size)))
@@ -92,20 +93,20 @@ class Strategy:
 
 @functools.cache
 def _algorithm(name: str, population: int, size: int) -> Any:
-    """One object for each: evosax compiles anew for every object."""
+    """One cached object for each combination, because evosax compiles again for every object."""
     return STRATEGIES[name](population_size=population, solution=jnp.zeros(size))
 
 
 @functools.cache
 def _constants(config: StrategyConfig, size: int, padded: int) -> Any:
-    """A strategy's parameters for `size` dimensions of its `padded` ones."""
+    """The parameters of a strategy that uses `size` of its `padded` dimensions."""
     constants = _algorithm(config.name, config.population, size).default_params
     if config.name == "snes":
         return constants
     if config.fast_steps:
         r = jnp.sqrt(constants.mu_eff / size)
         constants = constants.replace(c_std=r / (1 + r), d_std=0.5 + r / (1 + r))
-    # The update multiplies negative weights by its own, padded, number of dimensions: Eq. (46).
+    # The update multiplies negative weights by the padded number of dimensions: Eq. (46).
     weights = jnp.where(constants.weights < 0, constants.weights * size / padded, constants.weights)
     return constants.replace(weights=weights)
 

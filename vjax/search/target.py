@@ -1,4 +1,4 @@
-"""What a search is given: a sound to come near to, and presets to begin with."""
+"""The input of a search: a target sound, and presets to begin with."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -10,22 +10,22 @@ from vjax.vital.preset import Preset
 
 
 class Kind(StrEnum):
-    """Where a preset comes from, for programs; its label says it for people, and may be any text."""
+    """Where a preset comes from, as a value for code. Its label describes this to users, and may be any text."""
 
     PREDICTION = "prediction"
-    """Of the network: the predicted preset and its variants."""
+    """From the network: the predicted preset and its variants."""
 
     NEIGHBOUR = "neighbour"
-    """Of a bank."""
+    """From a bank."""
 
     PATCH = "patch"
-    """An editable preset explained from the sound."""
+    """An editable preset that was estimated from the sound."""
 
     RESYNTHESIS = "resynthesis"
-    """An oscillator swept through a wavetable made of the sound."""
+    """An oscillator that sweeps through a wavetable made from the sound."""
 
     GIVEN = "given"
-    """The caller's own."""
+    """Given by the caller."""
 
     @property
     def family(self) -> str:
@@ -34,7 +34,7 @@ class Kind(StrEnum):
 
 
 FAMILIES = ("patch", "knobs", "resynthesis")
-"""Of all kinds."""
+"""The families of all kinds."""
 
 
 class Sought(NamedTuple):
@@ -45,7 +45,7 @@ class Sought(NamedTuple):
       note: MIDI note that candidates play.
       note_s: time from note-on to note-off, seconds.
       sample_rate: Hz.
-      pitch: what candidates are tuned to; None leaves them as they are.
+      pitch: the pitch that candidates are tuned to; None leaves them as they are.
     """
 
     audio: np.ndarray
@@ -56,7 +56,7 @@ class Sought(NamedTuple):
 
 
 class Start(NamedTuple):
-    """A preset to begin with; `label` says for people where it comes from, `kind` for programs."""
+    """A preset to begin with. `label` and `kind` describe where it comes from: `label` to users, `kind` to code."""
 
     label: str
     preset: Preset
@@ -64,7 +64,7 @@ class Start(NamedTuple):
 
 
 class Ranked(NamedTuple):
-    """A start at the level of the target; `audio`, float32 [2, samples], is as it was played before."""
+    """A start at the level of the target. `audio`, float32 [2, samples], is its render before its level was set."""
 
     loss: float
     start: Start
@@ -72,12 +72,12 @@ class Ranked(NamedTuple):
 
 
 class Ranking(NamedTuple):
-    """Of one target's starts.
+    """The ranked starts of one target.
 
     Attributes:
-      starts: those that can be heard, the best first; a fitted one stands in the place of its original.
-      losses: by label, of these and of the originals, the best first.
-      evals: renders that it took.
+      starts: the audible ones, the best first. An equalised one replaces its original.
+      losses: the losses of `starts` by label, the best first.
+      evals: number of renders that the ranking took.
     """
 
     starts: list[Ranked]
@@ -86,16 +86,17 @@ class Ranking(NamedTuple):
 
 
 class RefineTarget(NamedTuple):
-    """A sound to come near to.
+    """A target sound, with the presets that a search begins with.
 
     Attributes:
       name: unique in a run.
       audio: float32 [2, samples], as long as a render.
       note: MIDI note that candidates play.
-      starts: presets to begin with; the first is what refinement never does worse than.
-      note_s: how long candidates hold the key; by default as the render config says.
-      spent: evaluations that an earlier, killed run has used up; the best that it found is the second start.
-      ranking: of the candidates: the search begins at the best. Its `evals` count as used. None: not ranked yet.
+      starts: presets to begin with. The result of a search is never worse than the first of them.
+      spent: renders that an earlier, killed run has used. The best preset that it found is one of the starts.
+      note_s: time from note-on to note-off, seconds; by default that of the render config.
+      ranking: the ranked starts. The search begins with the best of them. Its `evals` count as used. None: not ranked
+        yet.
     """
 
     name: str

@@ -1,19 +1,21 @@
-"""Which controls of a sound can be heard: the one rule behind losses, metrics, confidence, search and lists for people.
+"""Decides which controls of a sound are audible, for losses, metrics, confidence, search and lists for people.
 
-A control that `audible` calls silent can take any value: the engine renders the same bits (a test turns all silent ones
-at once). The converse does not hold: what is called audible may still make no difference (a mix at 0). Four parts:
+A control that `audible` calls inaudible can take any value: the engine renders the same bits. (A test changes all
+inaudible controls at once.) The converse does not hold: a control that is called audible may still make no difference
+(a mix at 0). There are four parts:
 
-- modules: a control of a module that is off is silent. A switch (`*_on`) itself is audible either way.
+- modules: a control of a module that is off is inaudible. A switch (`*_on`) itself is always audible in this part.
 - sources: a control that shapes a modulation source, or a macro, is audible only if a route carries that source to
   something audible. Routes may end at the amount of another route or at another source's control: chains are followed.
-- modes: an option of a menu, a count of 1 or a lack of company makes a control irrelevant (a rate in Hz where the
-  module follows the tempo, the detune of one unison voice, the order of one effect).
-- feeding: a filter that nothing plays into is silent.
+- modes: an option of a menu, a count of 1 or a missing partner makes a control irrelevant. Examples are a rate in Hz
+  where the module follows the tempo, the detune of one unison voice, and the order of one effect.
+- feeding: a filter that nothing plays into is inaudible.
 
-Rules, not measurements. They hold for any schema: what a schema does not name cannot silence anything. Frozen controls
-are not part of a sound and are judged like all others here: see `can_vary`.
+These are rules, not measurements. They hold for any schema: a control that the schema lacks cannot make others
+inaudible. Frozen controls are not part of a sound. They are treated like all others here: see `can_vary`.
 
-NumPy alone is imported. Arrays of JAX pass through, also under `jax.jit`: every index is an array of `Rules`.
+This module imports only NumPy. It also accepts arrays of JAX, also under `jax.jit`, because every index is an array of
+`Rules`.
 """
 
 import functools
@@ -26,23 +28,25 @@ from vjax.sound.rules import Choices, Rules
 from vjax.sound.schema import LFO_SHAPE_CHOICES, Schema
 
 PARTS = ("modules", "sources", "modes", "feeding")
-"""What `audible` looks at, in one word each."""
+"""The parts of the rules of `audible`, in one word each."""
 
 ACTIVE_AMOUNT = 1e-6
-"""A route with a smaller |amount| carries nothing, unless another route moves its amount."""
+"""A route with a smaller |amount| has no effect, unless another route moves its amount."""
 
-_TO_FILTER = (0b101, 0b110)  # options of `*_destination` that reach filter 1, filter 2: one, two, both
+_TO_FILTER = (0b101, 0b110)  # options (1, 2, both) of `*_destination` that reach filter 1, filter 2; as bits
 
 
 class Audible(NamedTuple):
-    """What can be heard, bool.
+    """What is audible, as bool arrays.
 
     Attributes:
       continuous: [..., n_continuous].
       categorical: [..., n_categorical].
-      destinations: [..., n_destinations], where a route would be heard, as far as `parts` look; slots always.
-      routes: [..., slots], of sparse routes those that end at something audible; None without them. It is the amount
-        that is heard: a route of amount 0 is among them, and leaves its source silent.
+      destinations: [..., n_destinations], whether a route to it would be audible, as far as `parts` decide; always True
+        for slots.
+      routes: [..., slots], the sparse routes that end at something audible; None without sparse routes. It states
+        whether a change of the amount is audible. So a route of amount 0 is included, but does not make its source
+        audible.
     """
 
     continuous: Any
@@ -52,17 +56,17 @@ class Audible(NamedTuple):
 
 
 def audible(rules: Rules, continuous: Any, categorical: Any, routes: Any = None, parts: tuple = PARTS) -> Audible:
-    """What of some sounds can be heard.
+    """Returns what is audible in sounds.
 
     Args:
       rules: of the schema.
       continuous: [..., n_continuous] norm.
       categorical: [..., n_categorical] menu indices.
-      routes: sparse, (index [..., slots], value [..., slots, 4]), or matrices [..., 4, n_sources, n_destinations], in
-        which slots have no numbers: what points at a slot is taken for audible. None if nothing is known about routes:
-        then they silence nothing.
-      parts: of `PARTS`, what may silence a control. Callers that ask for less say why. What decides whether a source is
-        audible is always everything.
+      routes: sparse, (index [..., slots], value [..., slots, 4]), or matrices [..., 4, n_sources, n_destinations]. In
+        matrices, slots have no numbers, so a destination that points at a slot counts as audible. None if nothing is
+        known about routes: then no control is inaudible because of them.
+      parts: those of `PARTS` that may make a control inaudible. Callers that pass fewer give the reason. Whether a
+        source is audible is always decided by all parts.
 
     Returns:
       NumPy or JAX arrays, as `categorical` is.
@@ -97,10 +101,10 @@ def audible(rules: Rules, continuous: Any, categorical: Any, routes: Any = None,
 
 
 def can_vary(schema: Schema, tier: int) -> tuple[np.ndarray, np.ndarray]:
-    """([n_continuous], [n_categorical]) bool: controls of which a model at a tier can learn or say anything.
+    """([n_continuous], [n_categorical]) bool: controls that a model at a tier can learn or predict.
 
-    Not those that are frozen, that need routes below tier 3 (`Schema.static_mask`, and LFO shapes), or that offer one
-    option only. Raises ValueError if the tier does not exist.
+    These controls are excluded: frozen ones, those with only one option and, below tier 3, those that need routes
+    (`Schema.static_mask`, and LFO shapes). Raises ValueError if the tier does not exist.
     """
     knobs = ~schema.static_mask(tier) & ~schema.frozen_continuous()
     menus = ~schema.frozen_categorical() & (np.array(schema.option_counts) > 1)
@@ -111,14 +115,18 @@ def can_vary(schema: Schema, tier: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _chosen(xp, choices: Choices, categorical):
-    """[..., n] bool: every menu that decides about a subject stands on an option that lets it be heard."""
+    """[..., n] bool: every menu that decides about a subject has an option under which the subject is audible."""
     option = categorical[..., choices.menu].clip(0, 30)
     return ((xp.asarray(choices.options) >> option) & 1).all(axis=-2)
 
 
 def _states(xp, rules: Rules, continuous, categorical, routes, slots):
-    """[..., 2 + v + m] bool: always; two effects or more are on; each unison has two voices or more, or a route moves
-    their count; each morph has a type, or a route moves its amount.
+    """[..., 2 + v + m] bool, in this order:
+
+    - always True;
+    - at least two effects are on;
+    - v: a unison has at least two voices, or a route moves its voice count;
+    - m: a morph has a type, or a route moves its amount.
     """
     shape = categorical.shape[:-1]
     always = xp.ones((*shape, 1), dtype=bool)
@@ -137,7 +145,7 @@ def _states(xp, rules: Rules, continuous, categorical, routes, slots):
 
 
 def _fed(xp, rules: Rules, categorical):
-    """[..., 3] bool: always; something plays into filter 1; into filter 2."""
+    """[..., 3] bool: always True; something plays into filter 1; something plays into filter 2."""
     always = xp.ones((*categorical.shape[:-1], 1), dtype=bool)
     if not rules.players.shape[-1] or not rules.filters.shape[-1]:
         return xp.concat([always] * 3, axis=-1)
@@ -152,13 +160,13 @@ def _fed(xp, rules: Rules, categorical):
 
 
 class _Slots(NamedTuple):
-    """Sparse routes, taken apart: arrays [..., slots]."""
+    """Sparse routes, split into arrays [..., slots]."""
 
     exists: Any
     source: Any
     subject: Any  # of the destination
     pointed: Any  # the slot that the destination points at, -1 for none
-    carries: Any  # its amount is not 0, or is moved
+    carries: Any  # its amount is not 0, or another route moves it
 
     @classmethod
     def of(cls, xp, rules: Rules, routes) -> "_Slots":
@@ -174,13 +182,13 @@ class _Slots(NamedTuple):
 
 
 def _follow_slots(xp, rules: Rules, slots: _Slots, in_use):
-    """([..., slots], [..., n_sources]) bool: routes that end at something audible, and sources that they carry."""
+    """([..., slots], [..., n_sources]) bool: routes that end at something audible, and their audible sources."""
     n = slots.source.shape[-1]
     end = xp.where(slots.exists & (slots.pointed >= 0), slots.pointed, np.arange(n))
-    for _ in range(_rounds(n)):  # each slot points at one other at most: jump twice as far each time
+    for _ in range(_rounds(n)):  # each slot points at one other at most, so each round doubles the distance
         end = xp.take_along_axis(end, end, axis=-1)
     ends = slots.exists & (slots.pointed < 0) & xp.take_along_axis(in_use, slots.subject, axis=-1)
-    arrives = slots.exists & xp.take_along_axis(ends, end, axis=-1)  # not those of a ring: all its slots point on
+    arrives = slots.exists & xp.take_along_axis(ends, end, axis=-1)  # False in a ring, whose slots all point at slots
     needs = xp.take_along_axis(_take(xp, xp.asarray(rules.source), slots.subject), end, axis=-1)
     starts = (rules.sources[:, None] == slots.source[..., None, :]) & (arrives & slots.carries)[..., None, :]
     shapes = needs[..., None] == rules.sources
@@ -198,7 +206,7 @@ def _follow_matrix(xp, rules: Rules, matrix, in_use):
 
 
 def _reach(heard, leads):
-    """[..., n] what is heard, grown along `leads` [..., n, n] (a is heard if b is) until nothing is added.
+    """[..., n]: extends `heard` along `leads` [..., n, n] (a is audible if b is) until nothing is added.
 
     Each round doubles the length of the chains that it follows.
     """

@@ -1,15 +1,16 @@
 """Target encoding: a dataset's controls in the form that a model is trained on.
 
-Two kinds of continuous parameters cannot be estimated by a number that is near the truth:
+Two kinds of continuous parameters cannot be estimated as numbers, because a value near the true one is still wrong:
 
-- Whole semitones. One step of the range away is a wrong note. They become categorical parameters, one class a semitone,
-  relative to the key that is played. (A sound does not show which key that was, but most oscillators stand at it, or
-  octaves away.)
-- `effect_chain_order`, the number of a permutation. The next number is another permutation. It becomes one continuous
-  parameter for each effect, its position among the effects that are on: `chorus_order`, `reverb_order`, ...
+- Whole semitones. A value that is one step off is a wrong note. They become categorical parameters with one class per
+  semitone, relative to the key that is played. (A sound does not show which key was played, but most oscillators are
+  transposed by 0 or by whole octaves.)
+- `effect_chain_order`, the number of a permutation. The next number is a different permutation. It becomes one
+  continuous parameter per effect, the position among the effects that are on: `chorus_order`, `reverb_order`, ...
 
 Both forms are schemas, so that heads, losses, metrics and checkpoints treat them alike, and
-`vital.vocabulary.to_preset` takes either. A dataset file stays in controls. Neither vita nor jax.
+`vital.vocabulary.to_preset` accepts either. A dataset file stores controls, not the encoded form. This module imports
+neither vita nor jax.
 """
 
 import dataclasses
@@ -26,7 +27,7 @@ EFFECTS = ("chorus", "compressor", "delay", "distortion", "eq", "filter_fx", "fl
 
 CHAIN = "effect_chain_order"
 POSITIONS = tuple(f"{effect}_order" for effect in EFFECTS)
-"""The continuous parameters that stand for CHAIN, one for each of EFFECTS."""
+"""The continuous parameters that replace CHAIN, one for each of EFFECTS."""
 
 _SEMITONES = re.compile(r"(osc_\d|sample|voice)_transpose$")
 _NOWHERE = 0.5  # the position of an effect that is off
@@ -34,10 +35,10 @@ _NOWHERE = 0.5  # the position of an effect that is off
 
 @dataclasses.dataclass(frozen=True)
 class TargetEncoding:
-    """Turns controls into what a model is trained on, and back.
+    """Converts controls to the form that a model is trained on, and back.
 
-    What the controls lack is left out: without CHAIN and all switches of EFFECTS there are no POSITIONS. A schema that
-    is encoded already is its own encoding.
+    Without CHAIN and all switches of EFFECTS in the controls, there are no POSITIONS. Encoding a schema that is already
+    encoded changes nothing.
 
     Attributes:
       controls: the schema of a dataset, or of the engine.
@@ -47,7 +48,7 @@ class TargetEncoding:
 
     @functools.cached_property
     def schema(self) -> Schema:
-        """The schema of the encoded form. Semitones and positions stand after all other parameters."""
+        """The schema of the encoded form. Semitones and positions come after all other parameters."""
         controls = self.controls
         continuous = [controls.continuous[i] for i in self._kept]
         if self._has_chain:
@@ -56,7 +57,7 @@ class TargetEncoding:
         return dataclasses.replace(controls, continuous=tuple(continuous), categorical=controls.categorical + semitones)
 
     def encode(self, continuous: np.ndarray, categorical: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of the controls to rows of `schema`.
+        """Converts rows of the controls to rows of `schema`.
 
         Args:
           continuous: [n, n_continuous] norm.
@@ -76,7 +77,7 @@ class TargetEncoding:
         return encoded, np.concatenate([categorical, classes], axis=1)
 
     def decode(self, continuous: np.ndarray, categorical: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of `schema` to rows of the controls. Effects that are off take their places in chain number 0.
+        """Converts rows of `schema` to rows of the controls. Effects that are off get their positions in chain 0.
 
         Args:
           continuous: [n, len(schema.continuous)] norm.
@@ -99,7 +100,7 @@ class TargetEncoding:
     def encode_names(
         self, native: Mapping[str, float], menus: Mapping[str, int]
     ) -> tuple[dict[str, float], dict[str, int]]:
-        """(native values, menu indices) of all controls by name, to those of `schema`."""
+        """Converts (native values, menu indices) of all controls, by name, to those of `schema`."""
         native, menus = dict(native), dict(menus)
         if self._has_chain:
             on = np.array([[menus[f"{effect}_on"] > 0 for effect in EFFECTS]])
@@ -113,7 +114,7 @@ class TargetEncoding:
     def decode_names(
         self, native: Mapping[str, float], menus: Mapping[str, int]
     ) -> tuple[dict[str, float], dict[str, int]]:
-        """(native values, menu indices) by name, in either form, to those of the controls."""
+        """Converts (native values, menu indices) by name, in either form, to those of the controls."""
         native, menus = dict(native), dict(menus)
         for knob in (self.controls.continuous[i] for i in self._semitones):
             if knob.name in menus:
@@ -124,7 +125,7 @@ class TargetEncoding:
         return native, menus
 
     def encode_importance(self, weights: np.ndarray | None) -> np.ndarray | None:
-        """[n_continuous] loss weights of the controls to those of `schema`: all POSITIONS take CHAIN's weight."""
+        """Converts [n_continuous] loss weights of the controls to those of `schema`. POSITIONS get CHAIN's weight."""
         if weights is None:
             return None
         positions = [weights[self.controls.position[CHAIN]]] * len(EFFECTS) if self._has_chain else []
@@ -153,9 +154,9 @@ def is_semitones(name: str) -> bool:
 
 
 def effect_positions(numbers: np.ndarray, on: np.ndarray) -> np.ndarray:
-    """[n] chain numbers and [n, 9] which effects are on, to the position of each effect in (0, 1): [n, 9] float64.
+    """The position of each effect in (0, 1), [n, 9] float64, from [n] chain numbers and [n, 9] which effects are on.
 
-    The k-th of m effects that are on (from 0) stands at (k + 0.5) / m. An effect that is off stands at 0.5.
+    The k-th of m effects that are on (from 0) has position (k + 0.5) / m. An effect that is off has position 0.5.
     """
     rank = chain_ranks(numbers)
     before = (rank[:, None, :] < rank[:, :, None]) & on[:, None, :]
@@ -164,25 +165,27 @@ def effect_positions(numbers: np.ndarray, on: np.ndarray) -> np.ndarray:
 
 
 def chain_ranks(numbers: np.ndarray) -> np.ndarray:
-    """[n] chain numbers in [0, 9!) to the rank of each effect in the chain, from 0: [n, 9] int64.
+    """The rank of each effect in the chain, from 0, [n, 9] int64, from [n] chain numbers in [0, 9!).
 
-    The number's factorial digits, the last place's first, count the effects before a place that come later in
-    `EFFECTS` than the one on it. Renders confirm it: chains that differ in effects that are off give equal bits.
+    In the factorial number system, a chain number has one digit for each position in the chain; the lowest digit is
+    that of the last position. The digit of a position counts the effects before it that come later in `EFFECTS` than
+    the effect at this position. Renders confirm this: chains that differ only in effects that
+    are off give equal bits.
     """
     numbers, column = np.asarray(numbers, np.int64), np.arange(len(EFFECTS))
     chain = np.tile(column, (len(numbers), 1))
     for place in range(len(EFFECTS) - 1, -1, -1):
         numbers, later = np.divmod(numbers, place + 1)
-        chosen = (place - later)[:, None]  # it moves to this place, and those in between move up
+        chosen = (place - later)[:, None]  # it moves to this position, and those in between move up
         source = np.where(column == place, chosen, column + ((column >= chosen) & (column < place)))
         chain = np.take_along_axis(chain, source, axis=1)
     return np.argsort(chain, axis=1)
 
 
 def chain_number(positions: np.ndarray, on: np.ndarray) -> int:
-    """[9] positions and [9] which effects are on, to the number of a chain that has those in this order.
+    """The number of a chain that has the effects that are `on`, [9], in the order of their `positions`, [9].
 
-    Effects that are off stay where chain 0 has them, so that the plain order has the number 0 whatever is on.
+    Effects that are off stay where chain 0 has them, so that the default order always has the number 0.
     """
     played = np.flatnonzero(on)
     chain = np.arange(len(EFFECTS))

@@ -1,13 +1,15 @@
-"""One order for modules that can be swapped: oscillators, LFOs, envelopes 2 to 6, random generators and macros.
+"""A canonical order for modules that can be swapped: oscillators, LFOs, envelopes 2 to 6, random generators and macros.
 
-Swapping osc_1 with osc_2, or lfo_1 with lfo_3, together with everything that belongs to them changes nothing that can
-be heard. A network that meets one sound under several labels answers their mean; so labels have one order:
+Swapping osc_1 with osc_2, or lfo_1 with lfo_3, together with everything that belongs to them makes no audible
+difference. A network that is trained on several labels for one sound predicts their mean. Labels therefore have one
+order:
 
-- oscillators: those that are on first, from the lowest pitch up, of equal pitch the louder first;
-- modulation sources: those that are routed first, by where they go (the first destination, then the next ...) and how
-  strongly.
+- oscillators: those that are on first, from low to high pitch; at equal pitch, the louder first;
+- modulation sources: those with routes first, ordered by the destinations of their routes (the first destination, then
+  the next ...) and by the strength of their routes.
 
-Oscillators keep their order where one that is on is modulated by its neighbours: FM and RM name them by position.
+Oscillators keep their order where one that is on is modulated by its neighbours, because FM and RM name them by
+position.
 """
 
 import functools
@@ -25,15 +27,15 @@ FAMILIES = ("osc", "lfo", "env", "random", "macro_control")
 """Kinds of modules whose members can be swapped."""
 
 _MEMBER = re.compile(rf"({'|'.join(FAMILIES)})_(\d)(?=_|$)")
-_NUMBERED = re.compile(rf"^({'|'.join(FAMILIES[1:])}|modulation)_\d+")  # oscillators have theirs by then
+_NUMBERED = re.compile(rf"^({'|'.join(FAMILIES[1:])}|modulation)_\d+")  # oscillators have their final numbers by then
 _COMPARED = ("on", "transpose", "level", "distortion_type")
-_ENV_1 = 1  # drives the amplitude: not one of those that can be swapped
+_ENV_1 = 1  # drives the amplitude, so it cannot be swapped
 
 
 def canonical_order(parameters: Parameters, schema: Schema) -> Parameters:
     """The same sound with its swappable modules in canonical order, and its routes in theirs.
 
-    Oscillators that are off take the defaults of their places.
+    Oscillators that are off get the defaults of their positions.
     """
     parameters = renumbered(parameters, schema, {"osc": _oscillator_order(parameters, schema)})
     orders = {family: _source_order(parameters, schema, family) for family in FAMILIES if family != "osc"}
@@ -41,9 +43,9 @@ def canonical_order(parameters: Parameters, schema: Schema) -> Parameters:
 
 
 def renumbered(parameters: Parameters, schema: Schema, orders: Mapping[str, Sequence[int]]) -> Parameters:
-    """The same sound with modules renumbered: number `members(schema, family)[i]` is what `orders[family][i]` was.
+    """The same sound with modules renumbered: module `members(schema, family)[i]` is the former `orders[family][i]`.
 
-    Raises ValueError if an order is not one of the family's numbers.
+    Raises ValueError if an order is not a permutation of the family's numbers.
     """
     old = {}
     for family, order in orders.items():
@@ -82,7 +84,7 @@ def _new_name(name: str, numbers: Mapping[tuple[str, int], int]) -> str:
 def _oscillator_order(parameters: Parameters, schema: Schema) -> list[int]:
     numbers = members(schema, "osc")
     if not all(f"osc_{n}_{part}" in schema.position for n in numbers for part in _COMPARED):
-        return list(numbers)  # no schema of the whole instrument
+        return list(numbers)  # the schema does not cover the whole instrument
 
     def menu(name: str) -> int:
         return int(parameters.categorical[schema.position[name]])
@@ -109,8 +111,8 @@ def _source_order(parameters: Parameters, schema: Schema, family: str) -> list[i
 
 
 def _off_at_rest(parameters: Parameters, schema: Schema) -> Parameters:
-    """Oscillators that are off at their defaults, which are not the same at every place."""
-    # Modules alone: what an oscillator that is on does not use keeps its place, wherever the oscillator goes.
+    """Sets oscillators that are off to their defaults, which depend on the position."""
+    # Only the part "modules": unused controls of an oscillator that is on keep their values when it moves.
     on = audible(audibility_rules(schema), parameters.continuous, parameters.categorical, parts=("modules",))
     defaults, vectors = schema.default_parameters(), []
     for names, vector, default, plays in (
@@ -124,6 +126,6 @@ def _off_at_rest(parameters: Parameters, schema: Schema) -> Parameters:
 
 @functools.lru_cache(maxsize=8)
 def _kinds(schema: Schema) -> list[int]:
-    """A number for each destination, the same for those that differ in a number that is still to be given."""
+    """A number for each destination, the same for those that differ only in module or slot numbers not yet assigned."""
     kinds = [_NUMBERED.sub(r"\1_N", name) for name in schema.destinations]
     return [kinds.index(kind) for kind in kinds]

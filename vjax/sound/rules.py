@@ -1,7 +1,8 @@
-"""What decides about each control of a schema: menus, routes, counts. `audibility.audible` applies it to sounds.
+"""Rules that decide whether each control of a schema is audible. `audibility.audible` applies them to sounds.
 
-The tables are of the engine's controls, found by scans: one control turned under every option of every menu beside it.
-A schema may lack any of them, or have more; what it does not name decides nothing.
+The rules look at menus, routes and counts. The tables list controls of the engine. They were found by scans: one
+control was changed under every option of every related menu. A schema may lack some of these controls, or have others.
+A rule about a control that the schema lacks has no effect.
 """
 
 import functools
@@ -15,23 +16,23 @@ from vjax.sound.schema import N_LFOS, N_OSCILLATORS, Schema
 _PLAYERS = ("osc_1", "osc_2", "osc_3", "sample")
 _FILTERS = ("filter_1", "filter_2")
 _SECONDS, _TEMPOS, _KEYTRACK = 0, (1, 2, 3), 4  # options of `*_sync`
-# A morph of no type is heard all the same while a route moves its amount: it renews the wave's buffer more often.
+# A morph without a type is audible while a route moves its amount: it renews the wave's buffer more often.
 _MORPH, _MORPH_TYPE = "_spectral_morph_amount", "_spectral_morph_type"
-_ANY = 0x7FFFFFFF  # all options; as bits, so that a look-up is a shift
+_ANY = 0x7FFFFFFF  # all options, as bits, so that a look-up is a shift
 _ALWAYS = 0  # the first of the states in `Rules.state` and `Rules.fed`
 
-# Silent with one unison voice: they stand between the voices.
+# Inaudible with one unison voice: they describe differences between voices.
 _UNISON = (
     "detune_power", "detune_range", "distortion_spread", "frame_spread", "unison_blend", "unison_detune",
 )  # fmt: skip
 
 
 class Choices(NamedTuple):
-    """For each subject, menus and the options under which it is audible; one row a menu.
+    """For each subject, menus and the options under which it is audible. The first axis is over menus.
 
     Attributes:
       menu: [k, n] int32 positions in the vector of menus.
-      options: [k, n] int32, bit i set if option i lets the subject be heard.
+      options: [k, n] int32, bit i is set if the subject is audible under option i.
     """
 
     menu: np.ndarray
@@ -39,24 +40,25 @@ class Choices(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """What decides about a schema's controls, as arrays: a pytree, constant or traced.
+    """The rules of a schema's controls, as a pytree of arrays, constant or traced.
 
     The n subjects are the continuous controls, the categorical ones, and the destinations that are neither.
 
     Attributes:
-      modules, modes: which menus decide.
+      modules, modes: the menus that decide: switches of modules, and all others.
       state: [n] int32, the state of `audibility._states` that must hold.
       fed: [n] int32, the state of `audibility._fed` that must hold.
-      source: [n] int32, the modulation source that must be heard, -1 for none.
+      source: [n] int32, the modulation source that must be audible, -1 for none.
       destination: [n_destinations] int32, the subject of each destination.
       slot: [n_destinations] int32, the slot (from 0) that a destination points at, -1 for none.
       sources: [n_sources] int32, 0, 1, ...
-      voices, voices_least: [v] of each unison: its count's position, and the norm from which there are two voices.
-      morphs: [m] menus of what an oscillator does to its spectrum.
-      moved: [v + m] the counts of voices and the amounts of the morphs as subjects: a route may bring them to life.
+      voices, voices_least: [v] for each unison: the position of its voice count, and the norm from which there are
+        two voices.
+      morphs: [m] menus: the types of the oscillators' spectral morphs.
+      moved: [v + m] subjects: the voice counts and the amounts of the morphs. A route may make them effective.
       effects: [9] switches of the effects; empty if the schema lacks one.
-      players: [2, 4] switches and destinations of what plays into filters; empty if the schema lacks one.
-      filters: [2, 2] switches and inputs of the filters; as `players`.
+      players: [2, 4] switches and destinations of the modules that play into filters; empty if the schema lacks one.
+      filters: [2, 2] switches and inputs of the filters; empty if the schema lacks one.
     """
 
     modules: Choices
@@ -78,7 +80,7 @@ class Rules(NamedTuple):
 
 @functools.lru_cache(maxsize=16)
 def audibility_rules(schema: Schema) -> Rules:
-    """The rules of any schema. Do not write to the arrays: all who ask get the same."""
+    """Returns the rules of any schema. Do not write to the arrays: all callers share them."""
     controls = schema.continuous_names + schema.categorical_names
     menus = {name: i for i, name in enumerate(schema.categorical_names)}
     knobs = {name: i for i, name in enumerate(schema.continuous_names)}
@@ -90,7 +92,7 @@ def audibility_rules(schema: Schema) -> Rules:
     morphs = [name for name in subject if name.endswith(_MORPH) and name.replace(_MORPH, _MORPH_TYPE) in menus]
 
     def positions(modules: tuple[str, ...], *controls: str) -> np.ndarray:
-        """[controls, modules] of menus, [controls, 0] if one is missing."""
+        """Positions [controls, modules] of menus; [controls, 0] if one is missing."""
         wanted = [[f"{module}_{control}" for module in modules] for control in controls]
         if all(name in menus for row in wanted for name in row):
             return np.array([[menus[name] for name in row] for row in wanted], np.int32)
@@ -109,7 +111,7 @@ def audibility_rules(schema: Schema) -> Rules:
 
     def fed(name: str) -> int:
         module = schema.module(name)
-        # A filter's input may feed it, whatever does not yet.
+        # Not the filter's switch and its input: the input may feed the filter, even if nothing does yet.
         judged = module in _FILTERS and name not in (f"{module}_on", f"{module}_filter_input")
         return 1 + _FILTERS.index(module) if judged else _ALWAYS
 
@@ -134,9 +136,10 @@ def audibility_rules(schema: Schema) -> Rules:
 
 
 def shaped_source(name: str, schema: Schema) -> str | None:
-    """The source without whose routes a control is silent: `lfo_3` of `lfo_3_frequency`, a macro of its own knob.
+    """The source whose routes make a control audible: `lfo_3` for `lfo_3_frequency`, a macro for its own control.
 
-    None for every other control, for those of env_1, which always plays, and of sources that the schema does not name.
+    None for every other control, for those of env_1, which always plays, and for those of sources that the schema
+    lacks.
     """
     source = name if name.startswith("macro_control_") else schema.module(name)
     return source if source in schema.sources and source != "env_1" else None
@@ -148,7 +151,7 @@ def _module_switch(name: str, schema: Schema, menus) -> tuple:
 
 
 def _choices(of_subjects: list[tuple]) -> Choices:
-    """From the (menu, options) of each subject; those of few menus are filled up with ones that all options pass."""
+    """Builds `Choices` from each subject's (menu, options) pairs, padded with pairs that every option satisfies."""
     rows = max(map(len, of_subjects), default=0)
     table = [[*one, *[(0, _ANY)] * (rows - len(one))] for one in of_subjects]
     filled = np.array(table, np.int32).reshape(len(table), rows, 2)
@@ -156,7 +159,7 @@ def _choices(of_subjects: list[tuple]) -> Choices:
 
 
 def _mode_table(menus: dict[str, int]) -> dict[str, tuple[tuple[int, int], ...]]:
-    """By control, (menu, options as bits) under which it is audible. Each line was scanned for with the engine."""
+    """By control, (menu, options as bits) under which it is audible. Each line was found by a scan of the engine."""
     found: dict[str, tuple[tuple[int, int], ...]] = {}
 
     def only(module: str, controls: str, menu: str, *options: int) -> None:
@@ -190,5 +193,5 @@ def _mode_table(menus: dict[str, int]) -> dict[str, tuple[tuple[int, int], ...]]
         controls = "gain lower_ratio lower_threshold upper_ratio upper_threshold"
         only("compressor", " ".join(f"{band}_{one}" for one in controls.split()), "enabled_bands", *options)
     for band in ("low", "band", "high"):
-        only("eq", f"{band}_gain", f"{band}_mode", 0)  # a pass or a notch has none
+        only("eq", f"{band}_gain", f"{band}_mode", 0)  # a pass or a notch has no gain
     return found

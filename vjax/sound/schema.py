@@ -1,12 +1,13 @@
-"""What a Vital sound is as numbers: names, ranges, option counts, modules, tiers.
+"""The numeric form of a Vital sound: names, ranges, option counts, modules, tiers.
 
 A sound is four arrays (`Parameters`), in the order that a `Schema` fixes:
 
-- `continuous`: one `norm` value in [0, 1] per knob, `norm = (native - minimum) / (maximum - minimum)`;
+- `continuous`: one `norm` value in [0, 1] per continuous parameter, `norm = (native - minimum) /
+  (maximum - minimum)`;
 - `categorical`: one menu index per switch, menu, wavetable choice and LFO shape choice;
-- `route_index`, `route_value`: at most 64 modulation routes, one row per slot of Vital's matrix.
+- `route_index`, `route_value`: at most 64 modulation routes, one per slot of Vital's matrix.
 
-This module imports neither vita nor jax: spawned data workers load it.
+This module imports neither vita nor jax, because spawned data workers load it.
 """
 
 import dataclasses
@@ -27,19 +28,19 @@ CHANNELS = ("amount", "bipolar", "power", "stereo")
 WAVETABLE_CHOICES = tuple(f"osc_{i + 1}_wavetable" for i in range(N_OSCILLATORS))
 LFO_SHAPE_CHOICES = tuple(f"lfo_{i + 1}_shape" for i in range(N_LFOS))
 CATALOG_CHOICES = WAVETABLE_CHOICES + LFO_SHAPE_CHOICES
-"""Categoricals that no control of the engine stands behind: indices into the vocabulary's two catalogs."""
+"""Categorical parameters without a control of the engine: indices into the vocabulary's two catalogs."""
 
 TIERS = (1, 2, 3)
 
 VIEW_CONTROLS = frozenset({"osc_1_view_2d", "osc_2_view_2d", "osc_3_view_2d", "view_spectrogram"})
-"""Controls that only change the editor's pictures."""
+"""Controls that only change the display of the editor."""
 
 _SLOT_CONTROL = re.compile(r"modulation_(\d+)_(amount|bipolar|bypass|power|stereo)$")
 _FROZEN = re.compile(
     r"(beats_per_minute|bypass|oversampling|polyphony|mpe_enabled|legato|mod_wheel|pitch_wheel|pitch_bend_range"
     r"|portamento_.*|voice_priority|voice_override|velocity_track)$"
 )
-# Inaudible below tier 3: only a modulation route lets them reach the sound (the report, phase 1).
+# Inaudible below tier 3: only a modulation route makes them audible (the report, phase 1).
 _NEEDS_ROUTES = re.compile(r"(lfo_|random_\d|env_[3-6]_)")
 
 
@@ -61,7 +62,7 @@ class Parameters(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Continuous:
-    """A knob. `integer` ones count something (voices, semitones) and are rounded when written."""
+    """A continuous parameter. An `integer` one counts something (voices, semitones) and is rounded when written."""
 
     name: str
     minimum: float
@@ -80,7 +81,7 @@ class Continuous:
 
 @dataclasses.dataclass(frozen=True)
 class Categorical:
-    """A switch, a menu or a choice from a catalog. Index `i` is the engine's value `minimum + i`."""
+    """A categorical parameter: a switch, a menu or a catalog choice. Index `i` is the engine's value `minimum + i`."""
 
     name: str
     minimum: int
@@ -97,7 +98,7 @@ class Categorical:
 class Schema:
     """The names and ranges behind every array in vjax, stored in each dataset and checkpoint.
 
-    Nothing downstream hard-codes a count: `len(schema.continuous)` and its siblings decide array and head sizes.
+    No other code has fixed counts: `len(schema.continuous)` and similar values set the sizes of arrays and heads.
     """
 
     continuous: tuple[Continuous, ...]
@@ -128,9 +129,10 @@ class Schema:
         n_lfo_shapes: int = 1,
         engine: str = "",
     ) -> "Schema":
-        """Sorts raw control descriptions (`name, minimum, maximum, default, discrete, labels`) into knobs and menus.
+        """Builds a schema from raw control descriptions (`name, minimum, maximum, default, discrete, labels`).
 
-        A menu is a control with option names; it has `maximum - minimum + 1` options, because Vital does not name all.
+        A control with option names becomes a categorical parameter, any other a continuous one. A categorical parameter
+        has `maximum - minimum + 1` options, because Vital does not name all.
         """
         continuous, categorical = [], []
         for control in controls:
@@ -166,12 +168,12 @@ class Schema:
 
     @functools.cached_property
     def option_counts(self) -> tuple[int, ...]:
-        """Options of each categorical: the sizes of the categorical heads."""
+        """Number of options of each categorical parameter: the sizes of the categorical heads."""
         return tuple(menu.n_options for menu in self.categorical)
 
     @functools.cached_property
     def position(self) -> dict[str, int]:
-        """Where a control stands in its own vector (continuous or categorical), by name."""
+        """The position of each control in its own vector (continuous or categorical), by name."""
         names = (self.continuous_names, self.categorical_names)
         return {name: i for vector in names for i, name in enumerate(vector)}
 
@@ -182,7 +184,7 @@ class Schema:
         return np.array([int(match.group(1)) - 1 if match else -1 for match in matches], np.int32)
 
     def slot_destination(self, destination: int, slot: int) -> int:
-        """The destination of the same kind (amount or power) as `destination`, pointing at `slot` (from 0)."""
+        """The destination of the same kind (amount or power) as `destination` that points at `slot` (from 0)."""
         kind = self.destinations[destination].rpartition("_")[2]
         return self.destinations.index(f"modulation_{slot + 1}_{kind}")
 
@@ -195,11 +197,11 @@ class Schema:
         return np.array([knob.maximum - knob.minimum for knob in self.continuous], np.float64)
 
     def to_norm(self, native: np.ndarray) -> np.ndarray:
-        """[..., n_continuous] native to norm, float32."""
+        """Converts [..., n_continuous] native values to norm, float32."""
         return ((np.asarray(native, np.float64) - self.minimum) / self.span).astype(np.float32)
 
     def to_native(self, norm: np.ndarray) -> np.ndarray:
-        """[..., n_continuous] norm to native, float64; integer knobs rounded."""
+        """Converts [..., n_continuous] norm to native values, float64; integer parameters are rounded."""
         native = self.minimum + np.asarray(norm, np.float64) * self.span
         integer = np.array([knob.integer for knob in self.continuous], bool)
         return np.where(integer, np.rint(native), native)
@@ -214,7 +216,7 @@ class Schema:
         )
 
     def frozen_continuous(self) -> np.ndarray:
-        """[n_continuous] bool: not part of a sound (tempo, wheels, polyphony ...)."""
+        """[n_continuous] bool, True for parameters that are not part of a sound (tempo, wheels, polyphony ...)."""
         return np.array([knob.frozen for knob in self.continuous], bool)
 
     def frozen_categorical(self) -> np.ndarray:
@@ -222,18 +224,18 @@ class Schema:
         return np.array([menu.frozen for menu in self.categorical], bool)
 
     def static_mask(self, tier: int) -> np.ndarray:
-        """[n_continuous] bool, True where the loss is masked: knobs that need routes to be heard, below tier 3."""
+        """[n_continuous] bool, True where the loss is masked: below tier 3, those that need routes to be audible."""
         check_tier(tier)
         return np.array([tier < 3 and bool(_NEEDS_ROUTES.match(name)) for name in self.continuous_names], bool)
 
     def module(self, name: str) -> str:
-        """The module a control belongs to (`osc_1`, `filter_fx`, `lfo_3`, `reverb`, ...); `global` for the rest."""
+        """The module of a control (`osc_1`, `filter_fx`, `lfo_3`, `reverb`, ...); `global` for the rest."""
         match = re.match(r"((osc|filter|lfo|env|random)_(\d|fx)|[a-z]+?)_", name)
         known = match and (match.group(3) or f"{match.group(1)}_on" in self.position)
         return match.group(1) if known else "global"
 
     def validate(self, parameters: Parameters) -> None:
-        """Raises ValueError naming the first control, value and range that no preset may hold."""
+        """Raises ValueError for the first value that is not valid in a preset; it names control, value and range."""
         n_continuous, n_categorical = len(self.continuous), len(self.categorical)
         shapes = Parameters((n_continuous,), (n_categorical,), (N_SLOTS,), (N_SLOTS, len(CHANNELS)))
         for field, shape in shapes._asdict().items():
@@ -285,7 +287,7 @@ def check_tier(tier: int) -> None:
 
 
 def dense_routes(route_index: np.ndarray, route_value: np.ndarray, n_sources: int, n_destinations: int) -> np.ndarray:
-    """Sparse routes [64], [64, 4] to the matrix [4, n_sources, n_destinations], on the host."""
+    """Converts sparse routes [64], [64, 4] to the matrix [4, n_sources, n_destinations], on the host."""
     matrix = np.zeros((len(CHANNELS), n_sources * n_destinations), np.float32)
     used = route_index >= 0
     matrix[:, route_index[used]] = route_value[used].T

@@ -1,9 +1,13 @@
-"""Modulation slots: one order for the routes of a sound, and routes that point at other routes.
+"""Modulation slots: a canonical order for the routes of a sound, including routes that point at other routes.
 
 Vital's matrix is a list of 64 slots, and 128 of its destinations (`modulation_N_amount`, `modulation_N_power`) mean
-"the route in slot N". A number of a slot means nothing by itself, so vjax gives every set of routes one canonical
-order: plain routes by cell (source, then destination), then the routes that point at them, then those that point at
-these. Whoever moves a route moves what points at it too.
+"the route in slot N". The slot number itself has no meaning, so vjax gives every set of routes one canonical order:
+
+1. plain routes, by cell (source, then destination);
+2. the routes that point at plain routes;
+3. the routes that point at those of 2, and so on.
+
+Code that moves a route to another slot must also change the routes that point at it.
 """
 
 from collections.abc import Iterable
@@ -31,14 +35,16 @@ def canonical_slots(route_index: np.ndarray, route_value: np.ndarray, schema: Sc
 def merge_slots(
     tables: Iterable[tuple[np.ndarray, np.ndarray]], schema: Schema, keep: Iterable[np.ndarray] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The routes of several tables in one, in canonical order; each table's routes point at slots of that table.
+    """Merges the routes of several tables, in canonical order. Each table's routes point at slots of that table.
 
     Args:
       tables: (route_index [64], route_value [64, 4]) each.
-      keep: [64] bool for each table: slots to take; by default all. What points at a slot left behind is left out.
+      keep: [64] bool for each table: slots to take; by default all. Routes that point at a slot which is not taken are
+        left out.
 
     Returns:
-      route_index [64], route_value [64, 4]. Of two equal cells the first table's stays; routes beyond 64 are left out.
+      route_index [64], route_value [64, 4]. Of equal cells, that of the first table is kept. Routes
+      beyond 64 are left out.
     """
     tables = list(tables)
     masks = [np.ones(N_SLOTS, bool)] * len(tables) if keep is None else list(keep)
@@ -60,7 +66,7 @@ def merge_slots(
     place({slot: pair for slot, pair in waiting.items() if schema.destination_slots[pair[1]] < 0})
     waiting = {slot: pair for slot, pair in waiting.items() if schema.destination_slots[pair[1]] >= 0}
     while waiting:
-        # One generation: the routes that point at a route placed before, at its new number.
+        # One level: the routes that point at a route which has its new slot. They now use its new number.
         ready = {
             slot: (source, schema.slot_destination(destination, places[target]))
             for slot, (source, destination) in waiting.items()
@@ -80,7 +86,7 @@ def merge_slots(
 
 
 def _place_rings(waiting: dict[Slot, tuple[int, int]], places: dict[Slot, int], cells: list[int], schema: Schema):
-    """Routes that point at each other in a ring, and what hangs on them; there no order but the given one exists."""
+    """Places routes that point at each other in a ring, and the routes that lead to a ring, in the given order."""
     waiting = _closed(waiting, schema)
     while len(waiting) > N_SLOTS - len(cells):
         waiting = _closed({slot: waiting[slot] for slot in sorted(waiting)[:-1]}, schema)
@@ -93,7 +99,7 @@ def _place_rings(waiting: dict[Slot, tuple[int, int]], places: dict[Slot, int], 
 
 
 def _closed(waiting: dict[Slot, tuple[int, int]], schema: Schema) -> dict[Slot, tuple[int, int]]:
-    """`waiting` without what points, at last, at nothing in it."""
+    """`waiting` without the routes whose chain of targets ends at a slot that is not in it."""
     while True:
         lost = {s for s, (_, d) in waiting.items() if (s[0], int(schema.destination_slots[d])) not in waiting}
         if not lost:

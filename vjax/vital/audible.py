@@ -1,4 +1,4 @@
-"""What of a preset can be heard: `vjax.sound.audibility` for the engine's own controls."""
+"""What is audible in a preset: `vjax.sound.audibility` for the engine's own controls."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from vjax.vital.preset import Preset, controls
 
 
 def audible_of(preset: Preset) -> Audible:
-    """What can be heard of a preset, in the order of its vectors and slots. A bypassed route carries nothing."""
+    """What is audible in a preset, in the order of its vectors and slots. A bypassed route has no effect."""
     schema = controls()
     sources = {name: i for i, name in enumerate(schema.sources)}
     destinations = {name: i for i, name in enumerate(schema.destinations)}

@@ -1,7 +1,8 @@
-"""What a preset's structured parts must be before anyone renders them.
+"""Checks of a preset's structured parts before they are rendered.
 
-Vital's engine trusts its files: an unknown wavetable component crashes it, a keyframe far outside its range hangs it, a
-wrong length reads memory that is not its own. These checks answer first, in one line.
+Vital's engine does not check its files. An unknown wavetable component crashes it. A keyframe far outside its range
+makes it hang. With a wrong length, it reads memory that is not its own. These checks raise an error of one line
+instead.
 """
 
 import base64
@@ -32,7 +33,7 @@ COMPONENTS = frozenset(
 MAX_POINTS = 100
 """The most points of a drawn curve that Vital reads."""
 
-_MAX_DEPTH = 12  # the deepest true preset has 8 levels
+_MAX_DEPTH = 12  # the deepest real preset has 8 levels
 
 
 def check_json(value: Any, where: str, depth: int = 0) -> None:
@@ -53,7 +54,7 @@ def check_json(value: Any, where: str, depth: int = 0) -> None:
 
 
 def check_table(table: Any, where: str = "wavetable") -> None:
-    """Raises ValueError naming what of a wavetable (an entry of `wavetables`) the engine could not take."""
+    """Raises ValueError naming a part of a wavetable (an entry of `wavetables`) that the engine cannot use."""
     _require(table, Mapping, where)
     _check_types(table, where, texts=("name", "author"), flags=("full_normalize", "remove_all_dc"))
     groups = _require(table.get("groups"), list, f"{where}.groups")
@@ -73,7 +74,7 @@ def _check_component(component: Any, where: str) -> None:
     if not isinstance(kind, str) or kind not in COMPONENTS:
         raise ValueError(f"{where} is of type {_brief(kind)}; Vital knows {sorted(COMPONENTS)}")
     keyframes = component.get("keyframes")
-    if keyframes is None and kind == "Line Source":  # so written by Vital 1.0.6
+    if keyframes is None and kind == "Line Source":  # Vital 1.0.6 writes it without keyframes
         return
     for k, keyframe in enumerate(_require(keyframes, list, f"{where}.keyframes")):
         _require(keyframe, Mapping, f"{where}.keyframes[{k}]")
@@ -93,7 +94,7 @@ def _check_component(component: Any, where: str) -> None:
 
 
 def check_curve(curve: Any, where: str) -> None:
-    """Raises ValueError naming what of a drawn curve (an LFO shape, a route's remapping) the engine could not take."""
+    """Raises ValueError naming a part of a drawn curve (LFO shape, remapping of a route) that the engine cannot use."""
     _require(curve, Mapping, where)
     _check_types(curve, where, texts=("name",), flags=("smooth",))
     n = _number(curve.get("num_points"), f"{where}.num_points")
@@ -111,7 +112,7 @@ def check_curve(curve: Any, where: str) -> None:
 
 
 def check_sample(sample: Any, where: str = "sample") -> None:
-    """Raises ValueError naming what of the noise oscillator's sample the engine could not take."""
+    """Raises ValueError naming a part of the noise oscillator's sample that the engine cannot use."""
     _require(sample, Mapping, where)
     _check_types(sample, where, texts=("name",))
     length, rate = (_number(sample.get(name), f"{where}.{name}") for name in ("length", "sample_rate"))
@@ -141,7 +142,7 @@ def _require(value: Any, kind: type, where: str) -> Any:
 
 
 def _number(value: Any, where: str) -> float:
-    # JSON's integers may be larger than any float; no number of a preset's parts comes near the limit.
+    # JSON's integers may be larger than any float. Numbers in a preset's parts are far below the limit.
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e15:
         raise ValueError(f"{where} is {_brief(value)}; it must be a finite number")
     return value

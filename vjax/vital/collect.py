@@ -1,4 +1,4 @@
-"""Collects wavetables and LFO shapes from people's files into a vocabulary, each sound once."""
+"""Collects wavetables and LFO shapes from users' files into a vocabulary, each sound once."""
 
 import dataclasses
 import json
@@ -17,11 +17,11 @@ from vjax.vital.vocabulary import Vocabulary, heard_lfos, heard_oscillators
 from vjax.vital.wavetables import WavetableCatalog, table_key, unique_name
 
 UNTOLD = frozenset({"", "Init", "Triangle", "Linear"})
-"""Names that Vital gives by itself, and that therefore tell nothing."""
+"""Default names of Vital, which carry no information."""
 
 
 def read_table(path: str | os.PathLike) -> dict[str, Any]:
-    """Reads a `.vitaltable` file; an untold name becomes the file's. Raises ValueError naming the file."""
+    """Reads a `.vitaltable` file; the file's name replaces a name in `UNTOLD`. Raises ValueError naming the file."""
     path = Path(path)
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"{path}: {path.stat().st_size} bytes is no wavetable; the limit is {MAX_BYTES}")
@@ -46,7 +46,7 @@ def find_files(folders: Iterable[str | os.PathLike], suffix: str) -> list[Path]:
 
 
 def read_all(paths: Iterable[Path], read: Callable[[Path], Any], warn: Callable[[str], None]) -> list[Any]:
-    """What `read` makes of each file; files that it refuses are named through `warn` and left out."""
+    """The result of `read` for each file. Files that it rejects are reported through `warn` and left out."""
     items = []
     for path in paths:
         try:
@@ -57,23 +57,23 @@ def read_all(paths: Iterable[Path], read: Callable[[Path], Any], warn: Callable[
 
 
 def preset_tables(presets: Iterable[Preset]) -> list[dict[str, Any]]:
-    """The wavetables of oscillators that are on, in order; untold names become the preset's."""
+    """The wavetables of oscillators that are on, in order; the preset's name replaces names in `UNTOLD`."""
     return [_named(one.wavetables[i], f"{one.name} {i + 1}") for one in presets for i in heard_oscillators(one)]
 
 
 def preset_shapes(presets: Iterable[Preset]) -> list[dict[str, Any]]:
-    """The shapes of LFOs that drive a route, in order; untold names become the preset's."""
+    """The shapes of LFOs that drive a route, in order; the preset's name replaces names in `UNTOLD`."""
     return [_named(one.lfo_shapes[i], f"{one.name} LFO {i + 1}") for one in presets for i in heard_lfos(one)]
 
 
 def _named(part: Mapping[str, Any], instead: str) -> dict[str, Any]:
-    """A table or shape under its own name, or under `instead` if that tells nothing."""
+    """A table or shape with its own name, or with `instead` if its name is in `UNTOLD`."""
     name = str(part.get("name", ""))
     return {**part, "name": instead if name in UNTOLD else name}
 
 
 def commonest_first(items: Sequence[Mapping[str, Any]], key: Callable[[Mapping[str, Any]], str]) -> list[Any]:
-    """Each distinct item once, those that occur most often first; ties as they came."""
+    """Each distinct item once, the most frequent first; ties in the given order."""
     counts: dict[str, int] = {}
     first: dict[str, Mapping[str, Any]] = {}
     for item in items:
@@ -84,7 +84,7 @@ def commonest_first(items: Sequence[Mapping[str, Any]], key: Callable[[Mapping[s
 
 
 def without_alike(catalog: WavetableCatalog, threshold_db: float, keep: int = 1) -> WavetableCatalog:
-    """The catalog less each table that sounds like an earlier one: nearer than `threshold_db` over all frames.
+    """The catalog without tables that sound like an earlier one: nearer than `threshold_db` over all frames.
 
     The first `keep` entries always stay.
     """
@@ -98,7 +98,7 @@ def without_alike(catalog: WavetableCatalog, threshold_db: float, keep: int = 1)
 
 
 def most_varied(catalog: WavetableCatalog, n: int, keep: int = 1) -> WavetableCatalog:
-    """The first `keep` entries and those that, one after the other, are farthest in sound from all chosen before.
+    """Chooses `n` entries: the first `keep`, then one by one the entry farthest in sound from all chosen ones.
 
     Farthest-point traversal (Gonzalez 1985, "Clustering to minimize the maximum intercluster distance").
     """
@@ -113,12 +113,13 @@ def most_varied(catalog: WavetableCatalog, n: int, keep: int = 1) -> WavetableCa
 
 
 def best_cover(catalog: WavetableCatalog, n: int, keep: int = 1) -> WavetableCatalog:
-    """The first `keep` entries and those that, one after the other, bring all tables nearest to a chosen one.
+    """Chooses `n` entries: the first `keep`, then one by one the entry that brings all tables nearest to a chosen one.
 
-    Greedy facility location (Nemhauser, Wolsey and Fisher 1978): each choice lowers the mean distance the most.
+    Greedy facility location (Nemhauser, Wolsey and Fisher 1978): each choice lowers the mean distance from a table to
+    its nearest chosen one the most.
     """
     catalog = table_spectra.with_spectra(catalog)
-    # A row at a time: all pairs at once would take 2 GB for 1,000 tables.
+    # One table at a time: all pairs at once would take 2 GB for 1,000 tables.
     distances = np.stack([table_spectra.spectral_distance(catalog.spectra, one).mean(-1) for one in catalog.spectra])
     chosen = list(range(min(keep, n, len(catalog))))
     while len(chosen) < min(n, len(catalog)):
@@ -130,10 +131,10 @@ def best_cover(catalog: WavetableCatalog, n: int, keep: int = 1) -> WavetableCat
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """How much a vocabulary takes in.
+    """Limits on the content of a vocabulary.
 
     Attributes:
-      table_threshold_db: a table nearer than this to one that is held counts as held; 0 keeps all that differ.
+      table_threshold_db: a table nearer than this to an earlier entry is left out; 0 keeps all that differ.
       shape_threshold: likewise for LFO shapes, mean |difference| over a cycle.
       max_tables, max_shapes: entries in all; 0 means no limit.
       select: which tables stay under the limit: "varied" (`most_varied`) or "cover" (`best_cover`).
@@ -158,9 +159,9 @@ def build_vocabulary(
     progress: bool = False,
     warn: Callable[[str], None] = print,
 ) -> Vocabulary:
-    """`start` with the tables and shapes that it lacks, the commonest first.
+    """`start` with the tables and shapes that it lacks, the most frequent first.
 
-    Tables that the engine refuses are named through `warn` and left out.
+    Tables that the engine rejects are reported through `warn` and left out.
     """
     catalog = _extended(start.wavetables, commonest_first(tables, table_key), progress, warn)
     catalog = without_alike(catalog, limits.table_threshold_db, keep=len(start.wavetables))
@@ -176,7 +177,7 @@ def build_vocabulary(
 def _extended(
     held: WavetableCatalog, tables: Sequence[Mapping[str, Any]], progress: bool, warn: Callable[[str], None]
 ) -> WavetableCatalog:
-    """`held` with the tables that the engine plays, and the spectra of all."""
+    """`held` with the tables that the engine can play, and the spectra of all."""
     held = table_spectra.with_spectra(held)
     grown = held.extended(tables)
     new = range(len(held), len(grown))
@@ -190,7 +191,7 @@ def _extended(
 
 
 def named_apart(shapes: Sequence[Mapping[str, Any]], held: LfoShapeCatalog) -> list[dict[str, Any]]:
-    """The distinct shapes, the commonest first, with names that no other has."""
+    """The distinct shapes that `held` lacks, the most frequent first, with unique names."""
     taken, named = set(held.names), []
     for shape in commonest_first(shapes, shape_key):
         if held.find(shape) is None:

@@ -48,10 +48,11 @@ def default_vocabulary() -> Vocabulary:
 
 
 def vocabulary_of(text: str | None, schema: Schema | None = None) -> Vocabulary:
-    """The vocabulary that a dataset or a checkpoint carries; the shipped one if it carries none and needs none.
+    """The vocabulary that a dataset or a checkpoint stores; the shipped one if it stores none and needs none.
 
     Args:
-      schema: of the dataset or checkpoint; without it, the shipped vocabulary stands in with a warning.
+      text: the stored vocabulary, or None.
+      schema: of the dataset or checkpoint. Without schema and text, the shipped vocabulary is used, with a warning.
 
     Raises:
       ValueError: text that is not a vocabulary, or a schema that chooses from more entries than there are.
@@ -67,7 +68,7 @@ def vocabulary_of(text: str | None, schema: Schema | None = None) -> Vocabulary:
     for menu in schema.categorical:
         if menu.name in CATALOG_CHOICES:
             held = vocabulary.wavetables if menu.name in WAVETABLE_CHOICES else vocabulary.lfo_shapes
-            size = len(held) if text else 1  # entry 0 is the init patch's in every catalog
+            size = len(held) if text else 1  # in every catalog, entry 0 is that of the init patch
             if menu.n_options > size:
                 found = f"their catalog holds {size}" if text else "they carry no catalog"
                 raise ValueError(
@@ -95,7 +96,7 @@ def read_vocabulary(path: str | os.PathLike) -> Vocabulary:
 
 
 def write_vocabulary(path: str | os.PathLike, vocabulary: Vocabulary) -> None:
-    """Writes what `read_vocabulary` reads; gzipped if the name ends in .gz. The file appears whole or not at all."""
+    """Writes what `read_vocabulary` reads; gzipped if the name ends in .gz. Writes all of the file or nothing."""
     path = pathlib.Path(path)
     data = vocabulary.to_json_string().encode()
     with replacing(path) as partial:

@@ -1,7 +1,8 @@
-"""Where two presets differ: routes, knobs and menus, as far as they can be heard.
+"""Lists the audible differences of two presets: routes, continuous and categorical parameters.
 
-Everything is compared by name. Oscillators, LFOs and envelopes are interchangeable, so that a preset with LFO 1 and
-LFO 2 exchanged sounds the same and is told here to differ: read these lists beside the distances, not instead of them.
+Everything is compared by name. But oscillators, LFOs and envelopes are interchangeable. A preset with LFO 1 and LFO 2
+exchanged sounds the same, but is listed as different here. Read these lists together with the distances, not instead of
+them.
 """
 
 import dataclasses
@@ -17,10 +18,10 @@ from vjax.vital.preset import Preset, Route, controls
 from vjax.vital.wavetables import table_key
 
 LEAST_NORM = 0.01
-"""Knobs nearer to each other than this part of their range are not listed."""
+"""Continuous parameters that differ by less than this share of their range are not listed."""
 
 OFF = "off"
-"""In the place of a value that is not heard in that preset: its module is off, its source drives nothing, ..."""
+"""Replaces a value that is inaudible in that preset: its module is off, its source drives nothing, ..."""
 
 _CODE = re.compile(r"effect_chain_order|\w+_transpose_quantize")  # a permutation, and a set of notes
 _SLOT = re.compile(r"modulation_(\d+)_(amount|power)")
@@ -38,7 +39,7 @@ class RouteDifference:
 
 @dataclasses.dataclass(frozen=True)
 class KnobDifference:
-    """A knob: as text in the panel's units (`OFF` where it is not heard), and norm in [0, 1]."""
+    """A continuous parameter that differs: as text in the panel's units (`OFF` if inaudible), and as norm in [0, 1]."""
 
     name: str
     target: str
@@ -49,7 +50,7 @@ class KnobDifference:
 
 @dataclasses.dataclass(frozen=True)
 class MenuDifference:
-    """A menu, switch, wavetable, LFO shape or sample that is another one, as text."""
+    """A menu, switch, wavetable, LFO shape or sample that differs, as text."""
 
     name: str
     target: str
@@ -58,13 +59,13 @@ class MenuDifference:
 
 @dataclasses.dataclass(frozen=True)
 class PresetDifference:
-    """All that differs, and the routes that do not.
+    """All differences, and the routes that are in both presets.
 
     Attributes:
-      found, missed, invented: routes of both, of the target alone, of the match alone; strongest first.
-      knobs: those heard in either preset, the largest difference first.
-      menus: those heard in either preset, with the wavetables, LFO shapes and sample.
-      knobs_heard: how many knobs were compared.
+      found, missed, invented: routes in both, only in the target, only in the match; strongest first.
+      knobs: continuous parameters that are audible in either preset, the largest difference first.
+      menus: categorical ones that are audible in either preset, with the wavetables, LFO shapes and sample.
+      knobs_heard: how many continuous parameters were compared.
     """
 
     found: tuple[RouteDifference, ...]
@@ -76,7 +77,7 @@ class PresetDifference:
 
 
 def preset_difference(target: Preset, match: Preset, most_knobs: int = 20) -> PresetDifference:
-    """Compares two presets; of the knobs the `most_knobs` largest differences are kept."""
+    """Compares two presets. Keeps the `most_knobs` largest differences of continuous parameters."""
     found, missed, invented = _routes(_amounts(target), _amounts(match))
     audible = audible_of(target), audible_of(match)
     knobs, compared = _knobs(target, match, audible)
@@ -85,7 +86,7 @@ def preset_difference(target: Preset, match: Preset, most_knobs: int = 20) -> Pr
 
 
 def _amounts(preset: Preset) -> dict[tuple[str, str], float]:
-    """Amount by (source, destination) of the routes that are heard; of several the strongest."""
+    """Amount by (source, destination) of the routes that are not bypassed; of several, the strongest."""
     amounts: dict[tuple[str, str], float] = {}
     for route in preset.routes:
         if route is None or route.bypass:
@@ -97,7 +98,10 @@ def _amounts(preset: Preset) -> dict[tuple[str, str], float]:
 
 
 def _destination(routes: tuple[Route | None, ...], route: Route) -> str:
-    """A route's destination; a route that points at a slot is told by what that slot holds, as slots have no order."""
+    """A route's destination as text.
+
+    If a route points at a slot, the text describes the route in that slot, because slot numbers have no meaning.
+    """
     slot = _SLOT.fullmatch(route.destination)
     pointed = routes[int(slot.group(1)) - 1] if slot else None
     return f"{slot.group(2)} of {pointed.source} > {pointed.destination}" if pointed else route.destination
@@ -132,7 +136,7 @@ def _knobs(target: Preset, match: Preset, audible: tuple[Audible, Audible]) -> t
 
 
 def _codes(target: Preset, match: Preset, audible: tuple[Audible, Audible]) -> list[MenuDifference]:
-    """Knobs whose number is a code: another one is another one, however near."""
+    """Continuous parameters whose number is a code: any other number is a difference, however near it is."""
     schema, differences = controls(), []
     heard = [one.continuous for one in audible]
     for i, knob in enumerate(schema.continuous):
@@ -160,9 +164,9 @@ def _menus(target: Preset, match: Preset, audible: tuple[Audible, Audible]) -> l
 
 
 def _parts(target: Preset, match: Preset, audible: tuple[Audible, Audible]) -> list[MenuDifference]:
-    """Wavetables, LFO shapes and samples that are heard and are not the same, by their names."""
+    """Audible wavetables, LFO shapes and samples that differ, by their names."""
     differences, position = [], controls().position
-    # The engine has no control for them: each is heard if one is that stands by every module that plays.
+    # The engine has no control for them. Each is audible if its module's level (oscillator) or phase (LFO) is.
     pairs = [(f"osc_{i + 1}_wavetable", f"osc_{i + 1}_level", i, "wavetables") for i in range(len(target.wavetables))]
     pairs += [(f"lfo_{i + 1}_shape", f"lfo_{i + 1}_phase", i, "lfo_shapes") for i in range(len(target.lfo_shapes))]
     for name, beside, i, field in pairs:

@@ -1,4 +1,4 @@
-"""How well a musician can edit a preset: how many parts it has, and whether they do what they seem to do."""
+"""Measures how well a musician can edit a preset: how many parts it has, and whether they do what they seem to do."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from vjax.vital.values import value_of
 from vjax.vital.wavetables import POSITIONS
 
 MOST_OSCILLATORS = 2
-MOST_FILTERS = 1  # that one oscillator passes
+MOST_FILTERS = 1  # in the signal path of one oscillator
 MOST_EFFECTS = 3
 MOST_ROUTES = 6
 MOST_CYCLES = 8
@@ -23,10 +23,10 @@ STEADY = (
     *(*_PLAYED, "note", "note_in_octave", "stereo", "random", "lift"),
     *("mod_wheel", "pitch_wheel", "aftertouch", "slide"),
 )
-"""Sources that stand still while a note is held, unless the player moves them."""
+"""Sources that are constant during a note, unless the player moves them."""
 
 PLAYERS = (*(f"osc_{i + 1}" for i in range(N_OSCILLATORS)), "sample")
-"""What makes sound."""
+"""The modules that generate sound."""
 
 _LEVELS = frozenset({*(f"{player}_level" for player in PLAYERS), "voice_amplitude", "volume"})
 _FILTER_1, _FILTER_2, _BOTH = 0, 1, 2  # options of `*_destination`
@@ -34,18 +34,18 @@ _FILTER_1, _FILTER_2, _BOTH = 0, 1, 2  # options of `*_destination`
 
 @dataclasses.dataclass(frozen=True)
 class Editability:
-    """What a musician finds in a preset.
+    """The parts of a preset that a musician finds.
 
     Attributes:
-      oscillators: that are on.
-      filters: the most of filters 1 and 2 that an oscillator or the noise passes.
-      effects: that are on.
-      routes: in the matrix.
-      sound_routes: those that neither a macro nor the velocity drives.
-      cycles: the most that a frame and its routes reach in one wavetable; 1 for a still frame.
-      macros: that have a name and a route.
-      env_1_alone: whether nothing but envelope 1 moves the loudness while a note is held.
-      reasons: for people: each limit that is passed; empty if none is.
+      oscillators: number of oscillators that are on.
+      filters: the largest number of filters (1 and 2) in the signal path of one oscillator or the noise.
+      effects: number of effects that are on.
+      routes: number of routes in the matrix.
+      sound_routes: number of routes that neither a macro nor the velocity drives.
+      cycles: the largest number of cycles that a frame and its routes reach in one wavetable; 1 for a constant frame.
+      macros: number of macros with a name and a route.
+      env_1_alone: whether only envelope 1 moves the loudness during a note.
+      reasons: a text for people for each limit that is exceeded; empty if none is.
     """
 
     oscillators: int
@@ -60,12 +60,12 @@ class Editability:
 
     @property
     def editable(self) -> bool:
-        """Whether no limit is passed."""
+        """Whether no limit is exceeded."""
         return not self.reasons
 
 
 def editability(preset: Preset) -> Editability:
-    """Counts the parts of a preset, and compares them with what a musician can oversee."""
+    """Counts the parts of a preset, and compares them with the limits for easy editing."""
     routes = [route for route in preset.routes if route is not None]
     counts = {
         "oscillators": sum(value_of(preset, f"osc_{i + 1}_on") for i in range(N_OSCILLATORS)),
@@ -106,7 +106,7 @@ def _named(preset: Preset, number: int) -> bool:
 
 
 def carrying_routes(preset: Preset) -> Iterator[tuple[int, Route]]:
-    """(slot from 0, route) of those that move something audible, or would if another route opened them."""
+    """Yields (slot from 0, route) of routes to something audible whose amount is not 0 or is moved by another route."""
     opened = {route.destination for route in preset.routes if route is not None and not route.bypass}
     for slot, (route, heard) in enumerate(zip(preset.routes, audible_of(preset).routes, strict=True)):
         if heard and not route.bypass and (route.amount or f"modulation_{slot + 1}_amount" in opened):
@@ -114,7 +114,7 @@ def carrying_routes(preset: Preset) -> Iterator[tuple[int, Route]]:
 
 
 def filters_passed(preset: Preset, player: str) -> tuple[int, ...]:
-    """Which of filters 1 and 2 are on and passed by the sound of one of `PLAYERS`."""
+    """Those of filters 1 and 2 that are on and in the signal path of `player`, one of `PLAYERS`."""
     if not value_of(preset, f"{player}_on"):
         return ()
     destination = value_of(preset, f"{player}_destination")
@@ -141,18 +141,18 @@ def _cycles_reached(preset: Preset, number: int) -> int:
 
 
 def _cycles_between(component, low: float, high: float) -> int:
-    """How many cycles of a part of a wavetable lie between two positions."""
+    """How many cycles of a component of a wavetable lie between two positions."""
     if component.get("type") == "Audio File Source":
         return round(high - low) + 1  # each position reads another piece of the recording
     positions = sorted(keyframe["position"] for keyframe in component.get("keyframes") or ())
-    # Between two keyframes both are heard.
+    # Between two keyframes, both are audible.
     first = max((p for p in positions if p <= low), default=low)
     last = min((p for p in positions if p >= high), default=high)
     return max(sum(first <= p <= last for p in positions), 1)
 
 
 def frames_reached(preset: Preset, number: int) -> tuple[float, float]:
-    """The lowest and the highest position in the table of oscillator `number` that is heard."""
+    """The lowest and the highest position in the table of oscillator `number` that is played."""
     low = high = value_of(preset, f"osc_{number + 1}_wave_frame")
     if value_of(preset, f"osc_{number + 1}_unison_voices") > 1:
         spread = abs(value_of(preset, f"osc_{number + 1}_frame_spread"))
@@ -162,7 +162,7 @@ def frames_reached(preset: Preset, number: int) -> tuple[float, float]:
             continue
         least, most = _amounts(preset, slot, route)
         scale = POSITIONS / 2 if route.bipolar else POSITIONS
-        if route.bipolar or route.stereo:  # to both sides
+        if route.bipolar or route.stereo:  # it moves the frame in both directions
             most = max(most, -least)
             least = -most
         low, high = low + scale * min(least, 0), high + scale * max(most, 0)

@@ -1,7 +1,7 @@
-"""Knob values as Vital's own panel shows them: seconds, decibels, semitones instead of what the preset stores.
+"""Knob values as Vital's own panel shows them: seconds, decibels, semitones instead of the native values.
 
-The table below is the engine's (`display_units`, `scale` and their siblings of vita 0.1.0), by patterns of names, so
-that text can be written without an engine; a test compares all 322 knobs with the engine's own text.
+The table below copies that of the engine (`display_units`, `scale` and related attributes of vita 0.1.0), by patterns
+of names. So text can be written without an engine. A test compares all 322 knobs with the engine's own text.
 """
 
 import functools
@@ -19,7 +19,7 @@ _KINDS: tuple[tuple[str, Callable[[float], float], str], ...] = (
     (r"env_\d_(attack|decay|delay|hold|release)", _power(4), _SECONDS),
     (r"lfo_\d_smooth_time|portamento_time|reverb_decay_time", lambda native: 2.0**native, _SECONDS),
     (r"reverb_chorus_frequency", lambda native: 2.0**native, "Hz"),
-    # A period, as on the panel: the engine counts octaves of frequency.
+    # A period, as on the panel. The engine stores octaves of frequency.
     (r"(chorus|delay|delay_aux|flanger|phaser|lfo_\d|random_\d)_frequency", lambda native: 2.0**-native, _SECONDS),
     (r"chorus_delay_\d", lambda native: 1000 * 2.0**native, "ms"),
     (r"lfo_\d_(delay|fade)_time|reverb_delay", _power(1), _SECONDS),

@@ -1,6 +1,7 @@
-"""The volume of a preset: a factor at the end of everything, which need not be searched for.
+"""The volume of a preset: a factor at the end of the signal chain, which a search need not estimate.
 
-Vital's control is (dB + 80)^2. A route to it makes it no such factor; then it is a knob like others.
+Vital's control is (dB + 80)^2. If a route moves it, it is not a constant factor. It is then treated like any other
+parameter.
 """
 
 import dataclasses
@@ -10,16 +11,16 @@ from vjax.vital.preset import Preset, controls
 
 VOLUME = "volume"
 
-_LEAST_DB = 0.05  # a smaller difference of level is none
+_LEAST_DB = 0.05  # smaller differences of level are ignored
 
 
 def is_free(preset: Preset) -> bool:
-    """Whether the volume is a factor, and nothing moves it."""
+    """Whether the volume is a constant factor, so that no route moves it."""
     return not any(route is not None and route.destination == VOLUME for route in preset.routes)
 
 
 def level_range_db(preset: Preset) -> tuple[float, float]:
-    """By how much the preset can be made softer (negative) and louder; 0 and 0 where the volume is not free."""
+    """The lowest (negative) and the highest possible gain of the preset in dB; 0 and 0 if the volume is not free."""
     if not is_free(preset):
         return 0.0, 0.0
     lowest, now, highest = _levels_db(preset)
@@ -27,7 +28,7 @@ def level_range_db(preset: Preset) -> tuple[float, float]:
 
 
 def with_gain(preset: Preset, gain_db: float) -> Preset:
-    """The preset louder by `gain_db`, which lies in `level_range_db`. Less than can be heard changes nothing."""
+    """The preset with its volume changed by `gain_db`, within `level_range_db`. An inaudible gain changes nothing."""
     if abs(gain_db) < _LEAST_DB:
         return preset
     schema = controls()
@@ -38,7 +39,7 @@ def with_gain(preset: Preset, gain_db: float) -> Preset:
 
 
 def _levels_db(preset: Preset) -> tuple[float, float, float]:
-    """(lowest, present, highest) level in dB, 80 being full scale."""
+    """(lowest, present, highest) level in dB, where 80 is full scale."""
     knob = controls().continuous[controls().position[VOLUME]]
     now = knob.to_native(preset.continuous[controls().position[VOLUME]])
     return math.sqrt(knob.minimum), math.sqrt(now), math.sqrt(knob.maximum)

@@ -1,4 +1,4 @@
-"""LFO shapes, and the catalog that the `lfo_N_shape` choices choose from.
+"""LFO shapes, and the catalog for the `lfo_N_shape` choices.
 
 A shape is the JSON object of a preset's `lfos` array: `num_points`, `points` (x0, y0, x1, y1 ... in [0, 1], where y = 0
 is the top, value 1), `powers` (the bend of each segment) and `smooth`.
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 RESOLUTION = 512
-"""Samples of a cycle in which shapes are compared."""
+"""Number of samples of a cycle at which shapes are compared."""
 
 
 def shape_json(name: str, points: Sequence[tuple[float, float]], bend: float = 0.0, smooth: bool = False) -> dict:
@@ -34,7 +34,7 @@ def shape_json(name: str, points: Sequence[tuple[float, float]], bend: float = 0
 def shape_values(shape: Mapping[str, Any], n: int = RESOLUTION) -> np.ndarray:
     """[n] float64 values in [0, 1] over one cycle, as Vital draws them.
 
-    Between two points the share t of the way is eased by a half cosine if the shape is `smooth`, then bent by
+    Between two points, t is the share of the way. A half cosine eases t if the shape is `smooth`. Then t is bent by
     (exp(p t) - 1) / (exp(p) - 1) with the first point's power p (Vital's source, line_generator.cpp and futils.h).
     """
     count = int(shape["num_points"])
@@ -53,7 +53,7 @@ def shape_values(shape: Mapping[str, Any], n: int = RESOLUTION) -> np.ndarray:
 
 
 def shape_key(shape: Mapping[str, Any]) -> str:
-    """A shape's identity: a hash of what it draws, without its name (which stays "Triangle" after editing)."""
+    """A shape's identity: a hash of its curve, without its name (which stays "Triangle" after editing)."""
     count = int(shape["num_points"])
     drawn = {  # in float32, as Vital saves it
         "points": np.float32(shape["points"][: 2 * count]).tolist(),
@@ -85,11 +85,11 @@ class LfoShapeCatalog:
         return np.stack([shape_values(shape) for shape in self.shapes])
 
     def find(self, shape: Mapping[str, Any]) -> int | None:
-        """The entry that draws the same, or None."""
+        """The index of the entry with the same curve, or None."""
         return self._positions.get(shape_key(shape))
 
     def nearest(self, shape: Mapping[str, Any]) -> tuple[int, float]:
-        """(the entry with the least mean |difference| over a cycle, that difference in [0, 1])."""
+        """(index of the entry with the least mean |difference| over a cycle, that difference in [0, 1])."""
         distances = np.abs(self._curves - shape_values(shape)).mean(1)
         best = int(distances.argmin())
         return best, float(distances[best])
@@ -101,7 +101,7 @@ class LfoShapeCatalog:
     def extended(self, shapes: Iterable[Mapping[str, Any]], threshold: float = 0.0) -> "LfoShapeCatalog":
         """This catalog with the shapes that it does not hold yet, in the order given.
 
-        With a `threshold`, a shape whose mean |difference| to an entry is at most that counts as held.
+        With a `threshold`, a shape whose mean |difference| to an entry is at most that is not added.
         """
         grown = self
         for shape in shapes:
@@ -112,7 +112,7 @@ class LfoShapeCatalog:
 
 @functools.cache
 def standard_shapes() -> LfoShapeCatalog:
-    """The init triangle and the shapes that LFOs have had since hardware days, computed here."""
+    """The init triangle and the usual LFO shapes of hardware synthesizers, computed here."""
 
     def steps(*values: float) -> list[tuple[float, float]]:
         n = len(values)
@@ -121,7 +121,7 @@ def standard_shapes() -> LfoShapeCatalog:
     def gates(pattern: str) -> list[tuple[float, float]]:
         return steps(*(float(mark == "x") for mark in pattern))
 
-    # Raw bits, whose stream NumPy guarantees.
+    # NumPy guarantees the stream of raw bits.
     random = (np.random.PCG64(1).random_raw(16) >> np.uint64(11)) / 2.0**53
     shapes = [
         shape_json("Triangle", [(0, 0), (0.5, 1), (1, 0)]),

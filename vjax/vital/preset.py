@@ -1,7 +1,7 @@
 """A whole `.vital` preset as numbers and parts, read and written without loss.
 
-`Preset` holds a sound by value: its own wavetables, LFO shapes and sample. What of it the model's heads can say is
-`vjax.vital.vocabulary`.
+`Preset` holds a sound by value: its own wavetables, LFO shapes and sample. `vjax.vital.vocabulary` converts it
+to what the model's heads can predict.
 """
 
 import copy
@@ -26,7 +26,7 @@ from vjax.vital import checks
 from vjax.vital.wavetables import VITAL_VERSION
 
 MAX_BYTES = 64 * 2**20
-"""The largest preset file read; musicians' largest is under 3 MB."""
+"""The largest preset file that is read. The largest one of a musician is under 3 MB."""
 
 ROUTE_RANGES = {"amount": (-1.0, 1.0), "bipolar": (0.0, 1.0), "power": (-10.0, 10.0), "stereo": (0.0, 1.0)}
 _TEXTS = {"preset_name": "name", "author": "author", "preset_style": "style", "comments": "comments"}
@@ -57,15 +57,15 @@ class Preset:
     """A sound by value, in the engine's own controls (`controls()`), each in range.
 
     Attributes:
-      continuous: [n_continuous] float64 norm; float64, so that the engine's float32 values come back to the bit.
+      continuous: [n_continuous] float64 norm; float64, so that the engine's float32 values are restored bit for bit.
       categorical: [n_menus] int32 menu indices, without the choices from catalogs.
       routes: the route of each slot, from 0, None where it is empty; 64 in all.
       wavetables: of oscillators 1 to 3.
       lfo_shapes: of LFOs 1 to 8.
       sample: of the noise oscillator.
       macro_names: of the four macros.
-      other_settings, other: what is in the file and has no place above, kept and written back as it is.
-      notes: for people: what was clipped on reading, what is kept aside.
+      other_settings, other: all other content of the file, kept and written back unchanged.
+      notes: texts for people: what was clipped on reading, what is kept but not used.
     """
 
     continuous: np.ndarray
@@ -87,10 +87,11 @@ class Preset:
     def from_json(cls, raw: Any) -> "Preset":
         """Reads Vital's JSON (versions 1.0.0 to 1.5).
 
-        Values outside a control's range are clipped, fractions of menu values rounded, both with a note; missing
-        controls take their default, as in Vital.
+        Values outside a control's range are clipped, and fractional menu values are rounded. Both add a note. Missing
+        controls get their default, as in Vital.
 
-        Raises ValueError naming the first thing that no preset holds, or that the engine would hang or crash on.
+        Raises ValueError, which names the first item that is not valid in a preset, or on which the engine would hang
+        or crash.
         """
         settings = _settings(raw)
         notes: list[str] = []
@@ -134,11 +135,11 @@ class Preset:
     def to_json(self) -> dict[str, Any]:
         """Vital's JSON, as version 1.5.5: every control of the engine, 64 slots, all parts.
 
-        Raises ValueError for a value that the engine would swallow and then render wrongly, or crash on.
+        Raises ValueError for a value that the engine would accept and then render wrongly, or crash on.
         """
         schema = controls()
         settings = dict(synth.init_preset()["settings"])
-        # float32 is what Vital stores: the nearest one is the value that was read.
+        # Vital stores float32. The nearest float32 is the value that was read.
         native = np.float32(schema.minimum + np.asarray(self.continuous, np.float64) * schema.span)
         settings |= dict(zip(schema.continuous_names, native.tolist(), strict=True))
         for menu, index in zip(schema.categorical, self.categorical, strict=True):
@@ -173,7 +174,7 @@ def controls() -> Schema:
 
 @functools.cache
 def init() -> Preset:
-    """The engine's init patch; one for all who ask, so its arrays cannot be written to."""
+    """The engine's init patch. All callers share it, so its arrays are read-only."""
     patch = dataclasses.replace(Preset.from_json(synth.init_preset()), author="vjax")
     patch.continuous.flags.writeable = patch.categorical.flags.writeable = False
     return patch
@@ -186,7 +187,7 @@ def read_json(path: str | os.PathLike) -> dict[str, Any]:
         raise ValueError(f"{path}: {path.stat().st_size} bytes is no Vital preset; the limit is {MAX_BYTES}")
     try:
         raw = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:  # ValueError: also wrong encodings and endless numbers
+    except (ValueError, RecursionError) as error:  # ValueError: also for wrong encodings and too long numbers
         raise ValueError(f"{path}: not JSON, so not a Vital preset ({error})") from error
     try:
         _settings(raw)
@@ -196,7 +197,7 @@ def read_json(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def read_preset(path: str | os.PathLike) -> Preset:
-    """Reads a `.vital` file; the file's name stands in for a missing name. Raises ValueError naming the file."""
+    """Reads a `.vital` file; the file's name replaces a missing name. Raises ValueError naming the file."""
     raw = read_json(path)
     try:
         preset = Preset.from_json(raw)
@@ -206,7 +207,7 @@ def read_preset(path: str | os.PathLike) -> Preset:
 
 
 def write_preset(path: str | os.PathLike, preset: Preset | Mapping[str, Any]) -> None:
-    """Writes a `.vital` file; the file appears whole or not at all."""
+    """Writes a `.vital` file, completely or not at all."""
     path = pathlib.Path(path)
     text = json.dumps(preset.to_json() if isinstance(preset, Preset) else preset)
     with replacing(path) as partial:
@@ -214,7 +215,7 @@ def write_preset(path: str | os.PathLike, preset: Preset | Mapping[str, Any]) ->
 
 
 def _settings(raw: Any) -> dict[str, Any]:
-    """The settings of Vital's JSON, their parts checked. Raises ValueError naming what no preset holds."""
+    """The settings of Vital's JSON, after a check of their parts. Raises ValueError naming an invalid part."""
     settings = raw.get("settings") if isinstance(raw, dict) else None
     if not isinstance(settings, dict):
         raise ValueError("no `settings` object, so not a Vital preset")
@@ -236,7 +237,10 @@ def _settings(raw: Any) -> dict[str, Any]:
 
 
 def _check_version(version: str) -> None:
-    """Vital changed what presets mean until 1.0; since then values have kept their meaning (all 115 were compared)."""
+    """Raises ValueError for a version before 1.0.
+
+    Vital changed the meaning of values until 1.0. Since then they have kept it (all 115 presets were compared).
+    """
     match = re.match(r"(\d{1,9})\.\d", version)
     if not match:
         raise ValueError(f"synth_version is {version[:40]!r}; a Vital preset says for example {VITAL_VERSION!r}")
@@ -282,7 +286,7 @@ def _connection(route: Route | None) -> dict[str, Any]:
 
 
 def _other_settings(settings: Mapping[str, Any], native, notes: list[str]) -> dict[str, Any]:
-    """Settings without a place of their own: the editor's view, and what other versions of Vital have."""
+    """Settings without a field in `Preset`: the editor's view, and settings of other versions of Vital."""
     slots = {f"modulation_{slot + 1}_{part}" for slot in range(N_SLOTS) for part in (*CHANNELS, "bypass")}
     ours = {*controls().position, *slots, "modulations", "wavetables", "lfos", "sample"}
     other = {key: value for key, value in settings.items() if key not in ours}

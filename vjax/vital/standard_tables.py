@@ -1,4 +1,4 @@
-"""Wavetables computed from formulas: the engine's init saw and the shapes that synthesizers have always had."""
+"""Wavetables computed from formulas: the engine's init saw and the usual shapes of synthesizers."""
 
 import functools
 
@@ -9,7 +9,7 @@ from vjax.vital.wavetables import FRAME, WavetableCatalog, table_json
 
 @functools.cache
 def standard_catalog() -> WavetableCatalog:
-    """The engine's init saw and 23 tables computed here: single cycles, then moving ones."""
+    """The engine's init saw and 23 tables computed here: single cycles, then tables of several cycles."""
     phase = np.arange(FRAME) / FRAME
     single = {
         "Sine": _harmonics([1.0]),
@@ -24,7 +24,7 @@ def standard_catalog() -> WavetableCatalog:
         "Fifth": _harmonics([0, 1, 0.7, 0.4, 0, 0.4, 0, 0.2]),
     }
     saw = 1 - 2 * phase
-    # Half a cycle late and in float32: bit for bit the engine's own table, so that people's init tables are found.
+    # Shifted by half a cycle, in float32: equals the engine's table bit for bit, so that users' init tables are found.
     init = np.roll(1 - np.arange(FRAME, dtype=np.float32) * np.float32(2 / (FRAME - 1)), FRAME // 2)
     moving = {
         "Sine to Saw": [_harmonics(1 / np.arange(1, n + 1)) for n in (1, 2, 4, 10, 100)],

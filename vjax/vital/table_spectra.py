@@ -1,7 +1,7 @@
-"""How wavetables sound: the harmonics that the engine plays from them, and which tables are alike.
+"""Spectra of wavetables: the harmonics that the engine plays from them, and the distances between tables.
 
-Two tables with other bytes may be one sound (phases, file format, name), and one table is many sounds, one a frame. So
-tables are compared by what the engine plays at nine frame positions.
+Two tables with different bytes may have the same sound (other phases, file format or name). One table has many sounds,
+one for each frame. Tables are therefore compared by what the engine plays at nine frame positions.
 """
 
 import dataclasses
@@ -20,23 +20,23 @@ from vjax.io.progress import progress_bar
 from vjax.vital.wavetables import POSITIONS, WavetableCatalog
 
 FRAME_POSITIONS = tuple(range(0, POSITIONS + 1, 32))
-"""Where a table's cycles are compared."""
+"""Frame positions at which tables are compared."""
 
 FLOOR_DB = 60.0
-"""What lies so far below a cycle's strongest band is not heard beside it."""
+"""A band this far below a cycle's strongest band is inaudible beside it."""
 
 _NOTE, _PITCH_HZ = 33, 55.0
 _SECONDS, _SAMPLE_RATE = 0.2, 44100  # 11 whole periods, so that each harmonic is one bin
-# Harmonics 1 to 16 alone, then third octaves up to the 128th (7 kHz), where an ear no longer tells harmonics apart.
+# Harmonics 1 to 16 alone, then third octaves up to the 128th (7 kHz), where the ear does not separate harmonics.
 _EDGES = (*range(1, 18), 21, 26, 33, 41, 51, 65, 81, 102, 129)
 BANDS = len(_EDGES) - 1
 
 
 def cycle_spectrum(cycles: np.ndarray) -> np.ndarray:
-    """[..., samples] of sound at 55 Hz, 44.1 kHz, to [..., BANDS] float32: level of each band of harmonics in dB.
+    """The level of each band of harmonics in dB, [..., BANDS] float32, from [..., samples] at 55 Hz and 44.1 kHz.
 
-    The sound lasts whole periods. Amplitudes under a Hann window; 0 dB is a full-scale sine; floored `FLOOR_DB` below
-    the cycle's strongest band.
+    The sound must last a whole number of periods. Amplitudes are under a Hann window; 0 dB is a full-scale sine. Levels
+    are limited to `FLOOR_DB` below the cycle's strongest band.
     """
     window = np.hanning(cycles.shape[-1])
     periods = round(_PITCH_HZ * cycles.shape[-1] / _SAMPLE_RATE)
@@ -50,10 +50,10 @@ def cycle_spectrum(cycles: np.ndarray) -> np.ndarray:
 def table_spectra(
     tables: Sequence[Mapping[str, Any]], positions: Sequence[Sequence[float]] | None = None, progress: bool = False
 ) -> np.ndarray:
-    """[n, positions, BANDS] float32: each table's bands in dB as the engine plays it, rendered on all cores.
+    """[n, positions, BANDS] float32: the bands of each table in dB as the engine plays it, rendered on all cores.
 
     Args:
-      positions: frames of each table, as many for all; by default FRAME_POSITIONS.
+      positions: frame positions for each table, the same number for all; by default FRAME_POSITIONS.
 
     Raises ValueError naming a table that the engine cannot play.
     """
@@ -67,7 +67,7 @@ def table_spectra(
 def listen(
     tables: Sequence[Mapping[str, Any]], positions: Sequence[Sequence[float]] | None = None, progress: bool = False
 ) -> list[np.ndarray | str]:
-    """As `table_spectra`: the bands of each table, [positions, BANDS], or why the engine cannot play it."""
+    """As `table_spectra`: the bands of each table, [positions, BANDS], or the reason why the engine cannot play it."""
     positions = positions or [FRAME_POSITIONS] * len(tables)
     with RenderPool(RenderConfig()) as pool:
         futures = [
@@ -85,7 +85,7 @@ def _spectrum_or_error(future: Future) -> np.ndarray | str:
         return str(error)
 
 
-@functools.lru_cache(maxsize=8)  # a catalog is asked for again with every preset it lacks a table of
+@functools.lru_cache(maxsize=8)  # each preset with a table outside the catalog needs it again
 def with_spectra(catalog: WavetableCatalog, progress: bool = False) -> WavetableCatalog:
     """The catalog with the spectra of its tables."""
     known = catalog.spectra
@@ -105,14 +105,14 @@ def spectral_distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def nearest_table(catalog: WavetableCatalog, spectrum: np.ndarray) -> tuple[int, float]:
-    """(index, distance in dB) of the entry nearest over all frames to a moving table, [len(FRAME_POSITIONS), BANDS]."""
+    """(index, distance in dB) of the entry nearest over all frames to a table's [len(FRAME_POSITIONS), BANDS]."""
     distances = spectral_distance(catalog.spectra, spectrum).mean(-1)
     best = int(distances.argmin())
     return best, float(distances[best])
 
 
 def nearest_cycle(catalog: WavetableCatalog, spectrum: np.ndarray) -> tuple[int, int, float]:
-    """(index, frame position, distance in dB) of the cycle nearest to a still one, [BANDS], in the whole catalog."""
+    """(index, frame position, distance in dB) of the cycle in the whole catalog nearest to one cycle, [BANDS]."""
     distances = spectral_distance(catalog.spectra, spectrum)
     table, frame = np.unravel_index(distances.argmin(), distances.shape)
     return int(table), FRAME_POSITIONS[frame], float(distances[table, frame])

@@ -1,4 +1,4 @@
-"""A preset at another pitch."""
+"""Transposes a preset."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from vjax.vital.preset import Preset, controls
 
 
 def transposed(preset: Preset, semitones: float) -> tuple[Preset, float]:
-    """The preset with its whole voice shifted by about `semitones`, and by how much: within the knobs' ranges.
+    """The preset with its whole voice shifted by `semitones`, and the actual shift, which control ranges may limit.
 
     Whole semitones go to `voice_transpose`, the rest to `voice_tune`.
     """

@@ -1,4 +1,4 @@
-"""A preset's controls by name: read, and set in a copy."""
+"""Reads a preset's controls by name, and sets them in a copy."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -7,7 +7,10 @@ from vjax.vital.preset import Preset, Route, controls
 
 
 def value_of(preset: Preset, name: str) -> float:
-    """A knob's native value, or a menu's option (an index). Raises KeyError for a name that the engine lacks."""
+    """A continuous parameter's native value, or the option index of a categorical one.
+
+    Raises KeyError for a name that the engine lacks.
+    """
     schema = controls()
     at = schema.position[name]
     if _is_knob(name):
@@ -16,7 +19,7 @@ def value_of(preset: Preset, name: str) -> float:
 
 
 def with_values(preset: Preset, values: Mapping[str, float]) -> Preset:
-    """The preset with knobs at native values and menus at options (indices).
+    """The preset with continuous parameters at native values and categorical ones at option indices.
 
     Raises:
       KeyError: a name that the engine lacks.

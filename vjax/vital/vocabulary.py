@@ -1,7 +1,8 @@
-"""What the model's heads can say, and presets in those words.
+"""The vocabulary that the model's heads can predict, and the conversion of presets to and from it.
 
-A `Preset` holds a sound by value. `Parameters` say it in numbers: knobs, menus, routes in canonical slots, and for each
-oscillator and LFO an index into the vocabulary's catalogs. The noise sample is always the init patch's white noise.
+A `Preset` holds a sound by value. `Parameters` hold it as numbers: continuous and categorical parameters, routes in
+canonical slots, and for each oscillator and LFO an index into the vocabulary's catalogs. The noise sample is always the
+init patch's white noise.
 """
 
 import dataclasses
@@ -43,7 +44,7 @@ class Vocabulary:
         return engine_schema(len(self.wavetables), len(self.lfo_shapes))
 
     def extended(self, presets: Iterable[Preset]) -> "Vocabulary":
-        """This vocabulary with every wavetable and every LFO shape that can be heard in the presets."""
+        """This vocabulary with the presets' wavetables of `heard_oscillators` and LFO shapes of `heard_lfos`."""
         tables, shapes = [], []
         for one in presets:
             tables += [one.wavetables[i] for i in heard_oscillators(one)]
@@ -64,32 +65,33 @@ class Vocabulary:
 
 
 def heard_oscillators(one: Preset) -> list[int]:
-    """Oscillators (from 0) that are on, whatever they play into: see `heard_lfos`."""
+    """Oscillators (from 0) that are on, whatever they play into. `heard_lfos` gives the reason."""
     position = preset.controls().position
     return [i for i in range(len(WAVETABLE_CHOICES)) if one.categorical[position[f"osc_{i + 1}_on"]]]
 
 
 def heard_lfos(one: Preset) -> list[int]:
-    """LFOs (from 0) that drive a route which is not bypassed, wherever it ends.
+    """LFOs (from 0) that drive a route which is not bypassed, wherever the route ends.
 
-    That is more than `vjax.sound.audibility` calls audible: catalogs keep what a crossing of presets may bring to life.
+    This is more than `vjax.sound.audibility` calls audible. Catalogs keep these shapes, because crossing two presets
+    may make them audible.
     """
     driving = {route.source for route in one.routes if route is not None and not route.bypass}
     return [i for i in range(len(LFO_SHAPE_CHOICES)) if f"lfo_{i + 1}" in driving]
 
 
 def to_preset(parameters: Parameters, schema: Schema, vocabulary: Vocabulary, **texts: str) -> Preset:
-    """The preset that `parameters` say.
+    """Converts `parameters` to a preset.
 
     Args:
       parameters: one sound, without batch axes.
       schema: names and ranges of the vectors; must describe the installed engine's controls, or their target encoding
         (`vjax.sound.encoding`).
-      vocabulary: what the choices choose from.
+      vocabulary: the catalogs of the choices.
       texts: `name`, `author`, `style`, `comments`.
 
     Raises:
-      ValueError: a value outside the schema, or a name that the engine does not know.
+      ValueError: a value outside the schema, or a name that the engine lacks.
     """
     schema.validate(parameters)
     controls, init = preset.controls(), preset.init()
@@ -130,21 +132,22 @@ def from_parameters(parameters: Parameters, schema: Schema, vocabulary: Vocabula
 def to_parameters(
     one: Preset, schema: Schema, vocabulary: Vocabulary, stand_in: bool = True
 ) -> tuple[Parameters, list[str]]:
-    """The numbers nearest to a preset, and a list of what they could not hold.
+    """Returns the parameters nearest to a preset, and a list of what they cannot represent.
 
-    A wavetable or LFO shape that the vocabulary lacks is stood in for by the entry nearest in sound (and, where no
-    route moves the oscillator's frame, by the nearest single cycle: the frame knob then follows). Of several routes
-    between the same two names the strongest stays; bypassed routes are silent and left out; slots become canonical.
+    The entry nearest in sound replaces a wavetable or LFO shape that the vocabulary lacks. If no route moves the frame
+    of the oscillator, the nearest single cycle replaces its wavetable, and the frame parameter is set to that cycle. Of
+    several routes between the same two names, the strongest is kept. Bypassed routes are silent and left out. Slots
+    become canonical.
 
     Args:
-      stand_in: False puts entry 0 in the place of what is missing, and does not start the engine.
+      stand_in: False replaces everything that is missing by entry 0, and does not start the engine.
     """
     lost: list[str] = []
     controls = preset.controls()
     menus = dict(zip(controls.categorical_names, map(int, one.categorical), strict=True))
     native = dict(zip(controls.continuous_names, controls.minimum + one.continuous * controls.span, strict=True))
     encoded_native, encoded_menus = _encoding().encode_names(native, menus)
-    native, menus = native | encoded_native, menus | encoded_menus  # the schema may name either form
+    native, menus = native | encoded_native, menus | encoded_menus  # the schema may use either form
     continuous = [
         knob.to_norm(np.clip(native.get(knob.name, knob.default), knob.minimum, knob.maximum))
         for knob in schema.continuous
@@ -171,7 +174,7 @@ def _encoding() -> TargetEncoding:
 def _choose_shapes(one, schema, catalog: LfoShapeCatalog, parameters: Parameters, stand_in: bool, lost: list[str]):
     heard = heard_lfos(one)
     for lfo, choice in enumerate(LFO_SHAPE_CHOICES):
-        held = catalog if choice in schema.position else catalog.first(1)  # an older schema leaves no choice
+        held = catalog if choice in schema.position else catalog.first(1)  # an older schema has no such choice
         index = held.find(one.lfo_shapes[lfo])
         if index is None and lfo in heard:
             index, distance = held.nearest(one.lfo_shapes[lfo]) if stand_in else (0, 1.0)
@@ -183,7 +186,7 @@ def _choose_shapes(one, schema, catalog: LfoShapeCatalog, parameters: Parameters
 def _choose_tables(one, schema, catalog: WavetableCatalog, parameters: Parameters, stand_in: bool, lost: list[str]):
     missing = []
     for oscillator, choice in enumerate(WAVETABLE_CHOICES):
-        held = catalog if choice in schema.position else catalog.chosen([0])  # the report's 126 menus leave no choice
+        held = catalog if choice in schema.position else catalog.chosen([0])  # the report's 126 menus have no choice
         index = held.find(one.wavetables[oscillator])
         if choice in schema.position:
             parameters.categorical[schema.position[choice]] = index or 0

@@ -1,8 +1,8 @@
-"""The wavetable catalog: what the `osc_N_wavetable` choices choose from.
+"""The wavetable catalog for the `osc_N_wavetable` choices.
 
 A catalog entry is a whole Vital wavetable (the JSON object of a preset's `wavetables` array), so that a dataset or a
-checkpoint that carries the catalog can write presets anywhere. Entries may come with spectra (`table_spectra.py`), by
-which a table that the catalog does not hold finds the entry that sounds most like it.
+checkpoint that carries the catalog can write presets anywhere. Entries may have spectra (`table_spectra.py`). With
+them, the entry that sounds most like a table outside the catalog can be found.
 """
 
 import base64
@@ -18,7 +18,7 @@ import numpy as np
 FRAME = 2048  # samples of one cycle, Vital's size
 POSITIONS = 256  # the range of a keyframe's position: osc_N_wave_frame
 VITAL_VERSION = "1.5.5"
-"""Written into presets and tables: the real Vital refuses the engine's own "99999.9.9"."""
+"""Written into presets and tables: Vital itself rejects the engine's own "99999.9.9"."""
 
 
 _NO_SPECTRUM = -(2**15)
@@ -51,13 +51,13 @@ def table_json(name: str, frames: np.ndarray) -> dict[str, Any]:
 
 
 def table_key(table: Mapping[str, Any]) -> str:
-    """A table's identity: a hash of what makes its sound, without name, author or version."""
+    """A table's identity: a hash of its sound content, without name, author or version."""
     sound = {key: value for key, value in table.items() if key not in ("name", "author", "version")}
     return hashlib.sha256(json.dumps(sound, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def n_keyframes(table: Mapping[str, Any]) -> int:
-    """The most keyframes that one component of a table has; a table of one is one still cycle."""
+    """The largest number of keyframes in one component. A table with one keyframe is a single constant cycle."""
     components = (component for group in table["groups"] for component in group["components"])
     return max((len(component.get("keyframes") or ()) for component in components), default=0)
 
@@ -68,8 +68,8 @@ class WavetableCatalog:
 
     Attributes:
       tables: Vital wavetables.
-      spectra: [n, positions, bands] float32 in dB as `spectra.table_spectra` gives them, NaN for tables that nobody
-        has listened to yet; None for none at all. `spectra.with_spectra` fills them in.
+      spectra: [n, positions, bands] float32 in dB as `table_spectra.table_spectra` returns them, NaN for tables that
+        are not rendered yet; None if there are none. `table_spectra.with_spectra` fills them in.
     """
 
     tables: tuple[dict[str, Any], ...]
@@ -87,11 +87,11 @@ class WavetableCatalog:
         return {table_key(table): i for i, table in reversed(list(enumerate(self.tables)))}
 
     def find(self, table: Mapping[str, Any]) -> int | None:
-        """The entry with the same content, or None."""
+        """The index of the entry with the same content, or None."""
         return self._positions.get(table_key(table))
 
     def extended(self, tables: Iterable[Mapping[str, Any]]) -> "WavetableCatalog":
-        """This catalog with the tables that it does not hold yet, in the order given; their names made unique."""
+        """This catalog with the tables that it does not hold yet, in the order given, with unique names."""
         new: dict[str, dict[str, Any]] = {}
         taken = set(self.names)
         for table in tables:
@@ -114,7 +114,7 @@ class WavetableCatalog:
         return json.dumps(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON types; spectra in tenths of a dB, as base64 of little-endian int16, the smallest of which is NaN."""
+        """As JSON types; spectra in tenths of a dB, as base64 of little-endian int16, whose minimum means NaN."""
         content: dict[str, Any] = {"tables": self.tables}
         if self.spectra is not None:
             tenths = np.where(np.isnan(self.spectra), _NO_SPECTRUM, np.rint(10 * self.spectra)).astype("<i2")
@@ -141,7 +141,10 @@ class WavetableCatalog:
 
 
 def unique_name(name: str, key: str, taken: Collection[str]) -> str:
-    """`name`, or `name #1a2b` with the start of the table's key where it is taken or empty: half of them are "Init"."""
+    """`name`, or `name #1a2b` with the start of the table's key if the name is taken or empty.
+
+    Half of all tables have the name "Init".
+    """
     if name and name not in taken:
         return name
     for length in range(4, len(key) + 1):

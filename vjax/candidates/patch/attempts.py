@@ -1,4 +1,4 @@
-"""Attempts at a patch: written from a fit, played by the engine, and corrected by what it plays."""
+"""Attempts at a patch: each is written from a fit, played by the engine, and corrected by its render."""
 
 import math
 from collections.abc import Sequence
@@ -25,35 +25,35 @@ from vjax.vital.preset import Preset
 from vjax.vital.values import value_of
 
 PATCH = "patch"
-"""Begins the labels of these candidates."""
+"""The labels of these candidates begin with this."""
 
-# What each part must lower the distance by to be worth its complexity; and what a patch must gain without a filter.
+# By how many dB each part must lower the distance to be worth its complexity. The last is the cost of having no filter.
 _CURVE_DB, _MOVING_DB, _REVERB_DB, _FIXED_DB = 0.15, 0.25, 0.1, 0.2
-_TOO_SOFT = 0.2  # of each dB that is missing though all is turned up
+_TOO_SOFT = 0.2  # cost of each dB that is missing at the highest levels
 _LEAST_LEVEL, _LEAST_ENERGY = 1e-3, 1e-12
-_STEP = 0.9  # of the way that a correction goes
-_MOST_DB = 20.0  # of a correction
+_STEP = 0.9  # share of a correction that is applied
+_MOST_DB = 20.0  # of a correction, at most
 
 
 class Ground(NamedTuple):
-    """What a patch is fitted on: the pitch of its table in MIDI, how that moves (None: not), and the axes."""
+    """What a patch is fitted on: its table's MIDI pitch, the movement of that pitch (None if steady), and the axes."""
 
     midi: float
     curve: PitchCurve | None
     axes: Axes
 
     def moved(self, time_s: np.ndarray) -> np.ndarray:
-        """[t]: semitones by which the pitch is off the table's."""
+        """Returns the semitones [t] by which the pitch differs from the table's."""
         return np.zeros(len(time_s)) if self.curve is None else self.curve.semitones(time_s)
 
 
 class Attempt(NamedTuple):
-    """A patch on its way.
+    """A patch in progress.
 
     Attributes:
-      midi: pitch of the tables' first line.
-      powers: of the lines [frames, n] of each oscillator.
-      distance_db: MSS, with what its complexity costs, and the level that it cannot reach.
+      midi: MIDI pitch of the tables' first line.
+      powers: of the lines, [frames, n] for each oscillator.
+      distance_db: MSS plus two costs: of the patch's complexity, and of the level that it cannot reach.
       audio: its render.
     """
 
@@ -72,12 +72,12 @@ class Attempt(NamedTuple):
 
     @property
     def reach_db(self) -> float:
-        """By how much its oscillators and its volume can be turned up."""
+        """By how many dB its oscillators and its volume together can be turned up."""
         loudest = max(value_of(self.preset, f"osc_{i + 1}_level") for i in range(len(self.powers)))
         return level_range_db(self.preset)[1] - 40 * math.log10(max(loudest, _LEAST_LEVEL))
 
     def missing_db(self, sought: Sought) -> float:
-        """By how much its render is softer than the sound."""
+        """Returns by how many dB its render is softer than the sound."""
         energies = (max(float(np.sum(audio**2)), _LEAST_ENERGY) for audio in (sought.audio, self.audio))
         return 10 * math.log10(next(energies) / next(energies))
 
@@ -89,11 +89,11 @@ def complexity_db(skeleton: Skeleton) -> float:
 
 
 def solved(one: Fit, channels: np.ndarray, sample_rate: int, ground: Ground, midi: float) -> tuple[np.ndarray, ...]:
-    """Powers [frames, n] of the lines from pitch `midi` on, for each channel [samples]."""
+    """Returns the powers [frames, n] of the lines from pitch `midi` up, for each channel [samples]."""
     found = []
     for channel in channels:
         time_s, powers = line_powers(channel, sample_rate, midi_to_hz(midi), ground.moved)
-        line = midi + 12 * np.log2(np.arange(1, HARMONICS + 1))  # always as many: compiled once
+        line = midi + 12 * np.log2(np.arange(1, HARMONICS + 1))  # a constant number, so that it is compiled once
         line = line + ground.moved(time_s)[:, None]
         here = ground.axes._replace(time_s=jnp.asarray(time_s, jnp.float32), band=jnp.asarray(line, jnp.float32))
         gains_db, shares = _passed(one.knobs, jax.tree.map(jnp.float32, one.skeleton), here)
@@ -117,7 +117,7 @@ def _written(one: Attempt, note: int, name: str) -> Attempt:
 
 
 def played(attempts: Sequence[Attempt], sought: Sought, pool: RenderPool, name: str) -> list[Attempt]:
-    """The attempts, written and played; those that the engine cannot play have no audio."""
+    """Writes and renders the attempts. Those that the engine cannot play have no audio."""
     written = [_written(one, sought.note, name) for one in attempts]
     jobs = [RenderJob(one.preset.to_json(), (sought.note,), note_s=sought.note_s) for one in written]
     tried = []
@@ -135,7 +135,7 @@ def played(attempts: Sequence[Attempt], sought: Sought, pool: RenderPool, name: 
 
 
 def spectrogram_of(one: Attempt, sought: Sought) -> Spectrogram:
-    """Of what an attempt plays, at the level that it will have."""
+    """Returns the spectrogram of an attempt's render, at the level that the patch will have."""
     return spectrogram(_at_level(one, sought), sought.sample_rate)
 
 
@@ -144,7 +144,7 @@ def _at_level(one: Attempt, sought: Sought) -> np.ndarray:
 
 
 def corrected(attempts: Sequence[Attempt], sound: Spectrogram, sought: Sought) -> list[Attempt]:
-    """Played attempts, fitted anew by how their renders differ from the sound; to be played again."""
+    """Returns played attempts, fitted anew to how their renders differ from the sound. They must be played again."""
     if not attempts:
         return []
     rendered = [spectrogram_of(one, sought) for one in attempts]
@@ -165,7 +165,7 @@ def corrected(attempts: Sequence[Attempt], sound: Spectrogram, sought: Sought) -
 
 
 def _own_db(sound: Spectrogram, render: Spectrogram, channel: int) -> np.ndarray:
-    """[bands]: what a channel alone lacks, the median over time; 0 where it has no sound."""
+    """Returns the dB [bands] that only this channel lacks: the median over time, 0 where it has no sound."""
     off = (sound.channels_db[channel] - sound.db) - (render.channels_db[channel] - render.db)
     loud = (sound.channels_db[channel] > FLOOR_DB + 0.1) & (sound.weight[:, None] > 0)
     return np.array([np.median(off[at, band]) if at.any() else 0.0 for band, at in enumerate(loud.T)])

@@ -1,4 +1,4 @@
-"""How the level and the cutoff of a patch move: as its envelopes and LFOs say, and as another sound needs it."""
+"""How the level and the cutoff of a patch move: by its envelopes and LFOs, and as another sound would need it."""
 
 from typing import NamedTuple
 
@@ -23,23 +23,23 @@ from vjax.vital.values import value_of
 LEVEL, CUTOFF = "voice_amplitude", "filter_1_cutoff"
 
 FIRST_S = 0.0125
-"""Half the window of a frame: one that is nearer to the key's press or release shows that too."""
+"""Half the window of a frame. A frame nearer to note-on or note-off than this also shows what lies beyond."""
 
 _KEYTRACK = 4
-_LEAST_LEVEL = 0.02  # -68 dB: what is softer is silent
+_LEAST_LEVEL = 0.02  # -68 dB: softer is silence
 _CUTOFFS = np.arange(8, 136.1, 0.5)
 _SEEN_DB = 1.0  # above the floor
-_FEW = 4  # bands
-_SOFT_DB, _CLICK = 40.0, 2  # no cutoff is seen so far below the loudest frame, nor that many frames beside one
+_FEW = 4  # bands of a frame, or frames of a band: fewer are too few
+_SOFT_DB, _CLICK = 40.0, 2  # a frame this far below the loudest gives no cutoff, nor do this many frames beside it
 
 
 class Curves(NamedTuple):
-    """Of a held note.
+    """Level and cutoff of a note over time.
 
     Attributes:
       time_s: [t].
       gain_db: [t], of the amplitude.
-      cutoff: [t], MIDI pitch of filter 1; None if it is off.
+      cutoff: [t], MIDI pitch of filter 1, NaN where it is unknown; None if the filter is off.
     """
 
     time_s: np.ndarray
@@ -48,7 +48,7 @@ class Curves(NamedTuple):
 
 
 def moved(preset: Preset, destination: str, time_s: np.ndarray, note_s: float) -> np.ndarray:
-    """[...] native values of a control, as its knob and the envelopes and LFOs routed to it move it."""
+    """Returns native values [...] of a parameter: its own value plus what envelopes and LFOs routed to it add."""
     knob = controls().continuous[controls().position[destination]]
     total = np.full(np.shape(time_s), value_of(preset, destination))
     for route in preset.routes:
@@ -61,17 +61,17 @@ def moved(preset: Preset, destination: str, time_s: np.ndarray, note_s: float) -
 
 
 def own_curves(preset: Preset, time_s: np.ndarray, note_s: float) -> Curves:
-    """What the envelopes and LFOs of a patch make of its level and cutoff."""
+    """Returns the level and cutoff that the envelopes and LFOs of a patch give."""
     level = np.asarray(_source(preset, "env_1", time_s, note_s)) * moved(preset, LEVEL, time_s, note_s)
     cutoff = np.clip(moved(preset, CUTOFF, time_s, note_s), 8, 136) if value_of(preset, "filter_1_on") else None
     return Curves(time_s, 40 * np.log10(np.maximum(level, _LEAST_LEVEL)), cutoff)
 
 
 def needed_curves(preset: Preset, sound: Spectrogram, rendered: Spectrogram, note_s: float) -> Curves:
-    """The curves that would make a patch, which plays `rendered`, play `sound`, while the key is held.
+    """Returns the curves with which a patch that now plays `rendered` would play `sound`, from note-on to note-off.
 
-    Both sounds are taken apart in one way, by medians, and their difference is added to the patch's own curves: so
-    what the method gets wrong cancels out.
+    Both sounds are decomposed in the same way, by medians. Their difference is added to the patch's own curves, so that
+    errors of the method cancel out.
     """
     held = (sound.time_s <= note_s - FIRST_S) & (sound.time_s >= FIRST_S)
     own = own_curves(preset, sound.time_s[held], note_s)
@@ -96,7 +96,10 @@ def needed_curves(preset: Preset, sound: Spectrogram, rendered: Spectrogram, not
 
 
 def _gain_db(sound_db: np.ndarray, rendered_db: np.ndarray) -> float:
-    """Median difference over the bands of one frame in which the sound, or else the render, is above the floor."""
+    """Returns the median difference of one frame over the bands in which the sound is above the floor.
+
+    If these are too few, it returns the floor if the render has enough of them, and 0 otherwise.
+    """
     heard, played = (one > FLOOR_DB + _SEEN_DB for one in (sound_db, rendered_db))
     if heard.sum() >= _FEW:
         return float(np.median((sound_db - rendered_db)[heard]))
@@ -104,7 +107,10 @@ def _gain_db(sound_db: np.ndarray, rendered_db: np.ndarray) -> float:
 
 
 def _taken_apart(frames_db: np.ndarray, source_db: np.ndarray, responses_db: np.ndarray) -> np.ndarray:
-    """[2, t]: gain in dB and cutoff of each frame of a sound with a known source; NaN for the cutoff of silence."""
+    """Returns gain in dB and cutoff, [2, t], of each frame of a sound with a known source.
+
+    The cutoff of a silent frame is NaN.
+    """
     known = np.isfinite(source_db)
     through = (source_db + responses_db)[:, known]
     found = []
@@ -121,7 +127,7 @@ def _taken_apart(frames_db: np.ndarray, source_db: np.ndarray, responses_db: np.
 
 
 def _source(preset: Preset, name: str, time_s: np.ndarray, note_s: float):
-    """[...] values in [0, 1] of an envelope or LFO; None for another source."""
+    """Returns values [...] in [0, 1] of an envelope or LFO; None for another source or an LFO with key tracking."""
     kind, _, number = name.partition("_")
     if kind == "env" and number.isdigit():
 

@@ -11,8 +11,8 @@ from vjax.vital.lfo_shapes import shape_json, shape_values
 
 MOST_POINTS = 16
 
-# A frame of a spectrogram shows 25 ms: the mean under the squared Hann window, taken at these times.
-TAPS_S = np.linspace(-0.012, 0.012, 13)  # to its ends, as a gate shows there at -48 dB
+# A frame of a spectrogram shows 25 ms: the mean weighted by the squared Hann window, here sampled at these times.
+TAPS_S = np.linspace(-0.012, 0.012, 13)  # to the window's ends, because a gate shows there at -48 dB
 TAP_WEIGHTS = np.cos(np.pi * TAPS_S / 0.025) ** 4 / np.sum(np.cos(np.pi * TAPS_S / 0.025) ** 4)
 
 _RAMPS = {  # (from, to, bend)
@@ -35,16 +35,16 @@ _WAVES = {  # their phase is free
 _GATE, _SEGMENTS = "Gate", "Segments"
 _STEPPED = (_GATE, "Steps")
 _STEPS = (2, 3, 4, 5, 6, 8, 12, 16)
-_LEAST_STEP_S = 0.03  # shorter than what a frame shows
-_GRID = 16  # edges of a gate that lie near a sixteenth of its period lie on it
-_NEAR_S = 0.006  # the click of an edge blurs it
-_OFF_GRID = 0.3  # what an edge off that grid must lower the error by
+_LEAST_STEP_S = 0.03  # a frame does not resolve shorter steps
+_GRID = 16  # edges of a gate that are near a sixteenth of its period are moved onto it
+_NEAR_S = 0.006  # how near, because the click of an edge blurs its time
+_OFF_GRID = 0.3  # by which edges off that grid must lower the error
 _PHASES = 64
 _EDGE_S = 0.014  # a frame nearer to a corner shows both sides of it
-_SAME = 0.04  # of the range: steps that differ by less are one
+_SAME = 0.04  # of the range: steps that differ by less are joined
 _SEGMENT_POINTS = (4, 6, 9, MOST_POINTS)
-_POINT = 0.03  # what a point must lower the error by, in the unit of `seen`
-_SEGMENT = 1.3  # factor of the error of segments: steps and waves are easier to edit, and edges blur
+_POINT = 0.03  # by which a point must lower the error, in the unit of `seen`
+_SEGMENT = 1.3  # factor on the error of segments: steps and waves are easier to edit, and edges blur
 _TABLE = 2048
 
 
@@ -53,10 +53,10 @@ class Cycle(NamedTuple):
 
     Attributes:
       shape: of the LFO, see `vjax.vital.lfo_shapes`.
-      phase: in [0, 1), where it is at note-on.
-      low, high: what the shape's values 0 and 1 stand for.
-      error: mean |difference| between what is seen of it and the target.
-      still: the same of one that stands still.
+      phase: in [0, 1), at note-on.
+      low, high: the values that the shape's 0 and 1 stand for.
+      error: mean |difference| between what frames show of it and the target.
+      still: the same error of a constant.
     """
 
     shape: Mapping[str, Any]
@@ -68,16 +68,16 @@ class Cycle(NamedTuple):
 
     @property
     def waving(self) -> bool:
-        """Whether it is a wave, and neither steps nor segments."""
+        """Whether it is a wave, not steps or segments."""
         return self.shape["name"] in _WAVES
 
     def values(self, time_s: np.ndarray, period_s: float) -> np.ndarray:
-        """At any times after note-on, from `low` to `high`."""
+        """Returns values from `low` to `high` at any times after note-on."""
         at = (np.asarray(time_s) / period_s + self.phase) % 1
         return self.low + (self.high - self.low) * _table(self.shape)[(at * _TABLE).astype(int) % _TABLE]
 
     def shut(self) -> "Cycle":
-        """The same with a lowest value of 0: steps above it stay, waves become deeper."""
+        """Returns the cycle with a lowest value of 0. Higher steps keep their values; waves become deeper."""
         if self.shape["name"] not in _STEPPED:
             return self._replace(low=0.0)
         heights = 1 - np.asarray(self.shape["points"]).reshape(-1, 2)[:, 1]
@@ -93,14 +93,14 @@ def cycle_of(
     seen: Callable[[np.ndarray], np.ndarray],
     target: np.ndarray,
 ) -> Cycle:
-    """The simplest shape that draws a curve of known period: the least error, with what its points cost.
+    """Returns the simplest shape that draws a curve of known period: the least sum of error and cost of its points.
 
     Args:
       time_s: [t].
       values: [t] of the curve, its slow trend removed.
       weight: [t], how much each frame counts.
-      seen: what is seen [t] of values [t, TAPS_S], in the target's unit, where 1 is just noticed.
-      target: [t], what was seen.
+      seen: returns what frames show [t] of values [t, TAPS_S], in the target's unit, where 1 is just noticeable.
+      target: [t], what the frames show.
     """
 
     def error_of(drawn: np.ndarray) -> float:
@@ -149,7 +149,7 @@ def _drawn(name: str, points: Sequence[tuple[float, float]]) -> Iterator[Cycle]:
 
 
 def _wave(shape, time_s, values, weight, period_s) -> tuple[float, float, float]:
-    """(phase, low, high) by least squares, of what frames see of the wave."""
+    """Returns (phase, low, high) by least squares on what frames show of the wave."""
     unit, share = _table(shape), weight / weight.sum()
     at = (time_s[:, None] + TAPS_S) / period_s
 
@@ -168,7 +168,7 @@ def _wave(shape, time_s, values, weight, period_s) -> tuple[float, float, float]
 
 
 def _folded(phase: np.ndarray, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """[_PHASES] of one period: at each phase the median of the nearest frames."""
+    """Returns one period [_PHASES]: at each phase the median of the nearest frames."""
     centres = (np.arange(_PHASES) + 0.5) / _PHASES
     off = np.abs((phase - centres[:, None] + 0.5) % 1 - 0.5) + (weight <= 0)
     nearest = np.argsort(off, 1)[:, :5]
@@ -176,11 +176,11 @@ def _folded(phase: np.ndarray, values: np.ndarray, weight: np.ndarray) -> np.nda
 
 
 def _pieces(edges, phase, values, weight, period_s, curve) -> list[tuple[float, float, float]]:
-    """(begin, end, value) between edges in [0, 1); what is equal is joined."""
+    """Returns the (begin, end, value) of pieces between edges in [0, 1). Neighbours of equal value are joined."""
     bounds = sorted({0.0, *edges.tolist(), 1.0})
     margin = _EDGE_S / period_s
     steps: list[tuple[float, float, float]] = []
-    wrap = bool(len(edges)) and edges[0] > 0  # the last piece goes on in the first
+    wrap = bool(len(edges)) and edges[0] > 0  # the last piece continues in the first
     for begin, end in itertools.pairwise(bounds):
         low = edges[-1] - 1 if wrap and begin == 0 else begin
         high = 1 + edges[0] if wrap and end == 1 else end
@@ -201,7 +201,7 @@ def _pieces(edges, phase, values, weight, period_s, curve) -> list[tuple[float, 
 
 
 def _two_levels(steps: list[tuple[float, float, float]]) -> list[tuple[float, float, float]]:
-    """The same with one level for all that is high, and one for all that is low."""
+    """Returns the steps with one level for all high steps and one for all low steps."""
     heights = np.array([value for *_, value in steps])
     above = heights > (heights.max() + heights.min()) / 2
     levels = (float(np.median(heights[~above])) if (~above).any() else 0.0, float(np.median(heights[above])))
@@ -213,7 +213,7 @@ def _corners(steps: list[tuple[float, float, float]]) -> list[tuple[float, float
 
 
 def _crossings(curve: np.ndarray) -> np.ndarray:
-    """Phases in [0, 1), rising, where a period [_PHASES] crosses the middle between its extremes."""
+    """Returns phases in [0, 1), in ascending order, where a period [_PHASES] crosses the middle of its range."""
     above = curve - (np.percentile(curve, 5) + np.percentile(curve, 95)) / 2
     following = np.roll(above, -1)
     at = np.flatnonzero((above > 0) != (following > 0))
@@ -226,5 +226,5 @@ def _points(shape: Mapping[str, Any], heights: np.ndarray) -> list[tuple[float, 
 
 
 def _table(shape: Mapping[str, Any]) -> np.ndarray:
-    """[_TABLE] values of one period."""
+    """Returns [_TABLE] values of one period."""
     return shape_values(shape, _TABLE + 1)[:-1]

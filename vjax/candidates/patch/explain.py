@@ -1,4 +1,4 @@
-"""Explains a sound as patches: fits skeletons, writes them, and corrects them by what the engine plays."""
+"""Explains a sound as patches: fits skeletons, writes them as presets, and corrects them by their renders."""
 
 import math
 from collections.abc import Sequence
@@ -24,25 +24,28 @@ from vjax.search.target import Kind, Sought, Start
 from vjax.vital.preset import Preset
 from vjax.vital.values import value_of, with_values
 
-_DENSITIES, _UNPITCHED_DENSITIES = (1, 4), (4, 16)  # lines a harmonic: more of them play what is no harmonic
+_DENSITIES, _UNPITCHED_DENSITIES = (1, 4), (4, 16)  # lines per harmonic: more lines can play inharmonic sounds
 _LOWEST = 12.0  # MIDI pitch of a table's first line
 _TRANSPOSE = 48  # semitones, osc_N_transpose
 _NARROW = 0.03  # of the middle's power: less at the sides is hardly audible
 _KEPT = (8, 4, 2)  # patches that are corrected in each round
 _FITS, _FITS_OF_TWO = 6, 4
 _OVER_FLOOR_DB = 5.0
-_HEADROOM_DB = 8.0  # of the volume: 12 dB over its default, less what velocity takes
+_HEADROOM_DB = 8.0  # of the volume: 12 dB above its default, minus what velocity needs
 
 
 class Explained(NamedTuple):
-    """Patches of a sound, the best first, and the renders that they took."""
+    """Patches of a sound, the best first, and the number of renders that they took."""
 
     starts: list[Start]
     evals: int
 
 
 def explain(clip: Clip, pool: RenderPool, note: int) -> Preset:
-    """The best patch of a clip whose note was held as `pool`'s config says. Raises ValueError if none is audible."""
+    """Returns the best patch of a clip whose note is as long as `pool`'s config says.
+
+    Raises ValueError if the engine cannot play any patch of it.
+    """
     config = pool.config
     pitch = clip.pitch if clip.pitch.clear else None
     sought = Sought(clip.stereo(config.samples), note, config.note_s, clip.sample_rate, pitch)
@@ -60,14 +63,15 @@ def explained(
     others: Sequence[Sought] = (),
     after: np.ndarray | None = None,
 ) -> Explained:
-    """Patches that explain a sound, at most `most`; a few dozen renders.
+    """Returns at most `most` patches that explain a sound. This takes a few dozen renders.
 
-    Each is ready for a musician, see `vjax.candidates.patch.finish`.
+    Each patch is ready for a musician, see `vjax.candidates.patch.finish`.
 
     Args:
       name: of the presets.
-      others: further recordings of the instrument, at other notes: they decide how the filter follows the keyboard.
-      after: float32 [2, m], what follows in the recording where the note is held throughout: how it falls on.
+      others: further recordings of the instrument at other notes. They decide how the filter follows the keyboard.
+      after: float32 [2, m], the rest of the recording. It shows how the sound continues to fall if note-off is not in
+        the sound itself.
     """
     sound = spectrogram(sought.audio, sought.sample_rate)
     middle, side = sought.audio.mean(0), (sought.audio[0] - sought.audio[1]) / 2
@@ -113,7 +117,7 @@ def explained(
 
 
 def _grounds(sought: Sought, sound: Spectrogram) -> list[Ground]:
-    """A steady pitch, and one that moves where the sound's does."""
+    """Returns a ground with a steady pitch and, if the pitch of the sound moves, one with that movement."""
     midi = sought.pitch.midi if sought.pitch is not None else float(sought.note)
     curve = pitch_curve(pitch_track(sought.audio, sought.sample_rate), midi, sought.note_s)
     grounds = []
@@ -126,25 +130,31 @@ def _grounds(sought: Sought, sound: Spectrogram) -> list[Ground]:
 
 
 def _audible(sound: Spectrogram, midi: float) -> np.ndarray:
-    """[bands] bool: at some time above the floor, and no lower than half an octave below the pitch."""
+    """Returns [bands] bool: above the floor at some time, and at most half an octave below the pitch.
+
+    If these are too few, all bands count.
+    """
     above = (sound.db > FLOOR_DB + _OVER_FLOOR_DB).any(0)
     pitched = above & (sound.band_hz > midi_to_hz(midi - 6))
     return pitched if pitched.sum() > 3 else np.ones_like(above)
 
 
 def _first_line(midi: float, density: int, note: int) -> float:
-    """MIDI pitch of a table with so many lines a harmonic: not too low, and where an oscillator can be transposed."""
+    """Returns the MIDI pitch of a table with `density` lines per harmonic.
+
+    It is moved by octaves until it is not too low and an oscillator can be transposed to it.
+    """
     midi -= 12 * math.log2(density)
     lowest = max(_LOWEST, note - _TRANSPOSE)
     return midi + 12 * max(math.ceil((lowest - midi) / 12), 0) - 12 * max(math.ceil((midi - note - _TRANSPOSE) / 12), 0)
 
 
 def _loud_enough(one: Attempt, sought: Sought) -> Preset:
-    """The preset with its oscillators as loud as the volume needs to reach the sound, with room for velocity."""
+    """Returns the preset with oscillators so loud that the volume can reach the sound's level, with some headroom."""
     missing_db = one.missing_db(sought) - _HEADROOM_DB
     if missing_db <= 0:
         return one.preset
     names = [f"osc_{i + 1}_level" for i in range(len(one.powers))]
     levels = [value_of(one.preset, name) for name in names]
-    gain = min(10 ** (missing_db / 40), 1 / max(*levels, 1e-3))  # a level is the square of its knob
+    gain = min(10 ** (missing_db / 40), 1 / max(*levels, 1e-3))  # a level is the square of its parameter
     return with_values(one.preset, {name: level * gain for name, level in zip(names, levels, strict=True)})

@@ -1,4 +1,4 @@
-"""Takes a log-mel spectrogram apart into spectrum, filter and gain by alternate medians: where a fit begins."""
+"""Decomposes a log-mel spectrogram into spectrum, filter and gain by alternating medians, as the start of a fit."""
 
 from typing import NamedTuple
 
@@ -9,14 +9,14 @@ import numpy as np
 from vjax.candidates.patch.model import N_FRAMES, Axes, Knobs, Skeleton, low_pass_db
 from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram
 
-_CUTOFFS = np.linspace(20, 135, 47)  # MIDI pitches that alternate medians choose from
+_CUTOFFS = np.linspace(20, 135, 47)  # MIDI pitches that the alternating medians choose from
 _ROUNDS = 6
-_SAW_DB = 6.0  # that a saw falls an octave
-_BRIGHT = 0.85  # the source begins as a bright one, so that the filter explains what is dark
+_SAW_DB = 6.0  # by which a saw falls per octave
+_BRIGHT = 0.85  # quantile: the source begins bright, so that the filter explains dark frames
 
 
 class Factors(NamedTuple):
-    """A spectrogram taken apart by `factor`.
+    """A spectrogram decomposed by `factor`.
 
     Attributes:
       spectrum_db: [bands].
@@ -33,10 +33,10 @@ class Factors(NamedTuple):
 
 @jax.jit
 def factor(sound_db: jax.Array, band: jax.Array, q: jax.Array, steep: jax.Array, filtered: jax.Array) -> Factors:
-    """Spectrum, cutoff and gain of a sound [t, bands] by alternate medians, which minimise mean |dB|.
+    """Decomposes a sound [t, bands] into spectrum, cutoff and gain by alternating medians, which minimise mean |dB|.
 
     Args:
-      band: [bands], MIDI pitch of their centres.
+      band: [bands], MIDI pitch of the bands' centres.
       q, steep, filtered: [], of the filter, see `vjax.candidates.patch.model`.
     """
     seen = jnp.where(sound_db > FLOOR_DB + 0.1, sound_db, jnp.nan)
@@ -50,7 +50,7 @@ def factor(sound_db: jax.Array, band: jax.Array, q: jax.Array, steep: jax.Array,
         errors = jnp.abs(jnp.maximum(spectrum + responses + gains[..., None], FLOOR_DB) - sound_db[:, None]).mean(-1)
         before = jnp.concatenate([errors[:1], errors[:-1]])
         after = jnp.concatenate([errors[1:], errors[-1:]])
-        chosen = jnp.argmin(errors + 0.5 * (before + after), 1)  # a cutoff moves steadily
+        chosen = jnp.argmin(errors + 0.5 * (before + after), 1)  # neighbours count, because a cutoff moves steadily
         gain = jnp.take_along_axis(gains, chosen[:, None], 1)[:, 0]
         response = responses[chosen]
         spectrum = jnp.nan_to_num(jnp.nanmedian(seen - gain[:, None] - response, 0), nan=2 * FLOOR_DB)
@@ -62,9 +62,10 @@ def factor(sound_db: jax.Array, band: jax.Array, q: jax.Array, steep: jax.Array,
 
 
 def as_a_saw(factors: Factors, q: float, steep: float, axes: Axes) -> Factors:
-    """The same with as much of the spectrum moved into the filter as a source that falls like a saw's leaves to it.
+    """Moves a part of the spectrum into the filter, so that the source falls as nearly as possible like a saw.
 
-    A filter that does not move leaves no trace of what is its and what is the source's; people's sources are bright.
+    If a filter does not move, the sound does not show which part is the filter's and which is the source's. The sources
+    of musicians are bright.
     """
     audible = np.asarray(axes.tilt) != 0
     band = np.asarray(axes.band)
@@ -81,7 +82,7 @@ def as_a_saw(factors: Factors, q: float, steep: float, axes: Axes) -> Factors:
 
 
 def start(factors: Factors, skeleton: Skeleton, q: float, decay_s: float, sound: Spectrogram, axes: Axes) -> Knobs:
-    """Knobs that curves taken apart by medians suggest."""
+    """Returns the initial parameters that the decomposed curves suggest."""
     time_s, gain, cutoff = sound.time_s, factors.gain_db, factors.cutoff
     held = time_s < float(axes.note_s)
     loudest_db = gain.max()

@@ -1,4 +1,4 @@
-"""Envelopes that follow what is slow in the movement of a level or a cutoff, found on a grid."""
+"""Envelopes that follow the slow movement of a level or a cutoff. They are found by grid search."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,21 +10,21 @@ from vjax.candidates.patch.cycle import TAP_WEIGHTS
 from vjax.vital.laws import envelope
 
 DEEPEST_DB = -60.0
-"""Of a gain, relative to its maximum: what is softer is shut."""
+"""Lowest gain, relative to its maximum. Softer counts as silence."""
 
 _ATTACKS_S = np.geomspace(0.001, 1.5, 8)
 _DECAYS_S = np.geomspace(0.04, 6.0, 14)
 _SUSTAINS = np.array([0.0, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1.0])
 _DECAY_POWERS = (-6.0, -4.0, -2.0, 0.0)
-_COARSE = 3  # a first look takes every third frame
-_SIMPLER_DB, _SLOWER_DB = 0.1, 0.3  # what a decay, or an attack, must lower the error by
-_FAST_S, _SLOW_ATTACK = 0.01, 1.3  # a slower attack must lower the squared error by this factor
-_LEAST_SEMITONES = 4.0  # that an envelope moves
-_LEAST_SHARE = 0.3  # of the squared movement that it explains
+_COARSE = 3  # the first search takes every third frame
+_SIMPLER_DB, _SLOWER_DB = 0.1, 0.3  # by which a decay, or an attack, must lower the error
+_FAST_S, _SLOW_ATTACK = 0.01, 1.3  # an attack slower than this must lower the squared error by this factor
+_LEAST_SEMITONES = 4.0  # by which an envelope must move the cutoff
+_LEAST_SHARE = 0.3  # of the squared movement that it must explain
 
 
 class Fade(NamedTuple):
-    """An envelope with a straight attack, and what it adds at its peak (semitones; not used for the level)."""
+    """An envelope with a linear attack, and what it adds at its peak (semitones; not used for the level)."""
 
     attack_s: float
     decay_s: float
@@ -37,12 +37,12 @@ class Fade(NamedTuple):
 
 
 def seen_db(level: np.ndarray) -> np.ndarray:
-    """[t] of what reaches `voice_amplitude` [t, TAPS_S]; the amplitude is its square."""
+    """Returns what frames show, [t] in dB, of `voice_amplitude` values [t, TAPS_S]. The amplitude is their square."""
     return 10 * np.log10(np.maximum(level**4 @ TAP_WEIGHTS, 1e-12))
 
 
 def level_fade(taps_s: np.ndarray, cycle: np.ndarray, target_db: np.ndarray) -> Fade:
-    """The envelope that, times a cycle [t, TAPS_S], is nearest to a gain [t], at any level."""
+    """Returns the envelope that, multiplied by a cycle [t, TAPS_S], is nearest to a gain [t], at any level."""
 
     def best(*knobs: Sequence[float], every: int = 1) -> tuple[float, ...]:
         grid, seen = _grid(*knobs), target_db[::every]
@@ -67,7 +67,10 @@ def level_fade(taps_s: np.ndarray, cycle: np.ndarray, target_db: np.ndarray) -> 
 
 
 def cutoff_fade(time_s: np.ndarray, slow: np.ndarray, weight: np.ndarray) -> Fade | None:
-    """The envelope that, at some depth, is nearest to a slow movement [t] of the cutoff; None if that hardly moves."""
+    """Returns the envelope that, at some depth, is nearest to a slow movement [t] of the cutoff.
+
+    Returns None if the envelope would hardly move the cutoff, or explains too little of the movement.
+    """
     grid = _grid(_ATTACKS_S, _DECAYS_S, [0.0, 1.0], _DECAY_POWERS)
     shapes = np.asarray(_held(time_s, *grid.T[..., None]))
     share = weight / weight.sum()
@@ -88,11 +91,11 @@ def cutoff_fade(time_s: np.ndarray, slow: np.ndarray, weight: np.ndarray) -> Fad
 
 
 def _grid(*knobs: Sequence[float]) -> np.ndarray:
-    """[n, len(knobs)]: all their combinations."""
+    """Returns all combinations [n, len(knobs)] of the values."""
     return np.stack(np.meshgrid(*knobs, indexing="ij"), -1).reshape(-1, len(knobs))
 
 
 @jax.jit
 def _held(time_s, attack_s, decay_s, sustain, decay_power):
-    """[...] of an envelope whose key stays down."""
+    """Returns values [...] of an envelope without note-off."""
     return envelope(time_s, 1e6, 0.0, attack_s, 0.0, decay_s, sustain, 1.0, 0.0, decay_power)

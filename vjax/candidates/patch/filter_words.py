@@ -1,4 +1,4 @@
-"""A filter of a patch in plain words: what it is, and where its cutoff goes."""
+"""Describes a filter of a patch in plain words: its kind, and how its cutoff moves."""
 
 import math
 
@@ -19,14 +19,14 @@ from vjax.vital.lfo_shapes import shape_values
 from vjax.vital.preset import Preset, Route
 from vjax.vital.values import value_of
 
-_AT_ONCE_S = 0.01  # a shorter attack is none
-_LOW, _BAND, _HIGH = 0.05, 1.0, 1.95  # of a filter's blend
+_AT_ONCE_S = 0.01  # a shorter attack counts as none
+_LOW, _BAND, _HIGH = 0.05, 1.0, 1.95  # values of a filter's blend
 _POINTS = 2049  # of a drawn curve
 _CUTOFFS = (8.0, 136.0)
 
 
 def main_mover(preset: Preset, routes: list[Route], number: int) -> Route | None:
-    """The envelope or the drawn curve that moves the cutoff of a filter most."""
+    """Returns the route of the envelope or drawn curve that moves a filter's cutoff most; None if there is none."""
     found = [
         route
         for route in routes
@@ -37,7 +37,7 @@ def main_mover(preset: Preset, routes: list[Route], number: int) -> Route | None
 
 
 def filter_words(preset: Preset, number: int, note: int, velocity: float, route: Route | None) -> str:
-    """A sentence about filter `number` at a note and a velocity, whose cutoff `route` moves most."""
+    """Returns a sentence about filter `number` at a note and a velocity. `route` is what moves its cutoff most."""
     name = f"filter_{number}"
     kind = filter_kind(preset, name)
     keytrack = value_of(preset, f"{name}_keytrack")
@@ -52,7 +52,7 @@ def filter_words(preset: Preset, number: int, note: int, velocity: float, route:
 
 
 def filter_kind(preset: Preset, name: str) -> str:
-    """`Analog 24 dB low-pass`, of filter `name`."""
+    """Returns the kind of filter `name`, for example `Analog 24 dB low-pass`."""
     model, style = label_of(preset, f"{name}_model"), value_of(preset, f"{name}_style")
     if value_of(preset, f"{name}_model") >= N_LINEAR:
         return model.lower()
@@ -65,7 +65,7 @@ def filter_kind(preset: Preset, name: str) -> str:
 
 
 def _cutoff_moves(preset: Preset, base: float, route: Route) -> str:
-    """What an envelope or a drawn curve does to a cutoff whose MIDI pitch is `base` without it."""
+    """Describes how an envelope or a drawn curve moves a cutoff whose MIDI pitch is `base` without it."""
     if route.source.startswith("lfo_"):
         return _cutoff_drawn(preset, base, route)
     envelope = route.source
@@ -97,5 +97,5 @@ def _cutoff_drawn(preset: Preset, base: float, route: Route) -> str:
 
 
 def cutoff_text(midi: float) -> str:
-    """In Hz, of a MIDI pitch, as far as a filter goes."""
+    """Returns a cutoff in Hz, given its MIDI pitch, limited to the range of a filter."""
     return hz_text(midi_hz(min(max(midi, _CUTOFFS[0]), _CUTOFFS[1])))

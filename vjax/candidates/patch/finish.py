@@ -1,4 +1,4 @@
-"""The last step of a patch: velocity, macros, a name, a style and words, so that a musician can play and read it."""
+"""Finishes a patch: adds velocity, macros, a name, a style and a description. So a musician can play and read it."""
 
 import dataclasses
 
@@ -10,12 +10,12 @@ from vjax.vital.preset import Preset
 
 
 def finished(preset: Preset, note: int, velocity: float = 0.8, name: str = "") -> Preset:
-    """The preset ready for a musician; at `velocity` and with its macros at 0 it sounds as before.
+    """Returns the preset ready for a musician. At `velocity` and with its macros at 0, it sounds as before.
 
     Args:
-      note: MIDI note that the preset was made for.
-      velocity: that it was made for, in (0, 1].
-      name: of the preset; by default it says what is in the patch.
+      note: MIDI note for which the preset was made.
+      velocity: for which it was made, in (0, 1].
+      name: of the preset; by default it describes the patch.
     """
     ready = with_macros(with_velocity(preset, note, velocity), note, velocity)
     return dataclasses.replace(

@@ -1,6 +1,6 @@
-"""Fits skeletons of patches to a log-mel spectrogram: alternate medians first, then descent from several starts.
+"""Fits skeletons of patches to a log-mel spectrogram: alternating medians, then gradient descent from several starts.
 
-Everything is compiled once for a length of sound: note, pitch, skeleton and start are data.
+Everything is compiled once for each length of sound, because note, pitch, skeleton and start are data.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,21 +16,22 @@ from vjax.candidates.patch.model import Axes, Knobs, Skeleton, filter_db, level_
 from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram
 
 FIRST_STEPS, STEPS, MORE_STEPS = 100, 200, 60
-"""Of descent: from every start at half the frames, on from the best start of each skeleton, and in `refit`."""
+"""Steps of descent: from every start on half the frames, then from the best of each skeleton, and in `refit`."""
 
 _QS = (0.7, 1.5, 4.0)
 _DECAYS_S = (0.1, 0.6)
-_BELOW_FLOOR = 0.02  # slope of the error below the floor, so that what is too soft finds its way back
+_BELOW_FLOOR = 0.02  # slope of the error below the floor, so that what is too soft still has a gradient
 _LONGEST_S, _SHORTEST_S = 8.0, 0.001
 _MOST_Q, _LEAST_Q = 8.0, 0.5
 _MOST_POWER = 8.0
 _ROUGH = 0.01  # weight of a drawn curve's bends
-# dB an octave: a darker table leaves the filter less to explain, a brighter one hides what it does.
+# dB per octave. A darker table leaves the filter less to explain; a brighter table hides what the filter does.
 _SAW_SLOPE, _WHITE_SLOPE = -6.0, 0.0
-_ODD = 0.03  # weight of a dB of deviation from them
-_BURIED, _MOST_BURIED_DB = 0.05, 10.0  # weight of each dB that a filter takes from the loudest of a table beyond that
+_ODD = 0.03  # weight of a dB of deviation from these slopes
+# A filter may lower the loudest band of a table by the second number of dB. The first is the weight of each dB above.
+_BURIED, _MOST_BURIED_DB = 0.05, 10.0
 
-_RATES = Knobs(  # Adam's, by unit
+_RATES = Knobs(  # Adam's learning rates, by unit
     spectrum_db=1.5,
     attack=0.08,
     decay=0.08,
@@ -53,7 +54,7 @@ _RATES = Knobs(  # Adam's, by unit
 
 
 class Fit(NamedTuple):
-    """A skeleton with its knobs, and the mean |difference| in dB that the model leaves."""
+    """A skeleton with its fitted parameters, and the mean |difference| in dB between the model and the sound."""
 
     name: str
     skeleton: Skeleton
@@ -62,7 +63,7 @@ class Fit(NamedTuple):
 
 
 def _skeleton(**on: float) -> Skeleton:
-    """The one with a filter that an envelope moves, other than that with the parts that are named."""
+    """Returns the skeleton of a filter that an envelope moves, with the named fields changed."""
     return Skeleton(1, 0, 1, 0, 0, 0, 0)._replace(**on)
 
 
@@ -82,11 +83,11 @@ SKELETONS = {
     "moving table, drawn level, no filter": _skeleton(**_NO_FILTER, drawn_gain=1, moving=1),
     "moving table, drawn level": _skeleton(drawn_gain=1, moving=1),
 }
-"""By name, the simplest first."""
+"""Skeletons by name, the simplest first."""
 
 
 class Lane(NamedTuple):
-    """What one descent fits.
+    """What one descent is fitted to.
 
     Attributes:
       sound_db: [t, bands].
@@ -100,7 +101,7 @@ class Lane(NamedTuple):
 
 
 class Descent(NamedTuple):
-    """Fitted knobs, the mean |differences| in dB [n] that they leave, and losses [n], which also count what is odd."""
+    """Fitted parameters, their mean |differences| to the sounds in dB [n], and losses [n], which include penalties."""
 
     knobs: Knobs
     error_db: jax.Array
@@ -108,12 +109,15 @@ class Descent(NamedTuple):
 
 
 def fit(sound: Spectrogram, axes: Axes) -> list[Fit]:
-    """The best fit of each skeleton."""
+    """Returns the best fit of each skeleton."""
     return fit_all([sound], [axes])[0]
 
 
 def fit_all(sounds: Sequence[Spectrogram], axes: Sequence[Axes]) -> list[list[Fit]]:
-    """The best fit of each skeleton for each of some sounds, which have one length: one call on an accelerator."""
+    """Returns the best fit of each skeleton for each sound, in one call on an accelerator.
+
+    All sounds must have the same length.
+    """
     names: list[str] = []
     lanes, starts, owners = [], [], []
     for owner, (sound, its) in enumerate(zip(sounds, axes, strict=True)):
@@ -142,7 +146,7 @@ def fit_all(sounds: Sequence[Spectrogram], axes: Sequence[Axes]) -> list[list[Fi
 
 
 def _starts(sound: Spectrogram, axes: Axes) -> Iterator[tuple[str, Skeleton, Knobs]]:
-    """Of each skeleton, from the two slopes that take the sound apart best."""
+    """Yields the starts of each skeleton, from the two filter settings that decompose the sound best."""
     slopes = [(q, steep, 1.0) for steep in (0.0, 1.0) for q in _QS] + [(1.0, 0.0, 0.0)]
     q, steep, filtered = (jnp.asarray(column, jnp.float32) for column in zip(*slopes, strict=True))
     factors = jax.tree.map(np.asarray, _factors(jnp.asarray(sound.db), axes.band, q, steep, filtered))
@@ -162,15 +166,15 @@ _factors = jax.jit(jax.vmap(factor, (None, None, 0, 0, 0)))
 
 
 def refit(fits: Sequence[tuple[Skeleton, Knobs, Axes]], rendered_db: np.ndarray, sound: Spectrogram) -> list[Knobs]:
-    """Knobs that take into account how the engine's renders differ from the model.
+    """Returns parameters that take into account how the engine's renders differ from the model.
 
-    What a model lacks is added to it as a constant: it is fitted to model + (sound - render), by which its parameters
-    move as far as the render has to (output space mapping; Bandler et al., IEEE Trans. MTT 2004).
+    The model is fitted to model + (sound - render), where the model in the sum is constant. So its parameters move as
+    far as the render must move (output space mapping; Bandler et al., IEEE Trans. MTT 2004).
 
     Args:
       rendered_db: [n, t, bands], spectrograms of the renders.
     """
-    rest = len(SKELETONS) - len(fits)  # one size, compiled once
+    rest = len(SKELETONS) - len(fits)  # always the same size, so that it is compiled once
     rendered = [*rendered_db, *[rendered_db[-1]] * rest]
     lanes = _stacked(
         [
@@ -186,16 +190,16 @@ def refit(fits: Sequence[tuple[Skeleton, Knobs, Axes]], rendered_db: np.ndarray,
 @jax.jit
 @jax.vmap
 def _mapped(knobs: Knobs, lane: Lane) -> Lane:
-    """The lane with its sound, a difference, added to what the model plays."""
+    """Returns the lane with the model's level added to its `sound_db`, which is a difference."""
     model = _normalised(level_db(knobs, lane.skeleton, lane.axes), lane.weight)
     return lane._replace(sound_db=model + lane.sound_db)
 
 
 @jax.jit
 def descend(knobs: Knobs, lanes: Lane, steps, rate) -> Descent:
-    """Knobs and lanes, with a leading n, to fitted knobs.
+    """Fits parameters to lanes. Both have a leading axis of n.
 
-    `steps` and `rate`, a factor of Adam's learning rates, are data, so that nothing is compiled anew.
+    `steps` and `rate`, a factor on Adam's learning rates, are data, so that other values need no new compilation.
     """
     optimizer = optax.scale_by_adam(b1=0.8, b2=0.95)
 
@@ -217,7 +221,10 @@ def descend(knobs: Knobs, lanes: Lane, steps, rate) -> Descent:
 
 
 def _normalised(level_db: jax.Array, weight: jax.Array) -> jax.Array:
-    """Relative to its maximum, as MSS compares it: what is too soft at its loudest is too loud everywhere else."""
+    """Returns a level relative to its maximum, as MSS compares it.
+
+    If the model is too soft at its maximum, it is then too loud everywhere else.
+    """
     return level_db - jnp.where(weight[:, None] > 0, level_db, -jnp.inf).max()
 
 
@@ -237,15 +244,16 @@ def _loss(knobs: Knobs, lane: Lane) -> jax.Array:
 
 
 def _buried_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
-    """By how much the filter at its most open takes from the loudest of the table: volume has to give it back."""
+    """Returns by how many dB the filter at its most open lowers the table's maximum. The volume must compensate it."""
     source = source_db(knobs, skeleton, axes)
     return source.max() - (source + filter_db(knobs, skeleton, axes)).max()
 
 
 def _oddness_db(knobs: Knobs, axes: Axes) -> jax.Array:
-    """Mean |deviation| of a table's spectrum from a line that falls like a saw's, or less: a filter explains the rest.
+    """Returns the mean |deviation| of a table's spectrum from a line that falls like a saw's, or less steeply.
 
-    Without it filter and table trade places, and a table of a closed filter plays wrongly at other notes.
+    The filter explains the rest. Without this penalty, filter and table exchange roles. A table that contains a closed
+    filter sounds wrong at other notes.
     """
     audible = axes.tilt != 0
     octave = axes.tilt / (axes.tilt**2).sum()
@@ -266,7 +274,7 @@ def _beyond_limits(knobs: Knobs) -> jax.Array:
 
 
 def _stacked(trees: Sequence):
-    """In NumPy, as each of jax's many small operations would be compiled for this alone."""
+    """Stacks trees in NumPy, because JAX would compile each of many small operations just for this."""
     return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf, _dtype(leaf)) for leaf in leaves]), *trees)
 
 

@@ -1,4 +1,4 @@
-"""What a patch does while its key is held longer than the analysed sound: it falls as the recording goes on to fall."""
+"""Makes a patch fall as its recording continues to fall, while the key is held longer than the analysed sound."""
 
 import numpy as np
 
@@ -9,23 +9,23 @@ from vjax.vital.preset import Preset
 from vjax.vital.values import value_of, with_values
 
 SAME_DB = 0.5
-"""Mean |difference| up to which a new envelope plays the analysed sound nearly as the old one did."""
+"""Mean |difference| up to which a new envelope counts as equal to the old one during the analysed sound."""
 
 _DECAYS_S = np.geomspace(0.05, 32, 36)
 _SUSTAINS = np.array([0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
 _POWERS = np.array([-8.0, -6.0, -4.5, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0])
-_WORTH = 0.7  # of what the old envelope misses later: a new one that misses more is not worth it
-_RANGE_DB = 60.0  # below the loudest it is over
+_WORTH = 0.7  # after the analysed sound, a new envelope must have at most this share of the old one's error
+_RANGE_DB = 60.0  # a sound this far below its maximum is over
 _STEP_S = 0.04
 _LONGEST_HOLD_S = 4.0  # of an envelope
 
 
 def with_fall(preset: Preset, fall: Fall | None, note_s: float) -> Preset:
-    """The patch whose loudness goes on to fall when its key is held for longer than `note_s`, seconds.
+    """Returns the patch whose loudness continues to fall when its key is held longer than `note_s` seconds.
 
-    Envelope 1 gets another decay and sustain, which play the first `note_s` alike and fall on. Where that is not
-    possible, as the level stays or a curve draws it, the envelope holds first. The patch stays as it is without a fall,
-    or if its envelope cannot do both.
+    Envelope 1 gets another decay and sustain. These play the first `note_s` seconds as before and then continue to
+    fall. If the envelope's level stays, or a curve draws the level, the envelope holds first and then falls. The patch
+    stays unchanged if `fall` is None, or if its envelope cannot do both.
     """
     if fall is None:
         return preset

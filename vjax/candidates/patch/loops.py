@@ -7,20 +7,20 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 LEAST_CYCLES = 2.5
-"""Of a loop within a curve: fewer may be one slow movement."""
+"""Periods that a curve must contain to be a loop. Fewer may be one slow movement."""
 
 _SHORTEST_S = 0.03
-_STEP = 1.01  # between one lag tried and the next
-_FEW = 16  # frames: less is no curve
+_STEP = 1.01  # ratio of a lag to the previous one
+_FEW = 16  # frames: fewer are too few
 _LEAST_EXPLAINED = 0.6
-_AS_GOOD = 0.06  # a shorter period that explains only so much less is the period
-_DIP = 0.3  # before its period, a curve is less like itself by this
-_GOES_ON = 0.2  # share of the variation that is left in the second half; an attack and a decay are over by then
-_LEAST_SCALE = 0.1  # of a cycle to an earlier one: a mirrored one is half a period away
+_AS_GOOD = 0.06  # a shorter period is preferred if it explains less by at most this
+_DIP = 0.3  # some lag shorter than the period must explain less by this
+_GOES_ON = 0.2  # share of the variation that the second half must have; an attack and a decay are over by then
+_LEAST_SCALE = 0.1  # from one cycle to a later one: at half a period the curve may be mirrored
 
 
 Follow = Callable[[np.ndarray], np.ndarray]
-"""A curve at any times; NaN where it is not known."""
+"""Returns a curve at any times; NaN where it is unknown."""
 
 
 class Loop(NamedTuple):
@@ -31,14 +31,16 @@ class Loop(NamedTuple):
 
 
 def period_of(time_s: np.ndarray, curve: np.ndarray, least: float = 0.02) -> Loop | None:
-    """The period of a curve [t], or None if it does not repeat.
+    """Returns the period of a curve [t], or None if it does not repeat.
 
-    Each lag is judged by how well the curve predicts itself so much later, up to a scale and an offset that move
-    steadily: so a decay or a swell under the rhythm does not matter, whether it is added or multiplied. Among lags that
-    explain nearly as much the shortest counts. Periods go from 30 ms to the length divided by `LEAST_CYCLES`.
+    Each lag is rated by how well the curve predicts itself one lag later. The prediction has a free scale and offset,
+    which change linearly over time. So a decay or a swell under the rhythm does not matter, added or multiplied. Among
+    lags that explain nearly as much, the shortest is chosen. Periods range from 30 ms to the length divided by
+    `LEAST_CYCLES`.
 
     Args:
-      time_s: [t], rising. NaN in the curve is what is not known.
+      time_s: [t], ascending.
+      curve: [t], NaN where it is unknown.
       least: root mean square of the variation around a slow trend, in the curve's unit; less is not a rhythm.
     """
     known = np.isfinite(curve)
@@ -55,7 +57,7 @@ def period_of(time_s: np.ndarray, curve: np.ndarray, least: float = 0.02) -> Loo
         return np.where(off_s <= gap_s, spline(at_s), np.nan)
 
     grid_s = np.linspace(time_s[0], time_s[-1], max(int(length_s / 0.005), 2 * len(time_s)))
-    longest_s = length_s / LEAST_CYCLES * _STEP  # a little more, as curves begin and end between frames
+    longest_s = length_s / LEAST_CYCLES * _STEP  # slightly more, because curves begin and end between frames
     lags_s = _SHORTEST_S * _STEP ** np.arange(np.log(1.15 * longest_s / _SHORTEST_S) / np.log(_STEP))
     whole, second = _variation(grid_s, follow(grid_s)), _variation(*_second_half(grid_s, follow))
     if len(lags_s) < 3 or second < max(least, _GOES_ON * whole):
@@ -72,7 +74,7 @@ def period_of(time_s: np.ndarray, curve: np.ndarray, least: float = 0.02) -> Loo
 
 
 def _refined(time_s: np.ndarray, follow: Follow, period_s: float) -> float:
-    """The period from ever longer lags: an error of its n-th multiple is n times smaller."""
+    """Refines the period with ever longer lags: an error of its n-th multiple becomes n times smaller."""
     n = 1
     while n * period_s <= 0.6 * (time_s[-1] - time_s[0]):
         lags_s = n * period_s + period_s * np.linspace(-0.04, 0.04, 41)
@@ -90,7 +92,7 @@ def _second_half(time_s: np.ndarray, follow: Follow) -> tuple[np.ndarray, np.nda
 
 
 def _explained(time_s: np.ndarray, follow: Follow, lag_s: float) -> float:
-    """Share of the variation around a parabola that the curve explains `lag_s` later."""
+    """Returns the share of the curve's variation around a parabola that the curve `lag_s` earlier explains."""
     earlier_s = time_s[time_s <= time_s[-1] - lag_s]
     earlier, later = follow(earlier_s), follow(earlier_s + lag_s)
     place = np.linspace(-1, 1, len(earlier))
@@ -107,7 +109,7 @@ def _explained(time_s: np.ndarray, follow: Follow, lag_s: float) -> float:
 
 
 def _variation(time_s: np.ndarray, curve: np.ndarray) -> float:
-    """Root mean square around a parabola."""
+    """Returns the root mean square deviation from a parabola."""
     known = np.isfinite(curve)
     if known.sum() < _FEW:
         return 0.0

@@ -1,4 +1,4 @@
-"""The filter of a patch that makes it brighter and darker, and its cutoff."""
+"""Finds the filter that makes a patch brighter or darker, and computes its cutoff."""
 
 from vjax.vital.editability import PLAYERS, STEADY, filters_passed
 from vjax.vital.preset import Preset
@@ -8,17 +8,17 @@ CUTOFF_SPAN = 128.0
 """Semitones that a route of amount 1 adds to a cutoff."""
 
 N_LINEAR = 5
-"""Options of `filter_N_model` from 0: Analog, Dirty, Ladder, Digital and Diode filter by cutoff and blend."""
+"""Number of `filter_N_model` options that filter by cutoff and blend, from 0: Analog, Dirty, Ladder, Digital, Diode."""
 
-_BLENDED = 2  # options of `filter_N_style` from 0 of which `blend` goes from low-pass to high-pass
+_BLENDED = 2  # number of `filter_N_style` options, from 0, whose `blend` goes from low-pass to high-pass
 _BAND = 1.0  # the blend of a band-pass
 _LEAST_MIX = 0.5
 
 
 def main_low_pass(preset: Preset) -> str | None:
-    """`filter_1` or `filter_2`: the first that the first oscillator passes, if it is a low-pass; None if there is none.
+    """Returns the first low-pass, `filter_1` or `filter_2`, that an oscillator or the sample passes; None if none.
 
-    A filter that mostly lets the sound around it does not count.
+    A filter does not count if most of the sound bypasses it.
     """
     for player in PLAYERS:
         for number in filters_passed(preset, player):
@@ -34,7 +34,7 @@ def main_low_pass(preset: Preset) -> str | None:
 
 
 def cutoff_at_rest(preset: Preset, name: str, note: int, velocity: float) -> float:
-    """The MIDI pitch of the cutoff of `filter_1` or `filter_2` at a note, with envelopes and LFOs at 0."""
+    """Returns the MIDI pitch of the cutoff of `filter_1` or `filter_2` at a note, with envelopes and LFOs at 0."""
     cutoff = value_of(preset, f"{name}_cutoff") + value_of(preset, f"{name}_keytrack") * (note - 60)
     for route in preset.routes:
         if route and not route.bypass and (route.source, route.destination) == ("velocity", f"{name}_cutoff"):
@@ -43,7 +43,7 @@ def cutoff_at_rest(preset: Preset, name: str, note: int, velocity: float) -> flo
 
 
 def highest_cutoff(preset: Preset, name: str, note: int, velocity: float) -> float:
-    """The MIDI pitch that the cutoff of `filter_1` or `filter_2` reaches at a note, with envelopes and LFOs."""
+    """Returns the highest MIDI pitch of the cutoff of `filter_1` or `filter_2` at a note, with envelopes and LFOs."""
     cutoff = cutoff_at_rest(preset, name, note, velocity)
     for route in preset.routes:
         if route and not route.bypass and route.destination == f"{name}_cutoff" and route.source not in STEADY:

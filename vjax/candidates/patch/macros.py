@@ -1,4 +1,4 @@
-"""Macros for a patch: up to four, named, at 0, where they change nothing."""
+"""Adds up to four named macros to a patch. They are at 0, where they change nothing."""
 
 import dataclasses
 import functools
@@ -21,21 +21,21 @@ from vjax.vital.preset import Preset, Route
 from vjax.vital.values import value_of, with_routes, with_values
 
 _BRIGHTER = 36.0  # semitones
-_SHELF_ABOVE, _SHELF_MIDI = 12, 100  # semitones above the note, at most the equaliser's own default
+_SHELF_ABOVE, _SHELF_MIDI = 12, 100  # semitones above the note, up to the equaliser's own default (MIDI pitch)
 _BRIGHTER_DB = 12.0
 _LEAST_BRIGHTER = 12.0  # semitones
 _HIGHEST = 136.0  # MIDI pitch of a cutoff
-_LONGER, _LONG_S, _LONGEST_S = 4.0, 1.5, 32.0  # factor of a time; seconds that it lasts at least and at most
-_RESONANT, _NEAR = 0.5, 12.0  # of a resonance; semitones of a cutoff from the note
+_LONGER, _LONG_S, _LONGEST_S = 4.0, 1.5, 32.0  # factor on a time; its result in seconds, at least and at most
+_RESONANT, _NEAR = 0.5, 12.0  # of a resonance; semitones between a cutoff and the note
 _WET = 0.4
 _LEAST_WET = 0.1
 _SPACE_KNOB = 1.0  # reverb_decay_time: a T60 of 2.5 s
 _SHUT = 12.0  # semitones of a cutoff below the note: the first harmonic is 12 to 24 dB down
-_FADED = 0.05  # of an envelope or a drawn curve: it has ended
-_FOLLOWS = 0.1  # a modulation that cannot grow by this share of itself is not moved
+_FADED = 0.05  # an envelope or a drawn curve below this has ended
+_FOLLOWS = 0.1  # a modulation that cannot grow by this share of itself gets no macro
 
-# How much 1 of a route's amount is heard, against a cutoff's 128 semitones. A pitch moves further in the ear: an octave
-# of cutoff and a semitone are about as much.
+# How audible a route of amount 1 is, relative to a cutoff's 128 semitones. Pitch is more audible: a semitone of pitch
+# is about as audible as an octave of cutoff.
 _HEARD = {"transpose": 9.0, "tune": 0.2, "cutoff": 1.0, "level": 0.7, "wave_frame": 0.7}
 _HEARD_ELSE = 0.3
 _MOST_DEEPER = {"cutoff": 32 / CUTOFF_SPAN}
@@ -47,7 +47,7 @@ class Macro(NamedTuple):
     Attributes:
       name: for people.
       destination, amount: of its route.
-      values: of controls that must be set for it; with the macro at 0 they change nothing.
+      values: of parameters that must be set for it; with the macro at 0 they change nothing.
     """
 
     name: str
@@ -57,12 +57,12 @@ class Macro(NamedTuple):
 
 
 def with_macros(preset: Preset, note: int, velocity: float = 0.8) -> Preset:
-    """The preset with macros that it has room for: Brightness, Movement, Release and Space, in this order.
+    """Returns the preset with the macros that it has room for: Brightness, Movement, Release and Space, in this order.
 
-    All routes together are at most `MOST_ROUTES`. Macros in use stay as they are, and none is made twice.
+    Routes are added only up to `MOST_ROUTES` in all. Macros in use stay unchanged, and no macro is added twice.
 
     Args:
-      note, velocity: that the preset was made for.
+      note, velocity: for which the preset was made.
     """
     release = functools.partial(_release, note=note, velocity=velocity)
     brightness = functools.partial(_brightness, note=note, velocity=velocity)
@@ -86,7 +86,7 @@ def _with_macro(preset: Preset, number: int, macro: Macro) -> Preset:
 
 
 def _brightness(preset: Preset, note: int, velocity: float) -> Macro | None:
-    """Opens the low-pass filter; without one that can be opened, raises a shelf of the equaliser."""
+    """Returns a macro that opens the low-pass filter or, if none can be opened, raises a shelf of the equaliser."""
     low_pass = main_low_pass(preset)
     if low_pass is not None and not _resonates_at(preset, low_pass, note, velocity):
         semitones = min(_BRIGHTER, _HIGHEST - cutoff_at_rest(preset, low_pass, note, velocity))
@@ -97,26 +97,26 @@ def _brightness(preset: Preset, note: int, velocity: float) -> Macro | None:
         if not _has_room_for_an_effect(preset):
             return None
         shelf |= {"eq_low_gain": 0.0, "eq_band_gain": 0.0, "eq_high_gain": 0.0, "eq_low_mode": 0, "eq_band_mode": 0}
-        shelf["eq_high_cutoff"] = float(min(note + _SHELF_ABOVE, _SHELF_MIDI))  # where a dark sound has overtones, too
+        shelf["eq_high_cutoff"] = float(min(note + _SHELF_ABOVE, _SHELF_MIDI))  # where a dark sound also has overtones
     elif value_of(preset, "eq_high_mode") or value_of(preset, "eq_high_gain") > 0:
         return None
     return Macro("Brightness", "eq_high_gain", _BRIGHTER_DB / _span("eq_high_gain"), shelf)
 
 
 def _resonates_at(preset: Preset, low_pass: str, note: int, velocity: float) -> bool:
-    """Whether a filter's resonance carries the note: opened, the filter would make it soft."""
+    """Returns whether a filter's resonance makes the note loud. If the filter opened, the note would become soft."""
     off = cutoff_at_rest(preset, low_pass, note, velocity) - note
     return value_of(preset, f"{low_pass}_resonance") > _RESONANT and abs(off) < _NEAR
 
 
 def _movement(preset: Preset) -> Macro | None:
-    """Deepens the modulation that is heard most."""
+    """Returns a macro that deepens the most audible modulation."""
     moved = {route.destination for route in preset.routes if route is not None}
     found = [
         (abs(route.amount) * _by_kind(_HEARD, route.destination, _HEARD_ELSE), slot, route)
         for slot, route in carrying_routes(preset)
         if route.source not in STEADY
-        and route.destination not in ("voice_amplitude", "volume")  # the loudness is the sound's own
+        and route.destination not in ("voice_amplitude", "volume")  # loudness is not movement: it belongs to the sound
         and not route.destination.startswith(("modulation_", "env_"))
         and f"modulation_{slot + 1}_amount" not in moved
     ]
@@ -131,7 +131,7 @@ def _movement(preset: Preset) -> Macro | None:
 
 
 def _release(preset: Preset, note: int, velocity: float) -> Macro | None:
-    """Lets the sound ring after the key is let go; a sound that ends before that, lets it decay longer."""
+    """Returns a macro that makes the release longer or, if the sound ends before note-off, the decay."""
     if any(
         route.destination == "voice_amplitude"
         and route.source.startswith("lfo_")
@@ -149,7 +149,7 @@ def _release(preset: Preset, note: int, velocity: float) -> Macro | None:
 
 
 def _filter_closes(preset: Preset, note: int, velocity: float, release_s: float) -> bool:
-    """Whether an envelope shuts the filter after the key is let go, long before a release is over."""
+    """Returns whether an envelope closes the filter after note-off, long before a release is over."""
     low_pass = main_low_pass(preset)
     return low_pass is not None and any(
         route.destination == f"{low_pass}_cutoff"
@@ -163,7 +163,7 @@ def _filter_closes(preset: Preset, note: int, velocity: float, release_s: float)
 
 
 def _space(preset: Preset) -> Macro | None:
-    """Mixes in the reverb; where the effects leave no room for one, the delay."""
+    """Returns a macro that mixes in the reverb; if that is not possible, the delay, if it is on."""
     for effect in ("reverb", "delay"):
         wet = value_of(preset, f"{effect}_dry_wet")
         if value_of(preset, f"{effect}_on") and 1 - wet >= _LEAST_WET:
@@ -183,6 +183,6 @@ def _by_kind(table: Mapping[str, float], destination: str, otherwise: float) -> 
 
 
 def _span(name: str) -> float:
-    """By how much a route of amount 1 moves a control, native."""
+    """Returns by how much a route of amount 1 moves a parameter, in native units."""
     low, high = synth.control_ranges()[name]
     return high - low

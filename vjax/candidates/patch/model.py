@@ -1,11 +1,11 @@
-"""A patch as a model of a log-mel spectrogram: spectrum x filter x gain, each moved by curves. Differentiable.
+"""A patch as a differentiable model of a log-mel spectrogram: spectrum x filter x gain, each moved by curves.
 
     level_db[t, b] = spectrum_db[frame(t), b] + filter_db[b, cutoff(t)] + 40 log10 envelope(t) + drawn_gain_db(t)
 
-and, with a reverb, the power that still lasts from before is added to the power of that.
+With a reverb, the power that remains from earlier frames is added to the power of this level.
 
-All terms but the spectrum are closed forms of Vital (`vjax.vital.laws`), taken at the centres of mel bands. A skeleton
-says which terms take part, as factors 0 or 1, so that one compiled function fits all skeletons.
+All terms but the spectrum are closed forms of Vital (`vjax.vital.laws`), evaluated at the centres of mel bands. A
+skeleton selects the terms by factors 0 or 1, so that one compiled function fits all skeletons.
 """
 
 from typing import NamedTuple
@@ -20,12 +20,12 @@ N_FRAMES = 4
 """Cycles of a moving wavetable."""
 
 N_NODES = 48
-"""Of a drawn curve, before it is simplified."""
+"""Points of a drawn curve before it is simplified."""
 
 _LEAST_ENVELOPE = 1e-3  # -120 dB
 _LEAST_POWER = 1e-18
 _GATE_S = 1e-3  # attack where a drawn curve shapes the level
-# A frame shows a window of 25 ms: its level is the mean power under the squared Hann window.
+# A frame shows a window of 25 ms: its level is the mean power, weighted by the squared Hann window.
 _SPREAD_S = np.array([-0.009, -0.0045, 0.0, 0.0045, 0.009])
 _SPREAD_WEIGHT = np.cos(np.pi * _SPREAD_S / 0.025) ** 4 / np.sum(np.cos(np.pi * _SPREAD_S / 0.025) ** 4)
 
@@ -34,8 +34,8 @@ class Skeleton(NamedTuple):
     """Which terms of the model take part: each is 0 or 1.
 
     Attributes:
-      filtered: a low-pass filter; else the spectrum is what sounds.
-      steep: 24 dB an octave; else 12.
+      filtered: there is a low-pass filter; else the spectrum sounds unfiltered.
+      steep: 24 dB per octave; else 12.
       filter_envelope: an envelope moves the cutoff.
       drawn_cutoff: a drawn curve moves the cutoff.
       drawn_gain: a drawn curve shapes the level; the amplitude envelope then only gates.
@@ -53,16 +53,16 @@ class Skeleton(NamedTuple):
 
 
 class Knobs(NamedTuple):
-    """What is fitted, without constraints. Times are natural logarithms of seconds, sustains are logits.
+    """The fitted parameters, without constraints. Times are natural logarithms of seconds, sustains are logits.
 
     Attributes:
       spectrum_db: [N_FRAMES, bands].
-      cutoff: MIDI pitch of the filter while its envelope is at 0.
+      cutoff: MIDI pitch of the cutoff while the filter's envelope is at 0.
       amount: semitones that the envelope adds at its peak.
       log_q: natural logarithm of the Q of the filter's first stage.
       drawn_cutoff: [N_NODES], semitones.
       drawn_gain_db: [N_NODES].
-      wet_db: power of the reverb's sound relative to the sound before it, of a note that is held for long.
+      wet_db: power of the reverb's output relative to its input, in dB, for a long note.
       t60: natural logarithm of the seconds in which the reverb falls by 60 dB.
     """
 
@@ -91,13 +91,14 @@ class Axes(NamedTuple):
 
     Attributes:
       time_s: [t], centres of frames after note-on.
-      band: [bands], or [t, bands] where it moves with the pitch: MIDI pitch of the bands' centres.
-      below, share: [t, bands]: the band of the source, at the pitch of its table, that each band shows at each time,
-        and how far it is on the way to the next. The pitch moves the source; the filter stays.
+      band: MIDI pitch of the bands' centres: [bands], or [t, bands] if they move with the pitch.
+      below, share: [t, bands]. `below` is the band of the source, at its table's pitch, that each band shows at each
+        time. `share` is the fraction of the way from there to the next band. The pitch moves the source; the filter
+        stays.
       node_s: [N_NODES], times of the drawn curves' nodes.
-      frame_s: [N_FRAMES], when the oscillator is at each of its cycles.
+      frame_s: [N_FRAMES], times at which the oscillator is at each of its cycles.
       note_s: time from note-on to note-off, seconds.
-      tilt: [bands], weights that give a spectrum's slope in dB an octave, over the bands that are audible.
+      tilt: [bands], weights that give a spectrum's slope in dB per octave over the audible bands; 0 for the others.
     """
 
     time_s: jax.Array
@@ -113,11 +114,11 @@ class Axes(NamedTuple):
 def axes_of(
     time_s: np.ndarray, band_hz: np.ndarray, note_s: float, audible: np.ndarray, moved: np.ndarray | None = None
 ) -> Axes:
-    """The axes of a spectrogram. Nodes are close at the onset; cycles are spread evenly.
+    """Returns the axes of a spectrogram. Nodes are dense at the onset; cycles are spread evenly.
 
     Args:
       audible: [bands] bool: where the sound has a spectrum.
-      moved: [t], semitones by which the pitch is off that of the table; by default it is steady.
+      moved: [t], semitones by which the pitch differs from the table's; by default the pitch is steady.
     """
     band = 69 + 12 * np.log2(band_hz / 440)
     moved = np.zeros(len(time_s)) if moved is None else moved
@@ -139,7 +140,7 @@ def axes_of(
 
 
 def gain_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
-    """[t]: level of the amplitude envelope and of the drawn gain."""
+    """Returns the level [t] in dB of the amplitude envelope and the drawn gain."""
     drawn = skeleton.drawn_gain > 0
     shape = envelope(
         axes.time_s[:, None] + _SPREAD_S,
@@ -154,14 +155,14 @@ def gain_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
         knobs.decay_power,
     )
     power = jnp.sum(jnp.maximum(shape, _LEAST_ENVELOPE) ** 4 * _SPREAD_WEIGHT, 1)
-    # From the last node before note-off on the curve stays: what follows is the release's, and not a drop in the curve.
+    # From the last node before note-off on, the curve is constant. The fall after note-off belongs to the release.
     last_s = jnp.where(axes.node_s <= axes.note_s - _GATE_S, axes.node_s, 0).max()
     curve = jnp.interp(jnp.minimum(axes.time_s, last_s), axes.node_s, knobs.drawn_gain_db)
     return 10 * jnp.log10(power) + skeleton.drawn_gain * curve
 
 
 def cutoff_midi(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
-    """[t]: MIDI pitch of the cutoff."""
+    """Returns the MIDI pitch [t] of the cutoff."""
     shape = envelope(
         axes.time_s,
         axes.note_s,
@@ -181,10 +182,10 @@ def cutoff_midi(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
 
 @jax.jit
 def low_pass_db(band: jax.Array, cutoff: jax.Array, q: jax.Array, steep: jax.Array) -> jax.Array:
-    """Response in dB of two poles with `q` at pitches `band`, and where `steep` of two more with a Q of 1.
+    """Returns the response in dB at pitches `band` of two poles with `q`; if `steep`, of two more with a Q of 1.
 
-    Digital's and Analog's low-pass without the warp near half the rate: `vjax.vital.laws.low_pass_gain_db` in terms of
-    Q, so that one fit serves both.
+    This is the low-pass of the Digital and Analog filters without the warp near half the sample rate. It is
+    `vjax.vital.laws.low_pass_gain_db` in terms of Q, so that one fit serves both filters.
     """
     x2 = 2 ** (jnp.clip(band - cutoff, -120, 120) / 6)
     first = (1 - x2) ** 2 + x2 / q**2
@@ -193,19 +194,19 @@ def low_pass_db(band: jax.Array, cutoff: jax.Array, q: jax.Array, steep: jax.Arr
 
 
 def filter_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
-    """[t, bands]."""
+    """Returns the response [t, bands] of the filter in dB."""
     cutoff = cutoff_midi(knobs, skeleton, axes)[:, None]
     return skeleton.filtered * low_pass_db(axes.band, cutoff, jnp.exp(knobs.log_q), skeleton.steep)
 
 
 def frame_shares(axes: Axes) -> jax.Array:
-    """[t, N_FRAMES]: shares of the cycles in what sounds, linear between the times of two."""
+    """Returns the shares [t, N_FRAMES] of the cycles in the sound. They are linear between the times of two cycles."""
     at = jnp.interp(axes.time_s, axes.frame_s, jnp.arange(N_FRAMES, dtype=jnp.float32))
     return jnp.maximum(1 - jnp.abs(at[:, None] - jnp.arange(N_FRAMES)), 0)
 
 
 def source_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
-    """[t, bands] of the oscillator, at its pitch."""
+    """Returns the level [t, bands] of the oscillator in dB, at its pitch."""
     mean = knobs.spectrum_db.mean(0)
     spectra = mean + skeleton.moving * (knobs.spectrum_db - mean)
     level = _to_db(frame_shares(axes) @ 10 ** (spectra / 10))
@@ -214,7 +215,7 @@ def source_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
 
 
 def reverberated(power: jax.Array, knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
-    """Power [t, bands] with what a reverb adds to it."""
+    """Returns power [t, bands] plus the power that a reverb adds to it."""
     kept = 10 ** (-6 * (axes.time_s[1] - axes.time_s[0]) / jnp.exp(knobs.t60))
 
     def step(tail, power):
@@ -226,13 +227,13 @@ def reverberated(power: jax.Array, knobs: Knobs, skeleton: Skeleton, axes: Axes)
 
 
 def passed_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
-    """[t, bands]: what comes after the oscillator, filter, gain and reverb, makes of a steady line."""
+    """Returns the level [t, bands] in dB that filter, gain and reverb give to a steady line of 0 dB."""
     dry_db = filter_db(knobs, skeleton, axes) + gain_db(knobs, skeleton, axes)[:, None]
     return _to_db(reverberated(10 ** (dry_db / 10), knobs, skeleton, axes))
 
 
 def level_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
-    """[t, bands]: the log-mel spectrogram of a patch, see the module."""
+    """Returns the log-mel spectrogram [t, bands] of a patch, see the module's docstring."""
     moving_db = source_db(knobs, skeleton, axes) + filter_db(knobs, skeleton, axes)
     dry_db = moving_db + gain_db(knobs, skeleton, axes)[:, None]
     return _to_db(reverberated(10 ** (dry_db / 10), knobs, skeleton, axes))

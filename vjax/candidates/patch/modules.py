@@ -1,6 +1,7 @@
-"""Modules by trial: what a patch gains from unison, noise, an effect or another filter model, as the engine plays it.
+"""Tries modules on a patch by rendering them: unison, noise, an effect or another filter model.
 
-A module is kept only where it lowers the distance by more than it costs to understand, with two seeds of the engine.
+A module is kept only if it lowers the distance by more than `EARNS_DB`, the cost of its complexity. The distance is the
+mean over two seeds of the engine.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,21 +22,21 @@ from vjax.vital.preset import Preset
 from vjax.vital.values import value_of, with_values
 
 EARNS_DB = 0.15
-"""By which a module must lower the distance, and by at least half of what two renders of the patch differ."""
+"""By which a module must lower the distance."""
 
 MOST_MODULES = 2
 RHYTHM = "rhythm"
 
-_NEAR_DB = 1.0  # nearer patches need no more
+_NEAR_DB = 1.0  # nearer patches need no module
 _SEEDS = (0, 1)
-_CLOSE = 3  # trials that are played with the second seed, too
+_CLOSE = 3  # best trials with the first seed, which are then rendered with both seeds
 _VOICES_DETUNE = ((3, 2.5), (6, 4.0))  # detune d spreads voices by +-2 d^2 cents
-_NOISE_LEVELS = (0.06, 0.2)  # beside oscillators at OSCILLATOR_LEVEL
+_NOISE_LEVELS = (0.06, 0.2)  # for oscillators at OSCILLATOR_LEVEL
 _FILTER_1, _EFFECTS = 0, 3  # sample_destination
 
 
 class Improved(NamedTuple):
-    """A patch with its modules, their names, its distance in dB (MSS) and the renders that it took."""
+    """A patch with its modules, their names, its distance in dB (MSS) and the number of renders that this took."""
 
     preset: Preset
     modules: tuple[str, ...]
@@ -46,16 +47,17 @@ class Improved(NamedTuple):
 def with_best_rhythm(
     preset: Preset, rendered: Spectrogram, sound: Spectrogram, sought: Sought, pool: RenderPool
 ) -> Improved:
-    """The patch with a loop in place of curves that repeat, or with a rhythm on top, where it earns its place.
+    """Returns the patch with loops in place of curves that repeat, or with a rhythm on top, if that is worth its cost.
 
     Args:
-      rendered: what the patch plays.
-      sound: what it shall play.
+      rendered: spectrogram of the patch's render.
+      sound: spectrogram of the target.
     """
     loops = with_drawn_loops(preset, sought.note_s)
     rhythms = with_rhythm(preset, sound, rendered, sought.note_s)
     distances = _distances([preset, *loops, *rhythms], sought, pool).mean(1)
-    # A loop in place of a drawn curve is simpler, so it may even lose a little; a rhythm on top has to earn its place.
+    # A loop in place of a drawn curve is simpler, so its distance may be slightly larger. A rhythm on top must lower
+    # the distance.
     costs = np.array([0.0, *[-EARNS_DB] * len(loops), *[EARNS_DB] * len(rhythms)])
     best = int(np.argmin(distances + costs))
     added = (RHYTHM,) if best else ()
@@ -63,7 +65,7 @@ def with_best_rhythm(
 
 
 def with_modules(preset: Preset, sought: Sought, pool: RenderPool) -> Improved:
-    """The patch with at most `MOST_MODULES` modules, each of which earns its place."""
+    """Returns the patch with at most `MOST_MODULES` modules, each of which lowers the distance enough."""
     now_db, evals = float(_distances([preset], sought, pool).mean()), len(_SEEDS)
     added: list[str] = []
     while len(added) < MOST_MODULES and _NEAR_DB < now_db < np.inf:
@@ -83,7 +85,7 @@ def with_modules(preset: Preset, sought: Sought, pool: RenderPool) -> Improved:
 
 
 def _trials(preset: Preset) -> dict[str, Preset]:
-    """Presets with one module more, by the module's name and setting."""
+    """Returns presets with one more module, by the module's name and setting."""
     made: dict[str, Preset] = {}
 
     def add(name: str, values: Mapping[str, float]) -> None:
@@ -119,7 +121,7 @@ def _trials(preset: Preset) -> dict[str, Preset]:
 def _distances(
     presets: Sequence[Preset], sought: Sought, pool: RenderPool, seeds: Sequence[int] = _SEEDS
 ) -> np.ndarray:
-    """[presets, seeds] MSS in dB at the sound's level; infinite for what is silent or fails."""
+    """Returns MSS [presets, seeds] in dB at the sound's level. It is infinite for silent or failed renders."""
     jobs = [RenderJob(one.to_json(), (sought.note,), seed, sought.note_s) for one in presets for seed in seeds]
     found = np.full(len(jobs), np.inf)
     for i, rendering in enumerate(pool.map(jobs)):

@@ -1,4 +1,4 @@
-"""A style tag and a short name for a patch, from what is in it."""
+"""Derives a style tag and a short name for a patch from its parameters."""
 
 from vjax.candidates.patch.words import oscillator_timbre
 from vjax.sound.schema import N_OSCILLATORS
@@ -7,17 +7,17 @@ from vjax.vital.lfo_shapes import shape_values
 from vjax.vital.preset import Preset
 from vjax.vital.values import value_of
 
-_BASS_NOTE = 48  # C3: below it a sound that is neither a hit nor a pad is a bass
+_BASS_NOTE = 48  # C3: a lower sound that is neither a hit nor a pad is a bass
 _SHORT_S = 0.35  # a sound that has fallen by 30 dB before this is a hit
-_FALLEN = 10 ** (-30 / 40)  # of an envelope: 30 dB
-_FALLS = 0.62  # of its decay, with the default power, until then
+_FALLEN = 10 ** (-30 / 40)  # of an envelope: -30 dB
+_FALLS = 0.62  # share of its decay, with the default power, until it reaches that
 _SLOW_ATTACK_S = 0.15
 _SUSTAINS = 0.5  # of an envelope: -12 dB
 _OF_STYLE = {"SFX": "effect", "Percussion": "hit"}
 
 
 def style_tag(preset: Preset, note: int) -> str:
-    """One of Vital's style tags, from the envelope of the loudness and the note."""
+    """Returns one of Vital's style tags, from the loudness envelope, the oscillators and the note."""
     attack_s, (decay_s, sustain) = value_of(preset, "env_1_attack") ** 4, _fall(preset)
     if sustain < _FALLEN and attack_s + _FALLS * decay_s < _SHORT_S:
         return "Percussion"
@@ -31,7 +31,7 @@ def style_tag(preset: Preset, note: int) -> str:
 
 
 def short_name(preset: Preset, note: int) -> str:
-    """A few words, as "Plucked saw bass": how it begins, its loudest table, its style."""
+    """Returns a few words, such as "Plucked saw bass": how the sound begins, its loudest table, its style."""
     style = style_tag(preset, note)
     attack_s, sustain = value_of(preset, "env_1_attack") ** 4, _fall(preset)[1]
     begins = "swelling" if attack_s > _SLOW_ATTACK_S else "plucked" if sustain <= _SUSTAINS else ""
@@ -51,7 +51,7 @@ def _oscillators(preset: Preset) -> list[int]:
 
 
 def _fall(preset: Preset) -> tuple[float, float]:
-    """(seconds, what is left then) of envelope 1 and of drawn curves of the loudness."""
+    """Returns (seconds, remaining level) of the fall by envelope 1 and by drawn curves of the loudness."""
     seconds, left = value_of(preset, "env_1_decay") ** 4, value_of(preset, "env_1_sustain")
     for _, route in carrying_routes(preset):
         if route.destination == "voice_amplitude" and route.source.startswith("lfo_"):

@@ -1,4 +1,4 @@
-"""The movement of a sound's pitch as a shape that a musician would use."""
+"""Describes the movement of a sound's pitch as a shape that a musician would use."""
 
 import math
 from typing import NamedTuple
@@ -19,17 +19,17 @@ from vjax.candidates.patch.pitch_shapes import (
 from vjax.candidates.patch.pitch_steps import steps_of
 from vjax.candidates.patch.pitch_track import Track
 
-_LOUD = 0.03  # of the loudest
-_LEAST_STRENGTH, _OF_A_GLIDE = 0.8, 0.6  # mean over what is loud; kicks begin with noise
-_LEAST_FRAME = 0.7  # of a frame that counts
+_LOUD = 0.03  # of the loudest frame
+_LEAST_STRENGTH, _OF_A_GLIDE = 0.8, 0.6  # mean over loud frames; less for a glide, because kicks begin with noise
+_LEAST_FRAME = 0.7  # strength of a frame that counts
 _LEAST_STEADINESS = 0.8  # share of frames near their neighbours
-_STEADY, _STEADY_SHARE = 0.15, 0.9  # semitones; of what is loud
-_LEAST_VIBRATO, _VIBRATO_EXPLAINS = 0.08, 0.7  # semitones; of the variance
-_LEAST_DRAWN = 0.2  # semitones, mean |deviation|; unison wanders by less
+_STEADY, _STEADY_SHARE = 0.15, 0.9  # semitones; share of the sound, by weight
+_LEAST_VIBRATO, _VIBRATO_EXPLAINS = 0.08, 0.7  # semitones; share of the variance
+_LEAST_DRAWN = 0.2  # semitones, mean |deviation|; unison moves the pitch by less
 _WITHIN = 0.3  # semitones, mean |deviation| of a shape that fits
-_MOST_OFF = 3.0  # semitones: a frame counts no more
+_MOST_OFF = 3.0  # semitones: a larger deviation of a frame counts as this
 _STEPS_SHARE, _REPEATED_SHARE, _DRAWN_SHARE, _GLIDE_SHARE = 0.88, 0.7, 0.8, 0.7
-_WIDEST, _AT_REST = 30.0, 0.8  # semitones; of what sounds
+_WIDEST, _AT_REST = 30.0, 0.8  # semitones; share of the sound, by weight
 _LEAST_FRAMES = 8
 _LEAST_CYCLES = 2
 
@@ -38,9 +38,10 @@ class PitchCurve(NamedTuple):
     """How a pitch moves.
 
     Attributes:
-      reference_midi: the pitch to which the curve is relative; the one that sounds longest.
+      reference_midi: the pitch to which the curve is relative: of a glide its end, of a vibrato its middle, otherwise a
+        pitch that sounds longest.
       shape: the movement.
-      error: weighted mean |deviation| of the track from it, semitones; each at most 3.
+      error: weighted mean |deviation| of the track from the shape, semitones. Each deviation counts as at most 3.
     """
 
     reference_midi: float
@@ -53,17 +54,17 @@ class PitchCurve(NamedTuple):
         return type(self.shape).__name__.lower()
 
     def semitones(self, time_s: np.ndarray) -> np.ndarray:
-        """[n] semitones above the reference at times [n] after note-on."""
+        """Returns semitones [n] above the reference at times [n] after note-on."""
         return self.shape.semitones(time_s)
 
 
 def pitch_curve(track: Track, pitch_midi: float | None = None, note_s: float = math.inf) -> PitchCurve | None:
-    """The movement of a track, or None where its pitch is steady within 0.15 semitones, or not reliable.
+    """Returns the movement of a track; None if its pitch is steady within 0.15 semitones, or not reliable.
 
     Args:
-      pitch_midi: the sound's pitch by another estimate; it decides between octaves. None or NaN where there is none.
-      note_s: from note-on to note-off. What follows does not count, as steps overlap in tails; unless it is most of the
-        sound, as of a kick.
+      pitch_midi: the sound's pitch by another estimate, which decides between octaves. None or NaN if there is none.
+      note_s: time from note-on to note-off, seconds. The sound after note-off does not count, because steps overlap in
+        their tails. It counts if it is most of the sound, as in a kick.
     """
     loud = track.amplitude > _LOUD
     held = loud & (track.time_s <= note_s)
@@ -96,7 +97,7 @@ def pitch_curve(track: Track, pitch_midi: float | None = None, note_s: float = m
 
 
 def _lasting(pitched: np.ndarray) -> np.ndarray:
-    """[n] bool: frames within at least three that have a pitch; fewer have it by chance."""
+    """Returns [n] bool: frames in a run of at least three frames with a pitch. Shorter runs occur by chance."""
     core = pitched[:-2] & pitched[1:-1] & pitched[2:]
     return np.pad(core, (0, 2)) | np.pad(core, (1, 1)) | np.pad(core, (2, 0))
 
@@ -104,7 +105,7 @@ def _lasting(pitched: np.ndarray) -> np.ndarray:
 def _shape(
     time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray, voiced: np.ndarray
 ) -> tuple[float, Shape, float] | None:
-    """(reference, shape, error) of the simplest shape that fits."""
+    """Returns (reference, shape, error) of the simplest shape that fits; None if there is no such shape."""
     here = time_s[voiced], midi[voiced], weight[voiced]
     longest = sounds_longest(*here[1:])
     off = np.abs(here[1] - longest)
@@ -115,7 +116,7 @@ def _shape(
         reference, shape = found
         return reference, shape, _miss(here, reference, shape)
 
-    if off.mean() < 12:  # a vibrato, of little depth too, repeats
+    if off.mean() < 12:  # vibrato first, because a shallow one could pass as a steady pitch
         vibrato = measured(vibrato_of(*here))
         if vibrato and _is_vibrato(here, *vibrato):
             steps = measured(steps_of(time_s, midi, weight, period_of(time_s, midi, weight)))
@@ -150,13 +151,13 @@ def _miss(here: tuple[np.ndarray, ...], reference: float, shape: Shape) -> float
 
 
 def _share(here: tuple[np.ndarray, ...], reference: float, shape: Shape) -> float:
-    """Of what sounds, that lies near a shape."""
+    """Returns the share of the sound, by weight, that lies near a shape."""
     time_s, midi, weight = here
     return float(np.average(np.abs(midi - reference - shape.semitones(time_s)) < 2 * _WITHIN, weights=weight))
 
 
 def _is_steady_after_onset(here: tuple[np.ndarray, ...], longest: float) -> bool:
-    """Whether the pitch is steady once three periods are over; before, the track may be octaves off."""
+    """Returns whether the pitch is steady after the first three periods. Before that, the track may be octaves off."""
     time_s, midi, weight = here
     after = time_s > 3 / (440 * 2 ** ((longest - 69) / 12))
     if not after.any():
@@ -181,7 +182,10 @@ def _is_vibrato(here: tuple[np.ndarray, ...], reference: float, shape, error: fl
 
 
 def _is_glide(here: tuple[np.ndarray, ...], reference: float, shape: Glide) -> bool:
-    """Whether what moves follows the glide through its middle; where a track begins octaves off, it jumps."""
+    """Returns whether the moving part of the track follows the glide through its middle.
+
+    A track that only begins octaves off jumps instead.
+    """
     time_s, midi, weight = here
     curve = shape.semitones(time_s)
     moving = np.abs(curve) > max(0.3, 0.04 * abs(shape.semitones_off))
@@ -195,9 +199,10 @@ def _is_glide(here: tuple[np.ndarray, ...], reference: float, shape: Glide) -> b
 
 
 def _is_confusion(here: tuple[np.ndarray, ...], steps: Steps) -> bool:
-    """Whether steps are errors of a track: they do not repeat, and are octaves, have no tempo, or leap far.
+    """Returns whether steps are errors of a track.
 
-    The track of a sound with weak odd harmonics, of a chord, or of a bright unison looks like that.
+    Such steps do not repeat. They also are octaves, or have no tempo, or leap far, or rarely leave the reference. The
+    track of a sound with weak odd harmonics, of a chord, or of a bright unison looks like that.
     """
     if steps.period_s is not None:
         return False

@@ -1,4 +1,4 @@
-"""The time after which a pitch track repeats, and the track of one such period."""
+"""Finds the time after which a pitch track repeats, and the track of one such period."""
 
 import numpy as np
 
@@ -7,12 +7,14 @@ from vjax.candidates.patch.pitch_shapes import sounds_longest
 _SHORTEST_S = 0.06
 _LEAST_REPEATS = 1.8
 _SAME = 0.5  # semitones
-_LEAST_SHARE, _LEAST_RISE = 0.65, 0.3  # of what sounds, that repeats; and more than at a shorter lag
+_LEAST_SHARE, _LEAST_RISE = 0.65, 0.3  # share of the sound that repeats; how much more than at some shorter lag
 _AS_GOOD = 0.9  # of the best share
 
 
 def period_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> float | None:
-    """The shortest time in s after which a track [n] on an even grid repeats, or None where it does not twice.
+    """Returns the shortest time in s after which a track [n] on an even grid repeats; None if there is none.
+
+    The track must contain at least 1.8 periods.
 
     Args:
       weight: [n], 0 where there is no pitch.
@@ -36,7 +38,7 @@ def period_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> float
     first = int(np.flatnonzero(good)[0])
     end = first + max(int(0.1 * first), 3)
     best = lags[first + int(np.argmax(shares[first : end + 1]))]
-    # The multiples of a period show it more finely than the grid.
+    # The multiples of a period give it more precisely than the grid.
     times = np.arange(1, max(int((n - 8) / (best + 2)), 1) + 1)
     fine = best + np.linspace(-1.5, 1.5, 61)
     fits = np.array([np.mean([share(round(k * lag)) for k in times if round(k * lag) < n - 4]) for lag in fine])
@@ -44,7 +46,7 @@ def period_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> float
 
 
 def folded(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray, period_s: float) -> np.ndarray:
-    """[m] the pitch that most of the periods agree on, from note-on at steps of the grid; NaN where none sounds."""
+    """Returns the pitch [m] on which most periods agree, from note-on in steps of the grid; NaN where none sounds."""
     step_s = float(time_s[1] - time_s[0])
     m = max(round(period_s / step_s), 1)
     bins = np.round((time_s % period_s) / period_s * m).astype(int) % m

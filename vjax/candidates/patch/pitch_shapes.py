@@ -1,7 +1,7 @@
-"""How a pitch moves: the shapes that a musician would use, and their fits to a track.
+"""Shapes of pitch movement that a musician would use, and their fits to a track.
 
-Each fit takes times [n] in s, pitches [n] as MIDI and weights [n]; it returns the pitch to which its shape is relative,
-and the shape, or None where it has none.
+Each fit takes times [n] in s, MIDI pitches [n] and weights [n]. It returns the pitch to which the shape is relative,
+and the shape; None if there is no fit.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from scipy.optimize import least_squares
 
 from vjax.candidates.patch.write import simplified
 
-MOST_SEMITONES = 90.0  # that one route moves
+MOST_SEMITONES = 90.0  # by which one route moves the pitch, at most
 _GLIDE_POWERS = (-8.0, -4.0, -2.0, 0.0)
 _VIBRATO_HZ = (1.2, 12.0)
 _LEAST_CYCLES, _LATEST_S = 2.5, 2.0
@@ -19,25 +19,25 @@ _MOST_POINTS, _TOLERANCE = 16, 0.2
 
 
 class Glide(NamedTuple):
-    """Starts `semitones` off and settles after `time_s`, bent as the decay of an envelope by `power`."""
+    """Starts `semitones_off` from its end and settles after `glide_s`, bent by `power` like an envelope's decay."""
 
     semitones_off: float
     glide_s: float
     power: float
 
     def semitones(self, time_s: np.ndarray) -> np.ndarray:
-        """[n] at times after note-on."""
+        """Returns semitones [n] at times after note-on."""
         return self.semitones_off * (1 - _bent(np.asarray(time_s, float) / self.glide_s, self.power))
 
 
 class Steps(NamedTuple):
-    """Jumps.
+    """Jumps between pitches.
 
     Attributes:
-      start_s: [n], from 0.
-      semitones_each: [n], from then on.
-      period_s: after which they repeat, or None.
-      bpm: tempo at which the steps are sixteenths, or their multiples; None where none fits.
+      start_s: [n], when each step starts; the first is 0.
+      semitones_each: [n], of each step.
+      period_s: after which the steps repeat, or None.
+      bpm: tempo at which the steps are sixteenths or their multiples; None if none fits.
     """
 
     start_s: tuple[float, ...]
@@ -46,7 +46,7 @@ class Steps(NamedTuple):
     bpm: float | None = None
 
     def semitones(self, time_s: np.ndarray) -> np.ndarray:
-        """[n] at times after note-on."""
+        """Returns semitones [n] at times after note-on."""
         time_s = np.asarray(time_s, float)
         phase_s = time_s % self.period_s if self.period_s else time_s
         at = np.searchsorted(self.start_s, phase_s, side="right") - 1
@@ -57,7 +57,8 @@ class Vibrato(NamedTuple):
     """A sine of `rate_hz` that moves the pitch `depth` semitones up and down from `delay_s` on.
 
     Attributes:
-      phase: in [0, 1), where it begins: 0 is the middle on the way up. After a delay 0 or 0.5: it leaves the middle.
+      phase: in [0, 1), where it begins; 0 is the middle on the way up. After a delay it is 0 or 0.5, because the sine
+        then starts from the middle.
     """
 
     rate_hz: float
@@ -66,20 +67,20 @@ class Vibrato(NamedTuple):
     phase: float = 0.0
 
     def semitones(self, time_s: np.ndarray) -> np.ndarray:
-        """[n] at times after note-on."""
+        """Returns semitones [n] at times after note-on."""
         run_s = np.asarray(time_s, float) - self.delay_s
         return np.where(run_s >= 0, self.depth * np.sin(2 * np.pi * (self.rate_hz * run_s + self.phase)), 0.0)
 
 
 class Drawn(NamedTuple):
-    """Straight lines between points, at most 16, which repeat after `period_s` if that is not None."""
+    """Straight lines between at most 16 points. They repeat after `period_s` if that is not None."""
 
     point_s: tuple[float, ...]
     semitones_each: tuple[float, ...]
     period_s: float | None = None
 
     def semitones(self, time_s: np.ndarray) -> np.ndarray:
-        """[n] at times after note-on."""
+        """Returns semitones [n] at times after note-on."""
         time_s = np.asarray(time_s, float)
         return np.interp(time_s % self.period_s if self.period_s else time_s, self.point_s, self.semitones_each)
 
@@ -88,7 +89,7 @@ Shape = Glide | Steps | Vibrato | Drawn
 
 
 def glide_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> tuple[float, Glide] | None:
-    """The decay of an envelope that is nearest to a track."""
+    """Returns the glide, in the shape of an envelope's decay, that is nearest to a track."""
     best = (np.inf, 0.0, 0.0, 0.0, 0.0)
     for glide_s in np.geomspace(0.012, max(1.2 * time_s[-1], 0.02), 32):
         for power in _GLIDE_POWERS:
@@ -112,7 +113,7 @@ def glide_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> tuple[
 
 
 def vibrato_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> tuple[float, Vibrato] | None:
-    """The delayed sine that is nearest to a track and runs for two and a half cycles."""
+    """Returns the delayed sine that is nearest to a track and runs for at least two and a half cycles."""
     best = (np.inf, 0.0, 0.0)
     length_s = time_s[-1]
     rates = np.geomspace(*_VIBRATO_HZ, 90)
@@ -146,7 +147,10 @@ def vibrato_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> tupl
 def drawn_of(
     time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray, period_s: float | None = None
 ) -> tuple[float, Drawn] | None:
-    """A track, or one period of it, as a line through at most 16 of its points, relative to what sounds longest."""
+    """Returns a track, or one period of it, as lines between at most 16 points.
+
+    The points are relative to the pitch that sounds longest.
+    """
     reference = sounds_longest(midi, weight)
     curve = smoothed(midi - reference, 5)
     points = simplified(time_s, curve, _MOST_POINTS - 1, _TOLERANCE)
@@ -157,7 +161,7 @@ def drawn_of(
 
 
 def sounds_longest(midi: np.ndarray, weight: np.ndarray) -> float:
-    """The pitch that most of the weight agrees on within a quarter-tone."""
+    """Returns the pitch on which most of the weight agrees, within 0.25 semitones."""
     near = np.abs(midi[:, None] - midi) < 0.25
     middle = midi[int(np.argmax(near @ weight))]
     chosen = np.abs(midi - middle) < 0.25
@@ -165,13 +169,13 @@ def sounds_longest(midi: np.ndarray, weight: np.ndarray) -> float:
 
 
 def smoothed(values: np.ndarray, width: int) -> np.ndarray:
-    """The running median of an odd width."""
+    """Returns the running median of an odd width."""
     padded = np.pad(values, width // 2, mode="edge")
     return np.median(np.lib.stride_tricks.sliding_window_view(padded, width), -1)
 
 
 def _bent(share: np.ndarray, power: float) -> np.ndarray:
-    """Vital's `power_scale` of a share that is clipped to [0, 1], in NumPy."""
+    """Computes Vital's `power_scale` in NumPy, of a share that is clipped to [0, 1]."""
     share = np.clip(share, 0, 1)
     return share if abs(power) < 0.01 else np.expm1(power * share) / np.expm1(power)
 
@@ -183,7 +187,7 @@ def _waves(time_s: np.ndarray, rate_hz: float, delay_s: float) -> np.ndarray:
 
 
 def _robust(basis: np.ndarray, values: np.ndarray, weight: np.ndarray, rounds: int = 3) -> tuple[np.ndarray, float]:
-    """(coefficients, weighted mean |miss|) of least squares, repeated with less weight for what is far off."""
+    """Returns (coefficients, weighted mean |residual|) of least squares, repeated with less weight for outliers."""
     now = weight
     for _ in range(rounds):
         weighted = basis * now[:, None]

@@ -1,4 +1,4 @@
-"""Arpeggios and sequences: the steps of a pitch track, their period and their tempo."""
+"""Finds arpeggios and sequences: the steps of a pitch track, their period and their tempo."""
 
 import itertools
 from typing import NamedTuple
@@ -9,16 +9,16 @@ from vjax.candidates.patch.pitch_period import folded
 from vjax.candidates.patch.pitch_shapes import Steps, sounds_longest
 
 MOST_STEPS = 48
-_NEAR = 0.4  # semitones: within a step
+_NEAR = 0.4  # semitones: pitches this near belong to one step
 _LEAST_STEP = 0.8
 _LEAST_FRAMES = 4
-_JUMP = 2.0  # frames a semitone off that a jump must save
-_LEAST_SHARE = 0.75  # of what sounds, that the steps must cover
+_JUMP = 2.0  # cost of a jump: as much as this many frames that are one semitone off
+_LEAST_SHARE = 0.75  # of the sound, by weight, that the steps must cover
 _FLAT = 0.2  # semitones, mean |deviation| within steps; a slope has more
 _MOST_OFF = 30.0  # semitones; more is an error of the track
-_SAME_S = 0.012  # a step that begins so late in a period is the next one's first
+_SAME_S = 0.012  # a step that begins this close to the end of a period is the first step of the next period
 _AS_LONG = 0.75  # of the longest
-_FEW, _MOST_ON_GRID = 4, 0.65  # steps that need no tempo; share of more that must have one
+_FEW, _MOST_ON_GRID = 4, 0.65  # this many steps need no tempo; of more steps, this share must fit one
 _OFF_GRID = 0.15  # of a unit
 _UNIT_S = (0.025, 0.6)
 _SLOWEST_BPM = 70.0
@@ -33,7 +33,7 @@ class _Run(NamedTuple):
 def steps_of(
     time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray, period_s: float | None = None
 ) -> tuple[float, Steps] | None:
-    """The steps of a track, relative to the pitch that sounds longest; None where it is not made of steps.
+    """Returns the steps of a track, relative to the pitch that sounds longest; None if it is not made of steps.
 
     Args:
       time_s: [n], an even grid.
@@ -42,7 +42,7 @@ def steps_of(
     """
     if period_s is not None:
         once = folded(time_s, midi, weight, period_s)
-        midi = np.tile(once, 2)  # twice, as the last step may go on into the first
+        midi = np.tile(once, 2)  # twice, because the last step may continue into the first
         time_s = np.arange(len(midi)) * period_s / len(once)
         weight = np.isfinite(midi).astype(float)
     runs = _runs(midi, np.flatnonzero(weight > 0))
@@ -62,7 +62,7 @@ def steps_of(
     reference = _reference(np.array([run.midi for run in runs]), np.array([len(at) for at in inside]))
     relative = np.array(values) - reference
     if np.abs(relative - np.round(relative)).mean() < 0.2:
-        relative = np.round(relative) + 0.0  # + 0: no -0
+        relative = np.round(relative) + 0.0  # + 0 turns -0 into 0
     edge_s, relative = _merged(edge_s, relative)
     if len(relative) < 2:
         return None
@@ -70,14 +70,14 @@ def steps_of(
 
 
 def _reference(midi: np.ndarray, frames: np.ndarray) -> float:
-    """The pitch that sounds longest; of several that sound about as long the lowest, whose table has most lines."""
+    """Returns the pitch that sounds longest. Of about equally long ones it is the lowest: its table has most lines."""
     together = (np.abs(midi[:, None] - midi) < _NEAR) @ frames
     lowest = midi[together >= _AS_LONG * together.max()].min()
     return sounds_longest(midi, frames * (np.abs(midi - lowest) < _NEAR))
 
 
 def _runs(midi: np.ndarray, voiced: np.ndarray) -> list[_Run]:
-    """Neighbouring frames that agree on a pitch."""
+    """Returns runs of neighbouring frames that agree on a pitch."""
     runs, at = [], 0
     while at < len(voiced):
         end = at + 1
@@ -92,7 +92,7 @@ def _runs(midi: np.ndarray, voiced: np.ndarray) -> list[_Run]:
 
 
 def _cheapest(midi: np.ndarray, weight: np.ndarray, pitches: list[float]) -> list[_Run]:
-    """The runs of the path through some pitches that lies near the track with few jumps (Viterbi)."""
+    """Returns the runs of the path through the given pitches that is near the track with few jumps (Viterbi)."""
     levels: list[float] = []
     for pitch in sorted(pitches):
         if not levels or pitch - levels[-1] > _NEAR:
@@ -118,7 +118,7 @@ def _cheapest(midi: np.ndarray, weight: np.ndarray, pitches: list[float]) -> lis
 
 
 def _edges(time_s: np.ndarray, weight: np.ndarray, runs: list[_Run]) -> tuple[np.ndarray, list[float]]:
-    """When each run begins, and its pitch."""
+    """Returns when each run begins, and its pitch."""
     begins = [0.0]
     for before, run in itertools.pairwise(runs):
         between = weight[before.last + 1 : run.first]
@@ -141,7 +141,7 @@ def _timed(edge_s: np.ndarray, values: np.ndarray, period_s: float | None) -> St
     unit_s = _unit(edge_s, period_s)
     if unit_s is None and period_s is None and len(edge_s) > _FEW:
         unit_s = _unit(edge_s, None, _MOST_ON_GRID)
-        if unit_s is not None:  # what begins elsewhere is a part of the step before, as a reverberation is
+        if unit_s is not None:  # an edge off the grid belongs to the step before, as reverberation does
             on_grid = np.abs(edge_s / unit_s - np.round(edge_s / unit_s)) <= _OFF_GRID
             edge_s, values = _merged(edge_s[on_grid], values[on_grid])
     bpm = None
@@ -154,7 +154,7 @@ def _timed(edge_s: np.ndarray, values: np.ndarray, period_s: float | None) -> St
 
 
 def _unit(edge_s: np.ndarray, period_s: float | None, share: float = 1.0) -> float | None:
-    """The longest time of which a share of the edges, and the period, are multiples; None where there is none."""
+    """Returns the longest time of which the period and a share of the edges are multiples; None if there is none."""
     times = edge_s[1:] if period_s is None else np.append(edge_s[1:], period_s)
     if period_s is not None:
         units = period_s / np.arange(1, 33)

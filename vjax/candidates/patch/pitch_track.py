@@ -1,9 +1,9 @@
-"""The pitch of a sound every few milliseconds: fine enough for kicks, zaps, arpeggios and vibrato.
+"""Tracks the pitch of a sound every 4 ms, which is fine enough for kicks, zaps, arpeggios and vibrato.
 
-Two neighbouring periods are compared at every lag. The windows are as long as the lag, where Praat's are three periods
-of the lowest pitch; so a step of 30 ms is followed as well as a tail at 30 Hz. The second window may be stretched
-against the first, as the pitch of a kick falls by a third of an octave within a period. The normalisation by the mean
-over shorter lags is that of YIN (de Cheveigne and Kawahara, 2002).
+Two neighbouring periods are compared at every lag. The windows are as long as the lag. (Praat's windows are three
+periods of the lowest pitch.) So a step of 30 ms is tracked as well as a tail at 30 Hz. The second window may be
+stretched relative to the first, because the pitch of a kick falls by a third of an octave within a period. The
+normalisation by the mean over shorter lags is that of YIN (de Cheveigne and Kawahara, 2002).
 """
 
 from typing import NamedTuple
@@ -13,16 +13,16 @@ import numpy as np
 STEP_S = 0.004
 LOWEST_HZ, HIGHEST_HZ = 22.0, 2500.0
 
-_AN_OCTAVE = 24  # lags
-_HARMONICS = 6  # that a comparison sees: more of them would need more lags
-_LEAST_WINDOW_S = 0.006  # shorter ones look periodic by chance
+_AN_OCTAVE = 24  # lags per octave
+_HARMONICS = 6  # that a comparison includes: more of them would need more lags
+_LEAST_WINDOW_S = 0.006  # shorter windows look periodic by chance
 _POINTS = 48  # of a window, at which it is compared
-_SLOPES = (-0.4, -0.2, -0.08, 0.08, 0.2)  # octaves a window, beside 0
-_SURE = 0.95  # the strength from which on no slope is tried
+_SLOPES = (-0.4, -0.2, -0.08, 0.08, 0.2)  # octaves per window, besides 0
+_SURE = 0.95  # strength from which on no slope is tried
 _SLOPE_COST = 0.02
 _CANDIDATES = 6
-_OCTAVE_COST = 0.03  # a period of two periods is as good, so the shorter one is preferred
-_JUMP_COST = 0.25  # an octave from a frame to the next
+_OCTAVE_COST = 0.03  # twice the period fits as well, so the shorter period is preferred
+_JUMP_COST = 0.25  # per octave from a frame to the next
 _LEAST_STRENGTH = 0.55
 _QUIET_DB = -55.0
 
@@ -34,7 +34,7 @@ class Track(NamedTuple):
       time_s: [n], every 4 ms.
       midi: [n], NaN where there is no pitch.
       strength: [n] in [0, 1]: how periodic the sound is; 0 where there is no pitch.
-      amplitude: [n], RMS relative to the loudest.
+      amplitude: [n], RMS relative to the loudest frame.
     """
 
     time_s: np.ndarray
@@ -44,7 +44,7 @@ class Track(NamedTuple):
 
 
 def pitch_track(audio: np.ndarray, sample_rate: int) -> Track:
-    """The pitch of a sound [channels, samples] or [samples] between 22 and 2500 Hz."""
+    """Returns the pitch track of a sound [channels, samples] or [samples] between 22 and 2500 Hz."""
     mono = np.atleast_2d(np.asarray(audio, float)).mean(0)
     time_s = np.arange(STEP_S, max(len(mono) / sample_rate, 2 * STEP_S), STEP_S)
     amplitude = _amplitude(mono, sample_rate, time_s)
@@ -64,7 +64,7 @@ def _amplitude(mono: np.ndarray, sample_rate: int, time_s: np.ndarray) -> np.nda
 
 
 def _followed(mono: np.ndarray, sample_rate: int, time_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(midi [n], strength [n]) of the best path through the candidates of each frame."""
+    """Returns (midi [n], strength [n]) of the best path through the candidate lags of each frame."""
     lags_s, bands = _lags(), {}
     for octave in range(int(np.ceil(np.log2(2 * HIGHEST_HZ / LOWEST_HZ)))):
         bands[octave] = _low_passed(mono, sample_rate, _HARMONICS * 2 * HIGHEST_HZ / 2**octave)
@@ -102,14 +102,16 @@ def _low_passed(mono: np.ndarray, sample_rate: int, cutoff_hz: float) -> np.ndar
 
 
 def _difference(signal: np.ndarray, sample_rate: int, time_s: np.ndarray, lag_s: float, slope: float) -> np.ndarray:
-    """[n] 1 - normalised correlation of the windows before and after each time, one period apart in phase; 1 outside.
+    """Returns [n]: 1 - normalised correlation of the windows before and after each time, one period apart in phase.
+
+    It is 1 where a window is not inside the signal.
 
     Args:
       slope: octaves by which the pitch rises in a window.
     """
     width = max(1.0, _LEAST_WINDOW_S / lag_s)  # periods
     phase = np.linspace(-width / 2, width / 2, _POINTS)
-    rise = slope / width * np.log(2)  # of the frequency, a period
+    rise = slope / width * np.log(2)  # of the logarithm of the frequency, per period
 
     def seconds(phase: np.ndarray) -> np.ndarray:
         return lag_s * (np.log1p(np.maximum(rise * phase, -0.95)) / rise if rise else phase)
@@ -131,7 +133,10 @@ def _at(signal: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 
 def _candidates(strength: np.ndarray, allowed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(place [n, k] among the lags, with fractions; strength [n, k]) of the highest peaks; -inf if there are fewer."""
+    """Returns (place [n, k], strength [n, k]) of the highest peaks of each frame.
+
+    The place is the index of the lag, with a fraction. The strength is -inf if a frame has fewer peaks.
+    """
     peaks = np.zeros(strength.shape, bool)
     peaks[:, 1:-1] = (strength[:, 1:-1] > strength[:, :-2]) & (strength[:, 1:-1] >= strength[:, 2:])
     cost = _OCTAVE_COST * np.arange(strength.shape[1]) / _AN_OCTAVE
@@ -147,7 +152,10 @@ def _candidates(strength: np.ndarray, allowed: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _path(place: np.ndarray, strength: np.ndarray, lags_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The path of most strength and fewest jumps (Viterbi); frames without a strong candidate have no pitch."""
+    """Returns (midi [n], strength [n]) of the path with high strength and few jumps (Viterbi).
+
+    Frames where its strength is low have no pitch.
+    """
     n, k = place.shape
     own = np.where(np.isfinite(strength), strength - _OCTAVE_COST * place / _AN_OCTAVE, -1.0)
     total, back = own[0], np.zeros((n, k), int)

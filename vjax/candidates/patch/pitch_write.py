@@ -1,7 +1,7 @@
 """Writes the movement of a pitch into a preset: one route moves the whole voice.
 
-Routes to `voice_transpose` and `voice_tune` move all oscillators alike. They do so with the engine's next block: 3 ms
-later than routes to an oscillator.
+Routes to `voice_transpose` and `voice_tune` move all oscillators alike. They act from the engine's next block on, which
+is 3 ms later than routes to an oscillator.
 """
 
 import dataclasses
@@ -27,15 +27,15 @@ _MIDDLE = 0.25  # phase of the sine at which it passes its middle on the way up
 
 
 def with_pitch_curve(preset: Preset, curve: PitchCurve, duration_s: float) -> Preset:
-    """The preset with its whole voice moved by a curve; its oscillators play the curve's reference.
+    """Returns the preset with its whole voice moved by a curve. Its oscillators play the curve's reference pitch.
 
-    A glide takes envelope 3, all else LFO 4.
+    A glide uses envelope 3. All other shapes use LFO 4.
 
     Args:
-      duration_s: of the sound: a curve that does not repeat runs once through it.
+      duration_s: of the sound. A curve that does not repeat runs once in this time.
 
     Raises:
-      ValueError: the preset has six routes, or envelope 3 or LFO 4 moves something already.
+      ValueError: the preset has six routes or more, or the envelope or LFO that the curve uses moves something already.
     """
     source = f"env_{PITCH_ENVELOPE}" if isinstance(curve.shape, Glide) else f"lfo_{PITCH_LFO}"
     routes = [route for route in preset.routes if route is not None]
@@ -65,7 +65,10 @@ def _with_glide(preset: Preset, glide: Glide) -> Preset:
 
 
 def _with_vibrato(preset: Preset, vibrato: Vibrato) -> Preset:
-    """A sine about the middle. With its smoothing on, the LFO waits at its first value, and not at 0, for the delay."""
+    """Adds a sine around the middle.
+
+    With its smoothing on, the LFO stays at its first value during the delay, not at 0.
+    """
     waits = vibrato.delay_s > 0
     phase = (_MIDDLE + vibrato.phase + (0 if waits else _LATE_S * vibrato.rate_hz)) % 1
     delay_s = min(max(vibrato.delay_s - _LATE_S, 0), 4.0)
@@ -79,7 +82,7 @@ def _with_vibrato(preset: Preset, vibrato: Vibrato) -> Preset:
 
 
 def _stairs(steps: Steps, duration_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """(times, semitones) of the corners."""
+    """Returns (times, semitones) of the corners."""
     end_s = steps.period_s or duration_s
     kept = [at for at in range(len(steps.start_s)) if steps.start_s[at] < end_s]
     begins = [steps.start_s[at] for at in kept]
@@ -90,7 +93,10 @@ def _stairs(steps: Steps, duration_s: float) -> tuple[np.ndarray, np.ndarray]:
 def _with_lfo(
     preset: Preset, name: str, time_s: np.ndarray, semitones: np.ndarray, period_s: float | None, duration_s: float
 ) -> Preset:
-    """A curve through points, from note-on once or repeated. The LFO adds to the lowest pitch, in whole semitones."""
+    """Adds a curve through points that runs once from note-on, or repeats.
+
+    The voice is transposed to the lowest pitch, rounded down to whole semitones. The LFO adds to that.
+    """
     base = math.floor(semitones.min() + 1e-6)
     span = max(float(semitones.max()) - base, 0.1)
     length_s = period_s or duration_s
@@ -117,6 +123,6 @@ def _with_shape(preset: Preset, shape: dict, knobs: dict[str, float], menus: dic
 
 
 def _amount(destination: str, semitones: float) -> float:
-    """The amount of a route that adds so many semitones."""
+    """Returns the amount of a route that adds `semitones`."""
     knob = controls().continuous[controls().position[destination]]
     return float(np.clip(semitones / (knob.maximum - knob.minimum), -1, 1))

@@ -1,7 +1,8 @@
 """Rhythms of a patch: looping LFOs with few points that move its level and its cutoff.
 
-A rhythm is one period of a curve (`cycle.py`) over a slow movement, which an envelope follows: env_1 for the level,
-env_2 for the cutoff. So a musician finds a rate or a tempo, steps, and a depth (the amount of the LFO's route).
+A rhythm is one period of a curve (`cycle.py`) on top of a slow movement. An envelope follows the slow movement: env_1
+for the level, env_2 for the cutoff. So a musician finds a rate or a tempo, steps, and a depth (the amount of the LFO's
+route).
 """
 
 import dataclasses
@@ -23,23 +24,23 @@ from vjax.vital.laws.modulation import SECONDS, TEMPO, TRIGGER, tempo_frequency_
 from vjax.vital.preset import Preset, Route, controls
 from vjax.vital.values import value_of, with_routes, with_values
 
-_SHUT_DB = 36.0  # below the envelope depths are alike
-_SILENT_DB = 50.0  # but a rhythm is shut only if what it leaves is nearer to this
+_SHUT_DB = 36.0  # levels this far below the envelope count as equal
+_SILENT_DB = 50.0  # the same, where a rhythm that closes fully is compared with one that does not
 _AS_WELL = 0.06  # a loop of a shorter period may explain less by this
-_AS_NEAR = 0.01  # errors of two periods that are one, dB or semitones
-_LONG_S, _OVER_DB = (0.2, 0.4), 6.0  # about long periods; over an envelope that follows the peaks
+_AS_NEAR = 0.01  # periods whose errors differ by less count as equal, dB or semitones
+_LONG_S, _OVER_DB = (0.2, 0.4), 6.0  # typical long periods; how far a level may exceed an envelope along its peaks
 _LEAST_LEVEL, _LEAST_SEMITONES = 0.015, 0.7  # root mean square
 _FADE_WORTH = 0.5  # semitones by which an envelope must lower the error
 _LEAST_DEPTH = 2.0  # semitones
-_LEFT = 0.7  # share of the error of a curve that stands still which a rhythm may leave
-_FADED_DB = -42.0  # where the envelope has fallen so far, a rhythm is not seen
+_LEFT = 0.7  # share of a constant's error that a rhythm may leave
+_FADED_DB = -42.0  # where the envelope has fallen this far, a rhythm is not visible
 _ROUNDS = 3
 _SHORTEST_NOTE_S = 0.25
-_TEMPO_STEP_S = 0.05  # a rhythm with shorter periods has a rate, and no tempo
+_TEMPO_STEP_S = 0.05  # a rhythm with a shorter period has a rate, not a tempo
 _TEMPOS_BPM = (60.0, 180.0)
 _MIDDLE_BPM = 120.0
-_WHOLE = 0.005  # share by which a tempo may be changed to be a whole number
-_FITS = 0.01  # share by which a period may miss a tempo that another rhythm has set
+_WHOLE = 0.005  # share by which a tempo may be changed to become a whole number
+_FITS = 0.01  # share by which a period may differ from a tempo that another rhythm has set
 _SYNCED = ("delay", "chorus", "flanger", "phaser")
 
 
@@ -47,8 +48,8 @@ class Rhythm(NamedTuple):
     """A loop of a patch.
 
     Attributes:
-      destination: `LEVEL`, whose cycle is what reaches `voice_amplitude`, or `CUTOFF`, in semitones.
-      fade: of the slow movement; None leaves the envelopes as they are.
+      destination: `LEVEL` or `CUTOFF`. The values of its cycle are those of `voice_amplitude`, or semitones.
+      fade: of the slow movement; None leaves the envelopes unchanged.
     """
 
     destination: str
@@ -58,7 +59,7 @@ class Rhythm(NamedTuple):
 
 
 def level_rhythm(time_s: np.ndarray, gain_db: np.ndarray) -> Rhythm | None:
-    """The rhythm of a gain [t] of the amplitude while the key is held; None if it does not repeat."""
+    """Returns the rhythm of the amplitude's gain [t] between note-on and note-off; None if it does not repeat."""
     target = np.maximum(gain_db - np.nanmax(gain_db), DEEPEST_DB)
     taps_s = time_s[:, None] + TAPS_S
 
@@ -66,7 +67,7 @@ def level_rhythm(time_s: np.ndarray, gain_db: np.ndarray) -> Rhythm | None:
         frames = max(int(period_s / np.median(np.diff(time_s))), 1)
         return level_fade(taps_s, np.ones_like(taps_s), maximum_filter1d(target, 1 + frames))
 
-    # What dies away shows its rhythm when an envelope along its peaks is taken away.
+    # A sound that decays shows its rhythm after an envelope along its peaks is removed.
     peaks_db = [seen_db(upper_fade(long_s).values(taps_s)) for long_s in _LONG_S]
     flat = [(10 ** (np.minimum(target - peak_db, _OVER_DB) / 40), 2 * _LEAST_LEVEL) for peak_db in peaks_db]
     curves = [(10 ** (target / 40), _LEAST_LEVEL), *flat]
@@ -108,10 +109,10 @@ def level_rhythm(time_s: np.ndarray, gain_db: np.ndarray) -> Rhythm | None:
 
 
 def cutoff_rhythm(time_s: np.ndarray, cutoff: np.ndarray, fading: bool = True) -> Rhythm | None:
-    """The rhythm of a cutoff [t] in semitones while the key is held; None if it does not repeat.
+    """Returns the rhythm of a cutoff [t] in semitones between note-on and note-off; None if it does not repeat.
 
     Args:
-      cutoff: NaN where it is not known.
+      cutoff: NaN where it is unknown.
       fading: whether an envelope may follow its slow movement.
     """
     loop = period_of(time_s, cutoff, _LEAST_SEMITONES)
@@ -148,9 +149,10 @@ def cutoff_rhythm(time_s: np.ndarray, cutoff: np.ndarray, fading: bool = True) -
 
 
 def looped(preset: Preset, *rhythms: Rhythm) -> Preset:
-    """The preset with LFOs that loop through rhythms, from note-on, in place of what LFOs draw at their destinations.
+    """Returns the preset with LFOs that loop through rhythms from note-on. They replace LFO routes to the same targets.
 
-    Steps and segments run at a tempo, if no effect of the preset has one; waves at a rate, unless they fit that tempo.
+    Steps and segments run at a tempo, if no effect of the preset uses the tempo. Waves run at a rate, unless they fit
+    that tempo.
     """
     preset = _without_lfos(preset, [one.destination for one in rhythms])
     free = _has_free_tempo(preset)
@@ -190,10 +192,12 @@ def looped(preset: Preset, *rhythms: Rhythm) -> Preset:
 
 
 def with_rhythm(preset: Preset, sound: Spectrogram, rendered: Spectrogram, note_s: float) -> list[Preset]:
-    """The preset with the rhythms that it needs to play `sound`: of level and cutoff, and of one of them. May be empty.
+    """Returns presets with the rhythms that are needed to play `sound`.
+
+    One preset has the rhythms of level and cutoff, and one has each alone. The list may be empty.
 
     Args:
-      rendered: what the preset plays.
+      rendered: spectrogram of the preset's render.
       note_s: time from note-on to note-off, seconds.
     """
     if note_s < _SHORTEST_NOTE_S:
@@ -206,7 +210,7 @@ def with_rhythm(preset: Preset, sound: Spectrogram, rendered: Spectrogram, note_
 
 
 def with_drawn_loops(preset: Preset, note_s: float) -> list[Preset]:
-    """The preset with loops in place of those curves of its own, of level and cutoff, that repeat. May be empty."""
+    """Returns presets with loops in place of the preset's own level and cutoff curves that repeat. May be empty."""
     if note_s < _SHORTEST_NOTE_S:
         return []
     time_s = np.arange(FIRST_S, note_s, 0.01)
@@ -218,7 +222,7 @@ def with_drawn_loops(preset: Preset, note_s: float) -> list[Preset]:
 
 
 def _own_cutoff_rhythm(preset: Preset, time_s: np.ndarray, cutoff: np.ndarray, note_s: float) -> Rhythm | None:
-    """Of a cutoff, above what envelopes add to it in the preset."""
+    """Returns the rhythm of a cutoff, without what the preset's envelopes add to the cutoff."""
     bare = dataclasses.replace(_without_lfos(preset, [CUTOFF]))
     enveloped = own_curves(bare, time_s, note_s).cutoff
     if enveloped is None:
@@ -236,18 +240,19 @@ def _proposals(preset: Preset, found: Sequence[Rhythm | None]) -> list[Preset]:
 
 
 def _tuned(loop: Loop, error: Callable[[float], float]) -> Loop:
-    """The loop with the period, 1 % around its own, of least error: the middle of those that are as good."""
+    """Returns the loop with the period of least error within 1 % of its own: the mean of those that are as good."""
     periods_s = loop.period_s * np.linspace(0.99, 1.01, 81)
     errors = np.array([error(period_s) for period_s in periods_s])
     return loop._replace(period_s=float(periods_s[errors <= errors.min() + _AS_NEAR].mean()))
 
 
 def _at_tempo(one: Rhythm, tempo_bps: float | None) -> tuple[float, int] | None:
-    """(beats a second, option of `lfo_N_tempo`) at which a rhythm runs, None if it has no tempo.
+    """Returns (beats per second, option of `lfo_N_tempo`) at which a rhythm runs; None if it has no tempo.
 
-    Without a given tempo, one of a whole number of beats a minute is taken if it is near, and that nearest to 120.
+    Without a given tempo, it chooses the one nearest to 120 beats per minute. If a whole number of beats per minute is
+    near, it takes that.
     """
-    options = range(1, 13)  # 0 freezes
+    options = range(1, 13)  # 0 freezes the LFO
     cycles_a_beat = np.array([float(tempo_frequency_hz(option, 1.0)) for option in options])
     bpm = 60 / one.loop.period_s / cycles_a_beat
     if tempo_bps is not None:
@@ -264,18 +269,18 @@ def _at_tempo(one: Rhythm, tempo_bps: float | None) -> tuple[float, int] | None:
 
 
 def _has_free_tempo(preset: Preset) -> bool:
-    """Whether no effect follows the tempo, which may then be changed."""
+    """Returns whether no effect follows the tempo. Then the tempo may be changed."""
     return not any(value_of(preset, f"{one}_on") and value_of(preset, f"{one}_sync") != SECONDS for one in _SYNCED)
 
 
 def _without_lfos(preset: Preset, destinations: Sequence[str]) -> Preset:
-    """Without the routes from LFOs to these."""
+    """Returns the preset without the routes from LFOs to these destinations."""
     kept = [r for r in preset.routes if r and not (r.destination in destinations and r.source.startswith("lfo_"))]
     return dataclasses.replace(preset, routes=(*kept, *[None] * (len(preset.routes) - len(kept))))
 
 
 def _free_lfo(preset: Preset, first: int) -> int:
-    """The number of an LFO without routes, `first` if it has none."""
+    """Returns the number of an LFO without routes: `first` if that one has none."""
     used = {route.source for route in preset.routes if route}
     return next(n for n in (first, *range(1, 9)) if f"lfo_{n}" not in used)
 

@@ -1,4 +1,4 @@
-"""The log-mel spectrogram in which patches are fitted: the middle one of MSS's three, which the result is judged by."""
+"""The log-mel spectrogram to which patches are fitted. It is the middle one of MSS's three; MSS measures the result."""
 
 from typing import NamedTuple
 
@@ -10,9 +10,9 @@ from vjax.audio.spectra import mss_spectra, to_samples
 
 WINDOW_MS, HOP_MS, BANDS = 25, 10, 64
 FLOOR_DB = -80.0
-"""Below the loudest band at its loudest: MSS cuts spectra off there."""
+"""Relative to the maximum of the spectrogram. MSS cuts spectra off there."""
 
-_SCALE = 1  # of MSS's three
+_SCALE = 1  # index among MSS's three
 _ROUNDING_DB = 1e-3
 
 
@@ -35,10 +35,10 @@ class Spectrogram(NamedTuple):
 
 
 def spectrogram(audio: np.ndarray, sample_rate: int) -> Spectrogram:
-    """Of a sound [2, samples]."""
+    """Returns the spectrogram of a sound [2, samples]."""
     spectra = mss_spectra(audio, sample_rate)
     channels_db = np.asarray(spectra.db[_SCALE]).transpose(0, 2, 1)
-    # What is cut off is silent: it would lie above the mean's own floor where the channels differ.
+    # Values at the floor count as silence. Otherwise they would lie above the mean's own floor if the channels differ.
     power = np.where(channels_db > FLOOR_DB + _ROUNDING_DB, 10 ** (channels_db / 10), 0)
     mean_db = 10 * np.log10(np.maximum(power.mean(0), 1e-12))
     mean_db = np.maximum(mean_db - mean_db.max(), FLOOR_DB)
@@ -55,11 +55,10 @@ def spectrogram(audio: np.ndarray, sample_rate: int) -> Spectrogram:
 
 
 def at_level_of(audio: np.ndarray, sound: np.ndarray, most_db: float) -> np.ndarray:
-    """[2, samples]: a render with the energy of another sound, at most `most_db` louder; silence as it is.
+    """Returns a render [2, samples] with the energy of another sound, at most `most_db` louder. Silence stays as it is.
 
-    A patch gets the sound's level in the end, as far as its levels reach. Before, its render may be so soft that the
-    floor of MSS, which is an absolute one, covers what the sound has: it would be compared with another sound than it
-    becomes.
+    In the end, a patch gets the sound's level as far as its levels reach. Before that, its render may be very soft. The
+    floor of MSS is absolute, so it would hide parts of the soft render that the final patch makes audible.
     """
     if is_silent(audio):
         return audio

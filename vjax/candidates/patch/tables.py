@@ -1,7 +1,7 @@
 """Wavetables in closed form: how strong each harmonic is, given how the filter and the gain change over time.
 
-The power of a line is P(t) = S G(t) e, where G is what filter and gain make of it and e is exponential noise. The most
-likely S is the mean of P / G. Where G is small, P is noise from elsewhere, so each moment counts by G:
+The power of a line is P(t) = S G(t) e, where G is the power gain of filter and level and e is exponential noise. The
+most likely S is the mean of P / G. Where G is small, P is noise from elsewhere. So each moment is weighted by G:
 S = sum P / sum G.
 """
 
@@ -16,18 +16,18 @@ Moved = Callable[[np.ndarray], np.ndarray]
 
 _WINDOW = 4096
 _HOP = 1024
-_LEAST_GAIN = 1e-4  # of the highest: below it a line is solved from noise
-_MOST_BOOST = 1e4  # of a line's power against what the filter passes best: beyond, it is noise that no one hears
+_LEAST_GAIN = 1e-4  # of the highest gain: below it, a line would be estimated from noise
+_MOST_BOOST = 1e4  # of a line's power relative to the highest gain of all lines: more would be inaudible noise
 _ROUNDS = 30
 
 
 def line_powers(
     audio: np.ndarray, sample_rate: int, frequency_hz: float, moved: Moved
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(times [t] in s, powers [t, n]) of the harmonics of a pitch in a sound [samples].
+    """Returns (times [t] in s, powers [t, n]) of the harmonics of a pitch in a sound [samples].
 
     Args:
-      moved: from times [t] to semitones by which the pitch is off `frequency_hz`.
+      moved: maps times [t] to the semitones by which the pitch differs from `frequency_hz`.
     """
     n = n_lines(frequency_hz, sample_rate)
     window_size = _WINDOW if frequency_hz > 25 else 2 * _WINDOW
@@ -44,11 +44,11 @@ def line_powers(
 
 
 def solve(powers: np.ndarray, gains: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """[frames, n] powers of the lines of each cycle.
+    """Returns the powers [frames, n] of the lines of each cycle.
 
     Args:
       powers: [t, n], of the sound.
-      gains: [t, n], powers that filter and gain let through.
+      gains: [t, n], power gains of filter and level.
       shares: [t, frames], of the cycles at each time.
     """
     gains = np.where(gains >= _LEAST_GAIN * gains.max(0), gains, 0)
@@ -68,7 +68,7 @@ def solve(powers: np.ndarray, gains: np.ndarray, shares: np.ndarray) -> np.ndarr
 
 
 def cycles(powers: np.ndarray, seed: int = 0) -> np.ndarray:
-    """[frames, 2048] float32 cycles whose harmonics from 1 have these powers [frames, n], with random phases."""
+    """Returns cycles [frames, 2048] float32 whose harmonics from 1 up have powers [frames, n] and random phases."""
     n = powers.shape[1]
     phase = np.random.default_rng(seed).uniform(0, 2 * np.pi, FRAME // 2 - 1)
     spectra = np.zeros((len(powers), FRAME // 2 + 1), complex)
@@ -78,7 +78,7 @@ def cycles(powers: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def with_correction(powers: np.ndarray, frequency_hz: float, band_hz: np.ndarray, step_db: np.ndarray) -> np.ndarray:
-    """Powers [frames, n] changed by `step_db` [frames, bands], which is interpolated between the bands' centres."""
+    """Returns powers [frames, n] changed by `step_db` [frames, bands], interpolated between the bands' centres."""
     line = np.log2((np.arange(powers.shape[1]) + 1) * frequency_hz)
     steps = np.stack([np.interp(line, np.log2(band_hz), step) for step in step_db])
     return powers * 10 ** (steps / 10)

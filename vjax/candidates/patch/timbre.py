@@ -1,4 +1,4 @@
-"""What a wavetable's cycle sounds like, in a word and two numbers."""
+"""Describes the timbre of a wavetable's cycle by a word and a few numbers."""
 
 import base64
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ import numpy as np
 
 from vjax.vital.wavetables import FRAME
 
-_FLOOR_DB = -60.0  # below the strongest harmonic: others do not count
-_PURE = 10 ** (-26 / 10)  # of the power: the rest does not count
+_FLOOR_DB = -60.0  # relative to the strongest harmonic: weaker ones do not count
+_PURE = 10 ** (-26 / 10)  # of the power: a smaller rest does not count
 _MOST_DENSE = 16
-_MISSING_DB = -20.0  # beside the other harmonics
+_MISSING_DB = -20.0  # relative to the other harmonics
 _MOST_MISSING = 8  # every second to every eighth harmonic
-_BRIGHT_DB, _MELLOW_DB = -4.0, -8.5  # an octave
+_BRIGHT_DB, _MELLOW_DB = -4.0, -8.5  # per octave
 _WEAK_DB = -30.0
-_NOISY = 60  # lines within 20 dB
+_NOISY = 60  # lines within 20 dB of the strongest
 
 
 class Timbre(NamedTuple):
@@ -24,9 +24,9 @@ class Timbre(NamedTuple):
     Attributes:
       word: `sine-like`, `square-like`, `triangle-like`, `hollow`, `pulse-like`, `saw-like`, `bright`, `mellow`,
         `inharmonic`, `noise-like` or `silent`.
-      slope_db: by which harmonics change in an octave, on average; negative falls. 0 for a single harmonic.
+      slope_db: mean change of the harmonics' level per octave; negative if they fall. 0 for a single harmonic.
       missing: n if every n-th harmonic is missing; 0 if none is.
-      first: the number of its lowest harmonic, by which its pitch lies above the oscillator's.
+      first: the number of its lowest harmonic. The pitch of the sound is this factor above the oscillator's.
     """
 
     word: str
@@ -36,7 +36,7 @@ class Timbre(NamedTuple):
 
 
 def timbre_of(cycle: np.ndarray, highest: int = FRAME // 2 - 1) -> Timbre:
-    """The timbre of a cycle [2048] whose first `highest` harmonics can be heard."""
+    """Returns the timbre of a cycle [2048] whose first `highest` harmonics are audible."""
     every = np.abs(np.fft.rfft(cycle))[1:]
     amplitude = every[:highest]
     if not amplitude.max(initial=0) > 1e-6 * every.max():
@@ -44,7 +44,7 @@ def timbre_of(cycle: np.ndarray, highest: int = FRAME // 2 - 1) -> Timbre:
     level_db = 20 * np.log10(np.maximum(amplitude / amplitude.max(), 1e-5))
     first = _first(amplitude**2)
     if first == 1 and level_db[:2].max() < _WEAK_DB:
-        # Lines between the harmonics of what is heard: the oscillator plays octaves lower than the sound.
+        # There are lines between the harmonics of the sound: the oscillator plays octaves lower than the sound.
         noisy = np.count_nonzero(level_db > -20) > _NOISY
         return Timbre("noise-like" if noisy else "inharmonic", _slope_db(level_db), 0, 1)
     level_db = level_db[first - 1 :: first]
@@ -62,7 +62,7 @@ def timbre_of(cycle: np.ndarray, highest: int = FRAME // 2 - 1) -> Timbre:
 
 
 def cycle_at(table: Mapping[str, Any], position: float) -> np.ndarray | None:
-    """[2048] the cycle of a wavetable at a position (0 to 256); None for a table that is not simply cycles."""
+    """Returns the cycle [2048] of a wavetable at a position (0 to 256); None for a table that is not plain cycles."""
     components = [component for group in table["groups"] for component in group["components"]]
     if len(components) != 1 or components[0].get("type") != "Wave Source":
         return None
@@ -77,14 +77,14 @@ def cycle_at(table: Mapping[str, Any], position: float) -> np.ndarray | None:
 
 
 def _first(power: np.ndarray) -> int:
-    """The greatest n of whose multiples nearly all the power is: the lowest harmonic of what is heard."""
+    """Returns the greatest n whose multiples have nearly all the power: the number of the lowest audible harmonic."""
     number = np.arange(1, len(power) + 1)
     outside = (power[number % n != 0].sum() for n in range(_MOST_DENSE, 0, -1))
     return next(n for n, rest in zip(range(_MOST_DENSE, 0, -1), outside, strict=True) if rest <= _PURE * power.sum())
 
 
 def _slope_db(level_db: np.ndarray) -> float:
-    """Decibels an octave of a line through the harmonics; each octave counts the same."""
+    """Returns the slope in dB per octave of a line through the harmonics. Each octave has the same weight."""
     number = np.arange(1, len(level_db) + 1)
     heard = level_db > level_db.max() + _FLOOR_DB
     if np.count_nonzero(heard) < 2:
@@ -95,11 +95,11 @@ def _slope_db(level_db: np.ndarray) -> float:
 
 
 def _missing(level_db: np.ndarray) -> int:
-    """The least n of which every n-th harmonic is missing; 0 for none."""
+    """Returns the least n for which every n-th harmonic is missing; 0 if there is none."""
     number = np.arange(1, len(level_db) + 1)
     line_db = _slope_db(level_db) * np.log2(number)
     flat_db = np.maximum(level_db, level_db.max() + _FLOOR_DB) - line_db
-    heard = (line_db > _FLOOR_DB - 1.2 * _MISSING_DB) & (number <= 16)  # further up all are weak
+    heard = (line_db > _FLOOR_DB - 1.2 * _MISSING_DB) & (number <= 16)  # all higher ones are weak
     for n in range(2, _MOST_MISSING + 1):
         those = (number % n == 0) & heard
         rest = (number % n != 0) & heard

@@ -1,4 +1,4 @@
-"""Key tracking of a patch's filter, which one note does not show: recordings at other notes decide."""
+"""Finds the key tracking of a patch's filter by recordings at other notes, because one note does not show it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,24 +16,24 @@ from vjax.vital.preset import Preset
 from vjax.vital.values import value_of, with_values
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Of the keyboard, that a cutoff may follow."""
+"""Values of the key tracking that are tried. At 1, the cutoff follows the keyboard in full."""
 
 _OCTAVE = 12
-_MIDDLE = 60  # the note about which Vital's key tracking turns
+_MIDDLE = 60  # the note at which Vital's key tracking changes nothing
 
 
 class Tracked(NamedTuple):
-    """A patch with its key tracking, and the renders that it took."""
+    """A patch with its key tracking, and the number of renders that this took."""
 
     preset: Preset
     evals: int
 
 
 def with_key_tracking(preset: Preset, note: int, others: Sequence[Sought], pool: RenderPool) -> Tracked:
-    """The patch whose cutoff follows the keyboard as it comes nearest to recordings at other notes (mean MSS).
+    """Returns the patch with the key tracking that is nearest to recordings at other notes (mean MSS).
 
-    At `note` it plays what it played. Without recordings at other notes, a low-pass that would shut the note an octave
-    above follows the keyboard in full; any other stays as it is.
+    At `note` the patch plays the same as before. Without recordings at other notes, a low-pass follows the keyboard in
+    full if it would be closed for the note an octave above. Any other filter stays unchanged.
     """
     if not value_of(preset, "filter_1_on"):
         return Tracked(preset, 0)

@@ -1,4 +1,4 @@
-"""A preset's values in the units that people use: hertz, milliseconds, decibels, semitones."""
+"""Formats a preset's values in the units that people use: hertz, milliseconds, decibels, semitones."""
 
 import math
 import re
@@ -27,14 +27,14 @@ def seconds_text(seconds: float) -> str:
 
 
 def semitones_text(semitones: float) -> str:
-    """Cents below a semitone."""
+    """Returns semitones, or cents below one semitone."""
     if abs(semitones) < 1:
         return f"{100 * semitones:.0f} cents"
     return f"{round(semitones, 1 if abs(semitones) < 9.95 else None):g} semitones"
 
 
 def level_db_text(level: float) -> str:
-    """Of a level or an envelope, of which Vital takes the square."""
+    """Returns the dB of a level or an envelope. Vital takes its square as amplitude."""
     return db_text(40 * math.log10(level)) if level > 1e-4 else "silence"
 
 
@@ -51,7 +51,7 @@ def midi_hz(midi: float) -> float:
 
 
 def rate_text(preset: Preset, module: str) -> str:
-    """How often a module repeats: `5.0 Hz`, `1/4 at 120 bpm`, or with the key."""
+    """Returns how often a module repeats: `5.0 Hz`, `1/4 at 120 bpm`, or at the pitch of the key."""
     sync = value_of(preset, f"{module}_sync")
     if sync == _SECONDS:
         return hz_text(2 ** value_of(preset, f"{module}_frequency"))
@@ -64,7 +64,7 @@ def rate_text(preset: Preset, module: str) -> str:
 
 
 def plays_once(preset: Preset, source: str) -> bool:
-    """Whether a source is an LFO that plays a drawn curve once, in seconds."""
+    """Returns whether a source is an LFO that plays a drawn curve once, in seconds."""
     return (
         source.startswith("lfo_")
         and value_of(preset, f"{source}_sync_type") in _ONCE
@@ -73,30 +73,33 @@ def plays_once(preset: Preset, source: str) -> bool:
 
 
 def curve_s(preset: Preset, lfo: str) -> float:
-    """How long a curve takes that an LFO plays once."""
+    """Returns how many seconds an LFO takes to play its curve once."""
     return 2.0 ** -value_of(preset, f"{lfo}_frequency")
 
 
 def label_of(preset: Preset, menu: str) -> str:
-    """The engine's name of a menu's option."""
+    """Returns the engine's name of the chosen option of a categorical parameter."""
     schema = controls()
     return schema.categorical[schema.position[menu]].label(int(preset.categorical[schema.position[menu]]))
 
 
 def _tempos() -> tuple[str, ...]:
-    """By the value of any `*_tempo`: only an LFO's menu names all, and the others do not all begin at 0."""
+    """Returns tempo labels by the native value of any `*_tempo`.
+
+    Only an LFO's parameter names all of them, and not all others begin at 0.
+    """
     return controls().categorical[controls().position["lfo_1_tempo"]].labels
 
 
 def control_text(name: str) -> str:
-    """A control's name for people: `oscillator 1 wave frame`."""
+    """Returns a control's name for people, for example `oscillator 1 wave frame`."""
     for prefix, word in _MODULES:
         name = re.sub(rf"^{prefix}(?=\d)", word, name)
     return name.replace("dry_wet", "mix").replace("_", " ")
 
 
 def value_text(name: str, native: float) -> str:
-    """A knob's native value with its unit; a share of its range where it has none of its own."""
+    """Returns a parameter's native value with its unit, or as a share of its range if it has no unit."""
     if re.fullmatch(r"env_\d_(delay|attack|hold|decay|release)", name):
         return seconds_text(native**4)
     if name.endswith("cutoff"):
@@ -119,7 +122,7 @@ def value_text(name: str, native: float) -> str:
 
 
 def change_text(name: str, change: float) -> str:
-    """By how much a route moves a knob, from its native `change`."""
+    """Returns by how much a route moves a parameter, given the native `change`."""
     if name.endswith(("cutoff", "transpose", "_tune")):
         return semitones_text(change)
     if name.endswith("_gain"):

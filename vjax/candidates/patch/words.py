@@ -1,4 +1,4 @@
-"""A patch in plain words, all of them from the values that the preset holds."""
+"""Describes a patch in plain words, using only the values in the preset."""
 
 import math
 
@@ -33,11 +33,11 @@ _HIGHEST_HZ = 20000.0
 
 
 def words(preset: Preset, note: int, velocity: float = 0.8) -> str:
-    """What is in a patch and what it does at a note: sentences, one a part, each on a line.
+    """Describes the parts of a patch and what they do at a note: one sentence per part, each on its own line.
 
     Args:
       note: MIDI note at which cutoffs are given in Hz.
-      velocity: at which they are.
+      velocity: at which cutoffs are given.
     """
     routes = [route for _, route in carrying_routes(preset)]
     played = {player for player in PLAYERS if value_of(preset, f"{player}_on")}
@@ -54,7 +54,10 @@ def words(preset: Preset, note: int, velocity: float = 0.8) -> str:
 
 
 def oscillator_timbre(preset: Preset, number: int, note: int, frame: float) -> Timbre | None:
-    """The timbre of oscillator `number`, from 0, at a note and a frame; None where its table is not simply cycles."""
+    """Returns the timbre of oscillator `number`, from 0, at a note and a frame.
+
+    Returns None if its table does not consist of plain cycles.
+    """
     cycle = cycle_at(preset.wavetables[number], frame)
     if cycle is None:
         return None
@@ -172,14 +175,14 @@ def _effects(preset: Preset) -> str:
 
 
 def _opened_by(preset: Preset, effect: str, mix: str) -> str:
-    """The macros that mix in an effect, which is not heard without them."""
+    """Names the macros that mix in an effect. Without them, the effect is inaudible."""
     sources = {route.source for route in preset.routes if route and route.destination == f"{effect}_{mix}"}
     names = [name for macro, name in zip(MACROS, preset.macro_names, strict=True) if macro in sources]
     return f" until {' or '.join(names)} is turned up" if names else ""
 
 
 def _velocity(preset: Preset, routes: list[Route]) -> str:
-    """From velocity 0 to 1; the level from 0.2 on, as 0 may be silent."""
+    """Describes the changes from velocity 0 to 1; for the level from 0.2 on, because 0 may be silent."""
     found = []
     for route in routes:
         if route.source == "velocity":
@@ -203,7 +206,7 @@ def _macros(preset: Preset) -> str:
 
 
 def _macro_does(preset: Preset, route: Route) -> str:
-    """What a macro moves, from 0 to 1."""
+    """Describes what a macro moves when it goes from 0 to 1."""
     low, high = synth.control_ranges()[route.destination]
     if route.destination.startswith("modulation_"):
         moved = preset.routes[int(route.destination.split("_")[1]) - 1]

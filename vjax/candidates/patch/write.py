@@ -15,7 +15,7 @@ from vjax.vital.values import with_values
 from vjax.vital.wavetables import table_json
 
 OSCILLATOR_LEVEL = 0.35
-"""Filters saturate above it, and their laws end there; the loudness comes from the volume."""
+"""Above this level filters saturate, and their laws do not hold. The volume sets the loudness."""
 
 LEVEL_LFO, CUTOFF_LFO, FRAME_LFO = 1, 2, 3
 
@@ -29,10 +29,10 @@ _T60_S = float(reverb_t60_s(0.0))
 def patch_preset(
     skeleton: Skeleton, knobs: Knobs, axes: Axes, tables: Sequence[np.ndarray], semitones: float, name: str
 ) -> Preset:
-    """The preset of a fitted patch.
+    """Returns the preset of a fitted patch.
 
     Args:
-      tables: cycles [frames, 2048] of one oscillator, or of two at the left and the right.
+      tables: cycles [frames, 2048] of one oscillator, or of two that are panned left and right.
       semitones: by which the oscillators are transposed.
       name: of the wavetables.
     """
@@ -102,7 +102,7 @@ def patch_preset(
     for i, peak in enumerate(peaks):
         menus |= {f"osc_{i + 1}_on": 1, f"osc_{i + 1}_destination": 0}
         native |= {
-            # Vital scales each table to its peak; a level is the square of its knob.
+            # Vital scales each table to its peak. A level is the square of its parameter.
             f"osc_{i + 1}_level": OSCILLATOR_LEVEL * math.sqrt(peak / (peaks.max() or 1)),
             f"osc_{i + 1}_transpose": round(semitones),
             f"osc_{i + 1}_tune": semitones - round(semitones),
@@ -119,16 +119,16 @@ def patch_preset(
 
 
 def within_ranges(values: Mapping[str, float]) -> dict[str, float]:
-    """Native values of knobs, those beyond a knob's range at its end."""
+    """Returns native values of parameters, clipped to the parameters' ranges."""
     schema = controls()
     knobs = {name: schema.continuous[schema.position[name]] for name in values}
     return {name: min(max(value, knobs[name].minimum), knobs[name].maximum) for name, value in values.items()}
 
 
 def simplified(x: np.ndarray, y: np.ndarray, most: int, tolerance: float) -> list[int]:
-    """Indices of at most `most` points of a curve whose straight connections stay within `tolerance`, if they can.
+    """Returns indices of at most `most` points of a curve. Lines between them stay within `tolerance`, if possible.
 
-    The point that is furthest off is added, time and again (as Douglas and Peucker, 1973, but with a limit).
+    The point that is furthest off is added repeatedly (as in Douglas and Peucker, 1973, but with a limit).
     """
     kept = [0, len(x) - 1]
     while len(kept) < most:
@@ -141,25 +141,25 @@ def simplified(x: np.ndarray, y: np.ndarray, most: int, tolerance: float) -> lis
 
 
 def reverb_gain_db(t60_s: float) -> float:
-    """By how much Vital's reverb alone is louder than the held note that goes into it.
+    """Returns by how many dB Vital's reverb alone is louder than the long note that goes into it.
 
-    Measured with a saw at note 48 and T60 from 0.7 to 10 s: within 0.2 dB.
+    This was measured with a saw at note 48 and T60 from 0.7 to 10 s. The error is within 0.2 dB.
     """
     return -4.95 + 1.1 * math.log2(t60_s)
 
 
 def _mix(wet_db: float) -> float:
-    """The mix of an effect that makes it so much louder than the dry sound: the gains are a sine and a cosine of it."""
+    """Returns the mix that makes an effect `wet_db` louder than the dry sound. The gains are its sine and cosine."""
     return 2 / math.pi * math.atan(10 ** (wet_db / 20))
 
 
 def digital_resonance(q: float) -> float:
-    """The resonance knob of the Digital filter whose first stage has this Q, see VITAL_LAWS: Q = 0.5 + 15.5 R^3."""
+    """Returns the Digital filter's resonance R for a first stage with this Q, see VITAL_LAWS: Q = 0.5 + 15.5 R^3."""
     return float(np.clip((q - 0.5) / 15.5, 0, 1) ** (1 / 3))
 
 
 def analog_resonance(q: float) -> float:
-    """The same of the Analog filter: 1 / Q = 2 - 2.15 sqrt(R), so that it plays Qs from 0.5 up."""
+    """Returns the same for the Analog filter: 1 / Q = 2 - 2.15 sqrt(R), so that it reaches Qs from 0.5 up."""
     return float(np.clip((2 - 1 / q) / 2.15, 0, 1) ** 2)
 
 
@@ -176,7 +176,7 @@ def _once(lfo: int, period_s: float) -> dict[str, float]:
 
 
 def _once_menus(lfo: int) -> dict[str, int]:
-    """An LFO that runs through its shape once from note-on, and stays at its end."""
+    """Returns options for an LFO that runs through its shape once from note-on and stays at its end."""
     return {f"lfo_{lfo}_sync": _SECONDS, f"lfo_{lfo}_sync_type": _ENVELOPE, f"lfo_{lfo}_smooth_mode": 0}
 
 
@@ -188,7 +188,7 @@ def _cutoff_route(source: str, semitones: float) -> Route:
 def _curve(
     name: str, time_s: np.ndarray, value: np.ndarray, period_s: float, exponential: bool = False
 ) -> dict[str, Any]:
-    """An LFO shape through values in [0, 1], straight between two of them, or exponential: straight in dB."""
+    """Returns an LFO shape through values in [0, 1]. Its segments are linear, or exponential: straight in dB."""
     phase = np.clip(time_s / period_s, 0, 1)
     points = [(0.0, float(value[0])), *zip(phase[1:].tolist(), value[1:].tolist(), strict=True)]
     if phase[-1] < 1:

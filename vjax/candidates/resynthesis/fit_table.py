@@ -1,8 +1,9 @@
-"""A wavetable, swept once through its cycles, fitted to a sound by gradient descent.
+"""Fits a wavetable to a sound by gradient descent. The oscillator sweeps once through the table's cycles.
 
 The oscillator is differentiable in the spectra of its cycles (Shan et al., "Differentiable Wavetable Synthesis",
-arXiv:2111.10003), and so is most of what refinement minimises (`vjax.search.objective`): magnitudes and phases go
-down its gradient. All of it is one jitted call, compiled once for a length of sound, whatever the pitch.
+arXiv:2111.10003). So are most terms of the loss that refinement minimises (`vjax.search.objective`). Gradient descent
+on these terms fits magnitudes and phases. The fit is one jitted call. It is compiled once for each length of sound, for
+all pitches.
 """
 
 import dataclasses
@@ -19,15 +20,15 @@ from vjax.vital.wavetables import FRAME, POSITIONS
 
 HARMONICS = FRAME // 2 - 1
 WINDOW = 2048
-"""Samples: at 44.1 kHz the 46 ms of whose spectrum a cycle begins with."""
+"""Samples of the window whose spectrum a cycle begins with: 46 ms at 44.1 kHz."""
 
 _HIGHEST_HZ = 20000.0
-_FLOOR = 1e-5  # of the loudest harmonic: less is nothing to begin with
-_STILL = 1e-6  # of full scale, as noise: logarithms and square roots have no gradient at digital silence
-_FADE_S = 0.007  # of the engine: so often it reads a position, and fades to it until it reads the next (measured)
-_LATENCY_S = 0.0004  # of the LFO that says the position
-_END_S = 0.02  # over which a sound is faded to be fitted
-_DOWN = 0.1  # of an envelope: below it cycles do not make up for it
+_FLOOR = 1e-5  # of the loudest harmonic: added to all amplitudes at the start, because their logarithm is taken
+_STILL = 1e-6  # noise added, of full scale: logarithms and square roots have no gradient at digital silence
+_FADE_S = 0.007  # interval at which the engine reads a position; it fades to it until the next one (measured)
+_LATENCY_S = 0.0004  # of the LFO that sets the position
+_END_S = 0.02  # fade-out of a sound before it is fitted
+_DOWN = 0.1  # of an envelope: where it is lower, cycles do not compensate for it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,10 +36,10 @@ class WavetableFitConfig:
     """How a table is fitted.
 
     Attributes:
-      frames: cycles of a table; `swept` of them are spread evenly over the sound, and the engine goes from one to the
-        next in a straight line. The others are for a key that is held longer.
-      steps, learning_rate: of Adam, whose rate falls along a cosine to 0.
-      seed: of the phases that the harmonics begin with; equal ones would make each cycle a click.
+      frames: cycles of a table. `swept` of them are spread evenly over the sound, and the engine moves linearly from
+        one to the next. The others are for a key that is held longer.
+      steps, learning_rate: of Adam. The rate falls to 0 along a cosine.
+      seed: of the harmonics' initial phases. Equal phases would make each cycle a click.
     """
 
     frames: int = 257
@@ -59,7 +60,7 @@ class WavetableFitConfig:
         return self.frames - (self.frames - 1) // 4
 
     def spread_over(self, seconds: float) -> "WavetableFitConfig":
-        """With fewer cycles for a short sound: of those that lie nearer than 7 ms the engine leaves some out."""
+        """Returns the config with fewer cycles for a short sound: the engine skips some that are under 7 ms apart."""
         config = self
         while config.frames >= 17 and (seconds - stay_s(seconds)) / (config.swept - 1) < _FADE_S:
             config = dataclasses.replace(config, frames=(config.frames + 1) // 2)
@@ -67,19 +68,22 @@ class WavetableFitConfig:
 
 
 def stay_s(seconds: float) -> float:
-    """So long before the end of a sound its sweep has come to the last cycle: that is then fitted to a stretch."""
+    """Returns how long before the end of a sound its sweep reaches the last cycle.
+
+    So the last cycle is fitted to a stretch of the sound.
+    """
     return min(0.05, seconds / 10)
 
 
 def fit_cycles(
     audio: np.ndarray, sample_rate: int, frequency_hz: float, envelope: np.ndarray, config: WavetableFitConfig
 ) -> np.ndarray:
-    """Cycles whose sweep at a pitch is near to a sound, as loud as it.
+    """Returns cycles whose sweep at a pitch is near to a sound and equally loud.
 
     Args:
       audio: float32 [samples].
       frequency_hz: of the first harmonic.
-      envelope: [samples], what the sweep is multiplied with.
+      envelope: [samples], by which the sweep is multiplied.
 
     Returns:
       [config.swept, 2048] float32.
@@ -109,21 +113,21 @@ def fit_cycles(
         )
     )
     peaks = np.abs(cycles).max(1)
-    # Where the envelope is down a cycle may be of any loudness: it must not make the others soft beside it.
+    # Where the envelope is low, the fit may make a cycle very loud. It must not make the other cycles soft beside it.
     loudest = peaks[envelope[centres] >= _DOWN].max()
     return filled_upwards(cycles * (loudest / np.maximum(peaks, loudest))[:, None], n, phase)
 
 
 def n_lines(frequency_hz: float, sample_rate: int) -> int:
-    """How many harmonics can be heard."""
+    """Returns how many harmonics are audible."""
     return max(int(min(HARMONICS, _HIGHEST_HZ / frequency_hz, sample_rate / 2 / frequency_hz - 1)), 1)
 
 
 def filled_upwards(cycles: np.ndarray, n: int, phase: np.ndarray) -> np.ndarray:
-    """Cycles [frames, 2048] with harmonics above the `n` that they have: what lower notes play up there.
+    """Fills the harmonics of cycles [frames, 2048] above the `n` that they have. Lower notes need them.
 
-    At the note that was heard they lie beyond hearing, and an oscillator leaves them out. They go on as the last octave
-    falls, in the pattern of its lines. `phase` [1023], in radians, is theirs.
+    At the analysed note these harmonics are inaudible, and an oscillator leaves them out. They continue the slope of
+    the last octave and the pattern of its lines. `phase` [1023] is their phases in radians.
     """
     shift = 1 << max(int(math.log2(n / 2)), 0)  # a power of two: the lines of a dense table are powers of two apart
     if n < 4 or n >= HARMONICS:
@@ -133,7 +137,7 @@ def filled_upwards(cycles: np.ndarray, n: int, phase: np.ndarray) -> np.ndarray:
     upper, lower = power[:, n // 2 : n].mean(), power[:, n // 4 : n // 2].mean()
     if not lower > 0:
         return cycles
-    slope = min(math.log2(max(upper / lower, 1e-10)) / 2, 0.0)  # of amplitudes, an octave
+    slope = min(math.log2(max(upper / lower, 1e-10)) / 2, 0.0)  # of amplitudes, per octave
     new = np.arange(n + 1, HARMONICS + 1)
     old = n - shift + 1 + (new - n - 1) % shift
     spectra[:, new] = np.abs(spectra[:, old]) * (new / old) ** slope * np.exp(1j * phase[new - 1])
@@ -141,15 +145,15 @@ def filled_upwards(cycles: np.ndarray, n: int, phase: np.ndarray) -> np.ndarray:
 
 
 def harmonic_amplitudes(audio: np.ndarray, sample_rate: int, frequency_hz: float, n: int, frames: int) -> np.ndarray:
-    """[frames, n] amplitudes of the harmonics 1 to n around evenly spread times, from 0 to the end of the sound.
+    """Returns amplitudes [frames, n] of harmonics 1 to n around evenly spread times, from 0 to the end of the sound.
 
-    The power between the middles beside a harmonic is taken for the harmonic's.
+    A harmonic gets all power up to halfway to its neighbours.
     """
     return amplitudes_at(audio, sample_rate, frequency_hz, n, np.linspace(0, len(audio), frames).astype(int))
 
 
 def amplitudes_at(audio: np.ndarray, sample_rate: int, frequency_hz: float, n: int, centres: np.ndarray) -> np.ndarray:
-    """[len(centres), n] amplitudes of the harmonics 1 to n around these samples; before and after all is silence."""
+    """Returns amplitudes [len(centres), n] of harmonics 1 to n around these samples. Outside the sound is silence."""
     hz = np.arange(WINDOW // 2 + 1) * sample_rate / WINDOW
     edges = np.searchsorted(hz, (np.arange(1, n + 2) - 0.5) * frequency_hz)
     window = np.hanning(WINDOW)
@@ -160,14 +164,14 @@ def amplitudes_at(audio: np.ndarray, sample_rate: int, frequency_hz: float, n: i
 
 
 def sweep_positions(samples: int, sample_rate: int, config: WavetableFitConfig) -> np.ndarray:
-    """[samples] float32: at which of its swept cycles the engine is; fractions lie between two.
+    """Returns at which swept cycle the engine is, [samples] float32. Fractions lie between two cycles.
 
-    Every 7 ms it takes the whole number that is nearest to where the sweep is among a table's 257 positions, and fades
-    from the one before to that in a straight line.
+    Every 7 ms the engine reads the position of the sweep, rounded to one of a table's 257 positions. It fades linearly
+    from the previous position to this one.
     """
-    fade_s = int(_FADE_S * 2 * sample_rate) / (2 * sample_rate)  # whole samples of twice the rate
+    fade_s = int(_FADE_S * 2 * sample_rate) / (2 * sample_rate)  # whole samples at twice the sample rate
     swept_s = samples / sample_rate - stay_s(samples / sample_rate)
-    cycle = POSITIONS / (config.frames - 1)  # positions from one to the next
+    cycle = POSITIONS / (config.frames - 1)  # table positions from one cycle to the next
     reads_s = fade_s * np.arange(-1, math.ceil(samples / sample_rate / fade_s) + 1)
     read = np.rint(np.clip((reads_s - _LATENCY_S) / swept_s, 0, 1) * (config.swept - 1) * cycle) / cycle
     at = np.arange(samples) / sample_rate / fade_s
@@ -175,11 +179,11 @@ def sweep_positions(samples: int, sample_rate: int, config: WavetableFitConfig) 
 
 
 def sweep(spectra: jax.Array, frequency: jax.Array, position: np.ndarray) -> jax.Array:
-    """[samples]: an oscillator that goes through cycles with these spectra [frames, 1023].
+    """Renders [samples] of an oscillator that goes through cycles with these spectra [frames, 1023].
 
     Args:
       spectra: complex amplitudes of the harmonics from 1; |1| is a sine of amplitude 1.
-      frequency: cycles a sample.
+      frequency: cycles per sample.
       position: [samples] float, from 0 to frames - 1.
     """
     cycles = _cycles(spectra)
@@ -196,7 +200,7 @@ def sweep(spectra: jax.Array, frequency: jax.Array, position: np.ndarray) -> jax
 
 
 def _cycles(spectra: jax.Array) -> jax.Array:
-    """[frames, 2048] from spectra [frames, 1023]."""
+    """Converts spectra [frames, 1023] to cycles [frames, 2048]."""
     return jnp.fft.irfft(jnp.pad(spectra, ((0, 0), (1, 1))), FRAME) * (FRAME / 2)
 
 
@@ -208,24 +212,24 @@ def _spectra(parameters: dict[str, jax.Array], heard: jax.Array) -> jax.Array:
 def _fitted(
     parameters, audio, frequency, envelope, heard, position, learning_rate: float, sample_rate: int, steps: int
 ) -> jax.Array:
-    """[swept, 2048] cycles after all steps.
+    """Returns cycles [swept, 2048] after all steps.
 
     Args:
-      parameters: `log_amplitude` [swept, 1023] and `phase` [1023], in radians, to begin with.
+      parameters: initial `log_amplitude` [swept, 1023] and `phase` [1023], in radians.
       audio: [1, samples].
-      frequency: cycles a sample.
+      frequency: cycles per sample.
       envelope: [samples].
-      heard: [1023] bool, the harmonics that there are.
+      heard: [1023] bool, the harmonics that are fitted.
       position: [samples], as in `sweep`.
     """
     samples = audio.shape[-1]
-    # A sound that is cut has clicked; the last cycles would be spent on that.
+    # A sound that is cut off ends in a click. Without this fade, the last cycles would be fitted to the click.
     fade = np.interp(np.arange(samples), samples - np.array([_END_S * sample_rate, 0]), [1, 0]).astype(np.float32)
     target = sound_spectra(audio * fade, sample_rate)
     still = _STILL * np.random.default_rng(0).standard_normal(samples).astype(np.float32)
 
     def sound(parameters) -> tuple[SoundSpectra, jax.Array]:
-        """What is heard, and the gain [] in dB that it needs."""
+        """Returns the spectra of the sweep, and the gain [] in dB that brings it to the target's level."""
         swept = sweep(_spectra(parameters, heard), frequency, position)
         spectra = sound_spectra((swept * envelope * fade + still)[None], sample_rate)
         return spectra, target.level_db - spectra.level_db

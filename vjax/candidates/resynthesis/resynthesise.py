@@ -1,13 +1,17 @@
-"""Starts that need no network and no bank: the sound itself as a wavetable.
+"""Candidates that need neither network nor bank: the sound itself as a wavetable.
 
-An oscillator goes once through the cycles of a table that was fitted to the sound (`fit_table.py`); of
-a wide sound two do, one for each channel. What they play follows the keyboard like any preset. While a key is held
-after the sound's own note ended, an LFO in Vital's "Sustain Envelope" mode stays on the cycle of that moment, and a
-second one moves on from there through further cycles, to and fro (`sustain.py`); where the sound decays, so
-does the amplitude envelope. The rest of the sweep and the release come after the key is let go.
+An oscillator goes once through the cycles of a table that was fitted to the sound (`fit_table.py`). A wide stereo sound
+gets two oscillators, one for each channel. The preset follows the keyboard like any other.
 
-Two tables for each sound: one of its harmonics, and one octaves lower, whose lines lie dense enough for what is no
-harmonic: noise, bells, drums, detuned voices.
+A key may be held longer than the sound's own note (`sustain.py`). Then:
+
+- An LFO in Vital's "Sustain Envelope" mode stays at the cycle where the note ended.
+- A second LFO moves from there through further cycles, back and forth.
+- If the sound decays, the amplitude envelope decays too.
+- The rest of the sweep and the release come after note-off.
+
+Each sound gets two tables: one of its harmonics, and one that is octaves lower. The lines of the lower table are dense
+enough for inharmonic sounds: noise, bells, drums, detuned voices.
 """
 
 import dataclasses
@@ -28,24 +32,24 @@ from vjax.vital.preset import Preset, Route, controls, init
 from vjax.vital.wavetables import table_json
 
 RESYNTHESIS = "resynthesis"
-"""Begins the labels of these starts."""
+"""The labels of these candidates begin with this."""
 
 DENSE = f"{RESYNTHESIS}, dense"
-_LOWEST_HZ = 19.6  # a table's 1023 harmonics reach up to 20 kHz from here on
-_TRANSPOSE = 48  # semitones, osc_N_transpose
+_LOWEST_HZ = 19.6  # from this frequency up, a table's 1023 harmonics reach 20 kHz
+_TRANSPOSE = 48  # semitones, limit of osc_N_transpose
 _ENVELOPE, _SUSTAIN_ENVELOPE, _LOOP_POINT = 2, 3, 4  # lfo_N_sync_type
 _SECONDS = 0  # lfo_N_sync
 
-_GATE_S = 0.01  # after the note: as long as the key is let go in time, nothing changes
+_GATE_S = 0.01  # after the end of the note: if the key is released in time, nothing changes
 _LONGEST_DELAY_S = 4.0  # of an envelope and of an LFO
-_SHORTEST_S = 0.05  # from the first to the last cycle of a held key
+_SHORTEST_S = 0.05  # from the first to the last cycle for a held key
 
-_NARROW = 0.03  # of the middle's power: less at the sides is hardly heard
+_NARROW = 0.03  # of the middle's power: less at the sides is hardly audible
 
 _RELEASES_S = np.geomspace(0.01, 4.0, 60)
 _STEP_S = 0.01
 _TAIL_RANGE_DB = 60.0
-_OVER_DB = 50.0  # below its loudest moment a sound has ended: there is no release to be heard
+_OVER_DB = 50.0  # a sound this far below its loudest moment has ended: it has no audible release
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,10 +57,10 @@ class Held:
     """What a preset does while its key is held longer than `render.note_s`.
 
     Attributes:
-      cycles: how many at the end of its tables it goes through meanwhile.
+      cycles: number of cycles at the end of its tables that it goes through meanwhile.
       seconds: from the first to the last of them.
-      back: the cycle, as a share of them, to which it then returns, and from there to the last again.
-      fall: of the amplitude envelope; None stays.
+      back: the cycle to which it then returns, as a share of them. From there it goes to the last again.
+      fall: of the amplitude envelope; None keeps the level.
     """
 
     cycles: int
@@ -74,16 +78,16 @@ def resynthesised(
     pitch: Pitch | None = None,
     after: np.ndarray | None = None,
 ) -> list[Start]:
-    """Presets made of a sound, to be played at `note` as `render` says; seconds of work, and no render.
+    """Makes presets from a sound, to be played at `note` as `render` says. This takes seconds and needs no render.
 
-    Two, or one where the pitch is so low that both would have the same table.
+    Returns two presets, or one if the pitch is so low that both would have the same table.
 
     Args:
       audio: float32 [2, samples], as long as a render.
       config: how tables are fitted.
       name: of the presets.
       pitch: of the sound, if it is known.
-      after: float32 [2, m], what comes after `audio` in the recording, if there is more of it.
+      after: float32 [2, m], the recording after `audio`, if there is more of it.
     """
     pitch = pitch or detect_pitch(audio, render.sample_rate)
     base = pitch.midi if pitch.clear else float(note)
@@ -96,16 +100,16 @@ def resynthesised(
             long, dataclasses.replace(render, seconds=long.shape[1] / render.sample_rate, note_s=sustain.let_go_s)
         )
     envelope = amplitude(release_s, render)
-    # Of one sound the two may be one and the same.
+    # The two pitches may be equal. Then there is one preset.
     pitches = {_lowest(base, note): DENSE, _on_keyboard(base, note): RESYNTHESIS}
     config, channels = (config or WavetableFitConfig()).spread_over(render.seconds), _channels(audio)
     behind = sustain.after if len(channels) == 2 else sustain.after.mean(0, keepdims=True)
     step_s = (render.seconds - stay_s(render.seconds)) / (config.swept - 1)
 
     def table(midi: float, i: int) -> tuple[np.ndarray, int, float]:
-        """The cycles of a channel at a pitch, how many of them are for a held key, and the seconds that those take."""
+        """Returns a channel's cycles at a pitch, how many are for a held key, and how many seconds those take."""
         hz = midi_to_hz(midi)
-        # Other phases: what differs between the channels stays apart.
+        # Each channel has its own phases, so that differences between the channels stay separate.
         seeded = dataclasses.replace(config, seed=config.seed + i)
         cycles = fit_cycles(channels[i], render.sample_rate, hz, envelope, seeded)
         more, seconds = sustain_cycles(
@@ -120,7 +124,7 @@ def resynthesised(
         return np.concatenate([cycles, more]), len(more), seconds
 
     wanted = [(midi, i) for midi in pitches for i in range(len(channels))]
-    with ThreadPoolExecutor(len(wanted), "vjax-fit") as threads:  # one fit alone leaves half of two cores idle
+    with ThreadPoolExecutor(len(wanted), "vjax-fit") as threads:  # one fit alone uses only half of two cores
         tables = dict(zip(wanted, threads.map(lambda one: table(*one), wanted), strict=True))
     starts = []
     for midi, label in pitches.items():
@@ -140,13 +144,13 @@ def swept_preset(
     name: str,
     held: Held | None = None,
 ) -> Preset:
-    """The init patch with one oscillator, or two at the left and the right, swept once as long as a render lasts.
+    """Returns the init preset with one oscillator, or with two panned left and right, swept once during a render.
 
     Args:
-      tables: the cycles [frames, 2048] of each oscillator; how loud they are beside each other counts.
+      tables: the cycles [frames, 2048] of each oscillator. Their loudness relative to each other counts.
       semitones: by how much they are transposed.
-      release_s: of the amplitude envelope; None leaves it as it is.
-      held: what it does while the key is held longer; None stays on a cycle.
+      release_s: of the amplitude envelope; None leaves it unchanged.
+      held: what the preset does while the key is held longer; None stays at one cycle.
     """
     schema = controls()
     continuous, categorical = init().continuous.copy(), init().categorical.copy()
@@ -155,7 +159,7 @@ def swept_preset(
         "lfo_1_smooth_time": schema.continuous[schema.position["lfo_1_smooth_time"]].minimum,
     }
     menus = {"lfo_1_sync": _SECONDS, "lfo_1_sync_type": _ENVELOPE, "lfo_1_smooth_mode": 0}
-    if render.note_s < render.seconds:  # else nothing is known of what comes after the key is let go
+    if render.note_s < render.seconds:  # otherwise the sound after note-off is unknown
         menus["lfo_1_sync_type"] = _SUSTAIN_ENVELOPE
         knobs["lfo_1_phase"] = render.note_s / render.seconds  # where it stays while the key is held
     if release_s is not None:
@@ -169,7 +173,7 @@ def swept_preset(
         more_knobs, more_menus, shapes[1], more_routes = _holding(held, frames, len(tables), render)
         knobs, menus, routes = knobs | more_knobs, menus | more_menus, routes + more_routes
     peaks = np.array([np.abs(table).max() for table in tables])
-    # Vital scales each table to its peak; a level is the square of its knob.
+    # Vital scales each table to its peak. A level is the square of its parameter.
     levels = np.sqrt(peaks / (peaks.max() or 1))
     for i in range(1, len(tables) + 1):
         menus[f"osc_{i}_on"] = 1
@@ -179,7 +183,7 @@ def swept_preset(
             f"osc_{i}_tune": semitones - round(semitones),
             f"osc_{i}_level": float(levels[i - 1]),
             f"osc_{i}_pan": 0.0 if len(tables) == 1 else 2.0 * i - 3,
-            f"osc_{i}_random_phase": 0.0,  # the cycles of a dense table are parts of one long one
+            f"osc_{i}_random_phase": 0.0,  # the cycles of a dense table are parts of one long cycle
         }
     for knob, value in knobs.items():
         continuous[schema.position[knob]] = schema.continuous[schema.position[knob]].to_norm(value)
@@ -200,16 +204,19 @@ def swept_preset(
 def _holding(
     held: Held, frames: int, oscillators: int, render: RenderConfig
 ) -> tuple[dict[str, float], dict[str, int], dict[str, Any], list[Route]]:
-    """(knobs, menus, shape of LFO 2, routes) of what comes after `render.note_s`; before that they change no sample.
+    """Returns (knobs, menus, shape of LFO 2, routes) for the time after `render.note_s`.
 
-    LFO 1 stays where it is. Envelope 2 then opens the routes of LFO 2, which goes from there through the other cycles.
-    It closes them when the key is let go and there are cycles of the release; else they last as long as the release.
+    Knobs are continuous and menus categorical parameters. Before `render.note_s` they change no sample.
+
+    LFO 1 stays where it is. Envelope 2 opens the routes of LFO 2, which goes from there through the other cycles. If
+    the tables have cycles of the release, envelope 2 closes these routes at note-off. Otherwise the routes last as long
+    as the release.
     """
     swept = frames - held.cycles
     hold = hold_cycle(render, swept)
     reach = frames - 1 - hold
     first = (swept - hold) / reach
-    once = held.seconds + 2 * (1 - held.back) * held.seconds  # to the last cycle, then back and there again
+    once = held.seconds + 2 * (1 - held.back) * held.seconds  # to the last cycle, then back and to the last again
     there, back = held.seconds / once, (2 - held.back) * held.seconds / once
     shape = shape_json("Hold", [(0, first), (there, 1), (back, first + held.back * (1 - first)), (1, 1)])
     released = render.note_s < render.seconds
@@ -222,7 +229,7 @@ def _holding(
         "env_2_attack": 0.0,
         "env_2_sustain": 1.0,
         "env_2_release": 0.0 if released else LONGEST_FALL_S**0.25,
-        "env_2_release_power": 0.0 if released else 20.0,  # it falls at the end
+        "env_2_release_power": 0.0 if released else 20.0,  # it falls only at the end
     }
     if held.fall:
         knobs |= {
@@ -238,15 +245,15 @@ def _holding(
 
 
 def hold_cycle(render: RenderConfig, swept: int) -> float:
-    """At which of its cycles a sweep is when the note ends; a fraction lies between two."""
+    """Returns the cycle at which a sweep is when the note ends. A fraction lies between two cycles."""
     return min(render.note_s / (render.seconds - stay_s(render.seconds)), 1) * (swept - 1)
 
 
 def amplitude(release_s: float | None, render: RenderConfig) -> np.ndarray:
-    """[samples]: what the amplitude envelope of `swept_preset` does, 1 until the key is let go.
+    """Returns the amplitude [samples] that the amplitude envelope of `swept_preset` gives: 1 until note-off.
 
-    Vital's release with its power of -2 falls as 1 - (1 - exp(-2 x)) / (1 - exp(-2)), x from 0 to 1, and its amplitude
-    is the square of that (measured: 0.01 off where the release is longer than 0.4 s).
+    Vital's release, with its power of -2, falls as 1 - (1 - exp(-2 x)) / (1 - exp(-2)) with x from 0 to 1. The
+    amplitude is the square of that (measured: the error is 0.01 where the release is longer than 0.4 s).
     """
     if release_s is None:
         schema = controls()
@@ -258,7 +265,10 @@ def amplitude(release_s: float | None, render: RenderConfig) -> np.ndarray:
 
 
 def release_of(audio: np.ndarray, render: RenderConfig) -> float | None:
-    """Seconds of release, up to 4, whose fall is nearest to the sound's after its note; None if it is over by then."""
+    """Returns the release in seconds, up to 4, whose fall is nearest to the sound's after note-off.
+
+    Returns None if the sound is over by then.
+    """
     step = round(_STEP_S * render.sample_rate)
     level_db = levels_db(audio, render.sample_rate, _STEP_S)
     first = round(render.note_s / _STEP_S)
@@ -274,18 +284,18 @@ def release_of(audio: np.ndarray, render: RenderConfig) -> float | None:
 
 
 def _channels(audio: np.ndarray) -> np.ndarray:
-    """[1 or 2, samples]: one where both channels [2, samples] are nearly the same."""
+    """Returns both channels [2, samples], or their mean [1, samples] if they are nearly the same."""
     middle, side = audio.mean(0), (audio[0] - audio[1]) / 2
     return middle[None] if np.sum(side**2) < _NARROW * np.sum(middle**2) else audio
 
 
 def _on_keyboard(midi: float, note: int) -> float:
-    """The pitch moved by octaves to where an oscillator can be transposed and a table reaches up to 20 kHz from."""
+    """Returns the pitch moved by octaves, so that an oscillator can be transposed to it and a table reaches 20 kHz."""
     midi -= 12 * max(math.ceil((midi - note - _TRANSPOSE) / 12), 0)
     return max(midi, _lowest(midi, note))
 
 
 def _lowest(midi: float, note: int) -> float:
-    """The lowest such pitch of the same name."""
+    """Returns the lowest such pitch that is whole octaves away from `midi`."""
     limit = max(69 + 12 * math.log2(_LOWEST_HZ / 440), note - _TRANSPOSE)
     return midi + 12 * math.ceil((limit - midi) / 12)

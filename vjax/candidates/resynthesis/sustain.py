@@ -1,7 +1,7 @@
-"""How a sound goes on while its key is held longer than it was analysed.
+"""Estimates how a sound continues while its key is held longer than the analysed clip.
 
-Three things are estimated from the last part of the held note and, where there is more of the recording, from that:
-how fast the sound falls, when its key was let go, and the cycles that an oscillator goes through meanwhile.
+Three things are estimated: how fast the sound falls, when note-off was, and the cycles that an oscillator goes through
+meanwhile. The estimates use the last part of the note and, if the recording is longer than the clip, the rest of it.
 """
 
 import dataclasses
@@ -13,60 +13,59 @@ from vjax.candidates.resynthesis.fit_table import WINDOW, amplitudes_at
 from vjax.vital.wavetables import FRAME
 
 LONGEST_S = 4.0
-"""Of the recording after the analysed clip so much is used."""
+"""Seconds of the recording after the analysed clip that are used, at most."""
 
 _BLOCK_S = 0.05
-_RANGE_DB = 60.0  # below its loudest moment a sound has ended
-_OVER_DB_S = 60.0  # the fall of what has ended: fast, and no click
-_SLOWEST_DB_S = 1.5, 3.0  # a slower fall counts as none: of a recording that goes on, and of one that does not
+_RANGE_DB = 60.0  # a sound this far below its loudest moment has ended
+_OVER_DB_S = 60.0  # fall of a sound that has ended: fast, but without a click
+_SLOWEST_DB_S = 1.5, 3.0  # a slower fall counts as none: if the recording continues after the clip, and if not
 _LEAST_BLOCKS = 4
-_OCTAVES_DB = 20.0  # below the loudest an octave does not count
+_OCTAVES_DB = 20.0  # an octave this far below the loudest does not count
 _FALLS_S, _POWERS = np.geomspace(0.05, 32, 120), np.geomspace(0.25, 16, 60)
-_BENT, _CLEAN_DB = 0.5, 1.0  # of the error of a straight line, and at most: then a fall is an envelope's
+_BENT, _CLEAN_DB = 0.5, 1.0  # a fall is an envelope's if its error is below this share of a line's and below this in dB
 LONGEST_FALL_S = 32.0
-"""Of an envelope's decay."""
+"""Longest decay of an envelope, seconds."""
 
-_STEEPEST = 30.0  # of an exponent
+_STEEPEST = 30.0  # largest exponent
 _POWER = 8.0
-_DB = 40 / np.log(10)  # an envelope of exp(-x) is an amplitude of exp(-2 x): so many dB for an x of 1
-_LET_GO_S, _LET_GO_DB = 0.5, 12.0  # by so much faster than before a sound falls after its key is let go
-_LEAST_S = 0.3  # less of a recording does not show how it goes on
-_MOST_GROWTH = 10.0  # of a harmonic after the clip
+_DB = 40 / np.log(10)  # an envelope of exp(-x) is an amplitude of exp(-2 x): this many dB for an x of 1
+_LET_GO_S, _LET_GO_DB = 0.5, 12.0  # after note-off, a sound falls by this many dB more in this time than before
+_LEAST_S = 0.3  # a shorter continuation does not show how the sound continues
+_MOST_GROWTH = 10.0  # largest factor on a harmonic's amplitude after the clip
 _FLOOR = 1e-4  # of the loudest harmonic: less is noise
 
 
 class Fall(NamedTuple):
-    """A decay to silence, as Vital's envelopes have it.
+    """A decay to silence, in the shape of Vital's envelopes.
 
     Attributes:
       seconds: until the sound is over.
-      power: how much faster it falls at first: of the envelope's decay, with the sign changed.
+      power: how much faster it falls at first. This is the power of the envelope's decay with the opposite sign.
     """
 
     seconds: float
     power: float
 
     def amplitude(self, at_s: np.ndarray) -> np.ndarray:
-        """Of the sound, 1 at 0 s, and as before that if it fell in the same way."""
+        """Returns the amplitude of the sound: 1 at 0 s. Before 0 s, the sound fell along the same curve."""
         x = np.maximum(np.minimum(at_s / self.seconds, 1), -_STEEPEST / self.power)
         left = (np.exp(-self.power * x) - np.exp(-self.power)) / -np.expm1(-self.power)
         return np.maximum(left, 1e-5) ** 2
 
     def begun(self, before_s: float) -> "Fall":
-        """The same fall from an earlier moment on."""
+        """Returns the same fall, begun `before_s` earlier."""
         seconds = min(self.seconds + before_s, LONGEST_FALL_S)
         return Fall(seconds, self.power / self.seconds * seconds)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sustain:
-    """What comes after a note that is held longer.
+    """How a sound continues if its note is longer.
 
     Attributes:
-      fall: how the level falls from the end of the note on; None for a sound that stays.
-      after: float32 [2, samples] of the recording after the clip, as long as its key was held; empty if unknown.
-      let_go_s: seconds from the beginning of the clip at which the key was let go; None if the recording does not show
-        it.
+      fall: how the level falls from the end of the note on; None if the level stays.
+      after: float32 [2, samples], the recording after the clip up to note-off; empty if unknown.
+      let_go_s: seconds from the beginning of the clip to note-off; None if the recording does not show it.
     """
 
     fall: Fall | None
@@ -84,20 +83,19 @@ class Lines:
 
 
 def sustain_of(audio: np.ndarray, after: np.ndarray | None, sample_rate: int, note_s: float) -> Sustain:
-    """Estimates how a sound goes on.
+    """Estimates how a sound continues.
 
     Args:
       audio: float32 [2, samples], the analysed clip.
-      after: float32 [2, m], the recording after it; None or empty if there is no more of it, or if the key was let go
-        within the clip.
-      note_s: when the key is let go, or the end of the clip.
+      after: float32 [2, m], the recording after it; None or empty if there is none, or if note-off is in the clip.
+      note_s: time of note-off, or the end of the clip.
     """
     samples = audio.shape[1]
     whole = audio if after is None else np.concatenate([audio, after], 1)
     end_s = let_go_s = None
     if whole.shape[1] > samples:
         let_go_s = let_go_after(whole, sample_rate, samples / sample_rate)
-        end_s = whole.shape[1] / sample_rate if let_go_s is None else let_go_s - 2 * _BLOCK_S  # a release is no sustain
+        end_s = whole.shape[1] / sample_rate if let_go_s is None else let_go_s - 2 * _BLOCK_S  # without the release
         end_s = min(end_s, samples / sample_rate + LONGEST_S)
     if end_s is None or end_s < note_s + _LEAST_S:
         return Sustain(fall_of(whole, sample_rate, note_s / 4, note_s, _SLOWEST_DB_S[1]), whole[:, :0], let_go_s)
@@ -106,9 +104,10 @@ def sustain_of(audio: np.ndarray, after: np.ndarray | None, sample_rate: int, no
 
 
 def fall_of(audio: np.ndarray, sample_rate: int, from_s: float, to_s: float, slowest_db_s: float) -> Fall | None:
-    """How a sound [channels, samples] falls in a stretch, and on from its end; None where no steady fall is clear.
+    """Estimates how a sound [channels, samples] falls in a stretch and after it; None if no steady fall is clear.
 
-    It falls in most octaves, or it beats. A level that bends down as an envelope's does is taken for one's.
+    The sound must fall in most octaves. Otherwise it only beats. If the level is clearly nearer to the curve of an
+    envelope than to a straight line in dB, the result is that curve. Else it is nearly a straight line in dB.
     """
     first, last = int(from_s / _BLOCK_S), int(to_s / _BLOCK_S)
     loudest = levels_db(audio, sample_rate, _BLOCK_S).max()
@@ -120,7 +119,7 @@ def fall_of(audio: np.ndarray, sample_rate: int, from_s: float, to_s: float, slo
     n = int(present.sum())
     if n < _LEAST_BLOCKS:
         return exponential(_OVER_DB_S)
-    at_s = _BLOCK_S * (np.arange(n) + 0.5 - len(level_db))  # before the end
+    at_s = _BLOCK_S * (np.arange(n) + 0.5 - len(level_db))  # relative to the end of the stretch
     octaves_db = _octaves_db(stretch, sample_rate)[:, :n]
     octaves_db = octaves_db[octaves_db.mean(1) > octaves_db.mean(1).max() - _OCTAVES_DB]
     slopes = np.polyfit(at_s, octaves_db.T, 1)[0]
@@ -138,13 +137,13 @@ def fall_of(audio: np.ndarray, sample_rate: int, from_s: float, to_s: float, slo
 
 
 def exponential(db_s: float) -> Fall:
-    """A straight line in dB: envelopes of a high power come near to it."""
+    """Returns a fall that is nearly a straight line in dB, by an envelope with a high power."""
     seconds = min(_POWER * _DB / db_s, LONGEST_FALL_S)
     return Fall(seconds, seconds * db_s / _DB)
 
 
 def _octaves_db(audio: np.ndarray, sample_rate: int) -> np.ndarray:
-    """[8, n] mean power in the octaves from 60 Hz, block by block."""
+    """Returns the mean power [8, n] in dB of the octaves from 60 Hz up, block by block."""
     size = round(_BLOCK_S * sample_rate)
     blocks = audio[:, : audio.shape[1] // size * size].reshape(len(audio), -1, size)
     power = (np.abs(np.fft.rfft(blocks * np.hanning(size))) ** 2).mean(0)
@@ -153,9 +152,9 @@ def _octaves_db(audio: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def let_go_after(audio: np.ndarray, sample_rate: int, from_s: float) -> float | None:
-    """When, after `from_s`, a sound [channels, samples] begins to fall as if its key were let go; None if it does not.
+    """Returns when, after `from_s`, a sound [channels, samples] begins to fall as after note-off; None if it does not.
 
-    There it falls by 12 dB more in half a second than in the half second before.
+    From there the sound falls by 12 dB more in half a second than in the half second before.
     """
     level_db = levels_db(audio, sample_rate, _BLOCK_S)
     level_db = np.maximum(level_db, level_db.max() - _RANGE_DB)
@@ -170,7 +169,7 @@ def let_go_after(audio: np.ndarray, sample_rate: int, from_s: float) -> float | 
 
 
 def levels_db(audio: np.ndarray, sample_rate: int, block_s: float) -> np.ndarray:
-    """[n] mean power of a sound [channels, samples], block by block."""
+    """Returns the mean power [n] in dB of a sound [channels, samples], block by block."""
     size = round(block_s * sample_rate)
     blocks = audio[:, : audio.shape[1] // size * size].reshape(len(audio), -1, size)
     return 10 * np.log10(np.maximum((blocks**2).mean((0, 2)), 1e-12))
@@ -179,19 +178,19 @@ def levels_db(audio: np.ndarray, sample_rate: int, block_s: float) -> np.ndarray
 def sustain_cycles(
     cycles: np.ndarray, n: int, hold: float, step_s: float, sound: np.ndarray, fit: "Lines", sustain: Sustain
 ) -> tuple[np.ndarray, float]:
-    """Cycles that go on from the one where a sweep stays; their fall is left to the amplitude envelope.
+    """Returns cycles that continue from the one where a sweep stays. They do not fall: the amplitude envelope does.
 
-    Of a known continuation they have its spectra, beside those of the last cycles. Otherwise they are the last cycles
-    back to front.
+    If the continuation of the sound is known, the cycles are the mean of the last cycles, changed as the spectrum of
+    the sound changes after the clip. Otherwise they are the last cycles in reverse order.
 
     Args:
       cycles: [frames, 2048] of the sweep.
-      n: how many are wanted.
-      hold: the cycle where the sweep stays, which may lie between two.
-      step_s: from one cycle to the next.
-      sound: float32 [samples] to which the cycles were fitted, and what is known of its continuation.
+      n: how many cycles to return.
+      hold: the cycle where the sweep stays; a fraction lies between two.
+      step_s: seconds from one cycle to the next.
+      sound: float32 [samples], the sound to which the cycles were fitted, followed by its continuation if known.
       fit: the lines that were fitted.
-      sustain: how the sound goes on.
+      sustain: how the sound continues.
 
     Returns:
       [n, 2048] float32, and seconds from the first of them to the last.
@@ -201,7 +200,7 @@ def sustain_cycles(
         return (sustain.fall.amplitude(at_s) if sustain.fall else np.ones(len(at_s)))[:, None]
 
     def levelled(at: np.ndarray) -> np.ndarray:
-        """The spectra [m, 1025] of the cycles there, as loud as the sound is where it is held."""
+        """Returns the spectra [m, 1025] of the cycles there, as loud as the sound is where the sweep stays."""
         spectra = np.fft.rfft(cycles[np.rint(at).astype(int)])
         return spectra / gone(step_s * (at - hold))
 

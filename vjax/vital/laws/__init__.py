@@ -1,6 +1,7 @@
-"""The Vital engine's laws in closed form, as pure JAX functions: what a fit by gradient needs instead of audio.
+"""The Vital engine's laws in closed form, as pure JAX functions. Gradient-based fits use them instead of audio.
 
-Units are in the names. Every law is tested against the engine, and its error stands in its docstring or its module's.
+Units are in the names. Every law is tested against the engine. Its error is stated in its docstring or in that of its
+module.
 """
 
 from vjax.vital.laws.effects import (

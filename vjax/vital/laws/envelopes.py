@@ -1,7 +1,8 @@
 """The shapes of Vital's envelopes: the curve that all its segments share, ADSR over time, and amplitude.
 
-Measured against the engine, amplitudes err by 0.2 % of the peak and 0.15 dB in the mean; a release begins up to 3 ms
-late, at the engine's next block. (Envelopes 2 to 6 move in steps of 3 ms unless what they move runs at audio rate.)
+Measured against the engine, the mean error of amplitudes is 0.2 % of the peak and 0.15 dB. The engine begins a release
+up to 3 ms late, at its next block. (Envelopes 2 to 6 move in steps of 3 ms, unless their destination runs at audio
+rate.)
 
 Facts from Vital's public source: futils.h (`powerScale`), envelope.cpp, synth_voice_handler.cpp. Each function is pure,
 broadcasts, and has finite gradients at zero times and zero powers.
@@ -12,15 +13,15 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 _LARGEST_POWER = 80.0  # exp() of more overflows float32
-_STRAIGHT = 0.01  # Vital draws a straight line below; here it is the first-order bend, so that its gradient is not 0
+_STRAIGHT = 0.01  # below, Vital uses a straight line; here it is a first-order bend, so that the gradient is not 0
 _SHORTEST_S = 1e-6  # a stage of no length; well below a sample
 
 
 @jax.jit
 def power_scale(x: ArrayLike, power: ArrayLike) -> jax.Array:
-    """A share x in [0, 1] bent by `power`: (exp(power x) - 1) / (exp(power) - 1), at power 0 x itself.
+    """A share x in [0, 1] bent by `power`: (exp(power x) - 1) / (exp(power) - 1). At power 0, it is x itself.
 
-    A positive power starts slowly, a negative one fast. Beyond +-80 it bends no further.
+    A positive power starts slowly, a negative one fast. Powers beyond +-80 count as +-80.
     """
     power = jnp.clip(power, -_LARGEST_POWER, _LARGEST_POWER)
     straight = jnp.abs(power) < _STRAIGHT
@@ -29,12 +30,12 @@ def power_scale(x: ArrayLike, power: ArrayLike) -> jax.Array:
 
 
 def knob_seconds(knob: ArrayLike) -> jax.Array:
-    """Seconds of a native time knob (delay, attack, hold, decay, release): its fourth power."""
+    """Seconds of a native time control (delay, attack, hold, decay, release): its fourth power."""
     return jnp.asarray(knob) ** 4
 
 
 def seconds_knob(seconds: ArrayLike) -> jax.Array:
-    """The native time knob of so many seconds; the inverse of `knob_seconds`."""
+    """The native value of a time control from seconds; the inverse of `knob_seconds`."""
     return jnp.maximum(seconds, 0) ** 0.25
 
 
@@ -52,9 +53,9 @@ def envelope(
     decay_power: ArrayLike = -2.0,
     release_power: ArrayLike = -2.0,
 ) -> jax.Array:
-    """Value in [0, 1] of an envelope at `time_s`, the key pressed at 0 and released at `note_s`.
+    """Value in [0, 1] of an envelope at `time_s`, with note-on at 0 and note-off at `note_s`.
 
-    Arguments broadcast. Times are seconds, `sustain` is in [0, 1], powers are native knobs (-20 to 20). Differentiable
+    Arguments broadcast. Times are seconds, `sustain` is in [0, 1], powers are native values (-20 to 20). Differentiable
     in all of them almost everywhere.
     """
 
@@ -69,14 +70,14 @@ def envelope(
 
 
 def _position(elapsed_s: ArrayLike, length_s: ArrayLike) -> jax.Array:
-    """How far a stage has come, in [0, 1]."""
+    """Elapsed share of a stage, in [0, 1]."""
     return jnp.clip(elapsed_s / jnp.maximum(length_s, _SHORTEST_S), 0, 1)
 
 
 def voice_amplitude(
     envelope: ArrayLike, velocity: ArrayLike = 1.0, velocity_track: ArrayLike = 0.0, knob: ArrayLike = 1.0
 ) -> jax.Array:
-    """Linear amplitude of a voice: the square of envelope 1 times velocity's share times the `voice_amplitude` knob.
+    """Linear amplitude of a voice: the square of (envelope 1 * velocity factor * `voice_amplitude` control).
 
     Args:
       velocity: of the note, in (0, 1].

@@ -1,8 +1,8 @@
 """Linear responses of Vital's filters, with their gain.
 
-They follow the filters sample by sample, not their analogue models, and so hold up to the highest cutoffs. Each model
-saturates in a way of its own; the laws hold for quiet input. Mean |error| in dB over the harmonics of a saw, drive 0,
-resonance at most 0.6, by the level of the oscillator:
+They describe the sampled filters and not their analogue models, so they hold up to the highest cutoffs. Each model
+saturates in a different way; the laws hold for quiet input. The table gives the mean |error| in dB over the harmonics
+of a saw, with drive 0 and a resonance of at most 0.6, by the level of the oscillator:
 
     model            0.1    0.35          0.707 (the engine's default)
     Digital          0.03   0.03          0.03 until it clips
@@ -11,11 +11,11 @@ resonance at most 0.6, by the level of the oscillator:
     Dirty 12, 24     0.02   0.37, 0.56    3.7, 4.7
     Diode            0.05   0.41          4.0
 
-All styles, blends and drives hold at a level of 0.1. From a resonance of 0.75 on, a Ladder at 24 dB (and in the notch
-styles) may whistle by itself, which is no response to its input.
+At a level of 0.1, the laws hold for all styles, blends and drives. From a resonance of 0.75 on, a Ladder at 24 dB (and
+in the notch styles) may oscillate by itself. This is not a response to its input.
 
-Notation. p is the response of one pole and G its coefficient. r turns a pole's output into its stored state, which a
-loop is fed with where it is a sample late. k is the feedback.
+Notation: p is the response of one pole, and G its coefficient. r converts a pole's output to its stored state; a loop
+with a delay of one sample takes this state as its input. k is the feedback.
 
 Facts from Vital's public source: synth_filter.h, one_pole_filter.h, digital_svf.cpp, sallen_key_filter.cpp (Analog),
 dirty_filter.cpp, ladder_filter.cpp, diode_filter.cpp.
@@ -34,9 +34,9 @@ DB_12, DB_24, NOTCH_BLEND, NOTCH_SPREAD, BAND_PEAK_NOTCH = range(5)
 """Filter styles, as the menu `filter_1_style` numbers them (of Analog, Dirty, Ladder and Digital)."""
 
 ENGINE_RATE_HZ = 88200.0
-"""Rate of the filters: 44.1 kHz, oversampled twice."""
+"""Rate of the filters: 44.1 kHz with twofold oversampling."""
 
-_LEAST_POWER = 1e-20  # -200 dB, so that a notch has a level and a gradient
+_LEAST_POWER = 1e-20  # -200 dB, so that a notch has a finite level and a gradient
 _TANH_SLOPE = 2.45550750702956 / 2.44506634652299  # of the engine's approximate tanh at 0
 _TINY = 1e-8
 
@@ -50,7 +50,7 @@ class Pole(NamedTuple):
 
 
 def note_hz(semitones: ArrayLike) -> jax.Array:
-    """Frequency of a MIDI note or of a cutoff knob in semitones (69 is 440 Hz)."""
+    """Frequency of a MIDI note, or of a cutoff in semitones (69 is 440 Hz)."""
     return 440.0 * 2.0 ** ((jnp.asarray(semitones) - 69) / 12)
 
 
@@ -60,7 +60,7 @@ def hz_note(frequency_hz: ArrayLike) -> jax.Array:
 
 
 def cutoff_semitones(knob: ArrayLike, keytrack: ArrayLike = 0.0, note: ArrayLike = 60.0, routed: ArrayLike = 0.0):
-    """Cutoff in semitones: the knob (8 to 136), key tracking about note 60, and what routes add (`modulation.py`)."""
+    """Cutoff in semitones: the control (8 to 136) plus key tracking about note 60 plus routes (`modulation.py`)."""
     return jnp.asarray(knob) + keytrack * (jnp.asarray(note) - 60) + routed
 
 
@@ -113,13 +113,13 @@ def filter_response(
     Arrays broadcast; `model` and `style` are fixed at tracing.
 
     Args:
-      frequency_hz: where, below half of `rate_hz`.
+      frequency_hz: frequencies of the response, below half of `rate_hz`.
       cutoff_hz: see `note_hz` and `cutoff_semitones`.
-      resonance: native, 0 to 1. Analog and Dirty take its root: near 0 its gradient grows without bound.
+      resonance: native, 0 to 1. Analog and Dirty use its square root, whose gradient grows without bound near 0.
       drive_db: native, 0 to 20.
       blend: native, 0 (low-pass) to 1 (band-pass) to 2 (high-pass); other meanings in the notch styles.
       model: ANALOG, DIRTY, LADDER, DIGITAL or DIODE.
-      style: DB_12, DB_24, NOTCH_BLEND, NOTCH_SPREAD or BAND_PEAK_NOTCH. Diode takes all but DB_12 for DB_24.
+      style: DB_12, DB_24, NOTCH_BLEND, NOTCH_SPREAD or BAND_PEAK_NOTCH. Diode treats all but DB_12 as DB_24.
 
     Raises ValueError for another model or style.
     """
@@ -153,13 +153,13 @@ def pole_of(frequency_hz: ArrayLike, g: ArrayLike, rate_hz: float) -> Pole:
 
 
 class _Amounts(NamedTuple):
-    """What a style mixes, and how much of the drive that resonance takes back it keeps."""
+    """The outputs that a style mixes, and how a style reduces the drive when resonance is high."""
 
     low: jax.Array
     band: jax.Array
     high: jax.Array
     compensated: ArrayLike  # share of the drive that is divided by the resonance's scale
-    boost: ArrayLike  # of that share
+    boost: ArrayLike  # gain of that share
 
     def drive(self, drive: jax.Array, compensated: jax.Array) -> jax.Array:
         return drive + self.compensated * (self.boost * compensated - drive)
@@ -169,7 +169,7 @@ def _amounts(blend: jax.Array, style: int) -> _Amounts:
     """Of Analog, Dirty and Digital; blend in [-1, 1]."""
     if style == NOTCH_BLEND:
         return _Amounts(jnp.minimum(1 - blend, 1), jnp.zeros_like(blend), jnp.minimum(1 + blend, 1), jnp.abs(blend), 1)
-    if style == NOTCH_SPREAD:  # the second stage has low and high swapped
+    if style == NOTCH_SPREAD:  # the second stage swaps low and high
         share = (1 + blend) / 2
         return _Amounts(share, jnp.zeros_like(blend), jnp.ones_like(blend), jnp.minimum(1 - blend, 1), 2 - share)
     if style == BAND_PEAK_NOTCH:
@@ -201,7 +201,7 @@ def _digital(frequency_hz, cutoff_hz, resonance, drive_db, blend, style, rate_hz
     damping = 1 / (0.5 + 15.5 * resonance**3)
     low, high = (mix.high, mix.low) if style == NOTCH_SPREAD else (mix.low, mix.high)
     response = (low + mix.band * s + high * s**2) / (1 + damping * s + s**2)
-    if style != DB_12:  # the stage before damps by 1, yet takes its high-pass with the other's damping
+    if style != DB_12:  # the first stage has a damping of 1, but computes its high-pass with that of the second
         response *= (mix.low + (mix.band + mix.high * (1 - damping)) * s + mix.high * s**2) / (1 + s + s**2)
     drive = db_gain(drive_db)
     return response * mix.drive(drive, drive / (2 * resonance**3 + 1)) / jnp.sqrt(drive)
@@ -229,7 +229,7 @@ def _dirty(frequency_hz, cutoff_hz, resonance, drive_db, blend, style, rate_hz):
     feed = k / (1 - k * (g - g**2))
     loop = _TANH_SLOPE * feed / (1 + g) * r * p * (1 - p - g)
     response = _second_stage(p, mix, style) * _TANH_SLOPE * (drive + feed) / (1 - loop) / (k**2 + 1)
-    if style != DB_12:  # its feedback reads a state that is never written: there is none
+    if style != DB_12:  # its feedback reads a state that is never written, so there is no feedback
         response *= _two_poles(p, mix.low, mix.band, mix.high) / (1 - g + g**2)
     return response
 

@@ -1,4 +1,4 @@
-"""What moves Vital's controls: routes and LFOs. Both within 1 % of their range of the engine, in the mean.
+"""Laws of Vital's modulation: routes and LFOs. The mean error against the engine is within 1 % of their range.
 
 Facts from Vital's public source: modulation_connection_processor.cpp, synth_module.cpp, synth_lfo.cpp,
 line_generator.cpp, operators.cpp (`TempoChooser`).
@@ -21,20 +21,20 @@ TRIGGER, SYNC, ENVELOPE, SUSTAIN_ENVELOPE, LOOP_POINT, LOOP_HOLD = range(6)
 """Menu `lfo_N_sync_type`: how the phase runs."""
 
 _CYCLES_A_BEAT = np.array([0.0, *(2.0**k for k in range(-7, 5))])  # of the menu `lfo_N_tempo`, from "Freeze"
-_SHORTEST_HALF_LIFE_S = 2e-4  # less is no smoothing
+_SHORTEST_HALF_LIFE_S = 2e-4  # a shorter one means no smoothing
 
 
 @jax.jit
 def shape_route(source: ArrayLike, amount: ArrayLike, bipolar: ArrayLike = 0, power: ArrayLike = 0.0) -> jax.Array:
-    """What a route adds to its destination, in shares of the control's range (see `route_to`).
+    """The value that a route adds to its destination, as a share of the control's range (see `route_to`).
 
-    A stereo route adds the negative of it in the right channel.
+    A stereo route adds the negative value in the right channel.
 
     Args:
       source: value in [0, 1] of the modulation source.
       amount: native, -1 to 1.
-      bipolar: 0, or 1 where the source's middle adds nothing.
-      power: native, -10 to 10; a positive one bends fast upwards.
+      bipolar: 0, or 1 if the middle of the source's range adds nothing.
+      power: native, -10 to 10; a positive one rises fast at first.
     """
     shifted = (1 + jnp.asarray(bipolar)) * jnp.clip(source, 0, 1) - bipolar
     bent = jnp.sign(shifted) * power_scale(jnp.abs(shifted), -jnp.asarray(power))
@@ -42,10 +42,10 @@ def shape_route(source: ArrayLike, amount: ArrayLike, bipolar: ArrayLike = 0, po
 
 
 def route_to(knob: ArrayLike, minimum: ArrayLike, maximum: ArrayLike, *shaped: ArrayLike) -> jax.Array:
-    """A native knob moved by routes, each as `shape_route` returns it.
+    """The native value of a control after routes, each as `shape_route` returns it.
 
-    Routes add to the raw knob, before its scale (the square of a level, the fourth power of a time, 2^x of a rate), and
-    may push it beyond its range.
+    Routes add to the native value, before its scale (the square of a level, the fourth power of a time, 2^x of a rate).
+    They may move it beyond its range.
     """
     return jnp.asarray(knob) + (jnp.asarray(maximum) - minimum) * sum(shaped)
 
@@ -58,7 +58,7 @@ def lfo_frequency_hz(knob: ArrayLike) -> jax.Array:
 def tempo_frequency_hz(tempo: ArrayLike, beats_per_second: ArrayLike = 2.0, sync: ArrayLike = TEMPO) -> jax.Array:
     """Frequency of a `lfo_N_tempo` (menu index: 0 freezes, 8 is a quarter note) where sync is TEMPO, DOTTED or TRIPLET.
 
-    Delays, choruses, flangers and phasers have the same menu. The control `beats_per_minute` holds beats a second.
+    Delays, choruses, flangers and phasers have the same menu. The control `beats_per_minute` holds beats per second.
     """
     factor = jnp.select([jnp.asarray(sync) == DOTTED, jnp.asarray(sync) == TRIPLET], [2 / 3, 3 / 2], 1.0)
     return jnp.asarray(_CYCLES_A_BEAT)[jnp.asarray(tempo)] * jnp.asarray(beats_per_second) * factor
@@ -80,10 +80,11 @@ def lfo_phase(
     """Phase in [0, 1] of an LFO `time_s` after the note began.
 
     Args:
-      phase: native `lfo_N_phase`, in [0, 1]: where it starts, or loops (LOOP_POINT, LOOP_HOLD), or waits
-        (SUSTAIN_ENVELOPE). `lfo_N_stereo` adds its half in the left channel and takes it away in the right.
+      phase: native `lfo_N_phase`, in [0, 1]: where the LFO starts, or loops (LOOP_POINT, LOOP_HOLD), or
+        waits (SUSTAIN_ENVELOPE). `lfo_N_stereo` adds half of its value in the left channel and subtracts it in the
+        right.
       sync_type: fixed at tracing. SYNC runs as TRIGGER does, but from the song's start.
-      note_s: how long the key is held.
+      note_s: note length in seconds.
       delay_s: native `lfo_N_delay_time`.
 
     Raises ValueError for another `sync_type`.
@@ -135,10 +136,11 @@ def lfo_value(phase: ArrayLike, points: ArrayLike, powers: ArrayLike, smooth: bo
 
 
 def lfo_fade(time_s: ArrayLike, fade_s: ArrayLike, delay_s: ArrayLike = 0.0) -> jax.Array:
-    """Share in [0, 1] of an LFO's value that is let through, where `lfo_N_smooth_mode` is off.
+    """Factor in [0, 1] for an LFO's value, where `lfo_N_smooth_mode` is off.
 
-    Before `delay_s` it is 0. With smoothing on, an LFO waits at its first value instead, and there is no fade. (So for
-    what moves at audio rate: levels, pitches, cutoffs. The other controls fade from the LFO's first value, not from 0.)
+    Before `delay_s` it is 0. With smoothing on, an LFO waits at its first value instead, and there is no fade. (This
+    holds for controls that move at audio rate: levels, pitches, cutoffs. The other controls fade from the LFO's first
+    value, not from 0.)
     """
     return jnp.clip((jnp.asarray(time_s) - delay_s) / jnp.maximum(fade_s, 1e-6), 0, 1)
 
@@ -149,7 +151,7 @@ def smooth_half_life_s(knob: ArrayLike) -> jax.Array:
 
 
 def smooth_values(values: ArrayLike, step_s: float, half_life_s: ArrayLike) -> jax.Array:
-    """[..., n] values of an LFO as its smoothing lets them through, which starts at 0; they lie `step_s` apart."""
+    """[..., n] values of an LFO after smoothing, which starts at 0. The values are `step_s` apart."""
     kept = jnp.where(half_life_s > _SHORTEST_HALF_LIFE_S, 0.5 ** (step_s / half_life_s), 0.0)
     values = jnp.asarray(values)
 

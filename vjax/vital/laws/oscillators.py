@@ -14,11 +14,11 @@ from vjax.vital.laws.envelopes import power_scale
 def unison_cents(
     voices: int, detune: ArrayLike, detune_power: ArrayLike = 1.5, detune_range: ArrayLike = 2.0
 ) -> jax.Array:
-    """[..., pairs, 2] cents of detuning in the left and the right channel: each pair has one voice in either.
+    """[..., pairs, 2] cents of detuning in the left and the right channel: each pair has one voice in each.
 
     Args:
       voices: 1 to 16, fixed at tracing. An odd count has its first pair at 0 cents, one voice in both channels.
-      detune, detune_power, detune_range: native knobs, 0 to 10, -5 to 5, 0 to 48; they broadcast.
+      detune, detune_power, detune_range: native values, 0 to 10, -5 to 5, 0 to 48; they broadcast.
     """
     pairs = np.arange((voices + 1) // 2)
     position = (2 * pairs + (voices % 2 == 0)) / max(1, voices - 1)
@@ -28,7 +28,7 @@ def unison_cents(
 
 
 def unison_gains(voices: int, blend: ArrayLike = 0.8) -> jax.Array:
-    """[..., pairs] linear amplitude of each pair of unison voices; their powers sum to 1, or to that of one pair.
+    """[..., pairs] linear amplitude of each pair of unison voices; the powers of the pairs sum to 1.
 
     Args:
       voices: 1 to 16, fixed at tracing.
@@ -44,13 +44,13 @@ def unison_gains(voices: int, blend: ArrayLike = 0.8) -> jax.Array:
 
 
 def stereo_shares(spread: ArrayLike = 1.0) -> tuple[jax.Array, jax.Array]:
-    """Linear gains of (the own channel, the other channel) at a `stereo_spread` in [0, 1]; at 0 both are mixed."""
+    """Linear gains of (the own channel, the other channel) at a `stereo_spread` in [0, 1]; at 0 both are equal."""
     angle = 0.25 * jnp.pi * (1 + jnp.asarray(spread))
     return jnp.sin(angle), jnp.cos(angle)
 
 
 def played_frame(wave_frame: ArrayLike) -> jax.Array:
-    """The frame that a native `osc_N_wave_frame` (0 to 256) plays: the nearest one. Nothing lies between two frames."""
+    """The frame that a native `osc_N_wave_frame` (0 to 256) plays: the nearest one, without interpolation."""
     return jnp.round(jnp.clip(wave_frame, 0, 256)).astype(int)
 
 
@@ -66,7 +66,7 @@ def pan_gains(pan: ArrayLike) -> tuple[jax.Array, jax.Array]:
 
 
 def volume_db(knob: ArrayLike) -> jax.Array:
-    """Gain in dB of a native `volume`, 0 to 7399.44: its root less 80."""
+    """Gain in dB of a native `volume`, 0 to 7399.44: its square root minus 80."""
     return jnp.sqrt(jnp.maximum(knob, 1e-6)) - 80
 
 

@@ -1,8 +1,8 @@
 """Linear responses of Vital's filters that are built of delays, all-passes and vowels: Comb, Phaser and Formant.
 
-They hold for quiet input, as those in filters.py do: within 0.05 dB of the engine in the mean. A fit should not descend
-on the comb's cutoff: its peaks move like a delay time. Formant's third style, the vocal tract, has no closed form and
-is left out.
+They hold for quiet input, like those in filters.py. Their mean error against the engine is within 0.05 dB. Do not
+fit the comb's cutoff by gradient descent, because its peaks move as a delay time does. Formant's third style, the vocal
+tract, has no closed form and is left out.
 
 Facts from Vital's public source: comb_filter.cpp, memory.h, phaser_filter.h, formant_filter.cpp, formant_manager.h.
 """
@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 from vjax.vital.laws.filters import ENGINE_RATE_HZ, db_gain, note_hz, pole, pole_of, safe_sqrt
 
 COMB_STYLES = tuple(range(6))
-"""Styles of Comb: comb, flange and negative flange with a low or high cut, then the same three with a band."""
+"""Styles of Comb: comb, flange and negative flange with a low and a high cut, then the same three with a band."""
 
 _SHORTEST_PERIOD = 2.0  # samples
 _NYQUIST = 0.45351473923  # of the rate: the highest cutoff inside the comb's loop
@@ -29,7 +29,7 @@ _VOWELS = {
     "o": ((-2, 0.7, 67.35), (-6, 0.75, 79.35), (-14, 1, 99.755), (-14, 1, 101.038)),
     "u": ((0, 0.7, 65.038), (-20, 0.75, 74.37), (-17, 1, 100.409), (-14, 1, 101.646)),
 }
-# Of each style, the vowels at (x, y) = (0, 0), (1, 0), (0, 1), (1, 1).
+# For each style, the vowels at (x, y) = (0, 0), (1, 0), (0, 1), (1, 1).
 _CORNERS = ("aiuo", "aoie")
 
 
@@ -46,7 +46,7 @@ def comb_response(
 
     Args:
       cutoff_semitones: pitch of the comb.
-      resonance: native, 0 to 1; style 0 and 3 have no feedback at 0.5 and a negative one below.
+      resonance: native, 0 to 1; styles 0 and 3 have no feedback at 0.5, and negative feedback below 0.5.
       blend: native, 0 to 2: dark to bright, or the width of the band.
       blend_transpose: native, 0 to 84 semitones from the pitch to the cut.
     """
@@ -84,8 +84,8 @@ def _loop_filter(frequency_hz, cutoff_semitones, blend, blend_transpose, banded,
 
 
 def _read(frequency_hz: ArrayLike, period: jax.Array, rate_hz: float) -> jax.Array:
-    """Response of a cubic read, so many samples behind the sample before this one."""
-    whole = jnp.round(period)  # not floor: half of the reads lie outside the two samples that they interpolate
+    """Response of a read with cubic interpolation, `period` samples before the previous sample."""
+    whole = jnp.round(period)  # not floor: half of the reads lie outside the two samples between which they interpolate
     t = 1 - (period - whole)
     weights = (
         -0.5 * t + t**2 - 0.5 * t**3,
@@ -110,7 +110,7 @@ def phaser_response(
 
     Args:
       resonance, drive_db, blend: native, 0 to 1, 0 to 20, 0 to 2.
-      style: 0, or another for the inverted one.
+      style: 0, or any other value for the inverted response.
     """
     p, _, g = pole(frequency_hz, cutoff_hz, rate_hz)
     resonance, blend = jnp.clip(resonance, 0, 1), jnp.asarray(blend)
