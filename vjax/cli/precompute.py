@@ -12,7 +12,7 @@ modulation  copies the gzip-compressed params/modulation_t3 to the uncompressed 
 
 An interrupted run continues where it stopped when it is started again; finished shards are skipped.
 
-examples: a file of the earlier program, made ready for training
+examples (a file of the earlier program, made ready for training):
   vjax precompute modulation data/vital_200k.h5
   vjax inspect data/vital_200k.h5
 """
@@ -23,7 +23,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = command_parser("precompute", "Fills features/* of a dataset, once, before training.", EPILOG)
     parser.add_argument("what", choices=("mels", "modulation"), help="what to fill")
     parser.add_argument("path", help="an HDF5 file, or a folder of *.h5 shards")
-    parser.add_argument("--batch-size", type=at_least(1), default=64, help="rows at a time (default %(default)s)")
+    parser.add_argument(
+        "--batch-size", type=at_least(1), default=64, help="number of rows at a time (default %(default)s)"
+    )
     arguments = parser.parse_args(argv)
     return run(parser.prog, lambda: _precompute(arguments))
 
