@@ -10,8 +10,8 @@ from vjax.cli.match_flags import add_checkpoint
 from vjax.shipped import checkpoint_name
 
 DESCRIPTION = """\
-Compares a checkpoint's predictions with the true parameters of a dataset, beside the best constant prediction: the score
-of a model that ignores the sound. Only parameters that are audible in a sound count.
+Compares a checkpoint's predictions with the true parameters of a dataset, beside the best constant prediction: the
+score of a model that ignores the sound. Only parameters that are audible in a sound count.
 """
 EPILOG = """\
 Takes the rows that the run kept for validation, where the checkpoint names them. Renders nothing; `vjax evaluate`
