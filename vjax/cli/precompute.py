@@ -12,7 +12,7 @@ modulation  copies the gzip-compressed params/modulation_t3 to the uncompressed 
 
 An interrupted run continues where it stopped when it is started again; finished shards are skipped.
 
-examples (a file of the earlier program, made ready for training):
+examples: a file of the earlier program, made ready for training
   vjax precompute modulation data/vital_200k.h5
   vjax inspect data/vital_200k.h5
 """
