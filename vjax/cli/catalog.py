@@ -7,10 +7,10 @@ from pathlib import Path
 from vjax.cli.command import UsageError, at_least, command_parser, make_writable, run
 
 EPILOG = """\
-A catalog is what the model chooses wavetables and LFO shapes from. Each sound is held once: tables with the same
-content are one, and so are tables that the engine plays alike (nearer than --threshold-db over nine frames). A dataset
-rendered with --presets extends the shipped catalog by itself; build one to measure it (`vjax roundtrip --catalog`) or
-to look.
+A catalog lists the wavetables and LFO shapes from which a model chooses. It holds each sound once: tables with the same
+content count as one, and so do tables that sound alike (nearer than --threshold-db over nine frames). `vjax generate
+--presets` extends the shipped catalog by itself. Build a catalog to measure it (`vjax roundtrip --catalog`) or to look
+at it.
 
 examples:
   vjax catalog show                                             # the shipped one
@@ -50,25 +50,29 @@ def main(argv: list[str] | None = None) -> int:
         "--start",
         choices=("shipped", "standard", "init"),
         default="shipped",
-        help="what is there before: the shipped catalog, its computed entries, or the init patch (default %(default)s)",
+        help="what to begin with: the shipped catalog, its computed entries, or the init patch (default %(default)s)",
     )
     build.add_argument(
-        "--threshold-db", type=float, default=1.0, metavar="DB", help="tables nearer than this are one (default 1)"
+        "--threshold-db", type=float, default=1.0, metavar="DB", help="tables nearer than this count as one (default 1)"
     )
     build.add_argument(
         "--shape-threshold",
         type=float,
         default=0.02,
         metavar="X",
-        help="LFO shapes nearer than this, of 1, are one (default 0.02)",
+        help="LFO shapes nearer than this, on a scale of 0 to 1, count as one (default 0.02)",
     )
-    build.add_argument("--max-tables", type=at_least(0), default=0, metavar="N", help="most wavetables; 0 takes all")
-    build.add_argument("--max-shapes", type=at_least(0), default=0, metavar="N", help="most LFO shapes; 0 takes all")
+    build.add_argument(
+        "--max-tables", type=at_least(0), default=0, metavar="N", help="at most N wavetables (default 0: all of them)"
+    )
+    build.add_argument(
+        "--max-shapes", type=at_least(0), default=0, metavar="N", help="at most N LFO shapes (default 0: all of them)"
+    )
     build.add_argument(
         "--select",
         choices=("cover", "varied"),
         default="cover",
-        help="which stay under --max-tables: those that stand in best for all (default), or the most different",
+        help="which ones --max-tables keeps: those that represent all best (default), or the most different ones",
     )
     show = actions.add_parser("show", help="list a catalog's entries", epilog=_SHOW_EPILOG, **looks)
     show.add_argument("path", nargs="?", help="a file of `vjax catalog build`, a dataset or a checkpoint folder")

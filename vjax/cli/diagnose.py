@@ -10,14 +10,14 @@ from vjax.cli.match_flags import add_checkpoint
 from vjax.shipped import checkpoint_name
 
 DESCRIPTION = """\
-Compares a checkpoint's answers to a dataset's labels, control by control, with the best constant answer: what a model
-would score that hears nothing. Only what is heard in a sound counts.
+Compares a checkpoint's predictions with the true parameters of a dataset, beside the best constant prediction: the
+score of a model that ignores the sound. Only parameters that are audible in a sound count.
 """
 EPILOG = """\
-Rows are those that the run kept for validation, where the checkpoint tells. It renders nothing: how close the sounds
-are, `vjax evaluate` says.
+Takes the rows that the run kept for validation, where the checkpoint names them. Renders nothing; `vjax evaluate`
+compares sounds.
 
-examples: what is learnt, and what is not?
+examples:
   vjax diagnose --checkpoint runs/tier3 --dataset DATASET
   vjax diagnose --checkpoint runs/tier3 --dataset DATASET --json > heads.json    # every control
 """
@@ -30,7 +30,9 @@ def main(argv: list[str] | None = None) -> int:
     add_checkpoint(parser, required=True)
     parser.add_argument("--dataset", required=True, metavar="PATH", help="an HDF5 file, or a folder of shards")
     parser.add_argument("--rows", choices=("validation", "training"), default="validation", help="default %(default)s")
-    parser.add_argument("--limit", type=at_least(0), default=2000, metavar="N", help="rows, at most; 0 for all (2000)")
+    parser.add_argument(
+        "--limit", type=at_least(0), default=2000, metavar="N", help="at most N rows; 0 takes all (default 2000)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     arguments = parser.parse_args(argv)
     return run(parser.prog, lambda: _diagnose(arguments))

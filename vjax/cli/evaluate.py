@@ -16,27 +16,33 @@ from vjax.cli.scheduler_flag import SCHEDULER_HELP, add_scheduler_flag
 from vjax.io.file_names import as_text
 
 EPILOG = f"""\
-Each target is a preset of a folder, a sound file, or a validation row of a dataset. For each of them vjax plays the
-init patch, the presets of a bank that are by other authors (random: their median; nearest: the one of least MSS, the
-row to beat), the model's prediction, what `vjax match` writes (match: the preferred preset, which is editable), its
-closest candidate (closest: mostly a wavetable made of the sound itself), its best candidate of the model and the bank
-(knobs) and its best patch (patch), what refinement makes of each start with each budget (best: nearest, prediction and
-match compete), and the target's own preset with other random phases (floor: by so much a sound differs from itself;
-only a wavetable made of it comes nearer). All are settled renders by the real engine. The recovered share is 0 % at the
-random preset and 100 % at the floor. Silence is reported and never scored. A second table says how editable the presets
-are.
+Each target is a preset of a folder, a sound file, or a validation row of a dataset. The report has these rows:
 
-The author of a preset is the first folder below the one that is given, or else the author field of the preset. A limit
-takes a random sample, always the same. A run that was stopped goes on when it is called again; --limit may then be
-larger and --refine-evals may have more budgets. The folder --out gets evaluation.json, evaluation.csv, report.html, and
-in sounds/ every sound and preset.
+  init         the init patch
+  random       the presets of a bank that are by other authors: their median
+  nearest      the preset of them that is nearest by MSS: the baseline
+  prediction   the preset that the network predicts
+  match        the preset that `vjax match` writes, which is editable
+  closest      its closest candidate, mostly a wavetable made of the sound itself
+  knobs        its best candidate of the network and the bank
+  patch        its best patch
+  START+N      the preset that a search finds from START with N renders (best: nearest, prediction and match compete)
+  floor        the re-render reference: the target's own preset with other random phases
+
+All are settled renders by the real engine. The recovered share is 0 % at the random preset and 100 % at the floor. A
+silent preset is reported and has no score. A second table shows how editable the presets are.
+
+The author of a preset is the first folder below the given one, or else the author field of the preset. --limit takes a
+random sample, always the same one. The same command continues a run that was stopped; --limit may then be larger, and
+--refine-evals may have more budgets. The folder --out gets evaluation.json, evaluation.csv, report.html, and in sounds/
+every sound and preset.
 
 {SCHEDULER_HELP}
 examples:
-  vjax evaluate --presets ~/Documents/Vital --limit 24                       # what a search in your presets reaches
+  vjax evaluate --presets ~/Documents/Vital --limit 24                       # baselines: the nearest of your presets
   vjax evaluate --checkpoint runs/tier3 --presets presets --limit 24 --refine-evals 100
   vjax evaluate --checkpoint runs/tier3 --presets presets --refine-evals 100,500 --starts prediction,best --out runs/ev
-  vjax evaluate --checkpoint runs/tier3 --audio recordings --bank presets    # no floor, and so no share
+  vjax evaluate --checkpoint runs/tier3 --audio recordings --bank presets    # sounds: no floor, no share
   vjax evaluate --checkpoint runs/tier3 --dataset runs/tier3/data --limit 50 --bank presets --json
 exit codes: 0 if at least one target has a score, else 1
 """
@@ -53,30 +59,44 @@ def main(argv: list[str] | None = None) -> int:
     )
     what.add_argument("--audio", metavar="DIR", help="targets: a folder of sound files, or one")
     what.add_argument("--dataset", metavar="PATH", help="targets: the validation presets of a dataset, one row of each")
-    parser.add_argument("--bank", metavar="DIR", help="presets to search in and compare with (default: --presets)")
+    parser.add_argument(
+        "--bank", metavar="DIR", help="presets of the baselines random and nearest (default: --presets)"
+    )
     add_checkpoint(
-        parser, help="a training run's folder, or 'shipped': vjax's own model; without it nothing is predicted"
+        parser, help="a training run's folder, or 'shipped': vjax's own model; without it there are only baselines"
     )
     parser.add_argument(
-        "--refine-evals", type=_budgets, default=(), metavar="N,N", help="budgets of refinement (default: none)"
+        "--refine-evals",
+        type=_budgets,
+        default=(),
+        metavar="N,N",
+        help="numbers of renders that searches may use (default: no search)",
     )
     parser.add_argument(
-        "--starts", type=_names, default=_names(_STARTS), metavar="A,B", help=f"of refinement (default {_STARTS})"
+        "--starts",
+        type=_names,
+        default=_names(_STARTS),
+        metavar="A,B",
+        help=f"rows that searches start from (default {_STARTS})",
     )
     parser.add_argument(
         "--note",
         type=midi_note,
         default=48,
         metavar="NOTE",
-        help="note at which --presets are played, by name or number: C3, 48 (default %(default)s)",
+        help="note at which --presets are rendered, by name or number: C3, 48 (default %(default)s)",
     )
     parser.add_argument(
-        "--limit", type=at_least(0), default=0, metavar="N", help="a sample of so many targets; 0 takes all"
+        "--limit",
+        type=at_least(0),
+        default=0,
+        metavar="N",
+        help="a random sample of N targets (default 0: all of them)",
     )
     parser.add_argument("--out", default="runs/evaluate", metavar="DIR", help="folder to write (default %(default)s)")
     parser.add_argument("--json", action="store_true", help="print evaluation.json instead of the table")
     parser.add_argument(
-        "--workers", type=at_least(0), default=0, metavar="N", help="processes that render; 0 takes every core"
+        "--workers", type=at_least(0), default=0, metavar="N", help="number of render processes (0 = all cores)"
     )
     add_resynthesis(parser)
     add_scheduler_flag(parser)

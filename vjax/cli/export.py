@@ -7,14 +7,16 @@ from vjax.cli.command import UsageError, at_least, command_parser, run
 from vjax.cli.match_flags import add_matching, read_checkpoint
 
 EPILOG = """\
-It writes what the network predicts, tuned to the sound; nothing competes with it. For the nearest preset of many
-candidates call `vjax match FOLDER -o presets`, which takes longer and comes much nearer.
+Writes the presets that the network predicts, tuned to the sounds. No other candidate competes with them. To get the
+nearest of many candidates, call `vjax match FOLDER -o presets`: it takes longer and comes much nearer.
 
-For each sound X the folder --out gets X.vital, its render (X-vjax.wav), a picture of both (X-vjax.png), and a row of
-index.csv and index.json: note, pitch, distances. Presets that exist are passed over, so a run that was stopped goes on.
-A file that cannot be used is reported, and the exit code is then 1. With a single file --out may name the preset, and
-there is no index. The rows of a dataset are played at their own notes, and their targets are rendered beside them
-(row-000000-target.wav). --presets-only writes the presets alone, without tuning or playing them.
+For each sound X, the folder --out gets X.vital, its render (X-vjax.wav), a picture of both (X-vjax.png), and a row of
+index.csv and index.json with note, pitch and distances. With a single file, --out may name the preset; then there is
+no index. Rows of a dataset are rendered at their own notes, and their targets are written beside them
+(row-000000-target.wav). --presets-only writes the presets alone; it neither tunes nor renders them.
+
+Presets that exist are skipped, so the same command continues a run that was stopped. A file that cannot be used is
+reported, and the exit code is then 1.
 
 examples:
   vjax export --checkpoint runs/tier3 --audio sound.wav --out sound.vital
@@ -35,12 +37,22 @@ def main(argv: list[str] | None = None) -> int:
     )
     add_matching(parser)
     parser.add_argument(
-        "--batch-size", type=at_least(1), default=32, metavar="N", help="sounds on the device (default %(default)s)"
+        "--batch-size",
+        type=at_least(1),
+        default=32,
+        metavar="N",
+        help="sounds that the network reads at a time (default %(default)s)",
     )
-    parser.add_argument("--limit", type=at_least(0), default=0, metavar="N", help="at most N sounds; 0 takes all")
-    parser.add_argument("--presets-only", action="store_true", help="presets as predicted, neither tuned nor played")
+    parser.add_argument(
+        "--limit", type=at_least(0), default=0, metavar="N", help="at most N sounds (default 0: all of them)"
+    )
+    parser.add_argument(
+        "--presets-only", action="store_true", help="write the presets as predicted, neither tuned nor rendered"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace presets that exist")
-    parser.add_argument("--tensorboard", metavar="DIR", help="also log sounds and pictures there")
+    parser.add_argument(
+        "--tensorboard", metavar="DIR", help="also write sounds and pictures to this TensorBoard folder"
+    )
     parser.add_argument(
         "--workers", type=at_least(0), default=0, metavar="N", help="number of render processes (0 = all cores)"
     )

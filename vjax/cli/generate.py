@@ -7,10 +7,9 @@ from vjax.cli.recipe import SETTINGS_HELP, add_config_flag, parse_arguments, rea
 from vjax.cli.scheduler_flag import SCHEDULER_HELP, add_scheduler_flag
 
 DESCRIPTION = """\
-Renders a dataset with the real Vital engine. Shards appear in --out when they are complete. A killed run called again
-continues and ends with the same bytes; so does one with another number of workers. With --presets, people's presets
-under that folder, their crossovers and their mutations make up a share of the sounds
-(--config.generation.sampling.preset_share).
+Renders a dataset with the real Vital engine. Shards appear in --out when they are complete. The same command continues
+a run that was killed. The bytes are the same whatever the number of workers. With --presets, a share of the sounds
+(--config.generation.sampling.preset_share) are the presets of that folder, their crossovers and their mutations.
 """
 EPILOG = f"""\
 {SETTINGS_HELP}
@@ -20,7 +19,7 @@ examples:
   vjax generate --config tier3:demo --n 300 --seed 1 --workers 2 --out DATASET
   vjax generate --config tier3 --presets PRESETS --n 20000 --out DATASET
   RAY_ADDRESS=HOST:6379 vjax generate --config tier3 --n 1000000 --scheduler ray --out DATASET
-  vjax inspect DATASET    # what came out
+  vjax inspect DATASET    # shows the result
 """
 
 
@@ -29,14 +28,16 @@ def main(argv: list[str] | None = None) -> int:
     parser = command_parser("generate", DESCRIPTION, EPILOG)
     add_config_flag(parser, "tier3")
     parser.add_argument(
-        "--n", type=at_least(1), help="rows to render: sounds, each a preset at one note (default: the recipe's data.n)"
+        "--n",
+        type=at_least(1),
+        help="number of rows; each is a preset rendered at one note (default: data.n of the recipe)",
     )
-    parser.add_argument("--seed", type=int, help="default: the recipe's")
+    parser.add_argument("--seed", type=int, help="seed of the random numbers (default: the recipe's)")
     parser.add_argument(
         "--workers",
         type=at_least(0),
         default=0,
-        help="processes that render (ray: shards under way); 0 takes every core",
+        help="number of render processes, or with ray of shards at a time (0 = all cores)",
     )
     add_scheduler_flag(parser)
     parser.add_argument("--presets", help="folder of .vital files to mix in (default: the recipe's data.presets)")

@@ -5,9 +5,9 @@ import argparse
 from vjax.cli.command import at_least, command_parser, run
 
 DESCRIPTION = """\
-Measures how much each knob is heard, and stores the result in the dataset as loss weights. Each knob is turned a little
-in a few of the dataset's presets; the change of the log-mel picture is its weight (mean 1). Training on the dataset
-then uses the weights; --remove takes them out again.
+Measures how audible each continuous parameter is, and stores the result in the dataset as loss weights. It changes each
+parameter a little in a few presets of the dataset; the change of the log-mel spectrogram is the weight (mean 1).
+Training on the dataset then uses the weights. --remove removes them.
 """
 EPILOG = """\
 examples:
@@ -22,13 +22,18 @@ def main(argv: list[str] | None = None) -> int:
     parser = command_parser("importance", DESCRIPTION, EPILOG)
     parser.add_argument("dataset", help="HDF5 file or folder of shards")
     parser.add_argument(
-        "--presets", type=at_least(1), default=24, help="presets to turn knobs in (default %(default)s)"
+        "--presets",
+        type=at_least(1),
+        default=24,
+        help="number of presets to change parameters in (default %(default)s)",
     )
     parser.add_argument(
-        "--per-knob", type=at_least(1), default=4, help="of these, how many for each knob (default %(default)s)"
+        "--per-knob", type=at_least(1), default=4, help="number of them for each parameter (default %(default)s)"
     )
-    parser.add_argument("--delta", type=float, default=0.1, help="how far a knob is turned, norm (default %(default)s)")
-    parser.add_argument("--workers", type=at_least(0), default=0, help="processes that render; 0 takes every core")
+    parser.add_argument(
+        "--delta", type=float, default=0.1, help="size of the change, in parts of the range (default %(default)s)"
+    )
+    parser.add_argument("--workers", type=at_least(0), default=0, help="number of render processes (0 = all cores)")
     parser.add_argument("--remove", action="store_true", help="remove stored weights instead")
     arguments = parser.parse_args(argv)
     return run(parser.prog, lambda: _importance(arguments))
@@ -62,6 +67,6 @@ def _importance(arguments: argparse.Namespace) -> int:
     )
     write_importance(arguments.dataset, weights)
     order = np.argsort(-weights)
-    print("heard most:", ", ".join(f"{info.schema.continuous[i].name} {weights[i]:.2f}" for i in order[:12]))
+    print("most audible:", ", ".join(f"{info.schema.continuous[i].name} {weights[i]:.2f}" for i in order[:12]))
     print(f"stored in {arguments.dataset}: {len(weights)} weights, {np.mean(weights <= 0.1):.0%} at the smallest, 0.1")
     return 0

@@ -7,10 +7,10 @@ import sys
 from vjax.cli.command import command_parser, run
 
 EPILOG = """\
-Every row is read and checked: knobs in [0, 1], menu options that exist, finite and audible mel pictures, routes that
-exist and are in range. The exit code is 1 if anything is invalid or the dataset cannot be opened, else 0.
+Reads and checks every row: continuous parameters in [0, 1], menu options that exist, finite and audible spectrograms,
+routes that exist and are in range. The exit code is 1 if a row is invalid or the dataset cannot be opened, else 0.
 
-examples: how many presets, and what is routed to what?
+examples:
   vjax inspect runs/demo/data
   vjax inspect runs/demo/data --json | python -m json.tool
 """

@@ -22,7 +22,7 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("match", "vjax.cli.match", "write the Vital preset of a sound, or of each of many"),
-    Command("refine", "vjax.cli.refine", "match many sounds, and search on with the real engine"),
+    Command("refine", "vjax.cli.refine", "match many sounds, then search for nearer presets"),
     Command("export", "vjax.cli.export", "write presets from a checkpoint's predictions"),
     Command("catalog", "vjax.cli.catalog", "build and show catalogs of wavetables and LFO shapes"),
     Command("evaluate", "vjax.cli.evaluate", "measure how near presets come to sounds, beside baselines"),
@@ -30,19 +30,19 @@ COMMANDS = (
     Command("roundtrip", "vjax.cli.roundtrip", "measure the round-trip error of the parameter encoding"),
     Command("generate", "vjax.cli.generate", "render a dataset with the real Vital engine"),
     Command("inspect", "vjax.cli.inspect_dataset", "print what a dataset holds and check every row"),
-    Command("importance", "vjax.cli.importance", "weight a dataset's parameters by how audible they are"),
-    Command("precompute", "vjax.cli.precompute", "fill features/* of a dataset made elsewhere"),
-    Command("config", "vjax.cli.config", "print every setting of a recipe, and what it means"),
+    Command("importance", "vjax.cli.importance", "weight the parameters of a dataset by how audible they are"),
+    Command("precompute", "vjax.cli.precompute", "fill features/* of a dataset of another program"),
+    Command("config", "vjax.cli.config", "print every setting of a recipe with its meaning"),
     Command("train", "vjax.cli.train", "train the inverse model"),
-    Command("diagnose", "vjax.cli.diagnose", "report what a checkpoint's heads have learnt, and what not"),
-    Command("pack", "vjax.cli.pack", "make a checkpoint small enough to give away"),
+    Command("diagnose", "vjax.cli.diagnose", "report what each head of a checkpoint has learnt"),
+    Command("pack", "vjax.cli.pack", "make a small copy of a checkpoint to share"),
 )
 
 EXAMPLES = """\
 examples:
-  vjax train --config tier3:demo --workdir runs/demo    # everything small: data, training, presets to listen to
+  vjax train --config tier3:demo --workdir runs/demo    # a small run: data, training, presets to listen to
   vjax inspect runs/demo/data
-  vjax COMMAND --help                                   # what a command takes, with examples
+  vjax COMMAND --help                                   # the options of a command, with examples
 
 exit codes: 0 done, 1 the work failed, 2 wrong usage, 70 internal error of vjax, 130 stopped by Ctrl-C
 """

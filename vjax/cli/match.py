@@ -16,45 +16,49 @@ from vjax.io.file_names import as_text, shortened
 from vjax.shipped import checkpoint_name
 
 EPILOG = f"""\
-The sound may be a WAV, FLAC, OGG, MP3 or AIFF file of any sample rate, up to ten minutes long. vjax analyses it from
-its onset on, for as long as the model was trained on (two seconds). The note is estimated, or given by --note.
+Reads WAV, FLAC, OGG, MP3 or AIFF files of any sample rate, up to ten minutes long. vjax analyses the sound from its
+onset on, for as long as the model was trained on (two seconds). It estimates the note, or takes --note.
 
-Many candidates are played by the real engine: patches, the network's prediction, variants of it, the nearest sounds of
-the model's bank, and a resynthesis. A patch is an editable preset that is fitted to the sound: tables of a few cycles,
-a filter whose cutoff moves, envelopes, and those LFOs and effects that bring it nearer. A resynthesis is an oscillator
-swept through a wavetable made of the sound: mostly the nearest of all, but there is no filter to turn. Each candidate
-is tuned to the sound and set to its level. The wavetables of the best six of each kind are equalised to its spectrum.
+The real engine renders many candidates:
+  patch         an editable preset that is fitted to the sound: tables of a few cycles, a filter whose cutoff moves,
+                envelopes, and those LFOs and effects that bring it nearer
+  prediction    the preset that the network predicts, and variants of it
+  neighbours    the nearest sounds of the model's bank, and of --bank
+  resynthesis   an oscillator swept through a wavetable made of the sound: mostly the nearest, but it has no filter
+Each candidate is tuned to the sound and set to its level. The wavetables of the best six of each kind are equalised to
+its spectrum.
 
-The patch is written. Its comment says what was found, in Hz, ms and dB; soft notes are softer and darker; its macros
-have names (Brightness, Movement, Release, Space, as many as there is room for) and change nothing while they stand at
-0. Where the patch is silent, plays a wrong note, or is farther from the sound by more than 1 dB MSS than the nearest
-preset of the network and the bank, that is written, and a warning says why. --prefer knobs always writes the latter,
+The patch is written. Its comment describes what was found, in Hz, ms and dB. Soft notes are softer and darker. Its
+macros have names (Brightness, Movement, Release, Space, as many as there is room for) and change nothing at 0. If the
+patch is silent, plays a wrong note, or is more than 1 dB MSS farther from the sound than the best preset of the network
+and the bank, then that preset is written, and a warning gives the reason. --prefer knobs always writes that preset, and
 --prefer closest the nearest candidate of all.
 
-For X.wav it writes the preset X.vital, its render X-vjax.wav, and a picture of the sounds X-vjax.png. Where another
-candidate comes nearer, it is written beside them, as X (closest).vital with X (closest)-vjax.wav, and stands in the
-picture, too. All go to the current folder, unless --out names another place. A preset that someone has changed is not
-overwritten.
-A folder, or several sounds, give a folder of presets with an index (index.csv, index.json). Sounds whose preset exists
-are passed over, so a run that was stopped goes on when it is called again.
-Several recordings of one instrument give one preset for all of them, if --note names as many notes or with --together.
-Patches are fitted to the first one, and the others decide how their filters follow the keyboard. Candidates are ranked
-by the first recording, and the best of each kind then by their mean loss over all.
+For X.wav, vjax writes the preset X.vital, its render X-vjax.wav, and a picture of the sounds X-vjax.png. If another
+candidate is nearer, it also writes X (closest).vital and X (closest)-vjax.wav. All files go to the current folder, or
+where --out says. A preset that someone has changed is not overwritten.
+
+A folder or several sounds give a folder of presets with an index (index.csv, index.json). Sounds whose preset exists
+are skipped, so the same command continues a run that was stopped.
+
+Several recordings of one instrument give one preset for all of them: name as many notes with --note, or add --together.
+Patches are fitted to the first recording, and the others decide how their filters follow the keyboard. Candidates are
+ranked by the first recording, and the best of each kind then by their mean loss over all.
 
 {SCHEDULER_HELP}
 examples:
   vjax match bass.wav                        # writes bass.vital
   vjax match bass.wav --note C2 -o lead.vital
-  vjax match bass.wav --prefer closest       # the nearest one as bass.vital, mostly a table of this sound
-  vjax match bass.wav --no-patch             # only presets of the network and the bank, and the resynthesis
-  vjax match bass.wav --no-resynthesis       # makes no such table
-  vjax match recordings -o presets           # a folder of sounds; goes on where it was stopped
-  vjax match low.wav high.wav --note C2,C4 -o bass.vital        # one preset for both recordings of an instrument
+  vjax match bass.wav --prefer closest       # writes the closest candidate instead of the patch
+  vjax match bass.wav --no-patch             # candidates of the network and the bank, and a resynthesis
+  vjax match bass.wav --no-resynthesis       # no wavetable made of the sound
+  vjax match recordings -o presets           # a folder of sounds; continues where it was stopped
+  vjax match low.wav high.wav --note C2,C4 -o bass.vital        # one preset for two recordings of an instrument
   vjax match low.wav high.wav --together     # the same with estimated notes: writes low.vital
   vjax match low.wav high.wav -o presets     # a preset for each
-  vjax match bass.wav --refine --evals 500   # also search on from the preset that is written
+  vjax match bass.wav --refine --evals 500   # then searches for a nearer preset
   vjax match bass.wav --bank ~/.local/share/vital --checkpoint runs/tier3
-  vjax match bass.wav --json                 # everything as one JSON object
+  vjax match bass.wav --json                 # prints everything as one JSON object
 exit codes: 0 done; 1 a sound failed, or its preset is silent; 2 wrong usage; 130 stopped by Ctrl-C
 """
 

@@ -5,8 +5,8 @@ import argparse
 from vjax.cli.command import command_parser, run
 
 DESCRIPTION = """\
-Writes a checkpoint of a training run with its weights in bfloat16, without what only training needs, and without the
-paths of the machine it was made on. Every command that takes --checkpoint takes the packed folder too.
+Writes a small copy of a training run's checkpoint: weights in bfloat16, no optimiser, no paths of this machine. Every
+command that takes --checkpoint takes the packed folder, too.
 """
 EPILOG = """\
 examples:
@@ -20,12 +20,12 @@ def main(argv: list[str] | None = None) -> int:
     parser = command_parser("pack", DESCRIPTION, EPILOG)
     parser.add_argument("checkpoint", metavar="RUN", help="a training run's folder")
     parser.add_argument("--which", choices=("best", "latest"), default="best", help="which checkpoint (default best)")
-    parser.add_argument("--no-bank", action="store_true", help="leave the bank of training sounds behind")
+    parser.add_argument("--no-bank", action="store_true", help="leave out the bank of training sounds")
     parser.add_argument(
         "--credit",
         default="",
         metavar="TEXT",
-        help="whose presets the bank was made from; goes into presets made from it",
+        help="credit to the authors of the bank's presets; it is written into presets made from the bank",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="an empty or new folder")
     arguments = parser.parse_args(argv)

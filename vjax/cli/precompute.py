@@ -23,7 +23,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = command_parser("precompute", "Fills features/* of a dataset, once, before training.", EPILOG)
     parser.add_argument("what", choices=("mels", "modulation"), help="what to fill")
     parser.add_argument("path", help="an HDF5 file, or a folder of *.h5 shards")
-    parser.add_argument("--batch-size", type=at_least(1), default=64, help="rows at a time (default %(default)s)")
+    parser.add_argument(
+        "--batch-size", type=at_least(1), default=64, help="number of rows at a time (default %(default)s)"
+    )
     arguments = parser.parse_args(argv)
     return run(parser.prog, lambda: _precompute(arguments))
 

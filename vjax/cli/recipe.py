@@ -18,10 +18,9 @@ TIERS = {"tier1": 1, "tier2": 2, "tier3": 3}
 
 SETTINGS_HELP = """\
 settings:
-  Any setting of the recipe can be given as --config.section.name=value, or in two words. Sections are data, generation
-  (with sampling, render and mel inside), augment, model, loss, optimizer and train. `vjax config RECIPE` prints them
-  all, with their values and meanings. A recipe of your own is a Python file with get_config(variant), as those in
-  configs/ of the repository.
+  --config.section.name=value changes a setting of the recipe. Sections are data, generation (with sampling, render and
+  mel inside), augment, model, loss, optimizer and train. `vjax config RECIPE` prints all settings with their values and
+  meanings. Your own recipe is a Python file with get_config(variant), like those in configs/ of the repository.
 """
 RECIPE_HELP = (
     f"{', '.join(TIERS)}, or a file as configs/tier3.py; with a variant after a colon, demo or smoke "

@@ -10,16 +10,17 @@ from vjax.cli.refine_flags import add_refining, stop_on_ctrl_c
 from vjax.cli.scheduler_flag import SCHEDULER_HELP, add_scheduler_flag
 
 EPILOG = f"""\
-As vjax match does for many sounds, and then an evolution strategy searches on from the best candidates: it turns the
-continuous parameters and route amounts that are audible, renders every candidate with Vital, and keeps what comes
-nearer. Routes and menus stay those of the candidate. The search begins from the candidate that --prefer names; from a
-resynthesis it seldom finds anything nearer.
+Matches sounds as vjax match does. Then an evolution strategy searches on from the candidate that --prefer names. It
+changes the continuous parameters and route amounts that are audible, renders every new candidate with Vital, and keeps
+what comes nearer. Routes and menus stay those of the candidate. From a resynthesis it seldom finds anything nearer.
 
-The folder --out gets for each sound X: X.vital, its render (X-vjax.wav), a picture (X-vjax.png), the course of the
-search (X-trace.png, X-trace.json), and the closest candidate if that is another one (X (closest).vital); and index.csv,
-index.json, traces.png and traces.json of all. Sounds whose preset exists are passed over; a run that was killed goes on
-from the best so far (X.part.vital), with the renders that are left. Ctrl-C ends the searches and keeps what they found;
-press it twice to leave at once. Of a dataset the validation rows are taken.
+For each sound X, the folder --out gets X.vital, its render (X-vjax.wav), a picture (X-vjax.png), the course of the
+search (X-trace.png, X-trace.json), and the closest candidate if that is another one (X (closest).vital). Of all sounds
+it gets index.csv, index.json, traces.png and traces.json. Of a dataset the validation rows are taken.
+
+Sounds whose preset exists are skipped. The same command continues a run that was killed: from the best preset so far
+(X.part.vital), with the renders that are left. Ctrl-C ends the searches and keeps their results; press it twice to
+leave at once.
 
 {SCHEDULER_HELP}
 examples:
@@ -32,11 +33,15 @@ examples:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command with the arguments `argv`, by default the process's own. Returns the exit code."""
-    parser = command_parser("refine", "Matches many sounds, and searches on with the real engine.", EPILOG)
+    parser = command_parser(
+        "refine", "Matches many sounds, then searches for nearer presets with the real engine.", EPILOG
+    )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--dataset", metavar="PATH", help="an HDF5 file, or a folder of shards")
     what.add_argument("--audio", metavar="PATH", help="a sound file, or a folder searched with its subfolders")
-    parser.add_argument("--out", default="runs/refine", metavar="DIR", help="where things go (default %(default)s)")
+    parser.add_argument(
+        "--out", default="runs/refine", metavar="DIR", help="folder for the presets (default %(default)s)"
+    )
     parser.add_argument(
         "--limit",
         "--targets",
@@ -44,13 +49,13 @@ def main(argv: list[str] | None = None) -> int:
         type=at_least(0),
         default=0,
         metavar="N",
-        help="at most N sounds; 0 takes all (default); a file that cannot be read does not count",
+        help="at most N sounds (default 0: all of them); files that cannot be read do not count",
     )
     parser.add_argument(
-        "--places", type=at_least(1), default=8, metavar="N", help="sounds refined at a time (default %(default)s)"
+        "--places", type=at_least(1), default=8, metavar="N", help="number of sounds at a time (default %(default)s)"
     )
     parser.add_argument(
-        "--workers", type=at_least(0), default=0, metavar="N", help="processes that render; 0 takes every core"
+        "--workers", type=at_least(0), default=0, metavar="N", help="number of render processes (0 = all cores)"
     )
     add_scheduler_flag(parser)
     add_matching(parser)

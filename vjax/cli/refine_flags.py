@@ -26,17 +26,21 @@ def add_refining(parser: argparse.ArgumentParser) -> None:
         help="at most N variants of the prediction, and 3 N neighbours from each bank; 0: the prediction alone "
         "(default %(default)s)",
     )
-    group.add_argument("--bank", default="", metavar="DIR", help="a folder of presets whose nearest ones compete, too")
     group.add_argument(
-        "--keep-tables", action="store_true", help="leave the wavetables of candidates; implies --no-resynthesis"
+        "--bank", default="", metavar="DIR", help="a folder of presets, of which the nearest ones compete, too"
+    )
+    group.add_argument(
+        "--keep-tables",
+        action="store_true",
+        help="do not change the wavetables of candidates; implies --no-resynthesis",
     )
     add_resynthesis(group)
     group.add_argument(
         "--prefer",
         choices=PREFERENCES,
         default=PREFERENCES[0],
-        help="which candidate is written: editable, the patch or else, where that is clearly nearer, the preset of "
-        "knobs; closest, the nearest of all; knobs, the nearest that was not made from the sound (default %(default)s)",
+        help="which candidate is written. editable: the patch, or the best preset of the network and the bank where "
+        "that is clearly nearer. knobs: always the latter. closest: the nearest of all (default %(default)s)",
     )
     group = parser.add_argument_group("search")
     group.add_argument(
@@ -44,33 +48,33 @@ def add_refining(parser: argparse.ArgumentParser) -> None:
         type=at_least(1),
         default=500,
         metavar="N",
-        help="renders that a sound may cost, candidates included (default %(default)s)",
+        help="number of renders for each sound, candidates included (default %(default)s)",
     )
     group.add_argument(
         "--seconds",
         type=at_least(0),
         default=0,
         metavar="S",
-        help="time of a search; 0 has no limit (default)",
+        help="at most S seconds for each search (default 0: no limit)",
     )
     group.add_argument(
         "--strategy",
         choices=STRATEGY_NAMES,
         default=STRATEGY_NAMES[0],
-        help="how the search draws candidates; BUILD_NOTES.md compares them (default %(default)s)",
+        help="evolution strategy; BUILD_NOTES.md compares them (default %(default)s)",
     )
     group.add_argument(
-        "--seed", type=at_least(0), default=0, metavar="N", help="of the search's samples (default %(default)s)"
+        "--seed", type=at_least(0), default=0, metavar="N", help="seed of the search (default %(default)s)"
     )
 
 
 def add_resynthesis(group) -> None:
     """Adds --no-patch and --no-resynthesis. `resynthesis_config` reads the latter."""
-    group.add_argument("--no-patch", action="store_true", help="no candidate that explains the sound as a patch")
+    group.add_argument("--no-patch", action="store_true", help="make no patch of the sound")
     group.add_argument(
         "--no-resynthesis",
         action="store_true",
-        help="no candidate whose wavetable is made of the sound itself",
+        help="make no wavetable of the sound itself",
     )
 
 

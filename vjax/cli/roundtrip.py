@@ -8,10 +8,13 @@ from vjax.cli.command import at_least, command_parser, make_writable, run
 from vjax.cli.match_flags import midi_note
 
 EPILOG = """\
-Each preset is rendered as it is, as vjax reads it and writes it back (exact: wavetables and LFO shapes by value), and
-as the model could say it (vocabulary: a wavetable of the catalog per oscillator, an LFO shape of the catalog per LFO,
-plain routes). Distances are MSS in dB to the preset's own render; floor is the preset against itself with other random
-phases. What the vocabulary cannot say stands at the end of the line: it is the ceiling of any model that speaks it.
+Renders each preset three times and prints distances (MSS in dB) to the preset's own render:
+
+  exact        as vjax reads it and writes it back, with wavetables and LFO shapes by value
+  vocabulary   as a model can predict it: wavetables and LFO shapes of the catalog, and plain routes
+  floor        the preset itself with other random phases (the re-render reference)
+
+The end of a line names what the vocabulary lacks. No model with this vocabulary can be better than that.
 
 examples:
   vjax roundtrip ~/Documents/Vital
@@ -30,13 +33,13 @@ def main(argv: list[str] | None = None) -> int:
         type=midi_note,
         default=48,
         metavar="NOTE",
-        help="note to play, by name or number: C3, 48 (default %(default)s)",
+        help="note to render, by name or number: C3, 48 (default %(default)s)",
     )
     parser.add_argument(
-        "--limit", type=at_least(0), default=0, metavar="N", help="only the first so many presets; 0 takes all"
+        "--limit", type=at_least(0), default=0, metavar="N", help="at most N presets (default 0: all of them)"
     )
     parser.add_argument(
-        "--workers", type=at_least(0), default=0, metavar="N", help="processes that render; 0 takes every core"
+        "--workers", type=at_least(0), default=0, metavar="N", help="number of render processes (0 = all cores)"
     )
     arguments = parser.parse_args(argv)
     return run(parser.prog, lambda: _roundtrip(arguments))

@@ -7,9 +7,9 @@ from vjax.cli.command import CommandError, UsageError, at_least, command_parser,
 from vjax.cli.recipe import SETTINGS_HELP, add_config_flag, parse_arguments, read_config
 
 DESCRIPTION = """\
-Trains the inverse model. Without --config.data.path the run first renders its own data. Called again with the same
---workdir it continues where it was stopped or killed, by as many processes or by another number. Settings may then
-differ, but for those that the checkpoint depends on, such as train.batch_size: the run names what changed, or refuses.
+Trains the inverse model. Without --config.data.path the run first renders its own data. The same command continues a
+run that was stopped or killed, also with another number of processes. It names settings that were changed, and refuses
+those that the checkpoint depends on, such as train.batch_size.
 """
 EPILOG = f"""\
 {SETTINGS_HELP}
@@ -17,7 +17,7 @@ examples:
   vjax train --config tier3:demo --workdir runs/demo    # minutes on two CPU cores
   vjax train --config tier3 --config.data.path=DATASET --workdir runs/tier3
   vjax train --config configs/tier3.py:demo --config.loss.modulation_weight=0.5 --workdir runs/half
-  vjax config tier3    # every setting of the recipe, and what it means
+  vjax config tier3    # prints every setting of the recipe with its meaning
 
   # in a Slurm job, one task for each GPU:
   srun vjax train --distributed --config tier3 --config.data.path=DATASET --workdir runs/tier3
@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--workdir",
         default="runs/train",
-        help="where checkpoints, config.json, train.log and summary.json go (default %(default)s)",
+        help="folder for checkpoints, config.json, train.log and summary.json (default %(default)s)",
     )
     _add_host_flags(parser)
     arguments, overrides = parse_arguments(parser, argv)
@@ -49,12 +49,14 @@ def _add_host_flags(parser: argparse.ArgumentParser) -> None:
         "rows of all, and is a multiple of their devices. Data and --workdir lie at one path, on a file system all\n"
         "can see. Process 0 renders, listens and logs. If one fails, all end; start all of them again to continue.",
     )
-    group.add_argument("--distributed", action="store_true", help="ask Slurm (or Open MPI, Kubernetes) for all of this")
+    group.add_argument(
+        "--distributed", action="store_true", help="take these three from Slurm (or Open MPI, Kubernetes)"
+    )
     group.add_argument(
         "--coordinator-address", metavar="HOST:PORT", type=_address, help="a free port of process 0's host"
     )
-    group.add_argument("--num-processes", metavar="N", type=at_least(1), help="how many there are")
-    group.add_argument("--process-id", metavar="I", type=at_least(0), help="which this one is, from 0 on")
+    group.add_argument("--num-processes", metavar="N", type=at_least(1), help="number of processes")
+    group.add_argument("--process-id", metavar="I", type=at_least(0), help="number of this process, from 0")
 
 
 def _train(arguments: argparse.Namespace, overrides: list[str]) -> int:
