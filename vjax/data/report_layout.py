@@ -44,7 +44,7 @@ def describe(file: h5py.File, find_catalog: bool = True) -> tuple[Schema, int, s
 
 
 def read_attributes(file: h5py.File) -> dict[str, Any]:
-    """Returns the file's attributes, those of a group `schema`, and the entries of a JSON attribute `schema`, as one dict."""
+    """Returns one dict of the attributes of the file and of a group `schema`, and of the items in a JSON `schema`."""
     raw = dict(file.attrs)
     if isinstance(file.get("schema"), h5py.Group):
         raw |= dict(file["schema"].attrs)

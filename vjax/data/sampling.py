@@ -205,9 +205,9 @@ def _live_controls(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns ([n_continuous], [n_categorical]) bool: which parameters keep the drawn value. Others get their default.
 
-    The drawn value is lost only in modules that are off, for sources without a route, and for effects at tier 1.
-    Parameters that a mode or a filter without input makes inaudible keep it, and so do macros. When modules are
-    crossed, routes and oscillators of another preset may make them audible.
+    Parameters of modules that are off and of sources without a route get their default, and so does the effect order at
+    tier 1. Parameters that a mode or a filter without input makes inaudible keep the drawn value, and so do macros.
+    When modules are crossed, routes and oscillators of another preset may make them audible.
     """
     on = audible(audibility_rules(schema), continuous, categorical, parts=("modules",))
 

@@ -56,7 +56,7 @@ class SpecAugmentConfig:
 def draw_stripes(
     mel_shape: tuple[int, ...], rng: np.random.Generator, config: SpecAugmentConfig, n: int = 1
 ) -> np.ndarray:
-    """Draws the stripes of n mels [..., n_mels, t] as [n, n_time + n_freq, 2] int32: (start, width), those in time first.
+    """Draws the stripes of n mels [..., n_mels, t]: [n, n_time + n_freq, 2] int32 (start, width), those in time first.
 
     These are SpecAugment's masks (Park et al. 2019, section 2), without time warping. The width of a stripe is uniform
     in [0, max], at most the length of the axis. Its start is uniform over all positions where the stripe fits.

@@ -1,4 +1,4 @@
-"""Convolutions for training on CPUs in float32, as matrix products: XLA's own are most of a step there."""
+"""Convolutions as matrix products, for training on CPUs in float32. XLA's convolutions take most of a step there."""
 
 from typing import Any
 
@@ -10,15 +10,19 @@ from vjax.model.winograd import conv_3x3
 
 
 def products_are_faster(dtype: Any, width: int) -> bool:
-    """On CPUs in float32, from 16 channels on: at 8 XLA's own are as fast, and compile in half the time.
+    """Whether matrix products are faster than XLA's convolutions: on CPUs in float32, from 16 channels on.
 
-    Accelerators have convolutions of their own, and bfloat16 is slow on CPUs either way.
+    With 8 channels, XLA's convolutions are as fast, and compile in half the time. Accelerators have fast convolutions
+    of their own, and bfloat16 is slow on CPUs either way.
     """
     return jax.default_backend() == "cpu" and jnp.dtype(dtype) == jnp.float32 and width >= 16
 
 
 def convolve_by_products(x: jax.Array, kernel: jax.Array, strides: Any, padding: Any, **_: Any) -> jax.Array:
-    """For `nn.Conv(conv_general_dilated=...)`: NHWC, no dilation, one group; 3x3 at stride 1 are padded by 1."""
+    """A function for `nn.Conv(conv_general_dilated=...)`.
+
+    Only for NHWC, no dilation and one group. A 3x3 convolution with stride 1 is always padded by 1.
+    """
     if kernel.shape[:2] == (3, 3) and tuple(strides) == (1, 1):
         return conv_3x3(x, kernel)
     return conv_patches(x, kernel, tuple(strides), tuple(padding))
@@ -27,9 +31,10 @@ def convolve_by_products(x: jax.Array, kernel: jax.Array, strides: Any, padding:
 def conv_patches(
     x: jax.Array, kernel: jax.Array, strides: tuple[int, int], padding: tuple[tuple[int, int], tuple[int, int]]
 ) -> jax.Array:
-    """x [b, h, w, c] with kernel [i, j, c, k]: XLA's convolution, its weights' gradient one product with x's patches.
+    """Convolves x [b, h, w, c] with kernel [i, j, c, k] by XLA, with another gradient of the weights.
 
-    XLA makes a convolution of that gradient too, with the batch as channels, and transposes both x and dy for it.
+    This gradient is one matrix product with the patches of x. XLA would compute it as a convolution too, with the batch
+    as channels, and would transpose both x and dy for it.
     """
 
     def plain(x, kernel):
@@ -51,7 +56,7 @@ def _weights_gradient(x, dy, shape, strides, padding):
     height, width = ((n - 1) * stride + 1 for n, stride in zip(dy.shape[1:3], strides, strict=True))
     cells = [x[:, i : i + height : down, j : j + width : right] for i in range(shape[0]) for j in range(shape[1])]
     dy = dy.reshape(-1, shape[3])
-    if shape[2] == 1:  # in one piece each, where one channel after another would be single numbers
+    if shape[2] == 1:  # copies each cell in one piece; joining single channels copies single numbers
         return (jnp.stack(cells).reshape(-1, len(dy)) @ dy).reshape(shape)
     patches = jnp.concatenate(cells, axis=-1).reshape(len(dy), -1)
     return lax.dot_general(patches, dy, (((0,), (0,)), ((), ()))).reshape(shape)

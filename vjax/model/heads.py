@@ -1,6 +1,6 @@
-"""The three heads on the backbone's features, and how the fused categorical logits are taken apart.
+"""The three heads on the backbone's features, and functions that split the fused categorical logits.
 
-All compute in float32: together they cost about one percent of the backbone.
+All heads compute in float32. Together they cost about one percent of the backbone.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from vjax.sound.schema import CHANNELS
 
 
 class ContinuousHead(nn.Module):
-    """Every knob at once: three Dense layers, the hidden ones as wide as the features, then a sigmoid.
+    """Predicts all continuous parameters: three Dense layers, the hidden ones as wide as the features, then a sigmoid.
 
     Attributes:
-      n: knobs.
+      n: number of continuous parameters.
       dropout: share of hidden units dropped in training, after each ReLU.
     """
 
@@ -27,7 +27,7 @@ class ContinuousHead(nn.Module):
 
     @nn.compact
     def __call__(self, features: jax.Array, train: bool = False) -> jax.Array:
-        """[b, f] to norm values [b, n] in (0, 1). With `train` and dropout it needs the random stream `dropout`."""
+        """Maps [b, f] to norm values [b, n] in (0, 1). With `train` and dropout, needs the random stream `dropout`."""
         x = features
         for _ in range(2):
             x = nn.relu(nn.Dense(features.shape[-1], kernel_init=nn.initializers.he_normal())(x))
@@ -36,22 +36,22 @@ class ContinuousHead(nn.Module):
 
 
 class CategoricalHead(nn.Module):
-    """One linear classifier per menu, computed as a single Dense.
+    """One linear classifier per categorical parameter, computed as a single Dense.
 
     Attributes:
-      option_counts: options of each menu.
+      option_counts: number of options of each categorical parameter.
     """
 
     option_counts: tuple[int, ...]
 
     @nn.compact
     def __call__(self, features: jax.Array) -> jax.Array:
-        """[b, f] to logits [b, sum(option_counts)], menu after menu."""
+        """Maps [b, f] to logits [b, sum(option_counts)], one parameter after another."""
         return nn.Dense(sum(self.option_counts))(features)
 
 
 class RouteScores(NamedTuple):
-    """The routing matrix in its factors, of which a sound with few routes needs few cells.
+    """The routing matrix as factors, because a sound with few routes needs only few cells of the matrix.
 
     score[c, s, d] = source[s] . bilinear[c] . destination[d]
 
@@ -65,16 +65,19 @@ class RouteScores(NamedTuple):
     destination: jax.Array
 
     def matrix(self) -> jax.Array:
-        """Every cell: [b, 4, n_sources, n_destinations]."""
+        """Computes every cell: [b, 4, n_sources, n_destinations]."""
         projected = jnp.einsum("bse,cef->bcsf", self.source, self.bilinear)
         return jnp.einsum("bcsf,bdf->bcsd", projected, self.destination)
 
     def amounts(self) -> jax.Array:
-        """The first channel of every cell: [b, n_sources, n_destinations]."""
+        """Computes the first channel of every cell: [b, n_sources, n_destinations]."""
         return jnp.einsum("bsf,bdf->bsd", self.source @ self.bilinear[0], self.destination)
 
     def at(self, cells: jax.Array) -> jax.Array:
-        """Some cells: [b, n] int, `source * n_destinations + destination`, to [b, n, 4]. They must be in the matrix."""
+        """Computes some cells: [b, n, 4].
+
+        `cells` is [b, n] int, `source * n_destinations + destination`. All must be in the matrix.
+        """
         source, destination = jnp.divmod(cells, self.destination.shape[1])
         source = jnp.take_along_axis(self.source, source[..., None], axis=1, mode="clip")
         destination = jnp.take_along_axis(self.destination, destination[..., None], axis=1, mode="clip")
@@ -82,11 +85,11 @@ class RouteScores(NamedTuple):
 
 
 class ModulationHead(nn.Module):
-    """The routing matrix as four bilinear forms between source and destination embeddings (the report, phase 3a).
+    """Predicts the routing matrix as four bilinear forms of source and destination embeddings (the report, phase 3a).
 
     score[c, s, d] = source[s] . B[c] . destination[d], where both embeddings are linear in the features. The
-    channels are `vjax.sound.schema.CHANNELS`: amount and power are values (power native, in [-10, 10]), bipolar and
-    stereo logits.
+    channels are `vjax.sound.schema.CHANNELS`. Amount and power are values (power native, in [-10, 10]), bipolar and
+    stereo are logits.
 
     Attributes:
       n_sources, n_destinations: size of the matrix.
@@ -99,19 +102,21 @@ class ModulationHead(nn.Module):
 
     @nn.compact
     def __call__(self, features: jax.Array) -> RouteScores:
-        """[b, f] to scores without a non-linearity, in factors."""
+        """Maps [b, f] to scores without a non-linearity, as factors."""
         size = self.embed_dim
         source = nn.Dense(self.n_sources * size, name="source")(features).reshape(-1, self.n_sources, size)
         destination = nn.Dense(self.n_destinations * size, name="destination")(features)
         destination = destination.reshape(-1, self.n_destinations, size)
-        # A form of this scale answers scores of about 0.1 times the embeddings' variance: a fresh head routes next to
-        # nothing. The usual 1 / sqrt(size) would begin with every one of the cells far above the presence threshold.
+        # With this scale, scores are about 0.1 times the embeddings' variance, so an untrained head predicts almost no
+        # routes. With the usual 1 / sqrt(size), every cell would start far above the presence threshold.
         bilinear = self.param("bilinear", nn.initializers.normal(0.1 / size), (len(CHANNELS), size, size), jnp.float32)
         return RouteScores(source, bilinear, destination)
 
 
 def split_logits(logits: jax.Array | np.ndarray, option_counts: Sequence[int]) -> tuple[jax.Array | np.ndarray, ...]:
-    """Fused logits [..., sum(option_counts)] to one [..., n_i] per menu. NumPy stays NumPy, and compiles nothing.
+    """Splits fused logits [..., sum(option_counts)] into one [..., n_i] per categorical parameter.
+
+    NumPy arrays stay NumPy arrays, without compilation.
 
     Raises ValueError if the last axis is not the sum of the option counts.
     """
@@ -121,10 +126,10 @@ def split_logits(logits: jax.Array | np.ndarray, option_counts: Sequence[int]) -
 
 
 def group_logits(logits: jax.Array, option_counts: Sequence[int]) -> tuple[tuple[np.ndarray, jax.Array], ...]:
-    """Fused logits [b, sum(option_counts)] to one (menus [m], logits [b, m, n]) per option count n that occurs.
+    """Splits fused logits [b, sum(option_counts)] into one (menus [m], logits [b, m, n]) per distinct option count n.
 
-    `menus` are positions among the menus. Vital's 126 menus have 12 option counts: what is then done per group
-    compiles to 12 operations, not 126.
+    `menus` are indices of categorical parameters. Vital's 126 categorical parameters have 12 distinct option counts, so
+    an operation on each group compiles to 12 operations, not 126.
 
     Raises ValueError if the last axis is not the sum of the option counts.
     """
@@ -133,7 +138,7 @@ def group_logits(logits: jax.Array, option_counts: Sequence[int]) -> tuple[tuple
     offsets = np.cumsum(counts) - counts
     groups = [np.flatnonzero(counts == n) for n in np.unique(counts)]
     columns = [(offsets[menus][:, None] + np.arange(counts[menus[0]])).ravel() for menus in groups]
-    # One gather and one split, rather than a gather for each group: their gradients are one scatter and one join.
+    # One gather and one split, instead of a gather per group: the gradients are one scatter and one concatenation.
     order = np.concatenate(columns)
     ordered = logits.at[:, order].get(mode="promise_in_bounds", unique_indices=True)
     parts = jnp.split(ordered, np.cumsum([len(c) for c in columns])[:-1], axis=1)

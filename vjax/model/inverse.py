@@ -1,4 +1,4 @@
-"""The inverse model: a log-mel picture of a sound in, every number of the preset that makes it out."""
+"""The inverse model: predicts all parameters of a preset from the log-mel spectrogram of its sound."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -17,18 +17,19 @@ COMPUTE_DTYPES = ("float32", "bfloat16")
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """The sizes of an `InverseModel`; hashable, and rebuilt from JSON by `ModelConfig(**fields)`.
+    """The sizes of an `InverseModel`. It is hashable, and `ModelConfig(**fields)` rebuilds it from JSON.
 
-    Raises ValueError for a size that no model can have.
+    Raises ValueError for an invalid size.
 
     Attributes:
-      n_continuous: knobs.
-      option_counts: options of each menu.
+      n_continuous: number of continuous parameters.
+      option_counts: number of options of each categorical parameter.
       n_sources, n_destinations: size of the routing matrix; no modulation head if either is 0.
       mod_embed_dim: length of the modulation head's embeddings.
-      width: channels of the backbone's first stage; the features are 8 times as many.
-      dropout: in the continuous head.
-      compute_dtype: of the backbone, "float32" or "bfloat16". Parameters and outputs are float32 either way.
+      width: number of channels of the backbone's first stage; there are 8 times as many features.
+      dropout: share of hidden units that the continuous head drops while training.
+      compute_dtype: type in which the backbone computes, "float32" or "bfloat16". Parameters and outputs are always
+        float32.
     """
 
     n_continuous: int
@@ -41,7 +42,7 @@ class ModelConfig:
     compute_dtype: str = "float32"
 
     def __post_init__(self):
-        object.__setattr__(self, "option_counts", tuple(int(n) for n in self.option_counts))  # JSON knows lists only
+        object.__setattr__(self, "option_counts", tuple(int(n) for n in self.option_counts))  # JSON has no tuples
         for field in ("n_continuous", "mod_embed_dim", "width"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} is {getattr(self, field)}; it must be at least 1")
@@ -60,7 +61,7 @@ class ModelConfig:
 
 
 def model_config(schema: Schema, has_modulation: bool, **overrides: Any) -> ModelConfig:
-    """The config whose heads fit `schema`; `overrides` are `ModelConfig` fields (width, dropout, compute_dtype ...)."""
+    """Returns the config whose heads fit `schema`; `overrides` are fields of it (width, dropout, compute_dtype ...)."""
     sizes = {
         "n_continuous": len(schema.continuous),
         "option_counts": schema.option_counts,
@@ -71,13 +72,13 @@ def model_config(schema: Schema, has_modulation: bool, **overrides: Any) -> Mode
 
 
 class Prediction(NamedTuple):
-    """What the model hears. All float32.
+    """The model's predictions. All are float32.
 
     Attributes:
       continuous: [b, n_continuous] norm values in (0, 1).
       categorical_logits: [b, sum(option_counts)], see `heads.split_logits`.
-      modulation: [b, 4, n_sources, n_destinations], see `heads.ModulationHead`; None without a modulation head. The
-        training step asks for its factors instead.
+      modulation: [b, 4, n_sources, n_destinations], see `heads.ModulationHead`; None without a modulation head. In the
+        training step, its factors (`RouteScores`).
     """
 
     continuous: jax.Array
@@ -86,7 +87,7 @@ class Prediction(NamedTuple):
 
 
 class InverseModel(nn.Module):
-    """ResNet-18 features and three heads (the report, phase 3a)."""
+    """A ResNet-18 backbone and three heads (the report, phase 3a)."""
 
     config: ModelConfig
 
@@ -99,24 +100,27 @@ class InverseModel(nn.Module):
             self.modulation_head = ModulationHead(config.n_sources, config.n_destinations, config.mod_embed_dim)
 
     def __call__(self, mel: jax.Array, train: bool = False, factored: bool = False) -> Prediction:
-        """mel [b, 1, n_mels, t], float32 or float16, to a `Prediction`.
+        """Maps mel [b, 1, n_mels, t], float32 or float16, to a `Prediction`.
 
         With `train`, make `batch_stats` mutable and give the random stream `dropout`. With `factored`, the modulation
-        comes as `heads.RouteScores`.
+        is a `heads.RouteScores`.
 
-        Raises ValueError if mel is not a batch of one-channel pictures.
+        Raises ValueError if mel is not a batch of one-channel spectrograms.
         """
         return self.heads(self.features(mel, train), train, factored)
 
     def features(self, mel: jax.Array, train: bool = False) -> jax.Array:
-        """What the heads see of mel: [b, 8 * width] float32. With `train`, `batch_stats` must be mutable."""
+        """Returns the input of the heads: [b, 8 * width] float32. With `train`, `batch_stats` must be mutable."""
         if mel.ndim != 4 or mel.shape[1] != 1:
             raise ValueError(f"mel has shape {mel.shape}; the model expects [batch, 1, n_mels, frames]")
-        pictures = mel[:, 0, :, :, None].astype(jnp.float32)  # NHWC; one channel, so nothing moves in memory
+        pictures = mel[:, 0, :, :, None].astype(jnp.float32)  # NHWC; with one channel, no data move in memory
         return self.backbone(pictures, train)
 
     def heads(self, features: jax.Array, train: bool = False, factored: bool = False) -> Prediction:
-        """Features [b, 8 * width] to a `Prediction`. `train` drops hidden units out, by the random stream `dropout`."""
+        """Maps features [b, 8 * width] to a `Prediction`.
+
+        With `train`, hidden units are dropped by the random stream `dropout`.
+        """
         continuous = self.continuous_head(features, train)
         logits = self.categorical_head(features)
         if not self.config.has_modulation:
@@ -126,6 +130,6 @@ class InverseModel(nn.Module):
 
 
 def parameter_counts(params: Mapping[str, Any]) -> dict[str, int]:
-    """Parameters (arrays or shapes) of each top-level part, and their `total`."""
+    """Returns the number of parameters (given as arrays or shapes) of each top-level part, and the `total`."""
     counts = {part: sum(leaf.size for leaf in jax.tree.leaves(tree)) for part, tree in params.items()}
     return {**counts, "total": sum(counts.values())}

@@ -1,4 +1,4 @@
-"""Batch normalisation (Ioffe and Szegedy 2015) whose gradient is written out: fewer passes over the activations."""
+"""Batch normalisation (Ioffe and Szegedy 2015) with an explicit gradient, to read the activations fewer times."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from jax import lax
 
 
 class BatchNorm(nn.Module):
-    """`nn.BatchNorm` over all axes but the last: the same parameters, statistics and numbers.
+    """`nn.BatchNorm` over all axes except the last, with the same parameters, statistics and results.
 
     Attributes:
       use_running_average: normalise by the running statistics instead of the batch's.
-      momentum: what the running statistics keep of themselves at a step.
-      dtype: of the output.
+      momentum: share of the old running statistics that a step keeps.
+      dtype: type of the output.
     """
 
     use_running_average: bool
@@ -25,7 +25,7 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """[..., c] to [..., c]."""
+        """Maps [..., c] to [..., c]."""
         size = x.shape[-1:]
         mean = self.variable("batch_stats", "mean", jnp.zeros, size, jnp.float32)
         var = self.variable("batch_stats", "var", jnp.ones, size, jnp.float32)
@@ -58,14 +58,14 @@ def _forward(x, scale, bias, epsilon):
 
 
 def _backward(residuals, gradients):
-    """The statistics are no part of any loss: their gradients are nothing."""
+    """Ignores the gradients of the statistics, because no loss depends on them."""
     x, scale, mean, inverse = residuals
     dy, wide = gradients[0], x.astype(jnp.float32)
     axes = tuple(range(x.ndim - 1))
     d_bias = jnp.sum(dy, axes)
     d_scale = jnp.sum(dy * (wide - mean), axes) * inverse
     n = x.size // x.shape[-1]
-    # scale inverse (dy - d_bias / n - (x - mean) inverse d_scale / n), its factors of dy and x gathered by channel.
+    # scale inverse (dy - d_bias / n - (x - mean) inverse d_scale / n), with the factors of dy and x taken per channel.
     of_dy = scale * inverse
     of_x = -of_dy * inverse * d_scale / n
     dx = dy * of_dy + wide * of_x - (of_dy * d_bias / n + of_x * mean)

@@ -1,4 +1,4 @@
-"""ResNet-18 for log-mel pictures: one input channel, NHWC layout, global average pool (He et al. 2015)."""
+"""ResNet-18 for log-mel spectrograms: one input channel, NHWC layout, global average pool (He et al. 2015)."""
 
 import functools
 from typing import Any
@@ -12,20 +12,21 @@ from vjax.model.max_pool import max_pool_3x3
 from vjax.model.norm import BatchNorm
 
 BLOCKS_PER_STAGE = (2, 2, 2, 2)
-# He et al. 2015, "Delving deep into rectifiers", in the fan-out form that keeps the gradient's scale.
+# He et al. 2015, "Delving deep into rectifiers", in the fan-out form, which keeps the scale of the gradient.
 HE_NORMAL = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions added to a shortcut.
 
-    The last scale starts at zero, so that each block starts as its shortcut (Goyal et al. 2017): a fresh network is a
-    shallow one whose activations do not grow with depth, which is kind to the first steps at full learning rate.
+    The last scale starts at zero, so that each block starts as its shortcut (Goyal et al. 2017). An untrained network
+    is therefore like a shallow one, and its activations do not grow with depth. This helps the first steps at full
+    learning rate.
 
     Attributes:
-      features: output channels.
-      stride: of the first convolution and of the shortcut.
-      conv, norm: `nn.Conv` and `BatchNorm` with what all blocks share filled in.
+      features: number of output channels.
+      stride: stride of the first convolution and of the shortcut.
+      conv, norm: `nn.Conv` and `BatchNorm` with the arguments that all blocks share.
     """
 
     features: int
@@ -35,7 +36,7 @@ class ResidualBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """[b, freq, time, channels] to [b, freq / stride, time / stride, features], sizes rounded up."""
+        """Maps [b, freq, time, channels] to [b, freq / stride, time / stride, features], sizes rounded up."""
         y = self.conv(self.features, (3, 3), self.stride, padding=1, name="conv_1")(x)
         y = nn.relu(self.norm(name="norm_1")(y))
         y = self.conv(self.features, (3, 3), padding=1, name="conv_2")(y)
@@ -50,9 +51,9 @@ class ResNet18(nn.Module):
     """The backbone: 7x7 stem at stride 2, 3x3 max pool at stride 2, four stages of two blocks, average pool.
 
     Attributes:
-      width: channels of the first stage; the stages have 1, 2, 4 and 8 times as many.
-      dtype: of convolutions and activations. Parameters, batch statistics and the pooled features are float32
-        whatever it is.
+      width: number of channels of the first stage; the stages have 1, 2, 4 and 8 times as many.
+      dtype: type of convolutions and activations. Parameters, batch statistics and the pooled features are always
+        float32.
     """
 
     width: int = 64
@@ -60,9 +61,9 @@ class ResNet18(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        """[b, freq, time, 1] to features [b, 8 * width] float32.
+        """Maps [b, freq, time, 1] to features [b, 8 * width] float32.
 
-        With `train` the batch's own statistics normalise, and the running ones are updated: make the collection
+        With `train`, batch norm uses the batch's own statistics and updates the running ones: make the collection
         `batch_stats` mutable.
         """
         conv = functools.partial(nn.Conv, use_bias=False, dtype=self.dtype, kernel_init=HE_NORMAL)

@@ -1,10 +1,12 @@
 """3x3 convolutions with a quarter of the multiplications, for CPUs (Winograd 1980; Lavin and Gray 2015).
 
-A tile of m outputs along an axis is a polynomial product of degree m + 1, found from its values at m + 1 points and at
-infinity: m + 2 multiplications where the plain form takes 3 m. In both axes, with m = 4, that is 36 for 144. All that
-remains are matrix products (the transforms too: their matrices are constant), which CPUs do faster than XLA's
-convolutions. The points are near 1, where powers neither grow nor vanish: the root mean square error is 1e-6 of the
-output's deviation, where a plain float32 convolution has 2e-7 and the usual points 0, +-1, +-2 have 2e-6.
+A tile of m outputs along an axis is a polynomial product of degree m + 1. It is computed from its values at m + 1
+points and at infinity. This takes m + 2 multiplications; the plain form takes 3 m. In both axes, with m = 4, these are
+36 instead of 144. All other work is matrix products (also the transforms, because their matrices are constant), which
+CPUs do faster than XLA's convolutions.
+
+The points are near 1, where powers neither grow nor vanish. The root mean square error is 1e-6 of the output's standard
+deviation. A plain float32 convolution has 2e-7, and the usual points 0, +-1, +-2 have 2e-6.
 """
 
 import functools
@@ -20,9 +22,10 @@ _POINTS = {2: (0.0, 1.0, -1.0), 3: (0.0, _HALF, -_HALF, 2.0), 4: (0.0, _HALF, -_
 
 @jax.custom_vjp
 def conv_3x3(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """x [b, h, w, c] float32 with kernel [3, 3, c, k], stride 1, zeros around: [b, h, w, k].
+    """Convolves x [b, h, w, c] float32 with kernel [3, 3, c, k], with stride 1 and zero padding, to [b, h, w, k].
 
-    Both gradients are the exact adjoints of this form. Kept for them are x's transformed tiles, 2.25 times its size.
+    Both gradients are the exact adjoints of this computation. For them, the transformed tiles of x are kept in memory,
+    2.25 times its size.
     """
     return _forward(x, kernel)[0]
 
@@ -48,21 +51,22 @@ conv_3x3.defvjp(_forward, _backward)
 
 
 def _tile(length: int) -> int:
-    """Outputs of a tile along an axis: those that take the fewest multiplications, padding included."""
+    """The number of outputs of a tile along an axis that takes the fewest multiplications, including padding."""
     return min((4, 3, 2), key=lambda m: -(-length // m) * (m + 2))
 
 
 @functools.cache
 def _matrices(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of outputs, weights and inputs in both axes at once; flattened tiles, row by row, are their columns."""
+    """The matrices of outputs, weights and inputs for both axes at once. They apply to tiles flattened by row."""
     rows, columns = _axis_matrices(_tile(height)), _axis_matrices(_tile(width))
     return tuple(np.kron(a, b).astype(np.float32) for a, b in zip(rows, columns, strict=True))
 
 
 def _axis_matrices(m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Toom and Cook's: A [m, m + 2], G [m + 2, 3], B [m + 2, m + 2] with outputs = A (G kernel * B inputs).
+    """Returns Toom-Cook matrices A [m, m + 2], G [m + 2, 3], B [m + 2, m + 2]: outputs = A (G kernel * B inputs).
 
-    Lavin and Gray 2015, section 4, and their scaling by row: Lagrange's denominators go with the kernel.
+    As in Lavin and Gray 2015, section 4, with their scaling of rows: Lagrange's denominators are in G, the matrix of
+    the kernel.
     """
     points = np.array(_POINTS[m])
     n = m + 2
@@ -83,11 +87,11 @@ def _product(matrix: np.ndarray, x: jax.Array) -> jax.Array:
 
 
 def _transformed_tiles(x: jax.Array) -> jax.Array:
-    """[b, h, w, c] to [(m_h + 2) (m_w + 2), tiles, c]."""
+    """Cuts [b, h, w, c] into tiles and transforms them: [(m_h + 2) (m_w + 2), tiles, c]."""
     _, height, width, channels = x.shape
     (m_h, n_h), (m_w, n_w) = ((_tile(n), -(-n // _tile(n))) for n in (height, width))
     x = jnp.pad(x, ((0, 0), (1, n_h * m_h + 1 - height), (1, n_w * m_w + 1 - width), (0, 0)))
-    # Rows first, whole: copied in one piece. Unless they are kept apart, XLA makes one slow loop of both steps.
+    # First whole rows, which are copied in one piece. Without the barriers, XLA fuses both steps into one slow loop.
     rows = jnp.stack([x[:, i : i + (n_h - 1) * m_h + 1 : m_h] for i in range(m_h + 2)])
     rows = lax.optimization_barrier(rows)
     cells = jnp.stack([rows[:, :, :, j : j + (n_w - 1) * m_w + 1 : m_w] for j in range(m_w + 2)], axis=1)
@@ -96,7 +100,7 @@ def _transformed_tiles(x: jax.Array) -> jax.Array:
 
 
 def _to_tiles(y: jax.Array) -> jax.Array:
-    """[b, h, w, k] to [m_h m_w, tiles, k]."""
+    """Cuts [b, h, w, k] into tiles [m_h m_w, tiles, k]."""
     b, height, width, k = y.shape
     (m_h, n_h), (m_w, n_w) = ((_tile(n), -(-n // _tile(n))) for n in (height, width))
     y = jnp.pad(y, ((0, 0), (0, n_h * m_h - height), (0, n_w * m_w - width), (0, 0)))
@@ -105,7 +109,7 @@ def _to_tiles(y: jax.Array) -> jax.Array:
 
 
 def _from_tiles(scores: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
-    """[(m_h + 2) (m_w + 2), tiles, k] to outputs [b, h, w, k], where `shape` is [b, h, w]."""
+    """Transforms [(m_h + 2) (m_w + 2), tiles, k] to outputs [b, h, w, k], where `shape` is [b, h, w]."""
     b, height, width = shape
     (m_h, n_h), (m_w, n_w) = ((_tile(n), -(-n // _tile(n))) for n in (height, width))
     y = lax.optimization_barrier(_product(_matrices(height, width)[0], scores))
@@ -114,7 +118,7 @@ def _from_tiles(scores: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
 
 
 def _overlapped(cells: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
-    """The sum of overlapping tiles, the adjoint of cutting: [(m_h + 2) (m_w + 2), tiles, c] to [b, h, w, c]."""
+    """Sums overlapping tiles, the adjoint of cutting: [(m_h + 2) (m_w + 2), tiles, c] to [b, h, w, c]."""
     b, height, width = shape
     (m_h, n_h), (m_w, n_w) = ((_tile(n), -(-n // _tile(n))) for n in (height, width))
     cells = lax.optimization_barrier(cells).reshape(m_h + 2, m_w + 2, b, n_h, n_w, -1)
@@ -124,9 +128,10 @@ def _overlapped(cells: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
 
 
 def _joined(cells: jax.Array, axis: int) -> jax.Array:
-    """[m + 2, ..., tiles, ...] to [..., tiles, m, ...]; `axis` is that of the tiles without the first one.
+    """Maps [m + 2, ..., tiles, ...] to [..., tiles, m, ...]. `axis` is the axis of the tiles, without the first axis.
 
-    A tile's first cell lies on the last output of the tile before, its last on the first output of the next.
+    The first cell of a tile overlaps the last output of the previous tile. Its last cell overlaps the first output of
+    the next tile.
     """
     before, *own, after = cells
 

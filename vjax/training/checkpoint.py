@@ -1,6 +1,6 @@
-"""Checkpoints: the latest and the best, each a folder that is enough to predict, render and export anywhere.
+"""Saves and loads checkpoints: the latest and the best. Each folder is enough to predict, render and export anywhere.
 
-A step's folder has three Orbax items: `variables` (params, batch_stats), `opt` (what resuming needs besides) and `meta`
+A step's folder has three Orbax items: `variables` (params, batch_stats), `opt` (what else resuming needs) and `meta`
 (JSON: everything about the data and the model that is not an array).
 """
 
@@ -24,13 +24,13 @@ from vjax.training.resume import allowed_changes, refused_changes
 from vjax.training.state import TrainState
 
 FORMAT = 1
-"""Raise it when an older program could no longer read the folder."""
+"""Raise it when an older program can no longer read the folder."""
 
 _ITEMS = ("variables", "opt", "meta")
 
 
 class CheckpointError(ValueError):
-    """A folder that holds no usable checkpoint; the text says what was found and what to do."""
+    """A folder has no usable checkpoint. The message states what was found and what to do."""
 
 
 class Restored(NamedTuple):
@@ -39,9 +39,9 @@ class Restored(NamedTuple):
     Attributes:
       model: built from `meta`.
       variables: {"params", "batch_stats"}.
-      schema: names and ranges of the predictions.
+      schema: names and ranges of the predicted parameters.
       meta: all metadata; see `make_meta`.
-      step: the training step it was taken at.
+      step: the training step at which it was saved.
     """
 
     model: InverseModel
@@ -52,10 +52,13 @@ class Restored(NamedTuple):
 
 
 def make_meta(info: DatasetInfo, model: ModelConfig, tier: int, settings: dict[str, Any]) -> dict[str, Any]:
-    """The report's keys and what a checkpoint needs to stand alone. `settings`: the training configuration, as JSON.
+    """Returns the metadata of a checkpoint: the report's keys, and all else that is needed to use it without the run.
 
-    The loop adds `rows` (by "train" and "val"), `progress` and, after a validation, `knob_error_norm`: by knob, see
+    The loop adds `rows` (by "train" and "val") and `progress`. After a validation it also adds `knob_error_norm`, see
     `metrics.knob_errors`.
+
+    Args:
+      settings: the training configuration, as JSON.
     """
     return {
         "format": FORMAT,
@@ -77,10 +80,10 @@ def make_meta(info: DatasetInfo, model: ModelConfig, tier: int, settings: dict[s
 
 
 class Checkpoints:
-    """The checkpoints of one run: keeps the latest and the one of the lowest validation loss.
+    """The checkpoints of one run. Keeps the latest and the one with the lowest validation loss.
 
-    Where several processes train together, each makes the same calls in the same order; what is the same in all of them
-    is written once, and any number of processes can restore it.
+    If several processes train together, each must make the same calls in the same order. Arrays that are the same in
+    all processes are written once. Any number of processes can restore them.
     """
 
     def __init__(self, directory: str | Path):
@@ -99,7 +102,7 @@ class Checkpoints:
             preservation_policy=policy,
             best_fn=lambda metrics: metrics["val_loss"],
             best_mode="min",
-            cleanup_tmp_directories=True,  # what a killed save left behind
+            cleanup_tmp_directories=True,  # removes what a killed save left behind
             single_host_load_and_broadcast=True,  # a shared file system may show hosts different steps for a while
         )
         self._manager = ocp.CheckpointManager(Path(directory).absolute(), item_names=_ITEMS, options=options)
@@ -108,14 +111,14 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_) -> None:
-        self._manager.close()  # saves run in the background: waits for the last
+        self._manager.close()  # waits for the last save, which runs in the background
 
     @property
     def latest_step(self) -> int | None:
         return self._manager.latest_step()
 
     def save(self, state: TrainState, meta: dict[str, Any], val_loss: float | None) -> None:
-        """Saves in the background. `val_loss` makes the checkpoint a candidate for the best; None leaves it out."""
+        """Saves in the background. A checkpoint with a `val_loss` can become the best; one with None cannot."""
         step = int(state.step)
         if step == self.latest_step:
             return
@@ -125,16 +128,16 @@ class Checkpoints:
             meta=ocp.args.JsonSave(meta),
         )
         if val_loss is None:
-            with _quiet():  # Orbax warns that this one can never be the best, which is what None says
+            with _quiet():  # Orbax warns that this checkpoint can never be the best, as intended
                 self._manager.save(step, args=arguments)
         else:
             self._manager.save(step, args=arguments, metrics={"val_loss": val_loss})
 
     def restore_latest(self, like: TrainState, meta: dict[str, Any]) -> tuple[TrainState, dict[str, Any]]:
-        """The latest state, placed as `like` is, and its meta.
+        """Returns the latest state, placed on devices like `like`, and its meta.
 
-        Raises CheckpointError if it is of a newer format, or was made with a model, data or settings without which it
-        cannot be continued (`resume.refused_changes`).
+        Raises CheckpointError if its format is newer. Raises it also if the model, data or settings differ so that the
+        run cannot be continued (`resume.refused_changes`).
         """
         step = self.latest_step
         found = _read_meta(self._manager, step)
@@ -161,7 +164,7 @@ def load_checkpoint(directory: str | Path, which: str = "best") -> Restored:
       which: "best" by validation loss, or "latest".
 
     Raises:
-      CheckpointError: no checkpoint there, or one of a newer format.
+      CheckpointError: there is no checkpoint, or its format is newer.
     """
     if which not in ("best", "latest"):
         raise CheckpointError(f"which={which!r}; choose 'best' or 'latest'")
@@ -201,7 +204,7 @@ def _read_meta(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Orbax's warnings."""
+    """Hides Orbax's warnings."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -224,6 +227,6 @@ def _abstract(tree: Any) -> Any:
 
 
 def _on_first_device(shapes: Any) -> Any:
-    """A checkpoint of eight devices is read on one."""
+    """Adds the first device to the shapes, so that a checkpoint of eight devices can be read on one."""
     sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes)

@@ -1,4 +1,4 @@
-"""Settings are checked as they are parsed, and errors carry the whole key: `generation.render.note_s`, not `note_s`."""
+"""Checks settings when they are parsed. Errors name the whole key: `generation.render.note_s`, not `note_s`."""
 
 import dataclasses
 import difflib
@@ -14,14 +14,14 @@ _EXPECTED = {int: "an integer", float: "a finite number", str: "text", bool: "Tr
 
 
 def make_section(key: str, section: type[T], values: Mapping[str, Any]) -> T:
-    """`section(**values)`, a frozen dataclass.
+    """Returns `section(**values)`, a frozen dataclass.
 
     Args:
-      key: where the section stands in the configuration, "generation.render"; empty for the top.
+      key: path of the section in the configuration, such as "generation.render"; empty for the top level.
 
     Raises:
       ValueError: an unknown or missing field, a value of another type than the field's, a number that is not finite, or
-        what the section itself refuses. The text begins with the key.
+        a value that the section itself rejects. The message begins with the key.
     """
     prefix = f"{key}." if key else ""
     hints = typing.get_type_hints(section)
@@ -40,13 +40,13 @@ def make_section(key: str, section: type[T], values: Mapping[str, Any]) -> T:
         return section(**values)
     except ValueError as error:
         text = str(error)
-        # Sections name their own fields only, as they are used without a configuration too.
+        # Errors of a section name only its own fields, because sections are also used without a configuration.
         names_field = re.match(r"\w*", text).group() in hints
         raise ValueError(f"{prefix}{text}" if names_field or not key else f"{key}: {text}") from error
 
 
 def _mismatch(value: Any, hint: Any) -> str:
-    """What was expected instead of `value`; empty if it is of the type `hint`."""
+    """Returns what is expected instead of `value`; empty if it has the type `hint`."""
     if typing.get_origin(hint) is tuple:
         arguments = typing.get_args(hint)
         length = None if arguments[-1] is ... else len(arguments)

@@ -1,7 +1,7 @@
-"""The configuration of a run: one locked ConfigDict on the command line, frozen dataclasses inside.
+"""The configuration of a run: one locked ConfigDict on the command line, frozen dataclasses inside the program.
 
-Every section is the dataclass that uses it; names and defaults stand there and nowhere else. `configs/tier*.py` are the
-recipes.
+Each section is a dataclass, defined next to the code that uses it. Names and defaults are stated only there.
+`configs/tier*.py` are the recipes.
 """
 
 import dataclasses
@@ -29,17 +29,17 @@ class DataConfig:
     """Where the data come from.
 
     Attributes:
-      path: an HDF5 file or a folder of shards; empty renders `n` rows into the run's own folder.
-      n: rows to render, each a preset at one note.
-      wavetable_catalog: a catalog file (.json or .json.gz) that the data were made with; empty: the one that they carry
-        or lead to.
+      path: an HDF5 file or a folder of shards; if empty, `n` rows are rendered into the run's own folder.
+      n: number of rows to render, each a preset at one note.
+      wavetable_catalog: the catalog file (.json or .json.gz) of the data; if empty, the catalog that the data store or
+        refer to.
       presets: a folder of people's presets to mix in when rendering.
       val_fraction: share of the presets kept for validation.
-      workers: processes that read; 0 reads in a thread, which is enough for one machine's sparse routes.
+      workers: number of processes that read; 0 reads in a thread, which is enough for sparse routes on one machine.
       resident: put all training rows on the accelerator before the first step, instead of reading them while training.
-        The batches are the same, so a run may change it and go on.
-      render_workers: processes that render; 0 takes every core.
-      answers: train on the target encoding, whole semitones as classes and the effect order as positions, see
+        The batches are the same, so a continued run may change this setting.
+      render_workers: number of processes that render; 0 uses every core.
+      answers: train on the target encoding, with whole semitones as classes and the effect order as positions, see
         `vjax.sound.encoding`.
     """
 
@@ -65,13 +65,13 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ModelOptions:
-    """What of `ModelConfig` the data do not decide.
+    """The fields of `ModelConfig` that do not depend on the data.
 
     Attributes:
-      width: channels of the backbone's first stage; the features are 8 times as many.
+      width: number of channels of the backbone's first stage; there are 8 times as many features.
       dropout: share of hidden units that the continuous head drops while training.
       mod_embed_dim: length of the modulation head's embeddings.
-      compute_dtype: of the backbone, "float32" or "bfloat16"; parameters stay float32.
+      compute_dtype: type in which the backbone computes, "float32" or "bfloat16"; parameters stay float32.
     """
 
     width: int = 64
@@ -91,17 +91,18 @@ class ModelOptions:
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """The loop.
+    """Settings of the training loop.
 
     Attributes:
-      epochs: passes over the training rows.
-      batch_size: rows of a batch, over all devices.
+      epochs: number of passes over the training rows.
+      batch_size: number of rows of a batch, over all devices.
       log_every: steps between lines in train.log and points in TensorBoard.
-      checkpoint_every: steps between checkpoints; there is also one after each validation.
+      checkpoint_every: steps between checkpoints; each validation saves one too.
       eval_every: epochs between validations.
-      listen_every: epochs between renderings of the fixed validation sounds; 0 never, but the last epoch always does.
+      listen_every: epochs between renderings of the fixed validation sounds; 0 renders them only after the last epoch,
+        which always renders them.
       listen_sounds: number of these sounds; 0 renders none.
-      patience: validations without a better loss before the run stops early; 0 never stops.
+      patience: number of validations without a lower loss before the run stops early; 0 never stops early.
     """
 
     epochs: int = 100
@@ -124,11 +125,11 @@ class TrainConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """A whole run.
+    """All settings of a run.
 
     Attributes:
-      tier: 1, 2 or 3: what the loss scores; 0 takes the dataset's.
-      seed: of the weights, the order of rows, the split, and the presets that are drawn.
+      tier: which parameters the loss includes, 1, 2 or 3; 0 takes the dataset's tier.
+      seed: random seed of the weights, the order of rows, the split, and the presets that are drawn.
     """
 
     tier: int
@@ -160,7 +161,7 @@ _GENERATION_SECTIONS = {"sampling": SamplingConfig, "render": RenderConfig, "mel
 
 
 def base_config(tier: int, variant: str = "") -> ml_collections.ConfigDict:
-    """The full recipe of a tier as a ConfigDict, or one of its small variants; not yet locked.
+    """Returns the full recipe of a tier, or one of its small variants, as a ConfigDict that is not yet locked.
 
     - `demo`: renders its own data and trains in minutes on two CPU cores.
     - `smoke`: the same in seconds, for tests; too small to learn anything.
@@ -177,7 +178,7 @@ def base_config(tier: int, variant: str = "") -> ml_collections.ConfigDict:
     generation = {f.name: f.default for f in dataclasses.fields(GenerationConfig) if f.name not in _GENERATION_SECTIONS}
     config.generation = generation | {name: dataclasses.asdict(s()) for name, s in _GENERATION_SECTIONS.items()}
     config.generation.sampling.tier = tier
-    config.generation.random_notes = 3  # over the keyboard, where the report played 48, 60 and 72
+    config.generation.random_notes = 3  # from the whole `note_range`; the report played 48, 60 and 72
     if tier < 3:
         config.loss.modulation_weight = 0.0
     if variant:
@@ -200,13 +201,13 @@ def base_config(tier: int, variant: str = "") -> ml_collections.ConfigDict:
 
 
 def unpack(config: ml_collections.ConfigDict) -> Config:
-    """The ConfigDict as frozen dataclasses. Raises ValueError with key, value and expectation where one cannot be."""
+    """Converts the ConfigDict to frozen dataclasses. Raises ValueError with key, value and what is expected."""
     raw = config.to_dict()
     generation = raw["generation"]
     for name, section in _GENERATION_SECTIONS.items():
         generation[name] = make_section(f"generation.{name}", section, generation[name])
     for name in ("notes", "note_range"):
-        if isinstance(generation[name], list):  # as JSON has them
+        if isinstance(generation[name], list):  # from JSON, which has no tuples
             generation[name] = tuple(generation[name])
     for name, section in (_SECTIONS | {"generation": GenerationConfig}).items():
         raw[name] = make_section(name, section, raw[name])
@@ -214,7 +215,7 @@ def unpack(config: ml_collections.ConfigDict) -> Config:
 
 
 def check_data_size(config: Config) -> None:
-    """Raises ValueError if a run would render too few rows for one batch: before it renders them."""
+    """Raises ValueError if a run would render too few rows for one batch. Call it before rendering."""
     data, notes = config.data, config.generation.notes_per_preset
     if data.path:
         return

@@ -1,6 +1,7 @@
-"""Sparse modulation routes to the dense matrix, on the device.
+"""Converts sparse modulation routes to the dense matrix, on the device.
 
-A batch travels as 64 rows a sound (1.3 kB) and becomes 4 x sources x destinations (219 kB) only where it is used.
+A batch is transferred as 64 slots per sound (1.3 kB). It becomes 4 x sources x destinations (219 kB) only where it is
+used.
 """
 
 import jax
@@ -10,10 +11,10 @@ from vjax.sound.schema import CHANNELS
 
 
 def scatter_routes(index: jax.Array, value: jax.Array, n_sources: int, n_destinations: int) -> jax.Array:
-    """Routes to matrices: the batched, jittable twin of `vjax.sound.schema.dense_routes`.
+    """Converts routes to matrices: the batched, jittable version of `vjax.sound.schema.dense_routes`.
 
-    Slots outside the matrix (-1, an empty slot, or a cell past its end) are ignored. Of several slots that name one
-    cell, which a dataset should not hold, any may win: XLA leaves the order open.
+    Slots outside the matrix (-1 for an empty slot, or a cell past the end) are ignored. A dataset should not have
+    several slots for one cell. If it does, any of them may be used, because XLA does not define the order.
 
     Args:
       index: [b, slots] int32, `source * n_destinations + destination`.
@@ -23,7 +24,7 @@ def scatter_routes(index: jax.Array, value: jax.Array, n_sources: int, n_destina
       [b, 4, n_sources, n_destinations], dtype of `value`.
 
     Raises:
-      ValueError: the two shapes do not belong together.
+      ValueError: the two shapes do not match.
     """
     if index.ndim != 2 or value.shape != (*index.shape, len(CHANNELS)):
         raise ValueError(
@@ -31,7 +32,7 @@ def scatter_routes(index: jax.Array, value: jax.Array, n_sources: int, n_destina
             f"expected [b, slots] and [b, slots, {len(CHANNELS)}]"
         )
     n_cells = n_sources * n_destinations
-    index = jnp.where(index < 0, n_cells, index)  # past the end is dropped; -1 would wrap around
+    index = jnp.where(index < 0, n_cells, index)  # an index past the end is dropped; -1 would wrap around
 
     def scatter(index, value):
         return jnp.zeros((len(CHANNELS), n_cells), value.dtype).at[:, index].set(value.T, mode="drop")

@@ -1,7 +1,7 @@
-"""Batches as the steps take them: on the devices, split over them, each process bringing its own rows.
+"""Puts batches on the devices in the form that the steps take: split over all devices, each process with its own rows.
 
-Nothing here looks ahead. The loop asks for a batch while the devices work on the one before, so that reading it (Grain
-has some ready) and copying it over cost no time of their own as long as they are faster than a step.
+This module does not prefetch. The loop requests a batch while the devices work on the previous one. Reading it (Grain
+has some ready) and copying it therefore take no extra time, as long as they are faster than a step.
 """
 
 import contextlib
@@ -19,10 +19,11 @@ from vjax.training.step import shard_batch
 
 
 def train_feed(reader: Reader, rows: np.ndarray, config: Config, first_step: int, mesh: Mesh) -> Iterator[Batch]:
-    """The endless training batches from `first_step` on, the same for any number of processes. Close it at the end.
+    """Yields endless training batches from `first_step` on, the same for any number of processes. Close it at the end.
 
     Raises:
-      ValueError: `train.batch_size` is more than there are rows, or does not divide over processes and devices.
+      ValueError: `train.batch_size` is larger than the number of rows, or not divisible by the number of processes and
+        devices.
     """
     batch_size, data = config.train.batch_size, config.data
     if data.resident:
@@ -35,7 +36,10 @@ def train_feed(reader: Reader, rows: np.ndarray, config: Config, first_step: int
 
 
 def eval_feed(reader: Reader, rows: np.ndarray, batch_size: int, mesh: Mesh) -> Iterator[Batch]:
-    """All `rows` once, in order, with padding that is not `valid`. Raises as `train_feed`."""
+    """Yields all `rows` once, in order, with padding that is not `valid`.
+
+    Raises ValueError if `batch_size` is not divisible by the number of processes and devices.
+    """
     return _placed(eval_batches(reader, rows, batch_size, jax.process_index(), jax.process_count()), mesh)
 
 

@@ -1,8 +1,8 @@
-"""Several processes, on one host or many, that train as one: how they meet, wait for each other, and end.
+"""Several processes, on one host or many, that train together: how they connect, wait for each other, and end.
 
-Process 0 leads: it alone renders, listens and writes, except for checkpoints, which are saved by all. It also holds
-jax's coordination service, so that the others end at once when it dies; when another one does, all end after the 100 s
-of jax's heartbeat. Nobody hangs for ever.
+Process 0 is the leader. Only the leader renders, evaluates and writes, except for checkpoints, which all processes
+save. The leader also runs jax's coordination service. If it dies, the others end at once. If another process dies, all
+end after the 100 s of jax's heartbeat. So no process hangs forever.
 """
 
 import atexit
@@ -20,11 +20,11 @@ import orbax.checkpoint as ocp
 T = TypeVar("T")
 
 _DAYS_MS = 7 * 24 * 3600 * 1000  # rendering a dataset may take days
-_END_S = 10.0  # between the ends of processes that fail of the same thing
+_END_S = 10.0  # longest time between the ends of processes that fail for the same reason
 
 
 class JoinError(ValueError):
-    """The processes did not find each other; the text says what to look at."""
+    """The processes could not connect. The message states what to check."""
 
 
 @contextlib.contextmanager
@@ -34,20 +34,21 @@ def joined(
     process_id: int | None = None,
     timeout_s: float = 300.0,
 ) -> Iterator[None]:
-    """Makes this process one of several. Enter it before anything touches a device.
+    """Makes this process one of several. Enter it before any code uses a device.
+
+    Without the first three arguments, jax gets them from the cluster (Slurm, Open MPI, Kubernetes, TPU pods). A process
+    of Slurm or Open MPI then uses one GPU, the one of its local number.
 
     Args:
-      coordinator_address: HOST:PORT at which process 0 listens, as all others reach it.
-      num_processes: how many there are.
-      process_id: which one this is, from 0 on. It uses all accelerators of its host.
-        Without these three the cluster is asked (Slurm, Open MPI, Kubernetes, TPU pods), in which case a process of
-        Slurm or Open MPI uses one GPU, the one of its local number.
+      coordinator_address: HOST:PORT at which process 0 listens, in a form that works on all hosts.
+      num_processes: number of processes.
+      process_id: number of this process, from 0 on. It uses all accelerators of its host.
       timeout_s: how long to wait for the others.
 
     Raises:
-      JoinError: no cluster, no answer, or a port that is taken.
+      JoinError: no cluster was found, process 0 does not respond, or the port is in use.
     """
-    # Else jax swallows SIGTERM, to tell us: a job that is told to end would not.
+    # Otherwise jax catches SIGTERM to notify the program, and a job that gets this signal would not end.
     jax.config.update("jax_enable_preemption_service", False)
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     if coordinator_address is not None:
@@ -57,7 +58,7 @@ def joined(
             coordinator_address,
             num_processes,
             process_id,
-            # What is given is all there is, also inside of a Slurm job.
+            # Given arguments replace the detection of a cluster, also inside a Slurm job.
             cluster_detection_method=None if coordinator_address is None else "deactivate",
             initialization_timeout=int(timeout_s),
         )
@@ -79,17 +80,21 @@ def is_leader() -> bool:
 
 
 def wait_for_all(name: str) -> None:
-    """Returns when all processes have called this, be it days later. `name` is used once.
+    """Returns when all processes have called this, even days later. Use each `name` only once.
 
-    They wait on the coordination service. In a collective they would spin, and gloo and NCCL give up after a while:
-    gloo when the first collective of one process comes 30 s after another's.
+    The processes wait on the coordination service. In a collective they would wait in a busy loop, and gloo and NCCL
+    would time out: gloo if the first collective of one process comes 30 s after another's.
     """
     ocp.multihost.get_barrier_sync_fn()(key=f"vjax {name}", timeout_ms=_DAYS_MS)
 
 
 def on_leader(name: str, work: Callable[[], T]) -> T | None:
-    """What `work` returns in process 0. The others wait until it is done and get None; `name` as in `wait_for_all`."""
-    if not jax.distributed.is_initialized():  # asking for the process would start the devices: `work` may not want them
+    """Runs `work` in process 0 and returns its result there. The others wait until it is done and return None.
+
+    `name` is as in `wait_for_all`.
+    """
+    # Checked first, because `is_leader` initialises the devices, and `work` may run before that.
+    if not jax.distributed.is_initialized():
         return work()
     result = work() if is_leader() else None
     wait_for_all(name)
@@ -97,7 +102,7 @@ def on_leader(name: str, work: Callable[[], T]) -> T | None:
 
 
 def _check(address: str, num_processes: int, process_id: int, timeout_s: float) -> None:
-    """Finds out what jax would end the process for, without a word that helps."""
+    """Finds errors for which jax would end the process without a helpful message."""
     host, _, port = address.rpartition(":")
     print(
         f"process {process_id} of {num_processes}: waiting up to {timeout_s:.0f} s for the others at {address}",
@@ -137,14 +142,14 @@ def _wait_for_answer(host: str, port: int, timeout_s: float) -> None:
 
 
 def _end_together() -> None:
-    """After an error: leaves in order if all end, else at once, which ends the others.
+    """Prepares the exit after an error: orderly if all processes end, otherwise at once, which ends the others.
 
-    An orderly exit waits for everybody, and this process may be the only one with an error.
+    An orderly exit waits for all processes, but this process may be the only one with an error.
     """
     try:
         ocp.multihost.get_barrier_sync_fn()(key="vjax end", timeout_ms=int(_END_S * 1000))
-    except RuntimeError:  # it timed out, or somebody is gone
-        atexit.register(_exit_now)  # before jax's own handler: the last registered comes first
+    except RuntimeError:  # it timed out, or a process is gone
+        atexit.register(_exit_now)  # runs before jax's own handler, because the last registered runs first
 
 
 def _exit_now() -> None:

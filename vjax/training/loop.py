@@ -1,6 +1,6 @@
 """The training loop: data, model, optimiser, restore, steps, end - in that order.
 
-Several processes run it alike, see `hosts`: every number that decides about what comes next is the same in all.
+Several processes can run it together, see `hosts`. Every number that decides the next action is the same in all.
 """
 
 import contextlib
@@ -52,20 +52,20 @@ _REMEDY = (
 
 _TRAIN_LINE = ("loss", "cont_loss", "cat_loss", "mod_loss", "gradient_norm")
 _VAL_LINE = ("loss", "cont_loss", "cat_loss", "mod_loss", "continuous_mae", "categorical_accuracy", "mod_f1")
-"""What train.log holds of a step and of a validation; TensorBoard has all numbers."""
+"""Values of a step and of a validation that train.log shows. TensorBoard has all values."""
 
 
 class NonFiniteLossError(RuntimeError):
-    """A loss or gradient that is no finite number; the text says which, and at which step."""
+    """A loss or gradient is not finite. The message states which, and at which step."""
 
 
 class Snapshot(NamedTuple):
-    """What an evaluator sees of a run.
+    """The state of a run that an evaluator gets.
 
     Attributes:
       info, reader, train_rows, val_rows: the data.
-      predict: (rows of the dataset) to a `Prediction` of NumPy arrays, by the weights of now.
-      step, epoch: batches and whole epochs done.
+      predict: maps rows of the dataset to a `Prediction` of NumPy arrays, with the current weights.
+      step, epoch: number of batches and of whole epochs done.
       last: whether training ends here.
     """
 
@@ -80,12 +80,12 @@ class Snapshot(NamedTuple):
 
 
 Evaluator = Callable[[Snapshot, Writer, Path], dict[str, Any]]
-"""Called by the first process after a validation, with a folder to write to; its result goes into summary.json."""
+"""Called by the first process after a validation, with a folder to write to. The last result goes into summary.json."""
 
 
 @dataclasses.dataclass
 class _Progress:
-    """What resuming needs besides the arrays; saved in each checkpoint's meta."""
+    """The values that resuming needs besides the arrays. The meta of each checkpoint stores them."""
 
     best_val_loss: float | None = None
     stale_validations: int = 0
@@ -94,7 +94,7 @@ class _Progress:
 
 
 def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] = ()) -> dict[str, Any]:
-    """Trains until the last epoch, or until validation stops improving; continues a run found in `workdir`.
+    """Trains until the last epoch, or until the validation loss stops improving. Continues a run found in `workdir`.
 
     Args:
       config: the run.
@@ -104,11 +104,11 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
       evaluators: called in order after a validation, see `Evaluator`.
 
     Returns:
-      The content of summary.json: steps, final losses by name, parameter counts, seconds, samples per second. What the
-      evaluators found is in the first process's alone.
+      The content of summary.json: steps, final losses by name, parameter counts, seconds, samples per second. Only the
+      first process returns the results of the evaluators too.
 
     Raises:
-      NonFiniteLossError: a loss or the gradient stopped being finite.
+      NonFiniteLossError: a loss or the gradient is not finite.
       DatasetError, CheckpointError, ValueError: data, checkpoint or configuration that cannot be used.
     """
     started = time.perf_counter()
@@ -131,13 +131,13 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
     total_steps = config.train.epochs * steps_per_epoch
 
     # Model and optimiser
-    # A head that no loss teaches would predict routes by chance.
+    # A modulation head that no loss trains would predict random routes.
     has_modulation = info.modulation != "none" and config.loss.modulation_weight > 0
     model = InverseModel(model_config(info.schema, has_modulation, **dataclasses.asdict(config.model)))
     optimizer = make_optimizer(config.optimizer, total_steps)
     mesh = data_mesh()
     state = create_state(model, optimizer, config.seed, info.mel_shape)
-    hosts.wait_for_all("first collective")  # some host may have taken long to compile
+    hosts.wait_for_all("first collective")  # a host may have taken long to compile
     state = replicate(state, mesh)
     masks = loss_masks(info.schema, tier, info.importance)
     recipe = Recipe(model, optimizer, masks, config.loss, metric_layout(info.schema), steps_per_epoch)
@@ -160,7 +160,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
 
         # Steps
         stopped_early = _exhausted(config, progress)
-        paused_s = 0.0  # spent validating and listening, not stepping
+        paused_s = 0.0  # time spent on validation and evaluation, not on steps
         take_snapshot = functools.partial(_snapshot, info, reader, train_rows, val_rows, steps_per_epoch, apply)
         batches = train_feed(reader, train_rows, config, first_step, mesh)
         next_step = first_step + 1 if first_step else 0
@@ -178,7 +178,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
             while step < total_steps and not stopped_early:
                 state, metrics = train_step(state, next(batches))
                 step += 1
-                # The numbers of the step before are ready while this one runs: reading them stalls nothing.
+                # The values of the previous step are ready while this step runs, so reading them does not stall it.
                 if pending:
                     progress.train = _log_step(writer, config, *pending)
                 pending = (step, metrics)
@@ -200,10 +200,10 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
                     progress.train, pending = _log_step(writer, config, *pending), None
                     checkpoints.save(state, {**meta, "progress": dataclasses.asdict(progress)}, None)
             loop_s = time.perf_counter() - loop_started - paused_s
-            if not progress.val:  # continued from within its first epochs, with fewer of them than were done
+            if not progress.val:  # continued before its first validation, with fewer epochs than it had done
                 validated = _validate(eval_step, state, reader, val_rows, batch_size, mesh)
                 _record_validation(writer, progress, meta, validated, config.loss, step, step // steps_per_epoch)
-            # Also for a run that had ended before: it may have been killed while it listened.
+            # Evaluates also if the run had already ended, because it may have been killed during the last evaluation.
             results = _evaluate(evaluators, take_snapshot(state, step, last=True), writer, workdir)
 
     # End
@@ -252,7 +252,7 @@ def _announce(writer, info, tier, rows, parameters, mesh, first_step, total_step
 
 
 def _log_step(writer: Writer, config: Config, step: int, metrics: dict[str, jax.Array]) -> dict[str, float]:
-    """Fetches a step's numbers, checks them, and logs every `log_every`-th."""
+    """Fetches a step's values and checks them. Logs them every `log_every` steps."""
     values = {name: float(value) for name, value in jax.device_get(metrics).items()}
     broken = {name: value for name, value in values.items() if not math.isfinite(value)}
     if broken:
@@ -288,7 +288,7 @@ def _record_validation(
     step: int,
     epoch: int,
 ) -> None:
-    """Takes a validation's numbers into `progress`, `meta` and the log. Raises NonFiniteLossError."""
+    """Stores the values of a validation in `progress`, `meta` and the log. Raises NonFiniteLossError."""
     progress.val, meta["knob_error_norm"] = validation_summary(validated, loss), knob_errors(validated)
     if not math.isfinite(progress.val["loss"]):
         raise NonFiniteLossError(f"validation after step {step}: {progress.val}; {_REMEDY}")

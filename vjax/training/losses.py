@@ -1,10 +1,10 @@
-"""The training loss: continuous and categorical parameters and the modulation matrix. Pure functions.
+"""The training loss of continuous parameters, categorical parameters and the modulation matrix. Pure functions.
 
     L = w_cont L_cont + w_cat L_cat + min(epoch / warmup_epochs, 1) w_mod L_mod        (the report, phase 3c)
 
-Errors are element-wise, [b, n], and know no weights; a term of L is their weighted mean, kept as a `Mean` (sum and
-count): a training step takes each mean over its batch, a validation over all rows, however they are split into batches.
-Rows whose `valid` is 0 have no weight: the result is that of the batch without them.
+Errors are element-wise, [b, n], without weights. A term of L is their weighted mean, stored as a `Mean` (sum and
+count). A training step takes each mean over its batch. A validation takes it over all rows, for any split into batches.
+Rows whose `valid` is 0 have weight 0, so the result is that of the batch without them.
 """
 
 import dataclasses
@@ -29,20 +29,20 @@ KNOB_ERRORS = ("squared", "absolute")
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
-    """Weights and switches of `total_loss`. Defaults are the report's, but for `presence` (BUILD_NOTES.md says why).
+    """Weights and switches of `total_loss`. Defaults are the report's, except `presence` (BUILD_NOTES.md states why).
 
     Attributes:
-      knob_error: "squared", the report's, or "absolute", whose best answer is the median: a knob that most sounds leave
-        alone is left alone.
+      knob_error: error of continuous parameters, "squared" as in the report, or "absolute". The median minimises the
+        absolute error, so a parameter that most sounds leave at its default is predicted there.
       continuous_weight: weight of the loss of continuous parameters.
       categorical_weight: weight of the loss of categorical parameters.
-      label_smoothing: share of a menu's probability spread evenly over its options.
-      gate_menus: leave out menus of modules that are off in the target. The report scores them.
-      gate_sources: leave out knobs and menus of modulation sources that drive nothing audible in the target. The
-        report scores them. For data with routes.
+      label_smoothing: share of a categorical parameter's target probability that is spread evenly over its options.
+      gate_menus: leave out categorical parameters of modules that are off in the target. The report includes them.
+      gate_sources: leave out parameters of modulation sources that drive nothing audible in the target. The report
+        includes them. For data with routes.
       modulation_weight: weight of the loss of routes; with 0 a model has no head for routes.
-      modulation_pos_weight: weight of the cells that hold a route, in the loss of a route's presence.
-      modulation_warmup_epochs: epochs in which `modulation_weight` rises from 0 to its value.
+      modulation_pos_weight: weight of the cells with a route, in the loss of a route's presence.
+      modulation_warmup_epochs: number of epochs in which `modulation_weight` rises from 0 to its value.
       presence: "report" or "margin", see `modulation_loss`.
     """
 
@@ -70,12 +70,12 @@ class LossConfig:
 
 
 class LossMasks(NamedTuple):
-    """What of a schema the loss needs, as arrays.
+    """What the loss needs of a schema, as arrays.
 
     Attributes:
-      continuous_weight: [n_continuous] float32: importance, 0 for knobs that are frozen or masked at the tier.
-      categorical_weight: [n_categorical] float32: 1, or 0 for menus that are frozen, masked or offer one option only.
-      rules: which controls of a target are audible.
+      continuous_weight: [n_continuous] float32: importance, or 0 for parameters that are frozen or masked at the tier.
+      categorical_weight: [n_categorical] float32: 1, or 0 for parameters that are frozen, masked or have one option.
+      rules: rules that decide which parameters of a target are audible.
     """
 
     continuous_weight: np.ndarray
@@ -84,15 +84,15 @@ class LossMasks(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """The truth about a batch.
+    """The true values of a batch.
 
     Attributes:
       continuous: [b, n_continuous] float32 norm.
-      categorical: [b, n_categorical] int32 menu indices.
-      modulation: what the modulation head is asked: [b, 4, n_sources, n_destinations] float32, or `Routes` where the
+      categorical: [b, n_categorical] int32 option indices.
+      modulation: target of the modulation head: [b, 4, n_sources, n_destinations] float32, or `Routes` if the
         prediction is factored; None without a head or without routes in the data.
-      routes: what is known about routes when audibility is judged: `Routes`, as their slots have numbers, or what
-        `modulation` may be; None for `modulation` itself.
+      routes: routes that decide what is audible, in a form of `modulation`. `Routes` are better, because their slots
+        have numbers. None uses `modulation` itself.
     """
 
     continuous: jax.Array
@@ -102,7 +102,7 @@ class Targets(NamedTuple):
 
 
 class LossMeans(NamedTuple):
-    """The terms of the loss as (sum, count), those of modulation by part."""
+    """The terms of the loss as (sum, count). The modulation term is split into its parts."""
 
     continuous: Mean
     categorical: Mean
@@ -128,9 +128,9 @@ class Losses(NamedTuple):
 
 
 def loss_masks(schema: Schema, tier: int, importance: np.ndarray | None = None) -> LossMasks:
-    """The masks of a schema at a tier, with per-knob `importance` [n_continuous] (all 1 by default).
+    """Returns the masks of a schema at a tier, with `importance` [n_continuous] (all 1 by default).
 
-    Raises ValueError if the tier does not exist or importance is not one finite weight >= 0 per knob.
+    Raises ValueError if the tier does not exist, or if importance is not one finite weight >= 0 for each parameter.
     """
     knobs, menus = can_vary(schema, tier)
     importance = np.ones(len(knobs), np.float32) if importance is None else np.asarray(importance, np.float32)
@@ -146,7 +146,9 @@ def loss_masks(schema: Schema, tier: int, importance: np.ndarray | None = None) 
 
 
 def continuous_errors(pred: jax.Array, target: jax.Array, kind: str = "squared") -> jax.Array:
-    """[b, n_continuous] (pred - target)^2, or |pred - target| of the kind "absolute", which the median makes least.
+    """Returns [b, n_continuous] (pred - target)^2, or |pred - target| for the kind "absolute".
+
+    The mean minimises the squared error, the median the absolute error.
 
     Raises ValueError if the kind is unknown.
     """
@@ -157,9 +159,9 @@ def continuous_errors(pred: jax.Array, target: jax.Array, kind: str = "squared")
 def cross_entropies(
     logits: jax.Array, target: jax.Array, option_counts: Sequence[int], label_smoothing: float = 0.0
 ) -> jax.Array:
-    """[b, n_categorical] cross-entropy in nats of each menu, labels smoothed (Szegedy et al. 2016).
+    """Returns [b, n_categorical] cross-entropy in nats of each parameter, labels smoothed (Szegedy et al. 2016).
 
-    Of n options: log sum exp(z) - (1 - s) z_target - s mean(z), the cross-entropy against (1 - s) one_hot + s / n.
+    For n options: log sum exp(z) - (1 - s) z_target - s mean(z), the cross-entropy against (1 - s) one_hot + s / n.
     `logits` are fused, [b, sum(option_counts)]; `target` is [b, n_categorical].
     """
     positions, found = [], []
@@ -175,11 +177,12 @@ def cross_entropies(
 def loss_weights(
     target: Targets, masks: LossMasks, config: LossConfig, valid: jax.Array | None = None
 ) -> tuple[jax.Array, jax.Array]:
-    """[b, n_continuous] and [b, n_categorical]: what each control of a target counts in the loss.
+    """Returns the weight of each parameter of a target in the loss: [b, n_continuous] and [b, n_categorical].
 
-    The weight of `masks`, 0 where the control is silent in the *target*. By default that asks for modules alone, and of
-    menus for nothing: the report's loss. A menu that is irrelevant, or a filter that nothing plays into, keeps its
-    weight with any setting: what recipes reached was measured so.
+    It is the weight of `masks`, or 0 if the parameter is inaudible in the *target*. By default, only a module that is
+    off makes a continuous parameter inaudible here, and nothing makes a categorical one inaudible. This is the report's
+    loss. Parameters that are inaudible for other reasons (a mode, a filter without input) keep their weight with any
+    setting, because the results of the recipes were measured with these weights.
     """
     known = target.modulation if target.routes is None else target.routes
     sources = ("sources",) if config.gate_sources else ()
@@ -197,7 +200,7 @@ def loss_weights(
 
 
 def warmup(epoch: jax.Array | float, config: LossConfig) -> jax.Array:
-    """The modulation term's ramp, min(epoch / warm-up epochs, 1) with epochs counted from 0; 1 without a warm-up."""
+    """The factor of the modulation term: min(epoch / warm-up epochs, 1), epochs counted from 0; 1 without a warm-up."""
     if config.modulation_warmup_epochs == 0:
         return jnp.float32(1)
     return jnp.minimum(jnp.float32(epoch) / config.modulation_warmup_epochs, 1)
@@ -211,13 +214,13 @@ def loss_means(
     option_counts: Sequence[int],
     valid: jax.Array | None = None,
 ) -> LossMeans:
-    """The terms of the loss over a batch; those of modulation count nothing without a head or without target routes.
+    """Returns the terms of the loss over a batch. Those of modulation are empty without a head or target routes.
 
-    - continuous: sum_bi w_bi e_bi / sum_bi w_bi (the report, "loss function breakdown"), e by `continuous_errors`;
-    - categorical: the same of `cross_entropies`;
+    - continuous: sum_bi w_bi e_bi / sum_bi w_bi (the report, "loss function breakdown"), with e of `continuous_errors`;
+    - categorical: the same with e of `cross_entropies`;
     - modulation: see `modulation_loss`.
 
-    w is `loss_weights`: only the ratios of the weights matter.
+    w is from `loss_weights`. Only the ratios of the weights matter.
     """
     knobs, menus = loss_weights(target, masks, config, valid)
     errors = continuous_errors(prediction.continuous, target.continuous, config.knob_error)
@@ -237,7 +240,7 @@ def loss_means(
 
 
 def weigh(means: LossMeans, config: LossConfig, epoch: jax.Array | float) -> Losses:
-    """The loss and its terms at an epoch: the formula at the top."""
+    """Returns the loss and its terms at an epoch, by the formula at the top of this module."""
     continuous, categorical, *parts = (mean.value() for mean in means)
     modulation = sum(parts)
     total = (
@@ -257,7 +260,7 @@ def total_loss(
     option_counts: Sequence[int],
     valid: jax.Array | None = None,
 ) -> Losses:
-    """The loss of a batch at an epoch, with its parts: `weigh` of its `loss_means`."""
+    """Returns the loss of a batch at an epoch, with its parts: `weigh` of `loss_means`."""
     return weigh(loss_means(prediction, target, masks, config, option_counts, valid), config, epoch)
 
 

@@ -1,4 +1,4 @@
-"""A mean in the making: a sum and a count, so that batches, devices and hosts add up exactly."""
+"""A mean stored as a sum and a count, so that the means of batches, devices and hosts merge exactly."""
 
 from typing import NamedTuple
 
@@ -7,23 +7,23 @@ import jax.numpy as jnp
 
 
 class Mean(NamedTuple):
-    """Scalars (or, per knob, vectors) of float32 on the device."""
+    """A sum and a count, float32 on the device: scalars, or arrays with one element per parameter or option."""
 
     sum: jax.Array
     count: jax.Array
 
     @classmethod
     def of(cls, values: jax.Array, weight: jax.Array) -> "Mean":
-        """The mean of element-wise `values`, each with a `weight` >= 0 or a bool, both of one shape.
+        """Returns the weighted mean of `values`. `weight` has the same shape, and is >= 0 or bool.
 
-        What has no weight stays out whatever it is, even NaN: a row of padding may hold anything.
+        Values with weight 0 are ignored, even NaN, because rows of padding may contain anything.
         """
         weighted = jnp.where(weight > 0, weight * values, 0.0)
         return cls(jnp.sum(weighted, dtype=jnp.float32), jnp.sum(weight, dtype=jnp.float32))
 
     @classmethod
     def none(cls) -> "Mean":
-        """Of nothing."""
+        """Returns the mean of nothing."""
         return cls(jnp.float32(0), jnp.float32(0))
 
     def merge(self, other: "Mean") -> "Mean":

@@ -1,6 +1,6 @@
-"""How good a prediction is, in numbers people read: errors of audible knobs, menu accuracy, routes found.
+"""Metrics of predictions: errors of audible continuous parameters, accuracy of categorical parameters, routes found.
 
-A metric is a sum and a count (`Mean`), so that batches and hosts add up exactly, the last short batch included.
+A metric is a sum and a count (`Mean`), so that batches and hosts merge exactly, even with a short last batch.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from vjax.training.modulation import ROUTE_THRESHOLD
 
 
 class ModulationMetrics(NamedTuple):
-    """Scalars; 0 where nothing was counted."""
+    """Scalars; 0 if nothing was counted."""
 
     precision: jax.Array
     recall: jax.Array
@@ -31,11 +31,11 @@ class ModulationMetrics(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class MetricLayout:
-    """The static side of `batch_metrics`: hashable, to be closed over or passed as a static argument.
+    """The static input of `batch_metrics`. It is hashable, to be closed over or passed as a static argument.
 
     Attributes:
-      option_counts: options of each menu.
-      modules: the module of each knob.
+      option_counts: number of options of each categorical parameter.
+      modules: the module of each continuous parameter.
     """
 
     option_counts: tuple[int, ...]
@@ -47,9 +47,9 @@ def metric_layout(schema: Schema) -> MetricLayout:
 
 
 def modulation_metrics(pred: jax.Array, target: jax.Array, threshold: float = ROUTE_THRESHOLD) -> ModulationMetrics:
-    """Precision, recall and F1 of the routes in dense matrices [..., 4, S, D]; a route has |amount| > threshold.
+    """Returns precision, recall and F1 of routes in dense matrices [..., 4, S, D]. A route has |amount| > threshold.
 
-    `amount_mae` is the mean |error| of the amount over the cells that truly are routes, found or not.
+    `amount_mae` is the mean |error| of the amount over the true routes, found or not.
 
     Raises ValueError if the shapes differ.
     """
@@ -66,17 +66,20 @@ def batch_metrics(
     valid: jax.Array | None = None,
     threshold: float = ROUTE_THRESHOLD,
 ) -> dict[str, Mean]:
-    """What `summarise` needs of one batch. Rows with `valid` [b] 0 do not count.
+    """Returns the metrics of one batch, as `summarise` needs them. Rows with `valid` [b] 0 do not count.
 
-    A knob counts if its weight in the loss is not 0 and it is audible in the target; importance does not weigh.
+    A continuous parameter counts if its weight in the loss is not 0 and it is audible in the target. All that count
+    have equal weight; importance is not used.
 
-    - `continuous_mae`: |error| in norm units; `mse/<module>`: squared error, module by module; `knob_mse`: knob by
-      knob, [n_continuous].
-    - `categorical_accuracy`: menus of weight; `audible_categorical_accuracy`: those that are audible in the target.
-    - `menu_options`: how often each option is the target of those menus, [n_menus, most options] of [n_menus, 1];
-      `summarise` makes `categorical_majority` of it.
-    - `mod_hits`, `mod_false_alarms`, `mod_misses`: routes a sound; `mod_amount_mae`: see `modulation_metrics`. Only
-      with a modulation head and target routes.
+    - `continuous_mae`: |error| in norm units.
+    - `mse/<module>`: squared error of each module.
+    - `knob_mse`: squared error of each continuous parameter, [n_continuous].
+    - `categorical_accuracy`: share of correct options, over categorical parameters whose weight in the loss is not 0.
+    - `audible_categorical_accuracy`: the same over those of them that are audible in the target.
+    - `menu_options`: how often each option is the target, over the same as `categorical_accuracy`: sums
+      [n_categorical, most options] and counts [n_categorical, 1]. `summarise` computes `categorical_majority` from it.
+    - `mod_hits`, `mod_false_alarms`, `mod_misses`: routes per sound, only with a modulation head and target routes.
+    - `mod_amount_mae`: see `modulation_metrics`, under the same condition.
     """
     rows = jnp.ones(len(targets.continuous), bool) if valid is None else valid > 0
     known = targets.modulation if targets.routes is None else targets.routes
@@ -87,7 +90,7 @@ def batch_metrics(
     )
     metrics = {"continuous_mae": Mean.of(absolute, knobs)}
 
-    # Per knob first, then per module: one pass over the batch, whatever the number of modules.
+    # First per parameter, then per module: the batch is read once, for any number of modules.
     squared = jnp.sum(jnp.where(knobs, squared, 0.0), axis=0)
     counted = jnp.sum(knobs, axis=0, dtype=jnp.float32)
     metrics["knob_mse"] = Mean(squared, counted)
@@ -115,20 +118,21 @@ def batch_metrics(
 
 
 def merge_metrics(a: Mapping[str, Mean], b: Mapping[str, Mean]) -> dict[str, Mean]:
-    """The metrics of two batches together. Raises ValueError if they do not measure the same."""
+    """Merges the metrics of two batches. Raises ValueError if they are not the same metrics."""
     if a.keys() != b.keys():
         raise ValueError(f"only one of two batches measures {sorted(a.keys() ^ b.keys())}; merge batches of one model")
     return {name: mean.merge(b[name]) for name, mean in a.items()}
 
 
 def summarise(metrics: Mapping[str, Mean]) -> dict[str, float]:
-    """Merged metrics to numbers, with `mod_precision`, `mod_recall`, `mod_f1` from the totals.
+    """Converts merged metrics to numbers. Computes `mod_precision`, `mod_recall` and `mod_f1` from the totals.
 
-    A metric that counted nothing is left out (a module that never is on has no error); a rate of no routes is 0. What
-    is a vector (`knob_mse`) is no number for people: see `knob_errors`.
+    A metric that counted nothing is left out: a module that is never on has no error. A rate over no routes is 0. The
+    vector `knob_mse` is left out too: see `knob_errors`.
 
-    `categorical_majority` is the accuracy of always answering each menu's commonest option, over the menus and rows of
-    `categorical_accuracy`. The commonest is that of these rows themselves: no constant answer scores higher.
+    `categorical_majority` is the accuracy of a constant prediction: for each parameter, the most frequent option. It is
+    computed over the parameters and rows of `categorical_accuracy`. The frequencies are those of the same rows, so no
+    constant prediction is more accurate.
     """
     summary = {name: float(m.value()) for name, m in metrics.items() if jnp.ndim(m.count) == 0 and m.count > 0}
     if "menu_options" in metrics:
@@ -143,16 +147,17 @@ def summarise(metrics: Mapping[str, Mean]) -> dict[str, float]:
 
 
 def knob_errors(metrics: Mapping[str, Mean]) -> list[float | None]:
-    """The root mean square error of each knob in norm units, over the sounds in which it counts; None for none.
+    """Returns the root mean square error of each continuous parameter in norm units, over sounds in which it counts.
 
-    Refinement takes its first steps that large (`vjax.search.space`).
+    It is None if the parameter counts in no sound. Refinement derives its first step sizes from it
+    (`vjax.search.space`).
     """
     squared, counted = np.asarray(metrics["knob_mse"].sum), np.asarray(metrics["knob_mse"].count)
     return [float(np.sqrt(s / n)) if n else None for s, n in zip(squared, counted, strict=True)]
 
 
 def _route_counts(pred: jax.Array, target: jax.Array, threshold: float, rows: jax.Array) -> dict[str, Mean]:
-    """Routes found, invented and missed, as totals over the matrices whose `rows` [...] is True, and their amounts."""
+    """Counts found, false and missed routes in the matrices whose `rows` [...] is True, and the error of amounts."""
     if pred.shape != target.shape:
         raise ValueError(f"the predicted matrices have shape {pred.shape}, the true ones {target.shape}")
     pred, target = pred[..., 0, :, :], target[..., 0, :, :]
@@ -171,7 +176,7 @@ def _route_counts(pred: jax.Array, target: jax.Array, threshold: float, rows: ja
 
 
 def _rates(hits: jax.Array, false_alarms: jax.Array, misses: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Precision, recall and F1; 0 for a rate of nothing."""
+    """Returns precision, recall and F1; a rate over nothing is 0."""
     return (
         _ratio(hits, hits + false_alarms),
         _ratio(hits, hits + misses),

@@ -1,6 +1,6 @@
 """The loss of the modulation matrix, from the whole matrix or from its factors. Pure functions.
 
-Errors are element-wise, [...] as their arguments are; a loss is their `Mean` over cells or routes.
+Errors are element-wise, with the shape [...] of their arguments. A loss is their `Mean` over cells or routes.
 """
 
 from typing import NamedTuple
@@ -16,9 +16,9 @@ from vjax.training.mean import Mean
 
 PRESENCES = ("report", "margin")
 ROUTE_THRESHOLD = 0.05
-"""A predicted cell counts as a route if its |amount| is greater: where metrics and export draw the line."""
+"""A predicted cell counts as a route if its |amount| is greater. Metrics and export use this threshold."""
 MARGIN_SHARPNESS, MARGIN_WEIGHT = 50.0, 0.025
-"""The margin presence: slope of its logit, and its weight among the parts. See `modulation_loss`."""
+"""For presence "margin": slope of the logit, and weight of the presence among the parts. See `modulation_loss`."""
 
 
 class ModulationLoss(NamedTuple):
@@ -37,19 +37,22 @@ class ModulationLoss(NamedTuple):
 
 
 def presence_errors(amount: jax.Array, active: jax.Array, pos_weight: float, presence: str) -> jax.Array:
-    """[...] what cells cost whose predicted amounts [...] say that they are there: see `modulation_loss`.
+    """Returns the presence errors [...] of cells from their predicted amounts [...], see `modulation_loss`.
 
-    With the logit z, pos_weight softplus(-z) where `active`, elsewhere softplus(z) less its value at amount 0.
+    With the logit z, the error is pos_weight softplus(-z) where `active`, elsewhere softplus(z) minus its value at
+    amount 0.
     """
     z, at_rest = _presence_logit(amount, presence)
-    # -log sigmoid(z) = softplus(-z) and -log(1 - sigmoid(z)) = softplus(z): one softplus a cell, exact for any z.
+    # -log sigmoid(z) = softplus(-z) and -log(1 - sigmoid(z)) = softplus(z): one softplus per cell, accurate for any z.
     cost = jax.nn.softplus(jnp.where(active, -z, z))
     return jnp.where(active, pos_weight * cost, cost - at_rest)
 
 
 def manner_errors(pred: dict[str, jax.Array], target: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    """[...] by channel, what predicted routes cost: the squared error of amount and power, in native units; of bipolar
-    and stereo, whose predictions are logits p, the sigmoid cross-entropy softplus(p) - t p.
+    """Returns the errors [...] of predicted routes, by channel.
+
+    For amount and power, it is the squared error in native units. For bipolar and stereo, whose predictions are logits
+    p, it is the sigmoid cross-entropy softplus(p) - t p.
     """
     errors = {c: jnp.square(pred[c] - target[c]) for c in ("amount", "power")}
     return errors | {c: jax.nn.softplus(pred[c]) - target[c] * pred[c] for c in ("bipolar", "stereo")}
@@ -62,31 +65,34 @@ def modulation_loss(
     presence: str = "report",
     valid: jax.Array | None = None,
 ) -> ModulationLoss:
-    """The loss of dense modulation matrices, where all but a few of the cells hold no route (the report, phase 3c).
+    """Returns the loss of dense modulation matrices, in which only a few cells are routes (the report, phase 3c).
 
-    A cell is active if the target's |amount| > 1e-6. `presence` is a sigmoid binary cross-entropy against that, active
-    cells weighted by `pos_weight`, averaged over all cells. The other parts count active cells only and are divided by
-    max(n_active, 1): squared error of amount and power (native units), cross-entropy with logits of bipolar and stereo.
+    A cell is active if the target's |amount| > 1e-6. The part `presence` is a sigmoid binary cross-entropy against
+    this, averaged over all cells. Active cells have the weight `pos_weight`. The other parts count only active cells
+    and are divided by max(n_active, 1): the squared error of amount and power (native units), and the cross-entropy
+    with logits of bipolar and stereo.
 
-    How presence is scored:
+    The argument `presence` selects its form:
 
-    - "report": |amount| is the logit. It cannot be negative, so an absent cell costs log 2 at best. And its mean over
-      all cells is weak against the amount error, which is divided by the few active ones: at 32 x 428 cells, 6 routes a
-      sound and amounts of 0.5, a cell that is active in one sound of 4000 is already predicted above the threshold.
-    - "margin": the logit is z = 50 (|amount| - 0.05), 0 at the line that metrics and export draw. An absent cell
-      costs softplus(z) less its value at amount 0, so that it reaches 0; an active one pos_weight softplus(-z), which
-      is 0 from an |amount| of about 0.3 on. Their sum is multiplied by 0.025 and divided by max(n_active, 1), as the
-      other parts are (and as in Lin et al. 2017, "Focal loss"): neither the size of the matrix nor the number of routes
-      shifts the balance, and the cell above is predicted present from a probability of 4.5 % on, close to the
-      1 / (1 + pos_weight) that presence alone asks for. A certain amount of 0.1 comes out as 0.16, one of 0.2 as 0.205,
-      larger ones as they are; an uncertain one is pulled towards the line.
+    - "report": |amount| is the logit. It cannot be negative, so an absent cell costs at least log 2. The mean over all
+      cells is also weak against the amount error, which is divided by the number of active cells. An example: with
+      32 x 428 cells, 6 routes per sound and amounts of 0.5, a cell that is active in one of 4000 sounds is already
+      predicted above the threshold.
+    - "margin": the logit is z = 50 (|amount| - 0.05), which is 0 at the threshold of metrics and export. An absent cell
+      costs softplus(z) minus its value at amount 0, so the cost can reach 0. An active cell costs
+      pos_weight softplus(-z), which is 0 for an |amount| above about 0.3. The sum of the costs is multiplied by 0.025
+      and divided by max(n_active, 1), like the other parts (and as in Lin et al. 2017, "Focal loss"). So neither the
+      size of the matrix nor the number of routes changes the balance of the parts. In the example above, a cell is
+      predicted present from a probability of 4.5 % on. This is close to 1 / (1 + pos_weight), the value for the
+      presence part alone. If the amount is certain, 0.1 is predicted as 0.16, 0.2 as 0.205, and larger amounts as they
+      are. An uncertain amount is predicted closer to the threshold.
 
-    Slope and weight are measured: the head alone on synthetic routes (32 x 428, 1600 steps) reached precision 0.25,
-    recall 0.47, F1 0.33, amount MAE 0.50; with "report" 0.002, 0.87, 0.005 and 0.29.
+    Slope and weight come from measurements: the head alone on synthetic routes (32 x 428, 1600 steps) reached precision
+    0.25, recall 0.47, F1 0.33 and amount MAE 0.50. With "report", it reached 0.002, 0.87, 0.005 and 0.29.
 
     Args:
       pred: [b, 4, n_sources, n_destinations], channels in the order of `CHANNELS`.
-      target: as pred; bipolar and stereo 0 or 1.
+      target: as pred; bipolar and stereo are 0 or 1.
       valid: [b], 0 for rows to leave out.
 
     Raises:
@@ -114,10 +120,10 @@ def route_loss(
     presence: str = "report",
     valid: jax.Array | None = None,
 ) -> ModulationLoss:
-    """`modulation_loss` of scores in factors against sparse routes: the same numbers from a quarter of the memory.
+    """Computes `modulation_loss` of factored scores and sparse routes: the same values with a quarter of the memory.
 
-    Only presence looks at every cell, and only at its amount; the rest is computed where routes are. Empty slots and
-    cells outside the matrix are ignored; a cell should not be named twice (here both would count).
+    Only presence uses every cell, and of a cell only the amount. The other parts are computed only for the routes.
+    Empty slots and cells outside the matrix are ignored. A cell should not have two slots; here both would count.
 
     Args:
       routes: index [b, slots] int32, value [b, slots, 4].
@@ -131,11 +137,12 @@ def route_loss(
     active = inside & (jnp.abs(routes.value[..., 0]) > ACTIVE_AMOUNT) & real[:, None]
     cells = jnp.where(inside, routes.index, 0)
     p = dict(zip(CHANNELS, jnp.unstack(scores.at(cells), axis=-1), strict=True))
-    # Not from the factors again: another rounding may give an amount near 0 another sign, and |amount| another slope.
+    # Amounts are not computed from the factors again. Other rounding could change the sign of an amount near 0, and
+    # with it the gradient of |amount|.
     p["amount"] = jnp.take_along_axis(amounts.reshape(len(amounts), -1), cells, axis=1, mode="clip")
     t = dict(zip(CHANNELS, jnp.unstack(routes.value, axis=-1), strict=True))
 
-    # All cells as if they were absent; then those with a route once more, as the difference.
+    # First the cost of all cells as if they were absent. Then, for active cells, the difference to their true cost.
     z, at_rest = _presence_logit(amounts, presence)
     cost = Mean.of(jax.nn.softplus(z) - at_rest, jnp.broadcast_to(real[:, None, None], amounts.shape))
     z, _ = _presence_logit(p["amount"], presence)
@@ -151,7 +158,7 @@ def check_presence(presence: str) -> None:
 
 
 def _presence_logit(amount: jax.Array, presence: str) -> tuple[jax.Array, jax.Array | float]:
-    """The logit of a cell's presence, and what an absent cell costs at amount 0 that is not counted."""
+    """Returns the logit of a cell's presence, and the cost of an absent cell at amount 0, which callers subtract."""
     if presence == "margin":
         at_rest = jax.nn.softplus(-MARGIN_SHARPNESS * ROUTE_THRESHOLD)
         return MARGIN_SHARPNESS * (jnp.abs(amount) - ROUTE_THRESHOLD), at_rest
@@ -159,5 +166,5 @@ def _presence_logit(amount: jax.Array, presence: str) -> tuple[jax.Array, jax.Ar
 
 
 def _per_cell(cost: Mean, n_active: jax.Array, presence: str) -> Mean:
-    """The presence loss of costs over all cells: their mean, or that of the margin, per active cell."""
+    """Converts costs of all cells to the presence loss: their mean, or for "margin" MARGIN_WEIGHT sum / n_active."""
     return Mean(MARGIN_WEIGHT * cost.sum, n_active) if presence == "margin" else cost

@@ -1,7 +1,7 @@
-"""A checkpoint made small enough to ship: weights in bfloat16, no optimiser, nothing of the machine it was made on.
+"""Makes a checkpoint small enough to ship: weights in bfloat16, no optimiser, no paths of the machine that trained it.
 
-What is packed is a checkpoint folder like any other (`load_checkpoint` reads it, in float32 again), with
-the bank of training sounds beside it.
+The result is a checkpoint folder like any other, with the bank of training sounds beside the weights.
+`load_checkpoint` reads it, in float32 again.
 """
 
 import dataclasses
@@ -18,18 +18,21 @@ import orbax.checkpoint as ocp
 from vjax.training.checkpoint import CheckpointError, Restored, load_checkpoint
 
 BANK = "bank.npz"
-"""Beside the steps' folders; see `vjax.candidates.bank`."""
+"""The bank's file, beside the steps' folders; see `vjax.candidates.bank`."""
 
 CREDIT = "bank-credit.txt"
-"""Beside the bank: whose presets it was made from, in a sentence that goes into the presets made from it."""
+"""A file beside the bank. It states in a sentence whose presets the bank was made from.
+
+The sentence is stored in the presets that are made from the bank.
+"""
 
 _PATHS = (("data", "path"), ("data", "presets"), ("data", "wavetable_catalog"))
-"""Settings that name places on the machine that trained."""
+"""Settings that are paths on the machine that trained."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Packed:
-    """What was written: parameters in all, bytes on disk before and after, and whether a bank came along."""
+    """What was written: number of parameters, bytes on disk before and after, and whether a bank is included."""
 
     step: int
     parameters: int
@@ -45,12 +48,12 @@ def pack(
 
     Args:
       which: "best" by validation loss, or "latest".
-      bank: take the run's bank along, if it has one.
-      credit: whose presets the bank was made from; see CREDIT. By default what the run's folder says, if anything.
+      bank: include the run's bank, if it has one.
+      credit: whose presets the bank was made from, see CREDIT. By default, the text of the run's folder, if any.
 
     Raises:
-      CheckpointError: no checkpoint there.
-      ValueError: `out` holds something already.
+      CheckpointError: there is no checkpoint.
+      ValueError: `out` is not empty.
     """
     out = Path(out)
     if out.exists() and any(out.iterdir()):
@@ -62,7 +65,7 @@ def pack(
     beside = source / BANK
     if bank and beside.is_file():
         shutil.copyfile(beside, out / BANK)
-        if not credit and (source / CREDIT).is_file():  # a packed one is packed again
+        if not credit and (source / CREDIT).is_file():  # a packed checkpoint is packed again
             credit = (source / CREDIT).read_text().strip()
         if credit:
             (out / CREDIT).write_text(credit + "\n")
@@ -76,20 +79,20 @@ def pack(
 
 
 def _write(restored: Restored, out: Path) -> None:
-    # Batch statistics stay as they are: a variance near 0 that is rounded shifts every activation, and they are small.
+    # Batch statistics stay in float32: rounding a variance near 0 would shift every activation, and they are small.
     params = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), restored.variables["params"])
     arguments = ocp.args.Composite(
         variables=ocp.args.StandardSave({**restored.variables, "params": params}),
         meta=ocp.args.JsonSave(_without_places(restored.meta)),
     )
     level, logger = logging.getLogger("absl").level, logging.getLogger("absl")
-    logger.setLevel(logging.ERROR)  # Orbax warns that nothing here knows which checkpoint is best
+    logger.setLevel(logging.ERROR)  # Orbax warns that it cannot determine the best checkpoint
     try:
         with ocp.CheckpointManager(out.absolute(), item_names=("variables", "meta")) as manager:
             manager.save(restored.step, args=arguments)
     finally:
         logger.setLevel(level)
-    for note in out.rglob("commit_success.txt"):  # Orbax writes where it saved, and reads only that it is there
+    for note in out.rglob("commit_success.txt"):  # Orbax writes its path into it, and only checks that it exists
         note.write_text("saved\n")
 
 

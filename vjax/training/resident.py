@@ -1,8 +1,8 @@
-"""Batches of a dataset that lies on the accelerator: per step nothing travels but row numbers and stripes.
+"""Batches of a dataset that is stored on the accelerator. Each step transfers only row numbers and stripes.
 
-They are the batches of `vjax.data.stream.train_batches`, bit for bit and in the same order, so that a run may go from
-one to the other and on exactly. Every device holds all rows: any of them can then be asked for any row, and no two have
-to exchange any. A row of full size takes 90 kB, or 46 kB with pictures in float16: 64 GB hold 0.7 or 1.4 million.
+They are the batches of `vjax.data.stream.train_batches`, bit for bit and in the same order. So a run can change from
+one to the other and continue exactly. Every device has all rows, so that devices do not have to exchange rows. A row of
+full size takes 90 kB, or 46 kB with log-mel spectrograms in float16: 64 GB hold 0.7 or 1.4 million rows.
 """
 
 import functools
@@ -20,9 +20,9 @@ from vjax.data.reader import Reader, Sample
 from vjax.data.stream import Batch, SpecAugmentConfig, TrainingOrder
 
 _SHARE = 0.8
-"""Of a device's memory, for the rows; the rest is the step's."""
+"""Share of a device's memory for the rows; the rest is for the training step."""
 
-_BLOCK_BYTES = 64e6  # read and sent at a time: the host never holds the whole set
+_BLOCK_BYTES = 64e6  # bytes to read and transfer at a time, so that the host never has all rows in memory
 
 
 def resident_batches(
@@ -34,13 +34,13 @@ def resident_batches(
     mesh: Mesh,
     augment: SpecAugmentConfig | None = None,
 ) -> Iterator[Batch]:
-    """As `shard_batch` of each of `train_batches`: device arrays, split along the batch over the mesh's `data` axis.
+    """Yields `shard_batch` of each of `train_batches`: device arrays, split along the batch over the axis `data`.
 
-    Reads all `rows` at once, before the first batch. With several hosts each calls it with the same arguments.
+    Reads all `rows` before the first batch. With several hosts, each calls it with the same arguments.
 
     Raises:
-      ValueError: the rows do not fit the memory of a device; fewer rows than one batch takes; or a batch that does not
-        divide over the devices.
+      ValueError: the rows do not fit into the memory of a device; there are fewer rows than one batch takes; or
+        `batch_size` is not divisible by the number of devices.
     """
     rows = np.asarray(rows)
     if not 1 <= batch_size <= len(rows):
@@ -62,7 +62,7 @@ def _gathered(
 ) -> Iterator[Batch]:
     split = NamedSharding(mesh, PartitionSpec("data"))
 
-    def put(array: np.ndarray) -> jax.Array:  # by a callback, so that each of several hosts puts its own part
+    def put(array: np.ndarray) -> jax.Array:  # with a callback, so that each host transfers only its own part
         return jax.make_array_from_callback(array.shape, split, array.__getitem__)
 
     for numbers, stripes in draws:
@@ -70,7 +70,7 @@ def _gathered(
 
 
 def _make_gather(n_time: int, mesh: Mesh) -> Callable[[Sample, jax.Array, jax.Array], Batch]:
-    """The jitted (all rows, numbers [b], stripes [b, n, 2]) to a batch."""
+    """Returns a jitted function that maps (all rows, numbers [b], stripes [b, n, 2]) to a batch."""
 
     @functools.partial(jax.jit, out_shardings=NamedSharding(mesh, PartitionSpec("data")))
     def gather(data: Sample, numbers: jax.Array, stripes: jax.Array) -> Batch:
@@ -82,7 +82,7 @@ def _make_gather(n_time: int, mesh: Mesh) -> Callable[[Sample, jax.Array, jax.Ar
 
 
 def _silence(mel: jax.Array, stripes: jax.Array, n_time: int) -> jax.Array:
-    """`silence` of mel [b, 1, n_mels, t], given its stripes [b, n, 2]: the first `n_time` are frames."""
+    """Sets the stripes [b, n, 2] of mel [b, 1, n_mels, t] to 0. The first `n_time` stripes are in time."""
 
     def covered(stripes: jax.Array, length: int) -> jax.Array:  # [b, n, 2] to [b, length]
         first, place = stripes[..., :1], jnp.arange(length)
@@ -94,7 +94,7 @@ def _silence(mel: jax.Array, stripes: jax.Array, n_time: int) -> jax.Array:
 
 
 def _load(reader: Reader, rows: np.ndarray, example: Sample, block: int, mesh: Mesh) -> Sample:
-    """The rows as device arrays with a first axis more, whole on each device."""
+    """Returns the rows as device arrays, stacked along a first axis and complete on each device."""
     whole = NamedSharding(mesh, PartitionSpec())
     n, block = len(rows), min(block, len(rows))
 
@@ -108,7 +108,7 @@ def _load(reader: Reader, rows: np.ndarray, example: Sample, block: int, mesh: M
 
     data = allocate()
     for first in range(0, n, block):
-        first = min(first, n - block)  # the last one begins earlier: all are of one size, so one compile
+        first = min(first, n - block)  # the last block starts earlier, so that all have one size and compile once
         samples = [reader[row] for row in rows[first : first + block]]
         part = jax.tree.map(lambda *leaves: np.stack(leaves), *samples)
         part = jax.tree.map(lambda a: jax.make_array_from_callback(a.shape, whole, a.__getitem__), part)

@@ -1,7 +1,7 @@
-"""What may change when a run is continued: most settings, but none that the saved state depends on.
+"""Decides what may change when a run is continued: most settings, but none on which the saved state depends.
 
-Both sides are the metadata of a checkpoint (`checkpoint.make_meta`), one stored and one of the run that would go on.
-What an older checkpoint does not store is not compared.
+Both sides of a comparison are metadata of a checkpoint (`checkpoint.make_meta`): the stored ones, and those of the run
+that is to continue. Values that an older checkpoint does not store are not compared.
 """
 
 import hashlib
@@ -10,20 +10,20 @@ from collections.abc import Mapping
 from typing import Any
 
 KEPT = ("seed", "data.val_fraction", "data.answers", "train.batch_size", "optimizer.accumulate")
-"""Settings that stay. Another split would validate on rows that were trained on. Steps, and with them the order of rows
-and the learning rate, count batches. The optimiser's state sums `accumulate` of them."""
+"""Settings that must stay the same. Another split would validate on rows that were used for training. The order of rows
+and the learning rate depend on the step, which counts batches. The optimiser's state sums `accumulate` batches."""
 
-_FREE_MODEL_FIELDS = ("dropout", "compute_dtype")  # the weights are the same with any of them
+_FREE_MODEL_FIELDS = ("dropout", "compute_dtype")  # the weights do not depend on them
 
 
 def refused_changes(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Each change with which the stored state cannot be continued: what it is, and what was expected."""
-    pairs = _kept(stored), _kept(json.loads(json.dumps(now)))  # through JSON, which has lists only
+    """Returns each change with which the stored state cannot be continued: the new and the expected value, as text."""
+    pairs = _kept(stored), _kept(json.loads(json.dumps(now)))  # through JSON, so that tuples become lists
     return [f"{key} is {value}, expected {expected}" for key, expected, value in _differences(*pairs)]
 
 
 def allowed_changes(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Every other change, as "loss.modulation_weight 0.5 -> 1.0"."""
+    """Returns every other change, such as "loss.modulation_weight 0.5 -> 1.0"."""
     pairs = _free(stored), _free(json.loads(json.dumps(now)))
     return [f"{key} {before} -> {after}" for key, before, after in _differences(*pairs)]
 
@@ -34,7 +34,7 @@ def _kept(meta: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: settings[key] for key in KEPT if key in settings}
     kept |= {"tier": meta["tier"], "mel_shape": meta["mel_shape"], **_flat(meta["mel"], "mel")}
     kept |= {key: value for key, value in _flat(meta["model"], "model").items() if key[6:] not in _FREE_MODEL_FIELDS}
-    # Names and classes are too many to print.
+    # The schema has too many names and options to print, so a digest is compared.
     kept["the data's schema"] = (
         f"{_digest(json.dumps(schema, sort_keys=True))} ({len(schema['continuous'])} continuous and "
         f"{len(schema['categorical'])} categorical parameters)"
@@ -57,7 +57,7 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tu
 
 
 def _flat(tree: Mapping[str, Any], key: str = "") -> dict[str, Any]:
-    """{"loss": {"presence": "margin"}} to {"loss.presence": "margin"}."""
+    """Converts {"loss": {"presence": "margin"}} to {"loss.presence": "margin"}."""
     flat: dict[str, Any] = {}
     for name, value in tree.items():
         path = f"{key}.{name}" if key else name

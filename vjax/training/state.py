@@ -1,4 +1,4 @@
-"""What training carries from step to step, and the optimiser that moves it."""
+"""The state that training passes from step to step, and the optimiser that updates it."""
 
 import dataclasses
 import functools
@@ -14,14 +14,14 @@ from vjax.model.inverse import InverseModel
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW with a linear warm-up, a cosine to zero, and clipping by global norm.
+    """AdamW with a linear warm-up, cosine decay to zero, and clipping by global norm.
 
     Attributes:
-      learning_rate: its highest value, after the warm-up.
-      weight_decay: of AdamW; biases and the scales of batch norm are spared.
-      warmup_share: share of all steps spent warming up.
-      clip_norm: the gradient's global norm is scaled down to this.
-      accumulate: batches whose gradients are averaged into one update.
+      learning_rate: highest learning rate, at the end of the warm-up.
+      weight_decay: weight decay of AdamW; biases and the scales of batch norm are excluded.
+      warmup_share: share of all steps that the warm-up takes.
+      clip_norm: largest global norm of the gradient; a larger gradient is scaled down to it.
+      accumulate: number of batches whose gradients are averaged into one update.
     """
 
     learning_rate: float = 3e-4
@@ -44,11 +44,11 @@ class OptimizerConfig:
 
 @flax.struct.dataclass
 class TrainState:
-    """A pytree of arrays alone, so that it is donated, sharded and saved as it is.
+    """A pytree that contains only arrays, so that it can be donated, sharded and saved without conversion.
 
     Attributes:
-      step: batches seen, int32.
-      key: raw data of the random key that dropout draws from (a step folds its number in).
+      step: number of batches seen, int32.
+      key: raw data of the random key for dropout (each step folds its number in).
     """
 
     step: jax.Array
@@ -59,14 +59,14 @@ class TrainState:
 
 
 def learning_rate_schedule(config: OptimizerConfig, total_steps: int) -> optax.Schedule:
-    """Learning rate by update; `total_steps` counts batches, `accumulate` of which make one update."""
+    """Learning rate by update. `total_steps` counts batches; `accumulate` batches make one update."""
     updates = max(total_steps // config.accumulate, 1)
     warmup = round(config.warmup_share * updates)
     return optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, max(updates, warmup + 1))
 
 
 def make_optimizer(config: OptimizerConfig, total_steps: int) -> optax.GradientTransformation:
-    """Weight decay spares biases and the scales of batch norm: everything of fewer than two axes."""
+    """Returns the optimiser. Weight decay excludes arrays with fewer than two axes: biases and batch norm's scales."""
     optimizer = optax.chain(
         optax.clip_by_global_norm(config.clip_norm),
         optax.adamw(
@@ -83,9 +83,9 @@ def make_optimizer(config: OptimizerConfig, total_steps: int) -> optax.GradientT
 def create_state(
     model: InverseModel, optimizer: optax.GradientTransformation, seed: int, mel_shape: tuple[int, int, int]
 ) -> TrainState:
-    """A fresh state, compiled as one function. `mel_shape`: (1, n_mels, t)."""
+    """Creates an initial state in one compiled function. `mel_shape` is (1, n_mels, t)."""
 
-    # Run once: at full optimisation XLA spends 25 s on the random numbers' code, without it 3 s.
+    # It runs only once. With full optimisation, XLA takes 25 s to compile the random numbers; without, 3 s.
     @functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
     def create(key: jax.Array) -> TrainState:
         init_key, dropout_key = jax.random.split(key)

@@ -1,7 +1,7 @@
 """One training step and one validation step: pure functions of a state and a batch, jitted over a `data` mesh axis.
 
-The batch is split over the devices, the state is whole on each; XLA adds the gradients up. Batch norm sees the whole
-batch, so that one device and eight compute the same.
+The batch is split over the devices. Each device has the whole state, and XLA sums the gradients. Batch norm uses the
+statistics of the whole batch, so one device and eight devices compute the same.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ from vjax.training.state import TrainState
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Recipe:
-    """Everything about a step that does not change while training."""
+    """Everything about a step that does not change during training."""
 
     model: InverseModel
     optimizer: optax.GradientTransformation
@@ -38,16 +38,16 @@ class Recipe:
 
 
 def data_mesh(devices: list[jax.Device] | None = None) -> Mesh:
-    """All devices (of all hosts) along one axis, `data`."""
+    """Returns a mesh of all devices (of all hosts) along one axis, `data`."""
     devices = jax.devices() if devices is None else devices
-    # Auto: explicit axes, the default, refuse gathers and sorts over a split axis.
+    # Auto, because explicit axes, the default, do not support gathers and sorts over a split axis.
     return jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
 
 
 def shard_batch(batch: Batch, mesh: Mesh) -> Batch:
-    """A process's rows to its devices, split along the batch axis: together, the batch of all processes.
+    """Puts a process's rows on its devices, split along the batch axis. Together they are the batch of all processes.
 
-    Raises ValueError if they do not divide evenly.
+    Raises ValueError if the rows cannot be split evenly.
     """
     rows = len(batch.valid) * jax.process_count()
     if rows % mesh.size:
@@ -57,22 +57,22 @@ def shard_batch(batch: Batch, mesh: Mesh) -> Batch:
 
 
 def replicate(tree: Any, mesh: Mesh) -> Any:
-    """A whole copy of `tree` on every device; the first process's, where there are several."""
+    """Returns a whole copy of `tree` on every device. With several processes, it is the first process's `tree`."""
     whole = NamedSharding(mesh, PartitionSpec())
     if jax.process_count() == 1:
         return jax.device_put(tree, whole)
-    # Machines of different kinds may have rounded differently, and nothing later would bring them together again.
+    # Machines of different kinds may have rounded differently, and no later step would make their values equal again.
     tree = multihost_utils.broadcast_one_to_all(tree)
     return jax.tree.map(lambda leaf: jax.make_array_from_process_local_data(whole, leaf), tree)
 
 
 def local_copy(tree: Any) -> Any:
-    """A replicated `tree` as arrays of this process's first device alone: what is computed of them waits for nobody."""
+    """Returns a replicated `tree` on this process's first device only. Its use does not wait for other processes."""
     return jax.tree.map(lambda leaf: leaf.addressable_data(0), tree)
 
 
 def targets_of(batch: Batch, model: InverseModel) -> Targets:
-    """The truth in a batch; sparse routes are scattered to the matrix here, on the device."""
+    """Returns the true values of a batch. Sparse routes are scattered to the matrix here, on the device."""
     modulation = None
     if model.config.has_modulation:
         modulation = batch.modulation
@@ -82,17 +82,20 @@ def targets_of(batch: Batch, model: InverseModel) -> Targets:
 
 
 def _routes(batch: Batch) -> jax.Array | Routes | None:
-    """What a batch knows about routes, whether or not the model predicts them."""
+    """Returns the routes of a batch, whether or not the model predicts them; None if the data have none."""
     known = isinstance(batch.modulation, Routes) or batch.modulation.ndim == 4
     return batch.modulation if known else None
 
 
 def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]:
-    """The jitted step: (state, batch) to (state, scalars by name). The state given is donated: do not use it again."""
+    """Returns the jitted step: (state, batch) to (state, scalars by name).
+
+    The input state is donated: do not use it again.
+    """
 
     @functools.partial(jax.jit, donate_argnums=0)
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
-        # Sparse routes stay sparse: the loss looks at the cells that hold one, in the factors of the matrix.
+        # Sparse routes stay sparse: `route_loss` compares them with the factors of the predicted matrix.
         modulation = batch.modulation if recipe.model.config.has_modulation else None
         targets = Targets(batch.continuous, batch.categorical, modulation, _routes(batch))
         dropout_key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
@@ -126,10 +129,10 @@ def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch], tuple[Train
 
 
 def make_eval_step(recipe: Recipe) -> Callable[[Any, Any, Batch], tuple[Prediction, dict[str, Mean]]]:
-    """The jitted validation step: (params, batch_stats, batch) to (prediction, metrics as (sum, count)).
+    """Returns the jitted validation step: (params, batch_stats, batch) to (prediction, metrics as (sum, count)).
 
-    The terms of the loss are among them, under the names that they are logged by: merge the metrics of all batches, and
-    `validation_summary` makes the loss of all rows.
+    The metrics include the terms of the loss, under their names in the log. Merge the metrics of all batches. Then
+    `validation_summary` computes the loss of all rows from them.
     """
 
     @jax.jit
@@ -145,10 +148,10 @@ def make_eval_step(recipe: Recipe) -> Callable[[Any, Any, Batch], tuple[Predicti
 
 
 def validation_summary(metrics: Mapping[str, Mean], config: LossConfig) -> dict[str, float]:
-    """Merged metrics of the validation steps as numbers, the losses among them: means over all rows.
+    """Converts the merged metrics of the validation steps to numbers. These include the losses, as means over all rows.
 
-    They do not depend on the batch size. The modulation term has its full weight at every epoch: under the warm-up's,
-    losses of different epochs could not be compared and the first epoch would look best.
+    They do not depend on the batch size. The modulation term has its full weight at every epoch. With the weight of the
+    warm-up, losses of different epochs would not be comparable, and the first epoch would look best.
     """
     means = LossMeans(*(metrics[_logged(field)] for field in LossMeans._fields))
     losses = {name: float(value) for name, value in _named(weigh(means, config, jnp.inf)).items()}
@@ -163,5 +166,5 @@ def _logged(field: str) -> str:
 
 
 def _named(losses: Losses | LossMeans) -> dict[str, Any]:
-    """Losses under the names they are logged by, the report's: loss, cont_loss, cat_loss, mod_loss ..."""
+    """Returns losses by their names in the log, which are the report's: loss, cont_loss, cat_loss, mod_loss ..."""
     return {_logged(field): value for field, value in losses._asdict().items()}

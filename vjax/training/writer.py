@@ -1,4 +1,4 @@
-"""What a run leaves behind for people: scalars, sounds and pictures for TensorBoard, and lines of text."""
+"""Writes a run's output for people: scalars, sounds and images for TensorBoard, and lines of text."""
 
 import datetime
 from collections.abc import Mapping
@@ -13,16 +13,16 @@ class Writer:
     """Writes event files that TensorBoard reads, and a log. Use as a context manager.
 
     Args:
-      directory: gets the event files.
-      first_step: the first step that is written; what the files hold of it and later ones is taken back.
-      enabled: False writes and prints nothing at all.
-      log: a text file that `line` appends to; None for none.
+      directory: folder for the event files.
+      first_step: the first step that will be written. Earlier entries of this step and later ones are discarded.
+      enabled: False writes and prints nothing.
+      log: a text file to which `line` appends; None for no file.
     """
 
     def __init__(self, directory: str | Path, first_step: int = 0, enabled: bool = True, log: str | Path | None = None):
         self._enabled, self._log = enabled, log
-        # A resumed run repeats the steps after its checkpoint: what was logged of them before is taken back. The suffix
-        # keeps two runs that start within a second out of one file.
+        # A resumed run repeats the steps after its checkpoint, so their earlier entries are discarded. The suffix
+        # prevents two runs that start within the same second from writing one file.
         self._writer = tensorboardX.SummaryWriter(
             str(directory), purge_step=first_step or None, filename_suffix=f".{first_step}", write_to_disk=enabled
         )
@@ -39,19 +39,19 @@ class Writer:
             self._writer.add_scalar(f"{prefix}/{name}", value, step)
 
     def audio(self, tag: str, audio: np.ndarray, sample_rate: int, step: int) -> None:
-        """A sound, [channels, samples] float in [-1, 1]; louder ones are scaled down to fit."""
+        """Logs a sound, [channels, samples] float in [-1, 1]. A louder sound is scaled down to fit."""
         peak = max(float(np.abs(audio).max()), 1.0)
         self._writer.add_audio(tag, (audio / peak).T, step, sample_rate=sample_rate)
 
     def image(self, tag: str, picture: np.ndarray, step: int) -> None:
-        """A picture, [height, width, 3] uint8."""
+        """Logs an image, [height, width, 3] uint8."""
         self._writer.add_image(tag, picture, step, dataformats="HWC")
 
     def text(self, tag: str, text: str, step: int) -> None:
         self._writer.add_text(tag, text, step)
 
     def line(self, text: str, echo: bool = True) -> None:
-        """Appends a line to the log, with the time. `echo`: prints it too, above a progress bar."""
+        """Appends a line to the log, with the time. With `echo`, also prints it, above a progress bar."""
         if not self._enabled:
             return
         if echo:
