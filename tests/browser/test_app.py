@@ -222,6 +222,9 @@ def test_the_next_page_comes_when_the_end_is_near(browse, long_dataset):
         await settle(app, pilot)
         assert len(rows(app, "sounds")) == PAGE
         app.action_sound(29)
+        async with asyncio.timeout(60):  # the worker of the next page starts some events later
+            while len(rows(app, "sounds")) < PAGE + 10:
+                await pilot.pause(0.02)
         await settle(app, pilot)
         assert [row[0] for row in rows(app, "sounds")] == [str(i) for i in range(PAGE + 10)]
 

@@ -44,7 +44,7 @@ def test_an_install_without_the_extra_says_what_to_install(tmp_path):
         if part.exists():
             (tmp_path / part.name).symlink_to(part)
     code = (
-        "from vjax.audio import playback\n"
+        "from vjax.browser import playback\n"
         "playback.stop()\n"
         "try: playback.check_playback()\n"
         "except playback.PlaybackError as error: print(error)\n"
@@ -76,7 +76,7 @@ def test_what_is_no_sound_is_refused_before_the_device_is_asked(audio, message):
 def test_stopping_what_never_played_does_not_look_for_a_device():
     """The browser stops at every sound that is shown; looking for PortAudio takes a tenth of a second."""
     code = (
-        "import sys; from vjax.audio import playback; playback.stop(); print([m for m in sys.modules if 'sound' in m])"
+        "import sys; from vjax.browser import playback as p; p.stop(); print([m for m in sys.modules if 'sound' in m])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

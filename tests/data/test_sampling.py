@@ -111,7 +111,7 @@ def test_other_seeds_and_blocks_draw_other_presets():
 
 
 _ELSEWHERE = """
-from vjax.sound.schema import Schema
+from vjax.engine.schema import engine_schema
 from vjax.data.sampling import *
 schema = engine_schema(n_wavetables=24, n_lfo_shapes=20)
 people = [(f"person {i}", d.parameters) for i, d in enumerate(sample_block(schema, SamplingConfig(), 99, 0, 6))]

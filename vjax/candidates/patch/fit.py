@@ -279,4 +279,4 @@ def _stacked(trees: Sequence):
 
 
 def _dtype(leaf) -> type:
-    return np.int32 if np.issubdtype(np.result_type(leaf), np.integer) and np.ndim(leaf) else np.float32
+    return np.int32 if np.ndim(leaf) and np.issubdtype(np.asarray(leaf).dtype, np.integer) else np.float32
