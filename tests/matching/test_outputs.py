@@ -91,6 +91,21 @@ def test_write_result_of_a_search_writes_its_trace(result, tmp_path):
     assert json.loads(files[4].read_text())["search"] == {"evals": 7, "trace": [[4, 2.0], [13, 1.25]]}
 
 
+def test_write_result_killed_before_the_preset_leaves_everything_but_the_preset(result, tmp_path):
+    """So a sound whose preset exists is in the index, however a run ends."""
+
+    def killed() -> None:
+        raise KeyboardInterrupt
+
+    path = tmp_path / "a.vital"
+    with pytest.raises(KeyboardInterrupt):
+        write_result(result, path, before_preset=killed)
+    assert not path.exists()
+    assert {"a-vjax.wav", "a-vjax.png"} <= {file.name for file in tmp_path.iterdir()}
+    write_result(result, path)
+    assert path.exists()
+
+
 def test_write_result_over_its_own_preset_replaces_it(result, tmp_path):
     path = tmp_path / "a.vital"
     write_result(result, path)

@@ -183,8 +183,9 @@ def match_many(
         except ValueError as error:
             save(Failure(result.name, str(error)))
             return
-        write_result(result, path, overwrite=True, with_target=work.of_dataset)
-        record(index_row(result, path))
+        # The row comes before the preset: a sound whose preset exists is skipped, and must be in the index.
+        row = index_row(result, path)
+        write_result(result, path, overwrite=True, with_target=work.of_dataset, before_preset=lambda: record(row))
         for warning in result.warnings:
             tqdm.write(f"warning: {as_text(result.name)}: {warning}", file=sys.stderr)
         if writer:

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,12 +47,17 @@ _NAME_BYTES = 255  # longest file name on nearly all file systems
 
 
 def write_result(
-    result: MatchResult, path: str | os.PathLike, overwrite: bool = False, with_target: bool = False
+    result: MatchResult,
+    path: str | os.PathLike,
+    overwrite: bool = False,
+    with_target: bool = False,
+    before_preset: Callable[[], None] = lambda: None,
 ) -> list[Path]:
     """See `MatchResult.save`.
 
     Args:
       with_target: also write the sound, as `X-target.wav`; for a sound that has no file.
+      before_preset: called when all other files are there. A run that is killed then has no preset, and starts again.
     """
     path = Path(path)
     check_writable(path, overwrite)
@@ -74,6 +79,7 @@ def write_result(
         sounds[f"{which}: {shortened(as_text(found.label), _TITLE_LETTERS)}"] = found.audio
     digests = dict(zip((_DIGEST, _CLOSEST_DIGEST), map(_digest, partials.values()), strict=False))
     save_picture(picture, comparison_picture(sounds, result.sample_rate, _title(result)), digests)
+    before_preset()
     for file, partial in reversed(partials.items()):  # the preset is replaced last
         os.replace(partial, file)
     closest = [name for file in presets if file != path for name in (file, _beside(file, RENDER_END))]
