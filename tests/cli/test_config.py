@@ -16,7 +16,7 @@ def test_config_prints_each_setting_in_one_line(recipe, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [one.key for one in settings(unpack(base_config(TIERS[recipe])))]
     (line,) = [line for line in lines if line.startswith("train.batch_size ")]
-    assert line.split(None, 3) == ["train.batch_size", "64", "int", "rows of a batch, over all devices."]
+    assert line.split(None, 3) == ["train.batch_size", "64", "int", "number of rows of a batch, over all devices."]
 
 
 def test_config_with_overrides_prints_their_values(capsys):
