@@ -137,7 +137,7 @@ def _inference(arguments) -> Callable[[int], None]:
 
     def work(n: int) -> None:
         predictor = Predictor(model, variables, schema, meta, 0, MelConfig(), samples, None, batch_size=n)
-        assert len(predictor.answers(predictor.hear(sounds[:n]), [str(i) for i in range(n)])) == n
+        assert len(predictor.decode_batch(predictor.run(sounds[:n]), [str(i) for i in range(n)])) == n
 
     return work
 
@@ -146,9 +146,10 @@ def _refinement(arguments, targets: int = 0, evals: int = 0) -> Callable[[int], 
     """A whole refinement, judging of starts and ends included. Whichever of `targets` and `evals` is 0 is the size."""
     from vjax.engine.pool import RenderJob, RenderPool
     from vjax.matching.choose import rank
+    from vjax.search.candidate import Candidate
     from vjax.search.refine import refine
     from vjax.search.refine_config import RefineConfig
-    from vjax.search.target import RefineTarget, Start
+    from vjax.search.target import RefineTarget
     from vjax.vital.preset import read_preset
 
     presets = [read_preset(path) for path in sorted(PRESETS.glob("*.vital"))]
@@ -157,7 +158,7 @@ def _refinement(arguments, targets: int = 0, evals: int = 0) -> Callable[[int], 
 
     def work(n: int) -> None:
         wanted = [
-            RefineTarget(str(i), audio[i % len(audio)], 48, (Start("start", presets[i % len(audio) - 1]),))
+            RefineTarget(str(i), audio[i % len(audio)], 48, (Candidate("start", presets[i % len(audio) - 1]),))
             for i in range(targets or n)
         ]
         config, render = RefineConfig(evals=evals or n), _render(arguments)

@@ -82,9 +82,10 @@ def _refined(presets, audio, arguments, workers: int) -> dict:
     from vjax.engine.pool import RenderPool
     from vjax.matching.choose import rank
     from vjax.search import refine as module
+    from vjax.search.candidate import Candidate
     from vjax.search.refine import refine
     from vjax.search.refine_config import RefineConfig
-    from vjax.search.target import RefineTarget, Start
+    from vjax.search.target import RefineTarget
 
     spent = {"wall": 0.0, "cpu": 0.0, "evals": 0}
     generation = module._generation
@@ -98,8 +99,9 @@ def _refined(presets, audio, arguments, workers: int) -> dict:
 
     module._generation = timed
     try:
-        targets = [RefineTarget(str(i), audio[i], 48, (Start("start", presets[i - 1]),)) for i in range(len(presets))]
-        config = RefineConfig(evals=arguments.evals, places=len(targets))
+        given = [(Candidate("start", presets[i - 1]),) for i in range(len(presets))]
+        targets = [RefineTarget(str(i), audio[i], 48, candidates) for i, candidates in enumerate(given)]
+        config = RefineConfig(evals=arguments.evals, parallel=len(targets))
         with RenderPool(RenderConfig(), workers) as pool:
             for refined in refine(rank(targets, config, pool), config, RenderConfig(), workers, pool=pool):
                 assert not refined.error, refined.error

@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="length of the sounds")
     parser.add_argument("--tag", default="", help="is added to a strategy's name, to compare settings")
     parser.add_argument("--patience", type=int, default=10, help="generations without progress before a search moves")
-    parser.add_argument("--places", type=int, default=8, help="targets searched at a time")
+    parser.add_argument("--parallel", type=int, default=8, help="targets searched at a time")
     parser.add_argument("--objective", default="", help="weights as mss=1,mrstft=0,... instead of the default")
     parser.add_argument("--json", type=Path, help="write the table's numbers there")
     arguments = parser.parse_args()
@@ -129,11 +129,12 @@ def _run(arguments, kind: str, strategy: str, name: str, targets: list[dict], lo
     from vjax.audio.files import AudioError
     from vjax.engine.pool import RenderPool
     from vjax.matching.choose import rank
+    from vjax.search.candidate import Candidate
     from vjax.search.objective import ObjectiveConfig
     from vjax.search.refine import refine
     from vjax.search.refine_config import RefineConfig
     from vjax.search.strategy import StrategyConfig
-    from vjax.search.target import RefineTarget, Start
+    from vjax.search.target import RefineTarget
 
     wanted = []
     for target in targets:
@@ -142,7 +143,7 @@ def _run(arguments, kind: str, strategy: str, name: str, targets: list[dict], lo
         except AudioError as error:  # the network answers no silence
             print(f"{name} {kind}: {target['name']} is left out: {error}")
             continue
-        wanted.append(RefineTarget(target["name"], target["audio"], 48, (Start(kind, preset),)))
+        wanted.append(RefineTarget(target["name"], target["audio"], 48, (Candidate(kind, preset),)))
     weights = dict(pair.split("=") for pair in arguments.objective.split(",") if pair)
     objective = ObjectiveConfig(**{term: float(weight) for term, weight in weights.items()})
     began = time.perf_counter()
@@ -155,7 +156,7 @@ def _run(arguments, kind: str, strategy: str, name: str, targets: list[dict], lo
             strategy=settings,
             objective=objective,
             patience=arguments.patience,
-            places=arguments.places,
+            parallel=arguments.parallel,
         )
         with RenderPool(_render(arguments)) as pool:
             results = list(refine(rank(wanted, config, pool), config, _render(arguments), pool=pool))
@@ -183,13 +184,13 @@ def _pycma(targets, arguments, objective_config):
     from vjax.engine.live import LivePool, Variation
     from vjax.engine.pool import RenderPool
     from vjax.matching.choose import rank
+    from vjax.search.candidate import Candidate
     from vjax.search.evolution import Found
     from vjax.search.judge import Judge
     from vjax.search.objective import Objective
     from vjax.search.refine import Refined
     from vjax.search.refine_config import RefineConfig
     from vjax.search.space import first_steps, make_space
-    from vjax.search.target import Start
     from vjax.vital.level import level_range_db, with_gain
 
     render = _render(arguments)
@@ -201,9 +202,9 @@ def _pycma(targets, arguments, objective_config):
             objective.set_target(0, target.audio)
             # At the target's level, as `refine` begins.
             (ranked,) = rank([target], RefineConfig(evals=1), fresh)
-            first = ranked.ranking.starts[0]
-            space = make_space(first.start.preset)
-            live.load(target.name, first.start.preset.to_json(), target.note)
+            first = ranked.ranking.candidates[0]
+            space = make_space(first.preset)
+            live.load(target.name, first.preset.to_json(), target.note)
             options = {"verbose": -9, "seed": 1, "CMA_stds": first_steps(space, arguments.sigma)}
             evolution = cma.CMAEvolutionStrategy(space.origin, 1.0, options)
             evals, best, trace = 1, [Found(first.loss, "start", space.preset, space)], [(1, first.loss)]
@@ -226,7 +227,7 @@ def _pycma(targets, arguments, objective_config):
                 trace.append((evals, float(best[0].loss)))
                 if n == len(candidates):
                     evolution.tell(candidates, np.where(np.isnan(losses), 1e3, losses).tolist())
-            candidates = [target.starts[0], *(Start(found.label, found.preset) for found in best)]
+            candidates = [target.candidates[0], *(Candidate(found.label, found.preset) for found in best)]
             before, after = judge.best(candidates, target, 0)
             live.unload(target.name)
             yield Refined(target.name, after.preset, "start", before, after, tuple(trace), {}, evals, 0.0, space.size)

@@ -16,7 +16,7 @@ def get_config() -> ml_collections.ConfigDict:
     """What two cores can do in an afternoon: small pictures and a narrow network, so that there are more sounds."""
     config = base_config(tier=3)
     config.seed = 1
-    config.data.update({"n": 10397, "answers": True, "resident": True})
+    config.data.update({"n": 10397, "target_encoding": True, "resident": True})
     config.generation.update({"random_notes": 1, "mel_dtype": "float16", "presets_per_shard": 100})
     config.generation.mel.hop = 1024
     config.generation.sampling.preset_share = 0.7

@@ -15,7 +15,7 @@ from vjax.browser.widgets import MelView, Sounds, Table
 from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader
 from vjax.data.store import open_dataset, write_shard
-from vjax.inference.predict_many import validation_rows
+from vjax.inference.predict_many import validation_split
 from vjax.training.checkpoint import CheckpointError
 from vjax.vital.preset import read_preset
 
@@ -254,6 +254,6 @@ def test_the_runs_validation_rows_are_chosen(engine_run, long_dataset):
     assert len(open_session(engine_run, long_dataset, "latest", 2).rows) == 2
     settings = {"data": {"val_fraction": 0.25}, "seed": 3}
     session.predictor.meta["settings"].update(json.loads(json.dumps(settings)))
-    rows, choice = validation_rows(session.predictor, session.reader)
+    rows, choice = validation_split(session.predictor, session.reader)
     assert choice == "validation rows"
     assert len(rows) == round(0.25 * (PAGE + 10))

@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from vjax.browser.controls import Words, compare_controls, compare_routes, named_routes
+from vjax.browser.controls import ControlTexts, compare_controls, compare_routes, named_routes
 from vjax.inference.confidence import confidence_maker
 from vjax.inference.decode_routes import PredictedRoute
-from vjax.inference.predict import Answer
+from vjax.inference.predict import PredictedPreset
 from vjax.sound.schema import Schema
 
 
 @pytest.fixture(scope="module")
-def words(engine_vocabulary) -> Words:
+def words(engine_vocabulary) -> ControlTexts:
     """Of the real engine."""
-    return Words(engine_vocabulary.schema(), engine_vocabulary)
+    return ControlTexts(engine_vocabulary.schema(), engine_vocabulary)
 
 
 def _set(schema: Schema, parameters, **values):
@@ -29,7 +29,7 @@ def _route(schema: Schema, parameters, slot: int, source: str, destination: str,
     parameters.route_value[slot] = (amount, manner.get("bipolar", 0), manner.get("power", 0), manner.get("stereo", 0))
 
 
-def _answer(schema: Schema, parameters, target) -> Answer:
+def _answer(schema: Schema, parameters, target) -> PredictedPreset:
     """With confidence by the real function: 0.6 for each option that is taken, a spread of 0.03 for each knob."""
     others = [0.4 / max(n - 1, 1) for n in schema.option_counts]
     menus = [np.full(n, other) for n, other in zip(schema.option_counts, others, strict=True)]
@@ -41,7 +41,7 @@ def _answer(schema: Schema, parameters, target) -> Answer:
         for pair, value in named_routes(parameters, schema).values()
     )
     confidence = confidence_maker(schema, 3)(parameters, np.concatenate(menus), spread, (0.75,) * len(routes))
-    return Answer("row 0", parameters, routes, confidence, target=target, midi_note=60)
+    return PredictedPreset("row 0", parameters, routes, confidence, target=target, midi_note=60)
 
 
 def _pair(schema: Schema):
@@ -105,7 +105,7 @@ def test_a_dataset_that_knows_fewer_controls(words, schema):
     """The hand-made schema of twelve knobs, one of another range."""
     theirs = schema.default_parameters()
     ours = words.schema.default_parameters()
-    small = Words(schema, words.vocabulary)
+    small = ControlTexts(schema, words.vocabulary)
     controls = {c.name: c for c in compare_controls(_answer(words.schema, ours, theirs), words, small)}
     assert controls["osc_3_level"].target == ""
     assert np.isnan(controls["osc_3_level"].difference_norm)

@@ -7,11 +7,11 @@ import pytest
 
 from vjax.audio.mel import MelConfig
 from vjax.browser.controls import Control, RoutePair
-from vjax.browser.mel_cells import RANGE_DB, frequency_ticks, mel_picture, to_db
+from vjax.browser.mel_cells import RANGE_DB, frequency_ticks, mel_text, to_db
 from vjax.browser.views import (
     NARROW,
     WIDE,
-    Show,
+    RowFilter,
     control_rows,
     difference_bar,
     menu_rows,
@@ -69,7 +69,7 @@ def test_a_bar_of_an_unknown_difference_is_empty():
 
 
 def test_controls_stand_under_their_module():
-    rows = _cells(control_rows(CONTROLS, Show()))
+    rows = _cells(control_rows(CONTROLS, RowFilter()))
     assert [row[0].strip() for row in rows] == ["osc_1", "on", "level", "view", "lfo_1", "phase", "rate"]
     on, level = rows[1], rows[2]
     assert "same" in on[3]
@@ -81,10 +81,10 @@ def test_controls_stand_under_their_module():
 
 
 def test_what_is_not_heard_is_dim():
-    rows = control_rows(CONTROLS, Show())
+    rows = control_rows(CONTROLS, RowFilter())
     dim = [row[0].plain.strip() for row in rows if "dim" in str(row[0].style)]
     assert dim == ["phase"]
-    silent = control_rows(CONTROLS[3:4], Show())
+    silent = control_rows(CONTROLS[3:4], RowFilter())
     assert ["dim" in str(row[0].style) for row in silent] == [True, True]
 
 
@@ -92,18 +92,18 @@ def test_a_filter_and_only_what_differs():
     def names(show):
         return [row[0].strip() for row in _cells(control_rows(CONTROLS, show))]
 
-    assert names(Show("LEV")) == ["osc_1", "level"]
-    assert names(Show("nothing")) == []
+    assert names(RowFilter("LEV")) == ["osc_1", "level"]
+    assert names(RowFilter("nothing")) == []
     # phase differs, but nobody hears it; the target of rate is not known.
-    assert names(Show(only_different=True)) == ["osc_1", "level", "view"]
+    assert names(RowFilter(only_different=True)) == ["osc_1", "level", "view"]
 
 
 def test_menus_the_least_sure_first():
-    rows = _cells(menu_rows(CONTROLS, Show()))
+    rows = _cells(menu_rows(CONTROLS, RowFilter()))
     assert [row[0].strip() for row in rows] == ["osc_1_view", "osc_1_on"]
     assert rows[0][3].strip() == "60%"
     assert rows[0][4].strip() == "Saw 70% · Sine 20%"
-    colours = [str(row[2].style) for row in menu_rows(CONTROLS, Show())]
+    colours = [str(row[2].style) for row in menu_rows(CONTROLS, RowFilter())]
     assert colours == ["red", "green"]
 
 
@@ -113,20 +113,20 @@ def test_routes_by_kind():
         RoutePair("macro_control_1", "volume", (0.1, 0.0, 2.0, 1.0), None, None),
         RoutePair("env_2", "power of (lfo_1 > osc_1_level)", None, (0.3, 0.0, 0.0, 0.0), 0.55),
     ]
-    rows = [[cell.strip() for cell in row] for row in _cells(route_rows(routes, Show()))]
+    rows = [[cell.strip() for cell in row] for row in _cells(route_rows(routes, RowFilter()))]
     assert rows[0] == ["✓ found", "lfo_1", "osc_1_level", "+0.50", "-0.25", "80%", "bipolar > plain"]
     assert rows[1] == ["- missed", "macro_1", "volume", "+0.10", "", "", "stereo, power 2.0"]
     assert rows[2] == ["+ new", "env_2", "power of (lfo_1 > osc_1_level)", "", "+0.30", "55%", "plain"]
-    assert len(route_rows(routes, Show(only_different=True))) == 2
-    assert len(route_rows(routes, Show("volume"))) == 1
+    assert len(route_rows(routes, RowFilter(only_different=True))) == 2
+    assert len(route_rows(routes, RowFilter("volume"))) == 1
 
 
 @pytest.mark.parametrize("columns", [NARROW, WIDE])
 def test_rows_fit_their_columns(columns):
     long = [_control("osc_1_" + "x" * 60, "osc_1", 0.2, predicted="y" * 60, probability=0.5)]
     for table, rows in (
-        (columns.controls, control_rows([*CONTROLS, *long], Show(), columns)),
-        (columns.menus, menu_rows(long, Show(), columns)),
+        (columns.controls, control_rows([*CONTROLS, *long], RowFilter(), columns)),
+        (columns.menus, menu_rows(long, RowFilter(), columns)),
     ):
         assert rows
         for row in rows:
@@ -157,10 +157,10 @@ def _pixels(text):
 
 
 def test_a_picture_has_its_size_and_low_notes_at_the_bottom():
-    picture_db = np.full((128, 173), -100.0)
-    picture_db[:16] = 20  # the lowest eighth
-    picture_db[64:, 86:] = -20  # the upper half, later, weaker
-    text = mel_picture(picture_db, width=40, height=8, top_db=20)
+    mel_db = np.full((128, 173), -100.0)
+    mel_db[:16] = 20  # the lowest eighth
+    mel_db[64:, 86:] = -20  # the upper half, later, weaker
+    text = mel_text(mel_db, width=40, height=8, top_db=20)
     assert text.plain.split("\n") == ["▀" * 40] * 8
     pixels = _pixels(text)
     assert pixels.shape == (16, 40)
@@ -173,12 +173,12 @@ def test_a_picture_has_its_size_and_low_notes_at_the_bottom():
 def test_a_picture_may_be_smaller_or_larger_than_its_cells():
     one = np.zeros((3, 2))
     one[0, 1] = RANGE_DB
-    pixels = _pixels(mel_picture(one, width=7, height=3, top_db=RANGE_DB))
+    pixels = _pixels(mel_text(one, width=7, height=3, top_db=RANGE_DB))
     assert pixels.shape == (6, 7)
     assert (pixels == pixels.max()).sum() == 2 * 3
     thin = np.zeros((128, 173))
     thin[50] = RANGE_DB  # one partial is not averaged away
-    assert _pixels(mel_picture(thin, width=10, height=2, top_db=RANGE_DB)).max() == sum((252, 253, 191))
+    assert _pixels(mel_text(thin, width=10, height=2, top_db=RANGE_DB)).max() == sum((252, 253, 191))
 
 
 def test_decibels_of_a_stored_picture():

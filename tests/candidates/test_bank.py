@@ -14,7 +14,7 @@ from vjax.candidates.bank import (
     SoundBank,
     checkpoint_bank,
     folder_bank,
-    index_picture,
+    index_mel,
     write_checkpoint_bank,
 )
 from vjax.data.reader import Reader
@@ -49,7 +49,7 @@ def folder(tmp_path) -> Path:
 
 def picture_of(pool, preset, note: int) -> np.ndarray:
     audio = pool.render(RenderJob(preset.to_json(), (note,))).audio
-    return index_picture(log_mel(audio, MelConfig())[0])
+    return index_mel(log_mel(audio, MelConfig())[0])
 
 
 def test_a_preset_is_its_own_nearest_sound(pool, folder, capsys):
@@ -166,11 +166,11 @@ def test_a_checkpoint_carries_its_training_sounds(engine_run, engine_vocabulary,
     write_checkpoint_bank(tmp_path / CHECKPOINT_BANK, info, reader, np.arange(info.n))
     bank = checkpoint_bank(tmp_path, info.schema, engine_vocabulary)
     row = 2  # at note 60
-    (found,) = bank.nearest(index_picture(reader[row].mel[0]), 60, 1)
+    (found,) = bank.nearest(index_mel(reader[row].mel[0]), 60, 1)
     assert found.distance_db < 0.3  # pictures are whole dB
     assert found.name == bank.names[row]
     assert found.preset.wavetables[0]["name"] == engine_vocabulary.wavetables.names[2]
-    (transposed,) = bank.nearest(index_picture(reader[row].mel[0]), 48, 1)
+    (transposed,) = bank.nearest(index_mel(reader[row].mel[0]), 48, 1)
     at = controls().position["voice_transpose"]
     knob = controls().continuous[at]
     assert knob.to_native(transposed.preset.continuous[at]) == knob.to_native(found.preset.continuous[at]) + 12
@@ -209,5 +209,5 @@ def test_pictures_of_another_size_are_refused():
 def test_index_pictures_are_in_db_below_the_maximum():
     mel = np.log1p(np.full((4, 8), 1e-3, np.float32))
     mel[:2, :4] = np.log1p(10.0)
-    picture = index_picture(mel)
+    picture = index_mel(mel)
     np.testing.assert_allclose(picture, [[0, -40], [-40, -40]], atol=0.01)

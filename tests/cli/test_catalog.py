@@ -17,7 +17,7 @@ from vjax.vital.default_vocabulary import default_vocabulary, read_vocabulary
 from vjax.vital.lfo_shapes import standard_shapes
 from vjax.vital.preset import read_preset
 from vjax.vital.standard_tables import standard_catalog
-from vjax.vital.vocabulary import Vocabulary, heard_lfos, heard_oscillators
+from vjax.vital.vocabulary import Vocabulary, audible_lfos, audible_oscillators
 from vjax.vital.wavetables import table_json
 
 PEOPLE = Path(__file__).parents[1] / "data" / "presets"
@@ -40,8 +40,8 @@ def test_a_catalog_holds_every_table_and_shape_that_is_heard(mine, capsys):
     presets = [read_preset(path) for path in sorted(PEOPLE.glob("*.vital"))]
     assert len(presets) == 5
     for one in presets:
-        assert all(built.wavetables.find(one.wavetables[i]) is not None for i in heard_oscillators(one))
-        assert all(built.lfo_shapes.find(one.lfo_shapes[i]) is not None for i in heard_lfos(one))
+        assert all(built.wavetables.find(one.wavetables[i]) is not None for i in audible_oscillators(one))
+        assert all(built.lfo_shapes.find(one.lfo_shapes[i]) is not None for i in audible_lfos(one))
     for kind, entries in (("wavetables", built.wavetables), ("lfo_shapes", built.lfo_shapes)):
         names = [entry["name"] for entry in shown[kind]]
         assert tuple(names) == entries.names

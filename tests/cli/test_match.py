@@ -107,13 +107,13 @@ def test_match_with_a_bank_writes_its_nearest_preset(sounds, engine_run, tmp_pat
     """A folder that holds the very sound: its preset wins over what an untrained network predicts."""
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "--no-tune", "--note", "A3"]
     command += ["--no-resynthesis", "--no-patch"]
-    assert main([*command, "--starts", "0", "-o", str(tmp_path / "own.vital"), "--json"]) == 0
+    assert main([*command, "--variants", "0", "-o", str(tmp_path / "own.vital"), "--json"]) == 0
     own = strict_json(capsys.readouterr().out)
     assert [one["label"] for one in own["candidates"]] == ["prediction"]
     (tmp_path / "bank").mkdir()
     write_preset(tmp_path / "bank" / "Mine.vital", init())  # a saw
     out = tmp_path / "near.vital"
-    assert main([*command, "--bank", str(tmp_path / "bank"), "--starts", "1", "-o", str(out), "--json"]) == 0
+    assert main([*command, "--bank", str(tmp_path / "bank"), "--variants", "1", "-o", str(out), "--json"]) == 0
     near = strict_json(capsys.readouterr().out)
     assert near["preset"]["label"] == "Mine, fitted"
     assert near["preset"]["metrics"]["mss"] < own["preset"]["metrics"]["mss"]
@@ -121,7 +121,7 @@ def test_match_with_a_bank_writes_its_nearest_preset(sounds, engine_run, tmp_pat
     assert found.wavetables[0]["name"] == "Init (fitted)"
     others = np.array([name != "volume" for name in controls().continuous_names])
     np.testing.assert_array_equal(found.continuous[others], init().continuous[others])
-    assert main([*command, "--bank", str(tmp_path / "bank"), "--starts", "1", "--keep-tables", "-o", str(out)]) == 0
+    assert main([*command, "--bank", str(tmp_path / "bank"), "--variants", "1", "--keep-tables", "-o", str(out)]) == 0
     assert read_preset(out).wavetables[0]["name"] == "Init"
     assert "candidates, the closest: Mine\n" in capsys.readouterr().out
 
@@ -188,7 +188,7 @@ def test_match_of_silence_fails_and_says_so_in_null(sounds, silent_run, tmp_path
 
 def test_match_with_a_note_and_without_tuning(sounds, engine_run, tmp_path, capsys):
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(tmp_path / "a.vital")]
-    command += ["--starts", "0"]
+    command += ["--variants", "0"]
     assert main([*command, "--note", "A2", "--no-tune"]) == 0
     printed = capsys.readouterr().out
     assert "note 45 (A2), as --note says" in printed

@@ -19,7 +19,7 @@ from vjax.vital.preset import read_preset
 
 ROOT = Path(__file__).parents[2]
 RATE = 44100
-QUICK = ["--evals", "25", "--starts", "1", "--note", "57", "--no-patch", "--no-resynthesis"]
+QUICK = ["--evals", "25", "--variants", "1", "--note", "57", "--no-patch", "--no-resynthesis"]
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_match_refine_as_json_has_the_search(sounds, engine_run, tmp_path, capsy
 def test_refine_of_a_dataset_leaves_an_index_and_traces(engine_run, tmp_path, capsys):
     out = tmp_path / "out"
     command = ["refine", "--checkpoint", str(engine_run), "--dataset", str(engine_run / "data"), "--out", str(out)]
-    assert main([*command, "--limit", "2", "--evals", "20", "--starts", "0", "--workers", "2"]) == 0
+    assert main([*command, "--limit", "2", "--evals", "20", "--variants", "0", "--workers", "2"]) == 0
     printed = capsys.readouterr().out
     assert f"{out}: presets written: 2, were there: 0, failed: 0" in printed
     with (out / "index.csv").open() as file:
@@ -78,7 +78,7 @@ def test_refine_of_a_dataset_leaves_an_index_and_traces(engine_run, tmp_path, ca
     assert len(json.loads((out / "traces.json").read_text())) == 2
     assert not list(out.glob("*.part*"))
 
-    assert main([*command, "--targets", "3", "--evals", "20", "--starts", "0"]) == 0  # the flag's earlier name
+    assert main([*command, "--targets", "3", "--evals", "20", "--variants", "0"]) == 0  # the flag's earlier name
     assert "presets written: 1, were there: 2" in capsys.readouterr().out
     assert len(json.loads((out / "traces.json").read_text())) == 3
 
@@ -86,7 +86,7 @@ def test_refine_of_a_dataset_leaves_an_index_and_traces(engine_run, tmp_path, ca
 def test_a_killed_run_goes_on_from_its_best(sounds, engine_run, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ["--checkpoint", str(engine_run), "--audio", str(sounds / "dull.wav"), "--out", str(out)]
-    arguments += ["--note", "57", "--starts", "0", "--no-tune"]
+    arguments += ["--note", "57", "--variants", "0", "--no-tune"]
     command = [sys.executable, "scripts/refine.py", *arguments, "--evals", "100000"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     state = out / "dull.part.json"
@@ -113,7 +113,7 @@ def test_a_killed_run_goes_on_from_its_best(sounds, engine_run, tmp_path, capsys
 def test_ctrl_c_judges_what_was_found(sounds, engine_run, tmp_path, interruptible):
     out = tmp_path / "dull.vital"
     command = [sys.executable, "-m", "vjax", "match", str(sounds / "dull.wav"), "-o", str(out), "--refine"]
-    command += ["--checkpoint", str(engine_run), "--evals", "100000", "--starts", "0", "--note", "57"]
+    command += ["--checkpoint", str(engine_run), "--evals", "100000", "--variants", "0", "--note", "57"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(interruptible(*command), cwd=ROOT, text=True, start_new_session=True, **pipes)
     searching = b""

@@ -34,7 +34,7 @@ from vjax.vital.default_vocabulary import default_vocabulary
 from vjax.vital.lfo_shapes import shape_json, shape_key, shape_values
 from vjax.vital.preset import Preset, Route, read_preset, write_preset
 from vjax.vital.standard_tables import standard_catalog
-from vjax.vital.vocabulary import Vocabulary, from_parameters, heard_lfos, heard_oscillators, to_preset
+from vjax.vital.vocabulary import Vocabulary, audible_lfos, audible_oscillators, from_parameters, to_preset
 from vjax.vital.wavetables import table_json, table_key
 
 REPOSITORY = Path(__file__).parents[2]
@@ -326,20 +326,20 @@ def test_log_mel_does_not_depend_on_the_batch():
 
 
 def test_rejection_names_the_reason():
-    def verdict(audio):
+    def check(audio):
         return rejection(Rendering(np.asarray(audio, np.float32)), silence_db=-60)
 
     sound = 0.1 * np.sin(np.arange(2 * 2 * 1000).reshape(2, 2, 1000))
-    assert verdict(sound) == ""
+    assert check(sound) == ""
     broken, loud, half = sound.copy(), sound.copy(), sound.copy()
     broken[1, 0, 7] = np.nan
     loud[0, 1, 500] = -1.01
     half[1] *= 0.01  # one of two notes at -63 dB
-    assert verdict(broken) == "nan"
-    assert verdict(loud) == "clipping"
-    assert verdict(half) == "silent"
-    assert verdict(half * 2) == ""
-    assert verdict(np.full_like(sound, np.inf)) == "nan"
+    assert check(broken) == "nan"
+    assert check(loud) == "clipping"
+    assert check(half) == "silent"
+    assert check(half * 2) == ""
+    assert check(np.full_like(sound, np.inf)) == "nan"
     for error, reason in (
         ("crashed: ended by SIGSEGV", "crashed"),
         ("hung: no answer within 30 s", "hung"),
@@ -460,13 +460,13 @@ def test_peoples_presets_lose_no_wavetable_no_shape_and_no_chain_in_the_bank():
     assert len(back) == 5
     for name, ours in back.items():
         theirs = read_preset(PEOPLE / f"{name}.vital")
-        assert heard_oscillators(theirs) == heard_oscillators(ours) != []
-        assert heard_lfos(theirs) == heard_lfos(ours)
-        for i in heard_oscillators(theirs):
+        assert audible_oscillators(theirs) == audible_oscillators(ours) != []
+        assert audible_lfos(theirs) == audible_lfos(ours)
+        for i in audible_oscillators(theirs):
             assert table_key(ours.wavetables[i]) == table_key(theirs.wavetables[i])
-        for i in heard_lfos(theirs):
+        for i in audible_lfos(theirs):
             np.testing.assert_array_equal(shape_values(ours.lfo_shapes[i]), shape_values(theirs.lfo_shapes[i]))
-    assert heard_lfos(back["Chippy_Klassic"]) == [0]
+    assert audible_lfos(back["Chippy_Klassic"]) == [0]
     assert not np.allclose(
         shape_values(back["Chippy_Klassic"].lfo_shapes[0]), shape_values(preset.init().lfo_shapes[0])
     )

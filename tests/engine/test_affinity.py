@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from vjax.engine.affinity import LOSSES, Crew, SeatLostError
+from vjax.engine.affinity import MAX_LOST, AffinityPool, WorkerLostError
 
 
 class Seat(frozenset):
@@ -26,7 +26,7 @@ class Seat(frozenset):
 def test_threads_without_a_seat_take_no_work_and_no_turn():
     """One seat for nine threads: each piece of work must wake the thread that has it."""
     free = threading.Semaphore(1)
-    with Crew(lambda closing: Seat() if free.acquire(blocking=False) else None, size=9) as crew:
+    with AffinityPool(lambda closing: Seat() if free.acquire(blocking=False) else None, size=9) as crew:
         for i in range(50):
             assert crew.submit(lambda seat, i=i: i * i).result(timeout=30) == i * i
 
@@ -38,7 +38,7 @@ def test_a_seat_takes_what_it_is_prepared_for_first():
         begun.set()
         go.wait(30)
 
-    with Crew(lambda closing: Seat({"mine"}), size=1) as crew:
+    with AffinityPool(lambda closing: Seat({"mine"}), size=1) as crew:
         crew.submit(wait)
         assert begun.wait(30)
         done = [
@@ -58,7 +58,7 @@ def one_busy_one_free(full: bool):
     other.full = full
     seats, begun, go = iter([mine, other]), threading.Event(), threading.Event()
 
-    def open_seat(closing: threading.Event) -> Seat:
+    def open_worker(closing: threading.Event) -> Seat:
         seat = next(seats)
         assert seat is mine or begun.wait(30)
         return seat
@@ -67,7 +67,7 @@ def one_busy_one_free(full: bool):
         begun.set()
         go.wait(30)
 
-    with Crew(open_seat, size=2) as crew:
+    with AffinityPool(open_worker, size=2) as crew:
         crew.submit(wait, "key")
         yield crew, other, go
         go.set()
@@ -105,7 +105,7 @@ def test_seats_stay_with_their_keys():
             prepared.append(key)
         time.sleep(0.002)
 
-    with Crew(lambda closing: Room(), size=4) as crew:
+    with AffinityPool(lambda closing: Room(), size=4) as crew:
         for _ in range(20):
             one_round = [(functools.partial(work, key=key), key) for key in range(4) for _ in range(8)]
             for future in crew.submit_all(one_round):
@@ -119,10 +119,10 @@ def test_what_a_seat_loses_is_done_on_another():
 
     def work(seat: Seat) -> Seat:
         if seat is not seats[2]:
-            raise SeatLostError("its machine is gone")
+            raise WorkerLostError("its machine is gone")
         return seat
 
-    with Crew(lambda closing: next(opened, None), size=1) as crew:
+    with AffinityPool(lambda closing: next(opened, None), size=1) as crew:
         assert crew.submit(work).result(timeout=30) is seats[2]
         assert crew.submit(work).result(timeout=30) is seats[2]
 
@@ -132,15 +132,15 @@ def test_what_costs_every_seat_is_given_up_and_costs_nobody_else():
 
     def deadly(seat: Seat) -> None:
         next(tries)
-        raise SeatLostError("out of memory")
+        raise WorkerLostError("out of memory")
 
-    with Crew(lambda closing: Seat(), size=2) as crew:
+    with AffinityPool(lambda closing: Seat(), size=2) as crew:
         with pytest.raises(
-            ConnectionError, match=f"{LOSSES} workers were lost over one sound; the last: out of memory"
+            ConnectionError, match=f"{MAX_LOST} workers were lost over one sound; the last: out of memory"
         ):
             crew.submit(deadly).result(timeout=30)
         assert crew.submit(lambda seat: "well").result(timeout=30) == "well"
-    assert next(tries) == LOSSES
+    assert next(tries) == MAX_LOST
 
 
 def test_errors_are_answers():
@@ -150,11 +150,11 @@ def test_errors_are_answers():
     def refuse(closing: threading.Event) -> Seat:
         raise ConnectionError("no seat anywhere")
 
-    with Crew(lambda closing: Seat(), size=1) as crew:
+    with AffinityPool(lambda closing: Seat(), size=1) as crew:
         with pytest.raises(ValueError, match="of the work"):
             crew.submit(fail).result(timeout=30)
         assert crew.submit(lambda seat: 1).result(timeout=30) == 1
-    with Crew(refuse, size=1) as crew, pytest.raises(ConnectionError, match="no seat anywhere"):
+    with AffinityPool(refuse, size=1) as crew, pytest.raises(ConnectionError, match="no seat anywhere"):
         crew.submit(lambda seat: 1).result(timeout=30)
 
 
@@ -167,7 +167,7 @@ def test_at_the_end_what_waits_is_cancelled_and_what_runs_is_awaited():
         return "done"
 
     with contextlib.ExitStack() as stack:
-        crew = stack.enter_context(Crew(lambda closing: Seat(), size=1))
+        crew = stack.enter_context(AffinityPool(lambda closing: Seat(), size=1))
         running = crew.submit(wait)
         assert begun.wait(30)
         waiting = crew.submit(wait)

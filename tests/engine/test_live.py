@@ -93,7 +93,7 @@ def test_a_pool_renders_several_presets_the_same_on_any_number_of_workers(preset
     variations = [Variation(key, {"osc_1_level": level}) for level in (0.3, 0.6, 0.9) for key in ("one", "other")]
     found = []
     for workers in (1, 2):
-        with LivePool(SHORT, workers, places=2) as pool:
+        with LivePool(SHORT, workers, presets_at_once=2) as pool:
             pool.load("one", preset, 48)
             pool.load("other", other, 48)
             found.append(dict(pool.render(variations)))

@@ -14,9 +14,10 @@ from vjax.engine.live import Variation
 from vjax.engine.pool import RenderJob
 from vjax.engine.scheduler import open_live_pool, open_render_pool
 from vjax.matching.choose import rank
+from vjax.search.candidate import Candidate
 from vjax.search.refine import RefineConfig, refine
 from vjax.search.strategy import StrategyConfig
-from vjax.search.target import RefineTarget, Start
+from vjax.search.target import RefineTarget
 from vjax.vital import preset as vital_preset
 
 # jax warns of forks; those that start the nodes are at once other programs.
@@ -57,7 +58,7 @@ def test_variations_are_those_of_the_local_pool_whatever_dies(cluster):
     variations = [Variation(key, {"osc_1_level": 0.1 + 0.02 * i}) for i in range(20) for key in ("one", "other")]
     found = []
     for name in ("local", "ray"):
-        with open_live_pool(SHORT, 2, places=2, scheduler=name) as pool:
+        with open_live_pool(SHORT, 2, presets_at_once=2, scheduler=name) as pool:
             pool.load("one", preset(), 48)
             pool.load("other", preset(osc_1_transpose=12.0), 48)
             first = dict([next(rendered := pool.render(variations))])
@@ -108,10 +109,10 @@ def test_a_refinement_gives_the_same_preset_by_either_engine(cluster):
     init = vital_preset.init()
     quiet = dataclasses.replace(init, continuous=init.continuous.copy())
     quiet.continuous[vital_preset.controls().position["osc_1_level"]] = 0.3
-    start = Start("init", init)
+    start = Candidate("init", init)
     with open_render_pool(SHORT, 1) as pool:
         audio = pool.render(RenderJob(quiet.to_json(), (48,))).audio[0]
-    config = RefineConfig(evals=28, strategy=StrategyConfig(population=8), places=1)
+    config = RefineConfig(evals=28, strategy=StrategyConfig(population=8), presets_at_once=1)
     found = []
     for name in ("local", "ray"):
         with open_render_pool(SHORT, 2, name) as pool:

@@ -7,7 +7,7 @@ import numpy as np
 
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderPool
-from vjax.evaluation.baseline_bank import SoundBank
+from vjax.evaluation.baseline_bank import BaselineBank
 from vjax.evaluation.preset_files import find_presets
 from vjax.vital import preset as vital_preset
 from vjax.vital.preset import write_preset
@@ -21,7 +21,7 @@ def test_the_bank_plays_what_changed_and_nothing_else(preset_folder, tmp_path):
     with RenderPool(RENDER, workers=2) as pool:
 
         def played():
-            bank = SoundBank(find_presets(tmp_path / "bank"), tmp_path / "bank", tmp_path / "cache", pool)
+            bank = BaselineBank(find_presets(tmp_path / "bank"), tmp_path / "bank", tmp_path / "cache", pool)
             bank.play({NOTE: bank.files})
             files, sounds = bank.sounds(NOTE)
             assert len(files) == len(sounds) == 6

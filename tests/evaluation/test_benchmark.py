@@ -20,7 +20,7 @@ from vjax.data.store import open_dataset
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.evaluation import baselines
-from vjax.evaluation.baseline_bank import SoundBank
+from vjax.evaluation.baseline_bank import BaselineBank
 from vjax.evaluation.benchmark import Plan, run_benchmark
 from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
 from vjax.evaluation.preset_files import find_presets
@@ -31,8 +31,8 @@ from vjax.matching.banks import open_banks
 from vjax.matching.batch import match_each, search_each
 from vjax.matching.config import MatchConfig
 from vjax.matching.match import match
+from vjax.search.candidate import Candidate, Kind
 from vjax.search.refine_config import RefineConfig
-from vjax.search.target import Kind, Start
 from vjax.vital import preset as vital_preset
 from vjax.vital.preset import controls, read_json, read_preset, write_preset
 
@@ -43,7 +43,7 @@ NOTE = 48
 RATE = RENDER.sample_rate
 
 
-QUICK = {"variants": 2, "patch": False, "resynthesis": None, "fits": 1}
+QUICK = {"variants": 2, "patch": False, "resynthesis": None, "equalise": 1}
 
 
 def with_config(sounds, **settings):
@@ -93,7 +93,7 @@ def finished(preset_folder, matching, tmp_path_factory):
     tasks = preset_tasks(find_presets(preset_folder), preset_folder, NOTE)
     plan = Plan(has_bank=True, has_model=True, starts=("nearest", "best"), refine_evals=(7,))
     with RenderPool(RENDER, workers=2) as pool:
-        bank = SoundBank(find_presets(preset_folder), preset_folder, out / "bank", pool)
+        bank = BaselineBank(find_presets(preset_folder), preset_folder, out / "bank", pool)
         results = run_benchmark(tasks, out, plan, pool, bank, matching(pool), searching(asked, pool))
     return out, tasks, plan, results, asked
 
@@ -187,10 +187,10 @@ def test_match_closest_knobs_and_patch_are_rows_of_one_match(preset_folder, mode
     tasks = preset_tasks(files, preset_folder, NOTE)
     (target,) = (task.target.id for task in tasks)
     other = read_preset(PEOPLE / "Chippy_Klassic.vital")
-    made = {"variants": 1, "patch": False, "resynthesis": WavetableFitConfig(frames=9, steps=10), "fits": 0}
+    made = {"variants": 1, "patch": False, "resynthesis": WavetableFitConfig(frames=9, steps=10), "equalise": 0}
 
     def match_with(patch):
-        starts = (Start("patch", patch, Kind.PATCH),)
+        starts = (Candidate("patch", patch, kind=Kind.PATCH),)
         return lambda sounds: match_each(
             with_config((dataclasses.replace(one, candidates=starts) for one in sounds), **made), model, pool, banks
         )
@@ -250,7 +250,7 @@ def test_a_search_that_fails_leaves_its_reason(finished, tmp_path):
     write_preset(tmp_path / "more" / "sounds" / first / "nearest.vital", silent)
     plan = Plan(has_bank=True, has_model=False, starts=("nearest",), refine_evals=(3,))
     with RenderPool(RENDER, workers=2) as pool:
-        bank = SoundBank([], out, tmp_path / "more" / "bank", pool)
+        bank = BaselineBank([], out, tmp_path / "more" / "bank", pool)
         results = run_benchmark(tasks, tmp_path / "more", plan, pool, bank, refine=searching([], pool))
     rows = {task.target.id: results.rows[task.target.id, "nearest+3"] for task in tasks}
     assert "all 1 candidates are silent or failed at note 48 (nearest: silent at note 48)" in rows[first].error
@@ -270,7 +270,7 @@ def test_a_run_killed_anywhere_goes_on_to_the_same_rows(finished, preset_folder,
     (tmp_path / "killed" / "sounds" / "bob-Rhodesy" / "prediction.wav").unlink()
     asked = []
     with RenderPool(RENDER, workers=2) as pool:
-        bank = SoundBank(find_presets(preset_folder), preset_folder, tmp_path / "killed" / "bank", pool)
+        bank = BaselineBank(find_presets(preset_folder), preset_folder, tmp_path / "killed" / "bank", pool)
         again = run_benchmark(tasks, tmp_path / "killed", plan, pool, bank, matching(pool), searching(asked, pool))
     written = (tmp_path / "killed" / "results.jsonl").read_bytes()
     assert written.startswith(b"".join(lines[:cut]))
@@ -332,7 +332,7 @@ def test_sound_files_have_no_floor_and_no_share(preset_folder, tmp_path):
     tasks = audio_tasks(sorted((tmp_path / "sounds").iterdir()), tmp_path / "sounds", RENDER)
     plan = Plan(has_bank=True, has_model=False, refine_evals=(3,))
     with RenderPool(RENDER, workers=2) as pool:
-        bank = SoundBank(find_presets(preset_folder), preset_folder, tmp_path / "bank", pool)
+        bank = BaselineBank(find_presets(preset_folder), preset_folder, tmp_path / "bank", pool)
         results = run_benchmark(tasks, tmp_path / "out", plan, pool, bank, refine=searching([], pool))
     assert plan.order(tasks) == ("init", "random", "nearest", "nearest+3")
     assert "cannot be read as audio" in results.rows["broken.wav", "init"].error
@@ -361,7 +361,7 @@ def test_recordings_of_many_notes_do_not_render_the_whole_bank_at_each(preset_fo
     tasks = [dataclasses.replace(task, target=target) for task, target in zip(found, targets, strict=True)]
     assert [baselines.bank_note(task) for task in tasks] == [60] * 4
     with RenderPool(RENDER, workers=2) as pool:
-        bank = SoundBank(find_presets(preset_folder), preset_folder, tmp_path / "bank", pool)
+        bank = BaselineBank(find_presets(preset_folder), preset_folder, tmp_path / "bank", pool)
         results = run_benchmark(tasks, tmp_path / "out", Plan(has_bank=True, has_model=False), pool, bank)
     played = {int(folder.name): len(list(folder.iterdir())) for folder in (tmp_path / "bank").iterdir()}
     assert played.pop(60) == len(bank.files) == 6

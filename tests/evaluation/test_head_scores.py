@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vjax.engine.schema import engine_schema
-from vjax.evaluation.head_scores import heard, score_heads
+from vjax.evaluation.head_scores import audible_controls, score_heads
 from vjax.sound.encoding import CHAIN, EFFECTS, TargetEncoding
 
 
@@ -57,7 +57,7 @@ def test_what_is_not_heard_does_not_count(schema):
         preset(schema, {"lfo_1_frequency": 0.9}, routes=[("lfo_1", "osc_1_level")]),
     ]
     stacked = type(targets[0])(*(np.stack(arrays) for arrays in zip(*targets, strict=True)))
-    knobs, _ = heard(stacked, schema, tier=3)
+    knobs, _ = audible_controls(stacked, schema, tier=3)
     counted = {name: knobs[:, schema.position[name]].tolist() for name in ("osc_2_level", "lfo_1_frequency")}
     assert counted == {"osc_2_level": [False, True, False], "lfo_1_frequency": [False, False, True]}
     assert not knobs[:, schema.position["beats_per_minute"]].any()

@@ -217,4 +217,4 @@ def test_an_empty_batch_is_refused(checkpoint, predictor):
     with pytest.raises(ValueError, match="batch_size=0"):
         Predictor.from_checkpoint(checkpoint, batch_size=0)
     with pytest.raises(ValueError, match="4 sounds do not fit a batch of 3"):
-        predictor.hear(np.ones((4, predictor.samples), np.float32))
+        predictor.run(np.ones((4, predictor.samples), np.float32))

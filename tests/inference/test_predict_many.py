@@ -11,7 +11,7 @@ from vjax.audio.files import AudioError
 from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.store import open_dataset, write_shard
-from vjax.inference.predict import Answer, Predictor
+from vjax.inference.predict import PredictedPreset, Predictor
 from vjax.inference.predict_many import Failure, find_audio, predict_dataset, predict_files
 
 COMPILES = "/jax/core/compile/backend_compile_duration"
@@ -117,7 +117,7 @@ def test_a_batch_of_files_equals_one_by_one(predictor, folder):
 
 def test_nothing_usable_is_no_reason_to_stop(predictor, folder):
     results = list(predict_files(predictor, [folder / "text.wav"] * 9 + [folder / "a.wav"]))
-    assert [type(result) for result in results] == [Failure] * 9 + [Answer]
+    assert [type(result) for result in results] == [Failure] * 9 + [PredictedPreset]
     assert list(predict_files(predictor, [])) == []
 
 
@@ -130,10 +130,10 @@ def test_one_compile_for_any_files_and_one_for_any_rows(checkpoint, folder, rows
             assert len(list(predict_files(predictor, chosen, confidence))) == len(chosen)
     predictor.predict(tone(330, sample_rate=32000), 32000)
     predictor.predict_with_confidence(tone(330, seconds=3))
-    assert compiles == ["jit(_hear)"]
+    assert compiles == ["jit(_run)"]
     for rows in (None, [3], range(11)):
         list(predict_dataset(predictor, rows_of_the_run, rows, confidence=True))
-    assert compiles == ["jit(_hear)"] * 2
+    assert compiles == ["jit(_run)"] * 2
 
 
 def test_files_are_read_only_a_little_ahead(predictor, folder):

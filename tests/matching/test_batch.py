@@ -251,7 +251,7 @@ def test_export_presets_compiles_the_network_alone_and_once(engine_run, sounds, 
     compiles.clear()
     report = export_presets(file_work(predictor, [many], tmp_path / "out"), predictor)
     assert (report.written, len(report.failures)) == (5, 2)
-    assert compiles == ["jit(_hear)"]
+    assert compiles == ["jit(_run)"]
     assert {Path(name).suffix for name in files_of(tmp_path / "out")} == {".vital"}
 
 
@@ -260,7 +260,7 @@ def test_with_renders_too_the_network_is_compiled_once(engine_run, sounds, tmp_p
     compiles.clear()
     report = run_files(predictor, tmp_path / "out", str(sounds), note=60, tune=False)
     assert len(report.written) == 4
-    assert compiles.count("jit(_hear)") == 1
+    assert compiles.count("jit(_run)") == 1
 
 
 def test_a_single_sound_may_name_its_preset(predictor, sounds, tmp_path):
@@ -353,7 +353,7 @@ def test_two_sounds_never_become_one_file(predictor, tone, tmp_path):
 
 def test_a_batch_writes_the_closest_presets_beside_the_others(predictor, tone, tmp_path):
     soundfile.write(tmp_path / "low.wav", tone(110).T, RATE)
-    quick = {"resynthesis": WavetableFitConfig(frames=9, steps=10), "variants": 1, "fits": 0}
+    quick = {"resynthesis": WavetableFitConfig(frames=9, steps=10), "variants": 1, "equalise": 0}
     report = run_files(predictor, tmp_path / "out", str(tmp_path / "low.wav"), **quick)
     (written,) = report.written
     assert written.closest == tmp_path / "out" / "low (closest).vital"

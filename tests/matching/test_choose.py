@@ -10,10 +10,11 @@ from vjax.audio.pitch import detect_pitch
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.matching.choose import choose, rank
+from vjax.search.candidate import Candidate
 from vjax.search.judge import Judge
 from vjax.search.objective import Objective, ObjectiveConfig
 from vjax.search.refine_config import RefineConfig
-from vjax.search.target import RefineTarget, Sought, Start
+from vjax.search.target import RefineTarget, Sought
 from vjax.vital.preset import controls, init
 from vjax.vital.wavetables import FRAME, table_json
 
@@ -23,14 +24,14 @@ RENDER = RenderConfig(seconds=0.4, note_s=0.3)
 CYCLE = sum(a * np.sin(2 * np.pi * k * np.arange(FRAME) / FRAME) for k, a in enumerate((1.0, 0.02, 0.5, 0.3), 1))
 
 
-def start(label: str, table=None, volume: float = 0.5, level: float = 0.7, detune: float = 0.0) -> Start:
+def start(label: str, table=None, volume: float = 0.5, level: float = 0.7, detune: float = 0.0) -> Candidate:
     """The init patch with fixed phases."""
     continuous, schema = init().continuous.copy(), controls()
     knobs = {"osc_1_random_phase": 0.0, "volume": volume, "osc_1_level": level, "osc_1_tune": 0.5 + detune}
     for name, value in knobs.items():
         continuous[schema.position[name]] = value
     tables = init().wavetables if table is None else (table, *init().wavetables[1:])
-    return Start(label, dataclasses.replace(init(), continuous=continuous, wavetables=tables))
+    return Candidate(label, dataclasses.replace(init(), continuous=continuous, wavetables=tables))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def labels(choice) -> list[str]:
 
 
 def test_choose_sets_levels_without_a_render(organ):
-    choice = organ(start("soft", volume=0.2), start("loud", volume=0.9), fits=0)
+    choice = organ(start("soft", volume=0.2), start("loud", volume=0.9), equalise=0)
     assert choice.evals == 2
     first, second = choice.candidates
     assert first.loss == pytest.approx(second.loss, rel=1e-2)  # the floor under quiet bands moves a little
@@ -77,13 +78,13 @@ def test_choose_sets_levels_without_a_render(organ):
 
 
 def test_choose_without_levelling_leaves_presets_as_they_are(organ):
-    choice = organ(start("soft", volume=0.2), fits=0, level=False)
+    choice = organ(start("soft", volume=0.2), equalise=0, level=False)
     assert choice.best.preset.continuous[controls().position["volume"]] == 0.2
 
 
 def test_choose_equalises_the_best_in_place_of_their_originals(organ):
     starts = (start("apart", detune=0.4), start("saw"), start("near", detune=0.1))
-    choice, plain = organ(*starts, fits=2), organ(*starts, fits=0)
+    choice, plain = organ(*starts, equalise=2), organ(*starts, equalise=0)
     assert choice.evals == 3 + 2 * 3
     assert labels(choice) == ["saw, fitted", "near, fitted", "apart"]
     assert choice.best.loss < 0.5 * plain.best.loss
@@ -91,42 +92,42 @@ def test_choose_equalises_the_best_in_place_of_their_originals(organ):
     assert losses == sorted(losses)
     assert losses_again(organ, choice) == pytest.approx(losses, rel=1e-3)
     ranking = choice.ranking()
-    assert [one.start.label for one in ranking.starts] == labels(choice) == list(ranking.losses)
+    assert [one.label for one in ranking.candidates] == labels(choice) == list(ranking.losses)
 
 
 @pytest.mark.parametrize(("budget", "evals"), [(1, 1), (3, 3), (4, 4)])
 def test_choose_keeps_to_its_budget(organ, budget, evals):
-    choice = organ(start("saw"), start("apart", detune=0.4), fits=1 if budget < 4 else 2, budget=budget)
+    choice = organ(start("saw"), start("apart", detune=0.4), equalise=1 if budget < 4 else 2, budget=budget)
     assert choice.evals == evals
 
 
 def test_choose_keeps_the_reason_of_what_failed(organ):
     broken = start("broken").preset
     broken = dataclasses.replace(broken, wavetables=({"name": "x"}, *broken.wavetables[1:]))
-    choice = organ(start("mute", level=0.0), start("saw"), Start("broken", broken), fits=2)
+    choice = organ(start("mute", level=0.0), start("saw"), Candidate("broken", broken), equalise=2)
     assert labels(choice)[0] == "saw, fitted"
     errors = {one.label: one.error for one in choice.candidates if one.error}
     assert errors["mute"] == "silent at note 48"
     assert "broken" in errors
     assert errors["broken"]
-    assert organ(start("mute", level=0.0), fits=1).best is None
+    assert organ(start("mute", level=0.0), equalise=1).best is None
 
 
 def test_choose_leaves_the_sound_itself_as_it_is(organ):
     answer = start("answer", table_json("Organ", CYCLE[None]))
-    choice = organ(answer, fits=1)
+    choice = organ(answer, equalise=1)
     assert choice.best.preset == answer.preset
     assert choice.best.loss == pytest.approx(0, abs=1e-4)
 
 
 def test_choose_tunes_each_candidate_to_the_sound(organ):
-    choice = organ(start("sharp", detune=0.3), start("in tune"), tune=True, fits=0)
+    choice = organ(start("sharp", detune=0.3), start("in tune"), tune=True, equalise=0)
     by_label = {one.label: one for one in choice.candidates}
     assert by_label["sharp"].tuned_semitones == pytest.approx(-0.6, abs=0.05)
     assert abs(by_label["sharp"].pitch_error_semitones) < 0.1
     assert by_label["in tune"].tuned_semitones == 0
     assert choice.evals == 3
-    assert all(math.isnan(one.pitch_error_semitones) for one in organ(start("saw"), fits=0).candidates)
+    assert all(math.isnan(one.pitch_error_semitones) for one in organ(start("saw"), equalise=0).candidates)
 
 
 def test_choose_ranks_a_wrong_note_behind_all_others(organ):
@@ -136,9 +137,9 @@ def test_choose_ranks_a_wrong_note_behind_all_others(organ):
     menus[controls().categorical_names.index("osc_1_midi_track")] = 0
     continuous = wrong.preset.continuous.copy()
     continuous[controls().position["osc_1_transpose"]] = (1 + 48) / 96  # note 49
-    wrong = Start("wrong", dataclasses.replace(wrong.preset, categorical=menus, continuous=continuous))
+    wrong = Candidate("wrong", dataclasses.replace(wrong.preset, categorical=menus, continuous=continuous))
     other = start("other", table_json("Hiss", np.random.default_rng(0).normal(0, 0.3, (1, FRAME))))
-    choice = organ(wrong, other, tune=True, fits=0)
+    choice = organ(wrong, other, tune=True, equalise=0)
     assert choice.candidates[-1].label == "wrong"
     assert choice.candidates[-1].wrong_note
 
@@ -149,4 +150,4 @@ def test_rank_attaches_what_choose_finds(organ):
     ranked, empty = rank([target, silent], RefineConfig(evals=9), organ.pool)
     assert list(ranked.ranking.losses) == ["saw"]
     assert ranked.ranking.evals == 2
-    assert empty.ranking.starts == []
+    assert empty.ranking.candidates == []

@@ -17,19 +17,19 @@ import vjax.matching.prepare
 from vjax.audio.clip import Clip, load_clip
 from vjax.audio.distances import mss
 from vjax.audio.pitch import detect_pitch
-from vjax.candidates.bank import SoundBank, index_picture
+from vjax.candidates.bank import SoundBank, index_mel
 from vjax.candidates.predicted import PREDICTION
 from vjax.candidates.resynthesis.fit_table import WavetableFitConfig
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.predict import Answer, Predictor, render_config
+from vjax.inference.predict import PredictedPreset, Predictor, render_config
 from vjax.inference.presets import export_preset
 from vjax.matching.config import DEFAULT, DEFAULT_NOTE, PREDICTION_ONLY, MatchConfig
 from vjax.matching.finish import FULL_SCALE
 from vjax.matching.match import match
 from vjax.matching.preferred import FAR_DB
+from vjax.search.candidate import Candidate, Kind
 from vjax.search.refine_config import RefineConfig
-from vjax.search.target import Kind, Start
 from vjax.vital import preset as vital_preset
 from vjax.vital.preset import read_json, read_preset
 from vjax.vital.wavetables import FRAME, table_json
@@ -79,7 +79,7 @@ def predicted(schema, **native):
             parameters.continuous[at] = schema.continuous[at].to_norm(value)
         else:
             parameters.categorical[at] = value
-    return Answer("a sound", parameters, ())
+    return PredictedPreset("a sound", parameters, ())
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_match_of_noise_without_a_note_warns_that_the_note_is_assumed(matched, p
 @pytest.fixture(scope="module")
 def bank(predictor):
     """One preset: the init patch, played at note 55."""
-    size = index_picture(np.zeros((128, predictor.mel.frames(predictor.samples)))).shape
+    size = index_mel(np.zeros((128, predictor.mel.frames(predictor.samples)))).shape
     preset = dataclasses.replace(vital_preset.init(), comments="By somebody, CC0.")
     return SoundBank(np.zeros((1, *size), np.float16), np.array([55]), ["neighbour"], lambda i: preset)
 
@@ -244,7 +244,7 @@ def organ(pool):
 
 
 def test_match_by_default_returns_the_nearest_knobs_and_the_closest_beside_them(predictor, pool, organ, bank):
-    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=1, fits=0)
+    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=1, equalise=0)
     result = match(clip_of(organ[0]), predictor, pool, config, lambda note: [bank])
     assert (result.kind.family, result.closest.kind) == ("knobs", Kind.RESYNTHESIS)
     assert result.candidates[0].kind == Kind.RESYNTHESIS
@@ -268,8 +268,8 @@ def test_match_by_default_returns_the_nearest_knobs_and_the_closest_beside_them(
 
 @pytest.mark.parametrize(("prefer", "kind"), [("editable", Kind.PATCH), ("knobs", Kind.PREDICTION)])
 def test_match_prefers_a_patch_unless_knobs_are_asked_for(predictor, pool, organ, prefer, kind):
-    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=None, variants=1, fits=0, prefer=prefer)
-    patch = Start("patch, by hand", organ[1], Kind.PATCH)
+    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=None, variants=1, equalise=0, prefer=prefer)
+    patch = Candidate("patch, by hand", organ[1], kind=Kind.PATCH)
     result = match(clip_of(organ[0]), predictor, pool, config, candidates=[patch])
     assert result.kind == kind
     assert result.candidates[0].kind == Kind.PATCH
@@ -280,14 +280,14 @@ def test_match_with_a_silent_patch_returns_the_knobs_and_warns(predictor, pool, 
     mute = dataclasses.replace(vital_preset.init(), categorical=vital_preset.init().categorical.copy())
     mute.categorical[vital_preset.controls().categorical_names.index("osc_1_on")] = 0
     config = dataclasses.replace(DEFAULT, patch=False, resynthesis=None, variants=1)
-    patch = Start("patch", mute, Kind.PATCH)
+    patch = Candidate("patch", mute, kind=Kind.PATCH)
     result = match(clip_of(saw), predictor, pool, config, lambda note: [bank], candidates=[patch])
     assert result.warnings == ("'neighbour' is written and not the patch: silent at note 48",)
 
 
 def test_match_where_nothing_editable_comes_near_warns_and_names_the_closest(predictor, pool):
     noise = np.random.default_rng(0).normal(0, 0.1, (2, predictor.samples)).astype(np.float32)
-    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=1, fits=0, note=60)
+    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=1, equalise=0, note=60)
     result = match(clip_of(noise), predictor, pool, config)
     assert result.mss_db > FAR_DB
     assert result.warnings == (
@@ -298,7 +298,7 @@ def test_match_where_nothing_editable_comes_near_warns_and_names_the_closest(pre
 
 def test_match_with_a_search_goes_on_from_the_preferred_candidate(predictor, pool, organ):
     search = RefineConfig(evals=30, patience=1)
-    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=1, fits=0, refine=search)
+    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=1, equalise=0, refine=search)
     result = match(clip_of(organ[0]), predictor, pool, config)
     first = next(one for one in result.candidates if one.kind == Kind.PREDICTION)
     assert (result.kind, result.trace[0][1]) == (Kind.PREDICTION, pytest.approx(first.loss, rel=1e-5))
@@ -344,7 +344,7 @@ def test_match_keeps_peaks_below_full_scale_and_warns_of_the_level(predictor, po
 
 
 def test_match_with_a_search_is_never_worse(predictor, pool, saw):
-    base = dataclasses.replace(DEFAULT, patch=False, resynthesis=None, variants=1, fits=0)
+    base = dataclasses.replace(DEFAULT, patch=False, resynthesis=None, variants=1, equalise=0)
     ranked = match(clip_of(0.5 * saw), predictor, pool, base)
     searched = match(clip_of(0.5 * saw), predictor, pool, dataclasses.replace(base, refine=RefineConfig(evals=30)))
     assert searched.loss <= ranked.loss + 1e-6
@@ -394,7 +394,8 @@ def test_prepare_stopped_by_ctrl_c_does_not_wait_for_the_patches(predictor, pool
         if progress.stage == "playing candidates":
             raise KeyboardInterrupt
 
-    config, given = MatchConfig(patch=False, resynthesis=None), [Start(str(i), vital_preset.init()) for i in range(6)]
+    config = MatchConfig(patch=False, resynthesis=None)
+    given = [Candidate(str(i), vital_preset.init()) for i in range(6)]
     began_s = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         match(clip_of(saw), predictor, pool, config, candidates=given, on_progress=press)

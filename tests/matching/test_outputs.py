@@ -12,8 +12,7 @@ from PIL import Image
 
 from vjax.audio.metric_names import METRICS
 from vjax.audio.pitch import Pitch
-from vjax.inference.predict import Answer
-from vjax.matching.choose import Candidate
+from vjax.inference.predict import PredictedPreset
 from vjax.matching.outputs import (
     COLUMNS,
     append_row,
@@ -25,7 +24,7 @@ from vjax.matching.outputs import (
     write_result,
 )
 from vjax.matching.result import FoundPreset, MatchResult
-from vjax.search.target import Kind
+from vjax.search.candidate import Candidate, Kind
 from vjax.vital import preset as vital_preset
 from vjax.vital.preset import read_json, read_preset, write_preset
 
@@ -57,7 +56,7 @@ def result(tone):
         metrics=dict.fromkeys(METRICS, 1.5) | {"mss": 12.34567},
         re_render_db=0.25,
         candidates=candidates,
-        prediction=Answer("sounds/a.wav", None, ()),
+        prediction=PredictedPreset("sounds/a.wav", None, ()),
         predicted=candidates[1],
         evals=7,
         seconds=1.234,

@@ -2,10 +2,9 @@
 
 import pytest
 
-from vjax.matching.choose import Candidate
 from vjax.matching.config import MatchConfig
 from vjax.matching.preferred import CLEARLY_NEARER_DB, preferred
-from vjax.search.target import Kind
+from vjax.search.candidate import Candidate, Kind
 from vjax.vital import preset as vital_preset
 
 

@@ -9,18 +9,18 @@ import pytest
 from vjax.audio.clip import Clip
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.inference.predict import Predictor, render_config
-from vjax.matching.choose import Candidate, Choice
+from vjax.matching.choose import Choice
 from vjax.matching.config import DEFAULT
 from vjax.matching.match import match
 from vjax.matching.prepare import prepare
 from vjax.matching.together import BEST, together
+from vjax.search.candidate import Candidate, Kind
 from vjax.search.refine_config import RefineConfig
-from vjax.search.target import Kind, Start
 from vjax.vital.preset import controls, init
 
 RATE = 44100
 LOW, HIGH = 48, 72
-CONFIG = dataclasses.replace(DEFAULT, note=LOW, note_s=0.3, patch=False, resynthesis=None, variants=0, fits=0)
+CONFIG = dataclasses.replace(DEFAULT, note=LOW, note_s=0.3, patch=False, resynthesis=None, variants=0, equalise=0)
 
 
 def edited(**native):
@@ -66,7 +66,7 @@ def clips(pool):
 def starts():
     """FIXED is a little nearer to the low sound."""
     near = edited(**FILTER, filter_1_cutoff=64.0, filter_1_keytrack=1.0)
-    return Start("tracked", near, Kind.NEIGHBOUR), Start("fixed", FIXED, Kind.NEIGHBOUR)
+    return Candidate("tracked", near, kind=Kind.NEIGHBOUR), Candidate("fixed", FIXED, kind=Kind.NEIGHBOUR)
 
 
 def test_match_of_several_recordings_takes_the_preset_that_serves_all(predictor, pool, clips, starts):
@@ -110,9 +110,8 @@ def test_match_of_several_recordings_names_a_silent_one(predictor, pool, clips, 
 
 
 def test_together_plays_the_best_of_each_family_and_ranks_them_before_the_others(pool, clips):
-    ready = prepare(
-        clips[0], None, pool, CONFIG, candidates=[Start("x", FIXED)], only_candidates=True, others=[(clips[1], HIGH)]
-    )
+    given, others = [Candidate("x", FIXED)], [(clips[1], HIGH)]
+    ready = prepare(clips[0], None, pool, CONFIG, candidates=given, only_candidates=True, others=others)
     knobs = [Candidate(f"{i}", FIXED, 0.1 * i, float(i), kind=Kind.NEIGHBOUR) for i in range(BEST + 2)]
     patch = Candidate("patch", TRACKED, 9.0, 90.0, kind=Kind.PATCH)
     mute = Candidate("mute", edited(osc_1_on=0), 0.0, 0.0, kind=Kind.RESYNTHESIS)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vjax.matching.traces import read_part, remove_part, trace_picture, write_part
+from vjax.matching.traces import read_part, remove_part, trace_image, write_part
 from vjax.search.evolution import Progress
 from vjax.vital import preset as vital_preset
 
@@ -16,10 +16,10 @@ def test_the_best_so_far_is_kept_and_found_again(tmp_path):
     assert read_part(stem) is None  # nothing better than the starts yet: begin again
     write_part(stem, Progress("kick", 22, 1.25, 2.0, vital_preset.init(), "near"))
     part = read_part(stem)
-    assert (part.evals, part.start.label) == (22, "near, refined")
-    np.testing.assert_array_equal(part.start.preset.continuous, vital_preset.init().continuous)
+    assert (part.evals, part.candidate.label) == (22, "near, refined")
+    np.testing.assert_array_equal(part.candidate.preset.continuous, vital_preset.init().continuous)
     write_part(stem, Progress("kick", 31, 1.25, 2.0, None, "near, refined"))
-    assert read_part(stem).start.label == "near, refined"
+    assert read_part(stem).candidate.label == "near, refined"
     remove_part(stem)
     assert list(tmp_path.iterdir()) == []
 
@@ -31,14 +31,14 @@ def test_a_damaged_part_counts_as_none(tmp_path):
 
 
 def test_traces_are_drawn_whatever_their_names():
-    picture = trace_picture({"$x_1$ kick": TRACE, "empty": ()})
+    picture = trace_image({"$x_1$ kick": TRACE, "empty": ()})
     assert picture.shape == (400, 700, 3)
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
 
 
 def drawn(trace) -> int:
     """Pixels that a trace alone adds to a picture, its legend aside."""
-    none, picture = trace_picture({"kick": ()}), trace_picture({"kick": trace})
+    none, picture = trace_image({"kick": ()}), trace_image({"kick": trace})
     blue = [np.abs(one.astype(int) - (31, 119, 180)).sum(-1) < 60 for one in (none, picture)]
     return int(blue[1].sum() - blue[0].sum())
 
@@ -54,5 +54,5 @@ def test_trace_picture_of_ranked_starts_alone_shows_their_loss():
 def test_trace_picture_tells_long_names_apart_in_its_legend():
     """They begin with the same folders."""
     folder = "/recordings/of/a/long/session/in/the/studio/of/a/friend/"
-    one, two = (trace_picture({f"{folder}{name}": TRACE}) for name in ("kick.wav", "bass.wav"))
+    one, two = (trace_image({f"{folder}{name}": TRACE}) for name in ("kick.wav", "bass.wav"))
     assert not np.array_equal(one, two)

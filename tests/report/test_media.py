@@ -9,7 +9,7 @@ import soundfile
 from PIL import Image
 
 from vjax.audio.files import AudioError, write_wav
-from vjax.report.media import page_media, picture_ticks
+from vjax.report.media import mel_ticks, page_media
 
 RATE = 44100
 
@@ -74,7 +74,7 @@ def test_pictures_share_one_level_and_one_length(media):
 
 
 def test_low_sounds_are_at_the_bottom_and_the_ticks_where_their_tones_are(media):
-    for label, height in picture_ticks():
+    for label, height in mel_ticks():
         frequency_hz = float(label.replace("k", "000"))
         picture = _picture(media(a=_tone(frequency_hz)).sounds["a"].picture)
         row = np.argmax(picture[:, 15:30].mean(1))

@@ -6,20 +6,21 @@ import pytest
 
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
+from vjax.search.candidate import Candidate
 from vjax.search.judge import Judge
 from vjax.search.objective import Objective, ObjectiveConfig
-from vjax.search.target import RefineTarget, Start
+from vjax.search.target import RefineTarget
 from vjax.vital.preset import controls, init
 
 RENDER = RenderConfig(seconds=0.4, note_s=0.3)
 
 
-def candidate(label: str, **norm: float) -> Start:
+def candidate(label: str, **norm: float) -> Candidate:
     """The init patch with fixed phases and some knobs, in norm units."""
     continuous = init().continuous.copy()
     for name, value in {"osc_1_random_phase": 0.0, **norm}.items():
         continuous[controls().position[name]] = value
-    return Start(label, dataclasses.replace(init(), continuous=continuous))
+    return Candidate(label, dataclasses.replace(init(), continuous=continuous))
 
 
 @pytest.fixture(scope="module")

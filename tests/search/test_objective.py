@@ -20,17 +20,17 @@ def sounds() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def objective(sounds) -> Objective:
-    made = Objective(ObjectiveConfig(), places=2, batch=3, samples=SAMPLES, sample_rate=RATE)
+    made = Objective(ObjectiveConfig(), lanes=2, batch=3, samples=SAMPLES, sample_rate=RATE)
     made.set_target(0, sounds[0])
     made.set_target(1, sounds[1])
     return made
 
 
 def test_terms_are_the_distances_of_the_reports(objective, sounds):
-    places = [0, 1, 1]
-    losses, found = objective.distances(sounds[1:], places)
-    for i, place in enumerate(places):
-        target = sounds[place]
+    parallel = [0, 1, 1]
+    losses, found = objective.distances(sounds[1:], parallel)
+    for i, lane in enumerate(parallel):
+        target = sounds[lane]
         assert found[i, 0] == pytest.approx(float(mss(sounds[i + 1], target)), rel=1e-4, abs=1e-4)
         assert found[i, 1] == pytest.approx(float(mrstft(sounds[i + 1], target)), rel=1e-4, abs=1e-4)
     weights = np.array([1 / TYPICAL["mss"], 1 / TYPICAL["mrstft"], 1 / TYPICAL["ltas"], 0.25 / TYPICAL["loudness"]])
@@ -41,7 +41,7 @@ def test_the_silence_that_pads_a_short_sound_does_not_dilute_mss(sounds):
     """A target of 0.05 s in a clip of 0.5 s, beside one that fills it, and a candidate as short."""
     short = sounds.copy()
     short[..., 2205:] = 0
-    objective = Objective(ObjectiveConfig(), places=2, batch=3, samples=SAMPLES, sample_rate=RATE)
+    objective = Objective(ObjectiveConfig(), lanes=2, batch=3, samples=SAMPLES, sample_rate=RATE)
     objective.set_target(0, short[0])
     objective.set_target(1, sounds[0])
     _, found = objective.distances(np.stack([short[1], sounds[1], short[1]]), [0, 0, 1])
@@ -91,11 +91,11 @@ def test_levelled_is_what_the_candidate_would_be_with_that_gain(objective, sound
 def test_levelled_one_at_a_time_gives_the_same_bits_whatever_the_places(sounds):
     """A refinement scores so: what becomes of a target must not depend on others."""
     found = set()
-    for places in (1, 2, 5):
-        alone = Objective(ObjectiveConfig(), places, 1, SAMPLES, RATE)
-        for place in range(places):
-            alone.set_target(place, sounds[place % 2])
-        losses, gains_db = alone.levelled(sounds[2:3], [places // 3 * 2], np.array([[-60, 12]]))
+    for lanes in (1, 2, 5):
+        alone = Objective(ObjectiveConfig(), lanes, 1, SAMPLES, RATE)
+        for lane in range(lanes):
+            alone.set_target(lane, sounds[lane % 2])
+        losses, gains_db = alone.levelled(sounds[2:3], [lanes // 3 * 2], np.array([[-60, 12]]))
         found.add((losses.tobytes(), gains_db.tobytes()))
     assert len(found) == 1
 

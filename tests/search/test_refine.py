@@ -10,17 +10,18 @@ from vjax.engine.config import RenderConfig
 from vjax.engine.live import LivePool, Variation
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.matching.choose import rank
+from vjax.search.candidate import Candidate
 from vjax.search.evolution import Search
 from vjax.search.judge import JUDGE_SEEDS
 from vjax.search.refine import refine as search
 from vjax.search.refine_config import RefineConfig
 from vjax.search.strategy import StrategyConfig
-from vjax.search.target import Ranked, Ranking, RefineTarget, Start
+from vjax.search.target import Ranking, RefineTarget
 from vjax.vital import preset as vital_preset
 from vjax.vital.preset import controls
 
 RENDER = RenderConfig(seconds=0.4, note_s=0.3)
-CONFIG = RefineConfig(evals=61, strategy=StrategyConfig(population=8), places=2)
+CONFIG = RefineConfig(evals=61, strategy=StrategyConfig(population=8), parallel=2)
 
 
 def refine(targets, config, render, workers=2, fits=0, **more):
@@ -49,8 +50,8 @@ def sounds() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def bright() -> Start:
-    return Start("bright", edited(filter_1_cutoff=0.8))
+def bright() -> Candidate:
+    return Candidate("bright", edited(filter_1_cutoff=0.8))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def test_it_comes_nearer_by_fresh_renders_and_by_other_metrics(refined):
     for result in results.values():
         assert not result.error
         assert result.evals == CONFIG.evals
-        assert result.start == "bright"
+        assert result.label == "bright"
         assert result.after.loss < 0.9 * result.before.loss
         assert result.after.distances["wmfcc"] < result.before.distances["wmfcc"]
     cutoff = controls().position["filter_1_cutoff"]
@@ -115,16 +116,16 @@ def test_a_search_gets_the_same_bits_alone_and_beside_others(sounds, bright):
     many = edited(filter_1_cutoff=0.8)
     for module in ("osc_2", "osc_3", "filter_2"):
         many.categorical[controls().position[f"{module}_on"]] = 1
-    wide = Start("wide", many)
+    wide = Candidate("wide", many)
     config = dataclasses.replace(CONFIG, evals=2 + 9 * 2)
     targets = [
         RefineTarget("first", sounds["quiet"], 48, (bright,)),
-        RefineTarget("same", sounds["dark"], 48, (Start("plain", edited(filter_1_cutoff=0.6)), bright)),
+        RefineTarget("same", sounds["dark"], 48, (Candidate("plain", edited(filter_1_cutoff=0.6)), bright)),
         RefineTarget("wide", sounds["quiet"], 48, (wide,)),
     ]
     together = {r.name: r for r in refine(targets, config, RENDER, 2)}
     assert together["wide"].dimensions > together["same"].dimensions + 16
-    turned = {r.name: r for r in refine(targets[:0:-1], dataclasses.replace(config, places=5), RENDER, 1)}
+    turned = {r.name: r for r in refine(targets[:0:-1], dataclasses.replace(config, parallel=5), RENDER, 1)}
     (alone,) = refine(targets[1:2], config, RENDER, 2)
     for others in (turned, {"same": alone}):
         for name, result in others.items():
@@ -148,8 +149,8 @@ def test_refine_of_one_sound_under_two_names_gives_the_same_bytes(sounds, bright
 def test_generations_take_turns_between_the_engines_seeds(sounds):
     """The next candidates are variations of what plays with one draw of phases, then the other, then the first."""
     chorus = edited(osc_1_random_phase=1.0, osc_1_unison_voices=0.5, osc_1_unison_detune=0.6)
-    target = RefineTarget("dark", sounds["dark"], 48, (Start("chorus", chorus),))
-    with RenderPool(RENDER, 1) as fresh, LivePool(RENDER, 1, places=4) as live:
+    target = RefineTarget("dark", sounds["dark"], 48, (Candidate("chorus", chorus),))
+    with RenderPool(RENDER, 1) as fresh, LivePool(RENDER, 1, presets_at_once=4) as live:
 
         def play(key) -> np.ndarray:
             ((_, rendering),) = live.render([Variation(key, {})])
@@ -167,9 +168,9 @@ def test_generations_take_turns_between_the_engines_seeds(sounds):
 
 def test_learn_without_anything_better_draws_the_trace_on(sounds, bright):
     """From the starts' loss to the end, though no candidate makes a sound; a better one is found all the same."""
-    ranking = Ranking([Ranked(0.5, bright, sounds["dark"])], {"bright": 0.5}, 4)
+    ranking = Ranking([dataclasses.replace(bright, loss=0.5, audio=sounds["dark"])], {"bright": 0.5}, 4)
     target = RefineTarget("dark", sounds["dark"], 48, (bright,), ranking=ranking)
-    with LivePool(RENDER, 1, places=2) as live:
+    with LivePool(RENDER, 1, presets_at_once=2) as live:
         search = Search.begin(target, CONFIG, live, {})
         for loss in (np.nan, 0.75, 0.25):
             search.learn(search.ask(), np.full(9, loss, np.float32), np.zeros(9))
@@ -179,7 +180,7 @@ def test_learn_without_anything_better_draws_the_trace_on(sounds, bright):
 
 def test_it_never_returns_worse_than_the_start(sounds):
     """The start is the answer: nothing can beat it, and it comes back."""
-    answer = Start("answer", edited(filter_1_cutoff=0.3))
+    answer = Candidate("answer", edited(filter_1_cutoff=0.3))
     config = dataclasses.replace(CONFIG, evals=20)
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (answer,))], config, RENDER, 2)
     assert result.after.loss == pytest.approx(result.before.loss, abs=1e-6)
@@ -187,18 +188,18 @@ def test_it_never_returns_worse_than_the_start(sounds):
 
 
 def test_starts_compete_and_the_first_is_what_is_compared_with(sounds, bright):
-    near = Start("near", edited(filter_1_cutoff=0.35))
+    near = Candidate("near", edited(filter_1_cutoff=0.35))
     config = dataclasses.replace(CONFIG, evals=20)
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (bright, near))], config, RENDER, 2)
-    assert result.start == "near"
+    assert result.label == "near"
     assert result.before.label == "bright"
-    assert result.start_losses["near"] < result.start_losses["bright"]
-    assert result.after.loss <= result.start_losses["near"] + 1e-6
+    assert result.candidate_losses["near"] < result.candidate_losses["bright"]
+    assert result.after.loss <= result.candidate_losses["near"] + 1e-6
 
 
 def test_a_search_that_stands_still_tries_the_next_start(sounds):
     """The rival bears the same label: what is loaded must be told apart all the same."""
-    starts = (Start("same", edited(filter_1_cutoff=0.31)), Start("same", edited(filter_1_cutoff=0.3105)))
+    starts = (Candidate("same", edited(filter_1_cutoff=0.31)), Candidate("same", edited(filter_1_cutoff=0.3105)))
     config = dataclasses.replace(CONFIG, evals=2 + 9 * 8, patience=1)
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, starts)], config, RENDER, 2)
     assert result.restarts >= 1
@@ -209,7 +210,7 @@ def test_a_search_that_stands_still_tries_the_next_start(sounds):
 def test_and_without_another_start_it_takes_wider_steps(sounds):
     """From its answer nothing improves."""
     config = dataclasses.replace(CONFIG, evals=1 + 9 * 6, patience=1, restart_patience=1)
-    answer = Start("answer", edited(filter_1_cutoff=0.3))
+    answer = Candidate("answer", edited(filter_1_cutoff=0.3))
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (answer,))], config, RENDER, 2)
     assert result.restarts >= 2
     # Left alone it goes on for longer than this budget: standing still for a while is how it learns its covariance.
@@ -220,10 +221,10 @@ def test_and_without_another_start_it_takes_wider_steps(sounds):
 
 def test_a_start_that_led_nowhere_is_left_for_the_best_found(sounds):
     """The rival is as near and stands still: the search comes back to what the first start found, once."""
-    starts = (Start("first", edited(filter_1_cutoff=0.31)), Start("rival", edited(filter_1_cutoff=0.3105)))
+    starts = (Candidate("first", edited(filter_1_cutoff=0.31)), Candidate("rival", edited(filter_1_cutoff=0.3105)))
     config = dataclasses.replace(CONFIG, evals=2 + 9 * 24, patience=1)
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, starts)], config, RENDER, 2)
-    assert result.start == "first"
+    assert result.label == "first"
     assert result.restarts == 2
 
 
@@ -232,7 +233,7 @@ def test_what_cannot_be_refined_is_an_error_and_costs_nobody_else(sounds, bright
     mute.continuous[controls().position["osc_1_level"]] = 0.0
     targets = [
         RefineTarget("silent target", np.zeros_like(sounds["dark"]), 48, (bright,)),
-        RefineTarget("silent start", sounds["dark"], 48, (Start("mute", mute),)),
+        RefineTarget("silent start", sounds["dark"], 48, (Candidate("mute", mute),)),
         RefineTarget("no start", sounds["dark"], 48, ()),
         RefineTarget("fine", sounds["dark"], 48, (bright,)),
     ]
@@ -260,18 +261,18 @@ def test_what_an_earlier_run_spent_is_not_spent_again(sounds, bright):
 
 def test_a_spent_budget_still_ends_with_the_best_that_was_found(sounds, bright):
     """Killed while the end was judged: nothing is left to search, and the second start is what was found."""
-    found = Start("bright, refined", edited(filter_1_cutoff=0.32))
+    found = Candidate("bright, refined", edited(filter_1_cutoff=0.32))
     target = RefineTarget(
-        "dark", sounds["dark"], 48, (bright, found, bright._replace(label="more")), spent=CONFIG.evals
+        "dark", sounds["dark"], 48, (bright, found, dataclasses.replace(bright, label="more")), spent=CONFIG.evals
     )
     (result,) = refine([target], CONFIG, RENDER, 2)
-    assert result.start == "bright, refined"
-    assert set(result.start_losses) == {"bright", "bright, refined"}
+    assert result.label == "bright, refined"
+    assert set(result.candidate_losses) == {"bright", "bright, refined"}
 
 
 def test_the_best_start_is_told_before_anything_beats_it(sounds, bright):
     """So that a killed run finds it again."""
-    exact = Start("exact", edited(filter_1_cutoff=0.3))
+    exact = Candidate("exact", edited(filter_1_cutoff=0.3))
     seen = []
     config = dataclasses.replace(CONFIG, evals=21)
     list(
@@ -285,18 +286,19 @@ def test_the_best_start_is_told_before_anything_beats_it(sounds, bright):
 
 def test_refine_with_a_ranking_begins_at_its_best_and_plays_no_start(sounds, bright):
     """What the ranking took counts as used; the first start is what the result is compared with all the same."""
-    near, mute = Start("near", edited(filter_1_cutoff=0.35)), Start("mute", edited(osc_1_level=0.0))
-    ranked = [Ranked(0.25, near, sounds["dark"]), Ranked(0.5, bright, sounds["dark"])]
+    near, mute = Candidate("near", edited(filter_1_cutoff=0.35)), Candidate("mute", edited(osc_1_level=0.0))
+    scored = ((near, 0.25), (bright, 0.5))
+    ranked = [dataclasses.replace(one, loss=loss, audio=sounds["dark"]) for one, loss in scored]
     ranking = Ranking(ranked, {"near": 0.25, "bright": 0.5}, 12)
     config = dataclasses.replace(CONFIG, evals=12 + 9)
     target = RefineTarget("dark", sounds["dark"], 48, (bright, mute), ranking=ranking)
     (result,) = search([target], config, RENDER, 2)
     assert result.trace[0] == (12, 0.25)
     assert result.evals == 12 + 9
-    assert result.start_losses == {"near": 0.25, "bright": 0.5}
-    assert (result.before.label, result.start) == ("bright", "near")
+    assert result.candidate_losses == {"near": 0.25, "bright": 0.5}
+    assert (result.before.label, result.label) == ("bright", "near")
     (used_up,) = search([target], dataclasses.replace(CONFIG, evals=12), RENDER, 2)
-    assert (used_up.start, used_up.evals, used_up.trace) == ("near", 12, ((12, 0.25),))
+    assert (used_up.label, used_up.evals, used_up.trace) == ("near", 12, ((12, 0.25),))
     nothing = target._replace(ranking=Ranking([], {}, 4))
     (failed,) = search([nothing], config, RENDER, 2)
     assert "all 2 candidates are silent at note 48" in failed.error
@@ -308,7 +310,7 @@ def test_a_search_goes_on_from_fitted_tables(sounds, bright):
     config = dataclasses.replace(CONFIG, evals=40)
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (bright,))], config, RENDER, 2, fits=1)
     assert result.trace[0][0] == 4
-    assert result.start == "bright, fitted"
+    assert result.label == "bright, fitted"
     assert result.evals == 40
     assert result.after.loss < 0.6 * result.before.loss
     assert result.preset.wavetables[0]["name"] == "Init (fitted)"
@@ -323,7 +325,7 @@ def test_time_ends_a_search_too(sounds, bright):
 def test_wrong_settings_are_refused(sounds, bright):
     with pytest.raises(ValueError, match="two targets are called 'dark'"):
         list(refine([RefineTarget("dark", sounds["dark"], 48, (bright,))] * 2, CONFIG, RENDER))
-    wrong = {"evals": 0, "patience": 0, "places": 0, "engine_seeds": 0}
+    wrong = {"evals": 0, "patience": 0, "parallel": 0, "engine_seeds": 0}
     for field, value in (wrong | {"seconds": -1.0, "restart_patience": -1}).items():
         with pytest.raises(ValueError, match=field):
             RefineConfig(**{field: value})

@@ -323,7 +323,7 @@ def test_train_on_the_target_encoding_ends_in_presets_of_the_engine(engine_run, 
     from vjax.vital.preset import Preset, controls
 
     config = configured(engine_run / "data", epochs=1, batch_size=2, listen_sounds=0)
-    config.data.update({"answers": True, "val_fraction": 0.5})
+    config.data.update({"target_encoding": True, "val_fraction": 0.5})
     config.loss.update({"gate_menus": True, "gate_sources": True})
     summary = train(unpack(config), tmp_path)
     assert np.isfinite(summary["val"]["loss"])
@@ -337,8 +337,8 @@ def test_train_on_the_target_encoding_ends_in_presets_of_the_engine(engine_run, 
     heard = answer.parameters.categorical[predictor.schema.position["osc_1_transpose"]] - 48
     assert controls().to_native(preset.continuous)[at] == heard
     assert Preset.from_json(preset.to_json()).notes == ()
-    config.data.answers = False
+    config.data.target_encoding = False
     with pytest.raises(
-        CheckpointError, match=r"data.answers is False, expected True; .*the data's schema is .*, expected"
+        CheckpointError, match=r"data.target_encoding is False, expected True; .*the data's schema is .*, expected"
     ):
         train(unpack(config), tmp_path)

@@ -41,7 +41,7 @@ def test_changes_of_an_unchanged_run_are_none(info):
         ("seed", 5, 0),
         ("tier", 2, 3),
         ("data.val_fraction", 0.5, 0.34),
-        ("data.answers", True, False),
+        ("data.target_encoding", True, False),
         ("train.batch_size", 8, 4),
         ("optimizer.accumulate", 2, 1),
         ("model.width", 8, 4),
@@ -52,6 +52,13 @@ def test_refused_changes_of_a_setting_that_the_state_depends_on_names_it(info, n
     before, now = stored(meta_of(info)), meta_of(info, **{name: value})
     assert refused_changes(before, now) == [f"{name} is {value}, expected {expected}"]
     assert allowed_changes(before, now) == []
+
+
+def test_refused_changes_of_an_old_checkpoint_reads_the_old_name_of_a_setting(info):
+    before, same, other = stored(meta_of(info)), meta_of(info), meta_of(info, **{"data.target_encoding": True})
+    before["settings"]["data"]["answers"] = before["settings"]["data"].pop("target_encoding")
+    assert refused_changes(before, same) == allowed_changes(before, same) == []
+    assert refused_changes(before, other) == ["data.target_encoding is True, expected False"]
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,9 @@ from vjax.vital.preset import Preset, Route, read_preset
 from vjax.vital.table_spectra import FRAME_POSITIONS
 from vjax.vital.vocabulary import (
     Vocabulary,
+    audible_lfos,
+    audible_oscillators,
     from_parameters,
-    heard_lfos,
-    heard_oscillators,
     to_parameters,
     to_preset,
 )
@@ -253,10 +253,10 @@ def test_what_is_heard():
         categorical=preset.init().categorical.copy(),
     )
     made.categorical[preset.controls().position["osc_3_on"]] = 1
-    assert heard_oscillators(preset.init()) == [0]
-    assert heard_oscillators(made) == [0, 2]
-    assert heard_lfos(preset.init()) == []
-    assert heard_lfos(made) == [2, 7]
+    assert audible_oscillators(preset.init()) == [0]
+    assert audible_oscillators(made) == [0, 2]
+    assert audible_lfos(preset.init()) == []
+    assert audible_lfos(made) == [2, 7]
 
 
 CRAGGY = shape_json("Craggy", [(0, 0.1), (0.2, 0.9), (0.3, 0.2), (0.8, 0.75), (1, 0)])
@@ -382,8 +382,8 @@ def test_peoples_presets_in_the_models_words(path):
     found, lost = to_parameters(one, VITAL, VOCABULARY)
     VITAL.validate(found)
     again = to_preset(found, VITAL, VOCABULARY)
-    stood_in = {o for o in heard_oscillators(one) if TABLES.find(one.wavetables[o]) is None}
-    reshaped = {i for i in heard_lfos(one) if SHAPES.find(one.lfo_shapes[i]) is None}
+    stood_in = {o for o in audible_oscillators(one) if TABLES.find(one.wavetables[o]) is None}
+    reshaped = {i for i in audible_lfos(one) if SHAPES.find(one.lfo_shapes[i]) is None}
     assert len(lost) == len(stood_in) + len(reshaped)
     frames = [preset.controls().position[f"osc_{o + 1}_wave_frame"] for o in stood_in]
     np.testing.assert_allclose(

@@ -24,7 +24,7 @@ from vjax.browser.mel_cells import to_db
 from vjax.browser.session import (
     Pair,
     Session,
-    export_answer,
+    export_prediction,
     open_session,
     predictions,
     render_pair,
@@ -33,7 +33,7 @@ from vjax.browser.session import (
 )
 from vjax.browser.widgets import MelView, Sounds, Table
 from vjax.engine.pool import RenderPool
-from vjax.inference.predict import Answer
+from vjax.inference.predict import PredictedPreset
 
 Side = Literal["target", "prediction"]
 
@@ -77,7 +77,7 @@ class Browser(App[Exception]):
         Binding("r", "render", "Render", show=False),
         Binding("e", "export", "Export"),
         Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("escape", "clear_filter", "Show all", show=False),
+        Binding("escape", "clear_filter", "RowFilter all", show=False),
         Binding("d", "different", "Differ"),
         *(Binding(str(i + 1), f"tab('{name}')", name, show=False) for i, name in enumerate(TABS)),
         Binding("question_mark", "help", "Help", key_display="?"),
@@ -92,7 +92,7 @@ class Browser(App[Exception]):
         self._out = out
         self._session: Session | None = None
         self._pool: RenderPool | None = None
-        self._answers: list[Answer] = []
+        self._answers: list[PredictedPreset] = []
         self._pairs: collections.OrderedDict[int, Pair] = collections.OrderedDict()
         self._wanted: dict[int, Side | None] = {}  # sounds being rendered: index to the side to play
         self._predicting = True
@@ -156,7 +156,7 @@ class Browser(App[Exception]):
         step = session.predictor.step
         self.sub_title = f"{checkpoint}, {which}, step {step} · {len(session.rows)} {session.choice} of {dataset}"
 
-    def _add(self, answer: Answer) -> None:
+    def _add(self, answer: PredictedPreset) -> None:
         self._answers.append(answer)
         sounds = self.query_one(Sounds)
         sounds.add(answer)
@@ -262,7 +262,7 @@ class Browser(App[Exception]):
         self._pairs[place] = pair
         if len(self._pairs) > _KEPT_PAIRS:
             self._pairs.popitem(last=False)
-        self.query_one(Sounds).tell_distance(place, pair.mss_db)
+        self.query_one(Sounds).set_distance(place, pair.mss_db)
         for problem in pair.problems:
             self.notify(problem, severity="error", markup=False)
         if place == self._place:
@@ -284,7 +284,7 @@ class Browser(App[Exception]):
         if not self._answers:
             return
         try:
-            path = export_answer(self._session, self._answers[self._place], self._out)
+            path = export_prediction(self._session, self._answers[self._place], self._out)
         except (ValueError, OSError) as error:
             self.notify(f"not exported: {error}", severity="error", markup=False)
         else:

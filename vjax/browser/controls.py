@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vjax.inference.predict import Answer
+from vjax.inference.predict import PredictedPreset
 from vjax.sound.audibility import audible
 from vjax.sound.rules import audibility_rules
 from vjax.sound.schema import CHANNELS, LFO_SHAPE_CHOICES, WAVETABLE_CHOICES, Parameters, Schema
@@ -18,7 +18,7 @@ SAME_NORM = 0.01
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Words:
+class ControlTexts:
     """The meaning of the numbers on one side: the names, ranges and catalogs of the model or of the dataset."""
 
     schema: Schema
@@ -90,12 +90,12 @@ class Control(NamedTuple):
         return self.heard and abs(self.difference_norm) >= SAME_NORM
 
 
-def compare_controls(answer: Answer, predicted: Words, target: Words) -> list[Control]:
+def compare_controls(answer: PredictedPreset, predicted: ControlTexts, target: ControlTexts) -> list[Control]:
     """Every control that the model predicts, sorted by module; audible modules come first.
 
     Args:
       answer: the prediction, with confidence and target.
-      predicted, target: the `Words` of either side.
+      predicted, target: the `ControlTexts` of either side.
     """
     heard = predicted.heard(answer.parameters) | target.heard(answer.target)
     controls = [
@@ -112,7 +112,7 @@ def compare_controls(answer: Answer, predicted: Words, target: Words) -> list[Co
     return sorted(controls, key=lambda c: (c.module not in on, c.module, not c.name.endswith("_on"), c.name))
 
 
-def _control(name: str, answer: Answer, predicted: Words, target: Words, heard: bool) -> Control:
+def _control(name: str, answer: PredictedPreset, predicted: ControlTexts, target: ControlTexts, heard: bool) -> Control:
     sure = answer.confidence
     known = name in target.schema.position and (name in target.knobs) == (name in predicted.knobs)
     text, wanted = predicted.value(name, answer.parameters), target.value(name, answer.target) if known else ""
@@ -169,7 +169,7 @@ class RoutePair(NamedTuple):
         return abs((self.target or self.predicted)[0])
 
 
-def compare_routes(answer: Answer, predicted: Words, target: Words) -> list[RoutePair]:
+def compare_routes(answer: PredictedPreset, predicted: ControlTexts, target: ControlTexts) -> list[RoutePair]:
     """Found, missed and invented routes, in this order; within each kind the strongest comes first."""
     presence = {(route.source, route.destination): route.presence for route in answer.routes}
     ours, theirs = named_routes(answer.parameters, predicted.schema), named_routes(answer.target, target.schema)

@@ -5,10 +5,10 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input, TabbedContent, TabPane
 
-from vjax.browser.controls import Words, compare_controls, compare_routes
-from vjax.browser.views import NARROW, WIDE, Show, control_rows, menu_rows, route_rows
+from vjax.browser.controls import ControlTexts, compare_controls, compare_routes
+from vjax.browser.views import NARROW, WIDE, RowFilter, control_rows, menu_rows, route_rows
 from vjax.browser.widgets import Table
-from vjax.inference.predict import Answer
+from vjax.inference.predict import PredictedPreset
 
 TABS = ("parameters", "routes", "menus")
 
@@ -25,8 +25,8 @@ class Details(Vertical):
 
     def __init__(self, **arguments: str):
         super().__init__(**arguments)
-        self._shown: tuple[Answer, Words, Words] | None = None
-        self._rows = Show()
+        self._shown: tuple[PredictedPreset, ControlTexts, ControlTexts] | None = None
+        self._rows = RowFilter()
         self.wide = True
 
     def compose(self) -> ComposeResult:
@@ -41,7 +41,7 @@ class Details(Vertical):
         for table in self.query(Table):
             table.cursor_type = "none"  # the arrow keys scroll
 
-    def show(self, answer: Answer, predicted: Words, target: Words) -> None:
+    def show(self, answer: PredictedPreset, predicted: ControlTexts, target: ControlTexts) -> None:
         self._shown = (answer, predicted, target)
         self.fill()
 

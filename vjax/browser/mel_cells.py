@@ -34,15 +34,15 @@ def to_db(log_mel: np.ndarray) -> np.ndarray:
     return 10 * np.log10(np.maximum(np.expm1(log_mel.astype(np.float64)), 10 ** (_FLOOR_DB / 10)))
 
 
-def mel_picture(picture_db: np.ndarray, width: int, height: int, top_db: float) -> Text:
+def mel_text(mel_db: np.ndarray, width: int, height: int, top_db: float) -> Text:
     """Draws a spectrogram as `height` lines of `width` cells, with low frequencies at the bottom.
 
     Args:
-      picture_db: [n_mels, t] in dB.
+      mel_db: [n_mels, t] in dB.
       width, height: in cells, at least 1 each; a cell holds two pixels, one above the other.
       top_db: the level of the brightest colour; `RANGE_DB` below it is black.
     """
-    pixels = _resampled(_resampled(picture_db, 2 * height, 0), width, 1)[::-1]
+    pixels = _resampled(_resampled(mel_db, 2 * height, 0), width, 1)[::-1]
     colours = _colours((pixels - top_db) / RANGE_DB + 1)
     lines = []
     for upper, lower in zip(colours[::2], colours[1::2], strict=True):

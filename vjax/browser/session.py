@@ -10,12 +10,12 @@ import numpy as np
 
 from vjax.audio.distances import mss
 from vjax.audio.mel import mel_spectrogram, to_mono
-from vjax.browser.controls import Words
+from vjax.browser.controls import ControlTexts
 from vjax.data.reader import Reader, encoded_as
 from vjax.data.store import DatasetInfo, open_dataset
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.predict import Answer, Predictor, render_config
-from vjax.inference.predict_many import predict_dataset, validation_rows
+from vjax.inference.predict import PredictedPreset, Predictor, render_config
+from vjax.inference.predict_many import predict_dataset, validation_split
 from vjax.inference.presets import export_preset
 from vjax.vital.default_vocabulary import vocabulary_of
 from vjax.vital.preset import write_preset
@@ -34,7 +34,7 @@ class Session:
       reader: of the dataset's rows.
       rows: [n], the numbers of the rows to show.
       choice: which rows these are, for people.
-      predicted, target: the `Words` of the predictions and of the dataset's rows.
+      predicted, target: the `ControlTexts` of the predictions and of the dataset's rows.
     """
 
     predictor: Predictor
@@ -42,8 +42,8 @@ class Session:
     reader: Reader
     rows: np.ndarray
     choice: str
-    predicted: Words
-    target: Words
+    predicted: ControlTexts
+    target: ControlTexts
 
 
 class Pair(NamedTuple):
@@ -80,19 +80,19 @@ def open_session(checkpoint: str | os.PathLike, dataset: str | os.PathLike, whic
         raise ValueError(f"limit={limit}; give the number of sounds to walk through, or 0 for all")
     predictor = Predictor.from_checkpoint(checkpoint, which, _BATCH)
     info, reader = encoded_as(open_dataset(dataset), predictor.schema)
-    rows, choice = validation_rows(predictor, reader)
+    rows, choice = validation_split(predictor, reader)
     return Session(
         predictor=predictor,
         info=info,
         reader=reader,
         rows=rows[: limit or None],
         choice=choice,
-        predicted=Words(predictor.schema, predictor.vocabulary),
-        target=Words(info.schema, vocabulary_of(info.catalog_json, info.schema)),
+        predicted=ControlTexts(predictor.schema, predictor.vocabulary),
+        target=ControlTexts(info.schema, vocabulary_of(info.catalog_json, info.schema)),
     )
 
 
-def predictions(session: Session, start: int, stop: int) -> Iterator[Answer]:
+def predictions(session: Session, start: int, stop: int) -> Iterator[PredictedPreset]:
     """Predictions, with confidence and target, for `Session.rows[start:stop]`.
 
     Raises DatasetError if the dataset's log-mel spectrograms do not have the size and settings of the model's.
@@ -110,7 +110,7 @@ def stored_mel(session: Session, place: int) -> np.ndarray:
     return session.reader[session.rows[place]].mel[0].astype(np.float32)
 
 
-def render_pair(session: Session, pool: RenderPool, answer: Answer) -> Pair:
+def render_pair(session: Session, pool: RenderPool, answer: PredictedPreset) -> Pair:
     """Renders target and prediction. `Pair.problems` describes what cannot be rendered."""
     problems: list[str] = []
     sounds: list[np.ndarray | None] = []
@@ -143,7 +143,7 @@ def render_pool(session: Session) -> RenderPool:
     return RenderPool(render_config(session.predictor))
 
 
-def export_answer(session: Session, answer: Answer, folder: Path) -> Path:
+def export_prediction(session: Session, answer: PredictedPreset, folder: Path) -> Path:
     """Writes the predicted preset as `folder/row-N.vital` and returns the path.
 
     An existing preset is not overwritten: the name then gets a number.

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from vjax.audio import pitch
 from vjax.browser.controls import Control, RoutePair
-from vjax.inference.predict import Answer
+from vjax.inference.predict import PredictedPreset
 
 
 class Column(NamedTuple):
@@ -78,7 +78,7 @@ _NEAR_NORM, _FAR_NORM = 0.05, 0.2
 _KINDS = {"found": ("✓ found", "green"), "missed": ("- missed", "yellow"), "invented": ("+ new", "red")}
 
 
-class Show(NamedTuple):
+class RowFilter(NamedTuple):
     """Which rows are shown.
 
     Attributes:
@@ -124,7 +124,7 @@ def difference_bar(difference_norm: float, width: int = 11) -> Text:
     return Text.assemble((left, colour), ("│", "dim"), (right, colour))
 
 
-def control_rows(controls: Iterable[Control], show: Show, columns: Columns = WIDE) -> list[list[Text]]:
+def control_rows(controls: Iterable[Control], show: RowFilter, columns: Columns = WIDE) -> list[list[Text]]:
     """Rows of `Columns.controls`: for each module a heading, then its controls. Inaudible controls are dim."""
     shown = [control for control in controls if show.takes(control.name, control.differs)]
     rows = []
@@ -137,7 +137,7 @@ def control_rows(controls: Iterable[Control], show: Show, columns: Columns = WID
     return rows
 
 
-def menu_rows(controls: Iterable[Control], show: Show, columns: Columns = WIDE) -> list[list[Text]]:
+def menu_rows(controls: Iterable[Control], show: RowFilter, columns: Columns = WIDE) -> list[list[Text]]:
     """Rows of `Columns.menus`, the least probable predictions first. Inaudible ones come last and are dim."""
     menus = [c for c in controls if c.probability is not None and show.takes(c.name, c.differs)]
     rows = []
@@ -151,7 +151,7 @@ def menu_rows(controls: Iterable[Control], show: Show, columns: Columns = WIDE) 
     return rows
 
 
-def route_rows(routes: Iterable[RoutePair], show: Show, columns: Columns = WIDE) -> list[list[Text]]:
+def route_rows(routes: Iterable[RoutePair], show: RowFilter, columns: Columns = WIDE) -> list[list[Text]]:
     """Rows of `Columns.routes`. The last column shows what is special about the route: bipolar, stereo, power."""
     rows = []
     for route in routes:
@@ -171,7 +171,7 @@ def route_rows(routes: Iterable[RoutePair], show: Show, columns: Columns = WIDE)
     return rows
 
 
-def summary(answer: Answer, routes: Sequence[RoutePair]) -> str:
+def summary(answer: PredictedPreset, routes: Sequence[RoutePair]) -> str:
     """One short line: `row 25, D4: menus 80%, knobs ±5.5%, routes 2✓ 8- 18+` (found, missed, invented)."""
     kinds = [route.kind for route in routes]
     counts = f"{kinds.count('found')}✓ {kinds.count('missed')}- {kinds.count('invented')}+"

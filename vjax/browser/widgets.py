@@ -12,9 +12,9 @@ from textual.widget import Widget
 from textual.widgets import DataTable
 
 from vjax.audio.mel import MelConfig
-from vjax.browser.mel_cells import frequency_ticks, mel_picture
+from vjax.browser.mel_cells import frequency_ticks, mel_text
 from vjax.browser.views import Column, note_name, percent
-from vjax.inference.predict import Answer
+from vjax.inference.predict import PredictedPreset
 
 _TICK_WIDTH = 4
 
@@ -28,26 +28,26 @@ class MelView(Widget):
         super().__init__(**arguments)
         self.border_title = title
         self._empty = empty
-        self._picture_db: np.ndarray | None = None
+        self._mel_db: np.ndarray | None = None
         self._top_db = 0.0
         self._config = MelConfig()
 
-    def show(self, picture_db: np.ndarray | None, top_db: float, config: MelConfig) -> None:
+    def show(self, mel_db: np.ndarray | None, top_db: float, config: MelConfig) -> None:
         """Draws a spectrogram.
 
         Args:
-          picture_db: [n_mels, t] in dB; None draws the text.
+          mel_db: [n_mels, t] in dB; None draws the text.
           top_db: the level of the brightest colour.
           config: settings of the spectrogram.
         """
-        self._picture_db, self._top_db, self._config = picture_db, top_db, config
+        self._mel_db, self._top_db, self._config = mel_db, top_db, config
         self.refresh()
 
     def render(self) -> RenderResult:
         width, height = self.content_size.width - _TICK_WIDTH, self.content_size.height
-        if self._picture_db is None or width < 1 or height < 1:
+        if self._mel_db is None or width < 1 or height < 1:
             return Text("\n" * (height // 2) + self._empty, "dim", justify="center")
-        picture = mel_picture(self._picture_db, width, height, self._top_db)
+        picture = mel_text(self._mel_db, width, height, self._top_db)
         ticks = frequency_ticks(self._config, height)
         lines = zip(ticks, picture.split("\n"), strict=True)
         return Text("\n").join(Text(f"{tick:>3} ", "dim", no_wrap=True, end="") + line for tick, line in lines)
@@ -84,12 +84,12 @@ class Sounds(Table):
     def on_mount(self) -> None:
         self.fill(self._COLUMNS, ())
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: PredictedPreset) -> None:
         sure = percent(answer.confidence.mean_probability)
         texts = (answer.name.removeprefix("row "), note_name(answer.midi_note), sure, "")
         self.add_row(*(column.cell(text) for column, text in zip(self._COLUMNS, texts, strict=True)))
 
-    def tell_distance(self, place: int, mss_db: float) -> None:
+    def set_distance(self, place: int, mss_db: float) -> None:
         """Shows the distance of the sound at index `place`. NaN (a silent or missing sound) is shown as a dash."""
         text = "-" if math.isnan(mss_db) else f"{mss_db:.1f}"
         self.update_cell_at((place, len(self._COLUMNS) - 1), self._COLUMNS[-1].cell(text))

@@ -65,7 +65,7 @@ class SoundBank:
     """Sounds to search.
 
     Attributes:
-      pictures: [n, bands, t] index entries: float16 in dB, see `index_picture`; or uint8, in dB below 0.
+      pictures: [n, bands, t] index entries: float16 in dB, see `index_mel`; or uint8, in dB below 0.
       notes: [n] MIDI notes at which the sounds were played.
       names: [n].
       preset: returns the preset of an entry.
@@ -82,7 +82,7 @@ class SoundBank:
         Raises ValueError if the picture differs in size from the bank's: it was made with other settings.
 
         Args:
-          picture: [bands, t] of the sound, from `index_picture`.
+          picture: [bands, t] of the sound, from `index_mel`.
           leave_out: names that are skipped.
         """
         if not len(self.pictures):
@@ -106,12 +106,12 @@ class SoundBank:
         return found
 
 
-def index_picture(log_mel_picture: np.ndarray) -> np.ndarray:
+def index_mel(log_mel: np.ndarray) -> np.ndarray:
     """Converts [..., n_mels, t] log(1 + mel power) to [..., n_mels // 2, t // 4] float32 dB, from -80 to 0.
 
     The maximum of the sound is at 0 dB before the values are averaged.
     """
-    db = 10 * np.log10(np.maximum(np.expm1(log_mel_picture.astype(np.float32)), 1e-10))
+    db = 10 * np.log10(np.maximum(np.expm1(log_mel.astype(np.float32)), 1e-10))
     db = np.maximum(db - db.max((-2, -1), keepdims=True), -_RANGE_DB)
     bands, frames = db.shape[-2] // _BANDS, db.shape[-1] // _FRAMES
     db = db[..., : bands * _BANDS, : frames * _FRAMES]
@@ -163,7 +163,7 @@ def write_checkpoint_bank(path: str | os.PathLike, info: DatasetInfo, reader: Re
     pictures, notes, presets = [], [], []
     for row in rows:  # one by one: the full spectrograms of all rows would take gigabytes
         sample = reader[row]
-        pictures.append(np.rint(-index_picture(sample.mel[0])).astype(np.uint8))
+        pictures.append(np.rint(-index_mel(sample.mel[0])).astype(np.uint8))
         notes.append(int(sample.midi_note))
         presets.append(sample_parameters(sample, info.schema))
     columns = Parameters(*(np.stack(column) for column in zip(*presets, strict=True)))
@@ -218,7 +218,7 @@ def _rendered(
 ) -> dict[str, np.ndarray]:
     """Returns index entries of presets by key. If the machine failed there is no entry, so that a later run retries."""
     playable: list[tuple[str, Path]] = []
-    size = index_picture(np.zeros((mel.n_mels, mel.frames(pool.config.samples)))).shape
+    size = index_mel(np.zeros((mel.n_mels, mel.frames(pool.config.samples)))).shape
     silence = np.full(size, -_RANGE_DB, np.float16)
     found: dict[str, np.ndarray] = {}
 
@@ -244,7 +244,7 @@ def _rendered(
             found[key] = silence
         else:
             silent = is_silent(rendering.audio[0])
-            found[key] = silence if silent else index_picture(log_mel(rendering.audio, mel)[0]).astype(np.float16)
+            found[key] = silence if silent else index_mel(log_mel(rendering.audio, mel)[0]).astype(np.float16)
     return found
 
 

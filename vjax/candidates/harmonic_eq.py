@@ -57,8 +57,8 @@ def with_spectrum(preset: Preset, note: int, wanted: np.ndarray, heard: np.ndarr
         n = int(min(_HIGHEST_HZ / pitch_hz, sample_rate / 2 / pitch_hz - 1, FRAME // 2))
         if n < 2:
             continue
-        wanted_db, heard_db = (_harmonics_db(power, pitch_hz, n, sample_rate) for power in (wanted, heard))
-        step_db = np.clip(_SHARE * (wanted_db - heard_db), -_MOST_DB, _MOST_DB)
+        wanted_db, measured_db = (_harmonics_db(power, pitch_hz, n, sample_rate) for power in (wanted, heard))
+        step_db = np.clip(_SHARE * (wanted_db - measured_db), -_MOST_DB, _MOST_DB)
         tables[i] = _filtered(tables[i], step_db) or tables[i]
     changed = any(new is not old for new, old in zip(tables, preset.wavetables, strict=True))
     return dataclasses.replace(preset, wavetables=tuple(tables)) if changed else None

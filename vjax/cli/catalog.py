@@ -127,11 +127,11 @@ def _show(arguments: argparse.Namespace) -> int:
         for name, shape in zip(shapes.names, shapes.shapes, strict=True)
     ]
     if arguments.picture:
-        from vjax.audio.mel_pictures import save_picture
-        from vjax.report.catalog_pictures import catalog_picture
+        from vjax.audio.mel_images import save_image
+        from vjax.report.catalog_images import catalog_image
 
         make_writable(arguments.picture)
-        save_picture(arguments.picture, catalog_picture(vocabulary))
+        save_image(arguments.picture, catalog_image(vocabulary))
     if arguments.json:
         print(json.dumps({"wavetables": rows, "lfo_shapes": drawn}))
         return 0

@@ -7,6 +7,7 @@ import sys
 
 from vjax.cli.command import at_least, command_parser, run
 from vjax.cli.match_flags import add_checkpoint
+from vjax.cli.old_names import add_old_name
 from vjax.shipped import checkpoint_name
 
 DESCRIPTION = """\
@@ -23,13 +24,16 @@ examples:
 """
 _WORST = 12
 
+_SPLITS = ("validation", "training")
+
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command with the arguments `argv`, by default the process's own. Returns the exit code."""
     parser = command_parser("diagnose", DESCRIPTION, EPILOG)
     add_checkpoint(parser, required=True)
     parser.add_argument("--dataset", required=True, metavar="PATH", help="an HDF5 file, or a folder of shards")
-    parser.add_argument("--rows", choices=("validation", "training"), default="validation", help="default %(default)s")
+    parser.add_argument("--split", choices=_SPLITS, default=_SPLITS[0], help="which rows (default %(default)s)")
+    add_old_name(parser, "--rows", "--split", choices=_SPLITS)
     parser.add_argument(
         "--limit", type=at_least(0), default=2000, metavar="N", help="at most N rows; 0 takes all (default 2000)"
     )
@@ -45,17 +49,17 @@ def _diagnose(arguments: argparse.Namespace) -> int:
     from vjax.data.reader import encoded_as
     from vjax.data.store import open_dataset
     from vjax.evaluation.head_scores import score_heads
-    from vjax.inference.predict_many import predict_dataset, validation_rows
+    from vjax.inference.predict_many import predict_dataset, validation_split
     from vjax.io.progress import progress_bar
 
     predictor = read_checkpoint(arguments, batch_size=32)
     info, reader = encoded_as(open_dataset(arguments.dataset), predictor.schema)
-    rows, choice = validation_rows(predictor, reader)
-    if arguments.rows == "training":
+    rows, choice = validation_split(predictor, reader)
+    if arguments.split == "training":
         rows, choice = np.setdiff1d(np.arange(len(reader)), rows), "training rows"
     rows = rows[: arguments.limit or None].tolist()
     answers = predict_dataset(predictor, info, rows, reader=reader)
-    answers = list(progress_bar(answers, total=len(rows), unit="sound", desc="hearing"))
+    answers = list(progress_bar(answers, total=len(rows), unit="sound", desc="predicting"))
     predicted, targets = ([getattr(a, side) for a in answers] for side in ("parameters", "target"))
     found = score_heads(predicted, targets, predictor.schema, info.tier, predictor.model.config.has_modulation)
     if arguments.json:

@@ -129,7 +129,7 @@ def _names(text: str) -> tuple[str, ...]:
 def _evaluate(arguments: argparse.Namespace) -> int:
     from vjax.cli.match_flags import read_checkpoint
     from vjax.engine.scheduler import open_render_pool
-    from vjax.evaluation.baseline_bank import SoundBank
+    from vjax.evaluation.baseline_bank import BaselineBank
     from vjax.evaluation.benchmark import Plan, run_benchmark
     from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
     from vjax.evaluation.results import start_folder, write_json
@@ -145,7 +145,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     targets = [task.target for task in tasks]
     start_folder(out, settings, targets)
     with open_render_pool(render, workers, arguments.scheduler) as pool:
-        bank = SoundBank(bank_files, bank_path, out / "bank", pool) if bank_path else None
+        bank = BaselineBank(bank_files, bank_path, out / "bank", pool) if bank_path else None
         match = _match(predictor, arguments, pool) if predictor else None
         results = run_benchmark(tasks, out, plan, pool, bank, match, _refine(predictor, arguments, pool))
     content = evaluation(settings, targets, results.rows, plan.order(tasks))

@@ -3,6 +3,7 @@
 import argparse
 
 from vjax.cli.command import at_least, command_parser, run
+from vjax.cli.old_names import add_old_name
 
 DESCRIPTION = """\
 Measures how audible each continuous parameter is, and stores the result in the dataset as loss weights. It changes each
@@ -12,7 +13,7 @@ Training on the dataset then uses the weights. --remove removes them.
 EPILOG = """\
 examples:
   vjax importance DATASET
-  vjax importance DATASET --presets 32 --per-knob 8
+  vjax importance DATASET --limit 32 --per-knob 8
   vjax importance DATASET --remove
 """
 
@@ -22,13 +23,19 @@ def main(argv: list[str] | None = None) -> int:
     parser = command_parser("importance", DESCRIPTION, EPILOG)
     parser.add_argument("dataset", help="HDF5 file or folder of shards")
     parser.add_argument(
-        "--presets",
+        "--limit",
         type=at_least(1),
         default=24,
-        help="number of presets to change parameters in (default %(default)s)",
+        metavar="N",
+        help="at most N presets, in which parameters are changed (default %(default)s)",
     )
+    add_old_name(parser, "--presets", "--limit", type=at_least(1))
     parser.add_argument(
-        "--per-knob", type=at_least(1), default=4, help="number of them for each parameter (default %(default)s)"
+        "--per-knob",
+        type=at_least(1),
+        default=4,
+        metavar="N",
+        help="N presets for each parameter (default %(default)s)",
     )
     parser.add_argument(
         "--delta", type=float, default=0.1, help="size of the change, in parts of the range (default %(default)s)"
@@ -54,7 +61,7 @@ def _importance(arguments: argparse.Namespace) -> int:
     info = open_dataset(arguments.dataset)
     reader = Reader(info)
     _, rows = np.unique(reader.preset_hashes(), return_index=True)
-    samples = [reader[row] for row in rows[: arguments.presets]]
+    samples = [reader[row] for row in rows[: arguments.limit]]
     weights = measure_importance(
         [(sample_parameters(sample, info.schema), int(sample.midi_note)) for sample in samples],
         info.schema,

@@ -66,16 +66,16 @@ def match_config(arguments: argparse.Namespace):
     from vjax.matching.config import PREDICTION_ONLY, MatchConfig
 
     refine = refine_config(arguments) if getattr(arguments, "refine", True) else None
-    base = MatchConfig() if arguments.starts else PREDICTION_ONLY
+    base = MatchConfig() if arguments.variants else PREDICTION_ONLY
     return dataclasses.replace(
         base,
         note=arguments.note[0] if isinstance(arguments.note, tuple) else arguments.note,
         tune=not arguments.no_tune,
         level=base.level or refine is not None,
-        variants=arguments.starts,
-        patch=bool(arguments.starts) and not arguments.no_patch,
-        resynthesis=resynthesis_config(arguments) if arguments.starts else None,
-        fits=0 if arguments.keep_tables or not (arguments.starts or refine) else MatchConfig.fits,
+        variants=arguments.variants,
+        patch=bool(arguments.variants) and not arguments.no_patch,
+        resynthesis=resynthesis_config(arguments) if arguments.variants else None,
+        equalise=0 if arguments.keep_tables or not (arguments.variants or refine) else MatchConfig.equalise,
         prefer=arguments.prefer,
         refine=refine,
     )

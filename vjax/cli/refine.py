@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vjax.cli.command import UsageError, at_least, command_parser, run
 from vjax.cli.match_flags import add_matching, match_config, read_checkpoint
+from vjax.cli.old_names import add_old_name
 from vjax.cli.refine_flags import add_refining, stop_on_ctrl_c
 from vjax.cli.scheduler_flag import SCHEDULER_HELP, add_scheduler_flag
 
@@ -27,7 +28,7 @@ examples:
   vjax refine --audio recordings --out presets --evals 2000
   vjax refine --checkpoint runs/tier3 --audio recordings --bank ~/.local/share/vital
   vjax refine --checkpoint runs/demo --dataset runs/demo/data --limit 4 --evals 100 --seconds 60
-  RAY_ADDRESS=HOST:6379 vjax refine --audio recordings --places 64 --scheduler ray
+  RAY_ADDRESS=HOST:6379 vjax refine --audio recordings --parallel 64 --scheduler ray
 """
 
 
@@ -44,19 +45,23 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument(
         "--limit",
-        "--targets",
-        dest="limit",
         type=at_least(0),
         default=0,
         metavar="N",
         help="at most N sounds (default 0: all of them); files that cannot be read do not count",
     )
     parser.add_argument(
-        "--places", type=at_least(1), default=8, metavar="N", help="number of sounds at a time (default %(default)s)"
+        "--parallel",
+        type=at_least(1),
+        default=8,
+        metavar="N",
+        help="number of sounds searched at a time (default %(default)s)",
     )
     parser.add_argument(
         "--workers", type=at_least(0), default=0, metavar="N", help="number of render processes (0 = all cores)"
     )
+    add_old_name(parser, "--targets", "--limit", type=at_least(0))
+    add_old_name(parser, "--places", "--parallel", type=at_least(1))
     add_scheduler_flag(parser)
     add_matching(parser)
     add_refining(parser)
@@ -72,7 +77,7 @@ def _refine(arguments: argparse.Namespace) -> int:
     from vjax.inference.predict import render_config
     from vjax.matching.banks import open_banks
     from vjax.matching.batch import match_many
-    from vjax.matching.work import dataset_work, file_work, validation_rows
+    from vjax.matching.work import dataset_work, file_work, validation_presets
 
     if arguments.dataset and arguments.note is not None:
         raise UsageError("--note is for sound files; the rows of a --dataset are played at their own notes")
@@ -80,12 +85,12 @@ def _refine(arguments: argparse.Namespace) -> int:
     if out.suffix == ".vital":
         raise UsageError(f"--out {out} names one preset; give a folder, or refine one sound by vjax match --refine")
     config = match_config(arguments)
-    config = dataclasses.replace(config, refine=dataclasses.replace(config.refine, places=arguments.places))
+    config = dataclasses.replace(config, refine=dataclasses.replace(config.refine, parallel=arguments.parallel))
     predictor = read_checkpoint(arguments, batch_size=1)
     if arguments.audio:
         work = file_work(predictor, [arguments.audio], out, arguments.limit)
     else:
-        rows = validation_rows(predictor, arguments.dataset, arguments.limit)
+        rows = validation_presets(predictor, arguments.dataset, arguments.limit)
         work = dataset_work(predictor, arguments.dataset, out, rows=rows)
     if work.limited:
         print(work.limited, file=sys.stderr)

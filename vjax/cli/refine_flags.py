@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from vjax.cli.command import at_least
+from vjax.cli.old_names import add_old_name
 
 STRATEGY_NAMES = ("snes", "cma_es", "sep_cma_es")
 """The names in `vjax.search.strategy`, the default first. They are copied, so that --help does not import jax."""
@@ -19,13 +20,14 @@ def add_refining(parser: argparse.ArgumentParser) -> None:
     """Adds the flags for candidates and for a search. `match_flags.match_config` reads them."""
     group = parser.add_argument_group("candidates")
     group.add_argument(
-        "--starts",
+        "--variants",
         type=at_least(0),
         default=3,
         metavar="N",
         help="at most N variants of the prediction, and 3 N neighbours from each bank; 0: the prediction alone "
         "(default %(default)s)",
     )
+    add_old_name(parser, "--starts", "--variants", type=at_least(0))
     group.add_argument(
         "--bank", default="", metavar="DIR", help="a folder of presets, of which the nearest ones compete, too"
     )

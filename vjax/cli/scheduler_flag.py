@@ -1,7 +1,8 @@
 """The flag `--scheduler`: which processes render."""
 
 import argparse
-import sys
+
+from vjax.cli.old_names import add_old_name
 
 SCHEDULER_HELP = """\
 scheduler:
@@ -22,12 +23,4 @@ def add_scheduler_flag(parser: argparse.ArgumentParser) -> None:
         default=_CHOICES[0],
         help="what runs the render jobs: this machine, or a Ray cluster (see below; default %(default)s)",
     )
-    parser.add_argument("--engine", dest="scheduler", choices=_CHOICES, action=_OldName, help=argparse.SUPPRESS)
-
-
-class _OldName(argparse.Action):
-    """Sets the value and prints a notice with the new name."""
-
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
-        print(f"{parser.prog}: {option_string} is now --{self.dest}", file=sys.stderr)
-        setattr(namespace, self.dest, values)
+    add_old_name(parser, "--engine", "--scheduler", choices=_CHOICES)

@@ -22,7 +22,7 @@ from vjax.data import layout
 from vjax.data.layout import DatasetError
 from vjax.data.preset_bank import Bank, load_bank
 from vjax.data.sampling import parameters_hash
-from vjax.data.shard import GenerationConfig, Hear, Material, Shard, Verdict, make_shards
+from vjax.data.shard import CandidateCheck, GenerationConfig, OnCandidate, Shard, ShardInputs, make_shards
 from vjax.data.store import digest, write_shard
 from vjax.engine.pool import RenderPool
 from vjax.engine.scheduler import Scheduler, scheduler_session
@@ -88,8 +88,8 @@ def generate(
         bar = stack.enter_context(
             progress_bar(total=n, initial=rows, unit="sound", disable=not progress, desc="rendering")
         )
-        material, hear = Material(config, schema, bank, seed), _listener(config, bar)
-        made = _shards(material, len(done), n - rows, workers, scheduler, hear)
+        material, on_candidate = ShardInputs(config, schema, bank, seed), _listener(config, bar)
+        made = _shards(material, len(done), n - rows, workers, scheduler, on_candidate)
         for shard in stack.enter_context(contextlib.closing(made)):
             if not shard.presets:
                 raise ValueError(
@@ -109,7 +109,7 @@ def generate(
 
 
 def _shards(
-    material: Material, first: int, rows: int, workers: int | None, scheduler: Scheduler, hear: Hear
+    material: ShardInputs, first: int, rows: int, workers: int | None, scheduler: Scheduler, on_candidate: OnCandidate
 ) -> Iterator[Shard]:
     """Yields shards with `rows` rows in total, from number `first` on."""
     if not rows:
@@ -118,10 +118,10 @@ def _shards(
         if scheduler == "ray":
             from vjax.data.shard_tasks import make_shards_by_ray
 
-            yield from make_shards_by_ray(material, first, rows, workers, hear)
+            yield from make_shards_by_ray(material, first, rows, workers, on_candidate)
         else:
             with RenderPool(material.config.render, workers) as pool:
-                yield from make_shards(material, first, rows, pool, hear)
+                yield from make_shards(material, first, rows, pool, on_candidate)
 
 
 def _give_memory_back() -> None:
@@ -135,20 +135,20 @@ def _give_memory_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _listener(config: GenerationConfig, bar: tqdm) -> Hear:
+def _listener(config: GenerationConfig, bar: tqdm) -> OnCandidate:
     """Returns a callback that advances the progress bar and reports the candidates that have no sound."""
     rejected = 0
 
-    def hear(shard: int, candidate: int, verdict: Verdict) -> None:
+    def on_candidate(shard: int, candidate: int, check: CandidateCheck) -> None:
         nonlocal rejected
-        rejected = (rejected if candidate else 0) + bool(verdict.reason)
-        if verdict.error:
-            tqdm.write(f"{verdict.name}: {verdict.error}; left out")
-        if not verdict.reason:
+        rejected = (rejected if candidate else 0) + bool(check.reason)
+        if check.error:
+            tqdm.write(f"{check.name}: {check.error}; left out")
+        if not check.reason:
             bar.update(min(config.notes_per_preset, bar.total - bar.n))
         bar.set_postfix_str(f"shard {shard}, rejected {rejected} of {candidate + 1}", refresh=False)
 
-    return hear
+    return on_candidate
 
 
 def _fingerprint(config: GenerationConfig, seed: int, bank: Bank, catalog_sha256: str) -> str:

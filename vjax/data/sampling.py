@@ -83,7 +83,7 @@ class SamplingConfig:
             raise ValueError(f"max_routes={self.max_routes}; Vital has {N_SLOTS} slots")
 
 
-class Draw(NamedTuple):
+class SampledPreset(NamedTuple):
     """One sampled preset: its parameters, where it comes from (an index into ORIGINS) and a name for people."""
 
     parameters: Parameters
@@ -104,7 +104,7 @@ def sample_block(
     block: int,
     size: int,
     bank: Sequence[tuple[str, Parameters]] = (),
-) -> list[Draw]:
+) -> list[SampledPreset]:
     """Draws `size` presets from one Latin hypercube.
 
     The hypercube divides the prior of each continuous parameter into `size` equally probable parts, one per preset. The
@@ -125,7 +125,7 @@ def sample_block(
         if bank and rng.random() < config.preset_share:
             draw = _draw_from_bank(schema, config, bank, fresh, name, rng)
         else:
-            draw = Draw(fresh, ORIGINS.index("prior"), name)
+            draw = SampledPreset(fresh, ORIGINS.index("prior"), name)
         draws.append(draw._replace(parameters=canonical_order(draw.parameters, schema)))
     return draws
 
@@ -286,7 +286,7 @@ def _raise_macros(schema: Schema, parameters: Parameters, rng: np.random.Generat
     return parameters._replace(continuous=continuous)
 
 
-def _draw_from_bank(schema, config, bank, fresh: Parameters, name: str, rng: np.random.Generator) -> Draw:
+def _draw_from_bank(schema, config, bank, fresh: Parameters, name: str, rng: np.random.Generator) -> SampledPreset:
     """Draws a real preset (1 in 5), a crossover of two by module (2 in 5), or a mutation (2 in 5).
 
     A mutation has some modules drawn anew, and small random changes of continuous parameters.
@@ -308,7 +308,7 @@ def _draw_from_bank(schema, config, bank, fresh: Parameters, name: str, rng: np.
         continuous = np.clip(child.continuous + jitter * knobs, 0, 1).astype(np.float32)
         origin, child, name = "mutation", child._replace(continuous=continuous), f"{first_name} ~ {name}"
     child = _restrict_to_tier(schema, config.tier, child)
-    return Draw(_raise_macros(schema, child, rng), ORIGINS.index(origin), name)
+    return SampledPreset(_raise_macros(schema, child, rng), ORIGINS.index(origin), name)
 
 
 def cross_modules(

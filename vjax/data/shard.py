@@ -15,7 +15,7 @@ import numpy as np
 from vjax.audio.mel import MelConfig, mel_spectrogram, to_mono
 from vjax.data import layout
 from vjax.data.preset_bank import Bank
-from vjax.data.sampling import ORIGINS, Draw, SamplingConfig, parameters_hash, sample_block
+from vjax.data.sampling import ORIGINS, SampledPreset, SamplingConfig, parameters_hash, sample_block
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import Rendering, RenderJob, RenderPool
 from vjax.sound.schema import Parameters, Schema
@@ -87,7 +87,7 @@ class GenerationConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class Material:
+class ShardInputs:
     """The inputs that all shards of a dataset share."""
 
     config: GenerationConfig
@@ -96,7 +96,7 @@ class Material:
     seed: int
 
 
-class Verdict(NamedTuple):
+class CandidateCheck(NamedTuple):
     """The result for a candidate: `reason` why it was left out, "" if it is kept; `error` of a render without sound."""
 
     name: str
@@ -115,7 +115,7 @@ class Shard:
     """
 
     number: int
-    verdicts: tuple[Verdict, ...]
+    checks: tuple[CandidateCheck, ...]
     arrays: dict[str, np.ndarray]
     cut: bool = False
 
@@ -125,64 +125,68 @@ class Shard:
 
     @property
     def presets(self) -> int:
-        return sum(not verdict.reason for verdict in self.verdicts)
+        return sum(not check.reason for check in self.checks)
 
     @property
     def rejected(self) -> dict[str, int]:
         """Number of candidates that were left out, by reason."""
-        return dict(collections.Counter(verdict.reason for verdict in self.verdicts if verdict.reason))
+        return dict(collections.Counter(check.reason for check in self.checks if check.reason))
 
     def first(self, rows: int, notes: int) -> "Shard":
         """Returns the shard as it is made if only its first `rows` rows are needed, at `notes` notes per preset."""
         if self.rows < rows:
             return self
-        kept = itertools.accumulate(not verdict.reason for verdict in self.verdicts)
+        kept = itertools.accumulate(not check.reason for check in self.checks)
         end = next(i for i, presets in enumerate(kept, start=1) if presets * notes >= rows)
         return Shard(
             self.number,
-            self.verdicts[:end],
+            self.checks[:end],
             {name: array[:rows] for name, array in self.arrays.items()},
-            self.cut or self.rows > rows or end < len(self.verdicts),
+            self.cut or self.rows > rows or end < len(self.checks),
         )
 
 
-Hear = Callable[[int, int, Verdict], None]
+OnCandidate = Callable[[int, int, CandidateCheck], None]
 """A callback for each candidate: (shard number, candidate index, verdict)."""
 
 
-def make_shards(material: Material, first: int, rows: int, pool: RenderPool, hear: Hear) -> Iterator[Shard]:
+def make_shards(
+    inputs: ShardInputs, first: int, rows: int, pool: RenderPool, on_candidate: OnCandidate
+) -> Iterator[Shard]:
     """Yields shards from number `first` on, with `rows` rows in total. The pool does not wait between shards."""
-    with contextlib.closing(_render(material, itertools.count(first), pool)) as rendered:
+    with contextlib.closing(_render(inputs, itertools.count(first), pool)) as rendered:
         for number in itertools.count(first):
-            shard = _collect(material, number, rows, rendered, hear)
+            shard = _collect(inputs, number, rows, rendered, on_candidate)
             yield shard
             rows -= shard.rows
             if rows <= 0:
                 return
 
 
-def make_shard(material: Material, number: int, workers: int) -> Shard:
+def make_shard(inputs: ShardInputs, number: int, workers: int) -> Shard:
     """Makes one whole shard."""
-    most = material.config.presets_per_shard * material.config.notes_per_preset
+    most = inputs.config.presets_per_shard * inputs.config.notes_per_preset
     with (
-        RenderPool(material.config.render, workers) as pool,
-        contextlib.closing(_render(material, [number], pool)) as rendered,
+        RenderPool(inputs.config.render, workers) as pool,
+        contextlib.closing(_render(inputs, [number], pool)) as rendered,
     ):
-        return _collect(material, number, most + 1, rendered, lambda *_: None)
+        return _collect(inputs, number, most + 1, rendered, lambda *_: None)
 
 
-def _render(material: Material, shards: Iterable[int], pool: RenderPool) -> Iterator[tuple[int, Draw, Rendering]]:
+def _render(
+    inputs: ShardInputs, shards: Iterable[int], pool: RenderPool
+) -> Iterator[tuple[int, SampledPreset, Rendering]]:
     """Yields (candidate index, draw, rendering) of the shards, in order."""
-    config, schema, bank = material.config, material.schema, material.bank
+    config, schema, bank = inputs.config, inputs.schema, inputs.bank
     ahead: collections.deque = collections.deque()
 
     def jobs() -> Iterator[RenderJob]:
         for shard in shards:
-            draws = sample_block(schema, config.sampling, material.seed, shard, config.presets_per_shard, bank.entries)
-            for candidate, draw in enumerate(draws):
-                ahead.append((candidate, draw))
-                preset = from_parameters(draw.parameters, schema, bank.vocabulary, name=draw.name)
-                notes = config.notes_of(material.seed, shard, candidate)
+            samples = sample_block(schema, config.sampling, inputs.seed, shard, config.presets_per_shard, bank.entries)
+            for candidate, sampled in enumerate(samples):
+                ahead.append((candidate, sampled))
+                preset = from_parameters(sampled.parameters, schema, bank.vocabulary, name=sampled.name)
+                notes = config.notes_of(inputs.seed, shard, candidate)
                 yield RenderJob(preset, notes, seed=candidate % config.seeds)
 
     for rendering in pool.map(jobs()):
@@ -190,22 +194,26 @@ def _render(material: Material, shards: Iterable[int], pool: RenderPool) -> Iter
 
 
 def _collect(
-    material: Material, number: int, rows: int, rendered: Iterator[tuple[int, Draw, Rendering]], hear: Hear
+    inputs: ShardInputs,
+    number: int,
+    rows: int,
+    rendered: Iterator[tuple[int, SampledPreset, Rendering]],
+    on_candidate: OnCandidate,
 ) -> Shard:
     """Makes a shard from the next renderings: all its candidates, or only those that its first `rows` rows need."""
-    config = material.config
-    kept: list[tuple[int, Draw, np.ndarray]] = []
-    verdicts: list[Verdict] = []
+    config = inputs.config
+    kept: list[tuple[int, SampledPreset, np.ndarray]] = []
+    checks: list[CandidateCheck] = []
     # Stops early in the last shard, whose other rows would be discarded.
-    while len(verdicts) < config.presets_per_shard and len(kept) * config.notes_per_preset < rows:
-        candidate, draw, rendering = next(rendered)
-        verdict = Verdict(draw.name, rejection(rendering, config.silence_db), rendering.error)
-        if not verdict.reason:
-            kept.append((candidate, draw, rendering.audio))
-        verdicts.append(verdict)
-        hear(number, candidate, verdict)
-    short = len(verdicts) < config.presets_per_shard
-    return Shard(number, tuple(verdicts), _arrays(material, number, kept) if kept else {}, short).first(
+    while len(checks) < config.presets_per_shard and len(kept) * config.notes_per_preset < rows:
+        candidate, sampled, rendering = next(rendered)
+        check = CandidateCheck(sampled.name, rejection(rendering, config.silence_db), rendering.error)
+        if not check.reason:
+            kept.append((candidate, sampled, rendering.audio))
+        checks.append(check)
+        on_candidate(number, candidate, check)
+    short = len(checks) < config.presets_per_shard
+    return Shard(number, tuple(checks), _arrays(inputs, number, kept) if kept else {}, short).first(
         rows, config.notes_per_preset
     )
 
@@ -222,24 +230,28 @@ def rejection(rendering: Rendering, silence_db: float) -> str:
     return "clipping" if np.abs(rendering.audio).max() > 1 else ""
 
 
-def _arrays(material: Material, shard: int, kept: Sequence[tuple[int, Draw, np.ndarray]]) -> dict[str, np.ndarray]:
+def _arrays(
+    inputs: ShardInputs, shard: int, kept: Sequence[tuple[int, SampledPreset, np.ndarray]]
+) -> dict[str, np.ndarray]:
     """The datasets of a shard, one row per preset and note."""
-    config, notes = material.config, material.config.notes_per_preset
-    played = [note for candidate, _, _ in kept for note in config.notes_of(material.seed, shard, candidate)]
-    draws = [draw for _, draw, _ in kept for _ in range(notes)]
+    config, notes = inputs.config, inputs.config.notes_per_preset
+    played = [note for candidate, _, _ in kept for note in config.notes_of(inputs.seed, shard, candidate)]
+    samples = [sampled for _, sampled, _ in kept for _ in range(notes)]
     audio = np.concatenate([audio for _, _, audio in kept])
     seeds = np.array([candidate % config.seeds for candidate, _, _ in kept for _ in range(notes)])
-    columns = Parameters(*(np.stack(column) for column in zip(*(draw.parameters for draw in draws), strict=True)))
+    columns = Parameters(
+        *(np.stack(column) for column in zip(*(sampled.parameters for sampled in samples), strict=True))
+    )
     arrays = {
         layout.CONTINUOUS: columns.continuous,
         layout.CATEGORICAL: columns.categorical,
         layout.MEL: log_mel(audio, config.mel)[:, None].astype(config.mel_dtype),
         layout.MIDI_NOTE: np.array(played, np.int32),
-        "metadata/velocity": np.full(len(draws), config.render.velocity, np.float32),
-        "metadata/source": np.array([ORIGINS[draw.origin] for draw in draws]),
-        layout.PRESET_HASH: np.array([parameters_hash(draw.parameters) for draw in draws], np.int64),
-        layout.PRESET_NAME: np.array([draw.name for draw in draws]),
-        "metadata/tier": np.full(len(draws), config.sampling.tier, np.int32),
+        "metadata/velocity": np.full(len(samples), config.render.velocity, np.float32),
+        "metadata/source": np.array([ORIGINS[sampled.origin] for sampled in samples]),
+        layout.PRESET_HASH: np.array([parameters_hash(sampled.parameters) for sampled in samples], np.int64),
+        layout.PRESET_NAME: np.array([sampled.name for sampled in samples]),
+        "metadata/tier": np.full(len(samples), config.sampling.tier, np.int32),
         "metadata/seed": seeds.astype(np.int64),
     }
     if config.sampling.tier >= 3:
@@ -251,9 +263,9 @@ def _arrays(material: Material, shard: int, kept: Sequence[tuple[int, Draw, np.n
 
 def log_mel(audio: np.ndarray, config: MelConfig) -> np.ndarray:
     """Maps [n, channels, samples] to [n, n_mels, t] float32, on the device, in batches of one fixed size."""
-    pictures = []
+    mels = []
     for start in range(0, len(audio), MEL_BATCH):
         batch = audio[start : start + MEL_BATCH]
         padded = np.pad(batch, [(0, MEL_BATCH - len(batch)), (0, 0), (0, 0)])
-        pictures.append(np.asarray(mel_spectrogram(to_mono(padded), config))[: len(batch)])
-    return np.concatenate(pictures)
+        mels.append(np.asarray(mel_spectrogram(to_mono(padded), config))[: len(batch)])
+    return np.concatenate(mels)

@@ -10,14 +10,16 @@ from collections.abc import Iterator
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from vjax.data.shard import Hear, Material, Shard, make_shard
+from vjax.data.shard import OnCandidate, Shard, ShardInputs, make_shard
 from vjax.engine.ray import become_worker, node_cpus
 
-LOSSES = 20
+MAX_LOST = 20
 """How often a shard is made again after its worker or node was lost. After that, the shard is taken to be the cause."""
 
 
-def make_shards_by_ray(material: Material, first: int, rows: int, workers: int | None, hear: Hear) -> Iterator[Shard]:
+def make_shards_by_ray(
+    inputs: ShardInputs, first: int, rows: int, workers: int | None, on_candidate: OnCandidate
+) -> Iterator[Shard]:
     """Does the same as `vjax.data.shard.make_shards`, on the cluster of the Ray session.
 
     A shard needs one CPU. Two shards per CPU are in progress, or as many as are still needed. Nodes that join later are
@@ -27,11 +29,11 @@ def make_shards_by_ray(material: Material, first: int, rows: int, workers: int |
       workers: largest number of shards in progress; by default two per CPU.
 
     Raises:
-      ConnectionError: a shard was lost LOSSES times.
+      ConnectionError: a shard was lost MAX_LOST times.
     """
-    config = material.config
-    task = ray.remote(num_cpus=1, max_retries=LOSSES)(_make_shard)
-    given = ray.put(material)
+    config = inputs.config
+    task = ray.remote(num_cpus=1, max_retries=MAX_LOST)(_make_shard)
+    given = ray.put(inputs)
     under_way: collections.deque = collections.deque()
     number, made = first, 0
     a_shard = config.presets_per_shard * config.notes_per_preset  # expected number of rows
@@ -41,8 +43,8 @@ def make_shards_by_ray(material: Material, first: int, rows: int, workers: int |
             while len(under_way) < min(most, math.ceil(rows / a_shard)):
                 under_way.append(task.remote(given, number + len(under_way)))
             shard = _received(under_way.popleft(), number).first(rows, config.notes_per_preset)
-            for candidate, verdict in enumerate(shard.verdicts):
-                hear(shard.number, candidate, verdict)
+            for candidate, check in enumerate(shard.checks):
+                on_candidate(shard.number, candidate, check)
             yield shard
             number, rows, made = number + 1, rows - shard.rows, made + shard.rows
             a_shard = max(made / (number - first), 1)
@@ -51,13 +53,13 @@ def make_shards_by_ray(material: Material, first: int, rows: int, workers: int |
             ray.cancel(answer, force=True)
 
 
-def _make_shard(material: Material, number: int) -> Shard:
+def _make_shard(inputs: ShardInputs, number: int) -> Shard:
     """The Ray task. It computes features on the CPU, so that they are bit-identical on all nodes of a kind."""
     import jax
 
     become_worker()
     jax.config.update("jax_platforms", "cpu")
-    return make_shard(material, number, workers=1)
+    return make_shard(inputs, number, workers=1)
 
 
 def _received(answer, number: int) -> Shard:
@@ -66,4 +68,4 @@ def _received(answer, number: int) -> Shard:
     except RayTaskError as error:
         raise error.cause from None
     except RayError as lost:
-        raise ConnectionError(f"shard {number} was lost {LOSSES} times, its workers ended: {lost}") from lost
+        raise ConnectionError(f"shard {number} was lost {MAX_LOST} times, its workers ended: {lost}") from lost

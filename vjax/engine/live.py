@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vjax.engine import synth
-from vjax.engine.affinity import Crew
+from vjax.engine.affinity import AffinityPool
 from vjax.engine.config import RenderConfig
 from vjax.engine.isolate import IsolatedCallError, call_isolated, end_process, start_process
 from vjax.engine.pool import Rendering, default_workers, prepare_method
@@ -178,14 +178,14 @@ class Variation(NamedTuple):
 class LivePool:
     """Renders variations of several presets on `workers` cores. Use as a context manager.
 
-    Each worker keeps a few presets loaded and takes work for those first. `Crew` states when it loads another one.
+    Each worker keeps a few presets loaded and takes work for those first. `AffinityPool` states when it loads another.
 
     Args:
       config: how all are played.
       workers: processes that render at a time; by default one a core.
       places: how many presets are varied at a time.
-      open_cache: returns a worker's cache. Its arguments are the number of presets and an event, see `open_seat` of
-        `Crew`. By default, the cache is in this process.
+      open_cache: returns a worker's cache. Its arguments are the number of presets and an event, see `open_worker` of
+        `AffinityPool`. By default, the cache is in this process.
       spare: threads beyond `workers`, for caches that cannot be opened yet.
     """
 
@@ -193,23 +193,23 @@ class LivePool:
         self,
         config: RenderConfig,
         workers: int | None = None,
-        places: int = 1,
+        presets_at_once: int = 1,
         open_cache: Callable[[int, threading.Event], AbstractContextManager | None] | None = None,
         spare: int = 0,
     ):
         self.workers = workers or default_workers()
         self._config = config
-        kept = max(_KEPT, math.ceil(2 * places / self.workers))  # per worker; twice, to help other workers
+        kept = max(_KEPT, math.ceil(2 * presets_at_once / self.workers))  # per worker; twice, to help other workers
         self._presets: dict[Hashable, tuple[Mapping[str, Any], int, RenderConfig, int]] = {}
         prepare_method()
-        open_seat = functools.partial(open_cache, kept) if open_cache else lambda closing: LiveCache(kept)
-        self._crew = Crew(open_seat, self.workers + spare)
+        open_worker = functools.partial(open_cache, kept) if open_cache else lambda closing: LiveCache(kept)
+        self._affinity = AffinityPool(open_worker, self.workers + spare)
 
     def __enter__(self) -> "LivePool":
         return self
 
     def __exit__(self, *reason) -> None:
-        self._crew.__exit__(*reason)
+        self._affinity.__exit__(*reason)
 
     def load(
         self, key: Hashable, preset: Mapping[str, Any], note: int, seed: int = 0, note_s: float | None = None
@@ -224,7 +224,7 @@ class LivePool:
     def render(self, variations: Sequence[Variation]) -> Iterator[tuple[int, Rendering]]:
         """Yields (position in `variations`, rendering), in the order in which they are done."""
         work = [(functools.partial(self._play, variation), variation.live) for variation in variations]
-        futures = {future: i for i, future in enumerate(self._crew.submit_all(work))}
+        futures = {future: i for i, future in enumerate(self._affinity.submit_all(work))}
         for done in as_completed(futures):
             yield futures[done], done.result()
 

@@ -25,7 +25,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from vjax.engine.affinity import Crew, SeatLostError
+from vjax.engine.affinity import AffinityPool, WorkerLostError
 from vjax.engine.config import RenderConfig
 from vjax.engine.live import LiveCache, LivePool
 from vjax.engine.pool import Rendering, RenderJob, RenderPool, in_order, prepare_method
@@ -92,13 +92,13 @@ class RayRenderPool:
         self.config = config
         self.workers, spare = _sizes(workers)
         berths = _Berths(_RenderWorker)
-        self._crew = Crew(lambda closing: berths.open(closing, config), self.workers + spare)
+        self._affinity = AffinityPool(lambda closing: berths.open(closing, config), self.workers + spare)
 
     def __enter__(self) -> "RayRenderPool":
         return self
 
     def __exit__(self, *reason) -> None:
-        self._crew.__exit__(*reason)
+        self._affinity.__exit__(*reason)
 
     def render(self, job: RenderJob) -> Rendering:
         """As `RenderPool.render`. Raises ConnectionError if the cluster is lost."""
@@ -109,22 +109,22 @@ class RayRenderPool:
         return in_order(self._submit, jobs, ahead=2 * self.workers)
 
     def _submit(self, job: RenderJob) -> Future:
-        return self._crew.submit(lambda seat: _copied(seat.ask("render", job)))
+        return self._affinity.submit(lambda worker: _copied(worker.ask("render", job)))
 
 
-def ray_live_pool(config: RenderConfig, workers: int | None = None, places: int = 1) -> LivePool:
+def ray_live_pool(config: RenderConfig, workers: int | None = None, presets_at_once: int = 1) -> LivePool:
     """A `LivePool` whose caches are actors on the cluster: at most `workers`, by default one per CPU.
 
     Its renderings equal those of a local pool. `render` raises ConnectionError if the cluster is lost.
     """
     berths = _Berths(_LiveWorker)
 
-    def open_cache(size: int, closing: threading.Event) -> "_FarCache | None":
-        seat = berths.open(closing, size)
-        return seat and _FarCache(seat, size)
+    def open_cache(size: int, closing: threading.Event) -> "_RemoteCache | None":
+        worker = berths.open(closing, size)
+        return worker and _RemoteCache(worker, size)
 
     size, spare = _sizes(workers)
-    return LivePool(config, size, places, open_cache, spare)
+    return LivePool(config, size, presets_at_once, open_cache, spare)
 
 
 class _RenderWorker:
@@ -159,13 +159,13 @@ class _LiveWorker:
         return self._cache.render(key, arguments or (), values), self._cache.keys()
 
 
-class _Seat:
+class _RemoteWorker:
     """An actor, seen from the thread that gives it work. A context manager, which ends the actor."""
 
     def __init__(self, actor: Any, leave: Callable[[], None]):
         self._actor, self._leave = actor, leave
 
-    def __enter__(self) -> "_Seat":
+    def __enter__(self) -> "_RemoteWorker":
         return self
 
     def __exit__(self, *_) -> None:
@@ -176,27 +176,27 @@ class _Seat:
         return False  # its work has no keys
 
     def ask(self, method: str, *arguments: Any) -> Any:
-        """Returns the result of a method of the actor. Raises SeatLostError if actor, node or result is lost."""
+        """Returns the result of a method of the actor. Raises WorkerLostError if actor, node or result is lost."""
         try:
             return ray.get(getattr(self._actor, method).remote(*arguments))
         except RayTaskError as error:
             raise error.cause from None
         except RayError as lost:
-            raise SeatLostError(f"{type(lost).__name__}: {lost}") from lost
+            raise WorkerLostError(f"{type(lost).__name__}: {lost}") from lost
 
 
-class _FarCache:
+class _RemoteCache:
     """The `LiveCache` of an actor, seen from its thread. A preset is sent only if the actor has not loaded it."""
 
-    def __init__(self, seat: _Seat, size: int):
-        self._seat, self._size = seat, size
+    def __init__(self, worker: _RemoteWorker, size: int):
+        self._worker, self._size = worker, size
         self._keys: tuple[Hashable, ...] = ()
 
-    def __enter__(self) -> "_FarCache":
+    def __enter__(self) -> "_RemoteCache":
         return self
 
     def __exit__(self, *reason) -> None:
-        self._seat.__exit__(*reason)
+        self._worker.__exit__(*reason)
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._keys
@@ -206,12 +206,12 @@ class _FarCache:
         return len(self._keys) >= self._size
 
     def render(self, key: Hashable, arguments: tuple, values: Mapping[str, float]) -> Rendering:
-        rendering, self._keys = self._seat.ask("render", key, None if key in self else arguments, values)
+        rendering, self._keys = self._worker.ask("render", key, None if key in self else arguments, values)
         return _copied(rendering)
 
 
 class _Berths:
-    """Opens seats: actors of a class, one on each CPU of each node that is alive, spread evenly.
+    """Opens workers: actors of a class, one on each CPU of each node that is alive, spread evenly.
 
     Actors do not use up Ray's own count of CPUs, because an evaluation has several pools at a time, of which one works.
     """
@@ -226,8 +226,8 @@ class _Berths:
         self._worked_s = time.monotonic()
         self._working = self._failures = 0  # failures since a worker started
 
-    def open(self, closing: threading.Event, *arguments: Any) -> _Seat | None:
-        """A seat with a new actor, `actor(*arguments)`, that is ready; or None if no actor can start now.
+    def open(self, closing: threading.Event, *arguments: Any) -> _RemoteWorker | None:
+        """A worker with a new actor, `actor(*arguments)`, that is ready; or None if no actor can start now.
 
         Returns None when `closing` is set. Without this, an actor on a node that has just died would be waited for
         until Ray notices.
@@ -249,7 +249,7 @@ class _Berths:
                 ray.get(answer)
                 with self._lock:
                     self._failures, self._working = 0, self._working + 1
-                return _Seat(actor, functools.partial(self._leave, node))
+                return _RemoteWorker(actor, functools.partial(self._leave, node))
         except RayError as error:
             self._failed(node, error)
         ray.kill(actor)

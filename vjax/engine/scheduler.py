@@ -58,15 +58,15 @@ def open_render_pool(
 
 @contextlib.contextmanager
 def open_live_pool(
-    config: RenderConfig, workers: int | None = None, places: int = 1, scheduler: Scheduler = "local"
+    config: RenderConfig, workers: int | None = None, presets_at_once: int = 1, scheduler: Scheduler = "local"
 ) -> Iterator[LivePool]:
     """A pool for variations of `places` presets at a time; workers as in `open_render_pool`."""
     with scheduler_session(scheduler):
         if scheduler == "ray":
             from vjax.engine.ray import ray_live_pool
 
-            with ray_live_pool(config, workers, places) as pool:
+            with ray_live_pool(config, workers, presets_at_once) as pool:
                 yield pool
         else:
-            with LivePool(config, workers, places) as pool:
+            with LivePool(config, workers, presets_at_once) as pool:
                 yield pool

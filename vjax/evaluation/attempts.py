@@ -12,8 +12,8 @@ from vjax.inference.predict_many import Failure
 from vjax.matching.config import DEFAULT
 from vjax.matching.result import FoundPreset, MatchResult
 from vjax.matching.work import Sound
+from vjax.search.candidate import Candidate, Kind
 from vjax.search.judge import JUDGE_SEEDS
-from vjax.search.target import Kind, Start
 from vjax.vital.preset import read_preset
 
 Match = Callable[[Iterable[Sound]], Iterator[MatchResult | Failure]]
@@ -69,7 +69,7 @@ def add_matches(bench: Workbench, tasks: Sequence[Task], match: Match, patches: 
                     _add_result(bench, task, method, result, found)
 
 
-def _sound(bench: Workbench, task: Task, candidates: tuple[Start, ...] = ()) -> Sound:
+def _sound(bench: Workbench, task: Task, candidates: tuple[Candidate, ...] = ()) -> Sound:
     """A target as `vjax match` takes it. If the target is a preset's render, the note and its length are known."""
     known = {} if task.clip is not None else {"note": task.target.note, "note_s": bench.note_s(task)}
     # In a search from several candidates, all of them compete, whatever their kinds.
@@ -136,11 +136,11 @@ def add_refined(bench: Workbench, tasks: Sequence[Task], refine: Refine, start: 
             _add_result(bench, left[result.name], method, result)
 
 
-def _starts(bench: Workbench, task: Task, start: str) -> Iterator[Start]:
+def _starts(bench: Workbench, task: Task, start: str) -> Iterator[Candidate]:
     for name in _names(start):
         row = bench.results.rows.get((task.target.id, name))
         if row is not None and row.scored:
-            yield Start(name, read_preset(bench.path(task, f"{name}.vital")), Kind(row.kind or Kind.GIVEN))
+            yield Candidate(name, read_preset(bench.path(task, f"{name}.vital")), kind=Kind(row.kind or Kind.GIVEN))
 
 
 def _names(start: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from vjax.io.atomic import replacing
 from vjax.io.progress import progress_bar
 
 
-class SoundBank:
+class BaselineBank:
     """The presets of a folder, without duplicates, and their audio at the requested notes.
 
     Attributes:

@@ -7,7 +7,7 @@ import numpy as np
 from vjax.audio.metric_names import METRICS
 from vjax.audio.scores import as_metrics, number, pair_scores, scores
 from vjax.engine.pool import RenderJob
-from vjax.evaluation.baseline_bank import SoundBank
+from vjax.evaluation.baseline_bank import BaselineBank
 from vjax.evaluation.preset_files import PresetFile
 from vjax.evaluation.results import Row
 from vjax.evaluation.roundtrip import FLOOR_SEEDS
@@ -44,7 +44,7 @@ def add_init(bench: Workbench, tasks: Sequence[Task]) -> None:
             bench.score(task, "init", rendering.audio[notes.index(task.target.note)])
 
 
-def add_floor(bench: Workbench, tasks: Sequence[Task]) -> None:
+def add_reference(bench: Workbench, tasks: Sequence[Task]) -> None:
     """Adds the re-render references: the target's own preset with other random phases.
 
     Each metric is the mean over FLOOR_SEEDS. No method that does not know the phases comes nearer. A sound file has no
@@ -72,7 +72,7 @@ def add_floor(bench: Workbench, tasks: Sequence[Task]) -> None:
         bench.add(Row(task.target.id, "floor", {name: number(float(found[name].mean())) for name in METRICS}))
 
 
-def add_bank_rows(bench: Workbench, tasks: Sequence[Task], bank: SoundBank) -> None:
+def add_bank_rows(bench: Workbench, tasks: Sequence[Task], bank: BaselineBank) -> None:
     """Adds the rows of the random and the nearest preset of a bank for each target.
 
     Presets that equal the target in content, or that share an author with it, do not count. Neither do silent presets,

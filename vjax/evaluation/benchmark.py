@@ -18,8 +18,8 @@ from vjax.evaluation.attempts import (
     add_refined,
     match_methods,
 )
-from vjax.evaluation.baseline_bank import SoundBank
-from vjax.evaluation.baselines import add_bank_rows, add_floor, add_init
+from vjax.evaluation.baseline_bank import BaselineBank
+from vjax.evaluation.baselines import add_bank_rows, add_init, add_reference
 from vjax.evaluation.results import Results
 from vjax.evaluation.targets import Task
 from vjax.evaluation.workbench import Workbench, play_targets
@@ -81,7 +81,7 @@ def run_benchmark(
     folder: Path,
     plan: Plan,
     pool: RenderPool,
-    bank: SoundBank | None = None,
+    bank: BaselineBank | None = None,
     match: Match | None = None,
     refine: Refine | None = None,
 ) -> Results:
@@ -104,7 +104,7 @@ def run_benchmark(
                 bench.fail(task, plan.methods(task), f"the target: {failed[task.target.id]}")
         usable = [task for task in tasks if task.target.id not in failed]
         add_init(bench, usable)
-        add_floor(bench, usable)
+        add_reference(bench, usable)
         if plan.has_bank:
             add_bank_rows(bench, usable, bank)
         if plan.has_model:

@@ -46,7 +46,7 @@ class RouteScore(NamedTuple):
     """
 
     true: float
-    answered: float
+    predicted: float
     precision: float
     recall: float
     f1: float
@@ -105,16 +105,16 @@ def score_heads(
     if not targets:
         raise ValueError("there is nothing to score; give at least one sound")
     ours, theirs = _stacked(predicted), _stacked(targets)
-    heard_knobs, heard_menus = heard(theirs, schema, tier)
+    audible_knobs, audible_menus = audible_controls(theirs, schema, tier)
     knobs, menus = [], []
     for i, name in enumerate(schema.continuous_names):
-        rows = heard_knobs[:, i]
+        rows = audible_knobs[:, i]
         truth = theirs.continuous[rows, i]
         if len(np.unique(truth)) > 1:
             error = np.abs(ours.continuous[rows, i] - truth).mean()
             knobs.append(Score(name, len(truth), float(error), float(np.abs(truth - np.median(truth)).mean())))
     for i, name in enumerate(schema.categorical_names):
-        rows = heard_menus[:, i]
+        rows = audible_menus[:, i]
         truth = theirs.categorical[rows, i]
         if len(np.unique(truth)) > 1:
             menus.append(_exact(name, ours.categorical[rows, i], truth))
@@ -128,7 +128,7 @@ def score_heads(
     )
 
 
-def heard(targets: Parameters, schema: Schema, tier: int) -> tuple[np.ndarray, np.ndarray]:
+def audible_controls(targets: Parameters, schema: Schema, tier: int) -> tuple[np.ndarray, np.ndarray]:
     """Which parameters of stacked presets are audible and can vary.
 
     Returns:
@@ -158,12 +158,12 @@ def _pooled(name: str, scores: Sequence[Score]) -> Score:
 
 def _semitones(ours: Parameters, theirs: Parameters, schema: Schema, tier: int) -> Score:
     encoding = TargetEncoding(schema)
-    answered, truth = (encoding.encode(one.continuous, one.categorical) for one in (ours, theirs))
-    _, audible = heard(theirs._replace(continuous=truth[0], categorical=truth[1]), encoding.schema, tier)
+    predicted, truth = (encoding.encode(one.continuous, one.categorical) for one in (ours, theirs))
+    _, audible = audible_controls(theirs._replace(continuous=truth[0], categorical=truth[1]), encoding.schema, tier)
     scores = []
     for i, name in enumerate(encoding.schema.categorical_names):
         if is_semitones(name):
-            scores.append(_exact(name, *(one[1][audible[:, i], i] for one in (answered, truth))))
+            scores.append(_exact(name, *(one[1][audible[:, i], i] for one in (predicted, truth))))
     return _pooled("semitones", scores)
 
 
@@ -174,7 +174,7 @@ def _order(ours: Parameters, theirs: Parameters, schema: Schema) -> Score:
         return Score("order", 0, 0.0, 0.0)
     on = theirs.categorical[:, [position[f"{effect}_on"] for effect in EFFECTS]] > 0
     # Both use the target's switches, because an effect that is predicted to be off has no position.
-    answered, truth = (
+    predicted, truth = (
         encoding.encode(one.continuous, theirs.categorical)[0][:, [position[name] for name in POSITIONS]]
         for one in (ours, theirs)
     )
@@ -182,7 +182,7 @@ def _order(ours: Parameters, theirs: Parameters, schema: Schema) -> Score:
     for i in range(len(EFFECTS)):
         for j in range(i):
             both = on[:, i] & on[:, j]
-            first = [one[both, i] < one[both, j] for one in (answered, truth)]
+            first = [one[both, i] < one[both, j] for one in (predicted, truth)]
             pairs.append(_exact(f"{EFFECTS[j]}, {EFFECTS[i]}", *first))
     return _pooled("order", pairs)
 
@@ -192,7 +192,7 @@ def _routes(predicted: Sequence[Parameters], targets: Sequence[Parameters], sche
         [set(one.route_index[one.route_index >= 0].tolist()) for one in side] for side in (predicted, targets)
     )
     hits = sum(len(a & b) for a, b in zip(ours, theirs, strict=True))
-    answered, true = sum(map(len, ours)), sum(map(len, theirs))
+    predicted, true = sum(map(len, ours)), sum(map(len, theirs))
     commonest = Counter(cell for cells in theirs for cell in cells).most_common()
     found = np.cumsum([count for _, count in commonest])
     f1 = 2 * found / (np.arange(1, len(found) + 1) * len(theirs) + true) if true else np.zeros(0)
@@ -204,10 +204,10 @@ def _routes(predicted: Sequence[Parameters], targets: Sequence[Parameters], sche
 
     return RouteScore(
         true=true / len(theirs),
-        answered=answered / len(theirs),
-        precision=hits / max(answered, 1),
+        predicted=predicted / len(theirs),
+        precision=hits / max(predicted, 1),
         recall=hits / max(true, 1),
-        f1=2 * hits / max(answered + true, 1),
+        f1=2 * hits / max(predicted + true, 1),
         constant_f1=float(f1[k - 1]) if k else 0.0,
         constant_routes=tuple(name(cell) for cell, _ in commonest[:k]),
     )

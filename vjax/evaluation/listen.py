@@ -15,7 +15,7 @@ import numpy as np
 
 from vjax.audio.clip import Clip
 from vjax.audio.files import write_wav
-from vjax.audio.mel_pictures import comparison_picture, log_comparison, save_picture
+from vjax.audio.mel_images import comparison_image, log_comparison, save_image
 from vjax.audio.metric_names import METRICS
 from vjax.audio.scores import scores
 from vjax.candidates.predicted import PREDICTION
@@ -29,7 +29,7 @@ from vjax.inference.predict import decode
 from vjax.matching.config import PREDICTION_ONLY
 from vjax.matching.match import match
 from vjax.matching.result import MatchResult
-from vjax.search.target import Kind, Start
+from vjax.search.candidate import Candidate, Kind
 from vjax.sound.schema import Parameters, Schema
 from vjax.training.loop import Evaluator, Snapshot
 from vjax.training.writer import Writer
@@ -138,9 +138,8 @@ def _match(name: str, target: np.ndarray, predicted: Preset, note: int, pool: Re
     """Compares the predicted preset with a sound, as `vjax export` does, but leaves tuning and level unchanged."""
     clip = Clip(name, PREDICTION, target, pool.config.sample_rate, target[:, :0])
     config = dataclasses.replace(PREDICTION_ONLY, note=note, note_s=pool.config.note_s, tune=False)
-    return match(
-        clip, None, pool, config, candidates=(Start(PREDICTION, predicted, Kind.PREDICTION),), only_candidates=True
-    )
+    candidate = Candidate(PREDICTION, predicted, kind=Kind.PREDICTION)
+    return match(clip, None, pool, config, candidates=(candidate,), only_candidates=True)
 
 
 def _render_config(info: DatasetInfo, config: GenerationConfig) -> RenderConfig:
@@ -211,4 +210,4 @@ def _write(stem: Path, sounds: dict[str, np.ndarray], prediction: Preset, sample
     for label, audio in sounds.items():
         write_wav(f"{stem}-{label}.wav", audio, sample_rate)
     write_preset(f"{stem}-prediction.vital", prediction)
-    save_picture(f"{stem}-mel.png", comparison_picture(sounds, sample_rate))
+    save_image(f"{stem}-mel.png", comparison_image(sounds, sample_rate))

@@ -95,8 +95,8 @@ def confidence_maker(
     Its arguments are (parameters, probabilities [sum(option_counts)], spread [n_continuous], presence).
     """
     knobs, menus = schema.continuous_names, schema.categorical_names
-    answered_knobs = np.flatnonzero(~schema.frozen_continuous())
-    answered_menus = np.flatnonzero(~schema.frozen_categorical())
+    predicted_knobs = np.flatnonzero(~schema.frozen_continuous())
+    predicted_menus = np.flatnonzero(~schema.frozen_categorical())
     splits = np.cumsum(schema.option_counts)[:-1]
     knob_can, menu_can = can_vary(schema, tier)
     rules = audibility_rules(schema)
@@ -108,9 +108,9 @@ def confidence_maker(
         chosen = np.array([d[option] for d, option in zip(distributions, parameters.categorical, strict=True)])
         heard = audible(rules, parameters.continuous, parameters.categorical, parameters[2:])
         return Confidence(
-            menu_probability={menus[i]: float(chosen[i]) for i in answered_menus},
-            menu_distribution={menus[i]: distributions[i] for i in answered_menus},
-            spread_norm={knobs[i]: float(spread[i]) for i in answered_knobs},
+            menu_probability={menus[i]: float(chosen[i]) for i in predicted_menus},
+            menu_distribution={menus[i]: distributions[i] for i in predicted_menus},
+            spread_norm={knobs[i]: float(spread[i]) for i in predicted_knobs},
             presence=presence,
             mean_probability=_mean(chosen[menu_can & heard.categorical]),
             mean_spread_norm=_mean(spread[knob_can & heard.continuous]),

@@ -55,7 +55,7 @@ def decode(prediction: Prediction, schema: Schema) -> list[Parameters]:
     return decoded
 
 
-class Answer(NamedTuple):
+class PredictedPreset(NamedTuple):
     """The preset that the model predicts for a sound.
 
     Attributes:
@@ -88,7 +88,7 @@ class Answer(NamedTuple):
         return f"menus {menus:.0%} sure, knobs +-{spread:.1%} of their range, {routes}"
 
 
-class Heard(NamedTuple):
+class BatchOutputs(NamedTuple):
     """What the device returns for a batch.
 
     Attributes:
@@ -174,7 +174,7 @@ class Predictor:
         """The presence loss of the training, which gives `PredictedRoute.presence` its meaning."""
         return self.meta["settings"].get("loss", {}).get("presence", LossConfig.presence)
 
-    def predict(self, audio: np.ndarray, sample_rate: int | None = None, name: str = "audio") -> Answer:
+    def predict(self, audio: np.ndarray, sample_rate: int | None = None, name: str = "audio") -> PredictedPreset:
         """Predicts the preset of one sound.
 
         Args:
@@ -187,30 +187,34 @@ class Predictor:
         """
         return self._predict(audio, sample_rate, name, confidence=False)
 
-    def predict_with_confidence(self, audio: np.ndarray, sample_rate: int | None = None, name: str = "audio") -> Answer:
+    def predict_with_confidence(
+        self, audio: np.ndarray, sample_rate: int | None = None, name: str = "audio"
+    ) -> PredictedPreset:
         """As `predict`, but also with the confidence. The predicted preset is the same."""
         return self._predict(audio, sample_rate, name, confidence=True)
 
-    def predict_clip(self, clip: Clip) -> Answer:
+    def predict_clip(self, clip: Clip) -> PredictedPreset:
         """As `predict_with_confidence`, for a clip of the length `samples`."""
         audio = mono(clip.audio, clip.name)
-        return self.answers(self.hear(audio[None]), [clip.name], confidence=True)[0]._replace(clip=clip)
+        return self.decode_batch(self.run(audio[None]), [clip.name], confidence=True)[0]._replace(clip=clip)
 
-    def hear(self, audio: np.ndarray) -> Heard:
+    def run(self, audio: np.ndarray) -> BatchOutputs:
         """Sends mono clips [n, samples], n <= `batch_size`, to the device, and does not wait for the result.
 
         The batch is padded with silence.
         """
-        return _hear(self.variables, self._padded(audio), self.model, self.mel)
+        return _run(self.variables, self._padded(audio), self.model, self.mel)
 
-    def hear_mels(self, mels: np.ndarray) -> Heard:
+    def run_mels(self, mels: np.ndarray) -> BatchOutputs:
         """As `hear`, for log-mel spectrograms [n, 1, n_mels, t]."""
-        return _hear(self.variables, self._padded(mels), self.model, None)
+        return _run(self.variables, self._padded(mels), self.model, None)
 
-    def answers(self, heard: Heard, names: Sequence[str], confidence: bool = False) -> list[Answer]:
+    def decode_batch(
+        self, outputs: BatchOutputs, names: Sequence[str], confidence: bool = False
+    ) -> list[PredictedPreset]:
         """Waits for the device, and decodes the first rows of the batch, one for each name."""
-        heard = jax.tree.map(lambda array: array[: len(names)], jax.device_get(heard))
-        prediction, matrices = heard.prediction, heard.prediction.modulation
+        outputs = jax.tree.map(lambda array: array[: len(names)], jax.device_get(outputs))
+        prediction, matrices = outputs.prediction, outputs.prediction.modulation
         probabilities = menu_probabilities(prediction.categorical_logits, self.schema.option_counts)
         found = []
         without_routes = decode(prediction._replace(modulation=None), self.schema)
@@ -222,14 +226,14 @@ class Predictor:
             sure = None
             if confidence:
                 presence = tuple(route.presence for route in routes)
-                sure = self._confidence(parameters, probabilities[row], heard.spread[row], presence)
+                sure = self._confidence(parameters, probabilities[row], outputs.spread[row], presence)
             network = jax.tree.map(operator.itemgetter(row), prediction)
-            found.append(Answer(name, parameters, tuple(routes), sure, network, heard.mels[row]))
+            found.append(PredictedPreset(name, parameters, tuple(routes), sure, network, outputs.mels[row]))
         return found
 
-    def _predict(self, audio: np.ndarray, sample_rate: int | None, name: str, confidence: bool) -> Answer:
+    def _predict(self, audio: np.ndarray, sample_rate: int | None, name: str, confidence: bool) -> PredictedPreset:
         clip = make_clip(audio, self.sample_rate, self.samples, name, audio_rate=sample_rate)
-        return self.answers(self.hear(mono(clip.audio, name)[None]), [name], confidence)[0]
+        return self.decode_batch(self.run(mono(clip.audio, name)[None]), [name], confidence)[0]
 
     def _padded(self, sounds: np.ndarray) -> np.ndarray:
         """Pads a batch with zeros to `batch_size` rows, so that only one shape is compiled."""
@@ -275,16 +279,16 @@ def mono(clip: np.ndarray, name: str) -> np.ndarray:
 
 
 @functools.partial(jax.jit, static_argnames=("model", "mel"))
-def _hear(variables: Any, sounds: jax.Array, model: InverseModel, mel: MelConfig | None) -> Heard:
+def _run(variables: Any, sounds: jax.Array, model: InverseModel, mel: MelConfig | None) -> BatchOutputs:
     """All work of the device, as one compiled function.
 
     Args:
       sounds: mono clips [b, samples]; or log-mel spectrograms [b, 1, n_mels, t] if `mel` is None.
     """
-    pictures = sounds if mel is None else mel_spectrogram(sounds, mel)[:, None]
-    features = model.apply(variables, pictures, method="features")
+    mels = sounds if mel is None else mel_spectrogram(sounds, mel)[:, None]
+    features = model.apply(variables, mels, method="features")
     prediction = model.apply(variables, features, method="heads")
-    return Heard(prediction, knob_spread(model, variables, features), pictures)
+    return BatchOutputs(prediction, knob_spread(model, variables, features), mels)
 
 
 def _clip_samples(meta: dict[str, Any], mel: MelConfig, render: RenderConfig | None) -> int:

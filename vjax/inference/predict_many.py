@@ -18,7 +18,7 @@ from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.store import DatasetInfo, open_dataset
 from vjax.data.stream import split
-from vjax.inference.predict import Answer, Heard, Predictor, mono
+from vjax.inference.predict import BatchOutputs, PredictedPreset, Predictor, mono
 from vjax.sound.schema import Parameters, Schema
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
@@ -71,17 +71,17 @@ def is_render(path: Path) -> bool:
 
 def predict_files(
     predictor: Predictor, paths: Iterable[str | os.PathLike], confidence: bool = False, threads: int = 4
-) -> Iterator[Answer | Failure]:
+) -> Iterator[PredictedPreset | Failure]:
     """Yields the predictions for sound files, in their order. A file that cannot be used yields a `Failure`.
 
     `threads` threads read the files ahead of the device. At most three batches of clips exist at a time.
 
     Args:
       paths: taken one by one as they are needed. The name of a prediction is its path.
-      confidence: fill in `Answer.confidence`.
+      confidence: fill in `PredictedPreset.confidence`.
     """
     read = functools.partial(_read_file, sample_rate=predictor.sample_rate, samples=predictor.samples)
-    return _answers(predictor, predictor.hear, read, paths, confidence, threads)
+    return _answers(predictor, predictor.run, read, paths, confidence, threads)
 
 
 def predict_dataset(
@@ -90,26 +90,26 @@ def predict_dataset(
     rows: Iterable[int] | None = None,
     confidence: bool = False,
     reader: Reader | None = None,
-) -> Iterator[Answer]:
+) -> Iterator[PredictedPreset]:
     """Yields the predictions for a dataset's stored log-mel spectrograms, with target and MIDI note. Needs no audio.
 
     Args:
       dataset: a file, a folder of shards, or an open dataset.
       rows: row numbers in the wanted order; by default all. The name of a prediction is `row N`.
-      confidence: fill in `Answer.confidence`.
+      confidence: fill in `PredictedPreset.confidence`.
       reader: reads the rows of an open dataset; by default as they are stored.
 
     Raises:
       DatasetError: the spectrograms have another shape, or other mel settings, than those of the model.
     """
     info = dataset if isinstance(dataset, DatasetInfo) else open_dataset(dataset)
-    _check_pictures(predictor, info)
+    _check_mels(predictor, info)
     read = functools.partial(_read_row, reader=Reader(info) if reader is None else reader, schema=info.schema)
     # One thread: more do not read faster (h5py has one lock), and the device is the slower part.
-    return _answers(predictor, predictor.hear_mels, read, range(info.n) if rows is None else rows, confidence, 1)
+    return _answers(predictor, predictor.run_mels, read, range(info.n) if rows is None else rows, confidence, 1)
 
 
-def validation_rows(predictor: Predictor, reader: Reader) -> tuple[np.ndarray, str]:
+def validation_split(predictor: Predictor, reader: Reader) -> tuple[np.ndarray, str]:
     """The validation rows of the model's run if its checkpoint stores the split, else all rows; and which these are."""
     settings = predictor.meta["settings"]
     fraction, seed = settings.get("data", {}).get("val_fraction"), settings.get("seed")
@@ -132,7 +132,7 @@ def _read_row(row: int, reader: Reader, schema: Schema) -> _Sound:
     return _Sound(f"row {row}", sample.mel, sample_parameters(sample, schema), int(sample.midi_note))
 
 
-def _check_pictures(predictor: Predictor, info: DatasetInfo) -> None:
+def _check_mels(predictor: Predictor, info: DatasetInfo) -> None:
     expected = tuple(predictor.meta["mel_shape"])
     remedy = "generate the data with the checkpoint's settings (of the shipped model: --config configs/shipped.py)"
     if info.mel_shape != expected:
@@ -147,18 +147,18 @@ def _check_pictures(predictor: Predictor, info: DatasetInfo) -> None:
 
 def _answers(
     predictor: Predictor,
-    hear: Callable[[np.ndarray], Heard],
+    run: Callable[[np.ndarray], BatchOutputs],
     read: Callable[[Any], _Sound | Failure],
     items: Iterable[Any],
     confidence: bool,
     threads: int,
-) -> Iterator[Answer | Failure]:
+) -> Iterator[PredictedPreset | Failure]:
     """Yields predictions. While the device works on a batch, the one before is decoded, and threads read the next."""
-    waiting: tuple[list[_Sound | Failure], Heard | None] | None = None
+    waiting: tuple[list[_Sound | Failure], BatchOutputs | None] | None = None
     with contextlib.closing(map_ahead(read, items, threads, predictor.batch_size)) as entries:
         while chunk := list(itertools.islice(entries, predictor.batch_size)):
             sounds = [entry.heard for entry in chunk if isinstance(entry, _Sound)]
-            heard = hear(np.stack(sounds)) if sounds else None
+            heard = run(np.stack(sounds)) if sounds else None
             if waiting:
                 yield from _finish(predictor, *waiting, confidence)
             waiting = chunk, heard
@@ -167,10 +167,10 @@ def _answers(
 
 
 def _finish(
-    predictor: Predictor, chunk: list[_Sound | Failure], heard: Heard | None, confidence: bool
-) -> Iterator[Answer | Failure]:
+    predictor: Predictor, chunk: list[_Sound | Failure], heard: BatchOutputs | None, confidence: bool
+) -> Iterator[PredictedPreset | Failure]:
     names = [entry.name for entry in chunk if isinstance(entry, _Sound)]
-    answers = iter(predictor.answers(heard, names, confidence) if names else ())
+    answers = iter(predictor.decode_batch(heard, names, confidence) if names else ())
     for entry in chunk:
         if isinstance(entry, Failure):
             yield entry

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from vjax.audio.mel_pictures import log_comparison, save_picture
+from vjax.audio.mel_images import log_comparison, save_image
 from vjax.engine.pool import RenderPool
 from vjax.engine.scheduler import Scheduler
 from vjax.inference.predict import Predictor, knob_errors
@@ -37,7 +37,7 @@ from vjax.matching.outputs import (
 )
 from vjax.matching.prepare import Banks, Prepared, no_banks, prepare
 from vjax.matching.result import MatchResult
-from vjax.matching.traces import TRACE_END, read_part, remove_part, trace_picture, write_part, write_text
+from vjax.matching.traces import TRACE_END, read_part, remove_part, trace_image, write_part, write_text
 from vjax.matching.work import Sound, Work
 from vjax.search.evolution import Progress as SearchProgress
 from vjax.search.refine import refine
@@ -231,7 +231,7 @@ def _results(
     def continued(sound: Sound | Failure) -> Sound | Failure:
         """The sound with the best preset that a killed run had found for it."""
         part = None if isinstance(sound, Failure) else read_part(stems[sound.name])
-        return dataclasses.replace(sound, candidates=(part.start,), spent=part.evals) if part else sound
+        return dataclasses.replace(sound, candidates=(part.candidate,), spent=part.evals) if part else sound
 
     def follow(progress: SearchProgress) -> None:
         stems[progress.name].parent.mkdir(parents=True, exist_ok=True)
@@ -304,7 +304,7 @@ def _write_json(out: Path, work: Work) -> None:
     traces = [json.loads(path.read_text()) for path in sorted(out.rglob(f"*{TRACE_END}"))]
     if traces:
         write_text(out / "traces.json", json.dumps(traces, indent=1))
-        save_picture(out / "traces.png", trace_picture({one["sound"]: one["search"]["trace"] for one in traces}))
+        save_image(out / "traces.png", trace_image({one["sound"]: one["search"]["trace"] for one in traces}))
 
 
 def _value(column: str, text: str) -> str | float | None:

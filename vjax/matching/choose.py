@@ -22,18 +22,16 @@ from vjax.audio.distances import is_silent
 from vjax.audio.pitch import detect_pitch
 from vjax.candidates.harmonic_eq import average_power, with_spectrum
 from vjax.engine.pool import Rendering, RenderJob, RenderPool
+from vjax.search.candidate import FAMILIES, Candidate
 from vjax.search.judge import Judge
 from vjax.search.objective import Objective
 from vjax.search.refine_config import RefineConfig
-from vjax.search.target import FAMILIES, Kind, Ranked, Ranking, RefineTarget, Sought, Start
+from vjax.search.target import Ranking, RefineTarget, Sought
 from vjax.vital.preset import Preset
 from vjax.vital.transpose import transposed
 
 IN_TUNE_SEMITONES = 0.3
 """A smaller pitch error is not corrected: pitch trackers and detuned voices differ by as much."""
-
-WRONG_NOTE_SEMITONES = 0.5
-"""Above this pitch error, where both pitches are clear, a preset plays a wrong note."""
 
 FITTED = ", fitted"
 """Suffix of the label of a candidate whose wavetables were equalised."""
@@ -42,46 +40,6 @@ _REMEDY = "Set TMPDIR to a short path that can be written, such as /tmp, and fre
 _BATCH = 4  # candidates scored in one call
 _MOST_GAIN = 3.0  # equalising divides a loss by at most this: candidates with larger losses cannot become the best
 _STEPS = 3  # renders that equalising a candidate takes; a fourth gains little
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Candidate:
-    """A preset that competes in a match.
-
-    Attributes:
-      label: where the preset comes from, as text for users.
-      preset: tuned, and at the level of the sound.
-      loss: the loss of the objective; NaN where there is none.
-      mss_db: its MSS distance to the sound; NaN where there is none.
-      pitch_error_semitones: the pitch of its render minus that of the sound; NaN unless both pitches are clear.
-      tuned_semitones: by how much it was transposed.
-      error: why it has no loss; empty if it has one.
-      audio: float32 [2, samples], its render before its level was set; None if it could not be rendered.
-      by_machine: whether the error is a fault of the machine, and not of the preset.
-      kind: where the preset comes from, as a value for code.
-      each_mss_db: MSS to each recording, where it was rendered for several. `loss` and `mss_db` are then means, and
-        `pitch_error_semitones` is the largest error.
-    """
-
-    label: str
-    preset: Preset
-    loss: float = math.nan
-    mss_db: float = math.nan
-    pitch_error_semitones: float = math.nan
-    tuned_semitones: float = 0.0
-    error: str = ""
-    audio: np.ndarray | None = None
-    by_machine: bool = False
-    kind: Kind = Kind.GIVEN
-    each_mss_db: tuple[float, ...] = ()
-
-    @property
-    def start(self) -> Start:
-        return Start(self.label, self.preset, self.kind)
-
-    @property
-    def wrong_note(self) -> bool:
-        return abs(self.pitch_error_semitones) > WRONG_NOTE_SEMITONES  # False for NaN
 
 
 class Choice(NamedTuple):
@@ -105,9 +63,8 @@ class Choice(NamedTuple):
     def ranking(self, families: Collection[str] = FAMILIES) -> Ranking:
         """The candidates of some families that have a loss, as the input of a search."""
         usable = [one for one in self.candidates if not one.error and one.kind.family in families]
-        starts = [Ranked(one.loss, one.start, one.audio) for one in usable]
         losses = {one.label: one.loss for one in usable[::-1]}  # of two with one label the better one stays
-        return Ranking(starts, dict(sorted(losses.items(), key=lambda pair: pair[1])), self.evals)
+        return Ranking(usable, dict(sorted(losses.items(), key=lambda pair: pair[1])), self.evals)
 
 
 class Progress(NamedTuple):
@@ -124,43 +81,43 @@ Report = Callable[[Progress], None]
 
 
 def choose(
-    starts: Iterable[Start],
+    candidates: Iterable[Candidate],
     sought: Sought,
     judge: Judge,
-    place: int,
+    lane: int,
     pool: RenderPool,
-    fits: int = 6,
+    equalise: int = 6,
     level: bool = True,
     budget: int | None = None,
     on_progress: Report | None = None,
-    n_starts: int = 0,
+    n_candidates: int = 0,
 ) -> Choice:
     """Renders candidates and ranks them, see the docstring of the module.
 
     Args:
-      starts: the candidates; taken one by one while earlier ones are rendered.
-      judge: scores the candidates. The sound is its target in the slot `place`.
+      candidates: taken one by one while earlier ones are rendered.
+      judge: scores the candidates. The sound is its target in `lane`.
       fits: at most N of the best candidates of each family are equalised; 0 equalises none.
       level: set each candidate to the level of the sound. This takes no render, because Vital's volume is a factor.
       budget: at most N renders, but at least one; None sets no limit.
-      n_starts: how many candidates there will be, only for the progress.
+      n_candidates: expected number of candidates, only for the progress.
 
     Raises OSError if the engine cannot run on this machine at all.
     """
     report = on_progress or (lambda progress: None)
     budget = max(budget or 2**31, 1)
     played: list[Candidate] = []
-    for candidate in _played(starts, sought, pool, budget):
+    for candidate in _played(candidates, sought, pool, budget):
         played.append(candidate)
-        report(Progress("playing candidates", len(played), max(n_starts, len(played))))
+        report(Progress("playing candidates", len(played), max(n_candidates, len(played))))
     if played and all(one.by_machine for one in played):
         raise OSError(f"the engine cannot run on this machine: {played[0].error}. {_REMEDY}")
     evals = len(played)
     played, more = _tuned(played, sought, pool, budget - evals)
     evals += more
-    ranked = sorted(levelled(played, judge, place, level), key=rank_key)
-    if fits:
-        evals = _equalise(ranked, sought, judge, place, pool, fits, level, evals, budget, report)
+    ranked = sorted(levelled(played, judge, lane, level), key=rank_key)
+    if equalise:
+        evals = _equalise(ranked, sought, judge, lane, pool, equalise, level, evals, budget, report)
     return Choice(tuple(sorted(ranked, key=rank_key)), tuple(played), evals)
 
 
@@ -169,18 +126,18 @@ def rank_key(candidate: Candidate) -> tuple:
     return bool(candidate.error), candidate.wrong_note, candidate.loss if not candidate.error else 0.0
 
 
-def _played(starts: Iterable[Start], sought: Sought, pool: RenderPool, budget: int) -> Iterator[Candidate]:
+def _played(candidates: Iterable[Candidate], sought: Sought, pool: RenderPool, budget: int) -> Iterator[Candidate]:
     taken: list[Candidate] = []
     invalid: list[Candidate] = []
 
     def jobs() -> Iterator[RenderJob]:
-        for start in itertools.islice(starts, budget):
+        for candidate in itertools.islice(candidates, budget):
             try:
-                job = play_job(start.preset, sought)
+                job = play_job(candidate.preset, sought)
             except ValueError as error:  # a value that the engine does not accept
-                invalid.append(Candidate(start.label, start.preset, error=f"invalid: {error}", kind=start.kind))
+                invalid.append(dataclasses.replace(candidate, error=f"invalid: {error}"))
                 continue
-            taken.append(Candidate(start.label, start.preset, kind=start.kind))
+            taken.append(candidate)
             yield job
 
     for i, rendering in enumerate(pool.map(jobs())):
@@ -233,10 +190,10 @@ def _tuned(
     return tuned, len(off)
 
 
-def levelled(candidates: Sequence[Candidate], judge: Judge, place: int, level: bool) -> list[Candidate]:
-    """The candidates at the level of the judge's target in the slot `place`, with their losses."""
+def levelled(candidates: Sequence[Candidate], judge: Judge, lane: int, level: bool) -> list[Candidate]:
+    """The candidates at the level of the judge's target in `lane`, with their losses."""
     usable = [one for one in candidates if not one.error]
-    scored = judge.levelled([one.audio for one in usable], [one.preset for one in usable], place, level)
+    scored = judge.levelled([one.audio for one in usable], [one.preset for one in usable], lane, level)
     found = iter(zip(usable, *scored, strict=True))
     levelled = []
     for one in candidates:
@@ -252,9 +209,9 @@ def _equalise(
     ranked: list[Candidate],
     sought: Sought,
     judge: Judge,
-    place: int,
+    lane: int,
     pool: RenderPool,
-    fits: int,
+    equalise: int,
     level: bool,
     evals: int,
     budget: int,
@@ -262,7 +219,7 @@ def _equalise(
 ) -> int:
     """Replaces candidates in `ranked` by equalised ones where these are closer. Returns the total number of renders."""
     wanted = average_power(sought.audio)
-    latest = dict(sorted(_worth_equalising(ranked, fits)))
+    latest = dict(sorted(_worth_equalising(ranked, equalise)))
     for step in range(_STEPS):
         best = min(ranked, key=rank_key)
         report(Progress("equalising harmonics", step, _STEPS, best.label, best.mss_db))
@@ -277,7 +234,7 @@ def _equalise(
         evals += len(steps)
         renderings = pool.map(play_job(one.preset, sought) for one in steps.values())
         played = [measured(one, rendering, sought) for one, rendering in zip(steps.values(), renderings, strict=True)]
-        scored = levelled(played, judge, place, level)
+        scored = levelled(played, judge, lane, level)
         latest = {i: one for i, one in zip(steps, scored, strict=True) if not one.error}
         for i, one in latest.items():
             if rank_key(one) < rank_key(ranked[i]):
@@ -285,15 +242,15 @@ def _equalise(
     return evals
 
 
-def _worth_equalising(ranked: Sequence[Candidate], fits: int) -> Iterator[tuple[int, Candidate]]:
+def _worth_equalising(ranked: Sequence[Candidate], equalise: int) -> Iterator[tuple[int, Candidate]]:
     """(index, candidate) of the best `fits` of each family, without those that cannot become the best of it."""
     for family in {one.kind.family for one in ranked} - {"patch"}:  # its tables were corrected before
-        mine = [(i, one) for i, one in enumerate(ranked) if one.kind.family == family and not one.error][:fits]
+        mine = [(i, one) for i, one in enumerate(ranked) if one.kind.family == family and not one.error][:equalise]
         yield from ((i, one) for i, one in mine if one.loss <= _MOST_GAIN * mine[0][1].loss)
 
 
 def rank(
-    targets: Iterable[RefineTarget], config: RefineConfig, pool: RenderPool, fits: int = 0
+    targets: Iterable[RefineTarget], config: RefineConfig, pool: RenderPool, equalise: int = 0
 ) -> Iterator[RefineTarget]:
     """The targets with their candidates ranked, for `vjax.search.refine.refine`, which takes them one by one.
 
@@ -309,5 +266,5 @@ def rank(
         except ValueError:  # `refine` reports why
             yield target._replace(ranking=Ranking([], {}, 0))
             continue
-        choice = choose(target.starts, sought, Judge(objective, pool), 0, pool, fits, budget=budget)
+        choice = choose(target.candidates, sought, Judge(objective, pool), 0, pool, equalise, budget=budget)
         yield target._replace(ranking=choice.ranking())

@@ -25,8 +25,8 @@ class MatchConfig:
       patch: also estimate editable patches from the sound.
       resynthesis: how wavetables are made from the sound itself; None makes no resynthesis.
       prefer: which candidate is written, see `vjax.matching.preferred`. The closest candidate is written as well.
-      fits: at most N of the best candidates of each family get equalised wavetables: the levels of their harmonics are
-        fitted to the sound. Patches are left out.
+      equalise: at most N of the best candidates of each family get equalised wavetables: the levels of their harmonics
+        are fitted to the sound. Patches are left out.
       refine: settings of the search that follows; None runs no search.
     """
 
@@ -38,7 +38,7 @@ class MatchConfig:
     patch: bool = True
     resynthesis: WavetableFitConfig | None = WavetableFitConfig()
     prefer: Prefer = "editable"
-    fits: int = 6
+    equalise: int = 6
     refine: RefineConfig | None = None
 
     def __post_init__(self):
@@ -48,12 +48,12 @@ class MatchConfig:
             raise ValueError(f"note_s={self.note_s}; expected a time above 0 s, or None to estimate it")
         if self.prefer not in PREFERENCES:
             raise ValueError(f"prefer={self.prefer!r}; expected one of {', '.join(PREFERENCES)}")
-        for field in ("variants", "fits"):
+        for field in ("variants", "equalise"):
             if getattr(self, field) < 0:
                 raise ValueError(f"{field}={getattr(self, field)}; expected 0 or more")
 
 
 DEFAULT = MatchConfig()
 
-PREDICTION_ONLY = MatchConfig(level=False, variants=0, patch=False, resynthesis=None, fits=0)
+PREDICTION_ONLY = MatchConfig(level=False, variants=0, patch=False, resynthesis=None, equalise=0)
 """Renders and tunes the predicted preset. No other candidate competes."""

@@ -11,14 +11,13 @@ from vjax.audio.distances import loudness_lufs, mss
 from vjax.audio.metric_names import METRICS
 from vjax.audio.pitch import Pitch, detect_pitch, note_name
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.matching.choose import WRONG_NOTE_SEMITONES
 from vjax.matching.describe import comment, style_of
 from vjax.matching.preferred import CLOSEST, FAR_DB
 from vjax.matching.prepare import Prepared
 from vjax.matching.result import Comparison, FoundPreset, MatchResult
+from vjax.search.candidate import WRONG_NOTE_SEMITONES, Candidate
 from vjax.search.judge import Judged
 from vjax.search.refine import Refined
-from vjax.search.target import Start
 from vjax.vital.level import level_range_db, with_gain
 
 FULL_SCALE = 10 ** (-0.1 / 20)
@@ -48,17 +47,19 @@ def finish(prepared: Prepared, pool: RenderPool, refined: Refined | None = None)
     closest = None
     if chosen is None:
         first = choice.as_played[0]
-        found = _described(first.start, [], first.audio, prepared)
+        found = _described(first, [], first.audio, prepared)
         warnings.append(f"no candidate is audible; {first.label!r} is written: {first.error}")
     else:
-        start = Start(refined.start, refined.preset, refined.kind) if refined else chosen.start
-        method = f"{start.label}, after a search of {evals} renders" if refined and refined.trace[1:] else start.label
-        found, off_level = _judged(start, prepared, pool, method=method)
+        candidate = Candidate(refined.label, refined.preset, kind=refined.kind) if refined else chosen
+        method = candidate.label
+        if refined and refined.trace[1:]:
+            method += f", after a search of {evals} renders"
+        found, off_level = _judged(candidate, prepared, pool, method=method)
         warnings += [why] * bool(why) + off_level
         if _rank(found, sought.pitch)[0]:
             warnings.append(f"the preset plays {found.plays.name} where the sound has {sought.pitch.name}")
         if choice.best is not chosen:
-            closest, off_level = _judged(choice.best.start, prepared, pool, CLOSEST)
+            closest, off_level = _judged(choice.best, prepared, pool, CLOSEST)
             if _rank(closest, sought.pitch) < _rank(found, sought.pitch):
                 warnings += [f"{CLOSEST}: {warning}" for warning in off_level]
             else:  # `found` is closer: by the search, or with other random phases
@@ -90,23 +91,23 @@ def finish(prepared: Prepared, pool: RenderPool, refined: Refined | None = None)
 
 
 def _judged(
-    start: Start, prepared: Prepared, pool: RenderPool, which: str = "", method: str = ""
+    candidate: Candidate, prepared: Prepared, pool: RenderPool, which: str = "", method: str = ""
 ) -> tuple[FoundPreset, list[str]]:
     """A candidate judged by settled renders with several seeds, its peaks within full scale; and level warnings."""
-    judged, warnings = _beside_each(start, prepared), []
+    judged, warnings = _beside_each(candidate, prepared), []
     if prepared.config.level:
         judged, warnings = _within_scale(judged, prepared, pool)
-    start = start._replace(preset=judged[0].preset)
-    return _described(start, judged, judged[0].audio, prepared, which, method), warnings
+    candidate = dataclasses.replace(candidate, preset=judged[0].preset)
+    return _described(candidate, judged, judged[0].audio, prepared, which, method), warnings
 
 
-def _beside_each(start: Start, prepared: Prepared) -> list[Judged]:
+def _beside_each(candidate: Candidate, prepared: Prepared) -> list[Judged]:
     """A preset compared with each recording."""
-    return [one.judge.judged(start, one.sought, 0) for one in prepared.recordings]
+    return [one.judge.judged(candidate, one.sought, 0) for one in prepared.recordings]
 
 
 def _described(
-    start: Start,
+    candidate: Candidate,
     judged: Sequence[Judged],
     audio: np.ndarray | None,
     prepared: Prepared,
@@ -123,23 +124,23 @@ def _described(
     clip, sought = prepared.clip, prepared.sought
     first = judged[0] if judged else None
     metrics = first.distances if first else dict.fromkeys(METRICS, math.nan)
-    method = method or start.label
+    method = method or candidate.label
     if prepared.recordings[1:]:
         beside = " and ".join(f"{one.clip.title!r} at {note_name(one.sought.note)}" for one in prepared.recordings[1:])
         method = f"{method}, the best for {beside} as well"
     audio = np.zeros_like(sought.audio) if audio is None else audio
     pitched = prepared.config.note is not None or clip.pitch.clear
     preset = dataclasses.replace(
-        start.preset,
+        candidate.preset,
         name=f"{clip.title} ({which})" if which else clip.title,
-        author=start.preset.author or "vjax",
+        author=candidate.preset.author or "vjax",
         style=style_of(sought.audio, clip.sample_rate, sought.note, sought.note_s, pitched),
-        comments=comment(clip.title, sought.note, sought.note_s, method, metrics, start.preset.comments),
+        comments=comment(clip.title, sought.note, sought.note_s, method, metrics, candidate.preset.comments),
     )
     return FoundPreset(
         preset=preset,
-        label=start.label,
-        kind=start.kind,
+        label=candidate.label,
+        kind=candidate.kind,
         audio=audio,
         plays=detect_pitch(audio, clip.sample_rate),
         loss=first.loss if first else math.nan,
@@ -177,7 +178,7 @@ def _within_scale(judged: list[Judged], prepared: Prepared, pool: RenderPool) ->
     if over_db > 0:
         softest_db, _ = level_range_db(preset)
         preset = with_gain(preset, max(-over_db - _MARGIN_DB, softest_db))
-        judged = _beside_each(Start(judged[0].label, preset, judged[0].kind), prepared)
+        judged = _beside_each(Candidate(judged[0].label, preset, kind=judged[0].kind), prepared)
     off = judged[0].distances.get("loudness_difference", math.nan)
     if off > _OFF_LEVEL_DB:
         softer = loudness_lufs(judged[0].audio, pool.config.sample_rate) < loudness_lufs(

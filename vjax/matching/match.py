@@ -15,15 +15,15 @@ from collections.abc import Callable, Sequence
 
 from vjax.audio.clip import Clip
 from vjax.engine.pool import RenderPool
-from vjax.inference.predict import Answer, Predictor, knob_errors
+from vjax.inference.predict import PredictedPreset, Predictor, knob_errors
 from vjax.matching.choose import Progress, Report
 from vjax.matching.config import DEFAULT, MatchConfig
 from vjax.matching.finish import finish
 from vjax.matching.prepare import Banks, no_banks, prepare
 from vjax.matching.result import MatchResult
+from vjax.search.candidate import Candidate
 from vjax.search.evolution import Progress as SearchProgress
 from vjax.search.refine import refine
-from vjax.search.target import Start
 
 
 def match(
@@ -33,8 +33,8 @@ def match(
     config: MatchConfig = DEFAULT,
     banks: Banks = no_banks,
     *,
-    prediction: Answer | None = None,
-    candidates: Sequence[Start] = (),
+    prediction: PredictedPreset | None = None,
+    candidates: Sequence[Candidate] = (),
     only_candidates: bool = False,
     others: Sequence[tuple[Clip, int | None]] = (),
     on_progress: Report | None = None,
@@ -81,7 +81,7 @@ def match(
     report = on_progress or (lambda progress: None)
 
     def follow(found: SearchProgress) -> None:
-        report(Progress("searching", found.evals, config.refine.evals, found.start))
+        report(Progress("searching", found.evals, config.refine.evals, found.label))
 
     target, errors = prepared.refine_target(), knob_errors(predictor) if predictor else {}
     (refined,) = refine([target], config.refine, pool.config, pool.workers, errors, follow, should_stop, pool=pool)

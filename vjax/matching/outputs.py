@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vjax.audio.files import write_wav
-from vjax.audio.mel_pictures import comparison_picture, save_picture
+from vjax.audio.mel_images import comparison_image, save_image
 from vjax.audio.metric_names import METRICS
 from vjax.audio.pitch import Pitch, note_name
 from vjax.inference.predict_many import RENDER_END
 from vjax.io.atomic import replacing
 from vjax.io.file_names import as_text, shortened
-from vjax.matching.choose import Candidate
 from vjax.matching.preferred import CLOSEST
-from vjax.matching.traces import TRACE_END, trace_picture, write_text
+from vjax.matching.traces import TRACE_END, trace_image, write_text
+from vjax.search.candidate import Candidate
 from vjax.vital.preset import write_preset
 
 if TYPE_CHECKING:  # `MatchResult.save` imports this module
@@ -78,7 +78,7 @@ def write_result(
     for which, found in zip(("preset", CLOSEST), presets.values(), strict=False):
         sounds[f"{which}: {shortened(as_text(found.label), _TITLE_LETTERS)}"] = found.audio
     digests = dict(zip((_DIGEST, _CLOSEST_DIGEST), map(_digest, partials.values()), strict=False))
-    save_picture(picture, comparison_picture(sounds, result.sample_rate, _title(result)), digests)
+    save_image(picture, comparison_image(sounds, result.sample_rate, _title(result)), digests)
     before_preset()
     for file, partial in reversed(partials.items()):  # the preset is replaced last
         os.replace(partial, file)
@@ -218,7 +218,7 @@ def number(value: float) -> float | None:
 def _write_trace(stem: Path, result: MatchResult) -> list[Path]:
     """Writes the course of a search: `X-trace.png`, and `X-trace.json` with everything that `result_json` returns."""
     picture, text = (stem.with_name(stem.name + end) for end in ("-trace.png", TRACE_END))
-    save_picture(picture, trace_picture({as_text(stem.name): result.trace}))
+    save_image(picture, trace_image({as_text(stem.name): result.trace}))
     write_text(text, json.dumps(result_json(result), indent=1, allow_nan=False))
     return [picture, text]
 

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
-from vjax.matching.choose import Candidate
-from vjax.search.target import Kind
+from vjax.search.candidate import Candidate, Kind
 
 Prefer = Literal["editable", "closest", "knobs"]
 PREFERENCES = get_args(Prefer)

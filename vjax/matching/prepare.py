@@ -13,21 +13,22 @@ import numpy as np
 from vjax.audio.clip import Clip
 from vjax.audio.held import is_held
 from vjax.audio.scores import scores
-from vjax.candidates.bank import SoundBank, index_picture
+from vjax.candidates.bank import SoundBank, index_mel
 from vjax.candidates.patch.explain import Explained, explained
 from vjax.candidates.predicted import PREDICTION, VARIANT, variants
 from vjax.candidates.resynthesis.resynthesise import resynthesised
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderPool
-from vjax.inference.predict import Answer, Predictor
+from vjax.inference.predict import PredictedPreset, Predictor
 from vjax.inference.presets import export_preset
-from vjax.matching.choose import Candidate, Choice, Progress, Report, choose
+from vjax.matching.choose import Choice, Progress, Report, choose
 from vjax.matching.config import DEFAULT, DEFAULT_NOTE, MatchConfig
 from vjax.matching.preferred import Preferred, preferred
 from vjax.matching.together import together
+from vjax.search.candidate import FAMILIES, Candidate, Kind
 from vjax.search.judge import JUDGE_SEEDS, Judge, Recording
 from vjax.search.objective import Objective, ObjectiveConfig
-from vjax.search.target import FAMILIES, Kind, RefineTarget, Sought, Start
+from vjax.search.target import RefineTarget, Sought
 from vjax.vital.vocabulary import to_preset
 
 NEIGHBOURS = 3
@@ -60,7 +61,7 @@ class Prepared:
 
     recordings: tuple[Recording, ...]
     config: MatchConfig
-    prediction: Answer | None
+    prediction: PredictedPreset | None
     choice: Choice
     began_s: float
 
@@ -96,12 +97,12 @@ class Prepared:
                 f"{self.sought.note} ({reasons}); give another --note, or more candidates"
             )
         ranking = self.choice.ranking(FAMILIES if self.config.prefer == "closest" else (chosen.kind.family,))
-        starts = tuple(one.start for one in ranking.starts)
+        candidates = tuple(ranking.candidates)
         return RefineTarget(
             self.clip.name,
             self.sought.audio,
             self.sought.note,
-            starts,
+            candidates,
             spent=spent,
             note_s=self.sought.note_s,
             ranking=ranking,
@@ -115,8 +116,8 @@ def prepare(
     config: MatchConfig = DEFAULT,
     banks: Banks = no_banks,
     *,
-    prediction: Answer | None = None,
-    candidates: Sequence[Start] = (),
+    prediction: PredictedPreset | None = None,
+    candidates: Sequence[Candidate] = (),
     only_candidates: bool = False,
     others: Sequence[tuple[Clip, int | None]] = (),
     on_progress: Report | None = None,
@@ -135,15 +136,15 @@ def prepare(
         choose,
         sought=sought,
         judge=judge,
-        place=0,
+        lane=0,
         pool=pool,
-        fits=config.fits,
+        equalise=config.equalise,
         level=config.level,
         budget=config.refine.evals if config.refine else None,
         on_progress=on_progress,
     )
     if only_candidates:
-        choice = choosing(candidates, n_starts=len(candidates))
+        choice = choosing(candidates, n_candidates=len(candidates))
         return Prepared(recordings, config, None, _for_all(choice, recordings, pool, config), began_s)
     report(Progress("predicting", 0, 1))
     prediction = prediction or predictor.predict_clip(clip)
@@ -154,10 +155,10 @@ def prepare(
         others = [one.sought for one in recordings[1:]]
         after = np.broadcast_to(clip.after, (2, clip.after.shape[1]))
         patches = config.patch and threads.submit(explained, sought, pool, clip.title, others=others, after=after)
-        starts = _starts(predictor, prediction, clip.title, sought.note, config, searched)
-        starts = itertools.chain(starts, candidates, _late(tables), _explained(patches))
-        n_starts = 1 + config.variants * (1 + NEIGHBOURS * len(searched)) + len(candidates) + 2 * bool(tables)
-        choice = choosing(starts, n_starts=n_starts + 3 * bool(patches))
+        offered = _offered(predictor, prediction, clip.title, sought.note, config, searched)
+        offered = itertools.chain(offered, candidates, _late(tables), _explained(patches))
+        n_candidates = 1 + config.variants * (1 + NEIGHBOURS * len(searched)) + len(candidates) + 2 * bool(tables)
+        choice = choosing(offered, n_candidates=n_candidates + 3 * bool(patches))
     if patches:
         choice = choice._replace(evals=choice.evals + patches.result().evals)
     return Prepared(recordings, config, prediction, _for_all(choice, recordings, pool, config), began_s)
@@ -214,22 +215,27 @@ def note_length_s(clip: Clip, render: RenderConfig, config: MatchConfig = DEFAUL
     return render.seconds if held else render.note_s
 
 
-def _starts(
-    predictor: Predictor, prediction: Answer, title: str, note: int, config: MatchConfig, banks: Sequence[SoundBank]
-) -> Iterator[Start]:
+def _offered(
+    predictor: Predictor,
+    prediction: PredictedPreset,
+    title: str,
+    note: int,
+    config: MatchConfig,
+    banks: Sequence[SoundBank],
+) -> Iterator[Candidate]:
     """The candidates of the network and of the banks, the predicted preset first."""
     schema, vocabulary = predictor.schema, predictor.vocabulary
-    yield Start(PREDICTION, export_preset(prediction, schema, vocabulary, title), Kind.PREDICTION)
+    yield Candidate(PREDICTION, export_preset(prediction, schema, vocabulary, title), kind=Kind.PREDICTION)
     if not config.variants:
         return
     others = variants(prediction.network, prediction.parameters, schema, config.variants)
     for i, variant in enumerate(others, start=1):
         preset = to_preset(variant, schema, vocabulary, name=title, author="vjax")
-        yield Start(f"{VARIANT} {i}", preset, Kind.PREDICTION)
-    picture = index_picture(prediction.mel[0])
+        yield Candidate(f"{VARIANT} {i}", preset, kind=Kind.PREDICTION)
+    picture = index_mel(prediction.mel[0])
     for bank in banks:
         for found in bank.nearest(picture, note, NEIGHBOURS * config.variants):
-            yield Start(found.name, found.preset, Kind.NEIGHBOUR)
+            yield Candidate(found.name, found.preset, kind=Kind.NEIGHBOUR)
 
 
 @functools.cache  # once for each length: the other sounds of a batch use the compiled code
@@ -242,18 +248,18 @@ def _compile_ahead(samples: int, sample_rate: int) -> None:
     scores(np.stack([noise] * len(JUDGE_SEEDS)), noise, sample_rate)
 
 
-def _late(*made: "Future[list[Start]] | None") -> Iterator[Start]:
+def _late(*made: "Future[list[Candidate]] | None") -> Iterator[Candidate]:
     """Candidates that are still being made while the others are rendered; None yields none."""
     for future in filter(None, made):
         yield from future.result()
 
 
-def _explained(patches: "Future[Explained] | None") -> Iterator[Start]:
+def _explained(patches: "Future[Explained] | None") -> Iterator[Candidate]:
     if patches:
-        yield from patches.result().starts
+        yield from patches.result().candidates
 
 
-def _resynthesis(clip: Clip, sought: Sought, render: RenderConfig, config: MatchConfig) -> list[Start]:
+def _resynthesis(clip: Clip, sought: Sought, render: RenderConfig, config: MatchConfig) -> list[Candidate]:
     held = dataclasses.replace(render, note_s=sought.note_s)
     after = np.broadcast_to(clip.after, (2, clip.after.shape[1]))
     return resynthesised(sought.audio, sought.note, held, config.resynthesis, clip.title, clip.pitch, after)

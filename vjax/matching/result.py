@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from vjax.audio.pitch import Pitch
-from vjax.inference.predict import Answer
-from vjax.matching.choose import Candidate
-from vjax.search.target import Kind
+from vjax.inference.predict import PredictedPreset
+from vjax.search.candidate import Candidate, Kind
 from vjax.vital.preset import Preset
 
 
@@ -128,7 +127,7 @@ class MatchResult:
     metrics: Mapping[str, float]
     re_render_db: float
     candidates: tuple[Candidate, ...]
-    prediction: Answer | None
+    prediction: PredictedPreset | None
     predicted: Candidate | None
     trace: tuple[tuple[int, float], ...] = ()
     evals: int = 0

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from vjax.engine.pool import RenderPool
-from vjax.matching.choose import Candidate, Choice, levelled, measured, play_job, rank_key
+from vjax.matching.choose import Choice, levelled, measured, play_job, rank_key
+from vjax.search.candidate import FAMILIES, Candidate
 from vjax.search.judge import Recording
-from vjax.search.target import FAMILIES
 
 BEST = 4
 """At most N candidates of each family, the best for the first recording, are rendered for the others."""
@@ -30,10 +30,10 @@ def together(choice: Choice, recordings: Sequence[Recording], pool: RenderPool, 
     for i in chosen:
         for one in recordings[1:]:
             played[i].append(measured(choice.candidates[i], next(renderings), one.sought))
-    for place, one in enumerate(recordings[1:], start=1):
-        scored = levelled([played[i][place] for i in chosen], one.judge, 0, level)
+    for number, one in enumerate(recordings[1:], start=1):
+        scored = levelled([played[i][number] for i in chosen], one.judge, 0, level)
         for i, candidate in zip(chosen, scored, strict=True):
-            played[i][place] = candidate
+            played[i][number] = candidate
     candidates = [_joined(played[i]) if i in played else one for i, one in enumerate(choice.candidates)]
     candidates.sort(key=lambda one: (bool(one.error), not one.each_mss_db, *rank_key(one)))
     return choice._replace(candidates=tuple(candidates), evals=choice.evals + len(chosen) * (len(recordings) - 1))

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vjax.audio.mel_pictures import figure_pixels
+from vjax.audio.mel_images import figure_pixels
 from vjax.io.atomic import replacing
 from vjax.io.file_names import shortened
+from vjax.search.candidate import Candidate, Kind
 from vjax.search.evolution import Progress
-from vjax.search.target import Kind, Start
 from vjax.vital.preset import read_preset, write_preset
 
 TRACE_END, _PART_END = "-trace.json", ".part"
@@ -21,14 +21,14 @@ class Part(NamedTuple):
     """The best that a killed run had found for a target, and the renders that it took."""
 
     evals: int
-    start: Start
+    candidate: Candidate
 
 
 def write_part(stem: Path, progress: Progress) -> None:
     """Saves the best preset so far of a search: X.part.vital, then X.part.json. Each is written whole or not at all."""
     if progress.better is not None:
         write_preset(_part(stem, ".vital"), progress.better)
-    state = {"evals": progress.evals, "start": progress.start, "kind": progress.kind, "loss": progress.loss}
+    state = {"evals": progress.evals, "label": progress.label, "kind": progress.kind, "loss": progress.loss}
     write_text(_part(stem, ".json"), json.dumps(state))
 
 
@@ -37,8 +37,8 @@ def read_part(stem: Path) -> Part | None:
     try:
         state = json.loads(_part(stem, ".json").read_text())
         preset = read_preset(_part(stem, ".vital"))
-        label = state["start"].removesuffix(", refined") + ", refined"
-        return Part(state["evals"], Start(label, preset, Kind(state.get("kind", Kind.GIVEN))))
+        label = state.get("label", state.get("start", "")).removesuffix(", refined") + ", refined"
+        return Part(state["evals"], Candidate(label, preset, kind=Kind(state.get("kind", Kind.GIVEN))))
     except (OSError, ValueError, KeyError):
         return None
 
@@ -48,7 +48,7 @@ def remove_part(stem: Path) -> None:
         _part(stem, end).unlink(missing_ok=True)
 
 
-def trace_picture(traces: Mapping[str, Sequence[tuple[int, float]]]) -> np.ndarray:
+def trace_image(traces: Mapping[str, Sequence[tuple[int, float]]]) -> np.ndarray:
     """A plot of the best loss over the renders, one line for each search; [height, width, 3] uint8.
 
     A dot marks the start of the search. Only the dot is drawn if the ranking of the candidates took all renders.

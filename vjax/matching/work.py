@@ -16,11 +16,11 @@ from vjax.data.reader import Reader
 from vjax.data.store import open_dataset
 from vjax.data.stream import split
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.predict import Answer, Predictor
+from vjax.inference.predict import PredictedPreset, Predictor
 from vjax.inference.predict_many import Failure, find_audio, predict_dataset, predict_files
 from vjax.matching.config import MatchConfig
 from vjax.matching.outputs import changed_presets, closest_path
-from vjax.search.target import Start
+from vjax.search.candidate import Candidate
 from vjax.vital.default_vocabulary import vocabulary_of
 from vjax.vital.vocabulary import from_parameters
 
@@ -41,8 +41,8 @@ class Sound:
     name: str
     clip: Callable[[], Clip]
     config: MatchConfig
-    prediction: Answer | None = None
-    candidates: tuple[Start, ...] = ()
+    prediction: PredictedPreset | None = None
+    candidates: tuple[Candidate, ...] = ()
     only_candidates: bool = False
     spent: int = 0
 
@@ -61,7 +61,7 @@ class Work:
     """
 
     sounds: Callable[[RenderPool, MatchConfig], Iterator[Sound | Failure]]
-    predictions: Callable[[], Iterator[Answer | Failure]]
+    predictions: Callable[[], Iterator[PredictedPreset | Failure]]
     paths: dict[str, Path]
     there: int
     found: int
@@ -195,7 +195,7 @@ def _is_audio(path: str) -> bool:
         return False
 
 
-def validation_rows(predictor: Predictor, dataset: str | os.PathLike, limit: int = 0) -> list[int]:
+def validation_presets(predictor: Predictor, dataset: str | os.PathLike, limit: int = 0) -> list[int]:
     """The first row of each preset in a dataset's validation split, which is the split of the checkpoint's training.
 
     At most `limit` rows; 0 takes all. If the checkpoint has no data settings, there is no split and all rows count.
@@ -209,7 +209,7 @@ def validation_rows(predictor: Predictor, dataset: str | os.PathLike, limit: int
     return rows[np.sort(first)][: limit or None].tolist()
 
 
-def _clip_of(prediction: Answer) -> Clip:
+def _clip_of(prediction: PredictedPreset) -> Clip:
     return prediction.clip
 
 

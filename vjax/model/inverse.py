@@ -113,8 +113,8 @@ class InverseModel(nn.Module):
         """Returns the input of the heads: [b, 8 * width] float32. With `train`, `batch_stats` must be mutable."""
         if mel.ndim != 4 or mel.shape[1] != 1:
             raise ValueError(f"mel has shape {mel.shape}; the model expects [batch, 1, n_mels, frames]")
-        pictures = mel[:, 0, :, :, None].astype(jnp.float32)  # NHWC; with one channel, no data move in memory
-        return self.backbone(pictures, train)
+        mels = mel[:, 0, :, :, None].astype(jnp.float32)  # NHWC; with one channel, no data move in memory
+        return self.backbone(mels, train)
 
     def heads(self, features: jax.Array, train: bool = False, factored: bool = False) -> Prediction:
         """Maps features [b, 8 * width] to a `Prediction`.

@@ -66,9 +66,9 @@ def _backward(residuals, gradients):
     d_scale = jnp.sum(dy * (wide - mean), axes) * inverse
     n = x.size // x.shape[-1]
     # scale inverse (dy - d_bias / n - (x - mean) inverse d_scale / n), with the factors of dy and x taken per channel.
-    of_dy = scale * inverse
-    of_x = -of_dy * inverse * d_scale / n
-    dx = dy * of_dy + wide * of_x - (of_dy * d_bias / n + of_x * mean)
+    dy_scale = scale * inverse
+    of_x = -dy_scale * inverse * d_scale / n
+    dx = dy * dy_scale + wide * of_x - (dy_scale * d_bias / n + of_x * mean)
     return dx.astype(x.dtype), d_scale, d_bias, None
 
 

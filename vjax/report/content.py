@@ -15,7 +15,7 @@ from vjax.evaluation import editing
 from vjax.evaluation.results import Results, Row, Target
 from vjax.evaluation.statistics import recovered_share
 from vjax.io.file_names import shortened
-from vjax.report.media import page_media, picture_ticks
+from vjax.report.media import mel_ticks, page_media
 from vjax.vital.differences import preset_difference
 from vjax.vital.preset import read_preset
 
@@ -104,7 +104,7 @@ def page_data(evaluation: Evaluation) -> dict[str, Any]:
         "meanings": {method: meaning(method) for method in evaluation.methods},
         "editing": {method: editing.words(_editing(evaluation, method)) for method in evaluation.methods},
         "facts": _facts(evaluation),
-        "ticks": picture_ticks(),
+        "ticks": mel_ticks(),
         "summary": {
             method: [_summary(values, share) for values, share in zip(found, shares[method], strict=True)]
             for method, found in scores.items()

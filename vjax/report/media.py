@@ -17,7 +17,7 @@ import soundfile
 
 from vjax.audio.files import read_audio
 from vjax.audio.mel import MelConfig, mel_filterbank
-from vjax.audio.mel_pictures import RANGE_DB, mel_db
+from vjax.audio.mel_images import RANGE_DB, mel_db
 
 SAMPLE_RATE = 44100
 """Hz. All sounds of a page are resampled to this rate."""
@@ -79,7 +79,7 @@ def page_media(files: Mapping[str, Path]) -> PageMedia:
     return PageMedia(media, longest / SAMPLE_RATE, 20 * float(np.log10(gain)))
 
 
-def picture_ticks() -> list[tuple[str, float]]:
+def mel_ticks() -> list[tuple[str, float]]:
     """The marks on the frequency axis: (label in Hz, position from the bottom as a fraction of the image's height)."""
     centres_hz = np.argmax(mel_filterbank(_MEL), 1) * SAMPLE_RATE / _MEL.n_fft
     return [(label, float(np.searchsorted(centres_hz, hz)) / _MEL.n_mels) for hz, label in _TICKS_HZ]

@@ -1,4 +1,4 @@
-"""The search for one target: its starts, its current space, its best presets, and when it moves to another start."""
+"""The search for one target: its candidates, its space, its best presets, and when it moves to another candidate."""
 
 import dataclasses
 import time
@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vjax.engine.live import LivePool
+from vjax.search.candidate import Candidate, Kind
 from vjax.search.refine_config import RefineConfig
 from vjax.search.space import Space, first_steps, make_space
 from vjax.search.strategy import Strategy
-from vjax.search.target import Kind, RefineTarget, Start
+from vjax.search.target import RefineTarget
 from vjax.vital.level import level_range_db, with_gain
 from vjax.vital.preset import Preset
 
@@ -23,7 +24,7 @@ There are several, because one may have its rank only from the seed that it was 
 """
 
 _PROGRESS = 0.005  # a loss must fall by this share to count as better
-_RIVAL = 1.25  # starts whose loss is within this factor of the best start's are tried when a search stagnates
+_NEAR_BEST = 1.25  # when a search stagnates, candidates are tried whose loss is within this factor of the best one's
 _WIDER = 2.0  # steps of a restart from the best point, relative to the steps before
 
 
@@ -33,9 +34,9 @@ class Progress(NamedTuple):
     Attributes:
       evals: renders so far.
       loss: the best so far.
-      first_loss: of the best start.
-      better: the best preset if it is new (at first a start, later a sample), else None.
-      start, kind: label and kind of the start that the best preset came from.
+      first_loss: of the best candidate.
+      better: the best preset if it is new (at first a candidate, later a sample), else None.
+      label, kind: of the candidate that the best preset came from.
     """
 
     name: str
@@ -43,12 +44,12 @@ class Progress(NamedTuple):
     loss: float
     first_loss: float
     better: Preset | None
-    start: str
+    label: str
     kind: Kind = Kind.GIVEN
 
 
 class Found(NamedTuple):
-    """A start or sample that is kept, and the space that it was found in."""
+    """A candidate or sample that is kept, and the space that it was found in."""
 
     loss: float
     label: str
@@ -59,16 +60,16 @@ class Found(NamedTuple):
 
 @dataclasses.dataclass(eq=False)
 class Search:
-    """See `refine`. `rivals` are the starts that were not searched from yet, the best first, with their losses."""
+    """See `refine`. `untried` are the candidates that were not searched from yet, the best first."""
 
     target: RefineTarget
     config: RefineConfig
     strategy: Strategy
     live: LivePool
     knob_error_norm: Mapping[str, float]
-    start_losses: dict[str, float]
+    candidate_losses: dict[str, float]
     first_loss: float
-    rivals: list[tuple[float, Start]]
+    untried: list[Candidate]
     space: Space
     steps: np.ndarray
     label: str
@@ -82,8 +83,8 @@ class Search:
     _sigma: float = 1.0
     _reference: float = np.inf  # the search stagnates unless its loss falls below; `_stagnant` counts generations
     _stagnant: int = 0
-    _entered: int = 0  # starts searched from so far
-    _away: bool = False  # whether the best found may have come from an earlier start
+    _entered: int = 0  # candidates searched from so far
+    _away: bool = False  # whether the best found may have come from an earlier candidate
     _improved: bool = False
     _here: tuple[float, np.ndarray | None] = (np.inf, None)  # best loss in this space, and its point
 
@@ -96,22 +97,23 @@ class Search:
         knob_error_norm: Mapping[str, float],
         began_s: float | None = None,
     ) -> "Search":
-        """Begins at the best of the target's ranked starts.
+        """Begins at the best of the target's ranked candidates.
 
         Args:
           began_s: `time.monotonic()` from which the time of the target counts; by default now.
 
         Raises:
-          ValueError: there is no ranked start.
+          ValueError: there is no ranked candidate.
         """
         ranking = target.ranking
         if ranking is None:
             raise ValueError("its candidates are not ranked; see vjax.matching.choose.rank")
-        if not ranking.starts:
+        if not ranking.candidates:
             raise ValueError(
-                f"all {len(target.starts)} candidates are silent at note {target.note}; give another note, or others"
+                f"all {len(target.candidates)} candidates are silent at note {target.note}; "
+                "give another note or other candidates"
             )
-        best = ranking.starts[0]
+        best = ranking.candidates[0]
         search = cls(
             target=target,
             config=config,
@@ -119,17 +121,17 @@ class Search:
             strategy=Strategy(config.strategy, config.seed, zlib.crc32(np.ascontiguousarray(target.audio))),
             live=live,
             knob_error_norm=knob_error_norm,
-            start_losses=ranking.losses,
+            candidate_losses=ranking.losses,
             first_loss=best.loss,
-            rivals=[(one.loss, one.start) for one in ranking.starts],
-            space=make_space(best.start.preset, knob_error_norm),
+            untried=list(ranking.candidates),
+            space=make_space(best.preset, knob_error_norm),
             steps=np.zeros(0),
             label="",
             kind=Kind.GIVEN,
             evals=target.spent + ranking.evals,
             began_s=time.monotonic() if began_s is None else began_s,
         )
-        search.best = [Found(best.loss, best.start.label, best.start.preset, search.space, best.start.kind)]
+        search.best = [Found(best.loss, best.label, best.preset, search.space, best.kind)]
         search.trace.append((search.evals, best.loss))
         if search.left():
             search._enter_next()
@@ -141,7 +143,7 @@ class Search:
         return self._live_key(self._generations % self.config.engine_seeds)
 
     def _live_key(self, engine_seed: int) -> Any:
-        return self.target.name, self._entered, engine_seed  # two starts may have the same label
+        return self.target.name, self._entered, engine_seed  # two candidates may have the same label
 
     def left(self) -> int:
         """Number of renders left."""
@@ -176,7 +178,7 @@ class Search:
         """
         self.evals += len(z)
         self._generations += 1
-        self._improved = len(self.trace) == 1  # the best start was not reported yet
+        self._improved = len(self.trace) == 1  # the best candidate was not reported yet
         if len(z) == 1 + self.config.strategy.population:
             self.strategy.tell(z[1:], losses[1:])
         losses = np.where(np.isnan(losses), np.inf, losses)
@@ -196,18 +198,15 @@ class Search:
             self._stagnant += 1
 
     def move_on_if_stagnant(self) -> None:
-        """Moves the search to another start, or widens its steps, if it stagnates.
+        """Moves the search to another candidate, or widens its steps, if it stagnates.
 
-        After `patience` generations without progress it takes the next start whose loss is near the best start's. If
-        none is left, it returns to the best preset if that came from another start. From there it uses wider steps
-        after `restart_patience` generations without progress.
-
-        An evolution without progress for some tens of generations is still useful: it learns how far each parameter
-        should move. A restart loses that.
+        After `patience` generations without progress it takes the next candidate whose loss is near that of the best
+        one. If none is left, it returns to the best preset if that came from another candidate. From there it uses
+        wider steps after `restart_patience` generations without progress.
         """
         if self._stagnant < self.config.patience or not self.left():
             return
-        if self.rivals and self.rivals[0][0] < _RIVAL * self.first_loss:
+        if self.untried and self.untried[0].loss < _NEAR_BEST * self.first_loss:
             self._enter_next()
             self._away = True
         elif self._away and self._here[0] > self.best[0].loss:
@@ -231,9 +230,10 @@ class Search:
             self.space = dataclasses.replace(self.space, origin=self._here[1])
         self._begin_here()
 
-    def candidates(self) -> list[Start]:
-        """The presets to judge at the end: the target's first start, then the best ones found, the best first."""
-        return [self.target.starts[0], *(Start(found.label, found.preset, found.kind) for found in self.best)]
+    def candidates(self) -> list[Candidate]:
+        """The presets to judge at the end: the target's first candidate, then the best ones found, the best first."""
+        found = (Candidate(one.label, one.preset, kind=one.kind) for one in self.best)
+        return [self.target.candidates[0], *found]
 
     def progress(self) -> Progress:
         better = self.best[0].preset if self._improved else None
@@ -241,8 +241,8 @@ class Search:
         return Progress(self.target.name, self.evals, best.loss, self.first_loss, better, best.label, best.kind)
 
     def _enter_next(self) -> None:
-        _, start = self.rivals.pop(0)
-        self._enter(start.label, start.kind, make_space(start.preset, self.knob_error_norm))
+        candidate = self.untried.pop(0)
+        self._enter(candidate.label, candidate.kind, make_space(candidate.preset, self.knob_error_norm))
 
     def _enter(self, label: str, kind: Kind, space: Space) -> None:
         seeds = range(self.config.engine_seeds)

@@ -12,8 +12,9 @@ from vjax.audio.clip import Clip
 from vjax.audio.metric_names import METRICS
 from vjax.audio.scores import scores
 from vjax.engine.pool import RenderJob, RenderPool
+from vjax.search.candidate import Candidate, Kind
 from vjax.search.objective import TERMS, Objective
-from vjax.search.target import Kind, RefineTarget, Sought, Start
+from vjax.search.target import RefineTarget, Sought
 from vjax.vital.level import level_range_db, with_gain
 from vjax.vital.preset import Preset
 
@@ -25,7 +26,7 @@ class Judged(NamedTuple):
     """A preset compared with a target; loss and distances are means over JUDGE_SEEDS.
 
     Attributes:
-      label, kind: of the start that it came from.
+      label, kind: of the candidate that it came from.
       loss: the loss of the objective.
       distances: by metric of `vjax.audio.distances`; NaN for silence.
       sounds: float32 [2, samples] each, its renders, one per seed.
@@ -74,56 +75,56 @@ class Judge:
         return self._sounds(jobs)
 
     def levelled(
-        self, sounds: Sequence[np.ndarray | None], presets: Sequence[Preset], place: int, level: bool = True
+        self, sounds: Sequence[np.ndarray | None], presets: Sequence[Preset], lane: int, level: bool = True
     ) -> tuple[np.ndarray, np.ndarray, list[Preset]]:
         """Losses [n] and MSS distances [n] in dB of the presets' sounds, and the presets.
 
-        All are at the level of the target in the slot `place`, or keep their own level if `level` is False. A loss
+        All are at the level of the target in `lane`, or keep their own level if `level` is False. A loss
         is NaN for a sound that is None or silent.
         """
         ranges = np.array([level_range_db(preset) if level else (0.0, 0.0) for preset in presets]).reshape(-1, 2)
-        losses, gains, mss_db = self._score(sounds, place, ranges)
+        losses, gains, mss_db = self._score(sounds, lane, ranges)
         return losses, mss_db, [with_gain(preset, gain) for preset, gain in zip(presets, gains.tolist(), strict=True)]
 
-    def judged(self, start: Start, target: RefineTarget | Sought, place: int) -> Judged:
+    def judged(self, candidate: Candidate, target: RefineTarget | Sought, lane: int) -> Judged:
         """Judges one candidate by settled renders with each of JUDGE_SEEDS. Raises ValueError if it is not audible."""
-        return self.best([start], target, place)[0]
+        return self.best([candidate], target, lane)[0]
 
-    def best(self, candidates: Sequence[Start], target: RefineTarget | Sought, place: int) -> tuple[Judged, Judged]:
+    def best(self, candidates: Sequence[Candidate], target: RefineTarget | Sought, lane: int) -> tuple[Judged, Judged]:
         """(the first candidate, the best of all), judged by settled renders with each of JUDGE_SEEDS.
 
         Args:
           candidates: at least one.
-          place: the slot of the target in the objective.
+          lane: the lane of the target in the objective.
 
         Raises:
           ValueError: none of them is audible with all seeds.
         """
         jobs = [
-            RenderJob(preset.to_json(), (target.note,), seed, target.note_s)
-            for _, preset, _ in candidates
+            RenderJob(one.preset.to_json(), (target.note,), seed, target.note_s)
+            for one in candidates
             for seed in JUDGE_SEEDS
         ]
         sounds = self._sounds(jobs)
         per = len(JUDGE_SEEDS)
         as_they_are = np.zeros((len(sounds), 2))
-        losses = self._score(sounds, place, as_they_are)[0].reshape(-1, per).mean(1)  # NaN where one is silent
+        losses = self._score(sounds, lane, as_they_are)[0].reshape(-1, per).mean(1)  # NaN where one is silent
         ranked = np.where(np.isnan(losses), np.inf, losses)
         if np.isinf(ranked).all():
             raise ValueError(
-                f"none of the {len(candidates)} best candidates can be heard at note {target.note}; "
-                "expected one that makes a sound: give another note, or other starts"
+                f"the {len(candidates)} best candidates are silent at note {target.note}; "
+                "give another note or other candidates"
             )
 
         def judged(i: int) -> Judged:
-            label, preset, kind = candidates[i]
-            mine = [audio for audio in sounds[i * per : (i + 1) * per] if audio is not None]
+            one = candidates[i]
+            audible = [audio for audio in sounds[i * per : (i + 1) * per] if audio is not None]
             found = dict.fromkeys(METRICS, float("nan"))
-            if mine:
-                each = scores(np.stack(mine), target.audio, self.sample_rate)
+            if audible:
+                each = scores(np.stack(audible), target.audio, self.sample_rate)
                 found = {name: float(np.mean(values)) for name, values in each.items()}
             silence = np.zeros_like(target.audio)
-            return Judged(preset, label, kind, float(losses[i]), found, tuple(mine) or (silence,))
+            return Judged(one.preset, one.label, one.kind, float(losses[i]), found, tuple(audible) or (silence,))
 
         return judged(0), judged(int(np.argmin(ranked)))
 
@@ -131,7 +132,7 @@ class Judge:
         return [None if played.audio is None else played.audio[0] for played in self._pool.map(jobs)]
 
     def _score(
-        self, sounds: Sequence[np.ndarray | None], place: int, range_db: np.ndarray
+        self, sounds: Sequence[np.ndarray | None], lane: int, range_db: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Losses, gains in dB and MSS distances in dB, [n] each."""
         losses, gains_db = np.full(len(sounds), np.nan, np.float32), np.zeros(len(sounds))
@@ -140,6 +141,6 @@ class Judge:
         size = self._objective.batch
         for chunk in (heard[i : i + size] for i in range(0, len(heard), size)):
             audio = np.stack([sounds[i] for i in chunk])
-            found = self._objective.levelled_terms(audio, [place] * len(chunk), range_db[chunk])
+            found = self._objective.levelled_terms(audio, [lane] * len(chunk), range_db[chunk])
             losses[chunk], gains_db[chunk], mss_db[chunk] = found[0], found[1], found[2][:, TERMS.index("mss")]
         return losses, np.where(np.isnan(losses), 0.0, gains_db), mss_db

@@ -66,47 +66,47 @@ class SoundSpectra(NamedTuple):
 
 
 class Objective:
-    """Scores candidates against the targets in its slots (`places`). Compiled once for its sizes.
+    """Scores candidates against the targets in its lanes. Compiled once for its sizes.
 
     Args:
       config: weights.
-      places: number of slots, so the number of targets at a time.
+      lanes: number of targets at a time.
       batch: number of candidates that are scored in one call.
       samples, sample_rate: of all sounds, which are stereo.
     """
 
-    def __init__(self, config: ObjectiveConfig, places: int, batch: int, samples: int, sample_rate: int):
+    def __init__(self, config: ObjectiveConfig, lanes: int, batch: int, samples: int, sample_rate: int):
         self.batch = batch
         self._sample_rate, self._shape = sample_rate, (2, samples)
         self._weights = np.array([getattr(config, term) / TYPICAL[term] for term in TERMS], np.float32)
-        sounds = jax.ShapeDtypeStruct((places, *self._shape), np.float32)
+        sounds = jax.ShapeDtypeStruct((lanes, *self._shape), np.float32)
         shapes = jax.eval_shape(functools.partial(sound_spectra, sample_rate=sample_rate), sounds)
         self._targets = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
-    def set_target(self, place: int, audio: np.ndarray) -> None:
-        """Puts a target [2, samples] into the slot `place`. Raises ValueError if it is silent or has another shape."""
+    def set_target(self, lane: int, audio: np.ndarray) -> None:
+        """Puts a target [2, samples] into a lane. Raises ValueError if it is silent or has another shape."""
         if audio.shape != self._shape:
             raise ValueError(f"the target has shape {audio.shape}; all of a run have {self._shape}")
         if is_silent(audio):
             raise ValueError("the target is silent: nothing is near to silence")
         batch = np.broadcast_to(audio, (self.batch, *self._shape)).astype(np.float32)  # the shape that is compiled
         spectra = jax.tree.map(lambda leaf: leaf[0], _jitted_spectra(batch, self._sample_rate))
-        self._targets = _put(self._targets, spectra, place)
+        self._targets = _put(self._targets, spectra, lane)
 
-    def distances(self, audio: np.ndarray, places: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    def distances(self, audio: np.ndarray, lanes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Scores up to `batch` candidates.
 
         Args:
           audio: float32 [n, 2, samples].
-          places: [n], the slot of each candidate's target.
+          lanes: [n], the lane of each candidate's target.
 
         Returns:
           losses [n] and distances [n, len(TERMS)], float32 on the host; NaN for silent or broken candidates.
         """
-        found, _ = self._scored(audio, places, np.zeros((len(audio), 2)))
+        found, _ = self._scored(audio, lanes, np.zeros((len(audio), 2)))
         return found @ self._weights, found
 
-    def levelled(self, audio: np.ndarray, places: Sequence[int], range_db: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def levelled(self, audio: np.ndarray, lanes: Sequence[int], range_db: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Scores up to `batch` candidates as if each were played at the level of its target.
 
         The volume is a factor at the end of the signal chain, so its best value is computed and not searched for.
@@ -117,22 +117,22 @@ class Objective:
         Returns:
           losses [n] and the gains [n] in dB, within the range, that the losses were computed with.
         """
-        losses, gains_db, _ = self.levelled_terms(audio, places, range_db)
+        losses, gains_db, _ = self.levelled_terms(audio, lanes, range_db)
         return losses, gains_db
 
     def levelled_terms(
-        self, audio: np.ndarray, places: Sequence[int], range_db: np.ndarray
+        self, audio: np.ndarray, lanes: Sequence[int], range_db: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """As `levelled`, but also returns the terms [n, len(TERMS)] of the losses."""
-        found, gains_db = self._scored(audio, places, range_db)
+        found, gains_db = self._scored(audio, lanes, range_db)
         return found @ self._weights, gains_db, found
 
-    def _scored(self, audio: np.ndarray, places: Sequence[int], range_db: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _scored(self, audio: np.ndarray, lanes: Sequence[int], range_db: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         n = len(audio)
         padded = np.zeros((self.batch, *self._shape), np.float32)
         padded[:n] = audio
         where = np.zeros(self.batch, np.int32)
-        where[:n] = places
+        where[:n] = lanes
         ranges = np.zeros((self.batch, 2), np.float32)
         ranges[:n] = range_db
         found, gains_db = (
@@ -163,20 +163,20 @@ _jitted_spectra = jax.jit(sound_spectra, static_argnames="sample_rate")
 
 
 @jax.jit
-def _put(targets: Any, spectra: Any, place: int) -> Any:
-    return jax.tree.map(lambda all_, one: all_.at[place].set(one), targets, spectra)
+def _put(targets: Any, spectra: Any, lane: int) -> Any:
+    return jax.tree.map(lambda all_, one: all_.at[lane].set(one), targets, spectra)
 
 
 @functools.partial(jax.jit, static_argnames="sample_rate")
 def _distances(
-    targets: SoundSpectra, audio: jax.Array, places: jax.Array, range_db: jax.Array, sample_rate: int
+    targets: SoundSpectra, audio: jax.Array, lanes: jax.Array, range_db: jax.Array, sample_rate: int
 ) -> tuple[jax.Array, jax.Array]:
     """(terms [batch, len(TERMS)], gains [batch] in dB that bring candidates to the levels of their targets).
 
     The gain multiplies the spectra, so that sounds are not transformed again. MSS does not depend on the gain.
     """
     found = _jitted_spectra(audio, sample_rate)
-    target = jax.tree.map(lambda leaf: leaf[places], targets)
+    target = jax.tree.map(lambda leaf: leaf[lanes], targets)
     missing_db = target.level_db - found.level_db
     gain_db = jnp.clip(missing_db, range_db[:, 0], range_db[:, 1])
     return jnp.stack([*spectral_terms(found, target, gain_db), jnp.abs(missing_db - gain_db)], -1), gain_db

@@ -14,8 +14,8 @@ class RefineConfig:
       evals: at most N renders per target. The renders that rank its candidates count; those that judge the result do
         not.
       seconds: wall time per target; 0 sets no limit. A search ends at the first limit that it reaches.
-      patience: generations without a loss that is better by 0.5 %, before a search continues from another start.
-      restart_patience: such generations before a search without another start takes wider steps; 0 takes Hansen's
+      patience: generations without a loss that is better by 0.5 %, before a search continues from another candidate.
+      restart_patience: such generations before a search without another candidate takes wider steps; 0 takes Hansen's
         number.
       places: number of targets that are searched at a time.
       engine_seeds: number of positions of the engine's random generators; generations use them in turn. With only one,
@@ -29,12 +29,12 @@ class RefineConfig:
     objective: ObjectiveConfig = ObjectiveConfig()
     patience: int = 10
     restart_patience: int = 0
-    places: int = 8
+    parallel: int = 8
     engine_seeds: int = 2
     seed: int = 0
 
     def __post_init__(self):
-        for field, least in (("evals", 1), ("patience", 1), ("places", 1), ("engine_seeds", 1)):
+        for field, least in (("evals", 1), ("patience", 1), ("parallel", 1), ("engine_seeds", 1)):
             if getattr(self, field) < least:
                 raise ValueError(f"{field}={getattr(self, field)}; it must be at least {least}")
         if self.restart_patience < 0:

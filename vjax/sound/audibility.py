@@ -73,7 +73,7 @@ def audible(rules: Rules, continuous: Any, categorical: Any, routes: Any = None,
     """
     xp = categorical.__array_namespace__()
     sparse = isinstance(routes, tuple)
-    heard_slots = xp.zeros(routes[0].shape, dtype=bool) if sparse else None
+    audible_slots = xp.zeros(routes[0].shape, dtype=bool) if sparse else None
     if not (len(rules.sources) and len(rules.destination)):
         routes, sparse = None, False  # nothing can be routed
     slots = _Slots.of(xp, rules, routes) if sparse else None
@@ -89,7 +89,7 @@ def audible(rules: Rules, continuous: Any, categorical: Any, routes: Any = None,
     if follow:
         in_use = computed["modules"] & computed["modes"] & computed["feeding"]
         if sparse:
-            heard_slots, heard = _follow_slots(xp, rules, slots, in_use)
+            audible_slots, heard = _follow_slots(xp, rules, slots, in_use)
         else:
             heard = _follow_matrix(xp, rules, routes, in_use)
         if "sources" in parts:
@@ -97,7 +97,7 @@ def audible(rules: Rules, continuous: Any, categorical: Any, routes: Any = None,
     shape = (*categorical.shape[:-1], len(rules.source))
     every = functools.reduce(lambda a, b: a & b, found, xp.ones(shape, dtype=bool))
     n, m = continuous.shape[-1], categorical.shape[-1]
-    return Audible(every[..., :n], every[..., n : n + m], every[..., rules.destination], heard_slots)
+    return Audible(every[..., :n], every[..., n : n + m], every[..., rules.destination], audible_slots)
 
 
 def can_vary(schema: Schema, tier: int) -> tuple[np.ndarray, np.ndarray]:

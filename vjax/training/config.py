@@ -39,8 +39,8 @@ class DataConfig:
       resident: put all training rows on the accelerator before the first step, instead of reading them while training.
         The batches are the same, so a continued run may change this setting.
       render_workers: number of processes that render; 0 uses every core.
-      answers: train on the target encoding, with whole semitones as classes and the effect order as positions, see
-        `vjax.sound.encoding`.
+      target_encoding: train on the target encoding, with whole semitones as classes and the effect order as positions,
+        see `vjax.sound.encoding`.
     """
 
     path: str = ""
@@ -51,7 +51,7 @@ class DataConfig:
     workers: int = 0
     resident: bool = False
     render_workers: int = 0
-    answers: bool = False
+    target_encoding: bool = False
 
     def __post_init__(self):
         if self.n < 1:

@@ -13,7 +13,7 @@ from vjax.io.file_names import stem_text
 from vjax.vital import checks, table_spectra
 from vjax.vital.lfo_shapes import LfoShapeCatalog, shape_key
 from vjax.vital.preset import MAX_BYTES, Preset, read_preset
-from vjax.vital.vocabulary import Vocabulary, heard_lfos, heard_oscillators
+from vjax.vital.vocabulary import Vocabulary, audible_lfos, audible_oscillators
 from vjax.vital.wavetables import WavetableCatalog, table_key, unique_name
 
 UNTOLD = frozenset({"", "Init", "Triangle", "Linear"})
@@ -58,12 +58,12 @@ def read_all(paths: Iterable[Path], read: Callable[[Path], Any], warn: Callable[
 
 def preset_tables(presets: Iterable[Preset]) -> list[dict[str, Any]]:
     """The wavetables of oscillators that are on, in order; the preset's name replaces names in `UNTOLD`."""
-    return [_named(one.wavetables[i], f"{one.name} {i + 1}") for one in presets for i in heard_oscillators(one)]
+    return [_named(one.wavetables[i], f"{one.name} {i + 1}") for one in presets for i in audible_oscillators(one)]
 
 
 def preset_shapes(presets: Iterable[Preset]) -> list[dict[str, Any]]:
     """The shapes of LFOs that drive a route, in order; the preset's name replaces names in `UNTOLD`."""
-    return [_named(one.lfo_shapes[i], f"{one.name} LFO {i + 1}") for one in presets for i in heard_lfos(one)]
+    return [_named(one.lfo_shapes[i], f"{one.name} LFO {i + 1}") for one in presets for i in audible_lfos(one)]
 
 
 def _named(part: Mapping[str, Any], instead: str) -> dict[str, Any]:

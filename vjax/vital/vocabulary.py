@@ -44,11 +44,11 @@ class Vocabulary:
         return engine_schema(len(self.wavetables), len(self.lfo_shapes))
 
     def extended(self, presets: Iterable[Preset]) -> "Vocabulary":
-        """This vocabulary with the presets' wavetables of `heard_oscillators` and LFO shapes of `heard_lfos`."""
+        """This vocabulary with the presets' wavetables of `audible_oscillators` and LFO shapes of `audible_lfos`."""
         tables, shapes = [], []
         for one in presets:
-            tables += [one.wavetables[i] for i in heard_oscillators(one)]
-            shapes += [one.lfo_shapes[i] for i in heard_lfos(one)]
+            tables += [one.wavetables[i] for i in audible_oscillators(one)]
+            shapes += [one.lfo_shapes[i] for i in audible_lfos(one)]
         return Vocabulary(self.wavetables.extended(tables), self.lfo_shapes.extended(shapes))
 
     def to_json_string(self) -> str:
@@ -64,13 +64,13 @@ class Vocabulary:
         return cls(wavetables, LfoShapeCatalog(tuple(shapes)))
 
 
-def heard_oscillators(one: Preset) -> list[int]:
-    """Oscillators (from 0) that are on, whatever they play into. `heard_lfos` gives the reason."""
+def audible_oscillators(one: Preset) -> list[int]:
+    """Oscillators (from 0) that are on, whatever they play into. `audible_lfos` gives the reason."""
     position = preset.controls().position
     return [i for i in range(len(WAVETABLE_CHOICES)) if one.categorical[position[f"osc_{i + 1}_on"]]]
 
 
-def heard_lfos(one: Preset) -> list[int]:
+def audible_lfos(one: Preset) -> list[int]:
     """LFOs (from 0) that drive a route which is not bypassed, wherever the route ends.
 
     This is more than `vjax.sound.audibility` calls audible. Catalogs keep these shapes, because crossing two presets
@@ -172,7 +172,7 @@ def _encoding() -> TargetEncoding:
 
 
 def _choose_shapes(one, schema, catalog: LfoShapeCatalog, parameters: Parameters, stand_in: bool, lost: list[str]):
-    heard = heard_lfos(one)
+    heard = audible_lfos(one)
     for lfo, choice in enumerate(LFO_SHAPE_CHOICES):
         held = catalog if choice in schema.position else catalog.first(1)  # an older schema has no such choice
         index = held.find(one.lfo_shapes[lfo])
@@ -190,10 +190,10 @@ def _choose_tables(one, schema, catalog: WavetableCatalog, parameters: Parameter
         index = held.find(one.wavetables[oscillator])
         if choice in schema.position:
             parameters.categorical[schema.position[choice]] = index or 0
-        elif index is None and oscillator in heard_oscillators(one):
+        elif index is None and oscillator in audible_oscillators(one):
             lost.append(f"oscillator {oscillator + 1}: wavetable {_name(one, oscillator)} became {held.names[0]!r}")
             continue
-        if index is None and oscillator in heard_oscillators(one):
+        if index is None and oscillator in audible_oscillators(one):
             missing.append(oscillator)
     if not (missing and stand_in):
         lost += [f"oscillator {o + 1}: wavetable {_name(one, o)} became {catalog.names[0]!r}" for o in missing]

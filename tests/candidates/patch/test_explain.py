@@ -12,7 +12,8 @@ from vjax.candidates.patch import fit as fitting
 from vjax.candidates.patch import modules
 from vjax.candidates.patch.explain import Explained, explained
 from vjax.engine.pool import Rendering, RenderJob, RenderPool
-from vjax.search.target import Kind, Sought
+from vjax.search.candidate import Kind
+from vjax.search.target import Sought
 from vjax.vital.editability import editability
 from vjax.vital.values import value_of
 
@@ -59,23 +60,23 @@ def saw(sketch, by_hand) -> tuple[Sought, Explained]:
 
 def test_explained_saw_is_near_and_editable(sketch, saw):
     sought, found = saw
-    assert 1 <= len(found.starts) <= 3
-    assert len({start.label for start in found.starts}) == len(found.starts)
-    for start in found.starts:
+    assert 1 <= len(found.candidates) <= 3
+    assert len({start.label for start in found.candidates}) == len(found.candidates)
+    for start in found.candidates:
         assert start.kind == Kind.PATCH
         assert start.label.startswith("patch, ")
         assert editability(start.preset).editable
         assert start.preset.name == "Pluck"
-    (audio,) = sketch.play(found.starts[0].preset)
+    (audio,) = sketch.play(found.candidates[0].preset)
     gain = np.float32(np.sqrt(np.sum(sought.audio**2) / np.sum(audio**2)))
     assert mss(gain * audio, sought.audio, sought.sample_rate) < 2
-    assert value_of(found.starts[0].preset, "filter_1_on")
+    assert value_of(found.candidates[0].preset, "filter_1_on")
     assert found.evals > 20
 
 
 def test_explained_saw_is_loud_enough_for_the_volume_to_reach_it(sketch, saw):
     sought, found = saw
-    for audio in sketch.play(*(start.preset for start in found.starts)):
+    for audio in sketch.play(*(start.preset for start in found.candidates)):
         assert 10 * np.log10(np.sum(sought.audio**2) / np.sum(audio**2)) < HEADROOM_DB
 
 
@@ -104,15 +105,15 @@ def sounds(sketch) -> dict[str, np.ndarray]:
 def test_explained_sound_that_no_patch_fits_gives_patches_or_none(hurried, sketch, name):
     with RenderPool(sketch.render, 2) as pool:
         found = explained(sought_of(sketch, sounds(sketch)[name].astype(np.float32)), pool, "Odd")
-    assert len(found.starts) == (0 if name == "silence" else 3)
-    assert all(editability(start.preset).editable for start in found.starts)
+    assert len(found.candidates) == (0 if name == "silence" else 3)
+    assert all(editability(start.preset).editable for start in found.candidates)
 
 
 def test_explained_chord_with_a_crashing_engine_loses_the_crashed_attempts_only(hurried, sketch):
     chord = sounds(sketch)["chord"].astype(np.float32)
     with CrashingPool(sketch.render, 2) as pool:
         found = explained(sought_of(sketch, chord), pool, "Odd")
-    assert len(found.starts) == 3
+    assert len(found.candidates) == 3
 
 
 def test_explained_with_an_engine_that_always_crashes_gives_none(hurried, sketch, monkeypatch):

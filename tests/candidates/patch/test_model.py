@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from vjax.candidates.patch.fit import SKELETONS
 from vjax.candidates.patch.model import N_FRAMES, N_NODES, Knobs, Skeleton, axes_of, frame_shares, level_db
 from vjax.candidates.patch.pitch_curve import PitchCurve
-from vjax.candidates.patch.pitch_shapes import Drawn
+from vjax.candidates.patch.pitch_shapes import DrawnCurve
 from vjax.candidates.patch.pitch_write import with_pitch_curve
 from vjax.candidates.patch.spectrogram import FLOOR_DB, spectrogram
 
@@ -62,7 +62,7 @@ def differences_db(sketch) -> dict[str, np.ndarray]:
         preset = sketch.preset(name, knobs, axes, powers, **on)
         if moves:
             node_s = np.concatenate([np.linspace(0, 0.4, 14), [0.8]])
-            curve = PitchCurve(sketch.note, Drawn(tuple(node_s), tuple(glide(node_s))), 0.0)
+            curve = PitchCurve(sketch.note, DrawnCurve(tuple(node_s), tuple(glide(node_s))), 0.0)
             preset = with_pitch_curve(preset, curve, float(axes.time_s[-1]))
         presets[case] = preset
         models[case] = shown(np.asarray(level_db(knobs, SKELETONS[name]._replace(**on), axes)))

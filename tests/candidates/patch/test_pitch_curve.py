@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vjax.candidates.patch.pitch_curve import PitchCurve, pitch_curve
-from vjax.candidates.patch.pitch_shapes import Drawn, Glide, Steps, Vibrato
+from vjax.candidates.patch.pitch_shapes import DrawnCurve, Glide, Steps, Vibrato
 from vjax.candidates.patch.pitch_track import Track, pitch_track
 from vjax.candidates.patch.pitch_write import with_pitch_curve
 from vjax.engine.config import RenderConfig
@@ -31,8 +31,8 @@ TRUTH = {
     "vibrato": Vibrato(5.5, 0.4),
     "late vibrato": Vibrato(5.5, 0.4, 0.5),
     "wide vibrato": Vibrato(4.0, 2.0),
-    "drawn": Drawn((0.0, 0.3, 0.8, 1.2, 1.5), (0.0, 8.0, 2.0, 5.0, 0.0)),
-    "repeated": Drawn((0.0, 0.2, 0.35), (0.0, 9.0, 0.0), 0.35),
+    "drawn": DrawnCurve((0.0, 0.3, 0.8, 1.2, 1.5), (0.0, 8.0, 2.0, 5.0, 0.0)),
+    "repeated": DrawnCurve((0.0, 0.2, 0.35), (0.0, 9.0, 0.0), 0.35),
 }
 STEADY = ("saw", "chord", "unison", "noise")
 SAW = {"filter_1_on": 0, "env_1_sustain": 1.0}
@@ -46,7 +46,7 @@ def played(presets: dict[str, Preset]) -> dict[str, np.ndarray]:
         return {name: one.audio[0] for name, one in zip(presets, renders, strict=True)}
 
 
-def moved(saw: Preset, truth: Glide | Steps | Vibrato | Drawn) -> Preset:
+def moved(saw: Preset, truth: Glide | Steps | Vibrato | DrawnCurve) -> Preset:
     """A saw that an envelope or LFO 1 moves as a musician would do it: by a route to the oscillator."""
     if isinstance(truth, Glide):
         decay = {"env_2_attack": 0.0, "env_2_sustain": 0.0, "env_2_decay": truth.glide_s**0.25}
@@ -144,7 +144,7 @@ def test_pitch_curve_of_a_vibrato_finds_rate_depth_and_delay(curves, name):
     assert curves[name].reference_midi == pytest.approx(NOTE, abs=0.1)
 
 
-@pytest.mark.parametrize("name", [name for name, truth in TRUTH.items() if isinstance(truth, Drawn)])
+@pytest.mark.parametrize("name", [name for name, truth in TRUTH.items() if isinstance(truth, DrawnCurve)])
 def test_pitch_curve_of_another_movement_follows_it(curves, name):
     found, truth = curves[name], TRUTH[name]
     time_s = np.linspace(0.03, 1.45, 100)

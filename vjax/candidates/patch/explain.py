@@ -20,7 +20,8 @@ from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram, spectrogram
 from vjax.candidates.patch.tracking import with_key_tracking
 from vjax.candidates.resynthesis.sustain import sustain_of
 from vjax.engine.pool import RenderPool
-from vjax.search.target import Kind, Sought, Start
+from vjax.search.candidate import Candidate, Kind
+from vjax.search.target import Sought
 from vjax.vital.preset import Preset
 from vjax.vital.values import value_of, with_values
 
@@ -37,7 +38,7 @@ _HEADROOM_DB = 8.0  # of the volume: 12 dB above its default, minus what velocit
 class Explained(NamedTuple):
     """Patches of a sound, the best first, and the number of renders that they took."""
 
-    starts: list[Start]
+    candidates: list[Candidate]
     evals: int
 
 
@@ -49,10 +50,10 @@ def explain(clip: Clip, pool: RenderPool, note: int) -> Preset:
     config = pool.config
     pitch = clip.pitch if clip.pitch.clear else None
     sought = Sought(clip.stereo(config.samples), note, config.note_s, clip.sample_rate, pitch)
-    starts = explained(sought, pool, clip.title, most=1).starts
-    if not starts:
+    found = explained(sought, pool, clip.title, most=1).candidates
+    if not found:
         raise ValueError(f"{clip.name}: the engine played no patch of it at note {note}; give another note")
-    return starts[0].preset
+    return found[0].preset
 
 
 def explained(
@@ -104,7 +105,7 @@ def explained(
         cost_db = complexity_db(one.fit.skeleton)
         ready.append((looped.distance_db + cost_db, ", ".join([one.label, *looped.modules]), looped.preset))
     ready.sort(key=lambda one: one[0])
-    starts = []
+    found = []
     for i, (_, label, preset) in enumerate(ready):
         if i == 0:
             better = with_modules(preset, sought, pool)
@@ -112,8 +113,9 @@ def explained(
             label = ", ".join([label, *better.modules])
         tracked = with_key_tracking(with_fall(preset, fall, sought.note_s), sought.note, others, pool)
         evals += tracked.evals
-        starts.append(Start(label, finished(tracked.preset, sought.note, pool.config.velocity, name), Kind.PATCH))
-    return Explained(starts, evals)
+        preset = finished(tracked.preset, sought.note, pool.config.velocity, name)
+        found.append(Candidate(label, preset, kind=Kind.PATCH))
+    return Explained(found, evals)
 
 
 def _grounds(sought: Sought, sound: Spectrogram) -> list[Ground]:

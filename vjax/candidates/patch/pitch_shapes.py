@@ -72,7 +72,7 @@ class Vibrato(NamedTuple):
         return np.where(run_s >= 0, self.depth * np.sin(2 * np.pi * (self.rate_hz * run_s + self.phase)), 0.0)
 
 
-class Drawn(NamedTuple):
+class DrawnCurve(NamedTuple):
     """Straight lines between at most 16 points. They repeat after `period_s` if that is not None."""
 
     point_s: tuple[float, ...]
@@ -85,7 +85,7 @@ class Drawn(NamedTuple):
         return np.interp(time_s % self.period_s if self.period_s else time_s, self.point_s, self.semitones_each)
 
 
-Shape = Glide | Steps | Vibrato | Drawn
+Shape = Glide | Steps | Vibrato | DrawnCurve
 
 
 def glide_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> tuple[float, Glide] | None:
@@ -146,7 +146,7 @@ def vibrato_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> tupl
 
 def drawn_of(
     time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray, period_s: float | None = None
-) -> tuple[float, Drawn] | None:
+) -> tuple[float, DrawnCurve] | None:
     """Returns a track, or one period of it, as lines between at most 16 points.
 
     The points are relative to the pitch that sounds longest.
@@ -157,7 +157,7 @@ def drawn_of(
     point_s, each = [float(time_s[i]) for i in points], [float(curve[i]) for i in points]
     if point_s[0] > 0:
         point_s, each = [0.0, *point_s], [each[0], *each]
-    return reference, Drawn(tuple(point_s), tuple(each), period_s)
+    return reference, DrawnCurve(tuple(point_s), tuple(each), period_s)
 
 
 def sounds_longest(midi: np.ndarray, weight: np.ndarray) -> float:

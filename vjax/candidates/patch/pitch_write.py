@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from vjax.candidates.patch.pitch_curve import PitchCurve
-from vjax.candidates.patch.pitch_shapes import Drawn, Glide, Steps, Vibrato
+from vjax.candidates.patch.pitch_shapes import DrawnCurve, Glide, Steps, Vibrato
 from vjax.vital.editability import MOST_ROUTES
 from vjax.vital.laws import ENVELOPE, SECONDS, TRIGGER
 from vjax.vital.lfo_shapes import shape_json
@@ -50,7 +50,7 @@ def with_pitch_curve(preset: Preset, curve: PitchCurve, duration_s: float) -> Pr
             return _with_vibrato(preset, curve.shape)
         case Steps():
             return _with_lfo(preset, "Steps", *_stairs(curve.shape, duration_s), curve.shape.period_s, duration_s)
-        case Drawn():
+        case DrawnCurve():
             points = np.array(curve.shape.point_s), np.array(curve.shape.semitones_each)
             return _with_lfo(preset, "Pitch", *points, curve.shape.period_s, duration_s)
 

@@ -26,7 +26,7 @@ from vjax.audio.pitch import Pitch, detect_pitch, midi_to_hz
 from vjax.candidates.resynthesis.fit_table import WavetableFitConfig, fit_cycles, n_lines, stay_s
 from vjax.candidates.resynthesis.sustain import LONGEST_FALL_S, Fall, Lines, levels_db, sustain_cycles, sustain_of
 from vjax.engine.config import RenderConfig
-from vjax.search.target import Kind, Start
+from vjax.search.candidate import Candidate, Kind
 from vjax.vital.lfo_shapes import shape_json
 from vjax.vital.preset import Preset, Route, controls, init
 from vjax.vital.wavetables import table_json
@@ -77,7 +77,7 @@ def resynthesised(
     name: str = "",
     pitch: Pitch | None = None,
     after: np.ndarray | None = None,
-) -> list[Start]:
+) -> list[Candidate]:
     """Makes presets from a sound, to be played at `note` as `render` says. This takes seconds and needs no render.
 
     Returns two presets, or one if the pitch is so low that both would have the same table.
@@ -126,14 +126,14 @@ def resynthesised(
     wanted = [(midi, i) for midi in pitches for i in range(len(channels))]
     with ThreadPoolExecutor(len(wanted), "vjax-fit") as threads:  # one fit alone uses only half of two cores
         tables = dict(zip(wanted, threads.map(lambda one: table(*one), wanted), strict=True))
-    starts = []
+    found = []
     for midi, label in pitches.items():
         made = [tables[midi, i] for i in range(len(channels))]
         _, n_more, seconds = made[-1]
         held = Held(n_more, max(seconds, _SHORTEST_S), 0.5 if sustain.after.size else 0.0, sustain.fall)
         preset = swept_preset([t for t, *_ in made], midi - note, release_s, render, name, held)
-        starts.append(Start(label, preset, Kind.RESYNTHESIS))
-    return starts
+        found.append(Candidate(label, preset, kind=Kind.RESYNTHESIS))
+    return found
 
 
 def swept_preset(

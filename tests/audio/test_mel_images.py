@@ -7,7 +7,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from vjax.audio.mel import MelConfig
-from vjax.audio.mel_pictures import comparison_picture, log_comparison, mel_db, save_picture
+from vjax.audio.mel_images import comparison_image, log_comparison, mel_db, save_image
 from vjax.training.writer import Writer
 
 RATE = 44100
@@ -56,63 +56,63 @@ def test_silence_has_a_floor():
 
 def test_the_picture_is_rgb_repeats_and_grows_with_the_sounds():
     sounds = {"target": sine(440), "prediction": sine(500, channels=2), "refined": sine(450)}
-    three = comparison_picture(sounds, RATE, "three")
+    three = comparison_image(sounds, RATE, "three")
     assert (three.dtype, three.shape[2]) == (np.uint8, 3)
-    np.testing.assert_array_equal(three, comparison_picture(sounds, RATE, "three"))
+    np.testing.assert_array_equal(three, comparison_image(sounds, RATE, "three"))
     del sounds["refined"]
-    two = comparison_picture(sounds, RATE, "three")
+    two = comparison_image(sounds, RATE, "three")
     assert two.shape[1] / 2 == pytest.approx(three.shape[1] / 3, abs=1)
 
 
 def test_the_higher_sound_is_drawn_higher_and_in_its_column():
-    low, high = panels(comparison_picture({"low": sine(250), "high": sine(6000)}, RATE))
+    low, high = panels(comparison_image({"low": sine(250), "high": sine(6000)}, RATE))
     rows = [np.flatnonzero(bright(panel).any(1)).mean() for panel in (low, high)]
     assert rows[1] < rows[0] - 0.25 * len(low)
 
 
 def test_the_louder_sound_is_drawn_brighter_on_one_scale():
     faint = sine(440, gain=0.005)
-    both = panels(comparison_picture({"loud": sine(440), "faint": faint}, RATE))
-    alone = panels(comparison_picture({"faint": faint}, RATE))
+    both = panels(comparison_image({"loud": sine(440), "faint": faint}, RATE))
+    alone = panels(comparison_image({"faint": faint}, RATE))
     assert [bright(panel).sum() > 200 for panel in (*both, *alone)] == [True, False, True]
 
 
 def test_the_scale_of_time_is_one_too():
     """A sound of half the length fills half of its column, which is white beside it."""
-    long, short = panels(comparison_picture({"long": sine(440, 0.4), "short": sine(440, 0.2)}, RATE))
+    long, short = panels(comparison_image({"long": sine(440, 0.4), "short": sine(440, 0.2)}, RATE))
     assert short.shape[1] == pytest.approx(long.shape[1] / 2, rel=0.02)
 
 
 def test_silence_alone_is_black():
-    (panel,) = panels(comparison_picture({"nothing": np.zeros((2, 9000))}, RATE))
+    (panel,) = panels(comparison_image({"nothing": np.zeros((2, 9000))}, RATE))
     assert (panel.max(-1) < 10).mean() > 0.5
 
 
 def test_each_sound_has_its_label_and_all_a_title():
     sounds = {"target": sine(440), "prediction": sine(440)}
-    picture = comparison_picture(sounds, RATE)
-    relabelled = comparison_picture({"target": sine(440), "something else": sine(440)}, RATE)
+    picture = comparison_image(sounds, RATE)
+    relabelled = comparison_image({"target": sine(440), "something else": sine(440)}, RATE)
     changed = (picture != relabelled).any(-1)
     rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
     assert rows.max() < 0.1 * len(picture), "only above the waveform"
     assert columns.min() > picture.shape[1] / 2, "only in the second column"
-    assert (comparison_picture(sounds, RATE, "a title") != picture).any()
+    assert (comparison_image(sounds, RATE, "a title") != picture).any()
 
 
 @pytest.mark.parametrize("text", ["a $\\frac{$", "低音 🎹 \u0301", "x" * 500, "two\nlines", ""])
 def test_people_name_their_sounds_as_they_like(text):
     """No formula is read into a name, and no letter that the font lacks is worth a warning."""
-    shapes = {comparison_picture({name: sine(440)}, RATE, name).shape for name in (text, "plain")}
+    shapes = {comparison_image({name: sine(440)}, RATE, name).shape for name in (text, "plain")}
     assert len(shapes) == 1
 
 
 def test_a_picture_is_saved_as_it_is(tmp_path):
-    picture = comparison_picture({"target": sine(440)}, RATE)
-    save_picture(tmp_path / "a.png", picture)
+    picture = comparison_image({"target": sine(440)}, RATE)
+    save_image(tmp_path / "a.png", picture)
     with Image.open(tmp_path / "a.png") as read:
         np.testing.assert_array_equal(np.asarray(read), picture)
     with pytest.raises(ValueError, match="unknown file extension"):
-        save_picture(tmp_path / "a.nothing", picture)
+        save_image(tmp_path / "a.nothing", picture)
 
 
 def test_sounds_and_picture_go_to_tensorboard(tmp_path):
@@ -124,6 +124,6 @@ def test_sounds_and_picture_go_to_tensorboard(tmp_path):
     assert set(events.Tags()["audio"]) == {"export/kit/a/target", "export/kit/a/prediction"}
     assert events.Tags()["images"] == ["export/kit/a/comparison"]
     (image,) = events.Images("export/kit/a/comparison")
-    assert (image.height, image.width, image.step) == (*comparison_picture(sounds, RATE).shape[:2], 3)
+    assert (image.height, image.width, image.step) == (*comparison_image(sounds, RATE).shape[:2], 3)
     (audio,) = events.Audio("export/kit/a/prediction")
     assert audio.sample_rate == RATE

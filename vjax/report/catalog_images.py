@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from vjax.audio.mel_pictures import figure_pixels
+from vjax.audio.mel_images import figure_pixels
 from vjax.vital import table_spectra
 from vjax.vital.lfo_shapes import shape_values
 from vjax.vital.vocabulary import Vocabulary
@@ -14,7 +14,7 @@ _COLUMNS = 10
 _ROW_INCHES, _TITLE_INCHES = 1.25, 0.5
 
 
-def catalog_picture(vocabulary: Vocabulary) -> np.ndarray:
+def catalog_image(vocabulary: Vocabulary) -> np.ndarray:
     """An image of each wavetable's bands of harmonics over its frames, then of each LFO shape.
 
     Returns:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vjax.report.catalog_pictures import catalog_picture
+from vjax.report.catalog_images import catalog_image
 from vjax.vital.default_vocabulary import default_vocabulary
 from vjax.vital.lfo_shapes import LfoShapeCatalog, shape_json
 from vjax.vital.vocabulary import Vocabulary
@@ -20,7 +20,7 @@ def chosen(tables, shapes):
 @pytest.fixture(scope="module")
 def picture():
     """The tables Sine and Init (a saw), the shapes Saw Up and Saw Down."""
-    return catalog_picture(chosen([1, 0], [2, 3]))
+    return catalog_image(chosen([1, 0], [2, 3]))
 
 
 def cells(picture):
@@ -45,9 +45,9 @@ def test_tables_and_shapes_stand_in_order_each_in_its_cell(picture):
 
 
 def test_it_repeats_and_grows_by_rows_of_ten(picture):
-    np.testing.assert_array_equal(picture, catalog_picture(chosen([1, 0], [2, 3])))
-    ten, eleven = (catalog_picture(chosen(range(n), [0])) for n in (10, 11))
-    more_shapes = catalog_picture(chosen(range(10), range(11)))
+    np.testing.assert_array_equal(picture, catalog_image(chosen([1, 0], [2, 3])))
+    ten, eleven = (catalog_image(chosen(range(n), [0])) for n in (10, 11))
+    more_shapes = catalog_image(chosen(range(10), range(11)))
     assert ten.shape == picture.shape
     assert len(eleven) == len(more_shapes) == len(ten) + 100
     assert eleven.shape[1] == ten.shape[1]
@@ -55,10 +55,10 @@ def test_it_repeats_and_grows_by_rows_of_ten(picture):
 
 def test_tables_that_nobody_has_listened_to_are_played_first(engine_vocabulary):
     assert engine_vocabulary.wavetables.spectra is None
-    assert catalog_picture(engine_vocabulary).std() > 10
+    assert catalog_image(engine_vocabulary).std() > 10
 
 
 def test_any_name_can_be_drawn():
     odd = chosen([0], [0])
     shapes = LfoShapeCatalog((shape_json("$x^{$ 低音 🎹", [(0, 0), (1, 1)]), *odd.lfo_shapes.shapes))
-    catalog_picture(Vocabulary(odd.wavetables, shapes))
+    catalog_image(Vocabulary(odd.wavetables, shapes))

@@ -28,7 +28,7 @@ def mel_db(audio: np.ndarray, config: MelConfig) -> np.ndarray:
     return 10 * np.log10(np.maximum(mel_filterbank(config) @ power.T, 10 ** (_FLOOR_DB / 10)))
 
 
-def comparison_picture(sounds: Mapping[str, np.ndarray], sample_rate: int, title: str = "") -> np.ndarray:
+def comparison_image(sounds: Mapping[str, np.ndarray], sample_rate: int, title: str = "") -> np.ndarray:
     """Draws waveforms and mel spectrograms side by side, [height, width, 3] uint8.
 
     All sounds share one time scale and one level scale.
@@ -81,7 +81,7 @@ def figure_pixels(figure: Any) -> np.ndarray:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def save_picture(path: Any, picture: np.ndarray, texts: Mapping[str, str] | None = None) -> None:
+def save_image(path: Any, picture: np.ndarray, texts: Mapping[str, str] | None = None) -> None:
     """Writes [height, width, 3] uint8 in the format of the name's extension. A PNG file also stores `texts`."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
@@ -101,4 +101,4 @@ def log_comparison(writer: Any, tag: str, sounds: Mapping[str, np.ndarray], samp
     """
     for label, audio in sounds.items():
         writer.audio(f"{tag}/{label}", audio, sample_rate, step)
-    writer.image(f"{tag}/comparison", comparison_picture(sounds, sample_rate), step)
+    writer.image(f"{tag}/comparison", comparison_image(sounds, sample_rate), step)
