@@ -112,7 +112,7 @@ def test_a_refinement_gives_the_same_preset_by_either_engine(cluster):
     start = Candidate("init", init)
     with open_render_pool(SHORT, 1) as pool:
         audio = pool.render(RenderJob(quiet.to_json(), (48,))).audio[0]
-    config = RefineConfig(evals=28, strategy=StrategyConfig(population=8), presets_at_once=1)
+    config = RefineConfig(evals=28, strategy=StrategyConfig(population=8), parallel=1)
     found = []
     for name in ("local", "ray"):
         with open_render_pool(SHORT, 2, name) as pool:

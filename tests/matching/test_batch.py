@@ -244,7 +244,7 @@ def test_file_work_with_a_limit_gives_no_place_to_a_broken_file(predictor, tone,
 def test_export_presets_compiles_the_network_alone_and_once(engine_run, sounds, tone, tmp_path, compiles):
     """Whatever the number of sounds: more than two batches here."""
     predictor = Predictor.from_checkpoint(engine_run, batch_size=2)
-    predict._hear.clear_cache()  # other tests may have compiled this size
+    predict._run.clear_cache()  # other tests may have compiled this size
     many = tmp_path / "many"
     shutil.copytree(sounds, many)
     soundfile.write(many / "third.wav", tone(550).T, RATE)

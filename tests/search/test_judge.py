@@ -50,5 +50,5 @@ def test_best_without_a_sound_is_an_error(judged):
     mute = candidate("mute", osc_1_level=0.0)
     first, best = judge.best([mute, candidate("answer")], target, 1)
     assert (first.label, best.label) == ("mute", "answer")
-    with pytest.raises(ValueError, match="none of the 2 best candidates can be heard at note 48"):
+    with pytest.raises(ValueError, match="the 2 best candidates are silent at note 48"):
         judge.best([mute, mute], target, 1)
