@@ -56,16 +56,17 @@ def measure(sounds: Sequence[Path], out: Path, bank: Path | None = None, checkpo
     from vjax.evaluation.baseline_bank import SoundBank
     from vjax.evaluation.benchmark import Plan, run_benchmark
     from vjax.evaluation.benchmark_summary import evaluation
-    from vjax.evaluation.preset_files import find_presets
-    from vjax.evaluation.results import start_folder, write_json
+    from vjax.evaluation.results import start_folder
     from vjax.evaluation.targets import audio_tasks
     from vjax.inference.predict import Predictor, render_config
     from vjax.inference.predict_many import find_audio
+    from vjax.io.json_files import write_json
     from vjax.io.progress import progress_bar
     from vjax.matching.banks import open_banks
     from vjax.matching.batch import match_each
     from vjax.report.report import write_report
     from vjax.shipped import checkpoint_folder
+    from vjax.vital.files import find_presets
 
     files = [file.absolute() for sound in sounds for file in (find_audio(sound) if sound.is_dir() else [sound])]
     folder = Path(os.path.commonpath([file.parent for file in files]))
@@ -100,8 +101,8 @@ def _played(task, place: Path, pool) -> dict:
     from vjax.audio.distances import mss
     from vjax.audio.files import read_audio
     from vjax.audio.pitch import detect_pitch
-    from vjax.audio.scores import number
     from vjax.engine.pool import RenderJob
+    from vjax.io.json_files import short_number
     from vjax.matching.prepare import note_length_s
     from vjax.search.judge import JUDGE_SEEDS
     from vjax.vital.preset import read_json
@@ -115,10 +116,10 @@ def _played(task, place: Path, pool) -> dict:
     for method in METHODS:
         if wanted.clear and (place / f"{method}.wav").exists():
             error = detect_pitch(read_audio(place / f"{method}.wav", rate), rate).midi - wanted.midi
-            errors[method] = number(float(error))
+            errors[method] = short_number(float(error))
     return {
         "sound": task.target.id,
-        "again": number(float(np.mean(mss(np.stack(others), first, rate)))),
+        "again": short_number(float(np.mean(mss(np.stack(others), first, rate)))),
         "pitch_errors": errors,
         **measured(Path(task.target.path), preset, note),
     }

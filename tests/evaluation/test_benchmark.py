@@ -23,7 +23,6 @@ from vjax.evaluation import baselines
 from vjax.evaluation.baseline_bank import BaselineBank
 from vjax.evaluation.benchmark import Plan, run_benchmark
 from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
-from vjax.evaluation.preset_files import find_presets
 from vjax.evaluation.results import Results, Target
 from vjax.evaluation.targets import Task, audio_tasks, dataset_tasks, preset_tasks
 from vjax.inference.predict import Predictor
@@ -34,6 +33,7 @@ from vjax.matching.match import match
 from vjax.search.candidate import Candidate, Kind
 from vjax.search.refine_config import RefineConfig
 from vjax.vital import preset as vital_preset
+from vjax.vital.files import find_presets
 from vjax.vital.preset import controls, read_json, read_preset, write_preset
 
 PEOPLE = Path(__file__).parents[1] / "data" / "presets"
@@ -57,7 +57,7 @@ def searching(asked: list, pool):
         config = RefineConfig(evals=evals)
 
         def noted():
-            for one in with_config(sounds, refine=config, fits=0):
+            for one in with_config(sounds, refine=config, equalise=0):
                 asked.append((one.name, evals, [start.label for start in one.candidates]))
                 yield one
 

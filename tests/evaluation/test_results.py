@@ -7,7 +7,7 @@ import math
 import pytest
 
 from vjax.audio.metric_names import METRICS
-from vjax.evaluation.results import Results, Row, Target, failed_row, start_folder, write_json
+from vjax.evaluation.results import Results, Row, Target, failed_row, start_folder
 
 ROW = Row("a", "nearest", dict.fromkeys(METRICS, 1.5) | {"sot": None}, evals=7, seconds=0.25, label="Rhodesy é")
 ROW_B = dataclasses.replace(ROW, target="b")
@@ -122,12 +122,3 @@ def test_a_setting_that_is_gone_is_a_difference(tmp_path):
     start_folder(tmp_path, SETTINGS, [TARGET])
     with pytest.raises(ValueError, match="with note=48, now it is null"):
         start_folder(tmp_path, {name: value for name, value in SETTINGS.items() if name != "note"}, [TARGET])
-
-
-def test_json_is_what_any_language_reads(tmp_path):
-    write_json(tmp_path / "a.json", {"é": [1, None]})
-    assert json.loads((tmp_path / "a.json").read_text()) == {"é": [1, None]}
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(tmp_path / "a.json", {"x": math.inf})
-    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".json"] == ["a.json"]
-    assert json.loads((tmp_path / "a.json").read_text()) == {"é": [1, None]}

@@ -1,8 +1,8 @@
 """Which sounds an evaluation takes, and what they are called."""
 
-from vjax.evaluation.preset_files import find_presets
 from vjax.evaluation.targets import preset_tasks
 from vjax.vital import preset as vital_preset
+from vjax.vital.files import find_presets
 from vjax.vital.preset import write_preset
 
 NOTE = 48

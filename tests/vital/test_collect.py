@@ -14,7 +14,6 @@ from vjax.vital.collect import (
     build_vocabulary,
     collect,
     commonest_first,
-    find_files,
     most_varied,
     named_apart,
     preset_shapes,
@@ -24,6 +23,7 @@ from vjax.vital.collect import (
     without_alike,
 )
 from vjax.vital.default_vocabulary import default_vocabulary
+from vjax.vital.files import find_files
 from vjax.vital.lfo_shapes import shape_json, shape_key, standard_shapes
 from vjax.vital.preset import MAX_BYTES, Route, init, read_preset
 from vjax.vital.table_spectra import BANDS, FRAME_POSITIONS, table_spectra

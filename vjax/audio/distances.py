@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from vjax.audio.loudness import METER_FILTERS
 from vjax.audio.mel import to_mono
 from vjax.audio.spectra import MssSpectra, cumulative_spectra, mrstft_spectra, mss_spectra, stacked_mfcc, to_samples
 
@@ -183,8 +184,7 @@ def loudness_lufs(audio: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
             f"loudness needs at least {_GATING_BLOCK_S} s of sound, not {samples / sample_rate:.3f} s "
             f"({samples} samples at {sample_rate} Hz); render longer, or leave loudness out"
         )
-    # The default filters are 0.04 LU off at 997 Hz; De Man's parameters match the standard's coefficients.
-    meter = pyloudnorm.Meter(sample_rate, filter_class="DeMan")
+    meter = pyloudnorm.Meter(sample_rate, filter_class=METER_FILTERS)
     lufs = np.full(audio.shape[:-2], np.nan)
     for place in np.ndindex(lufs.shape):
         if _scorable(audio[place]):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from vjax.audio.levels import block_levels_db
+
 _BLOCK_S = 0.1
 _KNEE_DB = 6.0
 _OVER_DB = 50.0
@@ -18,13 +20,10 @@ def is_held(audio: np.ndarray, sample_rate: int, note_s: float) -> bool:
     Args:
       audio: [channels, samples].
     """
-    size = round(_BLOCK_S * sample_rate)
-    n = audio.shape[1] // size
-    at = round(note_s / _BLOCK_S) - 1  # the last block before the note-off
-    if not 0 <= at < n - 1:
+    level_db = block_levels_db(audio, sample_rate, _BLOCK_S)
+    at, last = round(note_s / _BLOCK_S) - 1, len(level_db) - 1  # `at`: the last block before the note-off
+    if not 0 <= at < last:
         return False
-    blocks = audio[:, : n * size].reshape(len(audio), n, size)
-    level_db = 10 * np.log10(np.maximum((blocks**2).mean((0, 2)), 1e-12))
-    before = level_db[max(2 * at - (n - 1), 0)] - level_db[at]
+    before = level_db[max(2 * at - last, 0)] - level_db[at]
     after = level_db[at] - level_db[-1]
     return bool(level_db[at] > level_db.max() - _OVER_DB and after <= before + _KNEE_DB)

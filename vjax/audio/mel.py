@@ -5,12 +5,16 @@ DFT matrix takes 21 ms.
 """
 
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vjax.audio.mel_config import MelConfig
+
+FLOOR_DB = -100.0
+"""The lowest level of `power_db`; silence has it."""
 
 
 def to_mono(audio: jax.Array) -> jax.Array:
@@ -59,6 +63,17 @@ def mel_filterbank(config: MelConfig) -> np.ndarray:
 def mel_centres_hz(config: MelConfig) -> np.ndarray:
     """[n_mels] the peaks of the bands of `mel_filterbank`."""
     return _mel_edges_hz(config)[1:-1]
+
+
+def bands_below(config: MelConfig, hz: np.ndarray | Sequence[float] | float) -> np.ndarray:
+    """[...] the number of bands whose largest weight lies at a bin below each frequency: where an axis marks it."""
+    peaks_hz = np.argmax(mel_filterbank(config), 1) * config.sample_rate / config.n_fft
+    return np.searchsorted(peaks_hz, hz)
+
+
+def power_db(power: np.ndarray) -> np.ndarray:
+    """Converts power to dB; at least FLOOR_DB."""
+    return 10 * np.log10(np.maximum(power, 10 ** (FLOOR_DB / 10)))
 
 
 def _mel_edges_hz(config: MelConfig) -> np.ndarray:

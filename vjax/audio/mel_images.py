@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from vjax.audio.mel import MelConfig, mel_filterbank
+from vjax.audio.mel import FLOOR_DB, MelConfig, bands_below, mel_filterbank, power_db
 
 RANGE_DB = 80.0
 """Levels this far below the maximum of all the sounds are drawn black."""
 
-_FLOOR_DB = -100.0  # lower end of the scale, so that silence is drawn black
 _TITLE_LETTERS = 42  # letters of the title that fit above one sound
 _TICKS_HZ = (125, 500, 2000, 8000)
 
@@ -25,7 +24,7 @@ def mel_db(audio: np.ndarray, config: MelConfig) -> np.ndarray:
     frames = np.lib.stride_tricks.sliding_window_view(padded, config.n_fft)[:: config.hop]
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.n_fft) / config.n_fft)
     power = np.abs(np.fft.rfft(frames * window)) ** 2
-    return 10 * np.log10(np.maximum(mel_filterbank(config) @ power.T, 10 ** (_FLOOR_DB / 10)))
+    return power_db(mel_filterbank(config) @ power.T)
 
 
 def comparison_image(sounds: Mapping[str, np.ndarray], sample_rate: int, title: str = "") -> np.ndarray:
@@ -40,12 +39,11 @@ def comparison_image(sounds: Mapping[str, np.ndarray], sample_rate: int, title: 
 
     config = MelConfig(sample_rate=sample_rate, f_max_hz=sample_rate / 2)
     mels = {label: mel_db(audio, config) for label, audio in sounds.items()}
-    bottom_db = max(max(mel.max() for mel in mels.values()) - RANGE_DB, _FLOOR_DB)
+    bottom_db = max(max(mel.max() for mel in mels.values()) - RANGE_DB, FLOOR_DB)
     peak = max(1.0, *(np.abs(audio).max() for audio in sounds.values()))
     longest_s = max(audio.shape[-1] for audio in sounds.values()) / sample_rate
     figure = Figure(figsize=(4.2 * len(sounds), 4.4), dpi=100, layout="constrained")
     axes = figure.subplots(2, len(sounds), sharex=True, sharey="row", squeeze=False, height_ratios=(1, 3))
-    centres_hz = np.argmax(mel_filterbank(config), 1) * sample_rate / config.n_fft
     for column, (label, audio) in enumerate(sounds.items()):
         seconds = audio.shape[-1] / sample_rate
         wave, mel = axes[:, column]
@@ -61,7 +59,7 @@ def comparison_image(sounds: Mapping[str, np.ndarray], sample_rate: int, title: 
             vmax=bottom_db + RANGE_DB,
             extent=(0, seconds, 0, config.n_mels),
         )
-        mel.set_yticks(np.searchsorted(centres_hz, _TICKS_HZ), [f"{hz} Hz" for hz in _TICKS_HZ])
+        mel.set_yticks(bands_below(config, _TICKS_HZ), [f"{hz} Hz" for hz in _TICKS_HZ])
         mel.locator_params(axis="x", nbins=5)
         mel.set_xlabel("seconds")
     if title:

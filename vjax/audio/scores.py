@@ -1,11 +1,10 @@
 """All metrics of an evaluation: between two sounds, or between each sound of a bank and each target."""
 
-import math
-
 import numpy as np
 
 from vjax.audio import distances
 from vjax.audio.metric_names import METRICS
+from vjax.io.json_files import short_number
 
 _LOUDNESS_NEEDS_S = 0.4  # one gating block of BS.1770
 _PAIRS = 8, 64  # targets and bank sounds compared at once: wMFCC's cost matrices of these pairs take 250 MB
@@ -50,9 +49,4 @@ def pair_scores(bank: np.ndarray, targets: np.ndarray, sample_rate: int) -> dict
 
 def as_metrics(found: dict[str, np.ndarray]) -> dict[str, float | None]:
     """Converts scalars of `scores` to the metrics of a row. NaN becomes None, because JSON has no NaN."""
-    return {name: number(float(found[name])) for name in METRICS}
-
-
-def number(value: float) -> float | None:
-    """`value` rounded to six digits, the precision of float32; None for NaN and infinity."""
-    return float(f"{value:.6g}") if math.isfinite(value) else None
+    return {name: short_number(float(found[name])) for name in METRICS}

@@ -66,14 +66,11 @@ def sound_end(audio: jax.Array) -> jax.Array:
 def stacked_mfcc(audio: jax.Array, sample_rate: int) -> jax.Array:
     """[..., t, channels * 20]: mel-frequency cepstral coefficients, orthonormal DCT-II of 128 mel bands in dB."""
     config = _mel_config(sample_rate, to_samples(50, sample_rate), to_samples(10, sample_rate), 128)
-    k, band = np.arange(_N_MFCC)[:, None], np.arange(config.n_mels)
-    basis = np.sqrt(2 / config.n_mels) * np.cos(np.pi * k * (2 * band + 1) / (2 * config.n_mels))
-    basis[0] /= np.sqrt(2)
 
     def mfcc(sound):
         db = _power_to_db(_mel_power(sound, config))
-        coefficients = jnp.einsum("km,cmt->tck", basis.astype(np.float32), db, precision="highest")
-        return coefficients.reshape(len(coefficients), -1)
+        coefficients = jax.scipy.fft.dct(db, axis=-2, norm="ortho")[:, :_N_MFCC]
+        return jnp.moveaxis(coefficients, -1, 0).reshape(db.shape[-1], -1)
 
     return _of_each(mfcc, audio)
 

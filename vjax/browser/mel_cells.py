@@ -5,7 +5,7 @@ from rich.color import Color
 from rich.style import Style
 from rich.text import Text
 
-from vjax.audio.mel import MelConfig, mel_filterbank
+from vjax.audio.mel import MelConfig, bands_below, power_db
 
 RANGE_DB = 70.0
 """Pixels at least this far below the loudest one are drawn black."""
@@ -25,13 +25,12 @@ _MAGMA = np.array(
     ],
     np.float64,
 )
-_FLOOR_DB = -100.0
 _TICKS_HZ = (125, 500, 2000, 8000)
 
 
 def to_db(log_mel: np.ndarray) -> np.ndarray:
     """Converts log(1 + power), as datasets store it, to power in dB, at least -100 dB."""
-    return 10 * np.log10(np.maximum(np.expm1(log_mel.astype(np.float64)), 10 ** (_FLOOR_DB / 10)))
+    return power_db(np.expm1(log_mel.astype(np.float64)))
 
 
 def mel_text(mel_db: np.ndarray, width: int, height: int, top_db: float) -> Text:
@@ -58,11 +57,10 @@ def mel_text(mel_db: np.ndarray, width: int, height: int, top_db: float) -> Text
 
 def frequency_ticks(config: MelConfig, height: int) -> list[str]:
     """A label for each of the `height` lines of a spectrogram: 125, 500, 2k or 8k (Hz), "" for most lines."""
-    peaks_hz = np.argmax(mel_filterbank(config), 1) * config.sample_rate / config.n_fft
     labels = [""] * height
-    for hz in _TICKS_HZ:
-        if hz < peaks_hz[-1]:
-            line = height - 1 - int(np.searchsorted(peaks_hz, hz) * height / len(peaks_hz))
+    for hz, bands in zip(_TICKS_HZ, bands_below(config, _TICKS_HZ), strict=True):
+        if bands < config.n_mels:
+            line = height - 1 - int(bands * height / config.n_mels)
             labels[line] = f"{hz // 1000}k" if hz >= 1000 else str(hz)
     return labels
 

@@ -22,17 +22,19 @@ import numpy as np
 from tqdm import tqdm
 
 from vjax.audio.distances import is_silent
-from vjax.audio.mel import MelConfig
+from vjax.audio.mel import MelConfig, power_db
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.shard import log_mel
 from vjax.data.store import DatasetInfo
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.engine.synth import VERSION
 from vjax.io.atomic import replacing
+from vjax.io.cache_folder import cache_folder
 from vjax.io.file_names import as_text
 from vjax.io.progress import progress_bar
 from vjax.sound.schema import Parameters, Schema
 from vjax.training.packing import BANK, CREDIT
+from vjax.vital.files import find_presets
 from vjax.vital.preset import Preset, read_preset
 from vjax.vital.transpose import transposed
 from vjax.vital.vocabulary import Vocabulary, to_preset
@@ -111,7 +113,7 @@ def index_mel(log_mel: np.ndarray) -> np.ndarray:
 
     The maximum of the sound is at 0 dB before the values are averaged.
     """
-    db = 10 * np.log10(np.maximum(np.expm1(log_mel.astype(np.float32)), 1e-10))
+    db = power_db(np.expm1(log_mel.astype(np.float32)))
     db = np.maximum(db - db.max((-2, -1), keepdims=True), -_RANGE_DB)
     bands, frames = db.shape[-2] // _BANDS, db.shape[-1] // _FRAMES
     db = db[..., : bands * _BANDS, : frames * _FRAMES]
@@ -128,9 +130,7 @@ def folder_bank(folder: str | os.PathLike, note: int, pool: RenderPool, mel: Mel
       ValueError: there is no `.vital` file that can be played.
     """
     folder = Path(folder)
-    files = sorted(folder.rglob("*.vital"))
-    if not files:
-        raise ValueError(f"{folder} holds no .vital file; give a folder of presets as the bank")
+    files = find_presets(folder)
     path = _index_path(folder)
     settings = hashlib.sha256(json.dumps([dataclasses.asdict(pool.config), dataclasses.asdict(mel)]).encode())
     contents = [hashlib.sha256(file.read_bytes()).hexdigest()[:24] for file in files]
@@ -252,7 +252,7 @@ def _index_path(folder: Path) -> Path:
     """Returns the path of a folder's index: in the folder, or in the user's cache if the folder is not writable."""
     if os.access(folder, os.W_OK):
         return folder / FOLDER_INDEX
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vjax" / "banks"
+    cache = cache_folder() / "banks"
     cache.mkdir(parents=True, exist_ok=True)
     return cache / f"{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}.npz"
 

@@ -132,7 +132,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from vjax.evaluation.baseline_bank import BaselineBank
     from vjax.evaluation.benchmark import Plan, run_benchmark
     from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
-    from vjax.evaluation.results import start_folder, write_json
+    from vjax.evaluation.results import start_folder
+    from vjax.io.json_files import write_json
 
     out, workers = Path(arguments.out), arguments.workers or None
     predictor = read_checkpoint(arguments, batch_size=1) if arguments.checkpoint else None
@@ -215,7 +216,7 @@ def _presets(given: list[str]) -> tuple[list[Path], Path]:
 
     If several folders are given, the latter is their common parent.
     """
-    from vjax.evaluation.preset_files import find_presets
+    from vjax.vital.files import find_presets
 
     files = {file.absolute() for folder in given for file in find_presets(Path(folder))}
     return sorted(files), Path(os.path.commonpath([Path(folder).absolute() for folder in given]))

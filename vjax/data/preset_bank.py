@@ -3,11 +3,11 @@
 import dataclasses
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 from vjax.io.file_names import as_text, stem_text
 from vjax.sound.schema import Parameters
 from vjax.vital.default_vocabulary import default_vocabulary
+from vjax.vital.files import find_files
 from vjax.vital.preset import read_preset
 from vjax.vital.vocabulary import Vocabulary, to_parameters
 
@@ -31,7 +31,7 @@ def load_bank(directory: str | os.PathLike | None, warn: Callable[[str], None] =
     if not directory:
         return Bank((), default_vocabulary())
     presets = []
-    for path in sorted(Path(directory).rglob("*.vital")):
+    for path in find_files([directory], ".vital"):
         try:
             presets.append((stem_text(path), read_preset(path)))
         except (ValueError, OSError) as error:

@@ -80,15 +80,17 @@ def count_usage(presets: list, schema) -> dict:
 
 def main() -> None:
     from vjax.engine.schema import engine_schema
+    from vjax.vital.files import find_presets
     from vjax.vital.preset import read_preset
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=pathlib.Path, help="folder of .vital files, searched with its subfolders")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("vjax/data/usage.json"))
     arguments = parser.parse_args()
-    presets = [read_preset(path) for path in sorted(arguments.directory.rglob("*.vital"))]
-    if not presets:
-        parser.error(f"{arguments.directory} holds no .vital file")
+    try:
+        presets = [read_preset(path) for path in find_presets(arguments.directory)]
+    except ValueError as error:
+        parser.error(str(error))
     usage = count_usage(presets, engine_schema())
     arguments.out.write_text(json.dumps(usage, indent=1).replace("\n   ", " ") + "\n")
     print(f"{arguments.out}: {usage['presets']} presets, {usage['routes']} routes each")

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from vjax.audio.metric_names import METRICS
-from vjax.audio.scores import as_metrics, number, pair_scores, scores
+from vjax.audio.scores import as_metrics, pair_scores, scores
 from vjax.engine.pool import RenderJob
 from vjax.evaluation.baseline_bank import BaselineBank
 from vjax.evaluation.preset_files import PresetFile
@@ -13,6 +13,7 @@ from vjax.evaluation.results import Row
 from vjax.evaluation.roundtrip import FLOOR_SEEDS
 from vjax.evaluation.targets import Task
 from vjax.evaluation.workbench import Workbench, broken, silence
+from vjax.io.json_files import short_number
 from vjax.vital import preset as vital_preset
 from vjax.vital.preset import read_preset
 
@@ -69,7 +70,7 @@ def add_reference(bench: Workbench, tasks: Sequence[Task]) -> None:
         if np.isnan(found["mss"]).any():
             bench.fail(task, ["floor"], silence(task))
             continue
-        bench.add(Row(task.target.id, "floor", {name: number(float(found[name].mean())) for name in METRICS}))
+        bench.add(Row(task.target.id, "floor", {name: short_number(float(found[name].mean())) for name in METRICS}))
 
 
 def add_bank_rows(bench: Workbench, tasks: Sequence[Task], bank: BaselineBank) -> None:
@@ -172,4 +173,4 @@ def _add_rows(
 
 def _medians(found: dict[str, np.ndarray]) -> dict[str, float | None]:
     counted = {name: values[~np.isnan(values)] for name, values in found.items()}
-    return {name: number(float(np.median(values))) if len(values) else None for name, values in counted.items()}
+    return {name: short_number(float(np.median(values))) if len(values) else None for name, values in counted.items()}

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from vjax.audio.metric_names import HIGHER_IS_BETTER, METRICS
-from vjax.audio.scores import number
 from vjax.evaluation import editing
 from vjax.evaluation.preset_files import UNKNOWN
 from vjax.evaluation.results import Row, Target
 from vjax.evaluation.statistics import describe, macro_average, recovered_share
+from vjax.io.json_files import short_number
 
 _TITLES = {
     "mss": "MSS dB",
@@ -135,11 +135,11 @@ def _described(values: np.ndarray, authors: Sequence[str]) -> dict[str, Any]:
     found = describe(values)
     return {
         "n": found.n,
-        "mean": number(found.mean),
+        "mean": short_number(found.mean),
         "mean_interval": _interval(found.mean_interval),
-        "median": number(found.median),
+        "median": short_number(found.median),
         "median_interval": _interval(found.median_interval),
-        "macro_average": number(macro_average(values, authors)),
+        "macro_average": short_number(macro_average(values, authors)),
     }
 
 
@@ -157,11 +157,11 @@ def _shares(
         for method in methods:
             share = recovered_share(ends[0], columns[method, metric], ends[1], metric in HIGHER_IS_BETTER)
             for name, value in (
-                ("recovered_share", number(share.share)),
+                ("recovered_share", short_number(share.share)),
                 ("recovered_share_interval", _interval(share.interval)),
-                ("recovered_share_of_medians", number(share.of_medians)),
+                ("recovered_share_of_medians", short_number(share.of_medians)),
                 ("recovered_share_n", share.n),
-                ("recovered_share_by_sound", dict(zip(ids, map(number, share.by_sound.tolist()), strict=True))),
+                ("recovered_share_by_sound", dict(zip(ids, map(short_number, share.by_sound.tolist()), strict=True))),
             ):
                 found.setdefault(name, {}).setdefault(metric, {})[method] = value
     return found

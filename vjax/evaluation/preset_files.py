@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from vjax.io.file_names import as_text, stem_text
-from vjax.vital.collect import find_files
 from vjax.vital.preset import Preset, read_json, read_preset
 
 UNKNOWN = "unknown"
@@ -40,14 +39,6 @@ class PresetFile:
     def preset(self) -> Preset:
         """Reads the preset. Raises ValueError or OSError, naming the file."""
         return read_preset(self.path)
-
-
-def find_presets(folder: Path) -> list[Path]:
-    """All presets in a folder and its subfolders. Raises ValueError if there are none."""
-    files = find_files([folder], ".vital")
-    if not files:
-        raise ValueError(f"{folder} holds no .vital file; give a folder of presets")
-    return files
 
 
 def read_file(path: Path, folder: Path) -> PresetFile:

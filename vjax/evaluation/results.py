@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from vjax.audio.metric_names import METRICS
-from vjax.io.atomic import replacing
+from vjax.io.json_files import write_json
 from vjax.io.json_lines import end_last_line, read_lines
 
 _GROWS = {"limit": "--limit", "refine_evals": "--refine-evals", "starts": "--starts"}
@@ -133,13 +133,6 @@ def start_folder(folder: Path, settings: Mapping[str, Any], targets: Sequence[Ta
             _check_setting(path, name, before.get(name), settings.get(name))
     write_json(path, settings)
     write_json(folder / "targets.json", [dataclasses.asdict(target) for target in targets])
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Writes standard JSON (without NaN), atomically: the file appears complete or not at all."""
-    text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
 
 
 def _check_setting(path: Path, name: str, before: Any, now: Any) -> None:

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy.stats import bootstrap
 
 LEVEL = 0.95
 """The confidence level of all intervals."""
@@ -87,11 +88,20 @@ def bootstrap_interval(
     """
     if not values.shape[-1] or not 0 < level < 1:
         raise ValueError(f"{values.shape[-1]} values and level={level}; give at least one value and a level in (0, 1)")
-    rng = np.random.default_rng(seed)
-    n = values.shape[-1]
-    found = [statistic(values[..., rng.integers(0, n, (_BLOCK, n))]) for _ in range(_RESAMPLES // _BLOCK)]
-    drawn = np.concatenate(found)
-    low, high = np.quantile(drawn[~np.isnan(drawn)], [(1 - level) / 2, (1 + level) / 2])
+    if values.shape[-1] == 1:  # SciPy resamples at least two
+        only = float(statistic(values[..., None, :])[0])
+        return only, only
+    found = bootstrap(
+        tuple(np.atleast_2d(values)),
+        lambda *columns, axis: statistic(np.stack(columns) if values.ndim > 1 else columns[0]),
+        paired=True,  # so that the columns are resampled together
+        vectorized=True,
+        n_resamples=_RESAMPLES,
+        batch=_BLOCK,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).bootstrap_distribution
+    low, high = np.quantile(found[~np.isnan(found)], [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from pathlib import Path
+
+from vjax.io.cache_folder import cache_folder
 
 _BYTES = 10**9  # a command's compiled functions take 1 to 30 MB
 _FROM_S = 0.3  # a function that compiles faster is not kept
@@ -15,7 +16,7 @@ def keep_compiled() -> None:
     empty value turns the cache off. Call this function before the first compilation.
     """
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vjax" / "compiled"
+        cache = cache_folder() / "compiled"
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache)
         # Limit only our own folder. In a folder that jax filled without a limit, jax cannot see how old the files are,
         # and writes nothing more.

@@ -2,12 +2,12 @@
 
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 
 from vjax.candidates.bank import SoundBank, checkpoint_bank, folder_bank
 from vjax.engine.pool import RenderPool
 from vjax.inference.predict import Predictor
 from vjax.matching.prepare import Banks
+from vjax.vital.files import find_presets
 
 
 def open_banks(predictor: Predictor, checkpoint: str, folder: str = "", pool: RenderPool | None = None) -> Banks:
@@ -18,8 +18,8 @@ def open_banks(predictor: Predictor, checkpoint: str, folder: str = "", pool: Re
       folder: a folder of presets; empty for none. It is rendered at a note when this note is first requested.
       pool: renders the folder.
     """
-    if folder and not any(Path(folder).rglob("*.vital")):
-        raise ValueError(f"{folder} holds no .vital file; give a folder of presets as the bank")
+    if folder:
+        find_presets(folder)  # raises now if there are none, and not after the first sound was analysed
     own = checkpoint_bank(checkpoint, predictor.schema, predictor.vocabulary)
     at_note: dict[int, SoundBank] = {}
     rendering = threading.Lock()  # sounds are matched in several threads

@@ -22,6 +22,7 @@ from vjax.inference.predict import Predictor, knob_errors
 from vjax.inference.predict_many import Failure, map_ahead
 from vjax.io.errors import error_text, show_tracebacks
 from vjax.io.file_names import as_text
+from vjax.io.json_files import number, write_json
 from vjax.io.progress import progress_bar
 from vjax.matching.config import DEFAULT, MatchConfig
 from vjax.matching.finish import finish
@@ -37,7 +38,7 @@ from vjax.matching.outputs import (
 )
 from vjax.matching.prepare import Banks, Prepared, no_banks, prepare
 from vjax.matching.result import MatchResult
-from vjax.matching.traces import TRACE_END, read_part, remove_part, trace_image, write_part, write_text
+from vjax.matching.traces import TRACE_END, read_part, remove_part, trace_image, write_part
 from vjax.matching.work import Sound, Work
 from vjax.search.evolution import Progress as SearchProgress
 from vjax.search.refine import refine
@@ -300,14 +301,14 @@ def _write_json(out: Path, work: Work) -> None:
     if out.suffix == ".vital":
         return
     rows = [{key: _value(key, text) for key, text in row.items()} for row in read_index(out / "index.csv")]
-    write_text(out / "index.json", json.dumps(rows, indent=1))
+    write_json(out / "index.json", rows)
     traces = [json.loads(path.read_text()) for path in sorted(out.rglob(f"*{TRACE_END}"))]
     if traces:
-        write_text(out / "traces.json", json.dumps(traces, indent=1))
+        write_json(out / "traces.json", traces)
         save_image(out / "traces.png", trace_image({one["sound"]: one["search"]["trace"] for one in traces}))
 
 
 def _value(column: str, text: str) -> str | float | None:
     if column in TEXT_COLUMNS:
         return text
-    return float(text) if text else None
+    return number(float(text)) if text else None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 import vjax
+from vjax.audio.levels import block_levels_db
 from vjax.audio.pitch import note_name
 
 _BASS_NOTE = 48  # C3: a sound with a pitch below it is a bass, unless it is a pad
@@ -25,10 +26,7 @@ def style_of(audio: np.ndarray, sample_rate: int, note: int, note_s: float, pitc
       note_s: time from note-on to note-off, seconds.
       pitched: whether it has a pitch.
     """
-    size = round(_BLOCK_S * sample_rate)
-    n = audio.shape[1] // size
-    blocks = audio[:, : n * size].reshape(len(audio), n, size)
-    level_db = 10 * np.log10(np.maximum((blocks**2).mean((0, 2)), 1e-12))
+    level_db = block_levels_db(audio, sample_rate, _BLOCK_S)
     peak_db = level_db.max()
     lasts_s = _BLOCK_S * (1 + int(np.flatnonzero(level_db > peak_db - _OVER_DB).max()))
     if lasts_s < _SHORT_S:
@@ -36,7 +34,7 @@ def style_of(audio: np.ndarray, sample_rate: int, note: int, note_s: float, pitc
     if not pitched:
         return "SFX"
     attack_s = _BLOCK_S * int(np.argmax(level_db > peak_db - 6))
-    end = min(max(round(note_s / _BLOCK_S) - 1, 0), n - 1)
+    end = min(max(round(note_s / _BLOCK_S) - 1, 0), len(level_db) - 1)
     sustained = peak_db - level_db[end] < _SUSTAIN_DB
     if sustained and attack_s > _SLOW_ATTACK_S:
         return "Pad"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import math
 import os
 import tempfile
@@ -19,8 +18,9 @@ from vjax.audio.pitch import Pitch, note_name
 from vjax.inference.predict_many import RENDER_END
 from vjax.io.atomic import replacing
 from vjax.io.file_names import as_text, shortened
+from vjax.io.json_files import number, write_json
 from vjax.matching.preferred import CLOSEST
-from vjax.matching.traces import TRACE_END, trace_image, write_text
+from vjax.matching.traces import TRACE_END, trace_image
 from vjax.search.candidate import Candidate
 from vjax.vital.preset import write_preset
 
@@ -210,16 +210,11 @@ def append_row(path: str | os.PathLike, row: Mapping[str, Any]) -> None:
         csv.DictWriter(file, COLUMNS, restval="").writerow(row)
 
 
-def number(value: float) -> float | None:
-    """The value for JSON: None if it is NaN or infinite, which JSON does not have."""
-    return float(value) if math.isfinite(value) else None
-
-
 def _write_trace(stem: Path, result: MatchResult) -> list[Path]:
     """Writes the course of a search: `X-trace.png`, and `X-trace.json` with everything that `result_json` returns."""
     picture, text = (stem.with_name(stem.name + end) for end in ("-trace.png", TRACE_END))
     save_image(picture, trace_image({as_text(stem.name): result.trace}))
-    write_text(text, json.dumps(result_json(result), indent=1, allow_nan=False))
+    write_json(text, result_json(result))
     return [picture, text]
 
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from vjax.audio.mel_images import figure_pixels
-from vjax.io.atomic import replacing
 from vjax.io.file_names import shortened
+from vjax.io.json_files import write_json
 from vjax.search.candidate import Candidate, Kind
 from vjax.search.evolution import Progress
 from vjax.vital.preset import read_preset, write_preset
@@ -29,7 +29,7 @@ def write_part(stem: Path, progress: Progress) -> None:
     if progress.better is not None:
         write_preset(_part(stem, ".vital"), progress.better)
     state = {"evals": progress.evals, "label": progress.label, "kind": progress.kind, "loss": progress.loss}
-    write_text(_part(stem, ".json"), json.dumps(state))
+    write_json(_part(stem, ".json"), state)
 
 
 def read_part(stem: Path) -> Part | None:
@@ -70,8 +70,3 @@ def trace_image(traces: Mapping[str, Sequence[tuple[int, float]]]) -> np.ndarray
 
 def _part(stem: Path, end: str) -> Path:
     return stem.with_name(stem.name + _PART_END + end)
-
-
-def write_text(path: Path, text: str) -> None:
-    with replacing(path) as partial:
-        partial.write_text(text)

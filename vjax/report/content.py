@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from vjax.evaluation import editing
 from vjax.evaluation.results import Results, Row, Target
 from vjax.evaluation.statistics import recovered_share
 from vjax.io.file_names import shortened
+from vjax.io.json_files import short_number
 from vjax.report.media import mel_ticks, page_media
 from vjax.vital.differences import preset_difference
 from vjax.vital.preset import read_preset
@@ -114,10 +114,10 @@ def page_data(evaluation: Evaluation) -> dict[str, Any]:
                 **{field: getattr(target, field) for field in ("name", "author", "note", "path")},
                 "rows": {
                     method: {
-                        "metrics": [_short(value) for value in scores[method][:, i]],
-                        "shares": [_short(share.by_sound[i]) for share in shares[method]],
+                        "metrics": [short_number(value) for value in scores[method][:, i]],
+                        "shares": [short_number(share.by_sound[i]) for share in shares[method]],
                         **{field: getattr(row, field) for field in ("evals", "error", "label")},
-                        "seconds": _short(row.seconds),
+                        "seconds": short_number(row.seconds),
                         "editing": editing.words(row.editing),
                     }
                     for method, row in evaluation.rows[target.id].items()
@@ -153,7 +153,7 @@ def sound_detail(evaluation: Evaluation, target: Target) -> dict[str, Any]:
         **detail,
         "versions": [{"method": method, **sound} for method, sound in versions.items()],
         "seconds": media.seconds,
-        "gain_db": _short(media.gain_db),
+        "gain_db": short_number(media.gain_db),
     }
 
 
@@ -220,11 +220,11 @@ def _summary(values: np.ndarray, share: Any) -> dict[str, Any]:
     known = values[~np.isnan(values)]
     return {
         "n": len(known),
-        "mean": _short(known.mean()) if len(known) else None,
-        "median": _short(np.median(known)) if len(known) else None,
-        "share": _short(share.share),
-        "share_of_medians": _short(share.of_medians),
-        "interval": None if np.isnan(share.interval).any() else [_short(end) for end in share.interval],
+        "mean": short_number(known.mean()) if len(known) else None,
+        "median": short_number(np.median(known)) if len(known) else None,
+        "share": short_number(share.share),
+        "share_of_medians": short_number(share.of_medians),
+        "interval": None if np.isnan(share.interval).any() else [short_number(end) for end in share.interval],
     }
 
 
@@ -266,14 +266,9 @@ def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:
     return facts
 
 
-def _short(value: float) -> float | None:
-    """A number with six digits, more than the page shows; None for NaN and infinity, which JSON does not have."""
-    return float(f"{float(value):.6g}") if math.isfinite(value) else None
-
-
 def _rounded(content: Any) -> Any:
     if isinstance(content, dict):
         return {key: _rounded(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
         return [_rounded(value) for value in content]
-    return _short(content) if isinstance(content, float) else content
+    return short_number(content) if isinstance(content, float) else content

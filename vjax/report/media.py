@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 
 from vjax.audio.files import read_audio
-from vjax.audio.mel import MelConfig, mel_filterbank
+from vjax.audio.mel import MelConfig, bands_below
 from vjax.audio.mel_images import RANGE_DB, mel_db
 
 SAMPLE_RATE = 44100
@@ -81,8 +81,7 @@ def page_media(files: Mapping[str, Path]) -> PageMedia:
 
 def mel_ticks() -> list[tuple[str, float]]:
     """The marks on the frequency axis: (label in Hz, position from the bottom as a fraction of the image's height)."""
-    centres_hz = np.argmax(mel_filterbank(_MEL), 1) * SAMPLE_RATE / _MEL.n_fft
-    return [(label, float(np.searchsorted(centres_hz, hz)) / _MEL.n_mels) for hz, label in _TICKS_HZ]
+    return [(label, float(bands_below(_MEL, hz)) / _MEL.n_mels) for hz, label in _TICKS_HZ]
 
 
 def _mel(sound: np.ndarray, samples: int) -> np.ndarray:

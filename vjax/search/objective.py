@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vjax.audio.distances import is_silent, mrstft_of, mss_of
+from vjax.audio.loudness import k_weighting
 from vjax.audio.mel import mel_centres_hz
 from vjax.audio.spectra import MssSpectra, mrstft_configs, mrstft_spectra, mss_spectra
 
@@ -183,14 +184,6 @@ def _distances(
 
 
 def _k_weights(sample_rate: int) -> np.ndarray:
-    """[bands]: BS.1770's K-weighting at the centre of each mel band, times the width that Slaney's norm divides by.
-
-    The two filters are those of ITU-R BS.1770-4, tables 1 and 2 (given there for 48 kHz).
-    """
+    """[bands]: BS.1770's K-weighting at the centre of each mel band, times the width that Slaney's norm divides by."""
     centres_hz = mel_centres_hz(mrstft_configs(sample_rate)[_LTAS_SIZE])
-    z = np.exp(-2j * np.pi * centres_hz / 48000)
-    shelf = (1.53512485958697 - 2.69169618940638 * z + 1.19839281085285 * z**2) / (
-        1 - 1.69065929318241 * z + 0.73248077421585 * z**2
-    )
-    high_pass = (1 - 2 * z + z**2) / (1 - 1.99004745483398 * z + 0.99007225036621 * z**2)
-    return (np.abs(shelf * high_pass) ** 2 * np.gradient(centres_hz)).astype(np.float32)
+    return (k_weighting(centres_hz) * np.gradient(centres_hz)).astype(np.float32)

@@ -21,7 +21,7 @@ from vjax.data.generate import generate
 from vjax.data.reader import Reader, encoded
 from vjax.data.store import DatasetInfo, open_dataset
 from vjax.data.stream import split
-from vjax.io.atomic import replacing
+from vjax.io.json_files import write_json
 from vjax.io.progress import progress_bar
 from vjax.model.inverse import InverseModel, Prediction, model_config, parameter_counts
 from vjax.training import hosts
@@ -156,7 +156,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
         first_step = int(state.step)
         parameters = parameter_counts(state.params)
         if leader:
-            _write_json(workdir / "config.json", as_json(config))
+            write_json(workdir / "config.json", as_json(config))
 
         # Steps
         stopped_early = _exhausted(config, progress)
@@ -225,7 +225,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
         **results,
     }
     if leader:
-        _write_json(workdir / "summary.json", summary)
+        write_json(workdir / "summary.json", summary, allow_nan=True)
     return summary
 
 
@@ -334,8 +334,3 @@ def _evaluate(evaluators: Sequence[Evaluator], snapshot: Snapshot, writer: Write
         return results
 
     return hosts.on_leader(f"evaluation {snapshot.step}", evaluate) or {}
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n")

@@ -11,6 +11,7 @@ import numpy as np
 
 from vjax.io.file_names import stem_text
 from vjax.vital import checks, table_spectra
+from vjax.vital.files import find_files
 from vjax.vital.lfo_shapes import LfoShapeCatalog, shape_key
 from vjax.vital.preset import MAX_BYTES, Preset, read_preset
 from vjax.vital.vocabulary import Vocabulary, audible_lfos, audible_oscillators
@@ -32,17 +33,6 @@ def read_table(path: str | os.PathLike) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: no Vital wavetable ({error})") from error
     return _named(table, stem_text(path))
-
-
-def find_files(folders: Iterable[str | os.PathLike], suffix: str) -> list[Path]:
-    """All files with `suffix` under the folders (or the files themselves), sorted within each."""
-    found: list[Path] = []
-    for folder in map(Path, folders):
-        if not folder.exists():
-            raise ValueError(f"there is nothing at {folder}; give a folder or a *{suffix} file")
-        matches = [folder] if folder.is_file() else sorted(folder.rglob(f"*{suffix}"))
-        found += [path for path in matches if path.suffix == suffix]
-    return found
 
 
 def read_all(paths: Iterable[Path], read: Callable[[Path], Any], warn: Callable[[str], None]) -> list[Any]:

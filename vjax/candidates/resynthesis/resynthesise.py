@@ -22,9 +22,10 @@ from typing import Any
 
 import numpy as np
 
+from vjax.audio.levels import block_levels_db
 from vjax.audio.pitch import Pitch, detect_pitch, midi_to_hz
 from vjax.candidates.resynthesis.fit_table import WavetableFitConfig, fit_cycles, n_lines, stay_s
-from vjax.candidates.resynthesis.sustain import LONGEST_FALL_S, Fall, Lines, levels_db, sustain_cycles, sustain_of
+from vjax.candidates.resynthesis.sustain import LONGEST_FALL_S, Fall, Lines, sustain_cycles, sustain_of
 from vjax.engine.config import RenderConfig
 from vjax.search.candidate import Candidate, Kind
 from vjax.vital.lfo_shapes import shape_json
@@ -270,7 +271,7 @@ def release_of(audio: np.ndarray, render: RenderConfig) -> float | None:
     Returns None if the sound is over by then.
     """
     step = round(_STEP_S * render.sample_rate)
-    level_db = levels_db(audio, render.sample_rate, _STEP_S)
+    level_db = block_levels_db(audio, render.sample_rate, _STEP_S)
     first = round(render.note_s / _STEP_S)
     if first + 1 >= len(level_db) or level_db[max(first - 1, 0)] < level_db.max() - _OVER_DB:
         return None

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vjax.audio.levels import block_levels_db
 from vjax.candidates.resynthesis.fit_table import WINDOW, amplitudes_at
 from vjax.vital.wavetables import FRAME
 
@@ -110,9 +111,9 @@ def fall_of(audio: np.ndarray, sample_rate: int, from_s: float, to_s: float, slo
     envelope than to a straight line in dB, the result is that curve. Else it is nearly a straight line in dB.
     """
     first, last = int(from_s / _BLOCK_S), int(to_s / _BLOCK_S)
-    loudest = levels_db(audio, sample_rate, _BLOCK_S).max()
+    loudest = block_levels_db(audio, sample_rate, _BLOCK_S).max()
     stretch = audio[:, round(first * _BLOCK_S * sample_rate) : round(last * _BLOCK_S * sample_rate)]
-    level_db = levels_db(stretch, sample_rate, _BLOCK_S)
+    level_db = block_levels_db(stretch, sample_rate, _BLOCK_S)
     if len(level_db) < _LEAST_BLOCKS:
         return None
     present = np.logical_and.accumulate(level_db > loudest - _RANGE_DB)  # what comes after its end is noise
@@ -156,7 +157,7 @@ def let_go_after(audio: np.ndarray, sample_rate: int, from_s: float) -> float | 
 
     From there the sound falls by 12 dB more in half a second than in the half second before.
     """
-    level_db = levels_db(audio, sample_rate, _BLOCK_S)
+    level_db = block_levels_db(audio, sample_rate, _BLOCK_S)
     level_db = np.maximum(level_db, level_db.max() - _RANGE_DB)
     n = round(_LET_GO_S / _BLOCK_S)
     for at in range(round(from_s / _BLOCK_S), len(level_db) - 2):
@@ -166,13 +167,6 @@ def let_go_after(audio: np.ndarray, sample_rate: int, from_s: float) -> float | 
             lower = np.flatnonzero(behind < level_db[at] - before - _LET_GO_DB / 4)
             return float((at + lower[0]) * _BLOCK_S)
     return None
-
-
-def levels_db(audio: np.ndarray, sample_rate: int, block_s: float) -> np.ndarray:
-    """Returns the mean power [n] in dB of a sound [channels, samples], block by block."""
-    size = round(block_s * sample_rate)
-    blocks = audio[:, : audio.shape[1] // size * size].reshape(len(audio), -1, size)
-    return 10 * np.log10(np.maximum((blocks**2).mean((0, 2)), 1e-12))
 
 
 def sustain_cycles(
