@@ -3,8 +3,8 @@
 import numpy as np
 
 _BLOCK_S = 0.1
-_KNEE_DB = 6.0
-_OVER_DB = 50.0
+_MAX_FALL_DB = 6.0  # by how much more the level may fall after the note-off than before
+_ENDED_DB = 50.0  # a sound this far below its maximum has ended
 
 
 def is_held(audio: np.ndarray, sample_rate: int, note_s: float) -> bool:
@@ -20,11 +20,11 @@ def is_held(audio: np.ndarray, sample_rate: int, note_s: float) -> bool:
     """
     size = round(_BLOCK_S * sample_rate)
     n = audio.shape[1] // size
-    at = round(note_s / _BLOCK_S) - 1  # the last block before the note-off
-    if not 0 <= at < n - 1:
+    last = round(note_s / _BLOCK_S) - 1  # the last block before the note-off
+    if not 0 <= last < n - 1:
         return False
     blocks = audio[:, : n * size].reshape(len(audio), n, size)
     level_db = 10 * np.log10(np.maximum((blocks**2).mean((0, 2)), 1e-12))
-    before = level_db[max(2 * at - (n - 1), 0)] - level_db[at]
-    after = level_db[at] - level_db[-1]
-    return bool(level_db[at] > level_db.max() - _OVER_DB and after <= before + _KNEE_DB)
+    before = level_db[max(2 * last - (n - 1), 0)] - level_db[last]
+    after = level_db[last] - level_db[-1]
+    return bool(level_db[last] > level_db.max() - _ENDED_DB and after <= before + _MAX_FALL_DB)
