@@ -1,12 +1,12 @@
-"""How cost grows: generation, training, inference and refinement against sounds, batch, targets and evaluations.
+"""Measures how time grows with size: of generation, training, inference and refinement.
 
     python benchmarks/curves.py --plot curves.png --json curves.json
 
 Each curve is timed at doubling sizes, all of them once a round, `--rounds` times; medians are kept. A line a + b x is
-fitted to them (least squares of relative errors): `a` is what a job costs before its first unit, `b` the price of a
-unit. Cost is called linear from where `a` is a tenth of it, x = 9 a / b, on. `ratio` is the price of a unit at a
-curve's end, b x / t(x), the smallest of all curves: 1 if everything ends in its linear part. Everything is compiled
-before it is timed; what that takes is the subject of benchmarks/startup.py. Sounds last `--seconds`.
+fitted to them (least squares of relative errors): `a` is the fixed time of a job, `b` the time of a unit. Time is
+called linear from x = 9 a / b on, where `a` is a tenth of it. `ratio` is the share of the units' time at a curve's end,
+b x / t(x), the smallest of all curves: 1 if all curves end in their linear part. Everything is compiled before it is
+timed; benchmarks/startup.py measures compilation. Sounds last `--seconds`.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="length of the sounds")
     parser.add_argument("--width", type=int, default=64, help="channels of the model's first stage")
-    parser.add_argument("--plot", type=Path, help="write a picture there")
+    parser.add_argument("--plot", type=Path, help="write a plot to this file")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     unknown = set(arguments.only.split(",")) - CURVES.keys()
@@ -43,7 +43,7 @@ def main() -> None:
         line = f"{curve['fixed_s']:9.3f} {curve['unit_s']:10.4f} {curve['linear_from']:12.1f}"
         print(f"{name:24} {unit:12} {line}   {points}", flush=True)
     ratio = min(curve["linear_share"] for curve in found.values())
-    print(f"ratio {ratio:.3f}: share of the price per unit in the cost of the largest size, the least of all curves")
+    print(f"ratio {ratio:.3f}: share of the units' time at the largest size, the smallest of all curves")
     if arguments.plot:
         _plot(found, arguments.plot)
     if arguments.json:
@@ -124,7 +124,7 @@ def _training(arguments) -> Callable[[int], None]:
 
 
 def _inference(arguments) -> Callable[[int], None]:
-    """Sounds in host memory to decoded answers, in one batch."""
+    """Sounds in host memory to decoded predictions, in one batch."""
     from vjax.audio.mel import MelConfig
     from vjax.inference.predict import Predictor
     from vjax.training.state import OptimizerConfig, create_state, make_optimizer
@@ -143,7 +143,7 @@ def _inference(arguments) -> Callable[[int], None]:
 
 
 def _refinement(arguments, targets: int = 0, evals: int = 0) -> Callable[[int], None]:
-    """A whole refinement, judging of starts and ends included. Whichever of `targets` and `evals` is 0 is the size."""
+    """A whole refinement, with the scoring before and after it. Whichever of `targets` and `evals` is 0 is the size."""
     from vjax.engine.pool import RenderJob, RenderPool
     from vjax.matching.choose import rank
     from vjax.search.candidate import Candidate

@@ -1,4 +1,4 @@
-"""Synthetic patches with known knobs, for benchmarks/recovery.py: what a designer might make, at random."""
+"""Random patches with known knobs for benchmarks/recovery.py, such as a sound designer might make."""
 
 import dataclasses
 import math
@@ -16,10 +16,10 @@ NOTES = (36, 43, 48, 52, 55, 60, 64, 67, 72)
 
 
 def draw_patch(rng: np.random.Generator) -> Preset:
-    """A patch as a designer might make it: one or two still tables, a low-pass, envelopes, perhaps a few modules."""
+    """A random patch: one or two constant tables, perhaps a low-pass, envelopes, and perhaps a few modules."""
 
     def seconds(low: float, high: float) -> float:
-        """The knob of a time, even in its logarithm."""
+        """The knob of a time, uniform in the logarithm."""
         return float(np.exp(rng.uniform(math.log(low), math.log(high)))) ** 0.25
 
     values: dict[str, float] = {"osc_1_level": 0.35, **_draw_loudness(rng, seconds)}
@@ -65,7 +65,7 @@ def draw_patch(rng: np.random.Generator) -> Preset:
         }[moved]
         amount = float(rng.uniform(least, most))
         values |= {"lfo_1_sync": 0, "lfo_1_frequency": float(rng.uniform(math.log2(lowest), math.log2(highest)))}
-        if moved == "level":  # down from where it stands
+        if moved == "level":  # down from the knob's value
             routes.append(Route("lfo_1", destination, -amount))
         else:
             routes.append(Route("lfo_1", destination, amount, bipolar=True))

@@ -1,12 +1,12 @@
-"""Plays presets that were found for one note as they were not recorded, beside the presets that were sought.
+"""Plays matched presets at other notes, lengths and velocities, and compares them with the target presets.
 
     vjax evaluate --checkpoint shipped --presets DIR --out runs/ev
     python benchmarks/elsewhere.py runs/ev --methods nearest,match
 
 Takes the presets that an evaluation kept. Plays each, and its target's own preset, at other notes, for a shorter and a
-longer time and softly, of which no method has a recording, and prints the medians of MSS beside those as recorded.
-`floor` is the target against itself with other random phases. One line of elsewhere.jsonl, in the evaluation's folder,
-for each sound, method and condition; what is there is not played again.
+longer time and softly. No method has a recording of these. Prints the medians of MSS beside those as recorded. `floor`
+is the re-render reference: the target against itself with other random phases. elsewhere.jsonl, in the evaluation's
+folder, has one line for each sound, method and condition; lines in it are not played again.
 """
 
 import argparse
@@ -26,13 +26,13 @@ class Condition(NamedTuple):
     Attributes:
       semitones: above the recorded note.
       share: of the note's length.
-      held_s, seconds: how long the key is held and the recording lasts instead.
+      note_s, seconds: the lengths of the note and of the recording instead.
       velocity: from 0 to 1.
     """
 
     semitones: int = 0
     share: float = 1.0
-    held_s: float | None = None
+    note_s: float | None = None
     seconds: float | None = None
     velocity: float | None = None
 
@@ -43,18 +43,21 @@ CONDITIONS = {
     "fourth up": Condition(5),
     "octave down": Condition(-12),
     "half as long": Condition(share=0.5),
-    "held for 6 s": Condition(held_s=6.0, seconds=8.0),
+    "held for 6 s": Condition(note_s=6.0, seconds=8.0),
     "velocity 0.2": Condition(velocity=0.2),
 }
 _FORMER_NAMES = {"as heard": "as recorded"}
-"""Of conditions, in files of earlier runs."""
+"""Names of conditions in files of earlier runs."""
+
+_REFERENCE = "floor"
+"""The re-render reference's name in the files and in the table."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="of an evaluation of presets")
     parser.add_argument("--methods", default="nearest,match", help="of the evaluation, whose presets are played")
-    parser.add_argument("--json", type=Path, help="write the table's numbers there")
+    parser.add_argument("--json", type=Path, help="write the table's numbers to this file")
     arguments = parser.parse_args()
     targets = json.loads((arguments.folder / "targets.json").read_text())
     settings = json.loads((arguments.folder / "settings.json").read_text())
@@ -65,7 +68,7 @@ def main() -> None:
 
     render = RenderConfig(**settings["render"])
     for condition in CONDITIONS:
-        left = [t for t in targets if not {(t["id"], m, condition) for m in (*methods, "floor")} <= done]
+        left = [t for t in targets if not {(t["id"], m, condition) for m in (*methods, _REFERENCE)} <= done]
         _play(arguments.folder, left, methods, condition, render, log, done)
     _table(_lines(log), methods, arguments.json)
 
@@ -79,19 +82,19 @@ def _play(folder: Path, targets: list[dict], methods: list[str], condition: str,
     how = CONDITIONS[condition]
     config = dataclasses.replace(
         render,
-        note_s=how.held_s or how.share * render.note_s,
+        note_s=how.note_s or how.share * render.note_s,
         seconds=how.seconds or render.seconds,
         velocity=how.velocity or render.velocity,
     )
     end_last_line(log)
     with RenderPool(config) as pool, log.open("a") as file:
         for target in progress_bar(targets, desc=condition, unit="sound"):
-            place = folder / "sounds" / target["id"]
-            files = {method: place / f"{method}.vital" for method in methods}
-            files = {"target": place / "target.vital", "floor": place / "target.vital"} | files
+            sound_folder = folder / "sounds" / target["id"]
+            files = {method: sound_folder / f"{method}.vital" for method in methods}
+            files = {"target": sound_folder / "target.vital", _REFERENCE: sound_folder / "target.vital"} | files
             note = target["note"] + how.semitones
             jobs = {
-                name: RenderJob(read_json(path), (note,), int(name == "floor"))
+                name: RenderJob(read_json(path), (note,), int(name == _REFERENCE))
                 for name, path in files.items()
                 if path.exists()
             }
@@ -103,19 +106,19 @@ def _play(folder: Path, targets: list[dict], methods: list[str], condition: str,
                 distance = float(mss(audio, sounds["target"], config.sample_rate))
                 row = {"target": target["id"], "method": name, "condition": condition, "mss": distance}
                 file.write(json.dumps(row) + "\n")
-                file.flush()  # a run that is killed goes on from here
+                file.flush()  # a run that is killed continues from here
 
 
 def _lines(log: Path) -> list[dict]:
-    """The rows that are there, with the conditions' names of today."""
+    """The rows of the file, with the current names of conditions."""
     return [row | {"condition": _FORMER_NAMES.get(row["condition"], row["condition"])} for row in read_lines(log)]
 
 
 def _table(rows: list[dict], methods: list[str], out: Path | None) -> None:
-    """Medians and means over the targets that can be heard."""
+    """Prints medians and means over the audible targets."""
     table = {}
     print(f"{'MSS dB, median (mean)':22} " + " ".join(f"{condition:>15}" for condition in CONDITIONS))
-    for method in (*methods, "floor"):
+    for method in (*methods, _REFERENCE):
         cells = {}
         for condition in CONDITIONS:
             found = [row["mss"] for row in rows if (row["method"], row["condition"]) == (method, condition)]

@@ -1,12 +1,12 @@
-"""Generation near the engine's own limit: presets per second against bare engine loops, and memory over many renders.
+"""Measures generation against the engine's limit (presets per second of bare loops), and memory over many renders.
 
     python benchmarks/generate.py --json out.json                 # 6 minutes on two cores
     python benchmarks/generate.py --rows 10000 --rounds 0         # memory alone, over a long run
 
 Both sides render the same candidates (three notes of 2 s each) in turn, on the same number of processes, with the same
 settled notes. `generate` samples, renders, rejects, computes log-mels and writes shards; it is timed from the end of
-its first shard to that of the last whole one, by the files' times. The bare loops do nothing but fork, load, settle and
-render. Loops that load into one Synth without forking are faster, and wrong: a Synth remembers what it rendered.
+its first shard to that of the last whole one, by the files' times. The bare loops only fork, load, settle and render.
+Loops that load into one Synth without forking are faster but wrong, because a Synth depends on its earlier renders.
 `ratio` is generate / bare forks.
 """
 
@@ -109,7 +109,7 @@ def _bare(jobs: list, config, workers: int, reuse: bool) -> float:
     for process in processes:
         process.join()
         if process.exitcode:
-            raise SystemExit(f"a bare worker ended with {process.exitcode}")
+            raise SystemExit(f"a bare worker exited with {process.exitcode}")
     return len(jobs) / (time.perf_counter() - began)
 
 
@@ -149,7 +149,7 @@ def _forked(work) -> None:
 
 
 def watch_memory(out: Path, rows: int, workers: int) -> dict[str, float]:
-    """Generates sounds of 0.15 s and samples what this process and the fork server hold."""
+    """Generates sounds of 0.15 s and samples the memory of this process and of the fork server."""
     from vjax.data.generate import GenerationConfig, generate
     from vjax.engine.config import RenderConfig
 
@@ -171,7 +171,7 @@ def watch_memory(out: Path, rows: int, workers: int) -> dict[str, float]:
     finally:
         done.set()
         watcher.join()
-    # The first shard compiles and loads; from the second on nothing should grow.
+    # The first shard compiles and loads; from the second on, memory should not grow.
     files, *columns = np.array([row for row in samples if row[0] >= 1], float).T
     tenth = max(len(files) // 10, 1)
     renders = (report.presets + sum(report.rejected.values())) * config.notes_per_preset
@@ -180,7 +180,7 @@ def watch_memory(out: Path, rows: int, workers: int) -> dict[str, float]:
     for name, mb in zip(("main_process", "fork_server"), columns, strict=True):
         first, last = float(np.median(mb[:tenth])), float(np.median(mb[-tenth:]))
         found |= {f"{name}_mb_first_tenth": first, f"{name}_mb_last_tenth": last}
-        # What is kept from shard to shard; between them a process holds a shard's sounds for a while.
+        # The least memory of each shard: between shards, a process keeps a shard's sounds for a while.
         shards = np.unique(files)
         least = np.array([mb[files == shard].min() for shard in shards])
         for part, start in (("", 0), ("_second_half", len(shards) // 2)):
@@ -201,7 +201,7 @@ def _servers() -> list[int]:
 def _resident_mb(pid: int) -> float:
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (FileNotFoundError, ProcessLookupError, IndexError):  # it has ended meanwhile
+    except (FileNotFoundError, ProcessLookupError, IndexError):  # the process has ended
         return 0.0
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 

@@ -1,4 +1,4 @@
-"""Input: how fast rows come from disk, beside a PyTorch DataLoader, and what a training step waits for them.
+"""Measures the input: rows per second from disk, those of a PyTorch DataLoader, and a training step's waiting time.
 
     python benchmarks/input.py --json out.json     # 4 minutes on two cores; needs pip install -e ".[bench]"
 
@@ -9,7 +9,7 @@ process and by two others. The file stands for a set of 32 times as many rows. `
 in this process.
 
 Second table: a training step of the real model with batches from the pipeline, and from the rows on the device
-(vjax/training/resident.py), over the same step with a batch that is there already.
+(vjax/training/resident.py), over the same step with a batch that is on the device already.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 BATCH = 32
-REPEATS = 32  # each row stands for so many of a larger set, whose order costs what a large one's does
+REPEATS = 32  # each row stands for N rows of a larger set, so that shuffling costs as much
 _LAYOUTS = {
     "vjax, sparse routes": "sparse.h5",
     "vjax, dense routes": "dense.h5",
@@ -63,7 +63,7 @@ def write_datasets(folder: Path, n: int) -> dict[str, int]:
     n_cells = len(schema.sources) * len(schema.destinations)
     index = np.full((n, N_SLOTS), -1, np.int32)
     value = np.zeros((n, N_SLOTS, 4), np.float32)
-    for row, routes in enumerate(np.minimum(rng.geometric(0.15, n), 20)):  # as people's presets: a few
+    for row, routes in enumerate(np.minimum(rng.geometric(0.15, n), 20)):  # a few, as in musicians' presets
         index[row, :routes] = rng.choice(n_cells, routes, replace=False)
         value[row, :routes, 0] = rng.uniform(-1, 1, routes)
     common = {
@@ -98,10 +98,10 @@ def compare_readers(folder: Path, row_bytes: dict[str, int], arguments: argparse
                 readers[name, workers] = batches
         rates: dict[tuple[str, int], list[float]] = {key: [] for key in readers}
         for batches in readers.values():
-            _take(batches, 12)  # starts workers, and fills what is read ahead
+            _take(batches, 12)  # starts workers, and fills the buffer
         for _ in range(arguments.rounds):
             for key, batches in readers.items():
-                _take(batches, 4)  # what was read ahead while others were measured
+                _take(batches, 4)  # batches that were read ahead while others were measured
                 began = time.perf_counter()
                 _take(batches, arguments.batches)
                 rates[key].append(arguments.batches * BATCH / (time.perf_counter() - began))
@@ -205,13 +205,15 @@ def compare_steps(path: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     state = replicate(create_state(model, optimizer, 0, info.mel_shape), mesh)
     began = time.perf_counter()
     resident = resident_batches(reader, rows, BATCH, 0, 0, mesh)
-    there = jax.block_until_ready(next(resident))
+    on_device = jax.block_until_ready(next(resident))
     loading_s = time.perf_counter() - began
     seconds: dict[str, list[float]] = {"a batch on the device": [], "the pipeline": [], "rows on the device": []}
     with contextlib.closing(train_batches(reader, rows, BATCH, 0)) as streamed, contextlib.closing(resident):
         feeds: dict[str, Callable] = dict(
             zip(
-                seconds, (lambda: there, lambda: shard_batch(next(streamed), mesh), lambda: next(resident)), strict=True
+                seconds,
+                (lambda: on_device, lambda: shard_batch(next(streamed), mesh), lambda: next(resident)),
+                strict=True,
             )
         )
         for number in range(arguments.rounds + 1):

@@ -1,15 +1,15 @@
-"""Does a matched preset play as an instrument does: held longer, softly and loudly, at other notes?
+"""Measures how a matched preset plays as an instrument: longer, softly and loudly, and at other notes.
 
     python benchmarks/instrument.py bass.wav pad.flac --out runs/instrument
 
-Matches each sound by `vjax match SOUND -o OUT/NAME.vital`, then plays the preset that was written with the real engine:
-held for 6 s, at velocities 0.2 and 1.0, and an octave up and down. Prints a table and writes OUT/instrument.json. A
-sound whose preset is in OUT already is not matched again.
+Matches each sound by `vjax match SOUND -o OUT/NAME.vital`, then plays the written preset with the real engine: for 6 s,
+at velocities 0.2 and 1.0, and an octave up and down. Prints a table and writes OUT/instrument.json. A sound whose
+preset is in OUT already is not matched again.
 
-Exits with 1 if a preset jumps where the analysed clip ends or where its key is let go, plays a wrong note, or clips.
+Exits with 1 if a preset jumps where the analysed clip ends or at note-off, plays a wrong note, or clips.
 
 Columns: MSS in dB over 0-2 s and 2-4 s of the recording, as long as it lasts; how much more the level and the spectrum
-change at 2 s than around it, in dB; how much louder it gets when the key is let go, in dB; how far it is out of tune as
+change at 2 s than around it, in dB; how much louder it gets after note-off, in dB; how far it is out of tune as
 recorded, an octave up and an octave down, in semitones; the highest peak of all renders; by how many dB velocity 1.0 is
 louder than 0.2, and by how many octaves its centroid is higher.
 """
@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 
 CLIP_S = 2.0
-"""What a match analyses of a sound."""
+"""The part of a sound that a match analyses."""
 
-HELD_S, SECONDS = 6.0, 8.0
+LONG_NOTE_S, SECONDS = 6.0, 8.0
 LOUD, SOFT, USUAL = 1.0, 0.2, 0.8
 SEMITONES = (0, 12, -12)
 MOST_JUMP_DB, MOST_RISE_DB, MOST_SEMITONES, MOST_PEAK = 3.0, 3.0, 0.5, 1.0
@@ -54,30 +54,30 @@ def main() -> None:
 
 
 def measured(sound: Path, path: Path, note: int) -> dict:
-    """What the docstring of this file lists, and `faults`, a list of sentences."""
+    """The numbers that this file's docstring lists, and `faults`, a list of sentences."""
     from vjax.audio.clip import read_clip
     from vjax.audio.pitch import detect_pitch
 
     recording = read_clip(sound, _RATE, round(SECONDS * _RATE))
     recording = np.broadcast_to(recording, (2, recording.shape[1]))
-    held, octaves, velocities = _played(path, note)
+    long_note, octaves, velocities = _played(path, note)
     wanted = detect_pitch(_seconds(recording, 0, CLIP_S), _RATE)
     found = {shift: detect_pitch(audio, _RATE) for shift, audio in octaves.items()}
     errors = {
         str(shift): pitch.midi - wanted.midi - shift if min(pitch.confidence, wanted.confidence) >= _CLEAR else None
         for shift, pitch in found.items()
     }
-    level_jump, spectral_jump = jump_db(held, CLIP_S)
+    level_jump, spectral_jump = jump_db(long_note, CLIP_S)
     row = {
-        "mss_0_2": _distance(held, recording, 0.0, CLIP_S),
-        "mss_2_4": _distance(held, recording, CLIP_S, 2 * CLIP_S),
-        "mss_2_6": _distance(held, recording, CLIP_S, HELD_S, 2 * CLIP_S),
+        "mss_0_2": _distance(long_note, recording, 0.0, CLIP_S),
+        "mss_2_4": _distance(long_note, recording, CLIP_S, 2 * CLIP_S),
+        "mss_2_6": _distance(long_note, recording, CLIP_S, LONG_NOTE_S, 2 * CLIP_S),
         "level_jump_db": level_jump,
         "spectral_jump_db": spectral_jump,
-        "release_rise_db": rise_db(held, HELD_S),
+        "release_rise_db": rise_db(long_note, LONG_NOTE_S),
         "pitch": {str(shift): pitch.midi if pitch.confidence >= _CLEAR else None for shift, pitch in found.items()},
         "pitch_error": errors,
-        "peak": float(max(np.abs(audio).max() for audio in (held, *octaves.values(), *velocities.values()))),
+        "peak": float(max(np.abs(audio).max() for audio in (long_note, *octaves.values(), *velocities.values()))),
         "velocity_db": float(_level_db(velocities[LOUD]) - _level_db(velocities[SOFT])),
         "velocity_octaves": octaves_between(velocities[SOFT], velocities[LOUD]),
     }
@@ -85,10 +85,10 @@ def measured(sound: Path, path: Path, note: int) -> dict:
 
 
 def jump_db(audio: np.ndarray, at_s: float) -> tuple[float, float]:
-    """By how much more a sound [2, samples] changes at a moment than around it: in level, and in its spectrum, dB.
+    """How much more a sound [2, samples] changes at a moment than around it: in level and in spectrum, dB.
 
-    Changes from one block of 0.1 s to the next; usual is the largest of three before and three after. 0 where the sound
-    is over.
+    Changes from one block of 0.1 s to the next; the reference is the largest of three before and three after. 0 where
+    the sound is over.
     """
     first = round(at_s / _BLOCK_S) - 1 - _AROUND
     size = round(_BLOCK_S * _RATE)
@@ -105,7 +105,7 @@ def jump_db(audio: np.ndarray, at_s: float) -> tuple[float, float]:
 
 
 def rise_db(audio: np.ndarray, at_s: float) -> float:
-    """By how much the loudest block of 0.1 s after a moment is louder than the one before it, at least 0."""
+    """How much louder (dB) the loudest block of 0.1 s after a moment is than the block before it, at least 0."""
     size = round(_BLOCK_S * _RATE)
     at = round(at_s * _RATE)
     after = max(_level_db(audio[:, i : i + size]) for i in range(at, audio.shape[1] - size + 1, size))
@@ -114,7 +114,7 @@ def rise_db(audio: np.ndarray, at_s: float) -> float:
 
 
 def octaves_between(audio: np.ndarray, other: np.ndarray) -> float | None:
-    """By how many octaves the centroid of the power of `other` [2, samples] is higher; None where one is silent."""
+    """How many octaves higher the power's centroid of `other` [2, samples] is; None where one is silent."""
     powers = [np.mean(np.abs(np.fft.rfft(sound)) ** 2, 0) for sound in (audio, other)]
     if not all(power[1:].any() for power in powers):
         return None
@@ -127,7 +127,7 @@ def _faults(row: dict) -> list[str]:
     if max(row["level_jump_db"], row["spectral_jump_db"]) > MOST_JUMP_DB:
         faults.append(f"jumps at {CLIP_S:g} s")
     if row["release_rise_db"] > MOST_RISE_DB:
-        faults.append("gets louder when its key is let go")
+        faults.append("gets louder after note-off")
     for shift, error in row["pitch_error"].items():
         if error is not None and abs(error) > MOST_SEMITONES:
             faults.append(f"{error:+.2f} semitones out of tune at {int(shift):+d}")
@@ -146,7 +146,7 @@ def _match(sound: Path, preset: Path) -> int:
 
 
 def _played(path: Path, note: int) -> tuple[np.ndarray, dict[int, np.ndarray], dict[float, np.ndarray]]:
-    """The preset held for 6 s; at the notes of `SEMITONES`; and at the two velocities."""
+    """The preset as a note of 6 s; at the notes of `SEMITONES`; and at the two velocities."""
     from vjax.engine.config import RenderConfig
     from vjax.engine.pool import RenderJob, RenderPool
     from vjax.vital.preset import read_json
@@ -158,12 +158,12 @@ def _played(path: Path, note: int) -> tuple[np.ndarray, dict[int, np.ndarray], d
             played = list(pool.map([RenderJob(raw, (n,)) for n in notes]))
         failed = [one.error for one in played if one.audio is None]
         if failed:
-            raise ValueError(f"{path}: the engine could not play it: {failed[0]}")
+            raise ValueError(f"{path}: the engine cannot play it: {failed[0]}")
         return [one.audio[0] for one in played]
 
-    (held,) = play([note], seconds=SECONDS, note_s=HELD_S, velocity=USUAL)
+    (long_note,) = play([note], seconds=SECONDS, note_s=LONG_NOTE_S, velocity=USUAL)
     octaves = dict(zip(SEMITONES, play([note + shift for shift in SEMITONES], velocity=USUAL), strict=True))
-    return held, octaves, {velocity: play([note], velocity=velocity)[0] for velocity in (SOFT, LOUD)}
+    return long_note, octaves, {velocity: play([note], velocity=velocity)[0] for velocity in (SOFT, LOUD)}
 
 
 def _distance(

@@ -4,8 +4,8 @@
 
 Before: the four matrices [32, 428] of every sound and the targets scattered to as many (`losses.modulation_loss`), as
 dense datasets still take. Now: the head's factors against sparse routes (`losses.route_loss`). Both sides take turns;
-`ratio` is the median of (time before / time now) at the largest batch. Bytes are XLA's own account of the
-compiled function: `temporary` is what it holds at once, `accessed` all that it reads and writes.
+`ratio` is the median of (time before / time now) at the largest batch. Bytes are XLA's own analysis of the compiled
+function: `temporary` is the memory that it needs at once, `accessed` is all that it reads and writes.
 """
 
 import argparse
@@ -69,7 +69,7 @@ def _measure(recipe, rows: int, rounds: int) -> dict:
         values[name] = jax.block_until_ready(sides[name](*arrays))
     for a, b in zip(jax.tree.leaves(values["before"]), jax.tree.leaves(values["now"]), strict=True):
         # A cell whose amount is 0 but for rounding (one in 3.5 million) may get either slope of |amount|.
-        assert np.linalg.norm(a - b) <= 1e-3 * np.linalg.norm(a), "both sides must answer the same loss and gradients"
+        assert np.linalg.norm(a - b) <= 1e-3 * np.linalg.norm(a), "both sides must return the same loss and gradients"
     for _ in range(rounds):
         for name, side in sides.items():
             began = time.perf_counter()

@@ -1,16 +1,16 @@
-"""Recordings that are not Vital's: how near `vjax match` comes to them, and does what it writes play as an instrument?
+"""Scores `vjax match` on recordings that are not Vital's: the distances, and how the written presets play.
 
     python benchmarks/recordings.py ../shared/sounds --bank ../shared/presets/instatetragrammaton
-    python benchmarks/recordings.py violin.wav choir.flac --out runs/two      # files or folders; goes on after a kill
+    python benchmarks/recordings.py violin.wav choir.flac --out runs/two      # files or folders; continues after a kill
 
 Evaluates the sounds as `vjax evaluate --checkpoint shipped --audio` does, with its rows, folder and report, and then
-plays what was written (`match`) as benchmarks/instrument.py does. One line of recordings.jsonl a sound.
+plays the written presets (`match`) as benchmarks/instrument.py does. recordings.jsonl has one line per sound.
 
 Printed are a line a sound, with medians and means below, and the tables of the evaluation. Columns: MSS in dB of the
-methods; of the written preset against itself with other random phases (again); the pitch of the written preset less the
-sound's, in semitones; MSS over 2-6 s, key held, of recordings that sound for at least 4 s; by how many dB and octaves
-of its centroid velocity 1.0 is above 0.2; seconds that the match took, another beside it. Then the shares of right
-pitches, of sounds with a clear one: class and octave, within half a semitone.
+methods; of the written preset against itself with other random phases (again); the pitch of the written preset minus
+that of the sound, in semitones; MSS over 2-6 s, before note-off, of recordings that last for at least 4 s; by how many
+dB and octaves of its centroid velocity 1.0 is above 0.2; the seconds of the match. Then the shares of right pitches, of
+sounds with a clear pitch: class and octave, within half a semitone.
 """
 
 import argparse
@@ -41,7 +41,7 @@ _COLUMNS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sounds", nargs="+", type=Path, help="sound files, and folders of them")
-    parser.add_argument("--bank", type=Path, help="presets, of which the nearest is found (default: none)")
+    parser.add_argument("--bank", type=Path, help="presets, for the nearest one as a baseline (default: none)")
     parser.add_argument("--checkpoint", default="shipped", help="a training run's folder (default: vjax's own model)")
     parser.add_argument("--out", type=Path, default=Path("runs/recordings"), help="folder (default %(default)s)")
     arguments = parser.parse_args()
@@ -51,9 +51,9 @@ def main() -> None:
 
 
 def measure(sounds: Sequence[Path], out: Path, bank: Path | None = None, checkpoint: str = "shipped") -> None:
-    """Writes an evaluation of the sounds with its report, and recordings.jsonl; what is there is not done again."""
+    """Writes an evaluation of the sounds with its report, and recordings.jsonl; sounds in it are skipped."""
     from vjax.engine.pool import RenderPool
-    from vjax.evaluation.baseline_bank import SoundBank
+    from vjax.evaluation.baseline_bank import BaselineBank
     from vjax.evaluation.benchmark import Plan, run_benchmark
     from vjax.evaluation.benchmark_summary import evaluation
     from vjax.evaluation.results import start_folder
@@ -80,7 +80,7 @@ def measure(sounds: Sequence[Path], out: Path, bank: Path | None = None, checkpo
     plan = Plan(has_bank=bank is not None, has_model=True, has_patches=True)
     with RenderPool(render) as pool:
         searched = open_banks(predictor, checkpoint_folder(checkpoint))
-        presets = SoundBank(find_presets(bank), bank, out / "bank", pool) if bank else None
+        presets = BaselineBank(find_presets(bank), bank, out / "bank", pool) if bank else None
         results = run_benchmark(
             tasks, out, plan, pool, presets, lambda sounds: match_each(sounds, predictor, pool, searched)
         )
@@ -91,13 +91,13 @@ def measure(sounds: Sequence[Path], out: Path, bank: Path | None = None, checkpo
         left = [task for task in tasks if task.target.id not in done and results.rows[task.target.id, WRITTEN].scored]
         end_last_line(log)
         with log.open("a") as file:
-            for task in progress_bar(left, desc="playing what was written", unit="sound"):
+            for task in progress_bar(left, desc="playing written presets", unit="sound"):
                 file.write(json.dumps(_played(task, out / "sounds" / task.target.id, pool)) + "\n")
-                file.flush()  # a run that is killed goes on from here
+                file.flush()  # a run that is killed continues from here
 
 
-def _played(task, place: Path, pool) -> dict:
-    """A line of recordings.jsonl: what is not in the evaluation's rows."""
+def _played(task, folder: Path, pool) -> dict:
+    """A line of recordings.jsonl: the numbers that the evaluation's rows lack."""
     from vjax.audio.distances import mss
     from vjax.audio.files import read_audio
     from vjax.audio.pitch import detect_pitch
@@ -107,15 +107,15 @@ def _played(task, place: Path, pool) -> dict:
     from vjax.search.judge import JUDGE_SEEDS
     from vjax.vital.preset import read_json
 
-    rate, preset = pool.config.sample_rate, place / f"{WRITTEN}.vital"
+    rate, preset = pool.config.sample_rate, folder / f"{WRITTEN}.vital"
     note, note_s = task.target.note, note_length_s(task.clip(), pool.config)
     jobs = [RenderJob(read_json(preset), (note,), seed, note_s) for seed in JUDGE_SEEDS]
     first, *others = [one.audio[0] for one in pool.map(jobs)]
-    wanted = detect_pitch(read_audio(place / "target.wav", rate), rate)
+    wanted = detect_pitch(read_audio(folder / "target.wav", rate), rate)
     errors = {}
     for method in METHODS:
-        if wanted.clear and (place / f"{method}.wav").exists():
-            error = detect_pitch(read_audio(place / f"{method}.wav", rate), rate).midi - wanted.midi
+        if wanted.clear and (folder / f"{method}.wav").exists():
+            error = detect_pitch(read_audio(folder / f"{method}.wav", rate), rate).midi - wanted.midi
             errors[method] = short_number(float(error))
     return {
         "sound": task.target.id,
@@ -126,7 +126,7 @@ def _played(task, place: Path, pool) -> dict:
 
 
 def right_pitch(errors: Sequence[float | None]) -> dict:
-    """Shares whose class and whose octave as well are right, of pitch errors in semitones; None is a wrong one."""
+    """Shares of pitch errors (semitones) with the right class, and with the right octave too; None counts as wrong."""
     classes = [error is not None and abs(error - 12 * round(error / 12)) <= RIGHT_SEMITONES for error in errors]
     both = [error is not None and abs(error) <= RIGHT_SEMITONES for error in errors]
     n = len(errors)
@@ -134,7 +134,7 @@ def right_pitch(errors: Sequence[float | None]) -> dict:
 
 
 def print_table(content: dict, played: Sequence[dict]) -> None:
-    """Prints all of it. `content`: of evaluation.json."""
+    """Prints the tables. `content`: of evaluation.json."""
     from vjax.evaluation.benchmark_summary import table
 
     about = {row["sound"]: row for row in played}

@@ -1,20 +1,21 @@
-"""Does an explained patch find the knobs? Synthetic patches with known knobs, fitted blind from their sound.
+"""Measures whether an explained patch finds the knobs: synthetic patches with known knobs, fitted from their sound.
 
-    python benchmarks/recovery.py                                     # 200 patches; hours; goes on after a kill
+    python benchmarks/recovery.py                                     # 200 patches; hours; continues after a kill
     python benchmarks/recovery.py --patches 20 --out runs/recovery    # a first look
-    python benchmarks/recovery.py --fit mymodule:explain              # another fit: explain(clip, pool, note) -> Preset
+    python benchmarks/recovery.py --fit mymodule:explain              # explain(clip, pool, note) -> Preset
 
-Each patch is drawn from a seed of its own (`draw_patch`), rendered by the engine and given to the fit as a clip with
-its note. One line of recovery.jsonl a patch; what is there is not fitted again. Reported are the shares of patches with
+Each patch is drawn from a seed of its own (`draw_patch`) and rendered by the engine. The fitting function gets the clip
+and its note. recovery.jsonl has one line per patch; patches in it are not fitted again. Reported are the shares of
+patches with
 
-- the cutoff within 2 semitones 20 ms after the start, where it is furthest open, and at the last audible moment of the
-  held note;
-- the times of the envelopes within a third of an octave. A decay or a release is compared by the time of half its way:
-  bends and lengths make up for each other. Attacks under 10 ms count as 10 ms;
+- the cutoff within 2 semitones 20 ms after the start, where it is furthest open, and at the last audible moment before
+  note-off;
+- the times of the envelopes within a third of an octave. A decay or a release is compared by the time of half its way,
+  because a bend can replace a length. Attacks under 10 ms count as 10 ms;
 - the slope of the filter, 12 or 24 dB, where both have a low-pass;
 
-and for each module F1, with the numbers of patches that have it, where it was found, and both. A truth that is not
-audible (the decay of a full sustain) is left out; a filter or an envelope that was not found is a miss.
+and for each module F1, with the numbers of patches that have it, where it was found, and both. Inaudible true values
+(the decay of a full sustain) are left out; a filter or an envelope that was not found is a miss.
 """
 
 import argparse
@@ -44,8 +45,8 @@ from vjax.vital.values import value_of
 FIT = "vjax.candidates.patch.explain:explain"
 SEMITONES, OCTAVES = 2.0, 1 / 3
 VELOCITY = 0.8
-CUTOFFS = ("cutoff_start", "cutoff_peak", "cutoff_end")  # semitones, found less true
-TIMES = ("env_1_attack", "env_1_decay", "env_1_release", "env_2_decay")  # octaves, found less true
+CUTOFFS = ("cutoff_start", "cutoff_peak", "cutoff_end")  # semitones, found minus true
+TIMES = ("env_1_attack", "env_1_decay", "env_1_release", "env_2_decay")  # octaves, found minus true
 MODULES = ("filter", "oscillator_2", "noise", "unison", "reverb", "lfo_level", "lfo_pitch", "lfo_cutoff")
 
 _AUDIBLE = 10 ** (-40 / 40)  # of envelope 1: 40 dB below its peak
@@ -57,11 +58,11 @@ _SIDE = 0.9  # of a pan: two such oscillators are the two channels of one
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--patches", type=int, default=200, help="N patches, the same ones for the same seed")
+    parser.add_argument("--patches", type=int, default=200, help="number of patches, equal for equal seeds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fit", default=FIT, help="module:function, default %(default)s")
     parser.add_argument("--out", type=Path, default=Path("runs/recovery"))
-    parser.add_argument("--json", type=Path, help="write the table's numbers there")
+    parser.add_argument("--json", type=Path, help="write the table's numbers to this file")
     arguments = parser.parse_args()
     module, _, function = arguments.fit.partition(":")
     fit = getattr(importlib.import_module(module), function)
@@ -76,7 +77,7 @@ def main() -> None:
 
 
 def measure(fit: Callable[[Clip, RenderPool, int], Preset], patches: int, seed: int, log: Path) -> None:
-    """Fits patches 0 to `patches` - 1, and appends a line for each that `log` does not hold."""
+    """Fits patches 0 to `patches` - 1, and appends a line for each that `log` lacks."""
     done = {(row["seed"], row["patch"]) for row in read_lines(log)}
     left = [number for number in range(patches) if (seed, number) not in done]
     end_last_line(log)
@@ -97,14 +98,14 @@ def measure(fit: Callable[[Clip, RenderPool, int], Preset], patches: int, seed: 
                 if again.audio is not None:
                     row["mss"] = _number(mss(again.audio[0], audio, config.sample_rate))
             file.write(json.dumps(row) + "\n")
-            file.flush()  # a run that is killed goes on from here
+            file.flush()  # a run that is killed continues from here
 
 
 def recovered(truth: Preset, found: Preset, note: int, note_s: float = 1.5) -> dict:
-    """What of a patch was found.
+    """Compares a found patch with the true one.
 
     Returns:
-      CUTOFFS in semitones and TIMES in octaves, found less true: None where it was not found; left out where
+      CUTOFFS in semitones and TIMES in octaves, found minus true: None where it was not found; left out where
       the truth has none that is audible. `slope`: whether it is right. `true` and `found`: modules that are on.
     """
     time_s = np.arange(_START_S, note_s, _STEP_S)
@@ -120,14 +121,14 @@ def recovered(truth: Preset, found: Preset, note: int, note_s: float = 1.5) -> d
     if all(low_passes):
         styles = [value_of(p, f"{name}_style") for p, name in zip((truth, found), low_passes, strict=True)]
         row["slope"] = bool(styles[0] == styles[1])
-    heard = {"env_1_attack": True, "env_1_decay": value_of(truth, "env_1_sustain") < 0.9}
-    heard["env_1_release"] = loud[-1] >= _AUDIBLE * loud.max()
-    heard["env_2_decay"] = _moves_filter(truth) and value_of(truth, "env_2_sustain") < 0.9
-    for name in (name for name in TIMES if heard[name]):
+    is_audible = {"env_1_attack": True, "env_1_decay": value_of(truth, "env_1_sustain") < 0.9}
+    is_audible["env_1_release"] = loud[-1] >= _AUDIBLE * loud.max()
+    is_audible["env_2_decay"] = _moves_filter(truth) and value_of(truth, "env_2_sustain") < 0.9
+    for name in (name for name in TIMES if is_audible[name]):
         # A decay from full sustain to full sustain, or of an envelope without a route, was not found.
         falls = not name.endswith("decay") or value_of(found, f"{name[:5]}_sustain") < 0.95
-        there = falls and (name != "env_2_decay" or _moves_filter(found))
-        octaves = math.log2(_half_s(found, name) / _half_s(truth, name)) if there else math.nan
+        was_found = falls and (name != "env_2_decay" or _moves_filter(found))
+        octaves = math.log2(_half_s(found, name) / _half_s(truth, name)) if was_found else math.nan
         row[name] = _number(octaves)
     return row
 

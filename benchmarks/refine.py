@@ -1,12 +1,13 @@
-"""Refinement near the engine's own limit: evaluations per second against bare engine workers.
+"""Measures refinement against the engine's limit: evaluations per second, and those of bare engine workers.
 
     python benchmarks/refine.py --json out.json
 
 Both sides render variations of the same presets, knobs moved alike, with the same settled notes, on the same number of
-processes, in turn (A B A B ...). The bare workers load a preset once, before their time begins, and then only fork,
-set, settle and render: no pipes, no distances, no strategy. Refinement's loads are in its time, one for each of two
-seeds: few evaluations make them weigh more. A second bare side reuses one Synth without forking, faster and not
-repeatable: what refinement pays for exact renders. The loss rows are read from benchmarks/strategies.py's runs.
+processes, in turn (A B A B ...). The bare workers load a preset once, before the timing, and then only fork, set,
+settle and render, without pipes, distances and strategy. Refinement's time includes its loads, one for each of two
+seeds, so they weigh more with few evaluations. A second bare side reuses one Synth without forking. It is faster but
+not repeatable: the difference is the cost of exact renders. The loss rows are read from benchmarks/strategies.py's
+runs.
 """
 
 import argparse
@@ -77,7 +78,7 @@ def _presets(arguments) -> tuple[list, np.ndarray]:
 
 
 def _refined(presets, audio, arguments, workers: int) -> dict:
-    """Evaluations per second of generations alone: judging starts and ends is not part of either side."""
+    """Evaluations per second of generations alone. Neither side includes the scoring before and after them."""
     from vjax.engine.config import RenderConfig
     from vjax.engine.pool import RenderPool
     from vjax.matching.choose import rank
@@ -107,7 +108,7 @@ def _refined(presets, audio, arguments, workers: int) -> dict:
                 assert not refined.error, refined.error
     finally:
         module._generation = generation
-    # All that this process does is optimising, scoring and fetching; the renders are other processes'.
+    # This process only optimises, scores and fetches; other processes render.
     share = spent["cpu"] / (workers * spent["wall"])
     return {"rate": spent["evals"] / spent["wall"], "shares": share}
 
@@ -118,11 +119,11 @@ def _bare(presets, evals: int, workers: int, reuse: bool) -> dict:
     jobs = [(preset.to_json(), n) for preset in presets for n in _shares(evals - 1, workers)]
     per_worker = [jobs[i::workers] for i in range(workers)]
     pipes, processes = [], []
-    for mine in per_worker:
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_bare_worker, args=(theirs, mine, reuse))
+    for worker_jobs in per_worker:
+        parent_end, child_end = context.Pipe()
+        process = context.Process(target=_bare_worker, args=(child_end, worker_jobs, reuse))
         process.start()
-        pipes.append(ours)
+        pipes.append(parent_end)
         processes.append(process)
     for pipe in pipes:
         pipe.recv()  # ready
@@ -176,7 +177,7 @@ def _bare_worker(pipe, jobs, reuse: bool) -> None:
 
 
 def _losses(runs: Path) -> dict:
-    """The default strategy's best loss after so many evaluations over pycma's, median of the pairs that both have."""
+    """The default strategy's best loss after N evaluations divided by pycma's, median of the pairs that both have."""
     from vjax.search.strategy import StrategyConfig
 
     if not runs.exists():
@@ -190,8 +191,8 @@ def _losses(runs: Path) -> dict:
             peer = by.get(("pycma", start, target))
             if strategy != StrategyConfig().name or peer is None or min(run["evals"], peer["evals"]) < budget:
                 continue
-            ours, theirs = (min(loss for n, loss in r["trace"] if n <= budget) for r in (run, peer))
-            ratios.append(ours / theirs)
+            loss, peer_loss = (min(loss for n, loss in r["trace"] if n <= budget) for r in (run, peer))
+            ratios.append(loss / peer_loss)
         found[f"loss_vs_pycma_{budget}"] = float(np.median(ratios)) if ratios else None
         found[f"pairs_{budget}"] = len(ratios)
     return found

@@ -1,4 +1,4 @@
-"""How long commands take to begin: whole processes, with an empty compilation cache and with a filled one.
+"""Measures the start of commands: whole processes, with an empty compilation cache and with a filled one.
 
     python benchmarks/startup.py --json out.json
     python benchmarks/startup.py --against ../another-checkout --rounds 3
@@ -8,9 +8,10 @@ and warm, with all its candidates and with `--no-resynthesis`. Both run with the
 
 `vjax --help` (goal: under 0.3 s), then `vjax train` for one epoch of two steps without listening, `vjax match
 --keep-tables` of one sound and `vjax evaluate` of one preset, on a small model and data that the script makes first.
-`cold` has nothing compiled, `warm` finds what the cold run left on disk (`~/.cache/vjax/jax` in daily use, a temporary
-folder here); `imports` is a process that only imports what the command imports. So cold - warm is compiling, warm -
-imports the work itself. Cold and warm alternate, medians of `--rounds`. `ratio` is cold / warm of `vjax match`.
+`cold` starts with an empty cache, `warm` uses the cache that the cold run wrote (`~/.cache/vjax/jax` in daily use, a
+temporary folder here); `imports` is a process that only imports the command's modules. So cold - warm is compiling, and
+warm - imports is the work itself. Cold and warm alternate; medians of `--rounds`. `ratio` is cold / warm of
+`vjax match`.
 """
 
 import argparse
@@ -97,8 +98,8 @@ def _measure(folder: Path, arguments) -> dict[str, dict[str, float]]:
             cache = folder / f"cache-{number}-{name}"
             timings[name]["imports_s"].append(_process(cache, "-c", f"import {IMPORTS[name]}"))
             for when in ("cold_s", "warm_s"):
-                words = [word.format(fresh=folder / f"{number}-{name}-{when}") for word in command]
-                timings[name][when].append(_vjax(cache, *words))
+                filled = [argument.format(fresh=folder / f"{number}-{name}-{when}") for argument in command]
+                timings[name][when].append(_vjax(cache, *filled))
         print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr)
     return {name: {part: float(np.median(values)) for part, values in row.items()} for name, row in timings.items()}
 
@@ -116,8 +117,8 @@ def _compare(arguments) -> None:
                     row = {"way": way, "when": when}
                     for name, checkout in checkouts.items():
                         cache, out = folder / f"{number}-{name}{way}", folder / f"{number}-{name}-{when}{way}.vital"
-                        words = ("-m", "vjax", "match", str(arguments.sound.absolute()), *flags, "-o", str(out))
-                        row[name] = _process(cache, *words, checkout=checkout)
+                        command = ("-m", "vjax", "match", str(arguments.sound.absolute()), *flags, "-o", str(out))
+                        row[name] = _process(cache, *command, checkout=checkout)
                     rows.append(row)
             print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr)
     print(f"{'vjax match':18} {'':5} {'this':>9} {'other':>9} {'ratio':>7}")
@@ -130,21 +131,21 @@ def _compare(arguments) -> None:
         arguments.json.write_text(json.dumps(rows, indent=1))
 
 
-def _vjax(cache: Path, *words: str) -> float:
-    return _process(cache, "-m", "vjax", *words)
+def _vjax(cache: Path, *command: str) -> float:
+    return _process(cache, "-m", "vjax", *command)
 
 
-def _process(cache: Path, *words: str, checkout: Path = ROOT) -> float:
+def _process(cache: Path, *command: str, checkout: Path = ROOT) -> float:
     """Seconds that a Python process takes with this folder as its compilation cache."""
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, *words],
+        [sys.executable, *command],
         env=os.environ | {"JAX_COMPILATION_CACHE_DIR": str(cache), "PYTHONPATH": str(checkout)},
         capture_output=True,
         text=True,
     )
     if done.returncode:
-        raise SystemExit(f"{' '.join(words)} ended with {done.returncode}:\n{done.stderr}")
+        raise SystemExit(f"{' '.join(command)} exited with {done.returncode}:\n{done.stderr}")
     return time.perf_counter() - began
 
 

@@ -1,14 +1,15 @@
-"""Which evolution strategy earns its place: evosax's and pycma with the same budget, starts and objective.
+"""Compares evolution strategies: evosax's and pycma with the same budget, starting presets and objective.
 
-    python benchmarks/strategies.py                              # five presets, two starts, minutes
+    python benchmarks/strategies.py                              # five presets, two kinds of start, minutes
     python benchmarks/strategies.py --presets DIR --checkpoint runs/demo --evals 5000 \\
-        --starts nearest,perturbed,prediction --strategies cma_es,sep_cma_es,snes,pycma    # hours; goes on after a kill
+        --starts nearest,perturbed,prediction --strategies cma_es,sep_cma_es,snes,pycma    # hours; can continue
 
-Targets are musicians' presets at note 48, `--seconds` long. Three kinds of start: the target's own knobs, disturbed;
-the network's answer; and the nearest preset by another author (its folder) among the same ones. To fit hours on two
-cores, targets and neighbours are taken from the cheaper presets to render (`--cheapest`). One line of runs.jsonl a
-search; what is there is not run again. The table compares best losses so far, by candidates' renders, at several
-budgets. `ratio` is the default strategy's loss over pycma's, median of pairs at the largest budget both reached.
+Targets are musicians' presets at note 48, `--seconds` long. A search starts from the target's own knobs, disturbed;
+from the network's prediction; or from the nearest preset by another author (its folder) among the same ones. To fit
+hours on two cores, targets and neighbours are taken from the cheaper presets to render (`--cheapest`). runs.jsonl has
+one line per search; searches in it are not run again. The table compares best losses so far, by candidates' renders, at
+several budgets. `ratio` is the default strategy's loss over pycma's, median of pairs at the largest budget both
+reached.
 """
 
 import argparse
@@ -28,8 +29,8 @@ def main() -> None:
     parser.add_argument("--checkpoint", help="for --starts prediction")
     parser.add_argument("--out", type=Path, default=Path("runs/strategies"))
     parser.add_argument("--targets", type=int, default=20)
-    parser.add_argument("--cheapest", type=int, default=60, help="so many presets, cheapest to render, take part")
-    parser.add_argument("--names", default="", help="targets by file name: which are cheap differs with the machine")
+    parser.add_argument("--cheapest", type=int, default=60, help="use only the N presets that are cheapest to render")
+    parser.add_argument("--names", default="", help="targets by file name; cheapness depends on the machine")
     parser.add_argument("--evals", type=int, default=100)
     parser.add_argument("--at", default="100,500,5000", help="budgets in the table")
     parser.add_argument("--starts", default="nearest,perturbed")
@@ -37,11 +38,11 @@ def main() -> None:
     parser.add_argument("--population", type=int, default=16)
     parser.add_argument("--sigma", type=float, default=0.05)
     parser.add_argument("--seconds", type=float, default=1.0, help="length of the sounds")
-    parser.add_argument("--tag", default="", help="is added to a strategy's name, to compare settings")
+    parser.add_argument("--tag", default="", help="suffix of the strategies' names, to compare settings")
     parser.add_argument("--patience", type=int, default=10, help="generations without progress before a search moves")
     parser.add_argument("--parallel", type=int, default=8, help="targets searched at a time")
     parser.add_argument("--objective", default="", help="weights as mss=1,mrstft=0,... instead of the default")
-    parser.add_argument("--json", type=Path, help="write the table's numbers there")
+    parser.add_argument("--json", type=Path, help="write the table's numbers to this file")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     targets = _targets(arguments)
@@ -140,7 +141,7 @@ def _run(arguments, kind: str, strategy: str, name: str, targets: list[dict], lo
     for target in targets:
         try:
             preset = _start(arguments, kind, target)
-        except AudioError as error:  # the network answers no silence
+        except AudioError as error:  # the network cannot estimate a silent sound
             print(f"{name} {kind}: {target['name']} is left out: {error}")
             continue
         wanted.append(RefineTarget(target["name"], target["audio"], 48, (Candidate(kind, preset),)))
@@ -178,7 +179,7 @@ def _run(arguments, kind: str, strategy: str, name: str, targets: list[dict], lo
 
 
 def _pycma(targets, arguments, objective_config):
-    """pycma with its own population size and defaults, candidates clipped to be played; judged as `refine` judges."""
+    """pycma with its own population size and defaults, candidates clipped to be played; scored as `refine` scores."""
     import cma
 
     from vjax.engine.live import LivePool, Variation
@@ -234,7 +235,7 @@ def _pycma(targets, arguments, objective_config):
 
 
 def _lines(log: Path) -> list[dict]:
-    """The rows, of each search the last: a larger budget's follows a smaller one's."""
+    """The last row of each search. A row of a larger budget follows that of a smaller one."""
     return list({(row["start"], row["strategy"], row["target"]): row for row in read_lines(log)}.values())
 
 
@@ -250,18 +251,18 @@ def _table(arguments, runs: list[dict]) -> None:
     table = []
     for kind in sorted({run["start"] for run in runs}):
         for strategy in sorted({run["strategy"] for run in runs if run["start"] == kind}):
-            mine = [run for run in runs if run["start"] == kind and run["strategy"] == strategy]
-            entry = {"start": kind, "strategy": strategy, "n": len(mine)}
-            entry["first"] = float(np.median([run["trace"][0][1] for run in mine]))
+            matching = [run for run in runs if run["start"] == kind and run["strategy"] == strategy]
+            entry = {"start": kind, "strategy": strategy, "n": len(matching)}
+            entry["first"] = float(np.median([run["trace"][0][1] for run in matching]))
             for budget, column in zip(budgets, columns, strict=True):
-                reached = [r for r in mine if r["evals"] >= budget]
+                reached = [r for r in matching if r["evals"] >= budget]
                 losses = [min(loss for evals, loss in r["trace"] if evals <= budget) for r in reached]
                 entry[column] = float(np.median(losses)) if losses else None
             for when in ("before", "after"):
-                entry[f"mss_{when}"] = float(np.nanmedian([run[when]["mss"] for run in mine]))
+                entry[f"mss_{when}"] = float(np.nanmedian([run[when]["mss"] for run in matching]))
             shown = " ".join("         -" if entry[c] is None else f"{entry[c]:10.3f}" for c in columns)
             mss = f"{entry['mss_before']:6.2f} -> {entry['mss_after']:.2f}"
-            print(f"{kind:11} {strategy:22} {len(mine):3} {entry['first']:7.3f} {shown}  {mss}")
+            print(f"{kind:11} {strategy:22} {len(matching):3} {entry['first']:7.3f} {shown}  {mss}")
             table.append(entry)
     if arguments.json:
         arguments.json.write_text(json.dumps({"ratio": _ratio(runs, budgets), "rows": table}, indent=1))
@@ -276,7 +277,7 @@ def _ratio(runs: list[dict], budgets: list[int]) -> float | None:
         both = [pair for pair in pairs if pair[1] and min(r["evals"] for r in pair) >= budget]
         if both:
             losses = [[min(loss for n, loss in r["trace"] if n <= budget) for r in pair] for pair in both]
-            return float(np.median([ours / theirs for ours, theirs in losses]))
+            return float(np.median([loss / peer_loss for loss, peer_loss in losses]))
     return None
 
 

@@ -1,8 +1,8 @@
-"""The peer of benchmarks/train_step.py: vjax's model, loss and optimiser once more, in PyTorch.
+"""vjax's model, loss and optimiser in PyTorch, for comparison in benchmarks/train_step.py.
 
 Written as a PyTorch user would: `nn.Module`s, fused AdamW, channels_last. Numerically vjax's: `load` takes a
-`TrainState`'s parameters, and `train_step.py --check` compares losses and gradients. One thing differs, and no
-training step shows it: running variances here are those of a sample, in Flax those of the batch.
+`TrainState`'s parameters, and `train_step.py --check` compares losses and gradients. One difference does not affect
+training steps: running variances here are those of a sample, in Flax those of the batch.
 """
 
 import math
@@ -139,7 +139,7 @@ class Loss:
     def __init__(
         self, config: LossConfig, masks: LossMasks, option_counts, n_sources: int, n_destinations: int, device
     ):
-        assert config.presence == "margin", "the twin knows the margin presence only"
+        assert config.presence == "margin", "the twin supports only the margin presence"
         assert not config.gate_menus, "the twin does not gate menus"
         assert not config.gate_sources, "the twin does not gate sources"
         self.config, self.cells = config, (n_sources, n_destinations)
@@ -162,8 +162,8 @@ class Loss:
     def __call__(self, prediction, batch: dict[str, Any]):
         continuous, logits, modulation = prediction
         config, menus = self.config, batch["categorical"]
-        heard = ~self.gated | (menus[:, self.gate] > 0)
-        weight = heard * self.knob_weight
+        is_on = ~self.gated | (menus[:, self.gate] > 0)
+        weight = is_on * self.knob_weight
         total = config.continuous_weight * (weight * (continuous - batch["continuous"]) ** 2).sum() / weight.sum()
         entropy = 0.0
         for positions, columns in self.groups:
@@ -208,7 +208,7 @@ def torch_batch(batch: Any, device) -> dict[str, Any]:
 
 
 def make_step(twin: Twin, loss: Loss, config: OptimizerConfig, total_steps: int, bfloat16=False, compiled=False):
-    """A function of a batch (see `torch_batch`) that trains the twin and answers (loss, gradient norm) tensors."""
+    """A function of a batch (see `torch_batch`) that trains the twin and returns (loss, gradient norm) tensors."""
     groups = [[p for p in twin.parameters() if (p.ndim > 1) == decays] for decays in (True, False)]
     optimizer = torch.optim.AdamW(
         [{"params": groups[0], "weight_decay": config.weight_decay}, {"params": groups[1], "weight_decay": 0.0}],

@@ -1,13 +1,13 @@
 """The training step on the CPU: samples a second against a PyTorch twin of the same model, loss and optimiser.
 
     python benchmarks/train_step.py                     # six minutes on two cores
-    python benchmarks/train_step.py --check             # only: do both compute the same loss and gradients?
+    python benchmarks/train_step.py --check             # only checks that both compute the same loss and gradients
     python benchmarks/train_step.py --json out.json
 
 vjax's own jitted step (tier 3, with the modulation head and sparse routes) and benchmarks/torch_twin.py's
-(channels_last, fused AdamW) take turns on one batch that is in memory already: float32, mel 128 x 173, every core. A
-turn is one step that is not timed and a few that are; the ratio is the median over rounds of (PyTorch's time / vjax's
-time): above 1, vjax is faster. Huge pages help both sides, vjax more: GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python ...
+(channels_last, fused AdamW) alternate on one batch in memory: float32, mel 128 x 173, every core. A turn is one step
+that is not timed and a few that are; the ratio is the median over rounds of (PyTorch's time / vjax's time): above 1,
+vjax is faster. Huge pages help both sides, vjax more: GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python ...
 """
 
 import argparse
@@ -20,7 +20,7 @@ import numpy as np
 
 MEL_SHAPE = (1, 128, 173)  # two seconds
 TOTAL_STEPS = 10_000
-WARMUP_SHARE = 0.0  # or the first step would move nothing, and a comparison of two steps would be none
+WARMUP_SHARE = 0.0  # a warm-up from 0 would make the first step change nothing
 
 
 def main() -> None:
@@ -28,21 +28,23 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=3, help="timed steps of each side in a round")
-    parser.add_argument("--check", action="store_true", help="compare the numbers of both sides, and measure nothing")
+    parser.add_argument("--check", action="store_true", help="compare the numbers of both sides, without timing")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     import torch
 
     torch.set_num_threads(os.cpu_count())
     differences = compare()
-    for name, (ours, theirs) in differences.items():
-        print(f"{name:28} vjax {ours:.7g}, PyTorch {theirs:.7g}")
+    for name, (vjax_value, torch_value) in differences.items():
+        print(f"{name:28} vjax {vjax_value:.7g}, PyTorch {torch_value:.7g}")
     if arguments.check:
         return
-    ours, theirs = _sides(arguments.batch)
+    vjax_step, torch_step = _sides(arguments.batch)
     rounds = []
     for number in range(arguments.rounds):
-        rounds.append({"vjax_s": _seconds(ours, arguments.steps), "torch_s": _seconds(theirs, arguments.steps)})
+        rounds.append(
+            {"vjax_s": _seconds(vjax_step, arguments.steps), "torch_s": _seconds(torch_step, arguments.steps)}
+        )
         print(f"round {number + 1}: " + ", ".join(f"{k} {v:.3f}" for k, v in rounds[-1].items()), flush=True)
     vjax_s, torch_s = (np.array([r[side] for r in rounds]) for side in ("vjax_s", "torch_s"))
     found = {
@@ -81,7 +83,7 @@ def make_recipe(**model):
 
 
 def random_batch(recipe, rows: int, seed: int = 0):
-    """A batch of noise in the shape of sounds: as many routes as people's presets have, six in the mean."""
+    """A batch of noise in the shape of sounds: as many routes as musicians' presets have, six in the mean."""
     from vjax.data.reader import Routes
     from vjax.data.stream import Batch
     from vjax.sound.schema import N_SLOTS
@@ -124,7 +126,7 @@ def torch_side(recipe, params, device: str = "cpu", **options):
 def compare(rows: int = 8) -> dict[str, tuple[float, float]]:
     """Loss and gradient norm of both sides, in the first step and after it, from the same weights without dropout.
 
-    Raises AssertionError if they differ by more than float32 rounding and its growth over one step explain.
+    Raises AssertionError if the difference is larger than float32 rounding and its growth over one step.
     """
     import jax
     import torch_twin
@@ -134,18 +136,18 @@ def compare(rows: int = 8) -> dict[str, tuple[float, float]]:
 
     recipe = make_recipe(dropout=0.0)
     batch, state = random_batch(recipe, rows), create_state(recipe.model, recipe.optimizer, 0, MEL_SHAPE)
-    # A fresh network's blocks are their shortcuts (the last scale is 0): give every weight a part in it.
+    # The last scale of a new network's blocks is 0, so only shortcuts have an effect. Give every weight one.
     params = jax.tree_util.tree_map_with_path(
         lambda path, leaf: leaf + 0.5 if "norm_2" in str(path) and "scale" in str(path) else leaf, state.params
     )
     state = state.replace(params=params)
-    _, theirs = torch_side(recipe, jax.device_get(params))
-    ours, found = make_train_step(recipe), {}
+    _, torch_step = torch_side(recipe, jax.device_get(params))
+    vjax_step, found = make_train_step(recipe), {}
     inputs = torch_twin.torch_batch(batch, "cpu")
     for step, tolerance in enumerate((2e-5, 2e-3), start=1):
-        state, metrics = ours(state, batch)
+        state, metrics = vjax_step(state, batch)
         values = [float(metrics[name]) for name in ("loss", "gradient_norm")]
-        for name, a, b in zip(("loss", "gradient norm"), values, map(float, theirs(inputs)), strict=True):
+        for name, a, b in zip(("loss", "gradient norm"), values, map(float, torch_step(inputs)), strict=True):
             found[f"{name}, step {step}"] = (a, b)
             assert abs(a - b) <= tolerance * abs(b), f"step {step}: {name} is {a} in vjax, {b} in PyTorch"
     return found
@@ -165,12 +167,12 @@ def _sides(rows: int):
     _, torch_step = torch_side(recipe, jax.device_get(state.params))
     inputs, step, on_device = torch_twin.torch_batch(batch, "cpu"), make_train_step(recipe), jax.device_put(batch)
 
-    def ours():
+    def vjax_step():
         nonlocal state
         state, metrics = step(state, on_device)
         jax.block_until_ready((state, metrics))
 
-    return ours, lambda: [value.item() for value in torch_step(inputs)]
+    return vjax_step, lambda: [value.item() for value in torch_step(inputs)]
 
 
 def _seconds(step, n: int) -> float:

@@ -2,14 +2,14 @@
 
     python benchmarks/train_step_gpu.py --json out.json                  # bfloat16, batch 512
     python benchmarks/train_step_gpu.py --batch 256 --rounds 7
-    python benchmarks/train_step_gpu.py --peak-tflops 989                # of a device that the table does not know
+    python benchmarks/train_step_gpu.py --peak-tflops 989                # of a device that the table lacks
 
 vjax's own jitted step and benchmarks/torch_twin.py's (torch.compile, bfloat16 autocast, channels_last) take turns on a
 batch that is on the device; `ratio` is the median over rounds of (PyTorch's time / vjax's time). The second row streams
 vjax's batches from a temporary dataset through vjax's own store and pipeline. FLOPs are those of the model's matrix
 products and convolutions, three times the forward pass (`model_flops`), whatever form computes them. Without a GPU the
-same runs on the CPU in a small form (batch 8, float32) that shows that the script works and nothing about GPUs. The
-peer needs pip install -e ".[bench]"; without it the rows of vjax alone are measured.
+same runs on the CPU in a small form (batch 8, float32) that only tests the script. PyTorch needs
+pip install -e ".[bench]"; without it only the rows of vjax are measured.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main() -> None:
     device = jax.devices()[0]
     gpu = device.platform == "gpu"
     if not gpu:
-        print("No GPU: a small form on the CPU, float32. It says nothing about GPUs.")
+        print("No GPU: a small form on the CPU, float32. Its times do not apply to GPUs.")
     batch = arguments.batch or (512 if gpu else 8)
     steps = arguments.steps or (20 if gpu else 2)
     recipe = make_recipe(compute_dtype="bfloat16" if gpu else "float32")
@@ -87,7 +87,7 @@ def model_flops(recipe, batch: int) -> float:
 
 
 def _vjax_sides(recipe, batch: int, folder: Path, rows: int, workers: int) -> dict:
-    """Functions of a number of steps that answer their seconds: a batch on the device, and the pipeline's."""
+    """Functions of a number of steps that return their seconds: a batch on the device, and the pipeline's."""
     import jax
 
     from vjax.data.reader import Reader
@@ -145,15 +145,15 @@ def _dataset(recipe, folder: Path, rows: int):
 
 
 def _torch_sides(recipe, batch: int, gpu: bool) -> dict:
-    """The twin's side; none where PyTorch is missing or sees no GPU."""
+    """The twin's side; none where PyTorch is missing or finds no GPU."""
     try:
         import torch
         import torch_twin
     except (ImportError, SystemExit) as error:
-        print(f"Without the peer: {error}")
+        print(f"Without PyTorch: {error}")
         return {}
     if gpu and not torch.cuda.is_available():
-        print("Without the peer: this PyTorch sees no GPU; install a CUDA build of it")
+        print("Without PyTorch: it finds no GPU; install a CUDA build of it")
         return {}
     import jax
 
@@ -178,7 +178,7 @@ def _torch_sides(recipe, batch: int, gpu: bool) -> dict:
 
 
 def _table(seconds: dict[str, list[float]], batch: int, flops: float, peak_tflops: float) -> dict:
-    """Prints the rows, and answers them with the ratios."""
+    """Prints the rows, and returns them with the ratios."""
     print(f"{'':18}{'ms a step':>11}{'samples/s':>11}{'TFLOP/s':>9}{'of peak':>9}")
     rows = {}
     for name, of_rounds in seconds.items():

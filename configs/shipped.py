@@ -1,10 +1,10 @@
-"""The model that comes with vjax, from nothing: renders, trains, and is then packed and judged.
+"""The recipe of the model that comes with vjax: renders the data and trains. `vjax pack` then makes it small.
 
     vjax train --config configs/shipped.py --config.data.presets=PRESETS --workdir runs/shipped
     vjax pack runs/shipped --out model --credit "Made from presets by ..."
 
-PRESETS are the 75 of one author that MODEL_CARD.md credits; that card has the hours it took and the scores. Each part
-goes on where it was killed.
+PRESETS are the 75 of one author that MODEL_CARD.md credits. That card states the hours of training and the scores.
+A killed command continues when it is started again.
 """
 
 import ml_collections
@@ -13,7 +13,7 @@ from vjax.training.config import base_config
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """What two cores can do in an afternoon: small pictures and a narrow network, so that there are more sounds."""
+    """A run for two cores: small log-mel spectrograms and a narrow network save time for more sounds."""
     config = base_config(tier=3)
     config.seed = 1
     config.data.update({"n": 10397, "target_encoding": True, "resident": True})

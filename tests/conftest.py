@@ -55,7 +55,7 @@ def _small_schema() -> Schema:
 
 
 def _random_rows(schema: Schema, n_presets: int, seed: int) -> dict[str, np.ndarray]:
-    """The arrays of a shard: each preset at every note of NOTES, with up to four routes and its own mel picture."""
+    """The arrays of a shard: each preset at every note of NOTES, with up to four routes and its own log-mel."""
     rng = np.random.default_rng(seed)
     n_cells = len(schema.sources) * len(schema.destinations)
     index = np.full((n_presets, N_SLOTS), -1, np.int32)
@@ -141,8 +141,8 @@ def engine_vocabulary():
 def engine_run(tmp_path_factory, engine_vocabulary) -> Path:
     """A run's folder as training leaves it, `data` and `checkpoints`, of the real engine with `engine_vocabulary`.
 
-    The data are four rendered sounds of 0.4 s; the model is tiny, and its answers lie near the init patch: with the
-    table Hollow in oscillator 1, the shape Square Late in LFO 1, and LFO 1 on the volume. So each can be heard.
+    The data are four rendered sounds of 0.4 s; the model is tiny, and its predictions lie near the init patch: with the
+    table Hollow in oscillator 1, the shape Square Late in LFO 1, and LFO 1 on the volume. So each is audible.
     """
     from vjax.data.shard import log_mel
     from vjax.data.store import open_dataset
@@ -192,7 +192,7 @@ def _write_engine_rows(path: Path, schema: Schema, vocabulary, log_mel: Callable
 
 
 def _near_the_init_patch(params: dict, schema: Schema) -> dict:
-    """`params` with biases that say it, and little influence of what is heard."""
+    """`params` with biases that give the init patch, and with little influence of the input."""
     default = schema.default_parameters()
     default.categorical[schema.position["osc_1_wavetable"]] = 1
     default.categorical[schema.position["lfo_1_shape"]] = 1

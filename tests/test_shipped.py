@@ -1,4 +1,4 @@
-"""The model in the box: small enough, whole, and of use to someone who only has a sound."""
+"""Tests of the shipped model: its size, its files, its recipe, and `vjax match` without a checkpoint."""
 
 import json
 from pathlib import Path
@@ -25,13 +25,13 @@ ROOT = Path(__file__).parents[1]
 SOUNDS = ROOT / "tests" / "data" / "sounds"
 
 
-def test_it_is_small_and_tells_what_it_is():
-    """40 MB is what a repository can bear."""
+def test_shipped_model_is_small_and_describes_itself():
+    """A limit of 40 MB keeps the repository small."""
     assert sum(path.stat().st_size for path in MODEL.rglob("*") if path.is_file()) < 40e6
     assert (MODEL / "bank.npz").is_file()
     predictor = Predictor.from_checkpoint(MODEL, batch_size=1)
     data = predictor.meta["settings"]["data"]
-    assert (data["path"], data["presets"]) == ("", "")  # places on the machine that trained
+    assert (data["path"], data["presets"]) == ("", "")  # paths on the machine that trained the model
     assert predictor.catalog_json
     assert len(predictor.meta["knob_error_norm"]) == len(predictor.schema.continuous)
     card = (MODEL.parent / "MODEL_CARD.md").read_text()
@@ -39,7 +39,7 @@ def test_it_is_small_and_tells_what_it_is():
     assert "CC-BY" in card
 
 
-def test_presets_from_its_bank_credit_whom_they_derive_from():
+def test_checkpoint_bank_of_the_shipped_model_credits_its_sources():
     predictor = Predictor.from_checkpoint(MODEL, batch_size=1)
     bank = checkpoint_bank(MODEL, predictor.schema, predictor.vocabulary)
     for number in (0, len(bank.names) - 1):
@@ -48,18 +48,18 @@ def test_presets_from_its_bank_credit_whom_they_derive_from():
         assert "CC-BY-4.0" in bank.preset(number).comments
 
 
-def test_it_came_from_its_recipe():
+def test_shipped_model_settings_equal_its_recipe():
     config = as_json(read_config(str(ROOT / "configs" / "shipped.py"), []))
     recipe = json.loads(json.dumps(config))
     for section, stored in Predictor.from_checkpoint(MODEL, batch_size=1).meta["settings"].items():
-        # Settings that are newer than the model are left aside.
+        # Settings that are newer than the model are ignored.
         now = {key: recipe[section][key] for key in stored} if isinstance(stored, dict) else recipe[section]
         assert now == stored
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in SOUNDS.glob("*.wav")))
-def test_match_without_a_checkpoint_writes_a_patch_that_can_be_edited_and_is_near(name, tmp_path, capsys):
-    """What a wavetable of the sound itself reaches is the command's own test."""
+def test_match_without_a_checkpoint_writes_an_editable_patch_near_the_sound(name, tmp_path, capsys):
+    """The command's own tests cover resynthesis."""
     out = tmp_path / "found.vital"
     assert main(["match", str(SOUNDS / name), "-o", str(out), "--no-resynthesis", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -96,7 +96,7 @@ def _centroid_hz(audio: np.ndarray) -> float:
     return float((power * np.fft.rfftfreq(audio.shape[1], 1 / RenderConfig().sample_rate)).sum() / power.sum())
 
 
-def test_its_name_stands_for_its_folder():
+def test_checkpoint_folder_of_shipped_is_the_model_folder():
     assert checkpoint_folder(NAME) == str(MODEL)
     assert checkpoint_name(str(MODEL)) == NAME
     for folder in ("runs/mine", "./shipped"):

@@ -1,4 +1,4 @@
-"""Mel settings as they are stored, and that reading them starts no jax."""
+"""Tests of stored mel settings. Reading them does not import jax."""
 
 import dataclasses
 import subprocess
@@ -9,12 +9,12 @@ import pytest
 from vjax.audio.mel_config import MelConfig
 
 
-def test_from_settings_what_was_stored_comes_back():
+def test_from_settings_of_stored_settings_returns_the_config():
     config = MelConfig(hop=256, n_mels=80, f_max_hz=8000.0)
     assert MelConfig.from_settings(dataclasses.asdict(config), "a file") == config
 
 
-def test_from_settings_what_is_left_out_has_its_default():
+def test_from_settings_without_a_setting_uses_its_default():
     found = MelConfig.from_settings({"hop": 256.0, "f_max_hz": 8000}, "a file")  # JSON of other programs
     assert found == MelConfig(hop=256, f_max_hz=8000.0)
     assert (type(found.hop), type(found.f_max_hz)) == (int, float)
@@ -34,12 +34,12 @@ def test_from_settings_what_is_left_out_has_its_default():
         ("slaney", "the mel settings are 'slaney'; expected the fields of MelConfig by name"),
     ],
 )
-def test_from_settings_what_is_not_known_is_refused(settings, message):
+def test_from_settings_with_a_wrong_setting_is_an_error(settings, message):
     with pytest.raises(ValueError, match=rf"a file: .*{message}"):
         MelConfig.from_settings(settings, "a file")
 
 
-def test_mel_config_imports_no_jax():
+def test_importing_mel_config_does_not_import_jax():
     code = "import sys, vjax.audio.mel_config; print('jax' in sys.modules)"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "False"

@@ -1,4 +1,4 @@
-"""The picture of sounds beside each other."""
+"""Tests of the comparison images of several sounds."""
 
 import librosa
 import numpy as np
@@ -17,15 +17,15 @@ def sine(hz, seconds=0.3, gain=0.5, channels=1):
     return np.tile(gain * np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE)) / RATE), (channels, 1))
 
 
-def panels(picture):
-    """The mel panels, left to right: where a row through them is not the white around them."""
-    drawn = (picture[round(0.7 * len(picture))] != 255).any(-1)
+def panels(image):
+    """The mel panels from left to right: the columns where a row of the image is not white."""
+    drawn = (image[round(0.7 * len(image))] != 255).any(-1)
     edges = np.flatnonzero(np.diff(drawn, prepend=False, append=False))
-    return [picture[:, start + 1 : end] for start, end in edges.reshape(-1, 2) if end - start > 100]
+    return [image[:, start + 1 : end] for start, end in edges.reshape(-1, 2) if end - start > 100]
 
 
 def bright(panel):
-    """[height, width] bool: what the colour map draws in its upper half, orange to yellow."""
+    """[height, width] bool: the pixels in the upper half of the colour map, orange to yellow."""
     red, _, blue = np.moveaxis(panel.astype(int), -1, 0)
     return (red > 200) & (red - blue > 40)
 
@@ -35,7 +35,7 @@ def bright(panel):
     [MelConfig(), MelConfig(sample_rate=22050, n_fft=1024, hop=200, n_mels=40, f_min_hz=50.0, f_max_hz=8000.0)],
     ids=["default", "other"],
 )
-def test_mel_db_is_librosas(config):
+def test_mel_db_equals_librosa(config):
     audio = np.random.default_rng(0).normal(0, 0.1, (2, 20001))
     power = librosa.feature.melspectrogram(
         y=audio.mean(0),
@@ -50,11 +50,11 @@ def test_mel_db_is_librosas(config):
     np.testing.assert_allclose(10 ** (mel_db(audio, config) / 10), power, rtol=1e-3)
 
 
-def test_silence_has_a_floor():
+def test_mel_db_of_silence_is_the_lowest_level():
     assert (mel_db(np.zeros((1, 5000)), MelConfig()) == -100).all()
 
 
-def test_the_picture_is_rgb_repeats_and_grows_with_the_sounds():
+def test_comparison_image_is_rgb_and_its_width_grows_with_the_sounds():
     sounds = {"target": sine(440), "prediction": sine(500, channels=2), "refined": sine(450)}
     three = comparison_image(sounds, RATE, "three")
     assert (three.dtype, three.shape[2]) == (np.uint8, 3)
@@ -64,58 +64,58 @@ def test_the_picture_is_rgb_repeats_and_grows_with_the_sounds():
     assert two.shape[1] / 2 == pytest.approx(three.shape[1] / 3, abs=1)
 
 
-def test_the_higher_sound_is_drawn_higher_and_in_its_column():
+def test_comparison_image_of_a_higher_sound_draws_it_higher_in_its_column():
     low, high = panels(comparison_image({"low": sine(250), "high": sine(6000)}, RATE))
     rows = [np.flatnonzero(bright(panel).any(1)).mean() for panel in (low, high)]
     assert rows[1] < rows[0] - 0.25 * len(low)
 
 
-def test_the_louder_sound_is_drawn_brighter_on_one_scale():
+def test_comparison_image_of_two_levels_draws_both_on_one_level_scale():
     faint = sine(440, gain=0.005)
     both = panels(comparison_image({"loud": sine(440), "faint": faint}, RATE))
     alone = panels(comparison_image({"faint": faint}, RATE))
     assert [bright(panel).sum() > 200 for panel in (*both, *alone)] == [True, False, True]
 
 
-def test_the_scale_of_time_is_one_too():
-    """A sound of half the length fills half of its column, which is white beside it."""
+def test_comparison_image_of_two_lengths_draws_both_on_one_time_scale():
+    """A sound of half the length fills half of its column. The rest is white."""
     long, short = panels(comparison_image({"long": sine(440, 0.4), "short": sine(440, 0.2)}, RATE))
     assert short.shape[1] == pytest.approx(long.shape[1] / 2, rel=0.02)
 
 
-def test_silence_alone_is_black():
-    (panel,) = panels(comparison_image({"nothing": np.zeros((2, 9000))}, RATE))
+def test_comparison_image_of_silence_is_black():
+    (panel,) = panels(comparison_image({"silence": np.zeros((2, 9000))}, RATE))
     assert (panel.max(-1) < 10).mean() > 0.5
 
 
-def test_each_sound_has_its_label_and_all_a_title():
+def test_comparison_image_shows_a_label_for_each_sound_and_a_title():
     sounds = {"target": sine(440), "prediction": sine(440)}
-    picture = comparison_image(sounds, RATE)
+    image = comparison_image(sounds, RATE)
     relabelled = comparison_image({"target": sine(440), "something else": sine(440)}, RATE)
-    changed = (picture != relabelled).any(-1)
+    changed = (image != relabelled).any(-1)
     rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
-    assert rows.max() < 0.1 * len(picture), "only above the waveform"
-    assert columns.min() > picture.shape[1] / 2, "only in the second column"
-    assert (comparison_image(sounds, RATE, "a title") != picture).any()
+    assert rows.max() < 0.1 * len(image), "only above the waveform"
+    assert columns.min() > image.shape[1] / 2, "only in the second column"
+    assert (comparison_image(sounds, RATE, "a title") != image).any()
 
 
 @pytest.mark.parametrize("text", ["a $\\frac{$", "低音 🎹 \u0301", "x" * 500, "two\nlines", ""])
-def test_people_name_their_sounds_as_they_like(text):
-    """No formula is read into a name, and no letter that the font lacks is worth a warning."""
+def test_comparison_image_with_any_label_keeps_its_size(text):
+    """A label is not read as a formula, and a letter that the font lacks gives no warning."""
     shapes = {comparison_image({name: sine(440)}, RATE, name).shape for name in (text, "plain")}
     assert len(shapes) == 1
 
 
-def test_a_picture_is_saved_as_it_is(tmp_path):
-    picture = comparison_image({"target": sine(440)}, RATE)
-    save_image(tmp_path / "a.png", picture)
-    with Image.open(tmp_path / "a.png") as read:
-        np.testing.assert_array_equal(np.asarray(read), picture)
+def test_save_image_as_png_keeps_each_pixel(tmp_path):
+    image = comparison_image({"target": sine(440)}, RATE)
+    save_image(tmp_path / "a.png", image)
+    with Image.open(tmp_path / "a.png") as saved:
+        np.testing.assert_array_equal(np.asarray(saved), image)
     with pytest.raises(ValueError, match="unknown file extension"):
-        save_image(tmp_path / "a.nothing", picture)
+        save_image(tmp_path / "a.nothing", image)
 
 
-def test_sounds_and_picture_go_to_tensorboard(tmp_path):
+def test_log_comparison_writes_sounds_and_image_to_tensorboard(tmp_path):
     sounds = {"target": sine(440), "prediction": sine(500, channels=2)}
     with Writer(tmp_path) as writer:
         log_comparison(writer, "export/kit/a", sounds, RATE, step=3)
@@ -123,7 +123,7 @@ def test_sounds_and_picture_go_to_tensorboard(tmp_path):
     events.Reload()
     assert set(events.Tags()["audio"]) == {"export/kit/a/target", "export/kit/a/prediction"}
     assert events.Tags()["images"] == ["export/kit/a/comparison"]
-    (image,) = events.Images("export/kit/a/comparison")
-    assert (image.height, image.width, image.step) == (*comparison_image(sounds, RATE).shape[:2], 3)
+    (logged,) = events.Images("export/kit/a/comparison")
+    assert (logged.height, logged.width, logged.step) == (*comparison_image(sounds, RATE).shape[:2], 3)
     (audio,) = events.Audio("export/kit/a/prediction")
     assert audio.sample_rate == RATE

@@ -1,4 +1,4 @@
-"""The pitch of sines, saws and real engine renders of known notes; doubt where there is no pitch."""
+"""Tests of the pitch of sines, saws and engine renders. The confidence is low for sounds without a pitch."""
 
 import copy
 import math
@@ -41,7 +41,7 @@ def noise(level: float, shape=RATE) -> np.ndarray:
     sample_rate=st.sampled_from([22050, 44100, 48000]),
 )
 @settings(max_examples=30, deadline=None)
-def test_a_steady_tone_has_its_pitch_at_any_level_and_rate(midi, harmonics, gain_db, sample_rate):
+def test_detect_pitch_of_a_steady_tone_at_any_level_and_rate_is_its_pitch(midi, harmonics, gain_db, sample_rate):
     audio = 10 ** (gain_db / 20) * tone(midi, harmonics, seconds=0.5)
     played = midi + 12 * math.log2(sample_rate / RATE)  # the same samples at another rate
     if not 24 <= played <= 96:
@@ -53,13 +53,13 @@ def test_a_steady_tone_has_its_pitch_at_any_level_and_rate(midi, harmonics, gain
 
 
 @pytest.mark.parametrize("midi", [24, 45, 60, 81])
-def test_a_saw_without_its_fundamental_keeps_its_pitch(midi):
+def test_detect_pitch_of_a_saw_without_its_fundamental_is_its_note(midi):
     pitch = detect_pitch(tone(midi, range(2, 16)), RATE)
     assert pitch.note == midi
     assert pitch.confidence > 0.8
 
 
-def test_notes_are_named_as_librosa_names_them():
+def test_pitch_name_equals_that_of_librosa():
     for midi in (24.0, 36.4, 48.0, 59.6, 60.0, 61.0, 96.0):
         name = Pitch(float(librosa.midi_to_hz(midi)), midi, 1.0).name
         assert name == librosa.midi_to_note(midi, unicode=False)
@@ -71,7 +71,7 @@ def test_detect_pitch_above_the_ceiling_is_not_an_octave_lower(midi, harmonics):
     assert detect_pitch(tone(midi, harmonics), RATE).midi == pytest.approx(midi, abs=0.1)
 
 
-def test_silence_has_no_pitch():
+def test_detect_pitch_of_silence_has_no_pitch():
     for silence in (np.zeros((2, RATE)), np.full(RATE, 0.25), np.zeros(1)):
         pitch = detect_pitch(silence, RATE)
         assert math.isnan(pitch.frequency_hz)
@@ -79,24 +79,24 @@ def test_silence_has_no_pitch():
         assert (pitch.note, pitch.name, pitch.confidence) == (None, "none", 0.0)
 
 
-def test_noise_and_glides_are_doubted():
+def test_detect_pitch_of_noise_or_a_glide_has_low_confidence():
     assert detect_pitch(noise(0.5), RATE).confidence < 0.2
     assert detect_pitch(tone(np.linspace(48, 60, RATE)), RATE).confidence < 0.3
 
 
-def test_a_note_that_a_glide_arrives_at_is_the_answer():
+def test_detect_pitch_of_a_glide_to_a_note_is_that_note():
     path = np.interp(np.arange(RATE), [0, RATE // 3], [48, 60])
     pitch = detect_pitch(tone(path, range(1, 10)), RATE)
     assert pitch.note == 60
     assert 0.5 < pitch.confidence < 0.9
 
 
-def test_vibrato_is_averaged():
+def test_detect_pitch_of_vibrato_is_its_mean():
     path = 57 + 0.4 * np.sin(2 * np.pi * 5 * np.arange(RATE) / RATE)
     assert detect_pitch(tone(path, range(1, 10)), RATE).midi == pytest.approx(57, abs=0.05)
 
 
-def test_noise_lowers_confidence_not_the_answer():
+def test_detect_pitch_with_noise_lowers_confidence_and_keeps_the_note():
     pitches = [detect_pitch(tone(57, range(1, 10)) + noise(level), RATE) for level in (0, 0.05, 0.1, 0.3)]
     assert [pitch.note for pitch in pitches] == [57] * 4
     confidences = [pitch.confidence for pitch in pitches]
@@ -104,19 +104,19 @@ def test_noise_lowers_confidence_not_the_answer():
     assert confidences[0] > 0.95
 
 
-def test_confidence_is_the_periodic_share():
-    """In power within a frame (0.5 of a sine, 0.3**2 of the noise), in frames over a sound that is half noise."""
+def test_detect_pitch_confidence_is_the_periodic_share():
+    """Within a frame: the share of power (0.5 of a sine, 0.3**2 of the noise). Over a sound: the share of frames."""
     assert detect_pitch(tone(69, seconds=3) + noise(0.3, 3 * RATE), RATE).confidence == pytest.approx(0.85, abs=0.03)
     half = np.concatenate([tone(69), np.clip(noise(0.4), -1, 1)])
     assert detect_pitch(half, RATE).confidence == pytest.approx(0.5, abs=0.15)
 
 
-def test_the_loud_part_of_a_sound_decides():
+def test_detect_pitch_of_two_notes_is_the_louder_one():
     quiet_then_loud = np.concatenate([0.05 * tone(72, seconds=1.5), tone(48, seconds=0.5)])
     assert detect_pitch(quiet_then_loud, RATE).note == 48
 
 
-def test_stereo_is_mono_even_out_of_phase():
+def test_detect_pitch_of_stereo_equals_that_of_mono_even_out_of_phase():
     mono = tone(50, range(1, 8))
     pitch = detect_pitch(mono, RATE)
     for channels in (mono[None], np.stack([mono, mono]), np.stack([mono, -mono]), np.stack([mono, 0 * mono])):
@@ -126,7 +126,7 @@ def test_stereo_is_mono_even_out_of_phase():
 
 
 @pytest.mark.parametrize("midi", [36, 60, 84])
-def test_a_short_pluck_has_a_pitch(midi):
+def test_detect_pitch_of_a_short_pluck_is_its_note(midi):
     decay = np.exp(-np.arange(RATE // 10) / (0.03 * RATE))
     pluck = tone(midi, range(1, 10), seconds=0.1) * decay
     for audio in (pluck, prepare_clip(pluck[None], RATE, 2 * RATE)[0]):
@@ -135,8 +135,8 @@ def test_a_short_pluck_has_a_pitch(midi):
         assert pitch.confidence > 0.5
 
 
-def test_the_engine_s_notes_are_heard():
-    """Init saw, sine, square, and a table without a fundamental, from C1 to C7, as generation renders them."""
+def test_detect_pitch_of_engine_renders_is_their_note():
+    """It renders the init saw, a sine, a square, and a table without a fundamental, from C1 to C7."""
     catalog = standard_catalog()
     notes = (24, 43, 60, 79, 96)
     jobs = []
@@ -152,7 +152,7 @@ def test_the_engine_s_notes_are_heard():
         assert min(pitch.confidence for pitch in pitches) > 0.8
 
 
-def test_what_is_no_sound_is_refused():
+def test_detect_pitch_of_an_array_that_is_not_a_sound_is_an_error():
     with pytest.raises(AudioError, match=r"shape \(1, 2, 3\); expected \[channels, samples\]"):
         detect_pitch(np.zeros((1, 2, 3)), RATE)
     with pytest.raises(AudioError, match="at least one sample"):
@@ -161,12 +161,12 @@ def test_what_is_no_sound_is_refused():
         detect_pitch(np.array([0, np.nan, 1]), RATE)
 
 
-def test_importing_the_module_does_not_load_the_tracker():
+def test_importing_pitch_does_not_import_parselmouth():
     code = "import sys, vjax.audio.pitch; sys.exit('parselmouth' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_detect_pitch_of_swapped_axes_is_refused():
+def test_detect_pitch_of_swapped_axes_is_an_error():
     with pytest.raises(AudioError, match=r"shape \(44100, 2\); expected \[channels, samples\]. Give audio.T"):
         detect_pitch(np.zeros((RATE, 2)), RATE)
 
@@ -178,7 +178,7 @@ def test_parse_note_of_a_note_name_returns_the_note(note):
 
 
 @given(st.sampled_from("ABCDEFGabcdefg"), st.sampled_from(["", "#", "b", "♯", "♭"]), st.integers(0, 8))
-def test_parse_note_of_any_spelling_is_that_of_librosa(letter, accidental, octave):
+def test_parse_note_of_any_spelling_equals_that_of_librosa(letter, accidental, octave):
     assert parse_note(f" {letter}{accidental}{octave} ") == librosa.note_to_midi(f"{letter}{accidental}{octave}")
 
 

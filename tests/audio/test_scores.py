@@ -1,4 +1,4 @@
-"""All metrics at once."""
+"""Tests of all metrics, for one pair and for many pairs."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from vjax.audio.scores import as_metrics, pair_scores, scores
 RATE = 44100
 
 
-def test_pairs_are_scored_as_one_by_one():
+def test_pair_scores_equal_the_scores_of_each_pair():
     rng = np.random.default_rng(0)
     bank, targets = (rng.normal(0, 0.1, (n, 2, 17640)).astype(np.float32) for n in (3, 9))
     targets[8] = 0
@@ -22,7 +22,7 @@ def test_pairs_are_scored_as_one_by_one():
     assert np.isnan(scores(bank[0, :, :9000], targets[0, :, :9000], RATE)["loudness_difference"])
 
 
-def test_each_is_the_distance_of_its_name():
+def test_scores_by_name_equal_the_distance_of_that_name():
     pred, target = np.random.default_rng(1).normal(0, 0.1, (2, 2, 17640)).astype(np.float32)
     found = as_metrics(scores(pred, target, RATE))
     assert list(found) == list(METRICS)
@@ -30,6 +30,6 @@ def test_each_is_the_distance_of_its_name():
         assert value == pytest.approx(float(getattr(distances, name)(pred, target, RATE)), rel=1e-5)
 
 
-def test_silence_becomes_none():
+def test_as_metrics_of_silence_is_none():
     silence, noise = np.zeros((2, 17640), np.float32), np.full((2, 17640), 0.1, np.float32)
     assert as_metrics(scores(silence, noise, RATE)) == dict.fromkeys(METRICS)

@@ -1,4 +1,4 @@
-"""Tests of benchmarks/instrument.py: what it measures, of sounds whose faults are known."""
+"""Tests of benchmarks/instrument.py on sounds with known faults."""
 
 import importlib.util
 from pathlib import Path
@@ -25,7 +25,7 @@ def test_jump_db_steady_decaying_and_silent_sounds_do_not_jump():
     assert max(instrument.jump_db(saw() * (1 + 0.5 * np.sin(2 * np.pi * 3 * T)), 2.0)) < 1  # as much as around
 
 
-def test_jump_db_level_and_spectrum_that_change_at_once_are_told_apart():
+def test_jump_db_changes_of_level_and_spectrum_are_measured_separately():
     level, spectral = instrument.jump_db(saw() * np.where(T < 2, 1, 2), 2.0)
     assert level == pytest.approx(6, abs=0.2)
     assert spectral < 0.5
@@ -36,12 +36,12 @@ def test_jump_db_level_and_spectrum_that_change_at_once_are_told_apart():
     assert spectral > 3
 
 
-def test_rise_db_release_that_falls_is_none_and_one_that_is_loud_is_measured():
+def test_rise_db_falling_release_is_0_and_loud_release_is_measured():
     assert instrument.rise_db(saw() * np.minimum(np.exp(-(T - 6) / 0.1), 1), 6.0) == 0
     assert instrument.rise_db(saw() * np.where(T < 6, 0.1, 1), 6.0) == pytest.approx(20, abs=0.5)
 
 
-def test_octaves_between_brighter_sound_is_higher_and_silence_has_no_centroid():
+def test_octaves_between_is_positive_for_a_brighter_sound_and_none_for_silence():
     low, high = (0.1 * np.sin(2 * np.pi * hz * T)[None].repeat(2, 0) for hz in (220, 880))
     assert instrument.octaves_between(low, high) == pytest.approx(2, abs=0.01)
     assert instrument.octaves_between(high, 0.1 * high) == pytest.approx(0, abs=1e-6)

@@ -1,4 +1,4 @@
-"""Tests of benchmarks/recordings.py: what it calls a right pitch, its tables, and runs that go on."""
+"""Tests of benchmarks/recordings.py: right pitches, tables, and runs that continue."""
 
 import importlib
 import sys
@@ -18,13 +18,13 @@ SOUND = Path(__file__).parents[1] / "data" / "sounds" / "bass.wav"
 EDITING = {"editable": True, "oscillators": 2, "filters": 1, "effects": 1, "routes": 3, "cycles": 1, "macros": 4}
 
 
-def test_right_pitch_octaves_off_have_the_right_class_and_no_pitch_is_wrong():
+def test_right_pitch_octave_errors_have_the_right_class_and_none_is_wrong():
     found = recordings.right_pitch([0.1, -0.5, 12.2, -24.4, 6.0, 11.4, None, 0.0])
     assert found == {"n": 8, "class": 5 / 8, "octave": 3 / 8}
     assert recordings.right_pitch([]) == {"n": 0, "class": None, "octave": None}
 
 
-def test_print_table_medians_leave_out_what_is_missing(capsys):
+def test_print_table_missing_values_are_left_out_of_medians(capsys):
     targets = [Target(name, f"{name}.wav", "", "audio", f"{name}.wav", 48) for name in "abc"]
     rows = {
         (name, method): Row(name, method, dict.fromkeys(METRICS, value), seconds=60.0, editing=EDITING)
@@ -45,7 +45,7 @@ def test_print_table_medians_leave_out_what_is_missing(capsys):
     assert ["match", "2", "100%", "100%", "2", "1", "1", "3", "1"] in lines
 
 
-def test_measure_goes_on_where_it_was_stopped(engine_run, tmp_path):
+def test_measure_stopped_run_continues(engine_run, tmp_path):
     recordings.measure([SOUND], tmp_path, checkpoint=str(engine_run))
     (row,) = read_lines(tmp_path / "recordings.jsonl")
     assert row["again"] >= 0

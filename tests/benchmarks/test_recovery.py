@@ -1,4 +1,4 @@
-"""Tests of benchmarks/recovery.py: patches that are drawn, what it calls found, and runs that go on."""
+"""Tests of benchmarks/recovery.py: drawn patches, the measures of recovery, and runs that continue."""
 
 import dataclasses
 import importlib
@@ -40,13 +40,13 @@ def test_draw_patch_is_repeatable_editable_and_varied():
     assert {value_of(preset, "filter_1_style") for preset in MANY} == {0, 1}
 
 
-def test_draw_patch_can_be_heard():
+def test_draw_patch_is_audible():
     with RenderPool(RenderConfig(seconds=0.5, note_s=0.4), 2) as pool:
         played = list(pool.map(RenderJob(preset.to_json(), (48,)) for preset in MANY[:8]))
     assert not any(is_silent(one.audio[0]) for one in played)
 
 
-def test_recovered_truth_itself_is_right_in_everything():
+def test_recovered_truth_against_itself_is_right_everywhere():
     rows = [json.loads(json.dumps(recovery.recovered(preset, preset, 48))) for preset in MANY]
     table = recovery.summary(rows)
     assert all(one["share"] == 1 and one["n"] > 10 for one in table["shares"].values())
@@ -61,7 +61,7 @@ def test_recovered_init_patch_misses_filters_and_modules():
     assert all(one["f1"] == 0 for one in table["modules"].values())
 
 
-def test_recovered_cutoff_is_what_knob_key_routes_and_curves_add_up_to():
+def test_recovered_cutoff_is_the_sum_of_knob_key_tracking_and_routes():
     tracked = filtered({"filter_1_keytrack": 0.5}, Route("env_2", "filter_1_cutoff", 0.25))
     truth = filtered({"filter_1_cutoff": 54.0}, Route("env_2", "filter_1_cutoff", 0.25))
     row = recovery.recovered(truth, tracked, 48)
@@ -74,7 +74,7 @@ def test_recovered_cutoff_is_what_knob_key_routes_and_curves_add_up_to():
     assert recovery.recovered(truth, velocity, 48)["cutoff_end"] == pytest.approx(0, abs=1e-5)
 
 
-def test_cutoff_path_drawn_curve_is_followed_and_a_repeating_one_is_its_mean():
+def test_cutoff_path_follows_a_drawn_curve_and_averages_a_repeating_lfo():
     curve = shape_json("Down", [(0, 1), (1, 0)])
     once = filtered(
         {"lfo_1_sync_type": 2, "lfo_1_sync": 0, "lfo_1_frequency": 0.0}, Route("lfo_1", "filter_1_cutoff", 0.25)
@@ -86,7 +86,7 @@ def test_cutoff_path_drawn_curve_is_followed_and_a_repeating_one_is_its_mean():
     np.testing.assert_allclose(recovery.cutoff_path(repeats, 48, TIME_S, 1.5), 76, atol=0.1)
 
 
-def test_recovered_cutoff_at_the_end_is_that_of_the_last_moment_that_can_be_heard():
+def test_recovered_cutoff_end_is_at_the_last_audible_moment():
     pluck = filtered({"env_1_sustain": 0.0, "env_1_decay": 0.2**0.25}, Route("env_2", "filter_1_cutoff", 0.25))
     # From 0.3 s on another cutoff, when the sound is over.
     other = with_values(pluck, {"env_2_sustain": 0.25})
@@ -97,21 +97,21 @@ def test_recovered_cutoff_at_the_end_is_that_of_the_last_moment_that_can_be_hear
     )
 
 
-def test_recovered_times_that_cannot_be_heard_are_left_out_and_bends_count():
+def test_recovered_inaudible_times_are_left_out_and_bends_count():
     sustained = filtered({"env_1_sustain": 1.0})
     assert "env_1_decay" not in recovery.recovered(sustained, init(), 48)
     pluck = filtered({"env_1_sustain": 0.0, "env_1_decay": 0.2**0.25})
     assert recovery.recovered(pluck, sustained, 48)["env_1_decay"] is None
     row = recovery.recovered(pluck, with_values(pluck, {"env_1_decay": 0.4**0.25}), 48)
     assert row["env_1_decay"] == pytest.approx(1)
-    assert "env_1_release" not in row  # it is over before the key is let go
+    assert "env_1_release" not in row  # the sound is over before note-off
     straight = {"env_1_decay_power": 0.0, "env_1_decay": (0.2 * 0.28) ** 0.25 / 0.5**0.25}
     assert abs(recovery.recovered(pluck, with_values(pluck, straight), 48)["env_1_decay"]) < 0.05
     fast = [with_values(pluck, {"env_1_attack": seconds**0.25}) for seconds in (0.001, 0.009)]
     assert recovery.recovered(*fast, 48)["env_1_attack"] == 0
 
 
-def test_modules_two_channels_of_one_table_are_one_oscillator_and_drawn_curves_no_lfo():
+def test_modules_panned_pair_is_one_oscillator_and_a_drawn_curve_is_not_an_lfo():
     wide = with_values(init(), {"osc_2_on": 1, "osc_1_pan": -1.0, "osc_2_pan": 1.0})
     assert recovery.modules(wide) == []
     assert recovery.modules(with_values(wide, {"osc_1_pan": 0.0, "osc_2_pan": 0.0})) == ["oscillator_2"]
@@ -120,19 +120,19 @@ def test_modules_two_channels_of_one_table_are_one_oscillator_and_drawn_curves_n
     assert recovery.modules(with_values(tremolo, {"lfo_1_sync_type": 2, "lfo_1_sync": 0})) == []
 
 
-def test_measure_goes_on_where_it_was_stopped_and_gives_the_fit_clip_pool_and_note(tmp_path):
-    asked = []
+def test_measure_stopped_run_continues_and_fit_receives_clip_pool_and_note(tmp_path):
+    calls = []
 
     def fit(clip, pool, note):
-        asked.append((clip.audio.shape[1], clip.name, pool.config.note_s, note))
+        calls.append((clip.audio.shape[1], clip.name, pool.config.note_s, note))
         return init()
 
     log = tmp_path / "recovery.jsonl"
     recovery.measure(fit, 2, 0, log)
-    assert [name for _, name, _, _ in asked] == ["patch 0", "patch 1"]
+    assert [name for _, name, _, _ in calls] == ["patch 0", "patch 1"]
     recovery.measure(fit, 3, 0, log)
     rows = read_lines(log)
     assert [row["patch"] for row in rows] == [0, 1, 2]
-    assert len(asked) == 3
+    assert len(calls) == 3
     assert all(row["mss"] > 0 and row["note"] in recovery.NOTES for row in rows)
     assert recovery.summary(rows)["patches"] == 3

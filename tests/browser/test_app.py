@@ -58,12 +58,12 @@ def summary(app) -> str:
     return str(app.query_one("#summary").render())
 
 
-def said(app) -> list[str]:
+def messages(app) -> list[str]:
     return [notification.message for notification in app._notifications]
 
 
-def why_not() -> str:
-    """Why no sound can be played here; empty where it can."""
+def playback_problem() -> str:
+    """The reason why this machine cannot play sound; empty if it can."""
     try:
         check_playback()
     except PlaybackError as error:
@@ -71,12 +71,12 @@ def why_not() -> str:
     return ""
 
 
-def test_sounds_are_listed_and_walked_through(browse):
+def test_browser_with_a_dataset_lists_its_sounds_and_follows_the_keys(browse):
     async def visit(app, pilot):
         listed = rows(app, "sounds")
         assert [row[:2] for row in listed] == [["0", "C3"], ["1", "G3"], ["2", "C4"], ["3", "E4"]]
         assert all(row[2].endswith("%") and row[3] == "" for row in listed)
-        assert "all rows" in app.sub_title  # this checkpoint does not tell of a split
+        assert "all rows" in app.sub_title  # this checkpoint does not store a split
         assert not app.query_one(Sounds).loading
         seen = [summary(app)]
         for key in ("j", "right", "down", "k", "left"):
@@ -97,23 +97,25 @@ def test_sounds_are_listed_and_walked_through(browse):
     assert app.return_code == 0
 
 
-def test_the_target_is_pictured_at_once_and_the_prediction_after_rendering(browse):
+def test_browser_draws_the_prediction_only_after_rendering(browse):
     async def visit(app, pilot):
         target, prediction = app.query_one("#target", MelView), app.query_one("#prediction", MelView)
         assert "▀" in target.render().plain
         assert "r renders it" in prediction.render().plain
         await press(app, pilot, "r")
         assert "▀" in prediction.render().plain
-        told = rows(app, "sounds")[0][3]
-        assert 0 < float(told) < 80
-        assert prediction.border_title == f"predicted, MSS {told} dB"
+        mss_db = rows(app, "sounds")[0][3]
+        assert 0 < float(mss_db) < 80
+        assert prediction.border_title == f"predicted, MSS {mss_db} dB"
         pair = app._pairs[0]
         assert pair.problems == ()
         assert pair.target.shape == pair.prediction.shape == (2, 17640)
-        # What was rendered again is what the dataset's picture was made of.
+        # A new render of the target gives the log-mel spectrogram that the dataset stores.
         stored = stored_mel(app._session, 0)
-        again = render_pair(app._session, app._pool, app._answers[0]._replace(parameters=app._answers[0].target))
-        np.testing.assert_allclose(again.picture, stored, atol=1e-3)
+        first = app._predictions[0]
+        prediction_of_target = first._replace(parameters=first.target)
+        again = render_pair(app._session, app._pool, prediction_of_target)
+        np.testing.assert_allclose(again.mel, stored, atol=1e-3)
         await press(app, pilot, "j")
         assert "r renders it" in prediction.render().plain
         await press(app, pilot, "k")
@@ -122,7 +124,7 @@ def test_the_target_is_pictured_at_once_and_the_prediction_after_rendering(brows
     browse(visit)
 
 
-def test_tables_filter_and_differences(browse):
+def test_browser_tables_follow_the_filter_and_difference_keys(browse):
     async def visit(app, pilot):
         every = rows(app, "parameters-table")
         assert {"osc_1", "lfo_8", "reverb"} <= {row[0] for row in every if not row[1]}
@@ -134,7 +136,7 @@ def test_tables_filter_and_differences(browse):
         filtered = rows(app, "parameters-table")
         assert {row[0] for row in filtered if row[1]} == {"sustain"}
         assert len([row for row in filtered if row[1]]) == 6
-        await press(app, pilot, "j")  # the keys work again: the field is left
+        await press(app, pilot, "j")  # the keys work again: the filter field has lost the focus
         assert summary(app).startswith("row 1,")
         await press(app, pilot, "escape")
         assert len(rows(app, "parameters-table")) == len(every)
@@ -148,33 +150,33 @@ def test_tables_filter_and_differences(browse):
     browse(visit)
 
 
-def test_playing_plays_or_says_why_not(browse):
+def test_browser_play_keys_render_once_and_play_or_report_the_reason(browse):
     async def visit(app, pilot):
         await press(app, pilot, "t", "p", "space", "s")
-        assert app._side == "target"  # space played the other one
+        assert app._side == "target"  # space played the other side
         assert list(app._pairs) == [0]  # rendered once
-        assert said(app) == [why_not()] * 3 if why_not() else []
+        assert messages(app) == [playback_problem()] * 3 if playback_problem() else []
 
     browse(visit)
 
 
-def test_presets_are_exported_and_none_is_overwritten(browse, tmp_path):
+def test_browser_export_key_writes_presets_without_overwriting(browse, tmp_path):
     async def visit(app, pilot):
         await press(app, pilot, "j", "e", "e")
         folder = tmp_path / "presets"
-        assert said(app) == [f"written: {folder / name}" for name in ("row-000001.vital", "row-000001-2.vital")]
+        assert messages(app) == [f"written: {folder / name}" for name in ("row-000001.vital", "row-000001-2.vital")]
         preset = read_preset(folder / "row-000001.vital")
         assert preset.wavetables[0]["name"] == "Hollow"
         assert [(route.source, route.destination) for route in preset.routes if route] == [("lfo_1", "osc_1_level")]
         (tmp_path / "taken").write_text("a file where the folder should be")
         app._out = tmp_path / "taken"
         await press(app, pilot, "e")
-        assert said(app)[-1].startswith("not exported: ")
+        assert messages(app)[-1].startswith("not exported: ")
 
     browse(visit)
 
 
-def test_everything_has_a_place_on_a_small_and_on_a_large_screen(browse):
+def test_browser_on_small_and_large_screens_shows_all_widgets(browse):
     async def visit(app, pilot):
         widths = []
         for size in ((80, 24), (160, 50)):
@@ -198,7 +200,7 @@ def test_everything_has_a_place_on_a_small_and_on_a_large_screen(browse):
 
 @pytest.fixture
 def long_dataset(engine_run, tmp_path):
-    """The run's sounds, in turn, more than a page of them."""
+    """The run's sounds, repeated in turn, more than one page."""
     info = open_dataset(engine_run / "data")
     samples = [Reader(info)[i % info.n] for i in range(PAGE + 10)]
     arrays = {
@@ -215,7 +217,7 @@ def long_dataset(engine_run, tmp_path):
     return tmp_path / "long.h5"
 
 
-def test_the_next_page_comes_when_the_end_is_near(browse, long_dataset):
+def test_browser_near_the_end_of_the_list_predicts_the_next_page(browse, long_dataset):
     async def visit(app, pilot):
         assert len(rows(app, "sounds")) == PAGE
         app.action_sound(PAGE - 30)
@@ -231,7 +233,7 @@ def test_the_next_page_comes_when_the_end_is_near(browse, long_dataset):
     browse(visit, dataset=long_dataset)
 
 
-def test_what_cannot_be_opened_ends_the_browser(engine_run, tmp_path):
+def test_browser_with_unusable_checkpoint_or_dataset_exits_with_the_error(engine_run, tmp_path):
     async def open_and_wait(*arguments):
         app = Browser(*arguments)
         async with app.run_test() as pilot:
@@ -248,7 +250,7 @@ def test_what_cannot_be_opened_ends_the_browser(engine_run, tmp_path):
         open_session(engine_run, engine_run / "data", "best", -1)
 
 
-def test_the_runs_validation_rows_are_chosen(engine_run, long_dataset):
+def test_validation_split_with_and_without_run_settings_selects_the_rows(engine_run, long_dataset):
     session = open_session(engine_run, long_dataset, "best", 0)
     assert session.choice == "all rows"
     assert len(open_session(engine_run, long_dataset, "latest", 2).rows) == 2

@@ -1,6 +1,6 @@
-"""What is said where no sound can be played: by the real sounddevice, which here finds no PortAudio or no device.
+"""Tests playback with the real sounddevice.
 
-Where there is a device, its name is given, and a hundredth of a second of silence is played.
+Without PortAudio or without a device, the tests check the error messages. With a device, they play 10 ms of silence.
 """
 
 import os
@@ -16,7 +16,7 @@ from vjax.browser import playback
 from vjax.browser.playback import PlaybackError
 
 
-def test_playing_or_saying_why_not():
+def test_play_works_or_raises_playback_error_with_instructions():
     silence = np.zeros((2, 441), np.float32)
     try:
         name = playback.check_playback()
@@ -37,8 +37,8 @@ def test_playing_or_saying_why_not():
     playback.stop()
 
 
-def test_an_install_without_the_extra_says_what_to_install(tmp_path):
-    """In a real one: a folder with NumPy and vjax and nothing else, and a Python without its site-packages."""
+def test_check_playback_without_sounddevice_names_the_package_to_install(tmp_path):
+    """Imports from a folder that contains only NumPy and vjax, in a Python without its site-packages."""
     site = Path(np.__file__).parents[1]
     for part in (site / "numpy", site / "numpy.libs", Path(vjax.__file__).parent):
         if part.exists():
@@ -68,13 +68,13 @@ def test_an_install_without_the_extra_says_what_to_install(tmp_path):
         (np.array([[0.0, np.nan, np.inf]]), "2 of 3 samples are NaN or infinite"),
     ],
 )
-def test_what_is_no_sound_is_refused_before_the_device_is_asked(audio, message):
+def test_play_with_invalid_audio_raises_before_it_opens_the_device(audio, message):
     with pytest.raises(ValueError, match=message):
         playback.play(audio, 44100)
 
 
-def test_stopping_what_never_played_does_not_look_for_a_device():
-    """The browser stops at every sound that is shown; looking for PortAudio takes a tenth of a second."""
+def test_stop_before_any_playback_does_not_import_sounddevice():
+    """The browser calls `stop` for each sound that it shows; a search for PortAudio takes a tenth of a second."""
     code = (
         "import sys; from vjax.browser import playback as p; p.stop(); print([m for m in sys.modules if 'sound' in m])"
     )

@@ -1,4 +1,4 @@
-"""Answers as rows of text and sounds as pictures of characters."""
+"""Tests the rows of text for predictions, and spectrograms drawn in characters."""
 
 import math
 
@@ -21,7 +21,7 @@ from vjax.browser.views import (
 )
 
 
-def _control(name, module, difference=0.0, heard=True, probability=None, **values):
+def _control(name, module, difference=0.0, audible=True, probability=None, **values):
     menu = {"probability": probability, "spread_norm": None} if probability is not None else {}
     plain = {
         "predicted": "1",
@@ -30,14 +30,14 @@ def _control(name, module, difference=0.0, heard=True, probability=None, **value
         "probability": None,
         "best": (("Saw", 0.7), ("Sine", 0.2)) if probability is not None else (),
     }
-    return Control(name, module, difference_norm=difference, heard=heard, **(plain | menu | values))
+    return Control(name, module, difference_norm=difference, audible=audible, **(plain | menu | values))
 
 
 CONTROLS = [
     _control("osc_1_on", "osc_1", 0.0, probability=0.9),
     _control("osc_1_level", "osc_1", -0.3),
     _control("osc_1_view", "osc_1", 1.0, probability=0.6),
-    _control("lfo_1_phase", "lfo_1", 0.4, heard=False),
+    _control("lfo_1_phase", "lfo_1", 0.4, audible=False),
     _control("lfo_1_rate", "lfo_1", math.nan, target=""),
 ]
 
@@ -58,17 +58,17 @@ def _cells(rows):
         (-1.0, "█████│     ", "red"),
     ],
 )
-def test_a_bar_points_to_where_the_prediction_went(difference, bar, colour):
+def test_difference_bar_points_in_the_direction_of_the_difference(difference, bar, colour):
     found = difference_bar(difference, 11)
     assert found.plain == bar
     assert colour in {str(span.style) for span in found.spans}
 
 
-def test_a_bar_of_an_unknown_difference_is_empty():
+def test_difference_bar_with_nan_is_empty():
     assert difference_bar(math.nan, 11).plain == " " * 11
 
 
-def test_controls_stand_under_their_module():
+def test_control_rows_group_controls_below_their_module():
     rows = _cells(control_rows(CONTROLS, RowFilter()))
     assert [row[0].strip() for row in rows] == ["osc_1", "on", "level", "view", "lfo_1", "phase", "rate"]
     on, level = rows[1], rows[2]
@@ -80,7 +80,7 @@ def test_controls_stand_under_their_module():
     assert "other" in rows[3][3]
 
 
-def test_what_is_not_heard_is_dim():
+def test_control_rows_with_inaudible_controls_are_dim():
     rows = control_rows(CONTROLS, RowFilter())
     dim = [row[0].plain.strip() for row in rows if "dim" in str(row[0].style)]
     assert dim == ["phase"]
@@ -88,17 +88,17 @@ def test_what_is_not_heard_is_dim():
     assert ["dim" in str(row[0].style) for row in silent] == [True, True]
 
 
-def test_a_filter_and_only_what_differs():
+def test_control_rows_with_a_filter_show_only_matching_controls():
     def names(show):
         return [row[0].strip() for row in _cells(control_rows(CONTROLS, show))]
 
     assert names(RowFilter("LEV")) == ["osc_1", "level"]
     assert names(RowFilter("nothing")) == []
-    # phase differs, but nobody hears it; the target of rate is not known.
+    # The difference of phase is inaudible; rate has no target.
     assert names(RowFilter(only_different=True)) == ["osc_1", "level", "view"]
 
 
-def test_menus_the_least_sure_first():
+def test_menu_rows_sort_by_probability_lowest_first():
     rows = _cells(menu_rows(CONTROLS, RowFilter()))
     assert [row[0].strip() for row in rows] == ["osc_1_view", "osc_1_on"]
     assert rows[0][3].strip() == "60%"
@@ -107,7 +107,7 @@ def test_menus_the_least_sure_first():
     assert colours == ["red", "green"]
 
 
-def test_routes_by_kind():
+def test_route_rows_show_kind_amounts_and_manner():
     routes = [
         RoutePair("lfo_1", "osc_1_level", (0.5, 1.0, 0.0, 0.0), (-0.25, 0.0, 0.0, 0.0), 0.8),
         RoutePair("macro_control_1", "volume", (0.1, 0.0, 2.0, 1.0), None, None),
@@ -122,7 +122,7 @@ def test_routes_by_kind():
 
 
 @pytest.mark.parametrize("columns", [NARROW, WIDE])
-def test_rows_fit_their_columns(columns):
+def test_control_and_menu_rows_with_long_names_fit_their_columns(columns):
     long = [_control("osc_1_" + "x" * 60, "osc_1", 0.2, predicted="y" * 60, probability=0.5)]
     for table, rows in (
         (columns.controls, control_rows([*CONTROLS, *long], RowFilter(), columns)),
@@ -134,17 +134,17 @@ def test_rows_fit_their_columns(columns):
             assert all(cell.plain[:1] in ("", " ") for cell in row)
 
 
-def test_the_narrow_columns_leave_room_for_the_list_of_sounds():
+def test_narrow_columns_leave_room_for_the_list_of_sounds():
     assert sum(column.width for column in NARROW.controls) <= 80 - 23 - 1
 
 
-def test_notes_and_percents():
+def test_note_name_and_percent_with_values_and_none_return_texts():
     assert [note_name(note) for note in (60, 0, 127, None)] == ["C4", "C-1", "G9", ""]
     assert [percent(value) for value in (0.934, None, math.nan)] == ["93%", "", ""]
 
 
 def _pixels(text):
-    """[2 * lines, width] brightness of a picture, from its colours."""
+    """[2 * lines, width] brightness of an image, from its colours."""
     rows = []
     for line in text.split("\n"):
         upper, lower = [], []
@@ -156,7 +156,7 @@ def _pixels(text):
     return np.array(rows)
 
 
-def test_a_picture_has_its_size_and_low_notes_at_the_bottom():
+def test_mel_text_has_the_requested_size_and_low_frequencies_at_the_bottom():
     mel_db = np.full((128, 173), -100.0)
     mel_db[:16] = 20  # the lowest eighth
     mel_db[64:, 86:] = -20  # the upper half, later, weaker
@@ -170,7 +170,7 @@ def test_a_picture_has_its_size_and_low_notes_at_the_bottom():
     assert pixels.min() < pixels[0, 30] < pixels.max()
 
 
-def test_a_picture_may_be_smaller_or_larger_than_its_cells():
+def test_mel_text_with_other_sizes_repeats_or_merges_pixels():
     one = np.zeros((3, 2))
     one[0, 1] = RANGE_DB
     pixels = _pixels(mel_text(one, width=7, height=3, top_db=RANGE_DB))
@@ -181,15 +181,15 @@ def test_a_picture_may_be_smaller_or_larger_than_its_cells():
     assert _pixels(mel_text(thin, width=10, height=2, top_db=RANGE_DB)).max() == sum((252, 253, 191))
 
 
-def test_decibels_of_a_stored_picture():
+def test_to_db_of_a_stored_log_mel_returns_decibels():
     power = np.array([[0.0, 1e-3, 1.0, 1e6]])
     np.testing.assert_allclose(to_db(np.log1p(power)), [[-100, -30, 0, 60]], atol=1e-6)
 
 
-def test_frequencies_lie_where_the_mel_bands_are():
+def test_frequency_ticks_lie_at_their_mel_bands():
     ticks = frequency_ticks(MelConfig(), 16)
     assert [tick for tick in ticks if tick] == ["8k", "2k", "500", "125"]
-    # 1000 Hz is 15 mel of Slaney's scale, 22.05 kHz is 60: 500 Hz lies an eighth up.
+    # On Slaney's scale, 1000 Hz is 15 mel and 22.05 kHz is 60. 500 Hz lies at an eighth of the height.
     assert ticks.index("500") == 15 - 16 // 8
     telephone = frequency_ticks(MelConfig(sample_rate=8000, f_max_hz=4000.0), 16)
     assert "8k" not in telephone

@@ -39,49 +39,49 @@ def pool():
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """Three presets, one of them in a subfolder, and a file that is none."""
+    """Three presets, one of them in a subfolder, and a file that is not a preset."""
     (tmp_path / "bank" / "more").mkdir(parents=True)
-    for name, place in (("FM_Bass1", ""), ("Rhodesy", ""), ("Sine2Saw", "more")):
-        shutil.copy(PRESETS / f"{name}.vital", tmp_path / "bank" / place)
+    for name, subfolder in (("FM_Bass1", ""), ("Rhodesy", ""), ("Sine2Saw", "more")):
+        shutil.copy(PRESETS / f"{name}.vital", tmp_path / "bank" / subfolder)
     (tmp_path / "bank" / "broken.vital").write_text("not JSON")
     return tmp_path / "bank"
 
 
-def picture_of(pool, preset, note: int) -> np.ndarray:
+def mel_of(pool, preset, note: int) -> np.ndarray:
     audio = pool.render(RenderJob(preset.to_json(), (note,))).audio
     return index_mel(log_mel(audio, MelConfig())[0])
 
 
-def test_a_preset_is_its_own_nearest_sound(pool, folder, capsys):
+def test_nearest_with_the_sound_of_a_preset_returns_it_first(pool, folder, capsys):
     bank = folder_bank(folder, 55, pool, MelConfig())
     assert "broken.vital" in capsys.readouterr().err
     assert sorted(bank.names) == ["FM_Bass1", "Rhodesy", "more/Sine2Saw"]
     wanted = read_preset(folder / "Rhodesy.vital")
-    first, second = bank.nearest(picture_of(pool, wanted, 55), 55, 2)
+    first, second = bank.nearest(mel_of(pool, wanted, 55), 55, 2)
     assert first.name == "Rhodesy"
     assert first.distance_db < 0.1 < second.distance_db  # float16
     np.testing.assert_array_equal(first.preset.continuous, wanted.continuous)
-    others = bank.nearest(picture_of(pool, wanted, 55), 55, 5, leave_out=["Rhodesy"])
+    others = bank.nearest(mel_of(pool, wanted, 55), 55, 5, leave_out=["Rhodesy"])
     assert sorted(other.name for other in others) == ["FM_Bass1", "more/Sine2Saw"]
 
 
-def test_the_folder_carries_the_index_and_only_what_is_new_is_rendered(pool, folder, capsys):
+def test_folder_bank_with_an_index_renders_only_new_presets(pool, folder, capsys):
     first = folder_bank(folder, 55, pool, MelConfig())
     index = folder / FOLDER_INDEX
     before = index.stat().st_mtime_ns
     again = folder_bank(folder, 55, pool, MelConfig())
-    assert index.stat().st_mtime_ns == before  # nothing was rendered, not even what is broken
-    np.testing.assert_array_equal(again.pictures, first.pictures)
+    assert index.stat().st_mtime_ns == before  # nothing was rendered, not even the broken file
+    np.testing.assert_array_equal(again.mels, first.mels)
     shutil.copy(PRESETS / "Chippy_Klassic.vital", folder)
     capsys.readouterr()
     grown = folder_bank(folder, 55, pool, MelConfig())
     assert len(grown.names) == 4
     assert "1/1" in capsys.readouterr().err
     other_note = folder_bank(folder, 60, pool, MelConfig())
-    assert not np.array_equal(other_note.pictures[0], grown.pictures[0])
+    assert not np.array_equal(other_note.mels[0], grown.mels[0])
 
 
-def test_an_index_that_cannot_be_read_is_made_again(pool, folder, capsys):
+def test_folder_bank_with_an_unreadable_index_makes_it_again(pool, folder, capsys):
     (folder / FOLDER_INDEX).write_bytes(b"PK\x03\x04 no archive")
     assert len(folder_bank(folder, 55, pool, MelConfig()).names) == 3
     assert "is made again" in capsys.readouterr().err
@@ -92,7 +92,7 @@ def stored_keys(folder) -> list[str]:
         return [key for name in stored.files if name.endswith("_keys") for key in stored[name].tolist()]
 
 
-def test_folder_bank_of_a_changed_folder_drops_entries_of_presets_that_are_gone(pool, folder):
+def test_folder_bank_of_a_changed_folder_drops_entries_of_removed_presets(pool, folder):
     folder_bank(folder, 55, pool, MelConfig())
     before = stored_keys(folder)
     assert len(before) == 4
@@ -105,41 +105,41 @@ def test_folder_bank_of_a_changed_folder_drops_entries_of_presets_that_are_gone(
     assert len(set(now) & set(before)) == 2
 
 
-def test_folder_bank_of_another_engine_is_rendered_anew_and_replaces_the_old(pool, folder, monkeypatch, capsys):
+def test_folder_bank_of_another_engine_version_replaces_all_entries(pool, folder, monkeypatch, capsys):
     monkeypatch.setattr(bank, "VERSION", "vita 0.0.9")
     folder_bank(folder, 55, pool, MelConfig())
     assert all(key.endswith("-vita 0.0.9") for key in stored_keys(folder))
     monkeypatch.undo()
     capsys.readouterr()
     folder_bank(folder, 55, pool, MelConfig())
-    assert "3/4" in capsys.readouterr().err  # the bar counts what is played; one is no preset
+    assert "3/4" in capsys.readouterr().err  # the bar counts rendered presets; one file is not a preset
     assert len(stored_keys(folder)) == 4
     assert all(key.endswith(f"-{VERSION}") for key in stored_keys(folder))
 
 
-def test_folder_bank_keeps_a_few_kinds_of_settings_of_any_size(pool, folder):
-    """Two checkpoints may share a folder; ten that are gone do not make it grow."""
+def test_folder_bank_with_five_mel_settings_keeps_the_last_four(pool, folder):
+    """Checkpoints may share a folder. Entries of older checkpoints are removed."""
     mels = [MelConfig(n_mels=n) for n in (64, 80, 96, 112, 128)]
     banks = [folder_bank(folder, 55, pool, mel) for mel in mels]
-    assert len({one.pictures.shape for one in banks}) == 5
+    assert len({one.mels.shape for one in banks}) == 5
     before = (folder / FOLDER_INDEX).stat().st_mtime_ns
     for mel, one in list(zip(mels, banks, strict=True))[1:]:
-        np.testing.assert_array_equal(folder_bank(folder, 55, pool, mel).pictures, one.pictures)
+        np.testing.assert_array_equal(folder_bank(folder, 55, pool, mel).mels, one.mels)
     assert (folder / FOLDER_INDEX).stat().st_mtime_ns == before
     assert len(stored_keys(folder)) == 4 * 4
     folder_bank(folder, 60, pool, mels[-1])
     assert len(stored_keys(folder)) == 5 * 4
 
 
-def test_folder_bank_of_an_engine_that_cannot_start_stores_nothing_as_silence(folder, capsys, monkeypatch):
-    """The machine's fault passes; a preset's does not."""
+def test_folder_bank_with_an_engine_that_cannot_start_stores_no_silence(folder, capsys, monkeypatch):
+    """A failure of the machine is tried again; a preset that cannot be read is not."""
     with RenderPool(RENDER, 2) as pool:
         with monkeypatch.context() as no_processes:
             no_processes.setattr(isolate, "start_process", no_process)
             with pytest.raises(ValueError, match="none of the 4 presets"):
                 folder_bank(folder, 55, pool, MelConfig())
         assert capsys.readouterr().err.count("left out this time: ") == 3
-        assert len(stored_keys(folder)) == 1  # what is no preset stays none
+        assert len(stored_keys(folder)) == 1  # the file that is not a preset
         assert len(folder_bank(folder, 55, pool, MelConfig()).names) == 3
 
 
@@ -147,7 +147,7 @@ def no_process(_):
     raise BlockingIOError(11, "Resource temporarily unavailable")
 
 
-def test_a_folder_without_sounds_is_refused(pool, tmp_path):
+def test_folder_bank_without_an_audible_preset_raises(pool, tmp_path):
     with pytest.raises(ValueError, match=r"holds no \.vital file"):
         folder_bank(tmp_path, 48, pool, MelConfig())
     init = vital_preset.init()
@@ -158,8 +158,8 @@ def test_a_folder_without_sounds_is_refused(pool, tmp_path):
         folder_bank(tmp_path, 48, pool, MelConfig())
 
 
-def test_a_checkpoint_carries_its_training_sounds(engine_run, engine_vocabulary, tmp_path):
-    """Each row finds itself; at another note its preset is transposed to sound as it did."""
+def test_checkpoint_bank_with_the_sound_of_a_row_finds_that_row(engine_run, engine_vocabulary, tmp_path):
+    """At another note the preset is transposed, so that it sounds as at its own note."""
     info = open_dataset(engine_run / "data")
     reader = Reader(info)
     assert checkpoint_bank(tmp_path, info.schema, engine_vocabulary) is None
@@ -167,7 +167,7 @@ def test_a_checkpoint_carries_its_training_sounds(engine_run, engine_vocabulary,
     bank = checkpoint_bank(tmp_path, info.schema, engine_vocabulary)
     row = 2  # at note 60
     (found,) = bank.nearest(index_mel(reader[row].mel[0]), 60, 1)
-    assert found.distance_db < 0.3  # pictures are whole dB
+    assert found.distance_db < 0.3  # entries are stored in whole dB
     assert found.name == bank.names[row]
     assert found.preset.wavetables[0]["name"] == engine_vocabulary.wavetables.names[2]
     (transposed,) = bank.nearest(index_mel(reader[row].mel[0]), 48, 1)
@@ -176,22 +176,22 @@ def test_a_checkpoint_carries_its_training_sounds(engine_run, engine_vocabulary,
     assert knob.to_native(transposed.preset.continuous[at]) == knob.to_native(found.preset.continuous[at]) + 12
 
 
-def test_the_nearest_of_many_are_those_of_a_search_one_by_one():
-    """Also where there are more than are searched at once, and whether dB are kept as they are or as bytes below 0."""
+def test_nearest_in_a_large_bank_equals_a_search_one_by_one():
+    """For float16 dB and for uint8 dB below 0. The bank has more sounds than are compared at once."""
     rng = np.random.default_rng(0)
     below = rng.integers(0, 80, (5000, 4, 3)).astype(np.uint8)
-    picture = -rng.uniform(0, 80, (4, 3)).astype(np.float32)
-    order = np.argsort([np.abs(-np.float32(one) - picture).mean() for one in below], kind="stable")[:4]
+    mel = -rng.uniform(0, 80, (4, 3)).astype(np.float32)
+    order = np.argsort([np.abs(-np.float32(one) - mel).mean() for one in below], kind="stable")[:4]
     names = [f"sound {i}" for i in range(5000)]
-    for pictures in (below, -below.astype(np.float16)):
-        bank = SoundBank(pictures, np.full(5000, 60), names, lambda i: vital_preset.init())
-        found = bank.nearest(picture, 60, 4)
+    for mels in (below, -below.astype(np.float16)):
+        bank = SoundBank(mels, np.full(5000, 60), names, lambda i: vital_preset.init())
+        found = bank.nearest(mel, 60, 4)
         assert [one.name for one in found] == [names[i] for i in order]
-        expected = [np.abs(-np.float32(below[i]) - picture).mean() for i in order]
+        expected = [np.abs(-np.float32(below[i]) - mel).mean() for i in order]
         np.testing.assert_allclose([one.distance_db for one in found], expected, rtol=1e-6)
 
 
-def test_names_of_presets_are_told_where_the_dataset_knows_them(tiny_dataset, tmp_path):
+def test_checkpoint_bank_of_a_dataset_with_names_returns_the_names(tiny_dataset, tmp_path):
     info = open_dataset(tiny_dataset)
     write_checkpoint_bank(tmp_path / CHECKPOINT_BANK, info, Reader(info), np.arange(info.n))
     bank = checkpoint_bank(tmp_path, info.schema, None)
@@ -200,14 +200,14 @@ def test_names_of_presets_are_told_where_the_dataset_knows_them(tiny_dataset, tm
     ]
 
 
-def test_pictures_of_another_size_are_refused():
+def test_nearest_with_a_mel_of_another_size_raises():
     bank = SoundBank(np.zeros((2, 64, 10), np.float16), np.zeros(2), ["a", "b"], lambda i: None)
     with pytest.raises(ValueError, match="other mel or render settings"):
         bank.nearest(np.zeros((64, 9), np.float32), 48, 1)
 
 
-def test_index_pictures_are_in_db_below_the_maximum():
+def test_index_mel_of_two_levels_is_in_db_below_the_maximum():
     mel = np.log1p(np.full((4, 8), 1e-3, np.float32))
     mel[:2, :4] = np.log1p(10.0)
-    picture = index_mel(mel)
-    np.testing.assert_allclose(picture, [[0, -40], [-40, -40]], atol=0.01)
+    found = index_mel(mel)
+    np.testing.assert_allclose(found, [[0, -40], [-40, -40]], atol=0.01)

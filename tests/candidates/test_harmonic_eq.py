@@ -1,4 +1,4 @@
-"""Tests of vjax.candidates.harmonic_eq: what it does to numbers, and what the engine then plays."""
+"""Tests of vjax.candidates.harmonic_eq: its tables, and renders of them by the engine."""
 
 import base64
 import dataclasses
@@ -53,33 +53,33 @@ def play():
         yield render
 
 
-def test_the_average_power_of_a_sine_lies_at_its_frequency():
+def test_average_power_of_a_sine_peaks_at_its_frequency():
     t_s = np.arange(SAMPLE_RATE) / SAMPLE_RATE
     power = average_power(np.stack([np.sin(2 * np.pi * 1000 * t_s)] * 2))
     assert power.argmax() == round(1000 * 2 * (len(power) - 1) / SAMPLE_RATE)
 
 
 @pytest.mark.parametrize("native", [{}, {"osc_1_transpose": -12}, {"osc_1_midi_track": 0}, {"voice_transpose": 7}])
-def test_harmonics_that_a_table_lacks_are_heard_after_three_steps(play, native):
-    """A saw becomes an organ, wherever its oscillator stands: harmonic by harmonic within 1.5 dB."""
+def test_with_spectrum_after_three_steps_has_the_harmonics_of_the_target(play, native):
+    """A saw becomes an organ at any transposition of its oscillator. Each harmonic is within 1.5 dB."""
     amplitudes = (1.0, 0.05, 0.4, 0.3, 0.05, 0.2, 0.1, 0.15)
     wanted = average_power(play(edited(table_json("Organ", organ(*amplitudes)[None]), **native), 55))
     preset = edited(**native)
     for _ in range(3):
         preset = with_spectrum(preset, 55, wanted, average_power(play(preset, 55)), SAMPLE_RATE)
     assert preset.wavetables[0]["name"] == "Init (fitted)"
-    heard = play(preset, 55)
-    pitch_hz = detect_pitch(heard, SAMPLE_RATE).frequency_hz
+    rendered = play(preset, 55)
+    pitch_hz = detect_pitch(rendered, SAMPLE_RATE).frequency_hz
     at = np.rint(np.arange(1, 9) * pitch_hz * 8192 / SAMPLE_RATE).astype(int)
-    ours, theirs = (10 * np.log10(power[at] / power[at[0]]) for power in (average_power(heard), wanted))
-    np.testing.assert_allclose(ours, theirs, atol=1.5)
+    found_db, wanted_db = (10 * np.log10(power[at] / power[at[0]]) for power in (average_power(rendered), wanted))
+    np.testing.assert_allclose(found_db, wanted_db, atol=1.5)
 
 
-def test_all_cycles_are_filtered_alike_and_keep_their_phases():
+def test_with_spectrum_of_several_cycles_filters_all_alike_and_keeps_phases():
     rng = np.random.default_rng(1)
     table = table_json("Noise", rng.normal(size=(3, FRAME)))
-    wanted, heard = (average_power(rng.normal(size=(2, 20000))) for _ in range(2))
-    fitted = with_spectrum(edited(table), 48, wanted, heard, SAMPLE_RATE).wavetables[0]
+    wanted, rendered = (average_power(rng.normal(size=(2, 20000))) for _ in range(2))
+    fitted = with_spectrum(edited(table), 48, wanted, rendered, SAMPLE_RATE).wavetables[0]
     ratio = np.fft.rfft(cycles(fitted))[:, 1:-1] / np.fft.rfft(cycles(table))[:, 1:-1]
     np.testing.assert_allclose(ratio.imag, 0, atol=1e-3)
     np.testing.assert_allclose(ratio.real, np.broadcast_to(ratio.real[0], ratio.shape), rtol=1e-3)
@@ -88,7 +88,7 @@ def test_all_cycles_are_filtered_alike_and_keep_their_phases():
     assert Preset.from_json(dataclasses.replace(init(), wavetables=(fitted,) * 3).to_json()).notes == ()
 
 
-def test_a_table_of_other_parts_stays():
+def test_with_spectrum_without_a_table_of_plain_cycles_is_none():
     table = table_json("Filtered", organ(1.0, 0.5)[None])
     table["groups"][0]["components"].append({"type": "Wave Warp", "keyframes": []})
     noise = average_power(np.random.default_rng(2).normal(size=(2, 20000)))

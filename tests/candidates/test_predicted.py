@@ -1,4 +1,4 @@
-"""Tests of vjax.candidates.predicted: variants are what the network holds for likely."""
+"""Tests of vjax.candidates.predicted: variants are presets that the network rates as likely."""
 
 import jax
 import numpy as np
@@ -10,57 +10,57 @@ from vjax.model.heads import split_logits
 
 
 @pytest.fixture(scope="module")
-def heard(engine_run):
-    """(predictor, its raw answer to a tone, decoded)."""
+def predicted_tone(engine_run):
+    """(predictor, its outputs for a tone, the decoded preset)."""
     predictor = Predictor.from_checkpoint(engine_run, batch_size=1)
     t_s = np.arange(predictor.samples) / predictor.sample_rate
     tone = (0.3 * np.sin(2 * np.pi * 220 * t_s)).astype(np.float32)
-    prediction = jax.device_get(predictor.hear(tone[None]).prediction)
-    answer = decode(prediction, predictor.schema)[0]
-    return predictor, jax.tree.map(lambda array: array[0], prediction), answer, tone
+    prediction = jax.device_get(predictor.run(tone[None]).prediction)
+    predicted = decode(prediction, predictor.schema)[0]
+    return predictor, jax.tree.map(lambda array: array[0], prediction), predicted
 
 
-def test_variants_differ_in_menus_and_routes_alone(heard):
-    predictor, prediction, answer, _ = heard
+def test_variants_of_an_undecided_prediction_differ_in_menus_and_routes_only(predicted_tone):
+    predictor, prediction, predicted = predicted_tone
     undecided = prediction._replace(categorical_logits=0.2 * prediction.categorical_logits)
-    found = variants(undecided, answer, predictor.schema, k=5)
+    found = variants(undecided, predicted, predictor.schema, k=5)
     assert len(found) == 5
-    seen = {(answer.categorical.tobytes(), answer.route_index.tobytes())}
+    seen = {(predicted.categorical.tobytes(), predicted.route_index.tobytes())}
     for variant in found:
         predictor.schema.validate(variant)
-        np.testing.assert_array_equal(variant.continuous, answer.continuous)
+        np.testing.assert_array_equal(variant.continuous, predicted.continuous)
         seen.add((variant.categorical.tobytes(), variant.route_index.tobytes()))
     assert len(seen) == 6
-    again = variants(undecided, answer, predictor.schema, k=5)
+    again = variants(undecided, predicted, predictor.schema, k=5)
     assert all(np.array_equal(a.categorical, b.categorical) for a, b in zip(found, again, strict=True))
 
 
-def test_likely_options_are_drawn_and_unlikely_ones_are_not(heard):
-    predictor, prediction, answer, _ = heard
+def test_variants_with_two_likely_options_draw_only_these(predicted_tone):
+    predictor, prediction, predicted = predicted_tone
     logits = [
         np.full_like(menu, -20.0)
         for menu in split_logits(prediction.categorical_logits, predictor.schema.option_counts)
     ]
     for menu in logits:
-        menu[0] = 20.0  # sure
+        menu[0] = 20.0  # certain
     undecided = predictor.schema.position["filter_1_model"]
-    logits[undecided][:2] = 20.0  # two options alike
+    logits[undecided][:2] = 20.0  # two equally likely options
     prediction = prediction._replace(categorical_logits=np.concatenate(logits))
-    found = variants(prediction, answer, predictor.schema, k=8)
+    found = variants(prediction, predicted, predictor.schema, k=8)
     drawn = np.stack([variant.categorical for variant in found])
     frozen = predictor.schema.frozen_categorical()
     assert set(drawn[:, undecided]) == {0, 1}
     assert not np.delete(drawn, np.append(np.flatnonzero(frozen), undecided), 1).any()
-    np.testing.assert_array_equal(drawn[:, frozen], np.tile(answer.categorical[frozen], (len(drawn), 1)))
+    np.testing.assert_array_equal(drawn[:, frozen], np.tile(predicted.categorical[frozen], (len(drawn), 1)))
 
 
-def test_a_sure_network_has_no_variants(heard):
-    predictor, prediction, answer, _ = heard
+def test_variants_of_a_certain_prediction_are_empty(predicted_tone):
+    predictor, prediction, predicted = predicted_tone
     logits = np.concatenate(
         [
             100.0 * np.eye(n, dtype=np.float32)[i]
-            for n, i in zip(predictor.schema.option_counts, answer.categorical, strict=True)
+            for n, i in zip(predictor.schema.option_counts, predicted.categorical, strict=True)
         ]
     )
     prediction = prediction._replace(categorical_logits=logits, modulation=None)
-    assert variants(prediction, answer, predictor.schema, k=3) == []
+    assert variants(prediction, predicted, predictor.schema, k=3) == []

@@ -20,24 +20,24 @@ from vjax.vital.standard_tables import standard_catalog
 from vjax.vital.vocabulary import Vocabulary, audible_lfos, audible_oscillators
 from vjax.vital.wavetables import table_json
 
-PEOPLE = Path(__file__).parents[1] / "data" / "presets"
+PRESETS = Path(__file__).parents[1] / "data" / "presets"
 
 
 @pytest.fixture(scope="module")
-def mine(tmp_path_factory):
-    """A catalog of the presets alone, beside the init patch: all that differ."""
-    path = tmp_path_factory.mktemp("catalog") / "new" / "mine.json.gz"
-    command = ["catalog", "build", str(PEOPLE), "--start", "init", "--threshold-db", "0", "--shape-threshold", "0"]
+def built_catalog(tmp_path_factory):
+    """A catalog of the init patch and of all different entries of the presets."""
+    path = tmp_path_factory.mktemp("catalog") / "new" / "built.json.gz"
+    command = ["catalog", "build", str(PRESETS), "--start", "init", "--threshold-db", "0", "--shape-threshold", "0"]
     assert main([*command, "--out", str(path)]) == 0
     return path
 
 
-def test_a_catalog_holds_every_table_and_shape_that_is_heard(mine, capsys):
-    assert main(["catalog", "show", str(mine), "--json"]) == 0
+def test_catalog_build_from_presets_contains_every_audible_table_and_shape(built_catalog, capsys):
+    assert main(["catalog", "show", str(built_catalog), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
-    built = read_vocabulary(mine)
-    assert gzip.decompress(mine.read_bytes())
-    presets = [read_preset(path) for path in sorted(PEOPLE.glob("*.vital"))]
+    built = read_vocabulary(built_catalog)
+    assert gzip.decompress(built_catalog.read_bytes())
+    presets = [read_preset(path) for path in sorted(PRESETS.glob("*.vital"))]
     assert len(presets) == 5
     for one in presets:
         assert all(built.wavetables.find(one.wavetables[i]) is not None for i in audible_oscillators(one))
@@ -51,51 +51,56 @@ def test_a_catalog_holds_every_table_and_shape_that_is_heard(mine, capsys):
     assert {"name", "points", "smooth"} <= set(shown["lfo_shapes"][0])
 
 
-def test_show_as_text_and_as_a_picture(mine, tmp_path, capsys):
-    picture = tmp_path / "new" / "mine.png"
-    assert main(["catalog", "show", str(mine), "--picture", str(picture)]) == 0
+def test_catalog_show_with_an_image_prints_the_entries_and_draws_them(built_catalog, tmp_path, capsys):
+    path = tmp_path / "new" / "catalog.png"
+    assert main(["catalog", "show", str(built_catalog), "--image", str(path)]) == 0
     printed = capsys.readouterr().out
-    built = read_vocabulary(mine)
+    built = read_vocabulary(built_catalog)
     assert f"{len(built.wavetables)} wavetables\n" in printed
     assert f"{len(built.lfo_shapes)} LFO shapes\n" in printed
     assert all(f"{name:.32}" in printed for name in (*built.wavetables.names, *built.lfo_shapes.names))
-    assert f"picture: {picture}" in printed
-    with Image.open(picture) as image:
+    assert f"image: {path}" in printed
+    with Image.open(path) as image:
         assert np.asarray(image).std() > 10
 
 
-def test_thresholds_take_in_less(mine, tmp_path, capsys):
-    """With a wide threshold no entry sounds like an earlier one; entry 0 stays."""
+def test_catalog_show_with_the_old_flag_picture_prints_a_notice(capsys):
+    assert main(["catalog", "show", "--picture", "a.nothing"]) == 2
+    assert "--picture is now --image\n" in capsys.readouterr().err
+
+
+def test_catalog_build_with_wide_thresholds_keeps_fewer_entries(built_catalog, tmp_path, capsys):
+    """With a wide threshold, no entry sounds like an earlier one. Entry 0 stays."""
     path = tmp_path / "coarse.json"
-    command = ["catalog", "build", str(PEOPLE), "--start", "init", "--threshold-db", "6", "--shape-threshold", "0.9"]
+    command = ["catalog", "build", str(PRESETS), "--start", "init", "--threshold-db", "6", "--shape-threshold", "0.9"]
     assert main([*command, "--out", str(path)]) == 0
-    coarse, fine = read_vocabulary(path), read_vocabulary(mine)
+    coarse, fine = read_vocabulary(path), read_vocabulary(built_catalog)
     printed = capsys.readouterr().out
     assert f"{path}: {len(coarse.wavetables)} wavetables, {len(coarse.lfo_shapes)} LFO shapes, " in printed
     assert 1 < len(coarse.wavetables) < len(fine.wavetables)
     assert 1 == len(coarse.lfo_shapes) < len(fine.lfo_shapes)
-    listened = table_spectra.with_spectra(coarse.wavetables).spectra
-    apart = table_spectra.spectral_distance(listened[:, None], listened[None]).mean(-1)
-    assert apart[~np.eye(len(listened), dtype=bool)].min() >= 6
+    spectra = table_spectra.with_spectra(coarse.wavetables).spectra
+    distances_db = table_spectra.spectral_distance(spectra[:, None], spectra[None]).mean(-1)
+    assert distances_db[~np.eye(len(spectra), dtype=bool)].min() >= 6
 
 
 @pytest.mark.parametrize(("select", "choose"), [("cover", best_cover), ("varied", most_varied)])
-def test_limits(tmp_path, select, choose):
+def test_catalog_build_with_limits_keeps_the_selected_entries(tmp_path, select, choose):
     shipped = default_vocabulary()
     init = Vocabulary(shipped.wavetables.chosen([0]), shipped.lfo_shapes.first(1))
-    tables = collect([PEOPLE], init, Limits(table_threshold_db=0)).wavetables
+    tables = collect([PRESETS], init, Limits(table_threshold_db=0)).wavetables
     path = tmp_path / "few.json"
-    command = ["catalog", "build", str(PEOPLE), "--start", "init", "--threshold-db", "0", "--select", select]
+    command = ["catalog", "build", str(PRESETS), "--start", "init", "--threshold-db", "0", "--select", select]
     assert main([*command, "--max-tables", "3", "--max-shapes", "1", "--out", str(path)]) == 0
     few = read_vocabulary(path)
     assert len(few.lfo_shapes) == 1
     assert few.wavetables.names == choose(tables, 3).names
     assert few.wavetables.tables[0] == shipped.wavetables.tables[0]
-    assert best_cover(tables, 3).names != most_varied(tables, 3).names, "or this could not tell them apart"
+    assert best_cover(tables, 3).names != most_varied(tables, 3).names, "this test needs two different selections"
 
 
-def test_vitaltable_files_and_a_start(tmp_path, capsys):
-    """A file that is no table is named and left out."""
+def test_catalog_build_from_vitaltable_files_adds_to_the_standard_catalog(tmp_path, capsys):
+    """A file that is not a table is named and left out."""
     cycle = np.random.default_rng(0).normal(size=2048)
     (tmp_path / "Init.vitaltable").write_text(json.dumps(table_json("Init", cycle[None] / 5)))
     (tmp_path / "broken.vitaltable").write_text('{"groups": []}')
@@ -106,10 +111,10 @@ def test_vitaltable_files_and_a_start(tmp_path, capsys):
     assert len(made.wavetables) == len(standard_catalog()) + 1
     assert len(made.lfo_shapes) == len(standard_shapes())
     assert made.wavetables.names[:-1] == standard_catalog().names
-    assert made.wavetables.names[-1].startswith("Init #"), "the name is taken by the init saw"
+    assert made.wavetables.names[-1].startswith("Init #"), "the init saw has this name already"
 
 
-def test_show_finds_the_catalog_of_a_dataset_and_of_a_checkpoint(engine_run, engine_vocabulary, capsys):
+def test_catalog_show_of_a_dataset_or_a_checkpoint_prints_its_catalog(engine_run, engine_vocabulary, capsys):
     for path in (engine_run / "data", engine_run / "data" / "shard-00000.h5", engine_run, engine_run / "checkpoints"):
         assert main(["catalog", "show", str(path), "--json"]) == 0
         shown = json.loads(capsys.readouterr().out)
@@ -117,7 +122,7 @@ def test_show_finds_the_catalog_of_a_dataset_and_of_a_checkpoint(engine_run, eng
         assert [entry["name"] for entry in shown["lfo_shapes"]] == list(engine_vocabulary.lfo_shapes.names)
 
 
-def test_the_shipped_catalog_in_a_process_of_its_own():
+def test_catalog_show_in_a_new_process_prints_the_shipped_catalog():
     result = subprocess.run([sys.executable, "-m", "vjax", "catalog", "show"], capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
     shipped = default_vocabulary()
@@ -138,17 +143,17 @@ def test_the_shipped_catalog_in_a_process_of_its_own():
         '{"tables": 3, "spectra": 4}',
     ],
 )
-def test_a_foreign_file_is_refused_in_one_line(content, tmp_path, capsys):
+def test_catalog_show_of_a_foreign_file_fails_in_one_line(content, tmp_path, capsys):
     for name in ("foreign.json", "foreign.txt"):
         (tmp_path / name).write_text(content)
         assert main(["catalog", "show", str(tmp_path / name)]) == 1
         printed, error = capsys.readouterr()
         assert printed == ""
-        assert error.startswith(f"vjax catalog: {tmp_path / name} is no catalog of `vjax catalog build`: ")
+        assert error.startswith(f"vjax catalog: {tmp_path / name} is not a catalog of `vjax catalog build`: ")
         assert len(error.splitlines()) == 1
 
 
-def test_a_foreign_shape_is_refused_in_one_line(engine_vocabulary, tmp_path, capsys):
+def test_catalog_show_of_an_invalid_lfo_shape_names_it(engine_vocabulary, tmp_path, capsys):
     content = json.loads(engine_vocabulary.to_json_string())
     content["lfo_shapes"].append({"name": "no points"})
     (tmp_path / "a.json").write_text(json.dumps(content))
@@ -159,15 +164,15 @@ def test_a_foreign_shape_is_refused_in_one_line(engine_vocabulary, tmp_path, cap
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["build", "{tmp}/empty", "--out", "a.json"], 1, "no .vitaltable and no .vital file that can be read in {tmp}"),
+        (["build", "{tmp}/empty", "--out", "a.json"], 1, "no readable .vitaltable or .vital file in {tmp}"),
         (["build", "{tmp}/nowhere", "--out", "a.json"], 1, "there is nothing at {tmp}/nowhere"),
         (["build", "{tmp}/empty", "--out", "a.txt"], 2, "--out a.txt must end in .json or .json.gz"),
         (["show", "{tmp}/nowhere"], 1, "there is nothing at {tmp}/nowhere; give a file of `vjax catalog build`"),
         (["show", "{tmp}/empty"], 1, "{tmp}/empty holds no finished checkpoint"),
-        (["show", "--picture", "a.nothing"], 2, "--picture a.nothing must end in .png"),
+        (["show", "--image", "a.nothing"], 2, "--image a.nothing must end in .png"),
     ],
 )
-def test_what_cannot_be_is_one_line(tmp_path, monkeypatch, capsys, arguments, code, message):
+def test_catalog_with_invalid_paths_or_flags_fails_in_one_line(tmp_path, monkeypatch, capsys, arguments, code, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     assert main(["catalog", *(text.format(tmp=tmp_path) for text in arguments)]) == code
@@ -178,11 +183,11 @@ def test_what_cannot_be_is_one_line(tmp_path, monkeypatch, capsys, arguments, co
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
-def test_the_actions_teach_by_example_and_take_no_abbreviations(capsys):
+def test_catalog_actions_print_examples_and_reject_abbreviated_flags(capsys):
     for action in ("build", "show"):
         with pytest.raises(SystemExit, match=r"^0$"):
             main(["catalog", action, "--help"])
         assert f"examples:\n  vjax catalog {action} " in capsys.readouterr().out
     with pytest.raises(SystemExit, match=r"^2$"):
-        main(["catalog", "build", str(PEOPLE), "--ou", "x.json"])
+        main(["catalog", "build", str(PRESETS), "--ou", "x.json"])
     assert not Path("x.json").exists()

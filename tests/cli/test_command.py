@@ -1,4 +1,4 @@
-"""How commands end."""
+"""The command line and the exit codes of commands."""
 
 import argparse
 import os
@@ -24,7 +24,7 @@ def failing(error: Exception):
     return work
 
 
-def test_the_works_own_exit_code_is_kept():
+def test_run_returns_the_exit_code_of_the_work():
     assert [run("vjax x", lambda code=code: code) for code in (0, 1)] == [0, 1]
 
 
@@ -37,17 +37,17 @@ def test_the_works_own_exit_code_is_kept():
         (UsageError("--config: no such recipe"), 2),
     ],
 )
-def test_an_expected_error_is_one_line(error, code, capsys):
+def test_run_of_an_expected_error_prints_one_line(error, code, capsys):
     assert run("vjax x", failing(error)) == code
     assert capsys.readouterr().err == f"vjax x: {error}\n"
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path, capsys):
+def test_run_with_a_missing_file_names_it(tmp_path, capsys):
     assert run("vjax x", lambda: len((tmp_path / "nothing.wav").read_bytes())) == 1
     assert str(tmp_path / "nothing.wav") in capsys.readouterr().err
 
 
-def test_run_of_a_value_that_vjax_refuses_is_one_line_and_code_1(capsys):
+def test_run_with_a_value_that_vjax_rejects_prints_one_line_and_returns_1(capsys):
     assert run("vjax x", lambda: parse_note("H2")) == 1
     assert capsys.readouterr().err.startswith("vjax x: 'H2' is not a MIDI note; give")
 
@@ -56,7 +56,7 @@ def test_run_of_a_value_that_vjax_refuses_is_one_line_and_code_1(capsys):
     ("work", "message"),
     [
         (lambda: np.zeros(3).reshape(2, 2), "ValueError: cannot reshape array of size 3"),
-        (lambda: dtw_distance(np.zeros(3)), "ValueError: not enough values to unpack"),  # no `raise`: vjax's own defect
+        (lambda: dtw_distance(np.zeros(3)), "ValueError: not enough values to unpack"),  # no `raise`: a defect of vjax
         (lambda: int("x"), "ValueError: invalid literal"),
         (failing(ValueError("two\nlines")), "ValueError: two lines. "),  # raised, but not by vjax
         (failing(KeyError("osc_1")), "KeyError: 'osc_1'"),
@@ -64,17 +64,17 @@ def test_run_of_a_value_that_vjax_refuses_is_one_line_and_code_1(capsys):
         (failing(RuntimeError()), "RuntimeError: no message"),
     ],
 )
-def test_run_of_a_defect_says_so_in_one_line_and_ends_with_70(work, message, capsys):
+def test_run_of_a_defect_prints_one_line_and_returns_70(work, message, capsys):
     assert run("vjax x", work) == INTERNAL_ERROR == 70
-    told = capsys.readouterr().err
-    assert told.startswith(f"vjax x: internal error of vjax, which is not your mistake: {message}")
-    assert told.endswith("To see where, add --traceback\n")
-    assert told.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"vjax x: internal error of vjax, which is not your mistake: {message}")
+    assert printed.endswith("To see where, add --traceback\n")
+    assert printed.count("\n") == 1
 
 
 @pytest.mark.parametrize("error", [ValueError("a defect"), AudioError("kick.wav is silent")])
 @pytest.mark.parametrize("how", ["flag", "variable"])
-def test_run_with_a_traceback_shows_it_before_the_line(error, how, capsys, monkeypatch):
+def test_run_with_a_traceback_prints_it_before_the_message(error, how, capsys, monkeypatch):
     code = run("vjax x", failing(error))
     line = capsys.readouterr().err
     flags = ["--traceback"] if how == "flag" else []
@@ -82,26 +82,26 @@ def test_run_with_a_traceback_shows_it_before_the_line(error, how, capsys, monke
         monkeypatch.setenv("VJAX_DEBUG", "1")
     command_parser("x", "", "").parse_args(flags)
     assert run("vjax x", failing(error)) == code
-    told = capsys.readouterr().err
-    assert told.startswith("Traceback (most recent call last):")
-    assert told.endswith(line)
+    printed = capsys.readouterr().err
+    assert printed.startswith("Traceback (most recent call last):")
+    assert printed.endswith(line)
     monkeypatch.setenv("VJAX_DEBUG", "0")
-    command_parser("x", "", "").parse_args([])  # the flag was of that command only
+    command_parser("x", "", "").parse_args([])  # the flag applied to that command only
     assert run("vjax x", failing(error)) == code
     assert capsys.readouterr().err == line
 
 
-def test_what_was_compiled_is_kept_where_the_user_wants_it(monkeypatch, tmp_path):
+def test_run_keeps_compiled_functions_in_the_users_cache_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
     monkeypatch.delenv("JAX_COMPILATION_CACHE_MAX_SIZE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert run("vjax x", lambda: 0) == 0
     assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "vjax" / "compiled")
     assert os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] == "1000000000"
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "mine")
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "own")
     monkeypatch.delenv("JAX_COMPILATION_CACHE_MAX_SIZE")
     assert run("vjax x", lambda: 0) == 0
-    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "mine"
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "own"
     assert "JAX_COMPILATION_CACHE_MAX_SIZE" not in os.environ
 
 
@@ -119,29 +119,29 @@ sys.exit(run("vjax x", work))
 """
 
 
-def test_what_was_compiled_is_kept_up_to_a_size(tmp_path):
-    """By the installed jax, which needs filelock for it."""
+def test_run_keeps_compiled_functions_up_to_the_size_limit(tmp_path):
+    """The installed jax limits the size. It needs filelock for this."""
 
-    def kept(most: str) -> list[int]:
+    def stored_sizes(limit: str) -> list[int]:
         environment = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
-        environment |= {"XDG_CACHE_HOME": str(tmp_path / most), "JAX_COMPILATION_CACHE_MAX_SIZE": most}
+        environment |= {"XDG_CACHE_HOME": str(tmp_path / limit), "JAX_COMPILATION_CACHE_MAX_SIZE": limit}
         environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         done = subprocess.run([sys.executable, "-c", COMPILES_FIVE], env=environment, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
-        return [path.stat().st_size for path in (tmp_path / most / "vjax" / "compiled").glob("*-cache")]
+        return [path.stat().st_size for path in (tmp_path / limit / "vjax" / "compiled").glob("*-cache")]
 
-    everything = kept("1000000000")
-    bound = sum(everything) // 2
-    some = kept(str(bound))
+    everything = stored_sizes("1000000000")
+    limit_bytes = sum(everything) // 2
+    some = stored_sizes(str(limit_bytes))
     assert len(everything) >= 5
     assert 0 < len(some) < len(everything)
-    assert sum(some) <= bound
+    assert sum(some) <= limit_bytes
 
 
 @pytest.mark.parametrize(
     ("text", "expected"), [("1", 1), ("20000", 20000), ("0", "expected 1 or more"), ("1.5", "expected an integer")]
 )
-def test_whole_numbers_from_one_on(text, expected):
+def test_at_least_one_accepts_only_positive_integers(text, expected):
     if isinstance(expected, int):
         assert at_least(1)(text) == expected
     else:
@@ -149,7 +149,7 @@ def test_whole_numbers_from_one_on(text, expected):
             at_least(1)(text)
 
 
-def test_options_are_not_abbreviated(capsys):
+def test_command_parser_rejects_abbreviated_flags(capsys):
     """An abbreviation would change its meaning with the next option."""
     parser = command_parser("x", "", "")
     parser.add_argument("--workers", type=int)
@@ -158,9 +158,9 @@ def test_options_are_not_abbreviated(capsys):
     assert "unrecognized arguments: --work" in capsys.readouterr().err
 
 
-def interrupted(interruptible, code: str, ready: str, after_s: float) -> tuple[int, str]:
+def run_interrupted(interruptible, code: str, ready: str, after_s: float) -> tuple[int, str]:
     """(exit code, stderr) of a process that gets SIGINT `after_s` after it has printed the line `ready`."""
-    environment = os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false", "XLA_FLAGS": ""}  # compiling takes its time
+    environment = os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false", "XLA_FLAGS": ""}  # so that XLA compiles slowly
     process = subprocess.Popen(
         interruptible(sys.executable, "-c", code),
         env=environment,
@@ -194,9 +194,9 @@ sys.exit(run("vjax x", work))
 """
 
 
-def test_ctrl_c_while_xla_compiles_is_no_crash(interruptible):
-    """XLA's thread compiles on, and would meet a client that is gone: the process died by SIGSEGV."""
-    assert interrupted(interruptible, COMPILING, "compiling", 0.5) == (130, "vjax x: stopped by Ctrl-C\n")
+def test_run_with_ctrl_c_while_xla_compiles_returns_130(interruptible):
+    """XLA's thread continues to compile. If its client were destroyed, the process would end with SIGSEGV."""
+    assert run_interrupted(interruptible, COMPILING, "compiling", 0.5) == (130, "vjax x: stopped by Ctrl-C\n")
 
 
 COLLECTING = """
@@ -218,6 +218,6 @@ sys.exit(run("vjax x", work))
 """
 
 
-def test_ctrl_c_in_a_garbage_collectors_callback_is_not_lost(interruptible):
-    """jax has such a callback; Python ignores what is raised in one."""
-    assert interrupted(interruptible, COLLECTING, "collecting", 0.1) == (130, "vjax x: stopped by Ctrl-C\n")
+def test_run_with_ctrl_c_in_a_garbage_collection_callback_returns_130(interruptible):
+    """jax has such a callback. Python ignores exceptions that are raised in one."""
+    assert run_interrupted(interruptible, COLLECTING, "collecting", 0.1) == (130, "vjax x: stopped by Ctrl-C\n")

@@ -29,7 +29,7 @@ def test_config_with_overrides_prints_their_values(capsys):
     assert " 1500 " in found["data.n"]
 
 
-def test_config_of_a_value_that_cannot_be_is_wrong_usage(capsys):
+def test_config_with_an_invalid_value_is_wrong_usage(capsys):
     assert main(["config", "tier3", "--config.data.val_fraction=1.5"]) == 2
     assert "data.val_fraction=1.5; it must lie between 0 and 1" in capsys.readouterr().err
     assert main(["config", "tier9"]) == 2

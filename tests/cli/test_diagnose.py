@@ -1,11 +1,11 @@
-"""`vjax diagnose`, over a real run's checkpoint and its data."""
+"""`vjax diagnose`, with a real run's checkpoint and its data."""
 
 import json
 
 from vjax.cli.main import main
 
 
-def test_it_says_what_is_learnt_beside_constants(engine_run, capsys):
+def test_diagnose_prints_scores_beside_those_of_constants(engine_run, capsys):
     command = ["diagnose", "--checkpoint", str(engine_run), "--dataset", str(engine_run / "data")]
     assert main(command) == 0
     printed = capsys.readouterr().out
@@ -20,6 +20,6 @@ def test_it_says_what_is_learnt_beside_constants(engine_run, capsys):
     assert found["routes"]["recall"] <= 1
 
 
-def test_a_checkpoint_that_is_not_there_is_named(tmp_path, capsys):
+def test_diagnose_with_a_missing_checkpoint_names_it(tmp_path, capsys):
     assert main(["diagnose", "--checkpoint", str(tmp_path / "none"), "--dataset", str(tmp_path)]) == 1
     assert f"--checkpoint {tmp_path / 'none'}: there is no checkpoint folder" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`vjax evaluate`: one command to the table, the files and the report; killed, it goes on."""
+"""`vjax evaluate`: the table, the files and the report. A killed evaluation continues."""
 
 import csv
 import json
@@ -16,24 +16,24 @@ from vjax.audio.metric_names import METRICS
 from vjax.cli.main import main
 from vjax.evaluation.results import Results
 
-PEOPLE = Path(__file__).parents[1] / "data" / "presets"
+PRESETS = Path(__file__).parents[1] / "data" / "presets"
 METHODS = ["init", "random", "nearest", "prediction", "match", "closest", "nearest+9", "floor"]
 
 
 @pytest.fixture(scope="module")
 def presets(tmp_path_factory):
-    """Four presets of two authors, one of them no preset."""
+    """Four files of two authors, one of them not a preset."""
     folder = tmp_path_factory.mktemp("presets")
     for author, name in (("ann", "FM_Bass1"), ("ann", "Sine2Saw"), ("bob", "Rhodesy")):
         (folder / author).mkdir(exist_ok=True)
-        shutil.copy(PEOPLE / f"{name}.vital", folder / author)
+        shutil.copy(PRESETS / f"{name}.vital", folder / author)
     (folder / "bob" / "zero.vital").write_text("")
     return folder
 
 
 @pytest.fixture(scope="module")
 def command(presets, engine_run):
-    """With a checkpoint of 0.4 s sounds, so that renders are short; the real refinement."""
+    """A command with a checkpoint of 0.4 s sounds, so that renders are short, and with a real search."""
     arguments = ["--presets", str(presets), "--checkpoint", str(engine_run), "--starts", "nearest", "--workers", "2"]
     return ["evaluate", *arguments, "--no-resynthesis", "--no-patch", "--refine-evals", "9"]
 
@@ -45,7 +45,7 @@ def finished(command, tmp_path_factory):
     return out
 
 
-def test_everything_is_written(finished):
+def test_evaluate_writes_json_csv_and_a_report(finished):
     content = json.loads((finished / "evaluation.json").read_text())
     assert list(content) == ["settings", "targets", "rows", "summary"]
     assert content["settings"]["refine_evals"] == [9]
@@ -73,7 +73,7 @@ def test_everything_is_written(finished):
     assert (finished / "report.html").read_text().lstrip().lower().startswith("<!doctype html>")
 
 
-def test_a_second_call_renders_nothing_and_prints_the_table(finished, command, capsys):
+def test_evaluate_called_again_renders_nothing_and_prints_the_table(finished, command, capsys):
     before = {path: path.stat().st_mtime_ns for path in (finished / "sounds").rglob("*.*")}
     assert main([*command, "--out", str(finished)]) == 0
     printed, warned = capsys.readouterr()
@@ -89,16 +89,16 @@ def test_a_second_call_renders_nothing_and_prints_the_table(finished, command, c
         assert str(finished / name) in lines[-1]
 
 
-def test_json_is_the_file(finished, command, capsys):
+def test_evaluate_json_prints_the_content_of_the_file(finished, command, capsys):
     assert main([*command, "--out", str(finished), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads((finished / "evaluation.json").read_text())
 
 
-def test_targets_of_several_folders_and_the_shipped_model(tmp_path, capsys):
-    """Their authors are the folders' names. Nothing of ann's is in the bank, so of hers there is a neighbour."""
+def test_evaluate_of_several_folders_takes_their_names_as_authors(tmp_path, capsys):
+    """The shipped model. The bank contains no preset by ann, so the nearest preset to hers is by bob."""
     for author, name in (("ann", "FM_Bass1"), ("bob", "Rhodesy")):
         (tmp_path / author).mkdir()
-        shutil.copy(PEOPLE / f"{name}.vital", tmp_path / author)
+        shutil.copy(PRESETS / f"{name}.vital", tmp_path / author)
     arguments = ["--presets", str(tmp_path / "ann"), str(tmp_path / "bob"), "--bank", str(tmp_path / "bob")]
     arguments += ["--no-resynthesis", "--checkpoint", "shipped", "--out", str(tmp_path / "out")]
     assert main(["evaluate", *arguments, "--json"]) == 0
@@ -111,7 +111,7 @@ def test_targets_of_several_folders_and_the_shipped_model(tmp_path, capsys):
         assert rows["bob-Rhodesy", method]["metrics"]["mss"] < rows["bob-Rhodesy", "init"]["metrics"]["mss"]
 
 
-def test_other_settings_are_refused_in_one_line(finished, command, capsys):
+def test_evaluate_with_other_settings_fails_in_one_line(finished, command, capsys):
     assert main([*command, "--out", str(finished), "--note", "50"]) == 1
     error = capsys.readouterr().err
     assert error.startswith(
@@ -120,8 +120,8 @@ def test_other_settings_are_refused_in_one_line(finished, command, capsys):
     assert len(error.splitlines()) == 1
 
 
-def test_killed_and_called_again_it_ends_with_the_same_scores(finished, command, tmp_path):
-    """kill -9 as soon as a few rows are there; then the rest, and a larger limit."""
+def test_evaluate_killed_and_called_again_gives_the_same_scores(finished, command, tmp_path):
+    """Killed by SIGKILL as soon as a few rows are written; then continued with a larger limit."""
     base = command[: command.index("--refine-evals")]
     arguments = [sys.executable, "-m", "vjax", *base, "--out", tmp_path / "out", "--limit", "3"]
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -133,10 +133,10 @@ def test_killed_and_called_again_it_ends_with_the_same_scores(finished, command,
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "out" / "evaluation.json").exists()
-    kept = Results(tmp_path / "out").rows
+    before = Results(tmp_path / "out").rows
     assert main([*base, "--out", str(tmp_path / "out"), "--limit", "4"]) == 0
     rows, whole = Results(tmp_path / "out").rows, Results(finished).rows
-    assert kept.items() <= rows.items()
+    assert before.items() <= rows.items()
     assert set(rows) == {key for key in whole if key[1] != "nearest+9"}
     for key, row in rows.items():
         assert row.error == whole[key].error
@@ -144,8 +144,8 @@ def test_killed_and_called_again_it_ends_with_the_same_scores(finished, command,
             assert row.metrics == pytest.approx(whole[key].metrics, rel=1e-3, abs=1e-5)
 
 
-def test_validation_rows_of_a_dataset(engine_run, tmp_path):
-    """Played as the model's sounds were, from their own parameters; without a bank there is no share."""
+def test_evaluate_of_a_dataset_scores_its_validation_rows(engine_run, tmp_path):
+    """They are rendered from their own parameters, with the model's settings. Without a bank there is no share."""
     arguments = ["--dataset", str(engine_run / "data"), "--checkpoint", str(engine_run), "--out", str(tmp_path)]
     assert main(["evaluate", *arguments]) == 0
     content = json.loads((tmp_path / "evaluation.json").read_text())
@@ -159,9 +159,9 @@ def test_validation_rows_of_a_dataset(engine_run, tmp_path):
     assert content["summary"]["recovered_share"]["mss"] == dict.fromkeys(methods)
 
 
-def test_nothing_scored_is_exit_code_1(engine_run, tmp_path, capsys):
+def test_evaluate_without_any_score_returns_1(engine_run, tmp_path, capsys):
     (tmp_path / "sounds").mkdir()
-    (tmp_path / "sounds" / "a.wav").write_text("no sound")
+    (tmp_path / "sounds" / "a.wav").write_text("not a sound")
     arguments = ["--audio", str(tmp_path / "sounds"), "--checkpoint", str(engine_run), "--out", str(tmp_path / "out")]
     assert main(["evaluate", *arguments]) == 1
     printed, warned = capsys.readouterr()
@@ -180,7 +180,7 @@ def test_nothing_scored_is_exit_code_1(engine_run, tmp_path, capsys):
         (["--presets", "{tmp}", "--checkpoint", "{tmp}"], "--checkpoint {tmp}: {tmp} holds no finished checkpoint"),
     ],
 )
-def test_what_cannot_be_is_one_line_before_the_work(tmp_path, capsys, arguments, message):
+def test_evaluate_with_invalid_paths_fails_in_one_line_before_the_work(tmp_path, capsys, arguments, message):
     command = [text.format(tmp=tmp_path) for text in arguments]
     assert main(["evaluate", *command, "--out", str(tmp_path / "out")]) == 1
     error = capsys.readouterr().err
@@ -198,16 +198,16 @@ def test_what_cannot_be_is_one_line_before_the_work(tmp_path, capsys, arguments,
         (["--presets", "a", "--refine-evals", "0"], "expected 1 or more, got 0"),
         (
             ["--presets", "a", "--starts", "nearest,worst"],
-            "there is no start 'worst'; choose from prediction,nearest,best",
+            "no search starts from 'worst'; choose from prediction,nearest,best",
         ),
     ],
 )
-def test_a_command_line_that_cannot_be(capsys, arguments, message):
+def test_evaluate_with_invalid_flags_is_wrong_usage(capsys, arguments, message):
     with pytest.raises(SystemExit, match=r"^2$"):
         main(["evaluate", *arguments])
     assert message in capsys.readouterr().err
 
 
-def test_tui_without_a_dataset_names_the_new_command(tmp_path, capsys):
+def test_evaluate_tui_without_a_dataset_names_the_new_command(tmp_path, capsys):
     assert main(["evaluate", "--presets", str(tmp_path), "--tui"]) == 2
     assert "--tui needs --checkpoint and --dataset; use vjax browse" in capsys.readouterr().err

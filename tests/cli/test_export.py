@@ -17,7 +17,7 @@ RATE = 44100
 
 @pytest.fixture
 def sounds(tmp_path):
-    """Two sounds; a test may add one that is none."""
+    """A folder of two sounds; a test may add a file that is not a sound."""
     folder = tmp_path / "sounds"
     folder.mkdir()
     for name, hz in (("a", 220), ("b", 330)):
@@ -30,23 +30,23 @@ def names_in(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_folder_and_the_exit_code_that_says_whether_all_was_well(sounds, engine_run, tmp_path, capsys):
+def test_export_of_a_folder_writes_presets_and_returns_1_if_a_file_fails(sounds, engine_run, tmp_path, capsys):
     command = ["export", "--checkpoint", str(engine_run), "--audio", str(sounds), "--out", str(tmp_path / "out")]
     assert main([*command, "--note", "57", "--batch-size", "2", "--workers", "2"]) == 0
     printed = capsys.readouterr().out
-    assert f"{tmp_path / 'out'}: presets written: 2, were there: 0, failed: 0\n" in printed
+    assert f"{tmp_path / 'out'}: presets written: 2, existing: 0, failed: 0\n" in printed
     assert re.search(r"^  median MSS +\d+\.\d\d dB$", printed, re.MULTILINE)
     expected = [f"{name}{end}" for name in "ab" for end in ("-vjax.png", "-vjax.wav", ".vital")]
     assert names_in(tmp_path / "out") == sorted([*expected, "index.csv", "index.json"])
 
-    (sounds / "text.wav").write_text("no sound at all")
+    (sounds / "text.wav").write_text("not a sound")
     assert main(command) == 1
     printed, error = capsys.readouterr()
-    assert printed.startswith(f"{tmp_path / 'out'}: presets written: 0, were there: 2, failed: 1\n")
+    assert printed.startswith(f"{tmp_path / 'out'}: presets written: 0, existing: 2, failed: 1\n")
     assert error.count("text.wav cannot be read as audio") == 1
 
 
-def test_the_script_writes_a_preset_as_the_command_does(sounds, engine_run, tmp_path, capsys):
+def test_export_script_writes_the_same_preset_as_the_command(sounds, engine_run, tmp_path, capsys):
     arguments = ["--checkpoint", str(engine_run), "--audio", str(sounds / "a.wav"), "--presets-only", "--out"]
     script = [sys.executable, ROOT / "scripts" / "export.py", *arguments, tmp_path / "script" / "a.vital"]
     result = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True)
@@ -58,7 +58,7 @@ def test_the_script_writes_a_preset_as_the_command_does(sounds, engine_run, tmp_
     assert result.stdout.replace(str(tmp_path / "script"), str(tmp_path / "command")) == printed
 
 
-def test_a_dataset(engine_run, tmp_path, capsys):
+def test_export_of_a_dataset_writes_targets_and_a_tensorboard_log(engine_run, tmp_path, capsys):
     command = ["export", "--checkpoint", str(engine_run), "--dataset", str(engine_run / "data"), "--no-tune"]
     assert main([*command, "--limit", "1", "--out", str(tmp_path / "out"), "--tensorboard", str(tmp_path / "tb")]) == 0
     assert "presets written: 1" in capsys.readouterr().out
@@ -77,7 +77,9 @@ def test_a_dataset(engine_run, tmp_path, capsys):
         (["--dataset", "nowhere"], 1, "there is no dataset at nowhere"),
     ],
 )
-def test_what_cannot_be_is_one_line(sounds, engine_run, tmp_path, monkeypatch, capsys, arguments, code, message):
+def test_export_with_invalid_paths_or_flags_fails_in_one_line(
+    sounds, engine_run, tmp_path, monkeypatch, capsys, arguments, code, message
+):
     monkeypatch.chdir(tmp_path)
     arguments = [text.format(sounds=sounds, run=engine_run) for text in arguments]
     if "--checkpoint" not in arguments:
@@ -90,7 +92,7 @@ def test_what_cannot_be_is_one_line(sounds, engine_run, tmp_path, monkeypatch, c
 
 
 @pytest.mark.parametrize("what", [[], ["--audio", "a", "--dataset", "b"]])
-def test_either_sounds_or_a_dataset(what, capsys):
+def test_export_without_either_audio_or_a_dataset_is_wrong_usage(what, capsys):
     with pytest.raises(SystemExit, match=r"^2$"):
         main(["export", *what, "--out", "x"])
     assert "--audio" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The command `vjax`: light until a command starts to work, and the same work from scripts/."""
+"""The command `vjax`: it imports nothing heavy before a command starts to work. scripts/ call the same commands."""
 
 import importlib.metadata
 import signal
@@ -25,7 +25,7 @@ def outcome(*command: object, cwd: Path = ROOT) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize("name", [command.name for command in COMMANDS])
-def test_help_teaches_by_example_and_imports_nothing_heavy(name):
+def test_main_help_of_a_command_prints_examples_and_imports_nothing_heavy(name):
     code = f"""
 import sys
 from vjax.cli.main import main
@@ -41,7 +41,7 @@ finally:
     assert out.endswith("heavy: []\n")
 
 
-def test_the_table_of_commands_imports_nothing_heavy():
+def test_main_help_lists_all_commands_and_imports_nothing_heavy():
     code = "import sys; from vjax.cli.main import main\ntry: main(['-h'])\nfinally: print(*sys.modules, sep=chr(10))"
     returncode, out, _ = outcome(sys.executable, "-c", code)
     assert returncode == 0
@@ -51,13 +51,13 @@ def test_the_table_of_commands_imports_nothing_heavy():
     assert not set(HEAVY) & set(out.splitlines())
 
 
-def test_version(capsys):
+def test_main_version_prints_the_version(capsys):
     with pytest.raises(SystemExit, match=r"^0$"):
         main(["--version"])
     assert capsys.readouterr().out == f"vjax {__version__}\n"
 
 
-def test_an_unknown_command_is_refused_with_the_near_name(capsys):
+def test_main_with_an_unknown_command_suggests_a_similar_name(capsys):
     assert main(["trian", "--config", "tier3"]) == 2
     assert capsys.readouterr().err == "vjax: there is no command 'trian'; did you mean train?\n"
     assert main(["xyzzy"]) == 2
@@ -65,42 +65,42 @@ def test_an_unknown_command_is_refused_with_the_near_name(capsys):
     assert all(command.name in printed for command in COMMANDS)
 
 
-def test_without_a_command_help_is_printed_and_the_exit_code_says_so(capsys):
+def test_main_without_a_command_prints_help_and_returns_2(capsys):
     assert main([]) == 2
     assert "examples:" in capsys.readouterr().err
 
 
-def test_the_installed_command_is_this_one():
+def test_main_is_the_installed_command():
     (command,) = importlib.metadata.entry_points(group="console_scripts", name="vjax")
     assert command.load() is main
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "scripts").glob("*.py")), ids=lambda path: path.name)
-def test_every_script_is_a_command(script, tmp_path):
+def test_scripts_are_all_commands(script, tmp_path):
     assert f"vjax.cli.{script.stem}" in {command.module for command in COMMANDS}
     returncode, out, _ = outcome(sys.executable, script, "--help", cwd=tmp_path)
     assert returncode == 0
     assert out.startswith(f"usage: {script.name} ")
 
 
-def test_script_and_command_do_the_same(tiny_dataset):
+def test_inspect_script_and_command_print_the_same(tiny_dataset):
     script = [sys.executable, ROOT / "scripts" / "inspect_dataset.py"]
     assert outcome(*script, tiny_dataset) == outcome(*VJAX, "inspect", tiny_dataset)
     assert "39 rows of 13 presets" in outcome(*script, tiny_dataset)[1]
     with h5py.File(tiny_dataset / "shard-00000.h5", "r+") as file:
         del file["params/categorical"]
-    (code, out, err), (code_there, out_there, err_there) = (
+    (code, out, err), (command_code, command_out, command_err) = (
         outcome(*script, tiny_dataset),
         outcome(*VJAX, "inspect", tiny_dataset),
     )
-    assert code == code_there == 1
-    assert out == out_there == ""
-    assert err.removeprefix("inspect_dataset.py: ") == err_there.removeprefix("vjax inspect: ")
+    assert code == command_code == 1
+    assert out == command_out == ""
+    assert err.removeprefix("inspect_dataset.py: ") == command_err.removeprefix("vjax inspect: ")
     assert len(err.splitlines()) == 1
 
 
-def test_ctrl_c_ends_in_one_line_and_with_130(tmp_path, interruptible):
-    """SIGINT while the real engine renders; what was finished stays."""
+def test_generate_with_ctrl_c_prints_one_line_and_returns_130(tmp_path, interruptible):
+    """SIGINT while the real engine renders. Finished shards stay."""
     settings = ["render.seconds=0.1", "render.note_s=0.1", "presets_per_shard=1", "silence_db=-200"]
     overrides = [f"--config.generation.{setting}" for setting in settings]
     command = [*VJAX, "generate", "--config", "tier3:smoke", "--n", "1000", "--workers", "1", "--out", "data"]

@@ -1,4 +1,4 @@
-"""`vjax match`, as a musician and as a script call it."""
+"""`vjax match`, as a musician calls it and as a script calls it."""
 
 import json
 import re
@@ -34,14 +34,14 @@ def sounds(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def silent_run(engine_run, tmp_path_factory):
-    """The run's folder with another checkpoint: whose answers switch oscillator 1 off."""
+    """A run's folder with a checkpoint whose predictions switch oscillator 1 off."""
     restored = load_checkpoint(engine_run)
     params = restored.variables["params"]
     layer, schema = params["categorical_head"]["Dense_0"], restored.schema
-    at = schema.position["osc_1_on"]
-    start = sum(schema.option_counts[:at])
+    index = schema.position["osc_1_on"]
+    first = sum(schema.option_counts[:index])
     bias = np.array(layer["bias"])
-    bias[start : start + 2] = 9, 0
+    bias[first : first + 2] = 9, 0
     layer["bias"] = bias
     key = np.zeros(2, np.uint32)
     state = TrainState(np.int32(4), params, restored.variables["batch_stats"], {"none": np.zeros(1)}, key)
@@ -52,20 +52,20 @@ def silent_run(engine_run, tmp_path_factory):
 
 
 def strict_json(text):
-    """What any other language would read: Python alone knows NaN."""
+    """The content of a JSON text, read without NaN, which Python accepts but JSON does not."""
 
     def refuse(constant):
-        raise AssertionError(f"{constant} is no JSON")
+        raise AssertionError(f"{constant} is not JSON")
 
     return json.loads(text, parse_constant=refuse)
 
 
-def test_match_writes_a_preset_its_render_and_a_picture(sounds, engine_run, tmp_path, capsys):
-    out = tmp_path / "new" / "mine.vital"
+def test_match_writes_a_preset_its_render_and_an_image(sounds, engine_run, tmp_path, capsys):
+    out = tmp_path / "new" / "x.vital"
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(out)]
     assert main([*command, "--no-resynthesis"]) == 0
     printed = capsys.readouterr().out
-    files = [out, out.with_name("mine-vjax.wav"), out.with_name("mine-vjax.png")]
+    files = [out, out.with_name("x-vjax.wav"), out.with_name("x-vjax.png")]
     assert sorted(out.parent.iterdir()) == sorted(files)
     assert read_preset(out).name == "saw"
     assert f"{sounds / 'saw.wav'}: note 57 (A3), estimated from A3 (2" in printed
@@ -80,42 +80,42 @@ def test_match_json_describes_the_files_on_disk(sounds, engine_run, tmp_path, ca
     out = tmp_path / "a.vital"
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(out), "--json"]
     assert main([*command, "--no-resynthesis"]) == 0
-    told = strict_json(capsys.readouterr().out)
-    assert told["sound"] == str(sounds / "saw.wav")
-    assert told["files"] == [str(out), str(tmp_path / "a-vjax.wav"), str(tmp_path / "a-vjax.png")]
-    assert (told["note"], told["note_name"], told["step"]) == (57, "A3", 3)
-    assert told["pitch"]["hz"] == pytest.approx(220, rel=0.01)
+    content = strict_json(capsys.readouterr().out)
+    assert content["sound"] == str(sounds / "saw.wav")
+    assert content["files"] == [str(out), str(tmp_path / "a-vjax.wav"), str(tmp_path / "a-vjax.png")]
+    assert (content["note"], content["note_name"], content["step"]) == (57, "A3", 3)
+    assert content["pitch"]["hz"] == pytest.approx(220, rel=0.01)
     preset = read_preset(out)
-    assert (told["preset"]["name"], told["preset"]["comments"]) == (preset.name, preset.comments)
-    assert told["preset"]["style"] == preset.style
+    assert (content["preset"]["name"], content["preset"]["comments"]) == (preset.name, preset.comments)
+    assert content["preset"]["style"] == preset.style
     routes = [(r.source, r.destination, r.amount) for r in preset.routes if r is not None]
-    assert [(r["source"], r["destination"], r["amount"]) for r in told["preset"]["routes"]] == routes
+    assert [(r["source"], r["destination"], r["amount"]) for r in content["preset"]["routes"]] == routes
     render, _ = soundfile.read(tmp_path / "a-vjax.wav", dtype="float32")
     clip = load_clip(sounds / "saw.wav", RATE, len(render))
     found = float(mss(render.T, clip.stereo(len(render)), RATE))  # with one of the seeds that it is a mean of
-    assert told["preset"]["metrics"]["mss"] == pytest.approx(found, rel=0.3)
-    losses = [one["loss"] for one in told["candidates"]]
+    assert content["preset"]["metrics"]["mss"] == pytest.approx(found, rel=0.3)
+    losses = [one["loss"] for one in content["candidates"]]
     assert losses == sorted(losses)
-    assert told["candidates"][0]["label"] == told["preset"]["label"]
-    (route,) = told["prediction"]["routes"]
+    assert content["candidates"][0]["label"] == content["preset"]["label"]
+    (route,) = content["prediction"]["routes"]
     assert (route["source"], route["destination"], route["bipolar"]) == ("lfo_1", "osc_1_level", False)
-    assert told["prediction"]["menu_probability"]["osc_1_wavetable"] > 0.9
-    assert 0 <= told["prediction"]["spread_norm"]["osc_1_level"] < 1
+    assert content["prediction"]["menu_probability"]["osc_1_wavetable"] > 0.9
+    assert 0 <= content["prediction"]["spread_norm"]["osc_1_level"] < 1
 
 
 def test_match_with_a_bank_writes_its_nearest_preset(sounds, engine_run, tmp_path, capsys):
-    """A folder that holds the very sound: its preset wins over what an untrained network predicts."""
+    """A bank that contains the sound itself. Its preset is nearer than the prediction of an untrained network."""
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "--no-tune", "--note", "A3"]
     command += ["--no-resynthesis", "--no-patch"]
     assert main([*command, "--variants", "0", "-o", str(tmp_path / "own.vital"), "--json"]) == 0
     own = strict_json(capsys.readouterr().out)
     assert [one["label"] for one in own["candidates"]] == ["prediction"]
     (tmp_path / "bank").mkdir()
-    write_preset(tmp_path / "bank" / "Mine.vital", init())  # a saw
+    write_preset(tmp_path / "bank" / "Saw.vital", init())  # a saw
     out = tmp_path / "near.vital"
     assert main([*command, "--bank", str(tmp_path / "bank"), "--variants", "1", "-o", str(out), "--json"]) == 0
     near = strict_json(capsys.readouterr().out)
-    assert near["preset"]["label"] == "Mine, fitted"
+    assert near["preset"]["label"] == "Saw, fitted"
     assert near["preset"]["metrics"]["mss"] < own["preset"]["metrics"]["mss"]
     found = read_preset(out)
     assert found.wavetables[0]["name"] == "Init (fitted)"
@@ -123,11 +123,11 @@ def test_match_with_a_bank_writes_its_nearest_preset(sounds, engine_run, tmp_pat
     np.testing.assert_array_equal(found.continuous[others], init().continuous[others])
     assert main([*command, "--bank", str(tmp_path / "bank"), "--variants", "1", "--keep-tables", "-o", str(out)]) == 0
     assert read_preset(out).wavetables[0]["name"] == "Init"
-    assert "candidates, the closest: Mine\n" in capsys.readouterr().out
+    assert "candidates, the closest: Saw\n" in capsys.readouterr().out
 
 
 def test_match_writes_the_preferred_preset_and_the_closest_beside_it(sounds, engine_run, tmp_path, capsys):
-    """And prints what it wrote."""
+    """It also prints the paths and the distances of both."""
     out = tmp_path / "a.vital"
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(out), "--no-patch"]
     assert main(command) == 0
@@ -146,21 +146,21 @@ def test_match_writes_the_preferred_preset_and_the_closest_beside_it(sounds, eng
         assert preset.name == name
         assert f"Method: {label}. Distance to the sound: {mss_db} dB MSS" in preset.comments
     assert float(closest[1]) < float(found[2])
-    assert main([*command, "--json"]) == 0  # its own files are replaced
-    told = strict_json(capsys.readouterr().out)
-    assert told["files"] == [str(path) for path in files]
-    assert told["closest"]["comments"] == read_preset(files[3]).comments
-    assert (told["preset"]["kind"], told["closest"]["kind"]) == ("prediction", "resynthesis")
+    assert main([*command, "--json"]) == 0  # it replaces its own files
+    content = strict_json(capsys.readouterr().out)
+    assert content["files"] == [str(path) for path in files]
+    assert content["closest"]["comments"] == read_preset(files[3]).comments
+    assert (content["preset"]["kind"], content["closest"]["kind"]) == ("prediction", "resynthesis")
 
 
-def test_match_with_the_sound_as_a_wavetable_comes_nearest(sounds, engine_run, tmp_path, capsys):
+def test_match_with_prefer_closest_writes_a_resynthesis(sounds, engine_run, tmp_path, capsys):
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(tmp_path / "a.vital")]
     command += ["--prefer", "closest"]
     assert main(command) == 0
     printed, progress = capsys.readouterr()
     assert re.search(r"of \d+ candidates, the closest: resynthesis", printed)
     assert not (tmp_path / "a (closest).vital").exists()
-    assert re.search(r"\d+\.\d\d dB (prediction|variant)", printed)  # the others stand below
+    assert re.search(r"\d+\.\d\d dB (prediction|variant)", printed)  # the other candidates are printed below
     assert "playing candidates" in progress
     preset = read_preset(tmp_path / "a.vital")
     assert "osc_1_wave_frame" in {route.destination for route in preset.routes if route}
@@ -169,15 +169,15 @@ def test_match_with_the_sound_as_a_wavetable_comes_nearest(sounds, engine_run, t
     assert not any("resynthesis" in label for label in labels)
 
 
-def test_match_of_silence_fails_and_says_so_in_null(sounds, silent_run, tmp_path, capsys):
-    """A sound without a pitch, a preset without a sound."""
+def test_match_with_only_silent_candidates_fails_and_reports_null(sounds, silent_run, tmp_path, capsys):
+    """The sound has no pitch, and the preset is silent."""
     command = ["match", str(sounds / "noise.wav"), "--checkpoint", str(silent_run), "-o", str(tmp_path / "a.vital")]
     command += ["--no-resynthesis", "--no-patch"]
     assert main([*command, "--json"]) == 1
     printed, error = capsys.readouterr()
-    told = strict_json(printed)
-    assert (told["note"], told["preset"]["metrics"]["mss"]) == (60, None)
-    assert told["pitch"]["confidence"] < 0.5
+    content = strict_json(printed)
+    assert (content["note"], content["preset"]["metrics"]["mss"]) == (60, None)
+    assert content["pitch"]["confidence"] < 0.5
     assert "warning: no candidate is audible" in error
     assert main(command) == 1
     printed = capsys.readouterr().out
@@ -186,17 +186,17 @@ def test_match_of_silence_fails_and_says_so_in_null(sounds, silent_run, tmp_path
     assert "the written preset is silent at note 60" in printed
 
 
-def test_match_with_a_note_and_without_tuning(sounds, engine_run, tmp_path, capsys):
+def test_match_with_a_note_and_no_tune_leaves_the_pitch(sounds, engine_run, tmp_path, capsys):
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(tmp_path / "a.vital")]
     command += ["--variants", "0"]
     assert main([*command, "--note", "A2", "--no-tune"]) == 0
     printed = capsys.readouterr().out
-    assert "note 45 (A2), as --note says" in printed
+    assert "note 45 (A2), given by --note" in printed
     assert "to be in tune" not in printed
     assert main([*command, "--note", "45", "--json"]) == 0
-    told = strict_json(capsys.readouterr().out)
-    assert told["note_given"]
-    assert told["prediction"]["tuned_semitones"] > 6
+    content = strict_json(capsys.readouterr().out)
+    assert content["note_given"]
+    assert content["prediction"]["tuned_semitones"] > 6
 
 
 @pytest.fixture(scope="module")
@@ -214,16 +214,16 @@ def test_match_of_several_recordings_writes_one_preset(recordings, engine_run, t
     monkeypatch.chdir(tmp_path)
     command = ["match", *recordings, "--checkpoint", str(engine_run), "--no-patch", "--no-resynthesis", *how]
     assert main([*command, "--json"]) == 0
-    told = strict_json(capsys.readouterr().out)
-    assert told["files"][:3] == ["low.vital", "low-vjax.wav", "low-vjax.png"]
-    assert [(one["sound"], one["note"]) for one in told["preset"]["recordings"]] == list(
+    content = strict_json(capsys.readouterr().out)
+    assert content["files"][:3] == ["low.vital", "low-vjax.wav", "low-vjax.png"]
+    assert [(one["sound"], one["note"]) for one in content["preset"]["recordings"]] == list(
         zip(recordings, (48, 60), strict=True)
     )
-    assert len(told["candidates"][0]["each_mss_db"]) == 2
+    assert len(content["candidates"][0]["each_mss_db"]) == 2
     if "--note" in how:
         assert main(command) == 0
         printed = capsys.readouterr().out
-        mss_db = told["preset"]["recordings"][1]["metrics"]["mss"]
+        mss_db = content["preset"]["recordings"][1]["metrics"]["mss"]
         assert f"{mss_db:6.2f} dB MSS to {recordings[1]}, note 60 (C4)" in printed
         assert "means over all recordings" in printed
         result = vjax.match(recordings, ["C3", 60], checkpoint=engine_run, patch=False, resynthesis=False)
@@ -242,32 +242,32 @@ def test_match_of_several_recordings_writes_one_preset(recordings, engine_run, t
         (["{low}", "{high}", "--together", "--refine"], "--refine searches for one recording"),
     ],
 )
-def test_match_of_several_recordings_that_cannot_be_is_one_line(recordings, tmp_path, capsys, arguments, message):
+def test_match_of_recordings_with_invalid_flags_is_wrong_usage(recordings, tmp_path, capsys, arguments, message):
     low, high = recordings
     assert main(["match", *(text.format(low=low, high=high, folder=tmp_path) for text in arguments)]) == 2
     assert message in capsys.readouterr().err
 
 
-def test_match_in_a_process_of_its_own_writes_to_the_current_folder(sounds, engine_run, tmp_path):
-    """As it is typed: without --out, and its JSON piped into a program."""
+def test_match_in_a_new_process_writes_to_the_current_folder(sounds, engine_run, tmp_path):
+    """As a user types it: without --out, and with its JSON piped into a program."""
     command = [sys.executable, "-m", "vjax", "match", str(sounds / "saw.wav"), "--checkpoint", engine_run, "--json"]
     command += ["--no-resynthesis", "--no-patch"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert strict_json(result.stdout)["files"] == ["saw.vital", "saw-vjax.wav", "saw-vjax.png"]
     assert (tmp_path / "saw.vital").exists()
-    assert sorted(path.name for path in sounds.iterdir()) == ["noise.wav", "saw.wav"]  # nothing among the samples
+    assert sorted(path.name for path in sounds.iterdir()) == ["noise.wav", "saw.wav"]  # no new file
 
 
-def test_match_of_a_folder_writes_all_and_goes_on_where_it_stopped(sounds, engine_run, tmp_path, capsys):
+def test_match_of_a_folder_called_again_continues(sounds, engine_run, tmp_path, capsys):
     out = tmp_path / "presets"
     command = ["match", str(sounds), "--checkpoint", str(engine_run), "-o", str(out), "--no-patch", "--no-resynthesis"]
     assert main([*command, "--limit", "1"]) == 0
     printed, error = capsys.readouterr()
     assert "taking 1 of 2 sounds (--limit)" in error
-    assert f"{out}: presets written: 1, were there: 0, failed: 0" in printed
+    assert f"{out}: presets written: 1, existing: 0, failed: 0" in printed
     assert main(command) == 0
-    assert f"{out}: presets written: 1, were there: 1, failed: 0" in capsys.readouterr().out
+    assert f"{out}: presets written: 1, existing: 1, failed: 0" in capsys.readouterr().out
     rows = json.loads((out / "index.json").read_text())
     assert [row["name"] for row in rows] == [str(sounds / "noise.wav"), str(sounds / "saw.wav")]
     for row in rows:
@@ -275,7 +275,7 @@ def test_match_of_a_folder_writes_all_and_goes_on_where_it_stopped(sounds, engin
         assert row["mss"] > 0
 
 
-def test_match_of_a_killed_folder_goes_on(sounds, engine_run, tmp_path, capsys):
+def test_match_of_a_folder_killed_and_called_again_continues(sounds, engine_run, tmp_path, capsys):
     out = tmp_path / "presets"
     arguments = [
         "match",
@@ -293,10 +293,10 @@ def test_match_of_a_killed_folder_goes_on(sounds, engine_run, tmp_path, capsys):
         time.sleep(0.02)
     process.kill()
     process.wait()
-    there = {path: path.stat().st_mtime_ns for path in out.glob("*.vital")}
-    assert there
+    existing = {path: path.stat().st_mtime_ns for path in out.glob("*.vital")}
+    assert existing
     assert main(arguments) == 0
-    assert {path: path.stat().st_mtime_ns for path in there} == there  # not made again
+    assert {path: path.stat().st_mtime_ns for path in existing} == existing  # not made again
     assert len(list(out.glob("*.vital"))) == 2
     assert len(json.loads((out / "index.json").read_text())) == 2
     assert not list(out.glob("*.new"))
@@ -314,13 +314,13 @@ def test_match_of_a_killed_folder_goes_on(sounds, engine_run, tmp_path, capsys):
         (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "file/a.vital"], 1, "file is a file; file/a.vital cannot"),
         (["a.wav", "--checkpoint", "{run}"], 1, "a.vital exists, and it is not as an earlier match wrote it"),
         (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "a.vital"], 1, "a.vital exists, and it is not as an earl"),
-        (["b-vjax.wav", "--checkpoint", "{run}", "-o", "b.vital"], 2, "in the place of b-vjax.wav; give it another"),
-        (["b (closest)-vjax.wav", "--checkpoint", "{run}", "-o", "b.vital"], 2, "in the place of b .closest.-vjax.wav"),
+        (["b-vjax.wav", "--checkpoint", "{run}", "-o", "b.vital"], 2, "would overwrite b-vjax.wav with its render"),
+        (["b (closest)-vjax.wav", "--checkpoint", "{run}", "-o", "b.vital"], 2, "would overwrite b .closest.-vjax.wav"),
         (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "c.vital"], 1, "c .closest..vital exists, and it is not"),
-        (["{sounds}", "--checkpoint", "{run}", "-o", "a.vital"], 2, "a.vital is not a folder; give one for"),
+        (["{sounds}", "--checkpoint", "{run}", "-o", "a.vital"], 2, "a.vital is not a folder; give a folder for"),
     ],
 )
-def test_match_of_what_cannot_be_is_one_line_before_the_work(
+def test_match_with_invalid_paths_fails_in_one_line_before_the_work(
     sounds, engine_run, tmp_path, monkeypatch, capsys, arguments, code, message
 ):
     (tmp_path / "folder.vital").mkdir()
@@ -344,7 +344,7 @@ def test_match_with_an_impossible_note_names_it(note, capsys):
 
 
 def test_match_by_command_api_batch_and_evaluation_writes_the_same_bytes(sounds, engine_run, tmp_path, monkeypatch):
-    """One function, one result."""
+    """All four call the same function."""
     monkeypatch.setenv("VJAX_DEBUG", "1")
     sound, checkpoint = str(sounds / "saw.wav"), ["--checkpoint", str(engine_run)]
     (tmp_path / "one").mkdir()

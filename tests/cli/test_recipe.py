@@ -28,14 +28,14 @@ def configured(*argv: str):
 
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_named_recipe_is_the_files(tier, variant):
+def test_read_config_of_a_named_recipe_equals_its_file(tier, variant):
     suffix = f":{variant}" if variant else ""
     named = read_config(f"{tier}{suffix}", [])
     assert named == read_config(f"{ROOT / 'configs' / tier}.py{suffix}", [])
     assert named.tier == TIERS[tier]
 
 
-def test_overrides_in_one_word_and_in_two():
+def test_read_config_accepts_overrides_as_one_argument_or_two():
     one = configured("--config.loss.modulation_weight=0.5", "--config.train.epochs=7", "--n=3", "--config=tier2:demo")
     two = configured(
         "--config.loss.modulation_weight", "0.5", "--n", "3", "--config.train.epochs", "7", "--config", "tier2:demo"
@@ -45,7 +45,7 @@ def test_overrides_in_one_word_and_in_two():
     assert one.data == read_config("tier2:demo", []).data
 
 
-def test_overrides_of_every_type():
+def test_read_config_with_overrides_parses_every_type():
     config = configured(
         "--config.generation.store_audio",
         "true",
@@ -70,7 +70,7 @@ def test_overrides_of_every_type():
     [
         (["--config.loss.modulation_wieght=0.5"], 'Did you mean "modulation_weight"'),
         (["--config.lss.modulation_weight=0.5"], 'Did you mean "loss"'),
-        (["--config.xyzzy=1"], "xyzzy is no setting; the sections are .*generation.*train"),
+        (["--config.xyzzy=1"], "xyzzy is not a setting; the sections are .*generation.*train"),
         (["--config.train.epochs=many"], "epochs=many: invalid literal .* 'many'"),
         (["--config.train.epochs=0"], "train.epochs=0; it must be at least 1"),
         (["--config.model.compute_dtype=fp16"], "model.compute_dtype='fp16'; choose float32 or bfloat16"),
@@ -83,14 +83,14 @@ def test_overrides_of_every_type():
         (["--config", "configs/tier9.py"], "no recipe or file 'configs/tier9.py'; choose tier1, tier2, tier3 or"),
     ],
 )
-def test_what_cannot_be_is_one_line_with_the_near_name(argv, message):
+def test_read_config_with_an_invalid_setting_fails_in_one_line_with_a_hint(argv, message):
     with pytest.raises(UsageError, match=message) as caught:
         configured(*argv)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("argv", [["--nn", "3"], ["--config.seed", "1", "2"], ["words"], ["--config.seed=1", "2"]])
-def test_anything_else_is_wrong_usage(argv, capsys):
+@pytest.mark.parametrize("argv", [["--nn", "3"], ["--config.seed", "1", "2"], ["positional"], ["--config.seed=1", "2"]])
+def test_parse_arguments_with_unknown_arguments_is_wrong_usage(argv, capsys):
     with pytest.raises(SystemExit, match=r"^2$"):
         parse(*argv)
     assert f"unrecognized arguments: {' '.join(argv) if argv[0] == '--nn' else argv[-1]}\n" in capsys.readouterr().err
@@ -102,27 +102,27 @@ def test_anything_else_is_wrong_usage(argv, capsys):
         ("x = 1", r"no function get_config\(variant\)"),
         (
             "import ml_collections\ndef get_config(): return ml_collections.ConfigDict({'data': {}})",
-            "gives no .*generation",
+            "returns no .*generation",
         ),
         ("def get_config(variant): raise ValueError(f'no {variant} here')", "no own here"),
     ],
 )
-def test_a_file_that_is_no_recipe_is_named(tmp_path, text, message):
-    path = tmp_path / "mine.py"
+def test_read_config_of_a_file_that_is_not_a_recipe_names_it(tmp_path, text, message):
+    path = tmp_path / "own.py"
     path.write_text(text)
-    with pytest.raises(UsageError, match=rf"--config .*mine\.py.*: .*{message}"):
+    with pytest.raises(UsageError, match=rf"--config .*own\.py.*: .*{message}"):
         read_config(f"{path}:own" if "variant" in text else str(path), [])
 
 
-def test_help_names_every_section():
+def test_settings_help_names_every_section():
     config = base_config(3)
     sections = [name for name in config if hasattr(config[name], "keys")]
     assert sections
     assert all(name in SETTINGS_HELP for name in sections)
 
 
-def test_a_recipe_needs_no_file_and_absl_is_set_up(tmp_path):
-    """In a process of its own, where no test has touched absl's flags, and far from the repository's configs/."""
+def test_read_config_in_a_new_process_needs_no_file_and_configures_absl(tmp_path):
+    """In a new process, where no test has changed absl's flags, and outside the repository with its configs/."""
     code = """
 from absl import flags, logging
 from vjax.cli.recipe import read_config
@@ -133,7 +133,7 @@ print(flags.FLAGS.is_parsed(), logging.get_verbosity() == logging.WARNING)
     assert result.stdout == "True True\n", result.stderr
 
 
-def test_the_command_says_it_in_one_line_and_with_2(tmp_path):
+def test_train_with_an_unknown_setting_prints_one_line_and_returns_2(tmp_path):
     command = [sys.executable, "-m", "vjax", "train", "--config.loss.modulation_wieght=0.5"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 2

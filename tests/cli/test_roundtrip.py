@@ -10,19 +10,19 @@ from vjax.cli.main import main
 from vjax.vital.default_vocabulary import default_vocabulary, write_vocabulary
 from vjax.vital.vocabulary import Vocabulary
 
-PEOPLE = Path(__file__).parents[1] / "data" / "presets"
+PRESETS = Path(__file__).parents[1] / "data" / "presets"
 
 
 @pytest.fixture
 def presets(tmp_path):
-    """A preset in a folder in a folder, and a file that is none."""
+    """A folder with a preset in a subfolder, and with a file that is not a preset."""
     (tmp_path / "presets" / "keys").mkdir(parents=True)
-    shutil.copy(PEOPLE / "Rhodesy.vital", tmp_path / "presets" / "keys")
+    shutil.copy(PRESETS / "Rhodesy.vital", tmp_path / "presets" / "keys")
     (tmp_path / "presets" / "zero.vital").write_text("")
     return tmp_path / "presets"
 
 
-def test_a_table_a_summary_and_all_of_it_as_json(presets, tmp_path, capsys):
+def test_roundtrip_prints_a_table_and_a_summary_and_writes_json(presets, tmp_path, capsys):
     out = tmp_path / "new" / "out.json"
     assert main(["roundtrip", str(presets), "--json", str(out), "--workers", "2", "--note", "60"]) == 0
     printed, warned = capsys.readouterr()
@@ -49,7 +49,7 @@ def test_a_table_a_summary_and_all_of_it_as_json(presets, tmp_path, capsys):
     ]
 
 
-def test_a_catalog_of_ones_own_and_a_limit(presets, engine_vocabulary, tmp_path, capsys):
+def test_roundtrip_with_a_catalog_and_a_limit_uses_both(presets, engine_vocabulary, tmp_path, capsys):
     small = Vocabulary(engine_vocabulary.wavetables.chosen([0]), engine_vocabulary.lfo_shapes.first(1))
     write_vocabulary(tmp_path / "small.json.gz", small)
     command = ["roundtrip", str(presets), "--catalog", str(tmp_path / "small.json.gz"), "--limit", "1"]
@@ -64,11 +64,11 @@ def test_a_catalog_of_ones_own_and_a_limit(presets, engine_vocabulary, tmp_path,
     [
         (["{tmp}/empty"], "no .vital file in {tmp}/empty"),
         (["{tmp}/nowhere"], "there is nothing at {tmp}/nowhere; give a folder or a *.vital file"),
-        (["{tmp}/presets", "--catalog", "{tmp}/presets/zero.vital"], "{tmp}/presets/zero.vital is no catalog of "),
+        (["{tmp}/presets", "--catalog", "{tmp}/presets/zero.vital"], "{tmp}/presets/zero.vital is not a catalog of "),
         (["{tmp}/presets", "--catalog", "{tmp}/nothing.json"], "[Errno 2] No such file or directory: "),
     ],
 )
-def test_what_cannot_be_is_one_line_and_1(presets, tmp_path, capsys, arguments, message):
+def test_roundtrip_with_invalid_paths_fails_in_one_line(presets, tmp_path, capsys, arguments, message):
     (tmp_path / "empty").mkdir()
     assert main(["roundtrip", *(text.format(tmp=tmp_path) for text in arguments)]) == 1
     printed, error = capsys.readouterr()
@@ -77,18 +77,18 @@ def test_what_cannot_be_is_one_line_and_1(presets, tmp_path, capsys, arguments, 
     assert len(error.splitlines()) == 1
 
 
-def test_a_note_off_the_keyboard_is_refused(presets, capsys):
+def test_roundtrip_with_a_note_out_of_range_is_wrong_usage(presets, capsys):
     with pytest.raises(SystemExit, match=r"^2$"):
         main(["roundtrip", str(presets), "--note", "200"])
     assert "'200' is MIDI note 200; notes go from 0" in capsys.readouterr().err
 
 
-def test_nothing_that_has_a_distance_is_exit_code_1(tmp_path, capsys):
+def test_roundtrip_without_any_distance_returns_1(tmp_path, capsys):
     (tmp_path / "zero.vital").write_text("")
     assert main(["roundtrip", str(tmp_path)]) == 1
     assert "without a distance: 1" in capsys.readouterr().out
 
 
-def test_a_place_that_cannot_be_written_is_said_before_the_work(presets, capsys):
+def test_roundtrip_with_json_to_a_folder_fails_before_the_work(presets, capsys):
     assert main(["roundtrip", str(presets), "--json", str(presets)]) == 2
     assert "is a folder; give the name of a file" in capsys.readouterr().err

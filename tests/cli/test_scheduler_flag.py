@@ -1,4 +1,4 @@
-"""`--scheduler ray` without a cluster: the command starts one of this machine's cores, quietly, and ends it."""
+"""`--scheduler ray` without a cluster: the command starts one of this machine's cores, without output, and stops it."""
 
 import argparse
 import json
@@ -13,38 +13,38 @@ import pytest
 from vjax.cli.main import main
 from vjax.cli.scheduler_flag import add_scheduler_flag
 
-PEOPLE = Path(__file__).parents[1] / "data" / "presets"
+PRESETS = Path(__file__).parents[1] / "data" / "presets"
 
 
-def test_an_evaluation_is_the_same_by_either_engine(engine_run, tmp_path):
-    """Two targets, with all methods but refinement; only how long they took may differ."""
+def test_evaluate_with_either_scheduler_gives_the_same_rows(engine_run, tmp_path):
+    """Two targets, with all methods but a search. Only the seconds may differ."""
     for author, name in (("ann", "FM_Bass1"), ("bob", "Rhodesy")):
         (tmp_path / "presets" / author).mkdir(parents=True)
-        shutil.copy(PEOPLE / f"{name}.vital", tmp_path / "presets" / author)
+        shutil.copy(PRESETS / f"{name}.vital", tmp_path / "presets" / author)
     arguments = ["evaluate", "--presets", str(tmp_path / "presets"), "--checkpoint", str(engine_run), "--workers", "2"]
     arguments += ["--no-patch", "--no-resynthesis"]
     assert main([*arguments, "--out", str(tmp_path / "local")]) == 0
     command = [sys.executable, "-m", "vjax", *arguments, "--scheduler", "ray", "--out", str(tmp_path / "ray"), "--json"]
     environment = {**os.environ, "RAY_ADDRESS": "local"}
-    far = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert far.returncode == 0, far.stderr
-    assert "raylet" not in far.stderr + far.stdout
-    told = [json.loads((tmp_path / "local" / "evaluation.json").read_text()), json.loads(far.stdout)]
-    for rows in (content["rows"] for content in told):
+    with_ray = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert with_ray.returncode == 0, with_ray.stderr
+    assert "raylet" not in with_ray.stderr + with_ray.stdout
+    contents = [json.loads((tmp_path / "local" / "evaluation.json").read_text()), json.loads(with_ray.stdout)]
+    for rows in (content["rows"] for content in contents):
         assert {row["method"] for row in rows} >= {"nearest", "prediction", "floor"}
         for row in rows:
             del row["seconds"]
-    assert told[0]["rows"] == told[1]["rows"]
+    assert contents[0]["rows"] == contents[1]["rows"]
 
 
 @pytest.mark.parametrize("command", ["generate", "refine", "evaluate"])
-def test_help_tells_where_the_work_goes(command, capsys):
+def test_help_of_commands_with_a_scheduler_explains_it(command, capsys):
     with pytest.raises(SystemExit, match=r"^0$"):
         main([command, "--help"])
     assert "a Ray cluster: the one at RAY_ADDRESS" in capsys.readouterr().out
 
 
-def test_add_scheduler_flag_the_old_name_works_with_a_notice(capsys):
+def test_add_scheduler_flag_with_the_old_name_prints_a_notice(capsys):
     parser = argparse.ArgumentParser(prog="vjax x")
     add_scheduler_flag(parser)
     assert parser.parse_args(["--engine", "ray"]).scheduler == "ray"

@@ -1,4 +1,4 @@
-"""Generated datasets: the bytes repeat however they came about, and what is stored is what was heard."""
+"""Tests of `generate`: the same settings give the same bytes, and the stored data match the rendered sounds."""
 
 import dataclasses
 import json
@@ -39,12 +39,12 @@ from vjax.vital.wavetables import table_json, table_key
 
 REPOSITORY = Path(__file__).parents[2]
 PEOPLE = Path(__file__).parent / "presets"
-# Two presets make a shard, each with two rows.
+# A shard has two presets with two rows each.
 TINY = GenerationConfig(
     render=RenderConfig(seconds=0.25, note_s=0.2), notes=(48, 60), presets_per_shard=2, seeds=2, store_audio=True
 )
 ROWS, SEED = 11, 5
-# Three notes a preset, over the middle of the keyboard; so picky that some candidates are rejected.
+# Three notes per preset, in the middle of the keyboard. The silence limit is so high that it rejects some candidates.
 KEYBOARD = dataclasses.replace(TINY, random_notes=3, note_range=(40, 69), silence_db=-30.0)
 
 
@@ -66,7 +66,7 @@ def column(folder: Path, name: str) -> np.ndarray:
 
 
 def rows_of(folder: Path) -> tuple[Schema, Vocabulary, list[Parameters]]:
-    """What the dataset says about itself, and its presets as numbers."""
+    """Returns (schema, vocabulary, parameters of each row) of a dataset."""
     info = open_dataset(folder)
     names = ("params/continuous", "params/categorical", "modulation/index", "modulation/value")
     columns = [column(folder, name) for name in names]
@@ -76,12 +76,12 @@ def rows_of(folder: Path) -> tuple[Schema, Vocabulary, list[Parameters]]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> tuple[Path, generation.GenerationReport]:
-    """The dataset that others are compared with: 11 rows by three workers, never interrupted."""
+    """A dataset for comparison: three workers made its 11 rows without interruption."""
     folder = tmp_path_factory.mktemp("generated") / "made"
     return folder, make(folder, workers=3)
 
 
-def test_exactly_n_rows_in_shards_that_open(made):
+def test_generate_writes_n_rows_in_readable_shards(made):
     folder, report = made
     info = open_dataset(folder)
     assert info.n == report.rows == ROWS
@@ -95,7 +95,7 @@ def test_exactly_n_rows_in_shards_that_open(made):
     assert not list(folder.glob("*.partial"))
 
 
-def test_the_first_shard_alone_carries_the_catalog(made, tmp_path):
+def test_generate_stores_the_catalog_in_the_first_shard_only(made, tmp_path):
     folder, _ = made
     info = open_dataset(folder)
     assert info.catalog_json == default_vocabulary().to_json_string()
@@ -105,11 +105,13 @@ def test_the_first_shard_alone_carries_the_catalog(made, tmp_path):
             assert file.attrs["catalog_sha256"] == info.catalog_sha256
     shutil.copytree(folder, tmp_path / "rest")
     (tmp_path / "rest" / "shard-00000.h5").unlink()
-    with pytest.raises(DatasetError, match=r"the wavetable catalog is missing; .*put shard-00000\.h5 beside these"):
+    with pytest.raises(
+        DatasetError, match=r"the wavetable catalog is missing; .*put shard-00000\.h5 beside the others"
+    ):
         open_dataset(tmp_path / "rest")
 
 
-def test_rows_say_what_they_are(made):
+def test_generate_stores_the_metadata_of_each_row(made):
     folder, _ = made
     notes, seeds, names = (column(folder, f"metadata/{name}") for name in ("midi_note", "seed", "preset_name"))
     hashes = column(folder, "metadata/preset_hash")
@@ -125,8 +127,8 @@ def test_rows_say_what_they_are(made):
     np.testing.assert_allclose(column(folder, "metadata/velocity"), 0.8)
 
 
-def test_stored_numbers_make_the_stored_sound_again(made):
-    """The key property: vectors -> preset -> engine -> log-mel gives the stored picture, bit for bit."""
+def test_generate_stored_parameters_render_to_the_stored_sound(made):
+    """The key property: vectors -> preset -> engine -> log-mel gives the stored spectrogram, bit for bit."""
     folder, _ = made
     schema, vocabulary, parameters = rows_of(folder)
     config = RenderConfig(**open_dataset(folder).render)
@@ -149,8 +151,8 @@ def test_stored_numbers_make_the_stored_sound_again(made):
             assert mels[row].max() > 0.1
 
 
-def test_more_rows_with_another_worker_count_end_with_the_same_bytes(made, tmp_path):
-    """7 rows by one worker, the last shard cut, then 11 by two: as 11 at once by three. Scraps of a killed run go."""
+def test_generate_continued_with_other_workers_gives_the_same_bytes(made, tmp_path):
+    """One worker makes 7 rows, with a cut last shard. Then two workers continue to 11, and remove a partial file."""
     folder, _ = made
     first = make(tmp_path / "grown", n=7, workers=1)
     assert (first.rows, open_dataset(tmp_path / "grown").n) == (7, 7)
@@ -172,7 +174,7 @@ def keyboard(tmp_path_factory) -> Path:
     return folder
 
 
-def test_random_notes_spread_each_preset_over_the_keyboard(keyboard):
+def test_generate_with_random_notes_plays_each_preset_over_the_whole_range(keyboard):
     notes, hashes = column(keyboard, "metadata/midi_note"), column(keyboard, "metadata/preset_hash")
     assert len(notes) == ROWS
     for i in range(0, 9, 3):
@@ -182,20 +184,21 @@ def test_random_notes_spread_each_preset_over_the_keyboard(keyboard):
     assert len(set(hashes)) == 4
     assert len({tuple(notes[i : i + 3]) for i in range(0, 9, 3)}) == 3
     names = [name.decode().split("-b")[1].split("-") for name in column(keyboard, "metadata/preset_name")[::3]]
-    assert any(int(candidate) for candidate in dict(reversed(names)).values())  # a shard lost its first candidate
+    # The first candidate of a shard was rejected.
+    assert any(int(candidate) for candidate in dict(reversed(names)).values())
     expected = [note for name in names for note in KEYBOARD.notes_of(SEED, *map(int, name))]
     np.testing.assert_array_equal(notes, expected[:ROWS])
 
 
-def test_random_notes_are_the_same_however_the_data_came_about(keyboard, tmp_path):
-    """Four rows by one worker, cut within a preset, then 11 by two, with the scraps of a killed run."""
+def test_generate_continued_with_random_notes_gives_the_same_bytes(keyboard, tmp_path):
+    """One worker makes four rows, cut within a preset. Then two workers continue to 11, beside a partial file."""
     make(tmp_path / "grown", n=4, workers=1, config=KEYBOARD)
     (tmp_path / "grown" / "shard-00001.h5.partial").write_bytes(b"killed here")
     make(tmp_path / "grown", workers=2, config=KEYBOARD)
     assert contents(tmp_path / "grown") == contents(keyboard)
 
 
-def test_the_stored_note_is_the_one_that_was_played(keyboard):
+def test_generate_with_random_notes_stores_the_played_note(keyboard):
     schema, vocabulary, parameters = rows_of(keyboard)
     notes, seeds = column(keyboard, "metadata/midi_note"), column(keyboard, "metadata/seed")
     audio = column(keyboard, "audio/waveforms")
@@ -213,8 +216,8 @@ def test_the_stored_note_is_the_one_that_was_played(keyboard):
 
 @settings(deadline=None)
 @given(st.integers(0, 127), st.integers(1, 128), st.data())
-def test_one_note_falls_into_each_equal_part_of_the_range(low, width, data):
-    """Parts of whole notes differ by one at most; every note of the range can be drawn."""
+def test_notes_of_draws_one_note_from_each_equal_part_of_the_range(low, width, data):
+    """The sizes of the parts differ by at most one note, and every note of the range can be drawn."""
     width = min(width, 128 - low)
     n = data.draw(st.integers(1, width))
     config = GenerationConfig(random_notes=n, note_range=(low, low + width - 1))
@@ -227,7 +230,7 @@ def test_one_note_falls_into_each_equal_part_of_the_range(low, width, data):
             assert low + i * part - 1 < note < low + (i + 1) * part
 
 
-def test_every_note_of_the_range_is_drawn_and_candidates_differ():
+def test_notes_of_many_candidates_covers_the_range_and_differs():
     config = GenerationConfig(random_notes=3)
     drawn = [config.notes_of(0, shard, candidate) for shard in range(5) for candidate in range(64)]
     assert {note for notes in drawn for note in notes} == set(range(36, 85))
@@ -235,20 +238,20 @@ def test_every_note_of_the_range_is_drawn_and_candidates_differ():
     assert config.notes_of(0, 1, 0) == drawn[64]
     assert config.notes_of(1, 1, 0) != drawn[64]
     assert GenerationConfig(notes=(50, 40)).notes_of(0, 0, 0) == (50, 40)
-    # A stream of its own: the first candidate's notes are not the numbers that its shard's knobs are drawn from.
+    # The notes of the first candidate come from another random stream than the knobs of its shard.
     knobs = np.random.default_rng([0, 1])
     assert config.notes_of(0, 1, 0) != tuple(int(knobs.integers(*part)) for part in ((36, 52), (52, 68), (68, 85)))
 
 
-def test_a_finished_dataset_is_left_alone(made):
+def test_generate_with_a_finished_dataset_changes_no_file(made):
     folder, report = made
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert make(folder) == report
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 
-def test_generate_shards_with_more_digits_are_kept_in_order(made, tmp_path, monkeypatch):
-    """As text, shard 100,000 stands before shard 99,999. Here names have one digit, so that it begins with shard 10."""
+def test_generate_with_more_than_five_digits_keeps_shards_in_order(made, tmp_path, monkeypatch):
+    """Sorted as text, shard 100,000 would come before shard 99,999. With one digit, this begins at shard 10."""
     monkeypatch.setattr(layout, "SHARD_DIGITS", 1)
     for number in range(12):
         shutil.copyfile(made[0] / "shard-00000.h5", tmp_path / layout.shard_name(number))
@@ -259,35 +262,35 @@ def test_generate_shards_with_more_digits_are_kept_in_order(made, tmp_path, monk
     assert contents(tmp_path) == before
 
 
-def test_fewer_rows_are_refused(made):
-    with pytest.raises(DatasetError, match="made already holds 11 rows, more than the 10 asked for"):
+def test_generate_with_fewer_rows_than_stored_is_refused(made):
+    with pytest.raises(DatasetError, match="made already holds 11 rows, more than the 10 requested"):
         make(made[0], n=10)
 
 
 @pytest.mark.parametrize(
     ("changes", "seed", "named"),
     [
-        ({}, 1, r"\(seed 5 there, 1 now\)"),
-        ({"random_notes": 2}, SEED, r"\(random_notes 0 there, 2 now\)"),
-        ({"note_range": (40, 60)}, SEED, r"\(note_range \[36, 84\] there, \[40, 60\] now\)"),
-        ({"silence_db": -60.0}, SEED, r"\(silence_db -70\.0 there, -60\.0 now\)"),
-        ({"sampling": SamplingConfig(max_routes=3)}, SEED, r"sampling .*'max_routes': 20.* there, .*'max_routes': 3"),
-        ({"render": dataclasses.replace(TINY.render, note_s=0.1)}, SEED, r"render .*0\.2.* there, .*0\.1.* now"),
+        ({}, 1, r"\(seed 5 then, 1 now\)"),
+        ({"random_notes": 2}, SEED, r"\(random_notes 0 then, 2 now\)"),
+        ({"note_range": (40, 60)}, SEED, r"\(note_range \[36, 84\] then, \[40, 60\] now\)"),
+        ({"silence_db": -60.0}, SEED, r"\(silence_db -70\.0 then, -60\.0 now\)"),
+        ({"sampling": SamplingConfig(max_routes=3)}, SEED, r"sampling .*'max_routes': 20.* then, .*'max_routes': 3"),
+        ({"render": dataclasses.replace(TINY.render, note_s=0.1)}, SEED, r"render .*0\.2.* then, .*0\.1.* now"),
     ],
 )
-def test_other_settings_in_the_same_folder_are_refused_by_name(made, changes, seed, named):
+def test_generate_with_other_settings_in_the_folder_names_them(made, changes, seed, named):
     before = contents(made[0])
     with pytest.raises(DatasetError, match=rf"shard-00000\.h5 was made with other settings .*{named}.*another --out"):
         make(made[0], n=20, config=dataclasses.replace(TINY, **changes), seed=seed)
     assert contents(made[0]) == before
 
 
-def test_the_time_limit_is_no_setting_of_the_data(made):
-    patient = dataclasses.replace(TINY, render=dataclasses.replace(TINY.render, timeout_s=300.0))
-    assert make(made[0], config=patient) == made[1]
+def test_generate_with_another_timeout_keeps_the_shards(made):
+    config = dataclasses.replace(TINY, render=dataclasses.replace(TINY.render, timeout_s=300.0))
+    assert make(made[0], config=config) == made[1]
 
 
-def test_other_peoples_files_are_not_touched(tmp_path):
+def test_generate_with_unrelated_files_in_the_folder_keeps_them(tmp_path):
     (tmp_path / "thesis.docx.partial").write_text("unsaved")
     (tmp_path / "old.h5").write_text("results")
     with pytest.raises(DatasetError, match=r"holds old\.h5 where shard-00000\.h5 belongs"):
@@ -295,18 +298,18 @@ def test_other_peoples_files_are_not_touched(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"thesis.docx.partial", "old.h5"}
 
 
-def test_a_gap_between_shards_is_named(made, tmp_path):
+def test_generate_with_a_missing_shard_names_it(made, tmp_path):
     shutil.copytree(made[0], tmp_path / "gap")
     (tmp_path / "gap" / "shard-00001.h5").unlink()
     with pytest.raises(DatasetError, match=r"holds shard-00002\.h5 where shard-00001\.h5 belongs"):
         make(tmp_path / "gap")
 
 
-def test_tier_1_stores_no_routes_and_half_precision_on_request(tmp_path):
+def test_generate_at_tier_1_in_float16_stores_no_routes(tmp_path):
     config = dataclasses.replace(
         TINY, sampling=SamplingConfig(tier=1), notes=(60,), mel_dtype="float16", store_audio=False
     )
-    (tmp_path / "thesis.docx.partial").write_text("somebody else's, not to be tidied away")
+    (tmp_path / "thesis.docx.partial").write_text("a file of another program, which must stay")
     make(tmp_path, n=2, config=config)
     assert (tmp_path / "thesis.docx.partial").exists()
     info = open_dataset(tmp_path)
@@ -318,14 +321,14 @@ def test_tier_1_stores_no_routes_and_half_precision_on_request(tmp_path):
         assert 0.1 < file["features/mel_spectrogram"][...].max() < 20
 
 
-def test_log_mel_does_not_depend_on_the_batch():
+def test_log_mel_of_a_row_does_not_depend_on_the_batch():
     audio = np.random.default_rng(0).uniform(-0.5, 0.5, (35, 2, TINY.render.samples)).astype(np.float32)
     together = log_mel(audio, TINY.mel)
     assert together.shape == (35, 128, 1 + TINY.render.samples // 512)
     np.testing.assert_array_equal(together[[0, 31, 33]], log_mel(audio[[0, 31, 33]], TINY.mel))
 
 
-def test_rejection_names_the_reason():
+def test_rejection_of_unusable_sounds_returns_the_reason():
     def check(audio):
         return rejection(Rendering(np.asarray(audio, np.float32)), silence_db=-60)
 
@@ -342,7 +345,7 @@ def test_rejection_names_the_reason():
     assert check(np.full_like(sound, np.inf)) == "nan"
     for error, reason in (
         ("crashed: ended by SIGSEGV", "crashed"),
-        ("hung: no answer within 30 s", "hung"),
+        ("hung: no result within 30 s", "hung"),
         ("invalid: volume is nan", "invalid"),
     ):
         assert rejection(Rendering(None, error), silence_db=-60) == reason
@@ -354,8 +357,8 @@ def vital(**values: float) -> dict:
     return made
 
 
-def test_presets_that_say_nothing_are_left_out_and_counted(tmp_path):
-    """Three people's presets: one that the engine could not take, one fine, one silent."""
+def test_generate_with_silent_presets_counts_them_as_rejected(tmp_path):
+    """Of three presets, one would crash the engine, one is valid and one is silent."""
     bad = vital()
     bad["settings"]["wavetables"][0]["groups"][0]["components"][0]["type"] = "No Such Source"  # crashes the engine
     (tmp_path / "a").mkdir()
@@ -374,44 +377,44 @@ def test_presets_that_say_nothing_are_left_out_and_counted(tmp_path):
     assert not any(b"bad" in name for name in column(tmp_path / "out", "metadata/preset_name"))
 
 
-def test_renders_that_fail_are_named_and_counted(tmp_path, capsys):
-    """Nobody renders in a hundredth of a millisecond."""
+def test_generate_with_renders_that_time_out_reports_each(tmp_path, capsys):
+    """No render ends within 10 microseconds."""
     config = dataclasses.replace(TINY, render=dataclasses.replace(TINY.render, timeout_s=1e-5), notes=(48,))
     with pytest.raises(ValueError, match=r"shard 0: every candidate was rejected \({'hung': 2}\)"):
         make(tmp_path, config=config)
-    assert "s5-b0-1: hung: no answer within 2e-05 s; left out" in capsys.readouterr().out
+    assert "s5-b0-1: hung: no result within 2e-05 s; left out" in capsys.readouterr().out
 
 
-def test_a_shard_without_any_sound_is_an_error(tmp_path):
+def test_generate_with_only_silent_candidates_raises_an_error(tmp_path):
     config = dataclasses.replace(TINY, silence_db=40.0, presets_per_shard=2, notes=(48,))
     with pytest.raises(ValueError, match=r"shard 0: every candidate was rejected \({'silent': 2}\)"):
         make(tmp_path, config=config)
 
 
-def test_the_bank_leaves_unreadable_files_out_and_says_so(tmp_path):
+def test_load_bank_with_unreadable_files_warns_and_skips_them(tmp_path):
     write_preset(tmp_path / "good.vital", vital(osc_1_level=0.25))
     (tmp_path / "nan.vital").write_text(json.dumps(vital(osc_1_level=float("nan"))))
     (tmp_path / "text.vital").write_text("hello")
     (tmp_path / "folder.vital").mkdir()
     (tmp_path / "folder.vital" / "inner.vital").write_text(json.dumps(vital(osc_1_level=0.75)))
-    (tmp_path / "notes.txt").write_text("no preset")
-    said = []
-    bank = load_bank(tmp_path, warn=said.append)
+    (tmp_path / "notes.txt").write_text("not a preset")
+    warnings = []
+    bank = load_bank(tmp_path, warn=warnings.append)
     assert [name for name, _ in bank.entries] == ["inner", "good"]
-    place = engine_schema().position["osc_1_level"]
-    np.testing.assert_allclose([parameters.continuous[place] for _, parameters in bank.entries], [0.75, 0.25])
-    assert len(said) == 3
-    assert any("nan.vital" in text and "osc_1_level is nan" in text for text in said)
-    assert any("text.vital" in text and "not JSON" in text for text in said)
-    assert any("folder.vital" in text for text in said)
+    level = engine_schema().position["osc_1_level"]
+    np.testing.assert_allclose([parameters.continuous[level] for _, parameters in bank.entries], [0.75, 0.25])
+    assert len(warnings) == 3
+    assert any("nan.vital" in text and "osc_1_level is nan" in text for text in warnings)
+    assert any("text.vital" in text and "not JSON" in text for text in warnings)
+    assert any("folder.vital" in text for text in warnings)
 
 
-MINE = table_json("Mine", np.cos(np.arange(2048))[None])
+OWN_TABLE = table_json("Mine", np.cos(np.arange(2048))[None])
 DRAWN = shape_json("Triangle", [(0, 0.3), (0.2, 1), (1, 0.1)], bend=2)
 
 
 def preset_of(*routes: Route, switches: dict[str, int] | None = None, **parts) -> Preset:
-    """The init patch with routes, menu indices and other parts in the place of its own."""
+    """The init patch with these routes, menu indices and other parts."""
     init = preset.init()
     categorical = init.categorical.copy()
     for name, index in (switches or {}).items():
@@ -420,19 +423,19 @@ def preset_of(*routes: Route, switches: dict[str, int] | None = None, **parts) -
     return dataclasses.replace(init, continuous=init.continuous.copy(), categorical=categorical, routes=routes, **parts)
 
 
-def test_the_bank_brings_what_can_be_heard(tmp_path):
-    """Oscillators 1 and 3 play the same table under two names, LFO 2 a drawn shape; what is silent is left at home."""
-    unheard, undrawn = table_json("Off", np.sin(np.arange(2048))[None]), {**DRAWN, "smooth": True}
+def test_load_bank_adds_only_audible_wavetables_and_shapes(tmp_path):
+    """Oscillators 1 and 3 play the same table under two names, and LFO 2 has a drawn shape. Others are inaudible."""
+    unused_table, unused_shape = table_json("Off", np.sin(np.arange(2048))[None]), {**DRAWN, "smooth": True}
     square, hat = standard_catalog().tables[3], {**default_vocabulary().lfo_shapes.shapes[17], "name": "My own"}
     own = preset_of(
         Route("lfo_2", "osc_1_level", 0.5),
         Route("lfo_3", "osc_1_pan", 0.5),
         Route("lfo_4", "osc_1_pan", 0.5, bypass=True),
         switches={"osc_3_on": 1},
-        wavetables=(MINE, unheard, {**MINE, "name": "Mine as well", "author": "me"}),
-        lfo_shapes=(undrawn, DRAWN, hat, undrawn, *preset.init().lfo_shapes[4:]),
+        wavetables=(OWN_TABLE, unused_table, {**OWN_TABLE, "name": "Mine as well", "author": "me"}),
+        lfo_shapes=(unused_shape, DRAWN, hat, unused_shape, *preset.init().lfo_shapes[4:]),
     )
-    other = preset_of(wavetables=({**square, "name": "Init"}, unheard, unheard))
+    other = preset_of(wavetables=({**square, "name": "Init"}, unused_table, unused_table))
     write_preset(tmp_path / "own.vital", own.to_json())
     write_preset(tmp_path / "zother.vital", other.to_json())
     bank = load_bank(tmp_path)
@@ -453,19 +456,19 @@ def test_the_bank_brings_what_can_be_heard(tmp_path):
     assert choices(second, "osc_{}_wavetable", 3) == [3, 0, 0]
 
 
-def test_peoples_presets_lose_no_wavetable_no_shape_and_no_chain_in_the_bank():
+def test_load_bank_keeps_wavetables_shapes_and_route_chains():
     bank = load_bank(PEOPLE)
     schema = bank.vocabulary.schema()
     back = {name: to_preset(parameters, schema, bank.vocabulary) for name, parameters in bank.entries}
     assert len(back) == 5
-    for name, ours in back.items():
-        theirs = read_preset(PEOPLE / f"{name}.vital")
-        assert audible_oscillators(theirs) == audible_oscillators(ours) != []
-        assert audible_lfos(theirs) == audible_lfos(ours)
-        for i in audible_oscillators(theirs):
-            assert table_key(ours.wavetables[i]) == table_key(theirs.wavetables[i])
-        for i in audible_lfos(theirs):
-            np.testing.assert_array_equal(shape_values(ours.lfo_shapes[i]), shape_values(theirs.lfo_shapes[i]))
+    for name, converted in back.items():
+        original = read_preset(PEOPLE / f"{name}.vital")
+        assert audible_oscillators(original) == audible_oscillators(converted) != []
+        assert audible_lfos(original) == audible_lfos(converted)
+        for i in audible_oscillators(original):
+            assert table_key(converted.wavetables[i]) == table_key(original.wavetables[i])
+        for i in audible_lfos(original):
+            np.testing.assert_array_equal(shape_values(converted.lfo_shapes[i]), shape_values(original.lfo_shapes[i]))
     assert audible_lfos(back["Chippy_Klassic"]) == [0]
     assert not np.allclose(
         shape_values(back["Chippy_Klassic"].lfo_shapes[0]), shape_values(preset.init().lfo_shapes[0])
@@ -476,8 +479,8 @@ def test_peoples_presets_lose_no_wavetable_no_shape_and_no_chain_in_the_bank():
     assert (chain.source, target.source, target.destination) == ("macro_control_1", "random_1", "osc_1_wave_frame")
 
 
-def test_chains_and_drawn_shapes_of_a_person_reach_the_dataset(tmp_path):
-    """From a file with gaps between its slots to rows, and from a row's numbers back to a preset."""
+def test_generate_stores_route_chains_and_shapes_of_a_bank_preset(tmp_path):
+    """The file has gaps between its slots. Its routes are compared after the conversion to rows and back."""
     empty = None
     one = preset_of(
         Route("macro_control_1", "modulation_5_amount", 0.8, bipolar=True),
@@ -488,7 +491,7 @@ def test_chains_and_drawn_shapes_of_a_person_reach_the_dataset(tmp_path):
         Route("velocity", "osc_1_pan", 0.25, stereo=True),
         lfo_shapes=(DRAWN, *preset.init().lfo_shapes[1:]),
     )
-    one.continuous[preset.controls().position["macro_control_1"]] = 0.6  # the sampler would turn a lower one up
+    one.continuous[preset.controls().position["macro_control_1"]] = 0.6  # the sampler would raise a lower value
     (tmp_path / "people").mkdir()
     write_preset(tmp_path / "people" / "one.vital", one.to_json())
     config = dataclasses.replace(TINY, sampling=SamplingConfig(preset_share=1.0), notes=(48,), store_audio=False)
@@ -496,7 +499,7 @@ def test_chains_and_drawn_shapes_of_a_person_reach_the_dataset(tmp_path):
     schema, vocabulary, rows = rows_of(tmp_path / "out")
     origins = column(tmp_path / "out", "metadata/source")
     kept = [row for row, origin in zip(rows, origins, strict=True) if origin in (b"preset", b"crossover")]
-    assert kept  # one person crossed with themselves is the same person
+    assert kept  # a crossover of a preset with itself is the same preset
     for row in kept:
         back = to_preset(row, schema, vocabulary)
         assert [shape_key(shape) for shape in back.lfo_shapes] == [shape_key(shape) for shape in one.lfo_shapes]
@@ -513,14 +516,14 @@ def test_chains_and_drawn_shapes_of_a_person_reach_the_dataset(tmp_path):
         assert (amount.amount, power.amount) == pytest.approx((0.8, -0.4))
 
 
-def test_without_presets_the_bank_is_the_shipped_vocabulary():
+def test_load_bank_without_a_folder_returns_the_shipped_vocabulary():
     bank = load_bank(None)
     assert bank.entries == ()
     assert bank.vocabulary is default_vocabulary()
 
 
 @pytest.mark.parametrize("name", ["empty", "missing"])
-def test_a_folder_without_presets_is_named(tmp_path, name):
+def test_load_bank_of_a_folder_without_presets_names_it(tmp_path, name):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=rf"{name} holds no readable \.vital file"):
         load_bank(tmp_path / name)
@@ -532,23 +535,23 @@ def test_a_folder_without_presets_is_named(tmp_path, name):
         ({"notes": ()}, r"notes=\(\)"),
         ({"notes": (60, 128)}, r"notes=\(60, 128\); give MIDI notes from 0 to 127"),
         ({"random_notes": -1}, r"random_notes=-1 in note_range=\(36, 84\)"),
-        ({"random_notes": 4, "note_range": (60, 62)}, r"random_notes=4 in note_range=\(60, 62\); .* room for so many"),
+        ({"random_notes": 4, "note_range": (60, 62)}, r"random_notes=4 in note_range=\(60, 62\); .* notes in it"),
         ({"note_range": (62, 60)}, r"note_range=\(62, 60\)"),
         ({"note_range": (-1, 60)}, r"note_range=\(-1, 60\)"),
         ({"note_range": (60, 128)}, r"note_range=\(60, 128\); give a range of MIDI notes from 0 to 127"),
         ({"presets_per_shard": 0}, "presets_per_shard=0"),
         ({"seeds": 0}, "seeds=0"),
         ({"mel_dtype": "int8"}, "mel_dtype='int8'; choose 'float32' or 'float16'"),
-        ({"render": RenderConfig(sample_rate=48000)}, r"mel\.sample_rate=44100 differs from the renders' 48000"),
+        ({"render": RenderConfig(sample_rate=48000)}, r"mel\.sample_rate=44100 differs from render\.sample_rate=48000"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(fields, message):
+def test_generation_config_with_invalid_values_names_them(fields, message):
     with pytest.raises(ValueError, match=message):
         GenerationConfig(**fields)
 
 
-def test_no_rows_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="n=0; ask for at least one row"):
+def test_generate_with_zero_rows_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="n=0; it must be at least 1"):
         make(tmp_path, n=0)
 
 
@@ -570,13 +573,13 @@ def script(out: Path, *flags: str) -> list[str]:
     ]
 
 
-def test_a_killed_run_started_again_equals_one_that_was_not_killed(tmp_path):
-    """SIGKILL once a shard is there; then the same command again; against a run in this process."""
+def test_generate_continued_after_a_kill_gives_the_same_bytes(tmp_path):
+    """The run gets SIGKILL after its first shard and is started again. A run in this process is the reference."""
     killed = tmp_path / "killed"
     process = subprocess.Popen(script(killed), cwd=REPOSITORY, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (killed / "shard-00000.h5").exists():
-        assert process.poll() is None, "it ended before it could be killed"
+        assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.kill()
@@ -584,7 +587,7 @@ def test_a_killed_run_started_again_equals_one_that_was_not_killed(tmp_path):
     n_before = open_dataset(killed).n
     assert 0 < n_before < SMOKE_ROWS
     (killed / "shard-00009.h5.partial").write_bytes(b"half a shard")
-    survivors = contents(killed)
+    before = contents(killed)
 
     again = subprocess.run(script(killed), cwd=REPOSITORY, check=True, capture_output=True, text=True)
     assert f"{SMOKE_ROWS} rows of" in again.stdout
@@ -596,14 +599,14 @@ def test_a_killed_run_started_again_equals_one_that_was_not_killed(tmp_path):
     report = make(tmp_path / "whole", n=SMOKE_ROWS, config=unpack(recipe).generation, seed=SMOKE_SEED)
     assert contents(killed) == contents(tmp_path / "whole")
     assert f"{report.rows} rows of {report.presets} presets" in again.stdout
-    done = [name for name in survivors if name.endswith(".h5")]
-    assert all(contents(killed)[name] == survivors[name] for name in done)
+    done = [name for name in before if name.endswith(".h5")]
+    assert all(contents(killed)[name] == before[name] for name in done)
 
 
-def test_the_command_says_in_one_line_what_is_wrong(made):
-    """Another seed in a folder that is in use."""
+def test_generate_script_with_another_seed_prints_one_error_line(made):
+    """The folder holds data of another seed."""
     failed = subprocess.run(script(made[0]), cwd=REPOSITORY, capture_output=True, text=True)
     assert failed.returncode == 1
     assert "Traceback" not in failed.stderr
     assert "generate.py: " in failed.stderr
-    assert "seed 5 there, 3 now" in failed.stderr
+    assert "seed 5 then, 3 now" in failed.stderr

@@ -1,4 +1,4 @@
-"""Importance weights from real renders of turned knobs."""
+"""Tests of importance weights, measured with real renders."""
 
 import numpy as np
 import pytest
@@ -23,22 +23,22 @@ def few_knobs() -> Schema:
     return Schema(knobs, schema.categorical, schema.sources, schema.destinations, schema.engine)
 
 
-def test_what_is_heard_weighs_more_than_what_is_not(few_knobs):
+def test_measure_importance_weighs_audible_parameters_more_than_inaudible_ones(few_knobs):
     presets = [(few_knobs.default_parameters(), 48)]
     weights = measure_importance(presets, few_knobs, VOCABULARY, RENDER, MelConfig(), progress=False)
     weight = dict(zip(few_knobs.continuous_names, weights, strict=True))
     assert weights.dtype == np.float32
     assert ((weights >= SMALLEST_WEIGHT) & (weights <= LARGEST_WEIGHT)).all()
     assert weight["osc_1_transpose"] > weight["osc_1_level"] > SMALLEST_WEIGHT
-    # Oscillator 2 is off, LFO 1 drives nothing, and polyphony is no part of a sound.
+    # Oscillator 2 is off, LFO 1 has no route, and polyphony is frozen.
     assert {weight[name] for name in ("osc_2_level", "lfo_1_phase", "polyphony")} == {np.float32(SMALLEST_WEIGHT)}
 
 
-def test_a_modulator_is_heard_where_it_is_routed(few_knobs):
-    """Its knob is turned under the shape that the preset chose."""
+def test_measure_importance_of_an_lfo_depends_on_its_route_and_shape(few_knobs):
+    """The phase of an LFO is changed while the LFO has the shape of the preset."""
     position, destinations = few_knobs.position, few_knobs.destinations
     weights = {}
-    for shape in ("Saw Down", "Full"):  # the phase of a flat line is nothing to hear
+    for shape in ("Saw Down", "Full"):  # the phase of a flat shape is inaudible
         routed = few_knobs.default_parameters()
         cell = few_knobs.sources.index("lfo_1") * len(destinations) + destinations.index("osc_1_level")
         routed.route_index[0], routed.route_value[0, 0] = cell, -0.7
@@ -49,13 +49,13 @@ def test_a_modulator_is_heard_where_it_is_routed(few_knobs):
     assert weights["Full"] == np.float32(SMALLEST_WEIGHT)
 
 
-def test_without_presets_there_is_nothing_to_measure(few_knobs):
+def test_measure_importance_without_presets_is_refused(few_knobs):
     with pytest.raises(ValueError, match="needs presets"):
         measure_importance([], few_knobs, VOCABULARY, RENDER, MelConfig())
 
 
-def test_a_knob_of_few_steps_is_turned_by_one():
-    """A tenth of the chorus's 1 to 4 pairs of voices would be rounded back."""
+def test_measure_importance_changes_an_integer_parameter_by_one_step():
+    """A change of 0.1 would be rounded to none, because the chorus has 1 to 4 pairs of voices."""
     full = VOCABULARY.schema()
     knobs = tuple(knob for knob in full.continuous if knob.name in ("chorus_voices", "osc_1_level"))
     schema = Schema(knobs, full.categorical, full.sources, full.destinations, full.engine)

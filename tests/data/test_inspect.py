@@ -1,4 +1,4 @@
-"""The inspector counts right and finds every kind of damage."""
+"""Tests of `vjax inspect`: it counts the content of a dataset and finds every kind of invalid row."""
 
 import dataclasses
 import json
@@ -14,7 +14,7 @@ from vjax.data.store import write_shard
 from vjax.sound.schema import Categorical, dense_routes
 
 
-def test_a_sound_dataset_is_counted(tiny_dataset, schema, random_rows):
+def test_inspect_dataset_with_valid_rows_counts_them(tiny_dataset, schema, random_rows):
     report = inspect_dataset(tiny_dataset)
     assert (report["rows"], report["presets"], report["shards"], report["tier"]) == (39, 13, 2, 3)
     assert report["notes"] == {48: 13, 60: 13, 72: 13}
@@ -34,7 +34,7 @@ def test_a_sound_dataset_is_counted(tiny_dataset, schema, random_rows):
     assert report["commonest_routes"][0][1] == max(names.values())
 
 
-def test_the_catalog_is_described_by_what_there_is_to_choose(
+def test_inspect_dataset_describes_the_catalog_by_its_choices(
     tiny_dataset, schema, random_rows, shard_attributes, tmp_path
 ):
     report = inspect_dataset(tiny_dataset)
@@ -54,7 +54,7 @@ def test_the_catalog_is_described_by_what_there_is_to_choose(
     assert report["examples"] == ["row 3: no such menu option: lfo_1_shape is 7, of 7 options"]
 
 
-def test_the_same_routes_are_found_in_dense_form(tiny_dataset):
+def test_inspect_dataset_with_dense_routes_counts_the_same_routes(tiny_dataset):
     sparse = inspect_dataset(tiny_dataset)
     for path in tiny_dataset.iterdir():
         with h5py.File(path, "r+") as file:
@@ -84,7 +84,7 @@ def test_the_same_routes_are_found_in_dense_form(tiny_dataset):
         ("modulation/index", (4, slice(60, 64)), 12, "repeated route", "lfo_1 -> filter_1_cutoff"),
     ],
 )
-def test_an_invalid_row_is_found(tiny_dataset, name, where, value, kind, detail):
+def test_inspect_dataset_with_an_invalid_row_reports_it(tiny_dataset, name, where, value, kind, detail):
     with h5py.File(tiny_dataset / "shard-00001.h5", "r+") as file:
         file[name][where] = value
     report = inspect_dataset(tiny_dataset)
@@ -96,7 +96,7 @@ def test_an_invalid_row_is_found(tiny_dataset, name, where, value, kind, detail)
 
 
 @pytest.mark.parametrize(("channel", "value", "name"), [(0, 1.5, "amount"), (1, np.nan, "bipolar"), (2, -11, "power")])
-def test_a_route_value_out_of_range_is_found(tiny_dataset, channel, value, name):
+def test_inspect_dataset_with_a_route_value_out_of_range_reports_it(tiny_dataset, channel, value, name):
     with h5py.File(tiny_dataset / "shard-00000.h5", "r+") as file:
         file["modulation/index"][2] = [12] + [-1] * 63
         file["modulation/value"][2] = 0
@@ -107,7 +107,7 @@ def test_a_route_value_out_of_range_is_found(tiny_dataset, channel, value, name)
     ]
 
 
-def test_the_command_prints_and_answers_by_exit_code(tiny_dataset, capsys):
+def test_inspect_prints_a_report_and_returns_an_exit_code(tiny_dataset, capsys):
     assert main([str(tiny_dataset)]) == 0
     printed = capsys.readouterr().out
     for expected in ("39 rows of 13 presets in 2 file(s)", "48 x 13", "routes per preset:", "->", "valid: every row"):
@@ -124,7 +124,7 @@ def test_the_command_prints_and_answers_by_exit_code(tiny_dataset, capsys):
     assert "has no dataset params/categorical" in json.loads(capsys.readouterr().out)["error"]
 
 
-def test_help_teaches_by_example(capsys):
+def test_inspect_help_shows_an_example(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "vjax inspect runs/demo/data" in capsys.readouterr().out

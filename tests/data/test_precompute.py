@@ -1,4 +1,4 @@
-"""Filling features/*: interrupted runs, killed ones too, end as uninterrupted ones do."""
+"""Tests of `vjax precompute`: an interrupted or killed run ends with the same data as an uninterrupted one."""
 
 import dataclasses
 import json
@@ -24,13 +24,13 @@ CONFIG = MelConfig(sample_rate=8000, n_fft=256, hop=100, n_mels=16, f_max_hz=400
 
 
 def fake_mel(audio: np.ndarray) -> np.ndarray:
-    """Cheap and different for every sound: [b, samples] to [b, 16, 11]."""
+    """Maps [b, samples] to [b, 16, 11]. It is fast, and differs between sounds."""
     return np.stack([audio[:, i : i + 11] for i in range(16)], 1)
 
 
 @pytest.fixture
 def sounds(tmp_path, schema, random_rows, shard_attributes):
-    """A folder of two shards with stereo sound, without pictures."""
+    """A folder of two shards with stereo sounds, without spectrograms."""
     folder = tmp_path / "sounds"
     for number, n_presets in enumerate((4, 3)):
         rows = random_rows(n_presets, seed=number)
@@ -51,7 +51,7 @@ def dense(tmp_path, schema, random_rows, shard_attributes):
     return tmp_path / "dense.h5"
 
 
-def test_mels_are_those_of_the_mean_of_the_channels(sounds):
+def test_precompute_mels_of_stereo_sounds_uses_the_mean_of_the_channels(sounds):
     filled = precompute_mels(sounds, CONFIG, lambda audio: mel_spectrogram(audio, CONFIG), 5, progress=False)
     assert filled == 21
     info = open_dataset(sounds)
@@ -65,9 +65,9 @@ def test_mels_are_those_of_the_mean_of_the_channels(sounds):
     np.testing.assert_allclose(Reader(info)[12 + 4].mel[0], expected, atol=1e-4)
 
 
-def test_an_interrupted_run_is_continued(sounds, tmp_path):
-    shutil.copytree(sounds, tmp_path / "unbroken")
-    precompute_mels(tmp_path / "unbroken", CONFIG, fake_mel, 2, progress=False)
+def test_precompute_mels_after_an_interruption_continues(sounds, tmp_path):
+    shutil.copytree(sounds, tmp_path / "uninterrupted")
+    precompute_mels(tmp_path / "uninterrupted", CONFIG, fake_mel, 2, progress=False)
     calls = 0
 
     def interrupted(audio):
@@ -81,12 +81,12 @@ def test_an_interrupted_run_is_continued(sounds, tmp_path):
         precompute_mels(sounds, CONFIG, interrupted, 2, progress=False)
     with pytest.raises(DatasetError, match=r"mel_spectrogram is half-filled; run: vjax precompute mels"):
         open_dataset(sounds)
-    assert precompute_mels(sounds, CONFIG, fake_mel, 2, progress=False) < 21  # some were there already
+    assert precompute_mels(sounds, CONFIG, fake_mel, 2, progress=False) < 21  # some existed already
     assert precompute_mels(sounds, CONFIG, fake_mel, 2, progress=False) == 0
     for name in ("shard-00000.h5", "shard-00001.h5"):
-        with h5py.File(sounds / name) as ours, h5py.File(tmp_path / "unbroken" / name) as theirs:
-            mel = ours["features/mel_spectrogram"]
-            np.testing.assert_array_equal(mel, theirs["features/mel_spectrogram"])
+        with h5py.File(sounds / name) as continued, h5py.File(tmp_path / "uninterrupted" / name) as reference:
+            mel = continued["features/mel_spectrogram"]
+            np.testing.assert_array_equal(mel, reference["features/mel_spectrogram"])
             assert not mel.attrs
 
 
@@ -104,7 +104,7 @@ precompute.precompute_modulation(sys.argv[1], batch_size=2, progress=False)
 """
 
 
-def test_a_killed_run_is_continued(dense):
+def test_precompute_modulation_after_a_kill_continues(dense):
     """SIGKILL in the middle of filling leaves a file that opens, and the next run completes it."""
     process = subprocess.Popen([sys.executable, "-c", KILLED, str(dense)], stdout=subprocess.PIPE, text=True)
     for _ in range(5):
@@ -114,7 +114,7 @@ def test_a_killed_run_is_continued(dense):
     process.stdout.close()
     with h5py.File(dense) as file:
         assert 0 < file["features/modulation_t3"].attrs["rows_done"] < 30
-        # All chunks had their place before the first row came: filling does not touch the file's structure.
+        # All chunks are allocated before the first row is written, so filling does not change the file's structure.
         assert file["features/modulation_t3"].id.get_storage_size() == 30 * 4 * 4 * 10 * 4
     assert 0 < precompute_modulation(dense, batch_size=2, progress=False) < 30
     with h5py.File(dense) as file:
@@ -125,7 +125,7 @@ def test_a_killed_run_is_continued(dense):
         assert not fast.attrs
 
 
-def test_finished_and_sparse_datasets_are_left_alone(dense, tiny_dataset):
+def test_precompute_modulation_of_finished_or_sparse_data_changes_nothing(dense, tiny_dataset):
     assert precompute_modulation(dense, progress=False) == 30
     before = dense.read_bytes()
     assert precompute_modulation(dense, progress=False) == 0
@@ -133,7 +133,7 @@ def test_finished_and_sparse_datasets_are_left_alone(dense, tiny_dataset):
     assert dense.read_bytes() == before
 
 
-def test_what_cannot_be_made_is_named(tiny_dataset, sounds):
+def test_precompute_without_its_inputs_names_what_is_missing(tiny_dataset, sounds):
     for shard in tiny_dataset.iterdir():
         with h5py.File(shard, "r+") as file:
             del file["modulation"], file["features"]
@@ -141,7 +141,7 @@ def test_what_cannot_be_made_is_named(tiny_dataset, sounds):
         DatasetError, match=r"shard-00000\.h5 has no dataset params/modulation_t3; it holds no modulation"
     ):
         precompute_modulation(tiny_dataset, progress=False)
-    with pytest.raises(DatasetError, match=r"shard-00000\.h5 has no dataset audio/waveforms; there is no sound"):
+    with pytest.raises(DatasetError, match=r"shard-00000\.h5 has no dataset audio/waveforms; log-mel spectrograms"):
         precompute_mels(tiny_dataset, CONFIG, fake_mel, progress=False)
     precompute_mels(sounds, CONFIG, fake_mel, progress=False)
     with pytest.raises(DatasetError, match=r"mel_spectrogram was made with .*\"hop\": 100.*not with .*\"hop\": 200"):
@@ -149,7 +149,7 @@ def test_what_cannot_be_made_is_named(tiny_dataset, sounds):
 
 
 def report_sounds(path, n_samples=1000, **attributes):
-    """A file in the report's layout with sound and no spectrograms."""
+    """Writes a file in the report's layout, with sounds and without spectrograms."""
     rng = np.random.default_rng(0)
     with h5py.File(path, "w") as file:
         file["params/continuous"] = rng.random((4, 322), np.float32)
@@ -162,15 +162,15 @@ def report_sounds(path, n_samples=1000, **attributes):
 RATES = r"gives 22050 Hz, but the mel settings are for 44100 Hz"
 
 
-@pytest.mark.parametrize("place", ["file", "schema", "waveforms"])
-def test_precompute_mels_sound_of_another_rate_is_refused(tmp_path, capsys, place):
-    """The file has no mel settings, so that the command takes MelConfig's 44,100 Hz."""
+@pytest.mark.parametrize("location", ["file", "schema", "waveforms"])
+def test_precompute_mels_with_another_sample_rate_is_refused(tmp_path, capsys, location):
+    """The file has no mel settings, so the command uses MelConfig's 44,100 Hz."""
     path = report_sounds(tmp_path / "report.h5")
     with h5py.File(path, "r+") as file:
-        if place == "schema":
+        if location == "schema":
             file.create_group("schema").attrs["sample_rate"] = 22050
         else:
-            (file if place == "file" else file["audio/waveforms"]).attrs["sample_rate"] = 22050
+            (file if location == "file" else file["audio/waveforms"]).attrs["sample_rate"] = 22050
     assert main(["mels", str(path)]) == 1
     error = " ".join(capsys.readouterr().err.split())
     assert re.search(rf"report\.h5: attribute sample_rate.* {RATES}", error)
@@ -179,7 +179,7 @@ def test_precompute_mels_sound_of_another_rate_is_refused(tmp_path, capsys, plac
         assert "features" not in file
 
 
-def test_precompute_mels_settings_of_the_rate_are_used(tmp_path):
+def test_precompute_mels_with_stored_settings_uses_them(tmp_path):
     settings = {"sample_rate": 22050, "f_max_hz": 11025}
     path = report_sounds(tmp_path / "report.h5", sample_rate=22050, mel=json.dumps(settings))
     assert main(["mels", str(path)]) == 0
@@ -190,7 +190,7 @@ def test_precompute_mels_settings_of_the_rate_are_used(tmp_path):
     np.testing.assert_allclose(Reader(info)[0].mel[0], mel_spectrogram(audio, info.mel_config), atol=1e-4)
 
 
-def test_precompute_mels_a_shard_of_another_rate_is_refused(sounds):
+def test_precompute_mels_with_one_shard_of_another_rate_is_refused(sounds):
     """The settings are those of the first shard; both shards are checked against them."""
     with h5py.File(sounds / "shard-00001.h5", "r+") as file:
         file.attrs["mel"] = json.dumps(dataclasses.asdict(MelConfig()))
@@ -198,19 +198,19 @@ def test_precompute_mels_a_shard_of_another_rate_is_refused(sounds):
         precompute_mels(sounds, CONFIG, fake_mel, progress=False)
 
 
-def test_mel_settings_an_unknown_rate_is_assumed_with_a_warning(tmp_path, caplog):
+def test_mel_settings_without_a_sample_rate_warns_of_the_assumed_one(tmp_path, caplog):
     path = report_sounds(tmp_path / "report.h5")
     with caplog.at_level("WARNING", logger="absl"):
         assert mel_settings(path) == {}
     assert "report.h5: no attribute gives the sample rate of its sounds; 44100 Hz is assumed" in caplog.text
 
 
-def test_mel_settings_inside_a_json_attribute_are_found(tmp_path):
+def test_mel_settings_inside_a_json_attribute_returns_them(tmp_path):
     path = report_sounds(tmp_path / "report.h5", schema=json.dumps({"mel": {"hop": 256}}))
     assert mel_settings(path) == dataclasses.asdict(MelConfig(hop=256))
 
 
-def test_mel_settings_unknown_ones_are_refused(sounds, capsys):
+def test_mel_settings_with_an_unknown_field_is_refused(sounds, capsys):
     with h5py.File(sounds / "shard-00000.h5", "r+") as file:
         file.attrs["mel"] = json.dumps(dataclasses.asdict(CONFIG) | {"hop_length": 100})
     assert main(["mels", str(sounds)]) == 1
@@ -218,7 +218,7 @@ def test_mel_settings_unknown_ones_are_refused(sounds, capsys):
     assert "shard-00000.h5: attribute mel: unknown mel setting hop_length (100); rename it to one of" in error
 
 
-def test_the_command(sounds, dense, tmp_path, capsys):
+def test_precompute_fills_files_and_returns_exit_codes(sounds, dense, tmp_path, capsys):
     assert main(["mels", str(sounds)]) == 0
     assert "21 rows filled" in capsys.readouterr().out
     assert open_dataset(sounds).mel_shape == (1, 16, 11)  # the dataset's own mel settings were used

@@ -1,4 +1,4 @@
-"""Random access: both ways of reading agree, in this process and in others."""
+"""Tests of the reader: reading by pread and by h5py return the same rows, in this process and in others."""
 
 import concurrent.futures
 import contextlib
@@ -20,25 +20,25 @@ from vjax.data.store import open_dataset, write_shard
 from vjax.sound.encoding import TargetEncoding
 
 
-def assert_same(ours, theirs):
-    assert type(ours) is type(theirs)
-    if isinstance(ours, tuple):
-        for a, b in zip(ours, theirs, strict=True):
+def assert_same(found, expected):
+    assert type(found) is type(expected)
+    if isinstance(found, tuple):
+        for a, b in zip(found, expected, strict=True):
             assert_same(a, b)
     else:
-        assert ours.dtype == theirs.dtype
-        np.testing.assert_array_equal(ours, theirs)
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
 
 
 def rewrite(path, name, **settings):
-    """Stores a dataset anew with other settings, through a second name."""
+    """Removes a dataset and stores its data again with other settings."""
     with h5py.File(path, "r+") as file:
         data = file[name][...]
         del file[name]
         file.create_dataset(name, data=settings.pop("data", data), **settings)
 
 
-def test_rows_run_through_all_shards(tiny_dataset, random_rows):
+def test_reader_of_two_shards_returns_rows_of_both(tiny_dataset, random_rows):
     reader = Reader(open_dataset(tiny_dataset))
     assert len(reader) == 39
     for row, shard, i in (
@@ -59,7 +59,7 @@ def test_rows_run_through_all_shards(tiny_dataset, random_rows):
 
 
 @pytest.mark.parametrize("row", [-1, 39])
-def test_rows_that_do_not_exist_are_refused(tiny_dataset, row):
+def test_reader_with_a_row_out_of_range_raises_an_error(tiny_dataset, row):
     with pytest.raises(IndexError, match=f"row {row} of a dataset of 39 rows"):
         Reader(open_dataset(tiny_dataset))[row]
 
@@ -76,7 +76,7 @@ def test_rows_that_do_not_exist_are_refused(tiny_dataset, row):
     ],
     ids=["row chunks", "gzip", "large chunks", "contiguous", "float16", "big-endian double"],
 )
-def test_direct_reading_equals_h5py(tiny_dataset, settings):
+def test_reader_by_pread_equals_reader_by_h5py(tiny_dataset, settings):
     rewrite(tiny_dataset / "shard-00000.h5", "features/mel_spectrogram", **settings)
     info = open_dataset(tiny_dataset)
     direct, through_h5py = Reader(info), Reader(info, use_pread=False)
@@ -85,25 +85,25 @@ def test_direct_reading_equals_h5py(tiny_dataset, settings):
     assert direct[0].mel.dtype == (np.float16 if settings.get("dtype") is np.float16 else np.float32)
 
 
-def test_row_chunks_are_read_without_h5py(tiny_dataset, monkeypatch):
+def test_reader_of_row_chunks_reads_without_h5py(tiny_dataset, monkeypatch):
     reader = Reader(open_dataset(tiny_dataset))
     expected = reader[7]
 
     def refuse(*_):
-        raise AssertionError("h5py was asked for rows")
+        raise AssertionError("h5py read rows")
 
     monkeypatch.setattr(h5py.Dataset, "__getitem__", refuse)
     assert_same(reader[7], expected)
 
 
-def test_chunks_never_written_read_as_zeros(tiny_dataset):
+def test_reader_of_unwritten_chunks_returns_zeros(tiny_dataset):
     with h5py.File(tiny_dataset / "shard-00000.h5", "r+") as file:
         del file["modulation/value"]
         file.create_dataset("modulation/value", (24, 64, 4), np.float32, chunks=(1, 64, 4))
     assert not Reader(open_dataset(tiny_dataset))[3].modulation.value.any()
 
 
-def test_the_uncompressed_matrix_is_preferred(tmp_path, tiny_dataset):
+def test_reader_with_a_finished_uncompressed_matrix_prefers_it(tmp_path, tiny_dataset):
     path = tiny_dataset / "shard-00000.h5"
     with h5py.File(path, "r+") as file:
         del file["modulation"]
@@ -113,14 +113,14 @@ def test_the_uncompressed_matrix_is_preferred(tmp_path, tiny_dataset):
         file["features/modulation_t3"] = np.ones((24, 4, 4, 10), np.float32)
     assert (Reader(open_dataset(path))[0].modulation == 1).all()
     with h5py.File(path, "r+") as file:
-        file["features/modulation_t3"].attrs["rows_done"] = 3  # half-filled: not to be trusted
+        file["features/modulation_t3"].attrs["rows_done"] = 3  # half-filled, so it must not be read
     assert not Reader(open_dataset(path))[0].modulation.any()
 
 
 @pytest.mark.parametrize("use_pread", [True, False])
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, ">f8"])
-def test_rows_read_together_are_the_single_ones_stacked(tiny_dataset, use_pread, dtype):
-    """Over both shards, one row twice; the first shard's pictures may be of another type."""
+def test_read_of_several_rows_equals_single_rows_stacked(tiny_dataset, use_pread, dtype):
+    """The rows are in both shards, one row is read twice, and the first shard may store another type."""
     rewrite(tiny_dataset / "shard-00000.h5", "features/mel_spectrogram", chunks=(1, 1, 128, 20), dtype=dtype)
     reader, rows = Reader(open_dataset(tiny_dataset), use_pread), [30, 2, 38, 2, 0, 24]
     together, singles = reader.read(rows), [reader[row] for row in rows]
@@ -132,14 +132,14 @@ def test_rows_read_together_are_the_single_ones_stacked(tiny_dataset, use_pread,
 
 
 @pytest.mark.parametrize("use_pread", [True, False])
-def test_a_reader_travels_by_pickle(tiny_dataset, use_pread):
+def test_reader_after_pickling_reads_the_same_rows(tiny_dataset, use_pread):
     reader = Reader(open_dataset(tiny_dataset), use_pread)
     expected = reader[30]  # files are open now
     assert_same(pickle.loads(pickle.dumps(reader))[30], expected)
     assert len(pickle.dumps(reader)) < 1000
 
 
-def test_a_file_cut_short_is_noticed(tiny_dataset):
+def test_reader_of_a_truncated_file_raises_an_error(tiny_dataset):
     path = tiny_dataset / "shard-00000.h5"
     reader = Reader(open_dataset(path))
     reader[0]
@@ -161,25 +161,27 @@ def many_gzip_shards(folder, schema, random_rows, attributes, n):
 
 
 def open_shards() -> int:
-    """How many shards this process has open."""
-    places = []
+    """Returns the number of shards that this process has open."""
+    paths = []
     for handle in os.listdir("/proc/self/fd"):
         with contextlib.suppress(FileNotFoundError):  # the handle of the listing itself
-            places.append(os.readlink(f"/proc/self/fd/{handle}"))
-    return sum(place.endswith(".h5") for place in places)
+            paths.append(os.readlink(f"/proc/self/fd/{handle}"))
+    return sum(path.endswith(".h5") for path in paths)
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files in /proc")
-def test_reader_compressed_shards_beyond_the_bound_are_closed(tmp_path, schema, random_rows, shard_attributes):
+def test_reader_of_many_compressed_shards_closes_those_beyond_the_limit(
+    tmp_path, schema, random_rows, shard_attributes
+):
     many = MOST_OPEN_FILES + 20
     reader = Reader(open_dataset(many_gzip_shards(tmp_path, schema, random_rows, shard_attributes, many)))
     before = open_shards()
     together = reader.read(np.arange(len(reader)))
     assert 0 < open_shards() - before <= MOST_OPEN_FILES
-    for row in (0, 4, len(reader) - 1, 1):  # also of shards that were closed since
+    for row in (0, 4, len(reader) - 1, 1):  # also in shards that are closed by now
         assert (reader[row].mel == together.mel[row]).all()
         assert row < 3 or (reader[row].mel == row // 3).all()
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:  # one thread's shard falls out while another reads it
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:  # a shard leaves the cache while a thread reads it
         found = [sample.mel for sample in pool.map(reader.__getitem__, range(len(reader)))]
     np.testing.assert_array_equal(found, together.mel)
     assert open_shards() - before <= MOST_OPEN_FILES
@@ -197,13 +199,13 @@ print(reader.read(range(len(reader))).mel[:, 0, 0, 0].max())
 """
 
 
-def test_reader_more_compressed_shards_than_handles_are_read(tmp_path, schema, random_rows, shard_attributes):
+def test_reader_of_more_compressed_shards_than_handles_reads_all_rows(tmp_path, schema, random_rows, shard_attributes):
     folder = many_gzip_shards(tmp_path, schema, random_rows, shard_attributes, 140)
     done = subprocess.run([sys.executable, "-c", FEW_FILES, str(folder)], capture_output=True, text=True)
     assert (done.stdout.strip(), done.returncode) == ("139.0", 0), done.stderr
 
 
-def test_preset_names_and_hashes_of_chosen_rows_are_those_of_all(tiny_dataset, random_rows):
+def test_preset_names_and_hashes_of_some_rows_equal_the_stored_ones(tiny_dataset, random_rows):
     reader = Reader(open_dataset(tiny_dataset))
     rows = [30, 2, 38, 2, 0, 24]
     stored = [random_rows(8, seed=1), random_rows(5, seed=2)]
@@ -220,8 +222,8 @@ def test_preset_names_and_hashes_of_chosen_rows_are_those_of_all(tiny_dataset, r
 
 
 @pytest.mark.parametrize("stored", ["number", "text", "nothing"])
-def test_preset_names_of_few_rows_leave_the_others_on_disk(tmp_path, stored):
-    """The names of this file are 20 MB, its parameters 10 MB; ten rows take some blocks of them."""
+def test_preset_names_of_few_rows_do_not_load_the_others(tmp_path, stored):
+    """The file has 20 MB of names and 10 MB of parameters. Ten rows need only a few blocks of them."""
     n = 200_000
     with h5py.File(tmp_path / "report.h5", "w") as file:
         file["params/continuous"] = np.arange(n * 8, dtype=np.float32).reshape(n, 8)
@@ -242,7 +244,7 @@ def test_preset_names_of_few_rows_leave_the_others_on_disk(tmp_path, stored):
     assert peak < 1e6
 
 
-def test_encoded_rows_are_the_rows_in_their_encoding(tiny_dataset, schema):
+def test_encoded_reader_returns_rows_in_the_target_encoding(tiny_dataset, schema):
     info = open_dataset(tiny_dataset)
     found_info, reader = encoded(info)
     encoding, rows = TargetEncoding(schema), [38, 3, 24]
@@ -255,7 +257,7 @@ def test_encoded_rows_are_the_rows_in_their_encoding(tiny_dataset, schema):
     assert found_info.importance is None
 
 
-def test_encoded_as_reads_rows_in_the_form_of_a_models_schema(tiny_dataset, schema):
+def test_encoded_as_with_a_models_schema_returns_rows_of_that_schema(tiny_dataset, schema):
     info = open_dataset(tiny_dataset)
     for form, expected in ((schema, Reader(info)), (TargetEncoding(schema).schema, encoded(info)[1])):
         found_info, reader = encoded_as(info, form)
@@ -264,7 +266,7 @@ def test_encoded_as_reads_rows_in_the_form_of_a_models_schema(tiny_dataset, sche
 
 
 @pytest.mark.parametrize("use_pread", [True, False])
-def test_data_in_another_file_are_read_there(tiny_dataset, tmp_path, use_pread):
+def test_reader_of_an_external_link_reads_the_linked_file(tiny_dataset, tmp_path, use_pread):
     expected = Reader(open_dataset(tiny_dataset))[3].mel
     elsewhere = tmp_path / "mels.h5"
     with h5py.File(tiny_dataset / "shard-00000.h5", "r+") as file, h5py.File(elsewhere, "w") as other:
@@ -274,8 +276,8 @@ def test_data_in_another_file_are_read_there(tiny_dataset, tmp_path, use_pread):
     np.testing.assert_array_equal(Reader(open_dataset(tiny_dataset), use_pread)[3].mel, expected)
 
 
-def test_shards_with_and_without_the_uncompressed_matrix_are_read_together(tiny_dataset):
-    """What an interrupted `vjax precompute modulation` leaves."""
+def test_read_of_shards_with_and_without_the_uncompressed_matrix_returns_both(tiny_dataset):
+    """An interrupted `vjax precompute modulation` leaves such a folder."""
     for number, rows in enumerate((24, 15)):
         with h5py.File(tiny_dataset / f"shard-{number:05d}.h5", "r+") as file:
             del file["modulation"]

@@ -1,4 +1,4 @@
-"""Files in the report's layout, written by hand: sizes, attributes and all their absences."""
+"""Tests of files in the report's layout: their sizes, and their attributes, present or missing."""
 
 import gzip
 import json
@@ -19,7 +19,7 @@ SOURCES, DESTINATIONS = 32, 406
 
 
 def write_report_file(path, channel_axis=True, n_continuous=322, n_categorical=126, modulation="params", **attributes):
-    """Random rows; menus 0 or 1 only where nothing else is known. Returns the arrays by dataset."""
+    """Writes N random rows. The last two menus are 0 or 1, the others 0. Returns the arrays by dataset name."""
     rng = np.random.default_rng(0)
     arrays = {
         "params/continuous": rng.random((N, n_continuous), np.float32),
@@ -43,7 +43,7 @@ def write_report_file(path, channel_axis=True, n_continuous=322, n_categorical=1
 
 @pytest.mark.parametrize("channel_axis", [True, False])
 @pytest.mark.parametrize("with_attributes", [True, False])
-def test_a_hand_written_file_reads(tmp_path, channel_axis, with_attributes):
+def test_open_dataset_of_a_minimal_report_file_reads_its_rows(tmp_path, channel_axis, with_attributes):
     attributes = {}
     if with_attributes:
         attributes = {
@@ -74,7 +74,7 @@ def test_a_hand_written_file_reads(tmp_path, channel_axis, with_attributes):
     assert len(np.unique(reader.preset_hashes())) == N
 
 
-def test_attributes_may_stand_inside_a_json_attribute_or_a_group(tmp_path):
+def test_open_dataset_with_attributes_in_json_or_a_group_reads_them(tmp_path):
     names = {"mod_source_names": [f"from_{i}" for i in range(SOURCES)], "tier": 2}
     write_report_file(tmp_path / "json.h5", schema=json.dumps(names))
     write_report_file(tmp_path / "group.h5")
@@ -85,7 +85,7 @@ def test_attributes_may_stand_inside_a_json_attribute_or_a_group(tmp_path):
         assert (info.tier, info.schema.sources[31]) == (2, "from_31")
 
 
-def test_wavetable_columns_are_sized_by_the_data(tmp_path):
+def test_open_dataset_with_wavetable_columns_counts_options_from_the_data(tmp_path):
     write_report_file(tmp_path / "report.h5", n_categorical=129)
     with h5py.File(tmp_path / "report.h5", "r+") as file:
         file["params/categorical"][:, 126:] = [[40, 3, 0]] * N
@@ -94,7 +94,7 @@ def test_wavetable_columns_are_sized_by_the_data(tmp_path):
     assert schema.option_counts[126:] == (41, 4, 1)
 
 
-def test_lfo_shape_columns_are_sized_by_the_data_too(tmp_path):
+def test_open_dataset_with_lfo_shape_columns_counts_options_from_the_data(tmp_path):
     write_report_file(tmp_path / "report.h5", n_categorical=137)
     with h5py.File(tmp_path / "report.h5", "r+") as file:
         file["params/categorical"][:, 126:] = [[40, 3, 0, 9, 0, 0, 0, 0, 0, 0, 63]] * N
@@ -106,14 +106,14 @@ def test_lfo_shape_columns_are_sized_by_the_data_too(tmp_path):
 
 
 @pytest.mark.parametrize("n_categorical", [127, 134, 138])
-def test_other_numbers_of_choices_are_no_choices(tmp_path, n_categorical):
+def test_open_dataset_with_another_number_of_choices_numbers_the_columns(tmp_path, n_categorical):
     write_report_file(tmp_path / "report.h5", n_categorical=n_categorical)
     schema = open_dataset(tmp_path / "report.h5").schema
     assert schema.categorical_names == tuple(f"categorical_{i}" for i in range(n_categorical))
     assert schema.engine == ""
 
 
-def test_other_widths_get_plain_names(tmp_path):
+def test_open_dataset_with_unknown_widths_numbers_the_parameters(tmp_path):
     write_report_file(tmp_path / "report.h5", n_continuous=10, n_categorical=4, modulation=None)
     with h5py.File(tmp_path / "report.h5", "r+") as file:
         file["params/categorical"][0] = [7, 0, 1, 2]
@@ -130,8 +130,8 @@ def choose_wavetables(path, highest=(40, 3, 0)):
         file["params/categorical"][:, 126:129] = [highest] * N
 
 
-def test_open_dataset_a_catalog_path_that_leads_nowhere_is_refused(tmp_path):
-    """The tables that these choices mean are unknown: under the shipped catalog they would be other ones."""
+def test_open_dataset_with_a_missing_catalog_that_is_needed_is_refused(tmp_path):
+    """Without this catalog, the choices would select other tables, those of the shipped catalog."""
     write_report_file(tmp_path / "report.h5", n_categorical=129, wavetable_catalog_path="tables/catalog.json")
     choose_wavetables(tmp_path / "report.h5")
     message = (
@@ -142,16 +142,16 @@ def test_open_dataset_a_catalog_path_that_leads_nowhere_is_refused(tmp_path):
         open_dataset(tmp_path / "report.h5")
 
 
-def test_open_dataset_a_catalog_path_that_is_not_needed_warns(tmp_path, caplog):
+def test_open_dataset_with_a_missing_catalog_that_is_not_needed_warns(tmp_path, caplog):
     write_report_file(tmp_path / "report.h5", wavetable_catalog_path="tables/catalog.json")
     with caplog.at_level("WARNING", logger="absl"):
         assert open_dataset(tmp_path / "report.h5").catalog_json is None
     assert "no file at its wavetable_catalog_path tables/catalog.json" in caplog.text
 
 
-def test_open_dataset_a_given_catalog_replaces_the_path(tmp_path):
-    """The report's `wavetable_catalog` setting; packed files are read too, here and at the path."""
-    path, catalog = tmp_path / "report.h5", tmp_path / "mine.json.gz"
+def test_open_dataset_with_a_catalog_argument_ignores_the_stored_path(tmp_path):
+    """The argument is the report's setting `wavetable_catalog`. The argument and the path accept gzip files too."""
+    path, catalog = tmp_path / "report.h5", tmp_path / "catalog.json.gz"
     write_report_file(path, n_categorical=129, wavetable_catalog_path="tables/catalog.json")
     choose_wavetables(path)
     catalog.write_bytes(gzip.compress(b'{"tables": [{}]}'))
@@ -164,7 +164,7 @@ def test_open_dataset_a_given_catalog_replaces_the_path(tmp_path):
         open_dataset(path, wavetable_catalog=tmp_path / "nowhere.json")
 
 
-def test_open_dataset_a_catalog_of_another_digest_is_refused(tmp_path):
+def test_open_dataset_with_a_catalog_of_another_digest_is_refused(tmp_path):
     path, catalog = tmp_path / "report.h5", tmp_path / "catalog.json"
     catalog.write_text("{}")
     write_report_file(path, wavetable_catalog_path=catalog.name, catalog_sha256=digest("{}"))
@@ -175,7 +175,7 @@ def test_open_dataset_a_catalog_of_another_digest_is_refused(tmp_path):
             open_dataset(path, wavetable_catalog=given)
 
 
-def test_open_dataset_mel_settings_that_are_not_known_are_refused(tmp_path):
+def test_open_dataset_with_unsupported_mel_settings_is_refused(tmp_path):
     write_report_file(tmp_path / "report.h5", mel=json.dumps({"n_fft": 1024}))
     assert open_dataset(tmp_path / "report.h5").mel_config == MelConfig(n_fft=1024)
     for settings, message in (
@@ -192,8 +192,8 @@ def test_open_dataset_mel_settings_that_are_not_known_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("rate", [22050, 44100])
-def test_open_dataset_spectrograms_of_an_unnamed_rate_are_refused(tmp_path, rate):
-    """Without mel settings, a checkpoint would take 44,100 Hz for them."""
+def test_open_dataset_with_another_sample_rate_and_no_mel_settings_is_refused(tmp_path, rate):
+    """Without mel settings, a checkpoint would assume 44,100 Hz."""
     write_report_file(tmp_path / "report.h5", sample_rate=rate)
     if rate == 44100:
         assert open_dataset(tmp_path / "report.h5").mel == {}
@@ -203,7 +203,7 @@ def test_open_dataset_spectrograms_of_an_unnamed_rate_are_refused(tmp_path, rate
             open_dataset(tmp_path / "report.h5")
 
 
-def test_the_catalog_is_found_beside_the_dataset(tmp_path):
+def test_open_dataset_with_a_relative_catalog_path_reads_it_beside_the_file(tmp_path):
     write_report_file(tmp_path / "report.h5", wavetable_catalog_path="tables/catalog.json")
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables" / "catalog.json").write_text('{"name": "Häuser"}', encoding="utf-8")
@@ -212,7 +212,7 @@ def test_the_catalog_is_found_beside_the_dataset(tmp_path):
     assert info.catalog_sha256 == digest(info.catalog_json)
 
 
-def test_stored_preset_names_and_notes_are_used(tmp_path):
+def test_reader_of_a_report_file_uses_stored_hashes_and_notes(tmp_path):
     write_report_file(tmp_path / "report.h5")
     with h5py.File(tmp_path / "report.h5", "r+") as file:
         file["metadata/preset_hash"] = ["ab", "cd", "ab", "cd", "ef"]
@@ -223,7 +223,7 @@ def test_stored_preset_names_and_notes_are_used(tmp_path):
     assert [int(reader[i].midi_note) for i in range(N)] == [48, 60, 72, 48, 60]
 
 
-def test_uncompressed_routes_alone_are_enough(tmp_path):
+def test_open_dataset_with_only_uncompressed_routes_reads_them(tmp_path):
     arrays = write_report_file(tmp_path / "report.h5")
     with h5py.File(tmp_path / "report.h5", "r+") as file:
         file.move("params/modulation_t3", "features/modulation_t3")
@@ -233,7 +233,7 @@ def test_uncompressed_routes_alone_are_enough(tmp_path):
 
 
 @pytest.mark.parametrize("n_categorical", [126, 129, 137])
-def test_menus_grow_to_what_the_data_hold_and_the_user_is_told_once(tmp_path, caplog, n_categorical):
+def test_open_dataset_with_unknown_options_raises_option_counts_and_warns_once(tmp_path, caplog, n_categorical):
     write_report_file(tmp_path / "report.h5", n_categorical=n_categorical)
     with h5py.File(tmp_path / "report.h5", "r+") as file:
         file["params/categorical"][1, 0] = 999
@@ -252,7 +252,7 @@ def test_menus_grow_to_what_the_data_hold_and_the_user_is_told_once(tmp_path, ca
     assert "report.h5" in message
 
 
-def test_negative_menu_indices_are_refused(tmp_path):
+def test_open_dataset_with_a_negative_option_index_is_refused(tmp_path):
     write_report_file(tmp_path / "report.h5")
     with h5py.File(tmp_path / "report.h5", "r+") as file:
         file["params/categorical"][1, 3] = -1
@@ -267,13 +267,13 @@ def test_negative_menu_indices_are_refused(tmp_path):
         ({"tier": 7}, r"attribute tier is 7; expected one of \(1, 2, 3\)"),
     ],
 )
-def test_attributes_that_contradict_the_arrays_are_named(tmp_path, attributes, message):
+def test_open_dataset_with_attributes_that_contradict_the_arrays_names_them(tmp_path, attributes, message):
     write_report_file(tmp_path / "report.h5", **attributes)
     with pytest.raises(DatasetError, match=message):
         open_dataset(tmp_path / "report.h5")
 
 
-def test_a_matrix_of_the_wrong_shape_is_named(tmp_path):
+def test_open_dataset_with_a_route_matrix_of_the_wrong_shape_is_refused(tmp_path):
     write_report_file(tmp_path / "report.h5", modulation=None)
     with h5py.File(tmp_path / "report.h5", "r+") as file:
         file["params/modulation_t3"] = np.zeros((N, 3, SOURCES, DESTINATIONS), np.float32)
@@ -287,7 +287,7 @@ def test_a_matrix_of_the_wrong_shape_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("attributes", [{}, {"wavetable_catalog_path": "catalog.json"}])
-def test_files_of_one_run_need_not_use_the_same_options(tmp_path, attributes):
+def test_open_dataset_of_several_report_files_uses_the_largest_option_counts(tmp_path, attributes):
     (tmp_path / "catalog.json").write_text("{}")
     for name, highest in (("a.h5", [5, 2, 0]), ("b.h5", [3, 9, 0])):
         write_report_file(tmp_path / name, n_categorical=129, **attributes)

@@ -1,6 +1,6 @@
-"""Sampled presets: reproducible, spread as a Latin hypercube, shaped by tier, and crossed by module.
+"""Tests of sampled presets: reproducible, spread as a Latin hypercube, restricted by tier, and crossed by module.
 
-Some routes point at other routes (`modulation_N_amount`): here they are called chains, and named by what they point at.
+Some routes point at other routes (`modulation_N_amount`). These tests call them chains.
 """
 
 import collections
@@ -71,14 +71,14 @@ def chains(parameters: Parameters) -> list[tuple[int, int]]:
     return [(int(slot), int(targets[slot])) for slot in np.flatnonzero((parameters.route_index >= 0) & (targets >= 0))]
 
 
-def plain(names: list[tuple[str, str]]) -> list[tuple[str, str]]:
+def without_chains(names: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [pair for pair in names if not pair[1].startswith("modulation_")]
 
 
-def spelt_out(parameters: Parameters) -> dict[tuple[str, ...], tuple[float, ...]]:
-    """The four numbers of each route by its path: source, kind of each route in between, last destination.
+def values_by_path(parameters: Parameters) -> dict[tuple[str, ...], tuple[float, ...]]:
+    """Returns the four values of each route by its path: source, kind of each route in between, last destination.
 
-    `("macro_control_1", "amount", "lfo_1", "osc_1_level")` is a chain: no slot's number stands in it.
+    `("macro_control_1", "amount", "lfo_1", "osc_1_level")` is a chain. A path does not contain slot numbers.
     """
     names, targets = routes(parameters), dict(chains(parameters))
 
@@ -96,21 +96,21 @@ def assert_equal(a: Parameters, b: Parameters) -> None:
         np.testing.assert_array_equal(x, y)
 
 
-def test_the_same_arguments_draw_the_same_presets():
+def test_sample_block_with_the_same_arguments_draws_the_same_presets():
     first, again = (sample_block(VITAL, SamplingConfig(), 7, 2, 5, bank()) for _ in range(2))
     for a, b in zip(first, again, strict=True):
         assert_equal(a.parameters, b.parameters)
         assert (a.origin, a.name) == (b.origin, b.name)
 
 
-def test_other_seeds_and_blocks_draw_other_presets():
+def test_sample_block_with_other_seeds_or_blocks_draws_other_presets():
     blocks = [sample_block(VITAL, SamplingConfig(), seed, block, 4) for seed, block in ((7, 2), (7, 3), (8, 2))]
     hashes = [parameters_hash(draw.parameters) for block in blocks for draw in block]
     assert len(set(hashes)) == 12
     assert len({draw.name for block in blocks for draw in block}) == 12
 
 
-_ELSEWHERE = """
+_OTHER_PROCESS = """
 from vjax.engine.schema import engine_schema
 from vjax.data.sampling import *
 schema = engine_schema(n_wavetables=24, n_lfo_shapes=20)
@@ -119,30 +119,30 @@ print([(parameters_hash(d.parameters), d.name) for d in sample_block(schema, Sam
 """
 
 
-def test_another_process_draws_the_same_presets():
-    """Python orders sets differently in each process."""
+def test_sample_block_in_another_process_draws_the_same_presets():
+    """Python may order sets differently in each process."""
     environment = os.environ | {"PYTHONHASHSEED": "12345"}
     found = subprocess.run(
-        [sys.executable, "-c", _ELSEWHERE], env=environment, check=True, capture_output=True, text=True
+        [sys.executable, "-c", _OTHER_PROCESS], env=environment, check=True, capture_output=True, text=True
     ).stdout
     here = [(parameters_hash(d.parameters), d.name) for d in sample_block(VITAL, SamplingConfig(), 7, 2, 40, bank())]
     assert found.strip() == str(here)
 
 
-def always_heard(name: str) -> bool:
-    """Knobs that every sound uses, so that what was drawn for them stands in the draw."""
+def is_always_audible(name: str) -> bool:
+    """Whether every sound uses the knob, so that the drawn value is never replaced by the default."""
     knob = VITAL.continuous[VITAL.position[name]]
     module = VITAL.module(name)
     global_knob = module == "global" and not name.startswith(("macro", "effect"))
     return (global_knob or module == "env_1") and not knob.frozen and not knob.integer
 
 
-def test_a_block_is_a_latin_hypercube():
-    """N strata of equal probability, one draw in each: the k-th largest value lies in the k-th stratum from the top.
+def test_sample_block_draws_once_from_each_stratum():
+    """Each of N equally probable strata has one draw: the k-th largest value lies in the k-th stratum from the top.
 
-    Below 1 - share a knob keeps its default; above, its value is people's quantile, the quantiles being limited.
+    Below 1 - share, a knob keeps its default. Above, its value is a quantile of people's presets, within limits.
     """
-    usage, names = load_usage(), [name for name in VITAL.continuous_names if always_heard(name)]
+    usage, names = load_usage(), [name for name in VITAL.continuous_names if is_always_audible(name)]
     assert len(names) > 10
     for name in names:
         share = max(usage["changed"][kind(name)], 0.03)
@@ -156,7 +156,7 @@ def test_a_block_is_a_latin_hypercube():
             assert low - 1e-6 <= value <= high + 1e-6, (name, k)
 
 
-def test_knobs_stay_where_sounds_are():
+def test_sample_block_keeps_parameters_in_plausible_ranges():
     for parameters in draws(2):
         assert 0.45 <= norm(parameters, "volume") <= 0.75
         assert norm(parameters, "env_1_attack") <= 0.42
@@ -165,7 +165,7 @@ def test_knobs_stay_where_sounds_are():
 
 
 @pytest.mark.parametrize("tier", [1, 2, 3])
-def test_every_draw_is_a_valid_preset_with_an_oscillator(tier):
+def test_sample_block_draws_valid_presets_with_an_oscillator(tier):
     for parameters in draws(tier):
         VITAL.validate(parameters)
         assert any(option(parameters, f"osc_{i}_on") for i in (1, 2, 3))
@@ -173,7 +173,7 @@ def test_every_draw_is_a_valid_preset_with_an_oscillator(tier):
 
 
 @pytest.mark.parametrize("tier", [1, 2, 3])
-def test_frozen_controls_stay_at_their_default(tier):
+def test_sample_block_keeps_frozen_parameters_at_their_default(tier):
     for parameters in draws(tier):
         knobs, menus = VITAL.frozen_continuous(), VITAL.frozen_categorical()
         np.testing.assert_array_equal(parameters.continuous[knobs], DEFAULTS.continuous[knobs])
@@ -181,8 +181,8 @@ def test_frozen_controls_stay_at_their_default(tier):
 
 
 @pytest.mark.parametrize("tier", [1, 2, 3])
-def test_what_is_off_stays_at_its_default(tier):
-    """Knobs and menus that cannot be heard carry no noise into the labels."""
+def test_sample_block_keeps_parameters_of_modules_that_are_off_at_their_default(tier):
+    """Random values of inaudible knobs and menus would be noise in the labels."""
     for parameters in draws(tier):
         on = audible(audibility_rules(VITAL), parameters.continuous, parameters.categorical, parts=("modules",))
         for field in ("continuous", "categorical"):
@@ -192,14 +192,14 @@ def test_what_is_off_stays_at_its_default(tier):
 
 
 @pytest.mark.parametrize("tier", [1, 2, 3])
-def test_integer_knobs_hold_what_the_engine_plays(tier):
+def test_sample_block_rounds_integer_parameters_as_the_engine_does(tier):
     integer = np.array([knob.integer for knob in VITAL.continuous])
     for parameters in draws(tier):
         played = VITAL.to_norm(VITAL.to_native(parameters.continuous))
         np.testing.assert_array_equal(parameters.continuous[integer], played[integer])
 
 
-def test_tier_1_has_neither_effects_nor_wavetables_nor_routes():
+def test_sample_block_at_tier_1_draws_no_effects_wavetables_or_routes():
     static = [i for i, name in enumerate(VITAL.continuous_names) if name.startswith(("lfo", "random", "effect"))]
     for parameters in draws(1):
         assert not [name for name in SWITCHES if option(parameters, name) and name not in VOICE]
@@ -209,14 +209,14 @@ def test_tier_1_has_neither_effects_nor_wavetables_nor_routes():
     assert len({tuple(option(parameters, name) for name in VOICE) for parameters in draws(1)}) > 8
 
 
-def test_tier_2_has_all_modules_but_no_routes():
+def test_sample_block_at_tier_2_draws_all_modules_and_no_routes():
     used = collections.Counter(name for parameters in draws(2) for name in SWITCHES if option(parameters, name))
     assert len(used) > len(VOICE) + 7
     shares = {name: counts[1] / sum(counts) for name, counts in load_usage()["options"].items() if name in SWITCHES}
     oscillators = [name for name in SWITCHES if name.startswith("osc_")]
     for name in set(SWITCHES) - set(oscillators):
         assert used[name] / N == pytest.approx(shares[name], abs=0.15), name
-    # Those that are on come first: their number is people's, not their places.
+    # Oscillators that are on come first, so only the number of active oscillators follows people's presets.
     assert sum(used[n] for n in oscillators) / N == pytest.approx(sum(shares[n] for n in oscillators), abs=0.3)
     assert len({option(p, "osc_1_wavetable") for p in draws(2) if option(p, "osc_1_on")}) > 20
     routed = [i for i, name in enumerate(VITAL.continuous_names) if name.startswith(("lfo", "random", "env_2"))]
@@ -227,8 +227,8 @@ def test_tier_2_has_all_modules_but_no_routes():
         np.testing.assert_array_equal(parameters.continuous[routed], DEFAULTS.continuous[routed])
 
 
-def test_route_counts_are_geometric():
-    """min(Geometric(0.15) - 1, 20): mean 0.85 (1 - 0.85^20) / 0.15 = 5.45, 15 % without, 3.9 % at the cap."""
+def test_sample_block_at_tier_3_draws_geometric_route_counts():
+    """min(Geometric(0.15) - 1, 20) has mean 0.85 (1 - 0.85^20) / 0.15 = 5.45; 15 % are 0 and 3.9 % are 20."""
     counts = np.array([len(routes(parameters)) for parameters in draws(3, 400)])
     assert counts.max() == 20
     assert counts.mean() == pytest.approx(0.85 * (1 - 0.85**20) / 0.15, abs=0.6)
@@ -236,7 +236,7 @@ def test_route_counts_are_geometric():
     assert np.mean(counts == 20) == pytest.approx(0.85**20, abs=0.025)
 
 
-def test_route_settings_are_followed():
+def test_sample_block_with_route_settings_follows_them():
     none = sample_block(VITAL, SamplingConfig(max_routes=0), 0, 0, 8)
     assert not any(routes(draw.parameters) for draw in none)
     many = sample_block(VITAL, SamplingConfig(route_p=0.01, max_routes=40), 0, 0, 8)
@@ -245,23 +245,23 @@ def test_route_settings_are_followed():
     assert sum(counts) > 160
 
 
-def test_routes_connect_each_pair_once_among_what_is_on():
+def test_sample_block_routes_each_pair_once_and_only_active_modules():
     for parameters in draws(3, 400):
         found = routes(parameters)
         assert len(set(found)) == len(found)
         sources = {source for source, _ in found}
-        for source, destination in plain(found):
+        for source, destination in without_chains(found):
             assert not destination.startswith("macro_control_")
             assert source not in ("aftertouch", "lift", "mod_wheel", "pitch_wheel", "slide")
             module = VITAL.module(destination)
             if f"{module}_on" in SWITCHES:
                 assert option(parameters, f"{module}_on"), destination
             if module.startswith(("lfo", "random")) or module in ("env_2", "env_3", "env_4", "env_5", "env_6"):
-                assert module in sources, destination  # an LFO that goes nowhere cannot be heard changing
+                assert module in sources, destination  # an LFO without a route is inaudible
 
 
-def test_some_routes_point_at_routes_as_often_as_peoples_do():
-    """Any but a sound's first route may; it points at the amount of a plain one in use."""
+def test_sample_block_draws_route_chains_as_often_as_people_use_them():
+    """Every route but the first may be a chain. It points at the amount of a used route that is not a chain."""
     people = load_usage()["destinations"]
     share = sum(n for name, n in people.items() if name.startswith("modulation_")) / sum(people.values())
     assert share > 0.05
@@ -278,8 +278,8 @@ def test_some_routes_point_at_routes_as_often_as_peoples_do():
     assert n_chains / n_could == pytest.approx(share, abs=0.03)
 
 
-def test_routes_stand_in_canonical_order():
-    """Slot numbers mean nothing by themselves: one set of routes, one way to write it, whatever it comes from."""
+def test_sample_block_returns_routes_in_canonical_order():
+    """Slot numbers have no meaning, so equal sets of routes have equal arrays, for every origin."""
     crossed = sample_block(VITAL, SamplingConfig(preset_share=1.0), 6, 0, 60, bank())
     assert {ORIGINS[draw.origin] for draw in crossed} == {"preset", "crossover", "mutation"}
     for parameters in (*draws(3, 400), *(draw.parameters for draw in crossed)):
@@ -288,8 +288,8 @@ def test_routes_stand_in_canonical_order():
         np.testing.assert_array_equal(value, parameters.route_value)
 
 
-def test_lfos_in_use_have_shapes_and_the_others_the_default():
-    """Of those in use a part stays plain; the others choose evenly, the plain one among them."""
+def test_sample_block_draws_shapes_only_for_lfos_in_use():
+    """A share of the used LFOs keeps the plain shape. The others choose evenly among all shapes, the plain one too."""
     used = []
     for parameters in draws(3, 400):
         sources = {source for source, _ in routes(parameters)}
@@ -304,7 +304,7 @@ def test_lfos_in_use_have_shapes_and_the_others_the_default():
     assert max(np.bincount(used)[1:]) < 5 * min(np.bincount(used)[1:])
 
 
-def test_routes_are_weighted_as_people_use_them():
+def test_sample_block_draws_routes_with_the_frequencies_of_people():
     found = [pair for parameters in draws(3, 400) for pair in routes(parameters)]
     people = load_usage()["sources"]
     macros = sum(count for source, count in people.items() if source.startswith("macro")) / sum(people.values())
@@ -318,7 +318,7 @@ def test_routes_are_weighted_as_people_use_them():
     assert np.mean(amounts < 0) == pytest.approx(0.07, abs=0.03)
 
 
-def test_macros_that_route_are_turned_up():
+def test_sample_block_raises_macros_that_have_routes():
     raised = 0
     for parameters in draws(3, 400):
         for source in {source for source, _ in routes(parameters)}:
@@ -328,7 +328,7 @@ def test_macros_that_route_are_turned_up():
     assert raised > 100
 
 
-def test_modulators_come_to_life_when_routed():
+def test_sample_block_changes_modulators_only_if_they_have_routes():
     changed = collections.Counter()
     for parameters in draws(3, 400):
         sources = {source for source, _ in routes(parameters)}
@@ -340,8 +340,8 @@ def test_modulators_come_to_life_when_routed():
 
 
 @pytest.mark.parametrize("tier", [1, 2, 3])
-def test_origins_are_shared_out_as_configured(tier):
-    """Half from the bank: a fifth of it unchanged, two fifths crossed, two fifths mutated."""
+def test_sample_block_with_a_bank_draws_origins_with_the_configured_shares(tier):
+    """Half come from the bank. Of these, a fifth is unchanged, two fifths are crossed, two fifths are mutated."""
     block = sample_block(VITAL, SamplingConfig(tier=tier), 4, 0, 160, bank())
     share = {name: np.mean([draw.origin == i for draw in block]) for i, name in enumerate(ORIGINS)}
     expected = {"prior": 0.5, "preset": 0.1, "crossover": 0.2, "mutation": 0.2}
@@ -358,12 +358,12 @@ def test_origins_are_shared_out_as_configured(tier):
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
-def test_the_share_of_peoples_presets_can_be_none_or_all(share):
+def test_sample_block_with_preset_share_0_or_1_draws_one_kind_only(share):
     block = sample_block(VITAL, SamplingConfig(preset_share=share), 4, 0, 12, bank())
     assert {draw.origin == ORIGINS.index("prior") for draw in block} == {share == 0.0}
 
 
-def test_an_unchanged_preset_is_the_persons_own():
+def test_sample_block_of_origin_preset_returns_the_bank_preset_unchanged():
     by_name = dict(bank())
     block = sample_block(VITAL, SamplingConfig(preset_share=1.0), 4, 0, 40, bank())
     unchanged = [draw for draw in block if ORIGINS[draw.origin] == "preset"]
@@ -372,8 +372,8 @@ def test_an_unchanged_preset_is_the_persons_own():
         assert_equal(draw.parameters, by_name[draw.name])
 
 
-def test_a_crossover_takes_whole_modules():
-    """Two parents that differ in every control and share no route."""
+def test_cross_modules_takes_whole_modules_from_one_parent():
+    """The parents differ in every control and have no route in common."""
     ones = Parameters(
         np.ones_like(DEFAULTS.continuous),
         np.array([menu.n_options - 1 for menu in VITAL.categorical], np.int32),
@@ -408,7 +408,7 @@ def test_a_crossover_takes_whole_modules():
 
 
 def routed(*found: tuple[str, str, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Route arrays with these (source, destination, amount) in slots 1, 2 ..."""
+    """Returns route arrays with these (source, destination, amount) in slots 1, 2 ..."""
     index, value = DEFAULTS.route_index.copy(), DEFAULTS.route_value.copy()
     for slot, (source, destination, amount) in enumerate(found):
         index[slot] = VITAL.sources.index(source) * len(VITAL.destinations) + VITAL.destinations.index(destination)
@@ -417,39 +417,39 @@ def routed(*found: tuple[str, str, float]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def modules_taken(child: Parameters) -> set[str]:
-    """Modules that came from the second parent, whose knobs are all 1; the first parent's are all 0."""
+    """Returns the modules of the second parent, whose knobs are all 1. The knobs of the first parent are all 0."""
     return {VITAL.module(name) for name, value in zip(VITAL.continuous_names, child.continuous, strict=True) if value}
 
 
 def inherited(first: Parameters, second: Parameters, taken: set[str]) -> dict[tuple[str, ...], tuple[float, ...]]:
-    """What a child should route: each path goes, whole, where the module of its last destination goes."""
-    kept = {path: value for path, value in spelt_out(first).items() if VITAL.module(path[-1]) not in taken}
-    return kept | {path: value for path, value in spelt_out(second).items() if VITAL.module(path[-1]) in taken}
+    """Returns the expected routes of a child. A whole path goes with the module of its last destination."""
+    kept = {path: value for path, value in values_by_path(first).items() if VITAL.module(path[-1]) not in taken}
+    return kept | {path: value for path, value in values_by_path(second).items() if VITAL.module(path[-1]) in taken}
 
 
-def test_a_crossover_keeps_a_chain_with_its_target_and_drops_it_without():
-    ours = (
+def test_cross_modules_keeps_a_route_chain_only_with_its_target():
+    first_routes = (
         ("lfo_1", "osc_1_level", 0.1),
         ("macro_control_1", "modulation_1_amount", 0.2),
         ("env_2", "modulation_2_power", 0.3),  # a chain of two
         ("note", "filter_1_cutoff", 0.4),
         ("random_1", "modulation_4_amount", 0.5),
     )
-    theirs = (
+    second_routes = (
         ("lfo_2", "modulation_3_amount", 0.6),  # before its target
         ("env_3", "reverb_dry_wet", 0.7),
         ("lfo_1", "osc_1_level", -0.8),
     )
-    first = Parameters(np.zeros_like(DEFAULTS.continuous), DEFAULTS.categorical, *routed(*ours))
-    second = Parameters(np.ones_like(DEFAULTS.continuous), DEFAULTS.categorical, *routed(*theirs))
+    first = Parameters(np.zeros_like(DEFAULTS.continuous), DEFAULTS.categorical, *routed(*first_routes))
+    second = Parameters(np.ones_like(DEFAULTS.continuous), DEFAULTS.categorical, *routed(*second_routes))
     rng, seen = np.random.default_rng(0), set()
     for _ in range(40):
         child = cross_modules(VITAL, first, second, 0.5, rng)
         VITAL.validate(child)
         taken = modules_taken(child)
-        assert spelt_out(child) == inherited(first, second, taken)
+        assert values_by_path(child) == inherited(first, second, taken)
         seen.add(("osc_1" in taken, "filter_1" in taken))
-        chained = [path for path in spelt_out(child) if len(path) > 2]
+        chained = [path for path in values_by_path(child) if len(path) > 2]
         if "osc_1" in taken:
             assert ("lfo_2", "amount", "lfo_1", "osc_1_level") in chained
             assert not any(path[0] in ("macro_control_1", "env_2") for path in chained)
@@ -459,7 +459,7 @@ def test_a_crossover_keeps_a_chain_with_its_target_and_drops_it_without():
     assert len(seen) == 4
 
 
-def test_crossovers_of_drawn_sounds_inherit_their_routes_whole():
+def test_cross_modules_of_sampled_presets_keeps_whole_route_chains():
     ends = np.zeros_like(DEFAULTS.continuous), np.ones_like(DEFAULTS.continuous)
     chained = [parameters for parameters in draws(3, 400) if chains(parameters)]
     rng, n_chains = np.random.default_rng(1), 0
@@ -467,23 +467,23 @@ def test_crossovers_of_drawn_sounds_inherit_their_routes_whole():
         parents = (chained[i] for i in rng.integers(len(chained), size=2))
         first, second = (parent._replace(continuous=end) for parent, end in zip(parents, ends, strict=True))
         child = cross_modules(VITAL, first, second, 0.5, rng)
-        assert spelt_out(child) == inherited(first, second, modules_taken(child))
+        assert values_by_path(child) == inherited(first, second, modules_taken(child))
         n_chains += len(chains(child))
     assert n_chains > 30
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
-def test_a_crossover_of_nothing_or_everything(share):
+def test_cross_modules_with_share_0_or_1_returns_one_parent(share):
     first, second = bank()[0][1], bank()[1][1]
     child = cross_modules(VITAL, first, second, share, np.random.default_rng(0))
     expected = second if share else first
-    own = np.array([VITAL.module(name) != "global" for name in VITAL.continuous_names])
-    np.testing.assert_array_equal(child.continuous[own], expected.continuous[own])
-    np.testing.assert_array_equal(child.continuous[~own], first.continuous[~own])
+    in_module = np.array([VITAL.module(name) != "global" for name in VITAL.continuous_names])
+    np.testing.assert_array_equal(child.continuous[in_module], expected.continuous[in_module])
+    np.testing.assert_array_equal(child.continuous[~in_module], first.continuous[~in_module])
 
 
-def test_mutations_stay_in_range_and_near():
-    """Parents at both ends of every range."""
+def test_sample_block_of_origin_mutation_stays_in_range_and_near_its_parent():
+    """The knobs of one parent are at the lower ends of their ranges, those of the other at the upper ends."""
     people = [("low", DEFAULTS._replace(continuous=np.zeros_like(DEFAULTS.continuous)))]
     people += [("high", DEFAULTS._replace(continuous=np.ones_like(DEFAULTS.continuous)))]
     block = sample_block(VITAL, SamplingConfig(preset_share=1.0), 5, 0, 40, people)
@@ -494,24 +494,24 @@ def test_mutations_stay_in_range_and_near():
         VITAL.validate(parameters)
         parent = np.rint(np.median(parameters.continuous))
         distance = np.abs(parameters.continuous - parent)
-        assert np.mean(distance < 0.1) > 0.5  # most modules are the parent's
-        assert np.mean((distance > 0) & (distance < 0.1)) > 0.2  # and were moved a little
+        assert np.mean(distance < 0.1) > 0.5  # most modules come from the parent
+        assert np.mean((distance > 0) & (distance < 0.1)) > 0.2  # and have small changes
         played = VITAL.to_norm(VITAL.to_native(parameters.continuous))
         np.testing.assert_array_equal(parameters.continuous[integer], played[integer])
 
 
-def test_macros_of_peoples_presets_are_turned_up_too():
+def test_sample_block_from_a_bank_raises_macros_that_have_routes():
     cell = VITAL.sources.index("macro_control_2") * len(VITAL.destinations) + VITAL.destinations.index("osc_1_level")
     person = VITAL.default_parameters()
     person.route_index[0], person.route_value[0, 0] = cell, 1.0
     block = sample_block(VITAL, SamplingConfig(preset_share=1.0), 5, 0, 10, [("macro", person)])
     first = VITAL.sources.index("macro_control_1") * len(VITAL.destinations) + VITAL.destinations.index("osc_1_level")
-    routed = [draw.parameters for draw in block if first in draw.parameters.route_index]  # what is used comes first
+    routed = [draw.parameters for draw in block if first in draw.parameters.route_index]  # the canonical order
     assert len(routed) > 5
     assert all(norm(parameters, "macro_control_1") >= 0.2 for parameters in routed)
 
 
-def test_tempo_and_the_like_are_not_taken_from_people():
+def test_sample_block_from_a_bank_resets_frozen_parameters():
     knobs, menus = VITAL.frozen_continuous(), VITAL.frozen_categorical()
     person = VITAL.default_parameters()
     person.continuous[knobs] = 0.9
@@ -522,7 +522,7 @@ def test_tempo_and_the_like_are_not_taken_from_people():
 
 
 @pytest.mark.parametrize("tier", [1, 2, 3])
-def test_lfo_shapes_of_people_need_routes_to_be_heard(tier):
+def test_sample_block_from_a_bank_below_tier_3_resets_lfo_shapes(tier):
     person = DEFAULTS._replace(categorical=DEFAULTS.categorical.copy())
     person.categorical[[VITAL.position[name] for name in LFO_SHAPE_CHOICES]] = 7
     block = sample_block(VITAL, SamplingConfig(tier=tier, preset_share=1.0), 5, 0, 12, [("drawn", person)])
@@ -531,8 +531,8 @@ def test_lfo_shapes_of_people_need_routes_to_be_heard(tier):
 
 
 @pytest.mark.parametrize("tier", [1, 2, 3])
-def test_an_instrument_without_chains_and_shapes_is_sampled_too(tier):
-    """As vjax knew Vital at first: no destination points at a slot, no LFO has a shape to choose."""
+def test_sample_block_with_a_schema_without_chains_and_shapes_draws_valid_presets(tier):
+    """The schema of early datasets: its destinations do not contain slots, and its LFOs have no shapes."""
     plainer = dataclasses.replace(
         VITAL,
         categorical=tuple(menu for menu in VITAL.categorical if menu.name not in LFO_SHAPE_CHOICES),
@@ -547,7 +547,7 @@ def test_an_instrument_without_chains_and_shapes_is_sampled_too(tier):
     assert tier < 3 or max((parameters.route_index >= 0).sum() for parameters in fresh) > 3
 
 
-def test_the_hash_tells_presets_apart():
+def test_parameters_hash_of_changed_presets_differs():
     first = bank()[0][1]
     same = Parameters(*(array.copy() for array in first))
     assert parameters_hash(first) == parameters_hash(same)
@@ -569,6 +569,6 @@ def test_the_hash_tells_presets_apart():
         ({"max_routes": 65}, "max_routes=65; Vital has 64 slots"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(fields, message):
+def test_sampling_config_with_invalid_values_names_them(fields, message):
     with pytest.raises(ValueError, match=message):
         SamplingConfig(**fields)

@@ -1,4 +1,4 @@
-"""Datasets made by a Ray cluster: the bytes of the single machine, with a node killed in the middle."""
+"""Tests of generation on a Ray cluster: the bytes are those of one machine, even if a node is killed."""
 
 import dataclasses
 import threading
@@ -12,10 +12,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from vjax.data.generate import GenerationConfig, GenerationReport, generate
 from vjax.engine.config import RenderConfig
 
-# jax warns of forks; those that start the nodes are at once other programs.
+# jax warns about forks. Those that start the nodes are harmless, because they run another program at once.
 pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
 
-# So picky that some candidates are rejected, and that the last shard is cut within a preset.
+# The silence limit rejects some candidates, and the last shard is cut within a preset.
 TINY = GenerationConfig(
     render=RenderConfig(seconds=0.25, note_s=0.2), presets_per_shard=4, random_notes=3, silence_db=-40.0, seeds=2
 )
@@ -32,33 +32,31 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def single(tmp_path_factory) -> tuple[Path, GenerationReport]:
-    """Made on this machine, never interrupted."""
+    """A dataset that was made on this machine without interruption."""
     folder = tmp_path_factory.mktemp("single") / "data"
     return folder, make(folder, scheduler="local")
 
 
-def test_with_a_node_killed_in_the_middle_the_bytes_are_those_of_one_machine(cluster, single, tmp_path):
-    doomed = cluster.add_node(num_cpus=1)
-    # On a busy machine all would be made before the new node has a process that takes work.
-    ray.get(
-        _import_all.options(scheduling_strategy=NodeAffinitySchedulingStrategy(doomed.node_id, soft=False)).remote()
-    )
-    while is_busy(doomed):
+def test_generate_by_ray_with_a_killed_node_gives_the_bytes_of_one_machine(cluster, single, tmp_path):
+    node = cluster.add_node(num_cpus=1)
+    # On a busy machine, all shards would be made before the new node has a process for tasks.
+    ray.get(_import_all.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.node_id, soft=False)).remote())
+    while is_busy(node):
         time.sleep(0.01)
-    at_work = []
+    n_files_at_kill = []
 
     def kill() -> None:
-        """While the node makes a shard."""
-        while not is_busy(doomed):
+        """Kills the node while it makes a shard."""
+        while not is_busy(node):
             time.sleep(0.01)
-        at_work.append(len(contents(tmp_path / "data")))
-        cluster.remove_node(doomed, allow_graceful=False)
+        n_files_at_kill.append(len(contents(tmp_path / "data")))
+        cluster.remove_node(node, allow_graceful=False)
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
     report = make(tmp_path / "data")
     killer.join(60)
-    assert at_work[0] < len(contents(single[0])), "the node was killed when all was done"
+    assert n_files_at_kill[0] < len(contents(single[0])), "the node was killed after the last shard"
     assert report == single[1]
     assert report.rejected
     assert contents(tmp_path / "data") == contents(single[0])
@@ -71,29 +69,29 @@ def _import_all() -> None:
 
 def is_busy(node) -> bool:
     """Whether a task runs on the node."""
-    left = ray._private.state.available_resources_per_node()
-    return node.node_id in left and left[node.node_id].get("CPU", 0) < 1
+    available = ray._private.state.available_resources_per_node()
+    return node.node_id in available and available[node.node_id].get("CPU", 0) < 1
 
 
-def test_each_scheduler_goes_on_with_the_folder_of_the_other(cluster, single, tmp_path):
-    make(tmp_path / "far first", n=20)
-    make(tmp_path / "near first", n=20, scheduler="local")
-    assert contents(tmp_path / "far first") == contents(tmp_path / "near first")
-    (tmp_path / "near first" / "shard-00007.h5.partial").write_bytes(b"killed here")
-    assert make(tmp_path / "near first", n=31) == make(tmp_path / "far first", n=31, scheduler="local")
-    assert contents(tmp_path / "near first") == contents(tmp_path / "far first")
+def test_generate_with_each_scheduler_continues_the_folder_of_the_other(cluster, single, tmp_path):
+    make(tmp_path / "ray first", n=20)
+    make(tmp_path / "local first", n=20, scheduler="local")
+    assert contents(tmp_path / "ray first") == contents(tmp_path / "local first")
+    (tmp_path / "local first" / "shard-00007.h5.partial").write_bytes(b"killed here")
+    assert make(tmp_path / "local first", n=31) == make(tmp_path / "ray first", n=31, scheduler="local")
+    assert contents(tmp_path / "local first") == contents(tmp_path / "ray first")
 
 
-def test_what_a_task_finds_wrong_is_told_as_on_one_machine(cluster, tmp_path):
-    deaf = dataclasses.replace(TINY, silence_db=40.0)
-    said = []
+def test_generate_by_ray_raises_the_error_of_a_task_as_on_one_machine(cluster, tmp_path):
+    config = dataclasses.replace(TINY, silence_db=40.0)  # every sound counts as silent
+    messages = []
     for scheduler in ("local", "ray"):
-        with pytest.raises(ValueError, match="shard 0: every candidate was rejected") as told:
-            make(tmp_path / scheduler, n=4, scheduler=scheduler, config=deaf)
-        said.append(str(told.value))
-    assert said[0] == said[1]
+        with pytest.raises(ValueError, match="shard 0: every candidate was rejected") as error:
+            make(tmp_path / scheduler, n=4, scheduler=scheduler, config=config)
+        messages.append(str(error.value))
+    assert messages[0] == messages[1]
 
 
-def test_an_unknown_scheduler_is_refused(tmp_path):
+def test_generate_with_an_unknown_scheduler_is_refused(tmp_path):
     with pytest.raises(ValueError, match="scheduler='spark'; choose 'local' or 'ray'"):
         make(tmp_path, scheduler="spark")

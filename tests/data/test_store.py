@@ -1,4 +1,4 @@
-"""Shards: what is written, what is refused, and that nothing half-written is ever read."""
+"""Tests of writing shards and opening datasets: invalid or half-written data are refused."""
 
 import hashlib
 import os
@@ -25,7 +25,7 @@ def shard(tiny_dataset):
     return tiny_dataset / "shard-00000.h5"
 
 
-def test_a_folder_is_opened_as_one_dataset(tiny_dataset, schema, shard_attributes):
+def test_open_dataset_of_a_folder_describes_all_shards(tiny_dataset, schema, shard_attributes):
     info = open_dataset(tiny_dataset)
     assert info.schema == schema
     assert (info.n, info.counts, info.tier, info.modulation) == (39, (24, 15), 3, "sparse")
@@ -38,7 +38,7 @@ def test_a_folder_is_opened_as_one_dataset(tiny_dataset, schema, shard_attribute
     assert [os.path.basename(path) for path in info.paths] == ["shard-00000.h5", "shard-00001.h5"]
 
 
-def test_arrays_are_stored_as_given_in_one_chunk_a_row(shard, random_rows):
+def test_write_shard_stores_arrays_unchanged_with_one_chunk_a_row(shard, random_rows):
     rows = random_rows(8, seed=1)
     with h5py.File(shard) as file:
         for name, array in rows.items():
@@ -49,7 +49,7 @@ def test_arrays_are_stored_as_given_in_one_chunk_a_row(shard, random_rows):
             assert file[name].compression is None
 
 
-def test_the_same_arrays_give_the_same_bytes(tmp_path, schema, random_rows, shard_attributes):
+def test_write_shard_with_the_same_arrays_gives_the_same_bytes(tmp_path, schema, random_rows, shard_attributes):
     rows = random_rows(4)
     write_shard(tmp_path / "a.h5", schema, rows, shard_attributes)
     time.sleep(1.1)  # HDF5's time stamps count seconds
@@ -57,13 +57,13 @@ def test_the_same_arrays_give_the_same_bytes(tmp_path, schema, random_rows, shar
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
 
-def test_a_large_catalog_fits(tmp_path, schema, random_rows, shard_attributes):
+def test_write_shard_with_a_large_catalog_stores_it(tmp_path, schema, random_rows, shard_attributes):
     catalog = '{"tables": "' + "x" * 5_000_000 + '"}'
     write_shard(tmp_path / "a.h5", schema, random_rows(1), shard_attributes | {"catalog": catalog})
     assert open_dataset(tmp_path / "a.h5").catalog_json == catalog
 
 
-def test_no_catalog_is_no_catalog(tmp_path, schema, random_rows, shard_attributes):
+def test_write_shard_without_a_catalog_stores_none(tmp_path, schema, random_rows, shard_attributes):
     write_shard(tmp_path / "a.h5", schema, random_rows(1), shard_attributes | {"catalog": None})
     info = open_dataset(tmp_path / "a.h5")
     assert (info.catalog_json, info.catalog_sha256) == (None, None)
@@ -71,7 +71,7 @@ def test_no_catalog_is_no_catalog(tmp_path, schema, random_rows, shard_attribute
 
 @pytest.fixture
 def one_catalog(tmp_path, schema, random_rows, shard_attributes):
-    """A folder as generation leaves it: three shards, of which the first carries the catalog for all."""
+    """A folder as `generate` writes it: three shards, of which the first stores the catalog for all."""
     folder = tmp_path / "one_catalog"
     for number in range(3):
         own = {"catalog_sha256": SHA256, "catalog": None} if number else {"catalog": CATALOG}
@@ -79,7 +79,7 @@ def one_catalog(tmp_path, schema, random_rows, shard_attributes):
     return folder
 
 
-def test_the_first_shard_carries_the_catalog_for_the_folder(one_catalog):
+def test_open_dataset_of_a_folder_reads_the_catalog_of_the_first_shard(one_catalog):
     info = open_dataset(one_catalog)
     assert (info.n, info.catalog_json, info.catalog_sha256) == (9, CATALOG, SHA256)
     assert digest(CATALOG) == SHA256
@@ -89,7 +89,7 @@ def test_the_first_shard_carries_the_catalog_for_the_folder(one_catalog):
             assert ("catalog" in file.attrs) == (number == 0)
 
 
-def test_a_folder_without_its_first_shard_says_what_is_missing(one_catalog):
+def test_open_dataset_without_the_first_shard_names_the_missing_catalog(one_catalog):
     (one_catalog / "shard-00000.h5").rename(one_catalog.parent / "shard-00000.h5")
     for path in (one_catalog, one_catalog / "shard-00001.h5"):
         with pytest.raises(DatasetError, match=rf"{path}: the wavetable catalog is missing; .* put shard-00000\.h5"):
@@ -97,7 +97,7 @@ def test_a_folder_without_its_first_shard_says_what_is_missing(one_catalog):
     assert open_dataset(one_catalog.parent / "shard-00000.h5").catalog_json == CATALOG
 
 
-def test_a_first_shard_of_another_run_is_refused(one_catalog, schema, random_rows, shard_attributes):
+def test_open_dataset_with_a_first_shard_of_another_run_is_refused(one_catalog, schema, random_rows, shard_attributes):
     first = one_catalog / "shard-00000.h5"
     write_shard(first, schema, random_rows(1), shard_attributes | {"catalog": '{"tables": [1]}'})
     with pytest.raises(
@@ -106,14 +106,14 @@ def test_a_first_shard_of_another_run_is_refused(one_catalog, schema, random_row
         open_dataset(one_catalog)
 
 
-def test_a_catalog_that_was_changed_is_refused(one_catalog):
+def test_open_dataset_with_a_changed_catalog_is_refused(one_catalog):
     with h5py.File(one_catalog / "shard-00000.h5", "r+") as file:
         file.attrs["catalog"] = CATALOG.replace("[]", "[1]")
     with pytest.raises(DatasetError, match="the wavetable catalog is another one"):
         open_dataset(one_catalog)
 
 
-def test_open_dataset_a_given_catalog_stands_in_for_the_first_shards(one_catalog, tmp_path):
+def test_open_dataset_with_a_catalog_argument_needs_no_first_shard(one_catalog, tmp_path):
     (one_catalog / "shard-00000.h5").rename(tmp_path / "elsewhere.h5")
     (tmp_path / "catalog.json").write_text(CATALOG, encoding="utf-8")
     info = open_dataset(one_catalog, wavetable_catalog=tmp_path / "catalog.json")
@@ -123,8 +123,8 @@ def test_open_dataset_a_given_catalog_stands_in_for_the_first_shards(one_catalog
         open_dataset(one_catalog, wavetable_catalog=tmp_path / "catalog.json")
 
 
-def test_older_shards_without_digests_open(one_catalog):
-    """Each carries the whole catalog, none a digest; a folder that has both kinds opens too."""
+def test_open_dataset_with_older_shards_without_digests_reads_the_catalog(one_catalog):
+    """Older shards store the whole catalog and no digest. A folder with shards of both kinds opens too."""
     for number in range(3):
         with h5py.File(one_catalog / f"shard-0000{number}.h5", "r+") as file:
             del file.attrs["catalog_sha256"], file.attrs["render"]
@@ -139,7 +139,7 @@ def test_older_shards_without_digests_open(one_catalog):
         open_dataset(one_catalog)
 
 
-def test_dense_routes_are_compressed_on_request(tmp_path, schema, random_rows, shard_attributes):
+def test_write_shard_with_dense_routes_compresses_them(tmp_path, schema, random_rows, shard_attributes):
     rows = {name: array for name, array in random_rows(2).items() if not name.startswith("modulation/")}
     rows["params/modulation_t3"] = np.zeros((6, 4, 4, 10), np.float32)
     write_shard(tmp_path / "a.h5", schema, rows, shard_attributes)
@@ -148,20 +148,20 @@ def test_dense_routes_are_compressed_on_request(tmp_path, schema, random_rows, s
     assert open_dataset(tmp_path / "a.h5").modulation == "dense"
 
 
-def test_partial_files_are_never_read(tiny_dataset, shard):
+def test_open_dataset_with_a_partial_shard_ignores_it(tiny_dataset, shard):
     shutil.copy(shard, tiny_dataset / "shard-00002.h5.partial")
     assert open_dataset(tiny_dataset).n == 39
     with pytest.raises(DatasetError, match=r"\.partial is an unfinished shard"):
         open_dataset(tiny_dataset / "shard-00002.h5.partial")
 
 
-def test_a_failed_write_leaves_no_shard(tmp_path, schema, random_rows, shard_attributes):
+def test_write_shard_that_fails_leaves_no_file(tmp_path, schema, random_rows, shard_attributes):
     with pytest.raises(TypeError):
         write_shard(tmp_path / "a.h5", schema, random_rows(1), shard_attributes | {"strange": object()})
     assert not (tmp_path / "a.h5").exists()
 
 
-def test_importance_weights_reach_every_shard(tiny_dataset):
+def test_write_importance_of_a_folder_stores_weights_in_every_shard(tiny_dataset):
     for weights in (np.linspace(0, 2, 12), np.linspace(1, 3, 12)):
         write_importance(tiny_dataset, weights)
         for path in (tiny_dataset, tiny_dataset / "shard-00001.h5"):
@@ -190,7 +190,7 @@ def test_importance_weights_reach_every_shard(tiny_dataset):
         ({"metadata/preset_name": np.zeros(6)}, "metadata/preset_name is float64; expected text"),
     ],
 )
-def test_arrays_that_do_not_fit_are_refused_by_name(tmp_path, schema, random_rows, shard_attributes, change, message):
+def test_write_shard_with_invalid_arrays_names_them(tmp_path, schema, random_rows, shard_attributes, change, message):
     rows = {name: array for name, array in (random_rows(2) | change).items() if array is not None}
     with pytest.raises(DatasetError, match=message):
         write_shard(tmp_path / "a.h5", schema, rows, shard_attributes)
@@ -198,7 +198,7 @@ def test_arrays_that_do_not_fit_are_refused_by_name(tmp_path, schema, random_row
 
 
 @pytest.mark.parametrize("name", ["tier", "mel", "generator_version"])
-def test_an_attribute_not_given_is_named(tmp_path, schema, random_rows, shard_attributes, name):
+def test_write_shard_with_a_missing_attribute_names_it(tmp_path, schema, random_rows, shard_attributes, name):
     attributes = {key: value for key, value in shard_attributes.items() if key != name}
     with pytest.raises(DatasetError, match=f"attribute {name} is missing"):
         write_shard(tmp_path / "a.h5", schema, random_rows(2), attributes)
@@ -208,14 +208,14 @@ def test_an_attribute_not_given_is_named(tmp_path, schema, random_rows, shard_at
     "name",
     ["params/continuous", "params/categorical", "modulation/value", "metadata/midi_note", "metadata/preset_hash"],
 )
-def test_a_missing_dataset_is_named(tiny_dataset, shard, name):
+def test_open_dataset_with_a_missing_dataset_names_it(tiny_dataset, shard, name):
     with h5py.File(shard, "r+") as file:
         del file[name]
     with pytest.raises(DatasetError, match=rf"shard-00000\.h5 has no dataset {name}"):
         open_dataset(tiny_dataset)
 
 
-def test_a_missing_picture_is_named_with_the_command_that_makes_it(tiny_dataset, shard):
+def test_open_dataset_without_spectrograms_names_the_command_that_makes_them(tiny_dataset, shard):
     with h5py.File(shard, "r+") as file:
         del file["features/mel_spectrogram"]
     with pytest.raises(DatasetError, match=r"mel_spectrogram is missing; run: vjax precompute mels .*00000"):
@@ -223,7 +223,7 @@ def test_a_missing_picture_is_named_with_the_command_that_makes_it(tiny_dataset,
 
 
 @pytest.mark.parametrize("name", ["schema", "tier", "mel", "complete"])
-def test_a_missing_attribute_is_named(tiny_dataset, shard, name):
+def test_open_dataset_with_a_missing_attribute_names_it(tiny_dataset, shard, name):
     with h5py.File(shard, "r+") as file:
         del file.attrs[name]
     with pytest.raises(DatasetError, match=rf"shard-00000\.h5 has no attribute {name}"):
@@ -240,7 +240,7 @@ def test_a_missing_attribute_is_named(tiny_dataset, shard, name):
         ("mel", '{"hop_length": 9}', r"attribute mel: unknown mel setting hop_length \(9\); rename it to one of"),
     ],
 )
-def test_an_attribute_of_no_sense_is_named(tiny_dataset, shard, name, value, message):
+def test_open_dataset_with_an_invalid_attribute_names_it(tiny_dataset, shard, name, value, message):
     with h5py.File(shard, "r+") as file:
         file.attrs[name] = value
     with pytest.raises(DatasetError, match=rf"shard-00000\.h5.*{message}"):
@@ -256,7 +256,7 @@ def test_an_attribute_of_no_sense_is_named(tiny_dataset, shard, name, value, mes
         ("features/mel_spectrogram", (24, 2, 128, 20), r"\[24, 2, 128, 20\]; expected \[n, 1, any, any\]"),
     ],
 )
-def test_a_shape_that_disagrees_is_named(tiny_dataset, shard, name, shape, message):
+def test_open_dataset_with_a_wrong_shape_names_it(tiny_dataset, shard, name, shape, message):
     with h5py.File(shard, "r+") as file:
         kind = file[name].dtype
         del file[name]
@@ -268,14 +268,16 @@ def test_a_shape_that_disagrees_is_named(tiny_dataset, shard, name, shape, messa
 @pytest.mark.parametrize(
     ("change", "field"), [({"tier": 2}, r"tier \(3 and 2\)"), ({"catalog": "{}"}, "catalog_sha256")]
 )
-def test_shards_of_different_attributes_are_refused(tiny_dataset, schema, random_rows, shard_attributes, change, field):
+def test_open_dataset_with_shards_of_different_attributes_is_refused(
+    tiny_dataset, schema, random_rows, shard_attributes, change, field
+):
     write_shard(tiny_dataset / "shard-00002.h5", schema, random_rows(1), shard_attributes | change)
     with pytest.raises(DatasetError, match=rf"shard-00000\.h5 and .*shard-00002\.h5 differ in {field}"):
         open_dataset(tiny_dataset)
 
 
-def test_open_dataset_shards_are_in_the_order_of_their_numbers(tmp_path, schema, random_rows, shard_attributes):
-    """As text, shard-100000 stands before shard-99998."""
+def test_open_dataset_of_a_folder_orders_shards_by_number(tmp_path, schema, random_rows, shard_attributes):
+    """Sorted as text, shard-100000 would come before shard-99998."""
     for number in (99_999, 7, 100_000, 10_000, 100_001, 99_998):
         write_shard(tmp_path / layout.shard_name(number), schema, random_rows(1, seed=number), shard_attributes)
     info, numbers = open_dataset(tmp_path), (7, 10_000, 99_998, 99_999, 100_000, 100_001)
@@ -285,14 +287,14 @@ def test_open_dataset_shards_are_in_the_order_of_their_numbers(tmp_path, schema,
     np.testing.assert_array_equal(Reader(info).preset_hashes(), expected)
 
 
-def test_shards_of_different_schemas_are_refused(tiny_dataset, schema, random_rows, shard_attributes):
+def test_open_dataset_with_shards_of_different_schemas_is_refused(tiny_dataset, schema, random_rows, shard_attributes):
     renamed = type(schema).from_json(schema.to_json().replace("reverb_dry_wet", "chorus_dry_wet"))
     write_shard(tiny_dataset / "shard-00002.h5", renamed, random_rows(1), shard_attributes)
     with pytest.raises(DatasetError, match=r"shard-00000\.h5 and .*shard-00002\.h5 differ in schema; .*one run"):
         open_dataset(tiny_dataset)
 
 
-def test_an_empty_folder_a_missing_path_and_a_damaged_file_are_named(tmp_path, tiny_dataset, shard):
+def test_open_dataset_of_an_empty_missing_or_damaged_path_names_it(tmp_path, tiny_dataset, shard):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "shard-00000.h5.partial").touch()
     with pytest.raises(DatasetError, match=r"empty holds no \*\.h5 shard \(1 unfinished .*`vjax generate`"):
@@ -304,7 +306,7 @@ def test_an_empty_folder_a_missing_path_and_a_damaged_file_are_named(tmp_path, t
         open_dataset(tiny_dataset)
 
 
-def test_data_modules_import_neither_vita_nor_jax():
+def test_importing_data_modules_imports_neither_vita_nor_jax():
     code = "import sys, vjax.data.reader, vjax.data.precompute; print([m for m in ('jax', 'vita') if m in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "[]"

@@ -1,4 +1,4 @@
-"""Batches: the same bits for any worker count and after any interruption."""
+"""Tests of batches: their bits are the same for any number of workers and after any interruption."""
 
 import itertools
 
@@ -36,9 +36,9 @@ def take(batches, count):
     return taken
 
 
-def assert_same_batches(ours, theirs):
-    assert len(ours) == len(theirs)
-    for a, b in zip(ours, theirs, strict=True):
+def assert_same_batches(found, expected):
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
         assert jax.tree.structure(a) == jax.tree.structure(b)
         for left, right in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
             assert left.dtype == right.dtype
@@ -55,19 +55,21 @@ def test_split_keeps_the_rows_of_a_preset_together(reader, seed, val_fraction):
     assert len(set(hashes[val])) == {0.01: 1, 0.3: 4, 0.99: 12}[val_fraction]
 
 
-def test_split_depends_on_the_seed_alone(reader):
+def test_split_with_the_same_seed_is_the_same(reader):
     assert [a.tolist() for a in split(reader, 0.3, 5)] == [a.tolist() for a in split(reader, 0.3, 5)]
     assert len({tuple(split(reader, 0.3, seed)[1]) for seed in range(6)}) > 1
 
 
-def test_split_hardly_moves_a_preset_as_the_dataset_grows(reader, tiny_dataset):
+def test_split_of_a_larger_dataset_moves_few_presets(reader, tiny_dataset):
     small = Reader(open_dataset(tiny_dataset / "shard-00000.h5"))  # 8 of the 13 presets
     before, after = split(small, 0.5, 0), split(reader, 0.5, 0)
     moved = set(after[0][after[0] < 24]) ^ set(before[0])
     assert len(moved) <= 3 * 2
 
 
-def test_split_refuses_what_it_cannot_divide(reader, tiny_dataset, schema, random_rows, shard_attributes):
+def test_split_with_an_invalid_fraction_or_one_preset_is_refused(
+    reader, tiny_dataset, schema, random_rows, shard_attributes
+):
     with pytest.raises(ValueError, match=r"val_fraction=1\.0 must lie between 0 and 1"):
         split(reader, 1.0, 0)
     write_shard(tiny_dataset / "one.h5", schema, random_rows(1), shard_attributes)
@@ -75,7 +77,7 @@ def test_split_refuses_what_it_cannot_divide(reader, tiny_dataset, schema, rando
         split(Reader(open_dataset(tiny_dataset / "one.h5")), 0.5, 0)
 
 
-def test_a_batch_has_the_promised_arrays(reader):
+def test_train_batches_have_the_documented_shapes_and_types(reader):
     (batch,) = take(train_batches(reader, np.arange(39), 8, seed=0), 1)
     shapes = jax.tree.map(lambda array: (array.shape, str(array.dtype)), batch)
     assert shapes.mel == ((8, 1, 128, 20), "float32")
@@ -87,7 +89,7 @@ def test_a_batch_has_the_promised_arrays(reader):
     assert batch.valid.all()
 
 
-def test_without_modulation_a_batch_carries_an_empty_array(tmp_path, schema, random_rows, shard_attributes):
+def test_train_batches_without_modulation_have_an_empty_array(tmp_path, schema, random_rows, shard_attributes):
     rows = {name: array for name, array in random_rows(3).items() if not name.startswith("modulation/")}
     write_shard(tmp_path / "a.h5", schema, rows, shard_attributes | {"tier": 1})
     reader = Reader(open_dataset(tmp_path / "a.h5"))
@@ -95,7 +97,7 @@ def test_without_modulation_a_batch_carries_an_empty_array(tmp_path, schema, ran
     assert [batch.modulation.shape for batch in eval_batches(reader, np.arange(9), 4)] == [(4, 0)] * 3
 
 
-def test_each_pass_sees_every_row_once_in_its_own_order(reader):
+def test_train_batches_of_each_pass_contain_every_row_once_in_a_new_order(reader):
     rows = np.arange(3, 35)
     batches = take(train_batches(reader, rows, 8, seed=1), 8)
     seen = np.concatenate([batch.mel[:, 0, 0, 0] for batch in batches]).reshape(2, 32)
@@ -105,7 +107,7 @@ def test_each_pass_sees_every_row_once_in_its_own_order(reader):
     assert not np.array_equal(seen[0], all_rows)
 
 
-def test_the_seed_decides_order_and_masks(reader):
+def test_train_batches_with_another_seed_differ(reader):
     rows = np.arange(39)
     first, again, other = (take(train_batches(reader, rows, 8, seed, augment=AUGMENT), 2) for seed in (3, 3, 4))
     assert_same_batches(first, again)
@@ -113,15 +115,15 @@ def test_the_seed_decides_order_and_masks(reader):
 
 
 @pytest.mark.parametrize("first_step", [1, 4, 11])
-def test_resuming_at_a_step_equals_an_unbroken_run(reader, first_step):
-    rows = np.arange(39)  # 39 / 8 is no whole number: batches reach over the end of a pass
-    unbroken = take(train_batches(reader, rows, 8, seed=2, augment=AUGMENT), 14)
+def test_train_batches_from_a_later_step_equal_an_uninterrupted_run(reader, first_step):
+    rows = np.arange(39)  # 39 / 8 is not an integer, so batches extend over the end of a pass
+    uninterrupted = take(train_batches(reader, rows, 8, seed=2, augment=AUGMENT), 14)
     resumed = take(train_batches(reader, rows, 8, seed=2, first_step=first_step, augment=AUGMENT), 14 - first_step)
-    assert_same_batches(resumed, unbroken[first_step:])
+    assert_same_batches(resumed, uninterrupted[first_step:])
 
 
-def test_the_worker_count_changes_nothing(reader):
-    """Also from a later step. Spawned workers cost seconds: the one test that starts them."""
+def test_train_batches_with_workers_equal_those_without(reader):
+    """The batches are also equal from a later step on. Only this test spawns workers, because that takes seconds."""
     rows = np.arange(39)
     alone = take(train_batches(reader, rows, 8, seed=2, augment=AUGMENT), 9)
     assert_same_batches(
@@ -129,14 +131,14 @@ def test_the_worker_count_changes_nothing(reader):
     )
 
 
-def test_masks_differ_between_rows_and_passes(reader):
+def test_train_batches_with_augmentation_differ_between_rows_and_passes(reader):
     (first, second) = take(train_batches(reader, np.arange(13), 13, seed=0, augment=AUGMENT), 2)
     masks = {(batch.mel[i, 0] == 0).tobytes() for batch in (first, second) for i in range(13)}
     assert len(masks) > 20
 
 
 def stacked(parts):
-    """The batch that the parts of a step make, one after the other."""
+    """Concatenates the parts of a step to one batch."""
     return jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
 
 
@@ -148,15 +150,15 @@ def stacked(parts):
     seed=st.integers(0, 9),
     first=st.integers(0, 5),
 )
-def test_the_parts_of_a_step_are_the_batch_of_one_process(reader, share, parts, rows, seed, first):
-    """In the same order and with the same masks, also over the end of a pass and from a later step on."""
+def test_train_batches_in_parts_concatenate_to_the_whole_batch(reader, share, parts, rows, seed, first):
+    """Order and stripes are the same, also over the end of a pass and from a later step on."""
     arguments = (reader, np.arange(rows), share * parts, seed)
     alone = take(train_batches(*arguments, augment=AUGMENT), first + 4)[first:]
     split = [take(train_batches(*arguments, first, 0, AUGMENT, part, parts), 4) for part in range(parts)]
     assert_same_batches([stacked(step) for step in zip(*split, strict=True)], alone)
 
 
-def test_the_worker_count_changes_no_part(reader):
+def test_train_batches_of_a_part_with_workers_equal_those_without(reader):
     arguments = (reader, np.arange(39), 8, 2, 3)
     alone = take(train_batches(*arguments, 0, AUGMENT, 1, 2), 5)
     assert_same_batches(take(train_batches(*arguments, 2, AUGMENT, 1, 2), 5), alone)
@@ -164,7 +166,7 @@ def test_the_worker_count_changes_no_part(reader):
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.integers(1, 4), parts=st.integers(1, 4), rows=st.integers(1, 39))
-def test_the_parts_of_an_evaluation_are_all_rows_once(reader, share, parts, rows):
+def test_eval_batches_in_parts_contain_every_row_once(reader, share, parts, rows):
     split = [list(eval_batches(reader, np.arange(rows), share * parts, part, parts)) for part in range(parts)]
     assert {len(batch.valid) for batches in split for batch in batches} == {share}
     found = [stacked(step) for step in zip(*split, strict=True)]  # all parts have as many
@@ -180,19 +182,19 @@ def test_the_parts_of_an_evaluation_are_all_rows_once(reader, share, parts, rows
         lambda reader: eval_batches(reader, np.arange(39), 10, 1, 4),
     ],
 )
-def test_a_batch_that_does_not_divide_into_parts_is_refused(reader, batches):
+def test_batches_that_do_not_divide_into_parts_are_refused(reader, batches):
     with pytest.raises(ValueError, match=r"10 does not divide over 4 processes; .* --config.train.batch_size=8"):
         batches(reader)
 
 
-def test_too_few_rows_for_a_batch_are_refused(reader):
+def test_train_batches_with_too_few_rows_are_refused(reader):
     with pytest.raises(ValueError, match="batch_size=40 does not fit the 39 training rows; choose 1 to 39"):
         train_batches(reader, np.arange(39), 40, seed=0)
     with pytest.raises(ValueError, match="batch_size=0"):
         eval_batches(reader, np.arange(39), 0)
 
 
-def test_evaluation_goes_once_through_all_rows_in_order(reader):
+def test_eval_batches_return_all_rows_in_order_with_padding(reader):
     rows = np.array([5, 30, 2, 7, 38, 11, 12])
     batches = list(eval_batches(reader, rows, 3))
     assert [batch.valid.tolist() for batch in batches] == [[1, 1, 1], [1, 1, 1], [1, 0, 0]]
@@ -204,7 +206,7 @@ def test_evaluation_goes_once_through_all_rows_in_order(reader):
     np.testing.assert_array_equal(batches[2].modulation.index[1], reader[12].modulation.index)  # padding is well-formed
 
 
-def test_evaluation_of_no_rows_is_empty(reader):
+def test_eval_batches_of_no_rows_are_empty(reader):
     assert list(eval_batches(reader, np.arange(0), 3)) == []
 
 
@@ -222,7 +224,7 @@ def silenced(mel, seed, config):
     n_freq=st.integers(0, 3),
     max_freq=st.integers(0, 50),
 )
-def test_masks_are_bounded_stripes(seed, n_time, max_time, n_freq, max_freq):
+def test_silence_sets_only_stripes_within_the_limits(seed, n_time, max_time, n_freq, max_freq):
     mel = np.ones((1, 32, 24), np.float32)
     masked = silenced(mel, seed, SpecAugmentConfig(n_time, max_time, n_freq, max_freq))
     assert masked.dtype == mel.dtype
@@ -235,7 +237,7 @@ def test_masks_are_bounded_stripes(seed, n_time, max_time, n_freq, max_freq):
         np.testing.assert_array_equal(masked[0] == 0, frames[None] | bands[:, None])
 
 
-def test_every_mask_position_and_the_greatest_width_occur():
+def test_draw_stripes_covers_all_positions_and_widths():
     widths, covered = set(), np.zeros(10, bool)
     for seed in range(300):
         masked = silenced(np.ones((1, 4, 10), np.float32), seed, SpecAugmentConfig(1, 3))
@@ -248,22 +250,22 @@ def test_every_mask_position_and_the_greatest_width_occur():
 
 @settings(max_examples=30, deadline=None)
 @given(n=st.integers(1, 40), batch_size=st.integers(1, 40), seed=st.integers(0, 2**31), first=st.integers(0, 30))
-def test_the_order_is_one_permutation_after_the_other(n, batch_size, seed, first):
+def test_training_order_is_one_permutation_after_another(n, batch_size, seed, first):
     order = TrainingOrder(n, min(batch_size, n), seed, (1, 4, 10), AUGMENT)
     drawn = [order(step) for step in range(first + 2 * n)]
     numbers = np.concatenate([rows for rows, _ in drawn])
     for start in range(0, len(numbers) - n + 1, n):
         assert sorted(numbers[start : start + n]) == list(range(n))
-    again = TrainingOrder(n, min(batch_size, n), seed, (1, 4, 10), AUGMENT)(first)  # whatever was asked before
+    again = TrainingOrder(n, min(batch_size, n), seed, (1, 4, 10), AUGMENT)(first)  # without any earlier call
     assert all(np.array_equal(a, b) for a, b in zip(again, drawn[first], strict=True))
 
 
-def test_masks_of_negative_size_are_refused():
+def test_spec_augment_config_with_a_negative_size_is_refused():
     with pytest.raises(ValueError, match="max_freq=-1 must not be negative"):
         SpecAugmentConfig(max_freq=-1)
 
 
-def test_compressed_data_stream_too(tiny_dataset):
+def test_train_batches_of_compressed_data_equal_uncompressed_ones(tiny_dataset):
     path = tiny_dataset / "shard-00000.h5"
     plain = take(train_batches(Reader(open_dataset(path)), np.arange(24), 8, seed=0), 3)
     with h5py.File(path, "r+") as file:

@@ -1,4 +1,4 @@
-"""Statistics over presets: pooling by role, counts by hand, the command, and the shipped file."""
+"""Tests of the usage statistics: kinds, counts, the command, and the shipped file."""
 
 import dataclasses
 import json
@@ -37,7 +37,7 @@ VITAL = VOCABULARY.schema()
         ("sample_level", "sample_level"),
     ],
 )
-def test_kind_pools_controls_of_one_role(name, role):
+def test_kind_of_controls_with_one_role_is_the_same(name, role):
     assert kind(name) == role
 
 
@@ -55,7 +55,7 @@ def preset(knobs: dict[str, float], switches: dict[str, int], routes: tuple = ()
 
 @pytest.fixture(scope="module")
 def three() -> list[Preset]:
-    """Oscillators 1; 1 and 2; 3. Their levels 0.2; default and 0.4; 0.6. Three routes."""
+    """Presets with oscillator 1; 1 and 2; 3 on. Their levels are 0.2; default and 0.4; 0.6. There are three routes."""
     return [
         preset({"osc_1_level": 0.2, "osc_2_level": 0.9}, {}, [("lfo_1", "osc_1_level")]),
         preset(
@@ -67,27 +67,27 @@ def three() -> list[Preset]:
     ]
 
 
-def test_counts_by_hand(three):
+def test_count_usage_of_three_presets_matches_hand_counts(three):
     found = count_usage(three, VITAL)
     assert found["presets"] == 3
-    # Four oscillators are on; three of their levels were moved. The level of an oscillator that is off says nothing.
+    # Four oscillators are on, and three of their levels are changed. The level of an oscillator that is off is ignored.
     assert found["changed"]["osc_N_level"] == 0.75
     np.testing.assert_allclose(found["quantiles"]["osc_N_level"], [0.2, 0.22, 0.3, 0.4, 0.5, 0.58, 0.6], atol=1e-6)
     assert found["changed"]["volume"] == pytest.approx(1 / 3, abs=1e-4)
-    assert "volume" not in found["quantiles"]  # one value is no distribution
+    assert "volume" not in found["quantiles"]  # one value is not a distribution
     assert found["changed"]["env_1_attack"] == 0
     assert (found["options"]["osc_1_on"], found["options"]["osc_3_on"]) == ([1, 2], [2, 1])
     assert found["options"]["osc_N_spectral_morph_type"][:5] == [3, 0, 0, 1, 0]
     assert "reverb_on" in found["options"]
-    assert "reverb_chorus_amount" not in found["changed"]  # nobody's reverb was on
+    assert "reverb_chorus_amount" not in found["changed"]  # no preset has its reverb on
     assert not any(name.endswith(("wavetable", "shape")) for name in found["options"])
     assert found["sources"] == {"macro_control_1": 2, "lfo_1": 1}
     assert found["destinations"] == {"osc_N_level": 2, "lfo_N_frequency": 1}
     assert found["routes"] == 1.0
 
 
-def test_chains_count_and_silent_routes_do_not(three):
-    """A route that points at a route counts by its kind; bypassed ones, and those that point at nothing, are silent."""
+def test_count_usage_counts_route_chains_and_ignores_inaudible_routes(three):
+    """A route to another route counts by its kind. Bypassed routes, and routes to an empty slot, do not count."""
     first, second, third = (list(preset.routes) for preset in three)
     first[1] = Route("lfo_2", "modulation_1_amount", 0.5)
     second[1] = second[1]._replace(bypass=True)
@@ -99,15 +99,15 @@ def test_chains_count_and_silent_routes_do_not(three):
     assert found["routes"] == 1.0
 
 
-def test_own_wavetables_and_shapes_change_no_count(three):
-    """They are not counted: each person's are their own."""
+def test_count_usage_ignores_custom_wavetables_and_shapes(three):
+    """Wavetables and shapes of one person are not in the statistics."""
     table = table_json("Mine", np.cos(np.arange(2048))[None])
     shape = shape_json("Mine", [(0, 0.3), (0.2, 1), (1, 0.1)])
     own = [dataclasses.replace(preset, wavetables=(table,) * 3, lfo_shapes=(shape,) * 8) for preset in three]
     assert count_usage(own, VITAL) == count_usage(three, VITAL)
 
 
-def test_the_command_counts_a_folder(three, tmp_path, monkeypatch, capsys):
+def test_usage_command_writes_the_counts_of_a_folder(three, tmp_path, monkeypatch, capsys):
     (tmp_path / "pads").mkdir()
     for i, made in enumerate(three):
         write_preset(tmp_path / "pads" / f"{i}.vital", made.to_json())
@@ -118,7 +118,7 @@ def test_the_command_counts_a_folder(three, tmp_path, monkeypatch, capsys):
     assert "3 presets, 1.0 routes each" in capsys.readouterr().out
 
 
-def test_the_command_refuses_an_empty_folder(tmp_path, monkeypatch, capsys):
+def test_usage_command_with_an_empty_folder_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["usage", str(tmp_path), "--out", str(tmp_path / "usage.json")])
     with pytest.raises(SystemExit):
         usage.main()
@@ -126,7 +126,7 @@ def test_the_command_refuses_an_empty_folder(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "usage.json").exists()
 
 
-def test_shipped_statistics_fit_the_engine():
+def test_load_usage_matches_the_engines_schema():
     shipped = load_usage()
     assert shipped["presets"] >= 50
     assert set(shipped["changed"]) == {kind(name) for name in VITAL.continuous_names}
@@ -145,7 +145,7 @@ def test_shipped_statistics_fit_the_engine():
     assert sum(shipped["sources"].values()) == sum(shipped["destinations"].values())
 
 
-def test_counting_leaves_the_presets_alone(three):
+def test_count_usage_does_not_change_the_presets(three):
     before = [preset.to_json() for preset in three]
     count_usage(three, VITAL)
     assert [preset.to_json() for preset in three] == before

@@ -1,4 +1,4 @@
-"""Calls in a process of their own: results, errors, crashes and hangs."""
+"""Tests of calls in a process of their own: results, errors, crashes and hangs."""
 
 import os
 import signal
@@ -20,12 +20,12 @@ def pick_first(first, _):
     return first
 
 
-def complain():
+def raise_value_error():
     raise ValueError("knob_7 is 3")
 
 
-def break_down():
-    raise KeyError("nowhere")
+def raise_key_error():
+    raise KeyError("missing")
 
 
 def segfault():
@@ -36,7 +36,7 @@ def end_by(number):
     os.kill(os.getpid(), number)
 
 
-def leave():
+def exit_with_status_3():
     os._exit(3)
 
 
@@ -49,17 +49,17 @@ def note_pid_and_hang(path):
     hang()
 
 
-class EndsWhileReadBack:
-    """Ends the process that unpickles it, so many times."""
+class EndsWhileUnpickled:
+    """Ends the process that unpickles it, the first `times` times."""
 
     def __init__(self, counter, times):
         self.counter, self.times = counter, times
 
     def __reduce__(self):
-        return end_so_often, (self.counter, self.times)
+        return end_at_first, (self.counter, self.times)
 
 
-def end_so_often(counter, times):
+def end_at_first(counter, times):
     done = len(counter.read_text()) if counter.exists() else 0
     if done < times:
         counter.write_text("x" * (done + 1))
@@ -72,60 +72,60 @@ def call_that_hangs(path):
 
 
 def forked(function, *args):
-    """The same call by fork, which only a single-threaded process may do: not this one, a child of it."""
+    """The same call by fork. Only a single-threaded process may fork, so a child of this process makes the call."""
     return call_isolated(function, *args, timeout_s=10, method="fork")
 
 
 @pytest.mark.parametrize("call", [(add,), (forked, add)], ids=["forkserver", "fork"])
-def test_result_comes_back(call):
+def test_call_isolated_returns_the_result(call):
     assert call_isolated(*call, 2, 3, timeout_s=30, method="forkserver") == 5
 
 
-@pytest.mark.parametrize("call", [(complain,), (forked, complain)], ids=["forkserver", "fork"])
-def test_value_error_is_raised_here(call):
+@pytest.mark.parametrize("call", [(raise_value_error,), (forked, raise_value_error)], ids=["forkserver", "fork"])
+def test_call_isolated_with_a_value_error_raises_it(call):
     with pytest.raises(ValueError, match="knob_7 is 3"):
         call_isolated(*call, timeout_s=30, method="forkserver")
 
 
-def test_other_errors_are_named():
+def test_call_isolated_with_another_error_names_it():
     with pytest.raises(IsolatedCallError, match="failed: KeyError"):
-        call_isolated(break_down, timeout_s=30, method="forkserver")
+        call_isolated(raise_key_error, timeout_s=30, method="forkserver")
 
 
-def test_crash_is_named_by_its_signal():
+def test_call_isolated_with_a_crash_names_the_signal():
     with pytest.raises(IsolatedCallError, match=r"crashed: .*SIGSEGV"):
         call_isolated(segfault, timeout_s=30, method="forkserver")
 
 
 @pytest.mark.parametrize(("number", "kind"), [(signal.SIGKILL, MachineError), (signal.SIGSEGV, IsolatedCallError)])
 def test_call_isolated_of_a_process_killed_from_outside_blames_the_machine(number, kind):
-    """As a machine without memory does; a defect in the call ends its process otherwise."""
+    """A machine without memory ends a process with SIGKILL. A defect of the call ends it with another signal."""
     with pytest.raises(IsolatedCallError, match=number.name) as caught:
         call_isolated(end_by, number, timeout_s=30, method="forkserver")
     assert type(caught.value) is kind
 
 
-def test_silent_exit_is_a_crash():
+def test_call_isolated_with_an_exit_status_is_a_crash():
     with pytest.raises(IsolatedCallError, match=r"crashed: .*status 3"):
-        call_isolated(leave, timeout_s=30, method="forkserver")
+        call_isolated(exit_with_status_3, timeout_s=30, method="forkserver")
 
 
-def test_crash_of_a_child_of_the_child_is_passed_on():
+def test_call_isolated_with_a_crash_of_a_grandchild_names_the_signal():
     with pytest.raises(IsolatedCallError, match="SIGSEGV"):
         call_isolated(forked, segfault, timeout_s=30, method="forkserver")
 
 
-def test_hang_ends_at_the_limit():
+def test_call_isolated_with_a_hang_ends_at_the_limit():
     started = time.perf_counter()
-    with pytest.raises(IsolatedCallError, match=r"hung: no answer within 0\.5 s"):
+    with pytest.raises(IsolatedCallError, match=r"hung: no result within 0\.5 s"):
         call_isolated(hang, timeout_s=0.5, method="forkserver")
     assert time.perf_counter() - started < 20
 
 
-def test_a_hanging_call_does_not_outlive_a_killed_caller(tmp_path):
+def test_call_isolated_of_a_killed_caller_leaves_no_hanging_process(tmp_path):
     path = tmp_path / "pid"
     with pytest.raises(IsolatedCallError, match="hung"):
-        # The caller has three seconds, its own call five: it is killed while that call still hangs.
+        # The caller may take three seconds, and its own call five. So the caller is killed while its call still hangs.
         call_isolated(call_that_hangs, path, timeout_s=3, method="forkserver")
     pid = int(path.read_text())
     deadline = time.monotonic() + 15
@@ -135,7 +135,7 @@ def test_a_hanging_call_does_not_outlive_a_killed_caller(tmp_path):
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
+    """Whether a process exists and is not a zombie."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -143,18 +143,18 @@ def is_running(pid: int) -> bool:
     return status.rpartition(")")[2].split()[0] != "Z"
 
 
-def test_a_process_that_ends_while_it_is_started_is_started_again(tmp_path):
-    """What it is told is more than a pipe holds, so that the writing end breaks."""
-    much = bytes(2**20)
-    twice = EndsWhileReadBack(tmp_path / "twice", 2)
-    assert call_isolated(pick_first, twice, much, timeout_s=30, method="forkserver") == "read"
-    for_ever = EndsWhileReadBack(tmp_path / "for_ever", 99)
+def test_call_isolated_with_a_process_that_ends_at_its_start_tries_again(tmp_path):
+    """The arguments are larger than the buffer of a pipe, so that the write fails."""
+    large = bytes(2**20)
+    twice = EndsWhileUnpickled(tmp_path / "twice", 2)
+    assert call_isolated(pick_first, twice, large, timeout_s=30, method="forkserver") == "read"
+    always = EndsWhileUnpickled(tmp_path / "always", 99)
     with pytest.raises(IsolatedCallError, match=r"its process could not be started: .*Broken pipe"):
-        call_isolated(pick_first, for_ever, much, timeout_s=30, method="forkserver")
-    assert len((tmp_path / "for_ever").read_text()) == 3
+        call_isolated(pick_first, always, large, timeout_s=30, method="forkserver")
+    assert len((tmp_path / "always").read_text()) == 3
 
 
-BESIDE_EACH_OTHER = """
+CALLS_FROM_THREADS = """
 import multiprocessing.forkserver as server, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from vjax.engine.isolate import call_isolated
@@ -174,19 +174,20 @@ with ThreadPoolExecutor(4) as threads:
 """
 
 
-def test_threads_do_not_read_from_each_others_pipes():
-    """`Process.start` of one thread is held up where it polls the processes of the others.
+def test_call_isolated_from_several_threads_returns_every_result():
+    """`Process.start` of one thread is delayed where it polls the processes of the other threads.
 
-    Without `start_process` it comes back to numbers of other pipes, and this ends by SIGKILL: in a session of its own.
+    Without `start_process`, it would then read from pipes of other processes, and SIGKILL would end the process group.
+    So the script runs in a session of its own.
     """
-    ran = subprocess.run(
-        [sys.executable, "-c", BESIDE_EACH_OTHER], capture_output=True, text=True, timeout=120, start_new_session=True
+    finished = subprocess.run(
+        [sys.executable, "-c", CALLS_FROM_THREADS], capture_output=True, text=True, timeout=120, start_new_session=True
     )
-    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "{300000}\n", "")
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "{300000}\n", "")
 
 
 def test_call_isolated_from_a_script_without_a_main_guard_returns(tmp_path):
-    """People call vjax from the top level of a script, which each new process would run again."""
+    """Users call vjax from the top level of a script. Each new process would run such a script again."""
     script = tmp_path / "script.py"
     script.write_text(
         "import operator\n"

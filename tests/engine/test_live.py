@@ -1,4 +1,4 @@
-"""Tests of vjax.engine.live: variations are pure functions of their values, and what breaks costs itself alone."""
+"""Tests of vjax.engine.live: variations are pure functions of their values, and an error affects one render only."""
 
 import dataclasses
 import math
@@ -19,7 +19,7 @@ SHORT = RenderConfig(seconds=0.3, note_s=0.2)
 
 @pytest.fixture(scope="module")
 def preset():
-    """The init patch with all its randomness, and a reverb whose tail would be heard in the next note."""
+    """The init patch with random phases, and a reverb whose tail would sound in the next note."""
     init = synth.init_preset()
     return {**init, "settings": init["settings"] | {"osc_1_random_phase": 1.0, "reverb_on": 1.0}}
 
@@ -30,7 +30,7 @@ def live(preset):
         yield one
 
 
-def test_no_variation_hears_another(live):
+def test_render_after_another_variation_is_unchanged(live):
     quiet = {"osc_1_level": 0.2, "filter_1_cutoff": 60.0}
     first = live.render(quiet).audio
     loud = live.render({"osc_1_level": 1.0, "reverb_dry_wet": 1.0}).audio
@@ -39,20 +39,20 @@ def test_no_variation_hears_another(live):
 
 
 @pytest.mark.parametrize(
-    ("moved", "most_db"),
+    ("changed", "most_db"),
     [
         ({}, 0.001),
         ({"osc_1_level": 0.6, "filter_1_cutoff": 66.0, "osc_1_transpose": 7.0}, 0.05),
         ({"osc_1_level": 0.2}, 0.5),
     ],
 )
-def test_a_knob_set_by_handle_sounds_as_it_is_loaded(preset, moved, most_db):
-    """With fixed phases, so that both draw the same. What is left is the end of a glide, after a large move."""
+def test_render_with_values_equals_a_preset_loaded_with_them(preset, changed, most_db):
+    """The phases are fixed, so that both renders have the same. After a large change, the end of a glide remains."""
     settings = preset["settings"] | {"osc_1_random_phase": 0.0, "filter_1_on": 1.0, "reverb_on": 0.0}
     with LivePreset({**preset, "settings": settings}, 48, SHORT) as live:
-        varied = live.render(moved).audio
+        varied = live.render(changed).audio
     with RenderPool(SHORT, 1) as pool:
-        loaded = pool.render(RenderJob({**preset, "settings": settings | moved}, (48,))).audio
+        loaded = pool.render(RenderJob({**preset, "settings": settings | changed}, (48,))).audio
     assert mss(varied[0], loaded[0]) < most_db
 
 
@@ -60,27 +60,27 @@ def test_a_knob_set_by_handle_sounds_as_it_is_loaded(preset, moved, most_db):
     ("values", "message"),
     [({"osc_9_level": 0.5}, "no control 'osc_9_level'"), ({"osc_1_level": math.nan}, "osc_1_level is nan")],
 )
-def test_bad_values_are_errors_of_their_own_render(live, values, message):
+def test_render_with_bad_values_is_an_error_of_that_render_only(live, values, message):
     assert message in live.render(values).error
     assert live.render({}).audio is not None
 
 
-def test_a_preset_that_cannot_be_loaded_is_an_error_of_every_render(preset):
+def test_render_of_a_preset_that_cannot_be_loaded_is_always_an_error(preset):
     broken = {**preset, "settings": preset["settings"] | {"osc_1_level": 99.0}}
     with LivePreset(broken, 48, SHORT) as live:
         for _ in range(2):
             assert live.render({}).error.startswith("invalid: osc_1_level is 99")
 
 
-def test_a_preset_that_crashes_the_engine_is_an_error(preset):
-    """An unknown component type in a wavetable ends the process."""
+def test_render_of_a_preset_that_crashes_the_engine_is_an_error(preset):
+    """An unknown component type in a wavetable crashes the process."""
     table = {**preset["settings"]["wavetables"][0], "groups": [{"components": [{"type": "Nothing", "keyframes": []}]}]}
     broken = {**preset, "settings": preset["settings"] | {"wavetables": [table] * 3}}
     with LivePreset(broken, 48, SHORT) as live:
         assert live.render({}).error.startswith("crashed")
 
 
-def test_a_closed_one_leaves_no_process_and_answers_with_errors(preset):
+def test_close_ends_the_process_and_later_renders_are_errors(preset):
     live = LivePreset(preset, 48, SHORT)
     pid = live._process.pid
     live.close()
@@ -88,7 +88,7 @@ def test_a_closed_one_leaves_no_process_and_answers_with_errors(preset):
     assert live.render({}).error.startswith("closed")
 
 
-def test_a_pool_renders_several_presets_the_same_on_any_number_of_workers(preset):
+def test_live_pool_with_any_number_of_workers_renders_the_same_bits(preset):
     other = {**preset, "settings": preset["settings"] | {"osc_1_transpose": 12.0}}
     variations = [Variation(key, {"osc_1_level": level}) for level in (0.3, 0.6, 0.9) for key in ("one", "other")]
     found = []
@@ -103,15 +103,15 @@ def test_a_pool_renders_several_presets_the_same_on_any_number_of_workers(preset
     assert len({found[0][i].audio.tobytes() for i in range(6)}) == 6
 
 
-def test_a_pool_answers_for_a_preset_that_nobody_loaded():
+def test_live_pool_with_a_preset_that_is_not_loaded_returns_an_error():
     with LivePool(SHORT, 1) as pool:
         ((_, rendering),) = pool.render([Variation("unknown", {})])
     assert rendering.audio is None
     assert "unknown" in rendering.error
 
 
-def test_a_preset_whose_process_was_killed_is_loaded_again(preset):
-    """One render is lost, and no more: a worker that only failed would be the fastest, and take all the others."""
+def test_live_cache_after_a_killed_process_loads_the_preset_again(preset):
+    """Only one render is lost. A worker that always failed would be the fastest, and would take all other work."""
     with LiveCache(1) as cache:
         arguments = (preset, 48, SHORT, 0)
         before = cache.render("key", arguments, {})
@@ -120,14 +120,14 @@ def test_a_preset_whose_process_was_killed_is_loaded_again(preset):
         np.testing.assert_array_equal(cache.render("key", arguments, {}).audio, before.audio)
 
 
-def test_a_key_is_held_as_long_as_is_said(preset):
-    """The same as a pool's whose notes are that long."""
+def test_live_pool_with_note_s_plays_a_note_of_that_length(preset):
+    """The renders equal those of a pool whose config has that note length."""
     longer = dataclasses.replace(SHORT, note_s=SHORT.seconds)
     with LivePool(SHORT, 1) as live, RenderPool(SHORT, 1) as pool, RenderPool(longer, 1) as other:
         live.load("short", preset, 48)
         live.load("long", preset, 48, note_s=SHORT.seconds)
         found = {i: r.audio for i, r in live.render([Variation("short", {}), Variation("long", {})])}
-        said = pool.render(RenderJob(preset, (48,), note_s=SHORT.seconds)).audio
-        np.testing.assert_array_equal(said, other.render(RenderJob(preset, (48,))).audio)
+        with_note_s = pool.render(RenderJob(preset, (48,), note_s=SHORT.seconds)).audio
+        np.testing.assert_array_equal(with_note_s, other.render(RenderJob(preset, (48,))).audio)
     tail = slice(round(0.28 * SHORT.sample_rate), None)
     assert np.abs(found[1][..., tail]).max() > 2 * np.abs(found[0][..., tail]).max()

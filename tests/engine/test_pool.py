@@ -1,4 +1,4 @@
-"""The render pool: order, worker-count invariance, and survival of crashes, hangs and bad presets."""
+"""Tests of the render pool: order, number of workers, crashes, hangs and bad presets."""
 
 import copy
 import dataclasses
@@ -21,7 +21,7 @@ def preset(transpose: float = 0.0) -> dict:
     return preset
 
 
-def test_worker_count_and_order_do_not_change_a_bit():
+def test_map_with_any_workers_and_order_renders_the_same_bits():
     jobs = [RenderJob(preset(transpose), (48, 60), seed=i % 3) for i, transpose in enumerate((0, 7, -12, 3))]
     with RenderPool(SHORT, workers=1) as pool:
         one = [rendering.audio for rendering in pool.map(jobs)]
@@ -31,7 +31,7 @@ def test_worker_count_and_order_do_not_change_a_bit():
     assert not np.array_equal(one[0], one[1])
 
 
-def test_map_is_lazy_so_that_endless_jobs_are_fine():
+def test_map_of_endless_jobs_takes_only_a_few_in_advance():
     taken = itertools.count()
     jobs = (RenderJob(preset(), (48,)) for _ in iter(lambda: next(taken), None))
     with RenderPool(SHORT, workers=1) as pool:
@@ -45,8 +45,8 @@ def component_of(preset: dict) -> dict:
     return preset["settings"]["wavetables"][0]["groups"][0]["components"][0]
 
 
-def test_a_crash_costs_only_its_own_job():
-    """A wavetable component of unknown type takes the real engine down."""
+def test_map_with_a_crash_loses_only_that_job():
+    """A wavetable component of an unknown type crashes the real engine."""
     crashing = preset()
     component_of(crashing)["type"] = "No Such Source"
     with RenderPool(SHORT, workers=2) as pool:
@@ -57,25 +57,25 @@ def test_a_crash_costs_only_its_own_job():
     assert "SIGSEGV" in crashed.error
 
 
-def test_a_hang_costs_only_its_own_job():
-    """A keyframe far outside the table keeps the real engine busy for minutes."""
+def test_map_with_a_hang_loses_only_that_job():
+    """A keyframe far outside the table hangs the real engine for minutes."""
     hanging = preset()
     component_of(hanging)["keyframes"][0]["position"] = 10**6
     config = dataclasses.replace(SHORT, timeout_s=1.0)
     with RenderPool(config, workers=2) as pool:
         before, hung, after = pool.map([RenderJob(p, (48,)) for p in (preset(), hanging, preset())])
     assert hung.audio is None
-    assert hung.error.startswith("hung: no answer within")
+    assert hung.error.startswith("hung: no result within")
     np.testing.assert_array_equal(before.audio, after.audio)
 
 
-def test_an_invalid_preset_is_reported_not_raised():
+def test_render_of_an_invalid_preset_returns_an_error():
     with RenderPool(SHORT, workers=1) as pool:
         rendering = pool.render(RenderJob(preset(transpose=1000.0), (48,)))
     assert rendering.audio is None
     assert rendering.error.startswith("invalid: osc_1_transpose is 1000.0")
 
 
-def test_zero_workers_are_refused():
+def test_render_pool_with_zero_workers_is_an_error():
     with pytest.raises(ValueError, match="workers=0"):
         RenderPool(SHORT, workers=0)

@@ -1,4 +1,4 @@
-"""Choosing what renders, without a cluster; with one, see test_cluster.py."""
+"""Tests of the scheduler without a cluster. Tests with a cluster are in test_ray.py."""
 
 import subprocess
 import sys
@@ -13,20 +13,20 @@ from vjax.engine.scheduler import open_live_pool, open_render_pool, scheduler_se
 SHORT = RenderConfig(seconds=0.2, note_s=0.1)
 
 
-def test_the_local_engine_is_the_local_pools():
+def test_open_pools_with_local_return_the_local_pools():
     with open_render_pool(SHORT, 1) as fresh, open_live_pool(SHORT, 1) as live:
         assert type(fresh) is RenderPool
         assert type(live) is LivePool
         assert (fresh.config, fresh.workers, live.workers) == (SHORT, 1, 1)
 
 
-def test_ray_is_imported_for_ray_alone():
+def test_importing_scheduler_does_not_import_ray():
     code = "import sys, vjax.data.generate, vjax.search.refine, vjax.engine.scheduler; print('ray' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "False\n"
 
 
-def test_without_ray_its_extra_is_named(monkeypatch):
+def test_scheduler_session_without_ray_installed_names_the_extra(monkeypatch):
     monkeypatch.delitem(sys.modules, "vjax.engine.ray", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)  # as if it were not installed
     with (
@@ -36,15 +36,15 @@ def test_without_ray_its_extra_is_named(monkeypatch):
         pass
 
 
-def test_an_unknown_engine_is_refused():
+def test_scheduler_session_with_an_unknown_scheduler_is_an_error():
     with pytest.raises(ValueError, match="scheduler='spark'; choose 'local' or 'ray'"), scheduler_session("spark"):
         pass
 
 
-def test_an_address_that_does_not_answer_is_named(monkeypatch):
+def test_scheduler_session_with_a_wrong_address_names_the_address(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "nowhere")
     with (
-        pytest.raises(ConnectionError, match=r"no Ray cluster answers at RAY_ADDRESS=nowhere .*RAY_ADDRESS=local"),
+        pytest.raises(ConnectionError, match=r"no Ray cluster responds at RAY_ADDRESS=nowhere .*RAY_ADDRESS=local"),
         scheduler_session("ray"),
     ):
         pass

@@ -1,4 +1,4 @@
-"""A bank of presets and its cache."""
+"""Tests of a bank of presets and its cache."""
 
 import shutil
 from pathlib import Path
@@ -16,7 +16,7 @@ RENDER = RenderConfig(seconds=0.4, note_s=0.3)
 NOTE = 48
 
 
-def test_the_bank_plays_what_changed_and_nothing_else(preset_folder, tmp_path):
+def test_baseline_bank_with_one_changed_preset_renders_only_that_preset(preset_folder, tmp_path):
     shutil.copytree(preset_folder, tmp_path / "bank")
     with RenderPool(RENDER, workers=2) as pool:
 

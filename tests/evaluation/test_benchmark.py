@@ -1,4 +1,4 @@
-"""The whole benchmark through the real engine, in short renders: five people's presets of three authors."""
+"""Tests of the benchmark with the real engine and short renders: five presets of three authors."""
 
 import dataclasses
 import json
@@ -50,18 +50,18 @@ def with_config(sounds, **settings):
     return (dataclasses.replace(one, config=dataclasses.replace(one.config, **settings)) for one in sounds)
 
 
-def searching(asked: list, pool):
-    """The search of `vjax refine`, which notes what it was asked."""
+def searching(searches: list, pool):
+    """The search of `vjax refine`. Appends (target, renders, labels of the candidates) of each search to `searches`."""
 
     def refine(sounds, evals):
         config = RefineConfig(evals=evals)
 
-        def noted():
+        def recorded():
             for one in with_config(sounds, refine=config, equalise=0):
-                asked.append((one.name, evals, [start.label for start in one.candidates]))
+                searches.append((one.name, evals, [candidate.label for candidate in one.candidates]))
                 yield one
 
-        return search_each(noted(), config, None, pool)
+        return search_each(recorded(), config, None, pool)
 
     return refine
 
@@ -88,14 +88,14 @@ def matching(model, banks):
 
 @pytest.fixture(scope="module")
 def finished(preset_folder, matching, tmp_path_factory):
-    """(out, tasks, plan, results, what the search was asked) of a whole run."""
-    out, asked = tmp_path_factory.mktemp("out"), []
+    """(out, tasks, plan, results, searches) of a whole run."""
+    out, searches = tmp_path_factory.mktemp("out"), []
     tasks = preset_tasks(find_presets(preset_folder), preset_folder, NOTE)
     plan = Plan(has_bank=True, has_model=True, starts=("nearest", "best"), refine_evals=(7,))
     with RenderPool(RENDER, workers=2) as pool:
         bank = BaselineBank(find_presets(preset_folder), preset_folder, out / "bank", pool)
-        results = run_benchmark(tasks, out, plan, pool, bank, matching(pool), searching(asked, pool))
-    return out, tasks, plan, results, asked
+        results = run_benchmark(tasks, out, plan, pool, bank, matching(pool), searching(searches, pool))
+    return out, tasks, plan, results, searches
 
 
 def sound(out, target, name):
@@ -107,7 +107,7 @@ def rendered(preset, note=NOTE, seed=0):
         return pool.render(RenderJob(preset, (note,), seed)).audio[0]
 
 
-def test_every_method_of_every_target_has_a_row_with_scores_or_a_reason(finished):
+def test_run_benchmark_adds_scores_or_an_error_for_each_target_and_method(finished):
     out, tasks, plan, results, _ = finished
     methods = ("init", "random", "nearest", "prediction", "match", "closest", "nearest+7", "best+7", "floor")
     assert plan.order(tasks) == methods
@@ -124,7 +124,7 @@ def test_every_method_of_every_target_has_a_row_with_scores_or_a_reason(finished
     assert Results(out).rows == results.rows
 
 
-def test_sounds_and_presets_are_there_and_belong_together(finished):
+def test_run_benchmark_written_presets_render_to_the_written_sounds(finished):
     out, *_ = finished
     names = {path.name for path in (out / "sounds" / "bob-Rhodesy").iterdir()}
     made = ("target", "nearest", "prediction", "match", "closest", "nearest+7", "best+7")
@@ -135,22 +135,22 @@ def test_sounds_and_presets_are_there_and_belong_together(finished):
     assert np.array_equal(sound(out, "bob-Rhodesy", "target"), rendered(read_json(PEOPLE / "Rhodesy.vital")))
 
 
-def test_the_scores_are_distances_of_those_sounds(finished):
+def test_run_benchmark_scores_are_distances_of_the_written_sounds(finished):
     out, _, _, results, _ = finished
     target = sound(out, "bob-Rhodesy", "target")
     for method in ("nearest", "prediction", "nearest+7"):
-        row, heard = results.rows["bob-Rhodesy", method], sound(out, "bob-Rhodesy", method)
-        assert row.metrics["mss"] == pytest.approx(float(mss(heard, target)), rel=1e-4)
-        assert row.metrics["wmfcc"] == pytest.approx(float(wmfcc(heard, target)), rel=1e-4)
+        row, audio = results.rows["bob-Rhodesy", method], sound(out, "bob-Rhodesy", method)
+        assert row.metrics["mss"] == pytest.approx(float(mss(audio, target)), rel=1e-4)
+        assert row.metrics["wmfcc"] == pytest.approx(float(wmfcc(audio, target)), rel=1e-4)
     init = rendered(vital_preset.init().to_json())
     assert results.rows["bob-Rhodesy", "init"].metrics["mss"] == pytest.approx(float(mss(init, target)), rel=1e-4)
     again = [rendered(read_json(PEOPLE / "Rhodesy.vital"), seed=seed) for seed in (1, 2, 3)]
-    floor = np.mean([float(mss(one, target)) for one in again])
-    assert results.rows["bob-Rhodesy", "floor"].metrics["mss"] == pytest.approx(floor, rel=1e-4)
+    reference = np.mean([float(mss(one, target)) for one in again])
+    assert results.rows["bob-Rhodesy", "floor"].metrics["mss"] == pytest.approx(reference, rel=1e-4)
 
 
-def test_neighbours_are_by_other_authors_and_of_other_content(finished, preset_folder):
-    """Rhodesy may be compared with ann's and cid's audible ones; FM_Bass1 never with its copy."""
+def test_run_benchmark_neighbours_have_other_authors_and_contents(finished, preset_folder):
+    """Rhodesy is compared with the audible presets of ann and cid. FM_Bass1 is never compared with its copy."""
     out, _, _, results, _ = finished
     others = ("ann/FM_Bass1", "ann/Sine2Saw", "cid/Drifting_Pad_1108Redux")
     target = sound(out, "bob-Rhodesy", "target")
@@ -160,12 +160,12 @@ def test_neighbours_are_by_other_authors_and_of_other_content(finished, preset_f
     assert nearest.metrics["mss"] == pytest.approx(min(found.values()), rel=1e-4)
     assert random.metrics["mss"] == pytest.approx(np.median(list(found.values())), rel=1e-4)
     assert random.label == "median of 3 presets"
-    # bob's two and cid's one, not its own copy at cid's (which is the same bank entry).
+    # Two presets of bob and one of cid, without cid's copy, which is the same entry of the bank.
     assert results.rows["ann-FM_Bass1", "random"].label == "median of 3 presets"
     assert results.rows["cid-Stolen_Bass", "random"].label == "median of 3 presets"
 
 
-def test_prediction_and_match_are_those_of_match(finished, model, banks):
+def test_run_benchmark_prediction_and_match_equal_those_of_match(finished, model, banks):
     """The evaluation calls the function that `vjax match` calls."""
     out, _, _, results, _ = finished
     audio = sound(out, "bob-Chippy_Klassic", "target")
@@ -182,7 +182,7 @@ def test_prediction_and_match_are_those_of_match(finished, model, banks):
     assert results.rows["bob-Chippy_Klassic", "closest"].metrics == row.metrics  # nothing made from the sound competes
 
 
-def test_match_closest_knobs_and_patch_are_rows_of_one_match(preset_folder, model, banks, tmp_path):
+def test_run_benchmark_with_patches_adds_rows_of_one_match(preset_folder, model, banks, tmp_path):
     files = [file for file in find_presets(preset_folder) if file.stem == "Rhodesy"]
     tasks = preset_tasks(files, preset_folder, NOTE)
     (target,) = (task.target.id for task in tasks)
@@ -190,9 +190,9 @@ def test_match_closest_knobs_and_patch_are_rows_of_one_match(preset_folder, mode
     made = {"variants": 1, "patch": False, "resynthesis": WavetableFitConfig(frames=9, steps=10), "equalise": 0}
 
     def match_with(patch):
-        starts = (Candidate("patch", patch, kind=Kind.PATCH),)
+        candidates = (Candidate("patch", patch, kind=Kind.PATCH),)
         return lambda sounds: match_each(
-            with_config((dataclasses.replace(one, candidates=starts) for one in sounds), **made), model, pool, banks
+            with_config((dataclasses.replace(one, candidates=candidates) for one in sounds), **made), model, pool, banks
         )
 
     plan = Plan(has_bank=False, has_model=True, has_patches=True)
@@ -216,7 +216,7 @@ def test_match_closest_knobs_and_patch_are_rows_of_one_match(preset_folder, mode
     assert silent[target, "match"].metrics["mss"] > silent[target, "closest"].metrics["mss"]
 
 
-def test_results_of_an_older_folder_are_read(tmp_path):
+def test_results_of_an_older_folder_have_an_empty_kind(tmp_path):
     row = {
         "target": "a",
         "method": "match",
@@ -230,18 +230,20 @@ def test_results_of_an_older_folder_are_read(tmp_path):
     assert Results(tmp_path).rows["a", "match"].kind == ""
 
 
-def test_a_search_starts_from_what_was_found_and_is_never_worse(finished):
-    _, _, _, results, asked = finished
+def test_run_benchmark_searches_begin_from_the_earlier_presets(finished):
+    _, _, _, results, searches = finished
     usable = {target for target, _ in results.rows if target not in ("cid-silent", "cid-zero")}
-    assert {(name, *labels) for name, _, labels in asked if len(labels) == 1} == {(name, "nearest") for name in usable}
-    assert {name for name, _, labels in asked if labels == ["match", "prediction", "nearest"]} == usable
+    assert {(name, *labels) for name, _, labels in searches if len(labels) == 1} == {
+        (name, "nearest") for name in usable
+    }
+    assert {name for name, _, labels in searches if labels == ["match", "prediction", "nearest"]} == usable
     row = results.rows["bob-Rhodesy", "best+7"]
     assert row.evals == 7
     assert row.label in ("match", "prediction", "nearest")
 
 
-def test_a_search_that_fails_leaves_its_reason(finished, tmp_path):
-    """Silence, or an error: reasons instead of scores."""
+def test_run_benchmark_with_a_failed_search_adds_its_error(finished, tmp_path):
+    """A silent candidate or an error gives a row with a reason instead of scores."""
     out, tasks, *_ = finished
     shutil.copytree(out, tmp_path / "more")
     silent = vital_preset.init().to_json()
@@ -260,32 +262,31 @@ def test_a_search_that_fails_leaves_its_reason(finished, tmp_path):
     assert summary["methods"]["nearest+3"]["n_failed"] == 3
 
 
-def test_a_run_killed_anywhere_goes_on_to_the_same_rows(finished, preset_folder, matching, tmp_path):
-    """Cut in the middle of a line, with the files that were there then or more."""
+def test_run_benchmark_after_a_killed_run_adds_the_same_rows(finished, preset_folder, matching, tmp_path):
+    """The results are cut in the middle of a line. One sound is missing, all others exist."""
     out, tasks, plan, results, _ = finished
     lines = (out / "results.jsonl").read_bytes().splitlines(keepends=True)
     cut = len(lines) // 2
     shutil.copytree(out, tmp_path / "killed")
     (tmp_path / "killed" / "results.jsonl").write_bytes(b"".join(lines[:cut]) + lines[cut][:30])
     (tmp_path / "killed" / "sounds" / "bob-Rhodesy" / "prediction.wav").unlink()
-    asked = []
     with RenderPool(RENDER, workers=2) as pool:
         bank = BaselineBank(find_presets(preset_folder), preset_folder, tmp_path / "killed" / "bank", pool)
-        again = run_benchmark(tasks, tmp_path / "killed", plan, pool, bank, matching(pool), searching(asked, pool))
+        again = run_benchmark(tasks, tmp_path / "killed", plan, pool, bank, matching(pool), searching([], pool))
     written = (tmp_path / "killed" / "results.jsonl").read_bytes()
     assert written.startswith(b"".join(lines[:cut]))
     assert len(written.splitlines()) == len(lines)
 
-    def but_seconds(rows):  # how long it took may differ
+    def without_seconds(rows):  # the times may differ
         return {key: dataclasses.replace(row, seconds=0.0) for key, row in rows.items()}
 
-    assert but_seconds(again.rows) == but_seconds(results.rows)
+    assert without_seconds(again.rows) == without_seconds(results.rows)
     assert np.array_equal(
         sound(tmp_path / "killed", "bob-Rhodesy", "prediction"), sound(out, "bob-Rhodesy", "prediction")
     )
 
 
-def test_summary_csv_and_table_hold_every_number(finished):
+def test_evaluation_summary_csv_and_table_contain_all_numbers(finished):
     _, tasks, plan, results, _ = finished
     targets = [task.target for task in tasks]
     content = json.loads(
@@ -296,10 +297,10 @@ def test_summary_csv_and_table_hold_every_number(finished):
     assert (summary["n_targets"], len(scored)) == (8, 6)
     values = {m: [results.rows[t, m].metrics["mss"] for t in scored] for m in plan.order(tasks)}
     for method, found in values.items():
-        told = summary["methods"][method]
-        assert (told["n_failed"], told["metrics"]["mss"]["n"]) == (2, 6)
-        assert told["metrics"]["mss"]["median"] == pytest.approx(np.median(found), rel=1e-5)
-        low, high = told["metrics"]["mss"]["mean_interval"]
+        described = summary["methods"][method]
+        assert (described["n_failed"], described["metrics"]["mss"]["n"]) == (2, 6)
+        assert described["metrics"]["mss"]["median"] == pytest.approx(np.median(found), rel=1e-5)
+        low, high = described["metrics"]["mss"]["mean_interval"]
         assert low <= np.mean(found) <= high
         share = (np.mean(values["random"]) - np.mean(found)) / (np.mean(values["random"]) - np.mean(values["floor"]))
         assert summary["recovered_share"]["mss"][method] == pytest.approx(share, rel=1e-4, abs=1e-5)
@@ -315,7 +316,7 @@ def test_summary_csv_and_table_hold_every_number(finished):
     lines = table(summary).splitlines()
     n_methods, presets = len(plan.order(tasks)), next(i for i, line in enumerate(lines) if line.startswith("preset "))
     assert [line.split()[0] for line in lines[1 : 1 + n_methods]] == list(plan.order(tasks))
-    assert lines[presets - 2].startswith("MSS is over what either sound plays; MSS padded is over the whole clip")
+    assert lines[presets - 2].startswith("MSS is over the time in which either sound plays; MSS padded is over")
     written = [method for method in plan.order(tasks) if method not in ("init", "random", "floor")]
     assert [line.split()[0] for line in lines[presets + 1 : -1]] == written
     assert f"{np.median(values['nearest']):.2f}" in next(line for line in lines if line.startswith("nearest "))
@@ -324,11 +325,11 @@ def test_summary_csv_and_table_hold_every_number(finished):
     assert rows[0].startswith("target,name,author,source,note,method,mss,")
 
 
-def test_sound_files_have_no_floor_and_no_share(preset_folder, tmp_path):
+def test_run_benchmark_with_sound_files_has_no_reference_and_no_share(preset_folder, tmp_path):
     audio = rendered(read_json(PEOPLE / "FM_Bass1.vital"), note=60)
     (tmp_path / "sounds").mkdir()
     write_wav(tmp_path / "sounds" / "bass.wav", audio[:1], RATE)
-    (tmp_path / "sounds" / "broken.wav").write_text("no sound")
+    (tmp_path / "sounds" / "broken.wav").write_text("not a sound")
     tasks = audio_tasks(sorted((tmp_path / "sounds").iterdir()), tmp_path / "sounds", RENDER)
     plan = Plan(has_bank=True, has_model=False, refine_evals=(3,))
     with RenderPool(RENDER, workers=2) as pool:
@@ -336,19 +337,19 @@ def test_sound_files_have_no_floor_and_no_share(preset_folder, tmp_path):
         results = run_benchmark(tasks, tmp_path / "out", plan, pool, bank, refine=searching([], pool))
     assert plan.order(tasks) == ("init", "random", "nearest", "nearest+3")
     assert "cannot be read as audio" in results.rows["broken.wav", "init"].error
-    assert results.rows["bass.wav", "nearest"].label == "ann/FM_Bass1"  # nobody is excluded
+    assert results.rows["bass.wav", "nearest"].label == "ann/FM_Bass1"  # no author is excluded
     assert sound(tmp_path / "out", "bass.wav", "target").shape == (2, RENDER.samples)
     targets = [task.target for task in tasks]
-    heard = detect_pitch(audio[:1], RATE)  # sure of itself, and an octave or two off: FM
-    assert heard.clear
-    assert {target.id: target.note for target in targets}["bass.wav"] == heard.note
+    pitch = detect_pitch(audio[:1], RATE)  # clear, but an octave or two off: an FM sound
+    assert pitch.clear
+    assert {target.id: target.note for target in targets}["bass.wav"] == pitch.note
     summary = evaluation({}, targets, results.rows, plan.order(tasks))["summary"]
     assert summary["recovered_share"]["mss"]["nearest"] is None
     assert " - " in table(summary)
 
 
-def test_recordings_of_many_notes_do_not_render_the_whole_bank_at_each(preset_folder, tmp_path, monkeypatch):
-    """All of it at the near ones of BANK_NOTES, and a shortlist at each recording's note, from which nearest comes."""
+def test_run_benchmark_with_many_notes_renders_a_shortlist_at_each_note(preset_folder, tmp_path, monkeypatch):
+    """The whole bank is rendered at the nearest of BANK_NOTES, and only a shortlist at each recording's note."""
     monkeypatch.setattr(baselines, "SHORTLIST", 2)
     monkeypatch.setattr(baselines, "SAMPLE", 1)
     (tmp_path / "sounds").mkdir()
@@ -380,7 +381,7 @@ def test_recordings_of_many_notes_do_not_render_the_whole_bank_at_each(preset_fo
         assert random.metrics["mss"] == pytest.approx(float(mss(exact, target)), rel=1e-4, abs=1e-4)
 
 
-def test_the_note_at_which_a_target_meets_the_bank():
+def test_bank_note_is_the_own_note_of_presets_and_the_nearest_bank_note_of_others():
     def note(source, played):
         return baselines.bank_note(Task(Target("a", "a", "", source, "a", played)))
 
@@ -389,7 +390,7 @@ def test_the_note_at_which_a_target_meets_the_bank():
     assert note("dataset", 57) == 60
 
 
-def test_rows_of_a_dataset_play_at_their_own_notes(engine_run, tmp_path):
+def test_run_benchmark_with_a_dataset_renders_rows_at_their_notes(engine_run, tmp_path):
     info = open_dataset(engine_run / "data")
     tasks = dataset_tasks(info, val_fraction=0.5, seed=0)
     notes = {task.target.id: task.target.note for task in tasks}
@@ -405,8 +406,8 @@ def test_rows_of_a_dataset_play_at_their_own_notes(engine_run, tmp_path):
         assert np.array_equal(sound(tmp_path, target, "target"), again)
 
 
-def test_plans_that_cannot_be():
-    with pytest.raises(ValueError, match="there is no start 'worst'; choose from prediction, nearest, best"):
+def test_plan_with_impossible_values_raises_and_missing_parts_reduce_it():
+    with pytest.raises(ValueError, match="starts contains 'worst'; expected only prediction, nearest, best"):
         Plan(True, True, starts=("worst",))
     with pytest.raises(ValueError, match="a budget of 0 evaluations refines nothing"):
         Plan(True, True, refine_evals=(100, 0))

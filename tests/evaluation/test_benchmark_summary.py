@@ -1,4 +1,4 @@
-"""The printed table of an evaluation."""
+"""Tests of the summary and the printed table of an evaluation."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from vjax.evaluation.results import Row, Target
 TARGETS = [Target("a", "A", "ann", "presets", "a.vital", 48)]
 
 
-def test_table_with_a_long_name_of_a_method_stays_in_columns():
+def test_table_with_a_long_method_name_keeps_its_columns():
     methods = ("random", "prediction+1000000", "floor")
     rows = {("a", method): Row("a", method, dict.fromkeys(METRICS, 1.5)) for method in methods}
     lines = table(evaluation({}, TARGETS, rows, methods)["summary"]).splitlines()[:4]
@@ -17,7 +17,7 @@ def test_table_with_a_long_name_of_a_method_stays_in_columns():
     assert len({len(line) for line in lines}) == 1
 
 
-def test_rows_from_before_mss_padded_are_summed_up():
+def test_evaluation_with_rows_without_mss_padded_summarises_them():
     metrics = {name: 1.5 for name in METRICS if name != "mss_padded"}
     rows = {("a", method): Row("a", method, metrics) for method in ("random", "floor")}
     summary = evaluation({}, TARGETS, rows, ("random", "floor"))["summary"]
@@ -30,7 +30,7 @@ def test_rows_from_before_mss_padded_are_summed_up():
     assert "editable" not in table(summary)
 
 
-def test_table_and_csv_of_presets_say_how_editable_they_are():
+def test_table_and_csv_contain_the_editing_of_presets():
     parts = {"editable": True, "oscillators": 2, "filters": 1, "effects": 1, "routes": 3, "cycles": 1, "macros": 4}
     other = parts | {"editable": False, "routes": 9, "macros": 0}
     targets = [Target(name, name, "ann", "presets", f"{name}.vital", 48) for name in "abc"]
@@ -38,7 +38,7 @@ def test_table_and_csv_of_presets_say_how_editable_they_are():
     rows["a", "match"], rows["b", "match"] = (
         dataclasses.replace(rows[name, "match"], editing=one) for name, one in zip("ab", (parts, other), strict=True)
     )
-    rows |= {("a", "init"): Row("a", "init", dict.fromkeys(METRICS, 9.0))}  # without a preset of its own
+    rows |= {("a", "init"): Row("a", "init", dict.fromkeys(METRICS, 9.0))}  # without a preset
     summary = evaluation({}, targets, rows, ("init", "match"))["summary"]
     found = summary["methods"]["match"]["editing"]
     assert found == {"n": 2, "editable": 0.5, "macros": 0.5} | {

@@ -1,4 +1,4 @@
-"""What heads know, on presets written by hand: every number can be counted."""
+"""Tests of the scores of heads, on presets made by hand, so that every number can be counted."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def by_name(scores):
     return {score.name: score for score in scores}
 
 
-def test_a_perfect_answer_knows_everything(schema):
+def test_score_heads_of_a_perfect_prediction_has_full_scores(schema):
     levels = (0.1, 0.5, 0.9)
     presets = [
         preset(schema, {"osc_1_level": level}, {"osc_1_wavetable": i}, [("lfo_1", "osc_1_level")] * (i > 0))
@@ -40,7 +40,7 @@ def test_a_perfect_answer_knows_everything(schema):
     assert (found.routes.precision, found.routes.recall, found.routes.f1) == (1, 1, 1)
 
 
-def test_the_best_constant_knows_nothing(schema):
+def test_score_heads_of_the_best_constant_has_no_skill(schema):
     targets = [preset(schema, {"osc_1_level": level}) for level in (0.1, 0.4, 0.9)]
     found = score_heads([preset(schema, {"osc_1_level": 0.4})] * 3, targets, schema)
     assert [knob.name for knob in found.knobs] == ["osc_1_level"]  # the others do not vary
@@ -49,8 +49,8 @@ def test_the_best_constant_knows_nothing(schema):
     assert found.menus_above == 0
 
 
-def test_what_is_not_heard_does_not_count(schema):
-    """A module that is off, a knob of a source that drives nothing, a frozen one."""
+def test_audible_controls_excludes_inaudible_parameters(schema):
+    """Controls of a module that is off, of a source without a route, and a frozen control."""
     targets = [
         preset(schema, {"osc_2_level": 0.2, "lfo_1_frequency": 0.3, "beats_per_minute": 0.1}),
         preset(schema, {"osc_2_level": 0.8}, {"osc_2_on": 1}),
@@ -64,20 +64,20 @@ def test_what_is_not_heard_does_not_count(schema):
     assert score_heads(targets, targets, schema).knobs == ()
 
 
-def test_routes_stand_beside_the_best_constant_guess(schema):
+def test_score_heads_compares_routes_with_the_best_constant(schema):
     common, rare, wrong = ("lfo_1", "osc_1_level"), ("env_2", "filter_1_cutoff"), ("velocity", "osc_2_level")
     targets = [preset(schema, routes=routes) for routes in ([common], [common], [common, rare], [])]
-    answers = [preset(schema, routes=routes) for routes in ([common], [wrong], [rare], [])]
-    found = score_heads(answers, targets, schema).routes
-    assert (found.true, found.answered) == (1.0, 0.75)
+    predictions = [preset(schema, routes=routes) for routes in ([common], [wrong], [rare], [])]
+    found = score_heads(predictions, targets, schema).routes
+    assert (found.true, found.predicted) == (1.0, 0.75)
     assert (found.precision, found.recall, found.f1) == pytest.approx((2 / 3, 2 / 4, 4 / 7))
     assert found.constant_routes == ("lfo_1 -> osc_1_level",)
     assert found.constant_f1 == pytest.approx(2 * 3 / (4 + 4))
-    assert score_heads(answers, targets, schema, routes=False).routes is None
+    assert score_heads(predictions, targets, schema, routes=False).routes is None
 
 
 @pytest.mark.parametrize("encoded", [False, True], ids=["controls", "encoded"])
-def test_transpositions_count_if_they_are_right_to_the_semitone(schema, encoded):
+def test_score_heads_counts_transpositions_right_to_the_semitone(schema, encoded):
     knob = schema.continuous[schema.position["osc_1_transpose"]]
 
     def form(semitones):
@@ -89,7 +89,7 @@ def test_transpositions_count_if_they_are_right_to_the_semitone(schema, encoded)
     assert found[1:] == (4, 0.5, 0.75)
 
 
-def test_effects_count_pair_by_pair_where_both_are_on():
+def test_score_heads_scores_effect_order_over_pairs_that_are_on():
     schema = engine_schema()
     on = {f"{effect}_on": 1 for effect in ("chorus", "delay", "reverb")}
     knob = schema.continuous[schema.position[CHAIN]]
@@ -98,9 +98,11 @@ def test_effects_count_pair_by_pair_where_both_are_on():
     for read, form in ((lambda one: one, schema), (lambda one: encode(encoding, one), encoding.schema)):
         found = score_heads([read(plain)] * 2, [read(plain), read(other)], form).order
         assert found.counted == 2 * 3
-        assert found.score == found.constant  # the plain order is the constant's
-    turned = score_heads([plain], [preset(schema, {CHAIN: knob.to_norm(np.prod(range(1, 10)) - 1)}, on)], schema).order
-    assert (turned.score, turned.constant) == (0, 1)  # the last number is the chain backwards
+        assert found.score == found.constant  # the constant is the plain order
+    reversed_order = score_heads(
+        [plain], [preset(schema, {CHAIN: knob.to_norm(np.prod(range(1, 10)) - 1)}, on)], schema
+    ).order
+    assert (reversed_order.score, reversed_order.constant) == (0, 1)  # the last code is the reversed order
     assert len(EFFECTS) == 9
 
 
@@ -109,6 +111,6 @@ def encode(encoding, one):
     return one._replace(continuous=continuous[0], categorical=categorical[0])
 
 
-def test_without_sounds_there_is_nothing_to_score(schema):
+def test_score_heads_without_sounds_raises(schema):
     with pytest.raises(ValueError, match="at least one sound"):
         score_heads([], [], schema)

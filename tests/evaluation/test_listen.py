@@ -1,4 +1,4 @@
-"""The demo in small: render, train, listen - with the real engine from end to end, through the script."""
+"""Tests of a small demo with the real engine: it renders data, trains, and renders predictions."""
 
 import dataclasses
 import json
@@ -35,7 +35,7 @@ COMMAND = [sys.executable, "scripts/train.py", "--config", "configs/tier3.py:smo
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
-    """(workdir, what was printed) of scripts/train.py on the smoke recipe, which renders its own data."""
+    """(workdir, printed text) of scripts/train.py with the smoke recipe, which renders its data."""
     workdir = tmp_path_factory.mktemp("smoke")
     command = [*COMMAND, "--workdir", workdir]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -43,7 +43,7 @@ def smoke(tmp_path_factory):
     return workdir, result.stdout
 
 
-def test_the_script_says_where_things_are_and_between_which_rows_it_stands(smoke):
+def test_train_prints_its_files_and_reference_rows(smoke):
     workdir, printed = smoke
     for name in ("checkpoints", "summary.json", "config.json", "train.log", "tensorboard", "listen"):
         assert str(workdir / name) in printed
@@ -54,7 +54,7 @@ def test_the_script_says_where_things_are_and_between_which_rows_it_stands(smoke
         assert all(np.isfinite(distance) and distance >= 0 for distance in rows.values()), metric
     mss = summary["audio_distance"]["mss"]
     assert mss["floor"] < mss["random"]
-    # After two steps the answer is silent: that is said, and not scored.
+    # After two steps the prediction is silent. It is reported and has no score.
     assert summary["silent_predictions"] == 1
     assert "prediction" not in mss
     assert "distance: 1 predictions" in printed
@@ -65,7 +65,7 @@ def test_the_script_says_where_things_are_and_between_which_rows_it_stands(smoke
     assert "(100 %)" in printed
 
 
-def test_sounds_pictures_and_presets_are_written(smoke):
+def test_train_writes_sounds_images_and_presets(smoke):
     workdir, _ = smoke
     for name in ("target", "prediction"):
         audio, sample_rate = soundfile.read(workdir / "listen" / f"0-{name}.wav")
@@ -73,9 +73,9 @@ def test_sounds_pictures_and_presets_are_written(smoke):
         assert audio.shape == (22050, 2)
     target, _ = soundfile.read(workdir / "listen" / "0-target.wav")
     assert np.abs(target).max() > 1e-3
-    with Image.open(workdir / "listen" / "0-mel.png") as picture:
-        width, height = picture.size
-        assert picture.mode == "RGB"
+    with Image.open(workdir / "listen" / "0-mel.png") as image:
+        width, height = image.size
+        assert image.mode == "RGB"
         assert width > height > 100  # target and prediction side by side
     events = EventAccumulator(str(workdir / "tensorboard"))
     events.Reload()
@@ -87,8 +87,8 @@ def test_sounds_pictures_and_presets_are_written(smoke):
             assert events.Scalars(f"val/audio/{metric}_{row}")[-1].value == pytest.approx(distance, rel=1e-5)
 
 
-def test_the_checkpoint_alone_writes_the_preset_that_was_heard(smoke):
-    """Weights, schema and catalog from the checkpoint; the rendering equals the WAV that training wrote."""
+def test_train_checkpoint_alone_reproduces_the_written_preset(smoke):
+    """Weights, schema and catalog are those of the checkpoint. The preset equals the one that training wrote."""
     workdir, _ = smoke
     restored = load_checkpoint(workdir, "latest")
     reader = Reader(open_dataset(workdir / "data"))
@@ -98,8 +98,8 @@ def test_the_checkpoint_alone_writes_the_preset_that_was_heard(smoke):
     rows = [i for i in range(len(reader)) if _is_target(reader[i], restored.schema, vocabulary, render, workdir)]
     assert len(rows) == 1
     prediction = restored.model.apply(restored.variables, reader[rows[0]].mel[None])
-    (answer,) = decode(prediction, restored.schema)
-    again = from_parameters(answer, restored.schema, vocabulary, name="prediction", comments="written by vjax")
+    (parameters,) = decode(prediction, restored.schema)
+    again = from_parameters(parameters, restored.schema, vocabulary, name="prediction", comments="written by vjax")
     for part in ("modulations", "wavetables", "lfos"):
         assert again["settings"][part] == written["settings"][part]
     for name, value in written["settings"].items():
@@ -107,7 +107,7 @@ def test_the_checkpoint_alone_writes_the_preset_that_was_heard(smoke):
             assert again["settings"][name] == pytest.approx(value, rel=1e-3, abs=1e-3), name
 
 
-def test_the_checkpoint_tells_how_its_sounds_were_played_and_carries_all_choices(smoke):
+def test_train_checkpoint_contains_render_settings_and_catalog(smoke):
     workdir, _ = smoke
     info, meta = open_dataset(workdir / "data"), load_checkpoint(workdir).meta
     assert RenderConfig(**meta["render"]) == unpack(base_config(3, "smoke")).generation.render
@@ -120,11 +120,11 @@ def _is_target(sample, schema, vocabulary, render, workdir) -> bool:
     preset = from_parameters(sample_parameters(sample, schema), schema, vocabulary, name="target")
     with RenderPool(render, workers=1) as pool:
         audio = pool.render(RenderJob(preset, (int(sample.midi_note),))).audio[0]
-    heard, _ = soundfile.read(workdir / "listen" / "0-target.wav")
-    return np.allclose(audio.T, heard, atol=1e-4)
+    target, _ = soundfile.read(workdir / "listen" / "0-target.wav")
+    return np.allclose(audio.T, target, atol=1e-4)
 
 
-def test_a_second_call_finds_the_run_finished(smoke):
+def test_train_called_again_keeps_the_finished_run(smoke):
     workdir, _ = smoke
     before = json.loads((workdir / "summary.json").read_text())
     command = [*COMMAND, "--workdir", workdir]
@@ -135,8 +135,8 @@ def test_a_second_call_finds_the_run_finished(smoke):
         assert after[key] == before[key]
 
 
-def test_the_rows_are_the_metrics_of_renders(engine_run, tmp_path):
-    """On a model whose answers can be heard; computed again, step by step."""
+def test_listener_rows_are_the_metrics_of_renders(engine_run, tmp_path):
+    """The model's predictions are audible. The test computes the metrics again, step by step."""
     info, restored = open_dataset(engine_run / "data"), load_checkpoint(engine_run)
     reader, render = Reader(info), RenderConfig(**info.render)
     train_rows, val_rows = np.array([0, 1]), np.array([2, 3])
@@ -155,24 +155,24 @@ def test_the_rows_are_the_metrics_of_renders(engine_run, tmp_path):
     vocabulary, presets = vocabulary_of(info.catalog_json), []
     for row in range(4):
         presets.append(from_parameters(sample_parameters(reader[row], info.schema), info.schema, vocabulary))
-    answers = [from_parameters(one, info.schema, vocabulary) for one in decode(predict(val_rows), info.schema)]
+    predicted = [from_parameters(one, info.schema, vocabulary) for one in decode(predict(val_rows), info.schema)]
     notes = [(int(reader[row].midi_note),) for row in range(4)]
     expected = {name: [] for name in ROWS}
     with RenderPool(render, workers=2) as pool:
         sounds = [pool.render(RenderJob(*job)).audio[0] for job in zip(presets, notes, strict=True)]
-        for row, answer in zip(val_rows, answers, strict=True):
+        for row, preset in zip(val_rows, predicted, strict=True):
             to_train = [float(mss(sounds[other], sounds[row])) for other in train_rows]
-            pictures = [np.abs(reader[other].mel - reader[row].mel).mean() for other in train_rows]
+            mel_distances = [np.abs(reader[other].mel - reader[row].mel).mean() for other in train_rows]
             again = [pool.render(RenderJob(presets[row], notes[row], seed)).audio[0] for seed in (1, 2, 3)]
             expected["random"].append(np.median(to_train))
-            expected["nearest"].append(to_train[int(np.argmin(pictures))])
-            expected["prediction"].append(mss(pool.render(RenderJob(answer, notes[row])).audio[0], sounds[row]))
+            expected["nearest"].append(to_train[int(np.argmin(mel_distances))])
+            expected["prediction"].append(mss(pool.render(RenderJob(preset, notes[row])).audio[0], sounds[row]))
             expected["floor"].append(np.mean([mss(sound, sounds[row]) for sound in again]))
     for name, values in expected.items():
         assert found["audio_distance"]["mss"][name] == pytest.approx(np.mean(values), rel=1e-3, abs=1e-4), name
 
 
-def test_listen_to_a_dataset_without_render_settings_takes_the_recipes(engine_run, tmp_path, capsys):
+def test_listener_without_dataset_render_settings_uses_the_recipe(engine_run, tmp_path, capsys):
     info, restored = open_dataset(engine_run / "data"), load_checkpoint(engine_run)
     render, info = RenderConfig(**info.render), dataclasses.replace(info, render={})
     reader = Reader(info)
@@ -189,7 +189,7 @@ def test_listen_to_a_dataset_without_render_settings_takes_the_recipes(engine_ru
     assert "mss" in found["audio_distance"]
 
 
-def test_no_sounds_no_listening(engine_run, tmp_path):
+def test_listener_with_no_sounds_returns_nothing(engine_run, tmp_path):
     info = open_dataset(engine_run / "data")
     snapshot = Snapshot(info, Reader(info), np.array([0, 1]), np.array([2, 3]), None, step=3, epoch=1, last=True)
     listener = make_listener(GenerationConfig(), n_sounds=0)

@@ -1,4 +1,4 @@
-"""Folders of presets: authors, contents, changes."""
+"""Tests of folders of presets: authors, contents and digests."""
 
 import dataclasses
 import json
@@ -16,7 +16,7 @@ from vjax.vital.preset import read_json, write_preset
 PEOPLE = Path(__file__).parents[1] / "data" / "presets"
 
 
-def test_who_made_a_preset_and_which_are_the_same(preset_folder, tmp_path):
+def test_read_file_returns_authors_and_content(preset_folder, tmp_path):
     stolen = read_file(preset_folder / "cid" / "Stolen Bass.vital", preset_folder)
     bass = read_file(preset_folder / "ann" / "FM_Bass1.vital", preset_folder)
     assert (bass.author, bass.authors) == ("ann", {"ann", "b. muxbeats"})
@@ -25,20 +25,20 @@ def test_who_made_a_preset_and_which_are_the_same(preset_folder, tmp_path):
     assert stolen.content == content_of(read_json(PEOPLE / "FM_Bass1.vital"))
     assert read_file(PEOPLE / "Rhodesy.vital", PEOPLE).author == "Pyotr Growpotkin"
     write_preset(tmp_path / "a.vital", vital_preset.init().to_json() | {"author": ""})
-    nobody = read_file(tmp_path / "a.vital", tmp_path)
-    assert (nobody.author, nobody.authors) == ("unknown", frozenset())
+    anonymous = read_file(tmp_path / "a.vital", tmp_path)
+    assert (anonymous.author, anonymous.authors) == ("unknown", frozenset())
     before = folder_digest(find_presets(tmp_path), tmp_path)
     write_preset(tmp_path / "a.vital", vital_preset.init())
     assert folder_digest(find_presets(tmp_path), tmp_path) != before
 
 
-def test_a_folder_without_presets_is_refused(tmp_path):
+def test_find_presets_in_an_empty_folder_raises(tmp_path):
     with pytest.raises(ValueError, match=r"holds no .vital file; give a folder of presets"):
         find_presets(tmp_path)
 
 
-def test_names_of_any_bytes_can_be_evaluated(tmp_path):
-    """As old archives leave them."""
+def test_preset_tasks_with_names_of_any_bytes_have_no_error(tmp_path):
+    """Old archives contain such names."""
     path = tmp_path / os.fsdecode(b"caf\xe9.vital")
     write_preset(path, vital_preset.init().to_json() | {"preset_name": ""})
     file = read_file(path, tmp_path)

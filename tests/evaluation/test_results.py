@@ -1,4 +1,4 @@
-"""The folder of an evaluation: what a killed run leaves, and what a second one may ask."""
+"""Tests of the folder of an evaluation: killed runs, and the settings of a second run."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ TARGET = Target("a", "A", "ann", "presets", "a.vital", 48)
 SETTINGS = {"path": "presets", "note": 48, "limit": 6, "refine_evals": (100,), "starts": ("nearest",)}
 
 
-def test_rows_come_back(tmp_path):
+def test_results_read_again_contain_the_added_rows(tmp_path):
     results = Results(tmp_path / "new")
     failed = failed_row("a", "prediction", "silent at note 48")
     results.add(ROW)
@@ -30,7 +30,7 @@ def test_rows_come_back(tmp_path):
 
 
 @pytest.mark.parametrize("cut", [1, 20, 100])
-def test_a_line_cut_short_is_not_there_and_the_next_one_is_whole(tmp_path, cut):
+def test_results_with_an_unfinished_line_ignores_it_and_appends_a_whole_line(tmp_path, cut):
     results = Results(tmp_path)
     results.add(ROW)
     whole = (tmp_path / "results.jsonl").read_bytes()
@@ -40,13 +40,13 @@ def test_a_line_cut_short_is_not_there_and_the_next_one_is_whole(tmp_path, cut):
     again = Results(tmp_path)
     assert again.rows == {("a", "nearest"): ROW} | ({("b", "nearest"): ROW_B} if cut == 1 else {})
     again.add(ROW_B)
-    expected = written + written[len(whole) :] if cut == 1 else written  # whole but for its line's end: it is a row
+    expected = written + written[len(whole) :] if cut == 1 else written  # only the line end is missing: it is a row
     assert (tmp_path / "results.jsonl").read_bytes() == expected
     assert Results(tmp_path).rows == results.rows
 
 
-def test_reading_changes_nothing_while_another_writes(tmp_path):
-    """A reader comes in the middle of a line, which its writer then finishes."""
+def test_results_read_during_a_write_does_not_change_the_file(tmp_path):
+    """Another process reads the file while the writer is in the middle of a line."""
     writer = Results(tmp_path)
     writer.add(ROW)
     path = tmp_path / "results.jsonl"
@@ -61,20 +61,20 @@ def test_reading_changes_nothing_while_another_writes(tmp_path):
     assert Results(tmp_path).rows == {("a", "nearest"): ROW, ("b", "nearest"): ROW_B}
 
 
-def test_a_line_that_is_no_row_is_named(tmp_path):
+def test_results_with_an_invalid_line_raises_its_number(tmp_path):
     (tmp_path / "results.jsonl").write_text('{"target": 3}\n')
-    with pytest.raises(ValueError, match=r"results.jsonl: line 1 is no row of an evaluation \(.*delete the line"):
+    with pytest.raises(ValueError, match=r"results.jsonl: line 1 is not a row of an evaluation \(.*delete the line"):
         Results(tmp_path)
 
 
-def test_nan_is_not_written(tmp_path):
+def test_results_add_with_nan_raises(tmp_path):
     results = Results(tmp_path)
     with pytest.raises(ValueError, match="not JSON compliant"):
         results.add(dataclasses.replace(ROW, metrics={"mss": math.nan}))
     assert results.rows == {}
 
 
-def test_the_same_settings_again(tmp_path):
+def test_start_folder_with_the_same_settings_keeps_the_folder(tmp_path):
     start_folder(tmp_path, SETTINGS, [TARGET])
     start_folder(tmp_path, SETTINGS, [TARGET])
     assert json.loads((tmp_path / "settings.json").read_text()) == json.loads(json.dumps(SETTINGS))
@@ -84,7 +84,7 @@ def test_the_same_settings_again(tmp_path):
 @pytest.mark.parametrize(
     "more", [{"limit": 7}, {"limit": 0}, {"refine_evals": (20, 100)}, {"starts": ("nearest", "prediction")}]
 )
-def test_more_may_be_asked(tmp_path, more):
+def test_start_folder_with_larger_limits_updates_the_settings(tmp_path, more):
     start_folder(tmp_path, SETTINGS, [TARGET])
     start_folder(tmp_path, SETTINGS | more, [TARGET, dataclasses.replace(TARGET, id="b")])
     assert len(json.loads((tmp_path / "targets.json").read_text())) == 2
@@ -103,7 +103,7 @@ def test_more_may_be_asked(tmp_path, more):
         ({"bank": "elsewhere"}, 'with bank=null, now it is "elsewhere"'),
     ],
 )
-def test_anything_else_is_refused_by_name_and_changes_nothing(tmp_path, other, message):
+def test_start_folder_with_other_settings_raises_and_changes_nothing(tmp_path, other, message):
     start_folder(tmp_path, SETTINGS, [TARGET])
     before = (tmp_path / "settings.json").read_bytes()
     with pytest.raises(ValueError, match=message):
@@ -112,13 +112,13 @@ def test_anything_else_is_refused_by_name_and_changes_nothing(tmp_path, other, m
     assert len(json.loads((tmp_path / "targets.json").read_text())) == 1
 
 
-def test_all_targets_may_not_become_few(tmp_path):
+def test_start_folder_with_a_limit_after_all_targets_raises(tmp_path):
     start_folder(tmp_path, SETTINGS | {"limit": 0}, [TARGET])
     with pytest.raises(ValueError, match="with limit=0, now it is 3; it may only grow: give --limit 0"):
         start_folder(tmp_path, SETTINGS | {"limit": 3}, [TARGET])
 
 
-def test_a_setting_that_is_gone_is_a_difference(tmp_path):
+def test_start_folder_without_an_earlier_setting_raises(tmp_path):
     start_folder(tmp_path, SETTINGS, [TARGET])
     with pytest.raises(ValueError, match="with note=48, now it is null"):
         start_folder(tmp_path, {name: value for name, value in SETTINGS.items() if name != "note"}, [TARGET])

@@ -1,4 +1,4 @@
-"""People's presets there and back through the real engine, in short renders."""
+"""Tests of round trips of people's presets, with the real engine and short renders."""
 
 import dataclasses
 import json
@@ -23,7 +23,7 @@ NOTE = 50
 
 
 def init_with(**native):
-    """The init patch as Vital JSON, but for the controls given in native units."""
+    """The init patch as Vital JSON, with other values of some controls in native units."""
     raw = vital_preset.init().to_json()
     raw["settings"] |= native
     return raw
@@ -40,7 +40,7 @@ def files(tmp_path_factory):
     write_preset(folder / "silent.vital", init_with(osc_1_on=0.0))
     write_preset(folder / "outside.vital", init_with(osc_1_level=7.0))
     (folder / "broken.vital").write_text('{"settings": {}}')
-    (folder / "text.vital").write_text("no preset at all")
+    (folder / "text.vital").write_text("not a preset")
     return sorted(folder.iterdir())
 
 
@@ -53,53 +53,54 @@ def trips(files):
 
 
 @pytest.mark.parametrize("name", ["Rhodesy", "Chippy_Klassic", "fixed", "random"])
-def test_read_and_written_back_a_preset_sounds_the_same_to_the_bit(trips, name):
+def test_round_trips_of_presets_render_to_the_same_bits(trips, name):
     assert trips[name].exact_bits is True
     assert trips[name].exact_db == 0
     assert trips[name].error == ""
 
 
-def test_the_floor_is_that_of_random_phases(trips):
+def test_round_trips_with_random_phases_have_a_reference_above_zero(trips):
     assert trips["random"].floor_db > 0.05
     assert trips["Chippy_Klassic"].floor_db > 0.05
     assert trips["fixed"].floor_db == pytest.approx(0, abs=1e-3)
 
 
-def test_what_the_vocabulary_cannot_say_is_measured_and_named(trips):
+def test_round_trips_outside_the_vocabulary_have_distances_and_reasons(trips):
     for name in ("Rhodesy", "Chippy_Klassic"):
         assert 0 < trips[name].vocabulary_db < 80
         assert trips[name].reasons
     assert any("wavetable 'The Sine' became 'Sine'" in reason for reason in trips["Rhodesy"].reasons)
     assert any("lfo_1 shape became" in reason for reason in trips["Chippy_Klassic"].reasons)
     assert trips["random"].reasons == ()
-    assert trips["random"].vocabulary_db == pytest.approx(0, abs=1e-3), "the init patch can be said"
+    assert trips["random"].vocabulary_db == pytest.approx(0, abs=1e-3), "the vocabulary can represent the init patch"
 
 
-def test_the_numbers_are_distances_of_renders(trips, files):
-    """Computed again, step by step."""
+def test_round_trips_numbers_are_distances_of_renders(trips, files):
+    """The test computes the distances again, step by step."""
     raw = read_json(next(path for path in files if path.stem == "Rhodesy"))
     vocabulary = default_vocabulary()
     schema = vocabulary.schema()
     parameters, _ = to_parameters(Preset.from_json(raw), schema, vocabulary)
-    said = from_parameters(parameters, schema, vocabulary)
-    jobs = [RenderJob(raw, (NOTE,)), RenderJob(said, (NOTE,)), *(RenderJob(raw, (NOTE,), seed) for seed in FLOOR_SEEDS)]
+    converted = from_parameters(parameters, schema, vocabulary)
+    jobs = [RenderJob(raw, (NOTE,)), RenderJob(converted, (NOTE,))]
+    jobs += [RenderJob(raw, (NOTE,), seed) for seed in FLOOR_SEEDS]
     with RenderPool(RENDER, workers=2) as pool:
         original, *others = (rendering.audio[0] for rendering in pool.map(jobs))
-    vocabulary_db, *floor = (float(mss(other, original)) for other in others)
+    vocabulary_db, *reference_db = (float(mss(other, original)) for other in others)
     assert trips["Rhodesy"].vocabulary_db == pytest.approx(vocabulary_db, rel=1e-3)
-    assert trips["Rhodesy"].floor_db == pytest.approx(np.mean(floor), rel=1e-3, abs=1e-5)
+    assert trips["Rhodesy"].floor_db == pytest.approx(np.mean(reference_db), rel=1e-3, abs=1e-5)
 
 
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("silent", "at this note it is silent"),
+        ("silent", "the preset is silent at this note, so it has no distance"),
         ("outside", "osc_1_level is 7.0; it must lie in"),
         ("broken", "broken.vital: "),
         ("text", "text.vital: not JSON"),
     ],
 )
-def test_what_has_no_distance_is_a_row_with_its_reason(trips, name, reason):
+def test_round_trips_without_a_distance_have_an_error(trips, name, reason):
     trip = trips[name]
     assert reason in trip.error
     assert (trip.floor_db, trip.exact_db, trip.vocabulary_db) == (None, None, None)
@@ -108,19 +109,19 @@ def test_what_has_no_distance_is_a_row_with_its_reason(trips, name, reason):
     assert trip.error in row
 
 
-def test_what_reading_changes_is_measured_and_named(trips):
-    """The engine takes each switch that is not 0 for on; a `Preset` rounds it."""
+def test_round_trips_of_a_fractional_switch_have_a_distance_and_a_reason(trips):
+    """For the engine, each switch that is not 0 is on. A `Preset` rounds its value."""
     trip = trips["fraction"]
     assert trip.exact_bits is False
     assert trip.exact_db > 1
     assert trip.exact_reasons == ("osc_2_on 0.3 rounded to 0",)
 
 
-def test_clipping_is_a_reason_at_the_exact_level(trips):
+def test_round_trips_with_clipping_have_an_exact_reason(trips):
     assert trips["outside"].exact_reasons == ("osc_1_level 7.0 clipped to [0, 1]",)
 
 
-def test_a_row_of_the_table(trips):
+def test_table_row_contains_numbers_and_reasons(trips):
     row = table_row(trips["Chippy_Klassic"])
     trip = trips["Chippy_Klassic"]
     name, *numbers = row.split()[:4]
@@ -133,12 +134,12 @@ def test_a_row_of_the_table(trips):
     assert "exact: x clipped" in table_row(mute)
 
 
-def test_the_summary_counts_and_takes_medians():
+def test_summarise_returns_counts_and_medians():
     trips = [
         RoundTrip("a", floor_db=1.0, exact_db=0.0, exact_bits=True, vocabulary_db=3.0),
         RoundTrip("b", floor_db=2.0, exact_db=0.5, exact_bits=False, vocabulary_db=5.0),
         RoundTrip("c", floor_db=6.0, exact_db=0.0, exact_bits=True, vocabulary_db=None, error="silent"),
-        RoundTrip("d", error="no preset"),
+        RoundTrip("d", error="not a preset"),
     ]
     summary = summarise(trips)
     assert (summary["presets"], summary["failed"], summary["exact_to_the_bit"]) == (4, 1, 2)
@@ -147,11 +148,11 @@ def test_the_summary_counts_and_takes_medians():
     assert summarise(trips[3:]) == {"presets": 1, "failed": 1, "exact_to_the_bit": 0}
 
 
-def test_the_json_is_json_and_holds_every_number_and_reason(trips):
-    def refuse(constant):
-        raise AssertionError(f"{constant} is no JSON")
+def test_as_json_is_standard_json_with_all_numbers_and_reasons(trips):
+    def fail(constant):
+        raise AssertionError(f"{constant} is not JSON")
 
-    content = json.loads(as_json(list(trips.values()), {"note": NOTE}), parse_constant=refuse)
+    content = json.loads(as_json(list(trips.values()), {"note": NOTE}), parse_constant=fail)
     assert content["settings"] == {"note": NOTE}
     assert content["summary"]["presets"] == len(trips)
     for trip in trips.values():

@@ -1,4 +1,4 @@
-"""What a run prints at its end."""
+"""Tests of the summary that a training run prints."""
 
 import pytest
 
@@ -29,18 +29,18 @@ def printed_lines(summary, tmp_path, capsys):
     return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_every_number_stands_beside_what_gives_it_meaning(tmp_path, capsys):
+def test_print_summary_prints_numbers_beside_their_baselines(tmp_path, capsys):
     lines = printed_lines(SUMMARY, tmp_path, capsys)
     assert "menus right 89.9%, majority class 88.0%" in lines
-    assert "of those that can be heard 87.3%" in lines
+    assert "of the audible menus 87.3%" in lines
     assert "17.00 0.0% other training sounds (0 %)" in lines
-    assert "9.00 50.0% the nearest training sound, the row to beat" in lines
+    assert "9.00 50.0% the nearest training sound (baseline)" in lines
     assert "13.00 25.0% this model" in lines
     assert "1.00 100.0% the target itself with other random phases (100 %)" in lines
     assert not [line for line in lines if "silent" in line]
 
 
-def test_silence_is_said_and_has_no_distance(tmp_path, capsys):
+def test_print_summary_with_silent_predictions_prints_their_number(tmp_path, capsys):
     distances = {name: value for name, value in SUMMARY["audio_distance"]["mss"].items() if name != "prediction"}
     silent = {**SUMMARY, "audio_distance": {"mss": distances}, "silent_predictions": 8}
     lines = printed_lines(silent, tmp_path, capsys)
@@ -49,7 +49,7 @@ def test_silence_is_said_and_has_no_distance(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("missing", ["audio_distance", "silent_predictions"])
-def test_a_run_that_could_not_listen(tmp_path, capsys, missing):
+def test_print_summary_without_distances_prints_the_rest(tmp_path, capsys, missing):
     summary = {key: value for key, value in SUMMARY.items() if key != missing}
     lines = printed_lines(summary, tmp_path, capsys)
     assert [line for line in lines if line.startswith("summary ")]

@@ -1,4 +1,4 @@
-"""Which sounds an evaluation takes, and what they are called."""
+"""Tests of the targets of an evaluation, and of their ids."""
 
 from vjax.evaluation.targets import preset_tasks
 from vjax.vital import preset as vital_preset
@@ -8,7 +8,7 @@ from vjax.vital.preset import write_preset
 NOTE = 48
 
 
-def test_a_limit_takes_a_sample_that_a_larger_one_keeps(preset_folder):
+def test_preset_tasks_with_a_limit_are_the_first_of_a_larger_limit(preset_folder):
     files = find_presets(preset_folder)
     everything = [task.target.id for task in preset_tasks(files, preset_folder, NOTE)]
     assert len(set(everything)) == len(files) == 8
@@ -17,7 +17,7 @@ def test_a_limit_takes_a_sample_that_a_larger_one_keeps(preset_folder):
         assert [task.target.id for task in preset_tasks(files, preset_folder, NOTE, limit)] == everything[:limit]
 
 
-def test_names_become_ids_that_differ(tmp_path):
+def test_preset_tasks_with_similar_names_have_different_ids(tmp_path):
     for name in ("a/b c.vital", "a-b_c.vital", "A/b c.vital", "é:?.vital"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         write_preset(tmp_path / name, vital_preset.init())

@@ -1,4 +1,4 @@
-"""A checkpoint of a tiny model, saved by Orbax, as a training run leaves it; and sounds to play to it."""
+"""A checkpoint of a tiny model, saved by Orbax as a training run saves it."""
 
 import dataclasses
 from collections.abc import Callable
@@ -20,7 +20,7 @@ SIZES = {"width": 4, "mod_embed_dim": 4}
 
 @pytest.fixture(scope="session")
 def rows_of_the_run(tmp_path_factory, schema, random_rows, shard_attributes) -> Path:
-    """A dataset of 18 rows: what the checkpoints' models were made for."""
+    """A dataset of 18 rows. The models of the checkpoints have its shapes."""
     folder = tmp_path_factory.mktemp("rows")
     write_shard(folder / "shard-00000.h5", schema, random_rows(6, seed=3), shard_attributes)
     return folder
@@ -28,11 +28,11 @@ def rows_of_the_run(tmp_path_factory, schema, random_rows, shard_attributes) -> 
 
 @pytest.fixture(scope="session")
 def trained(rows_of_the_run):
-    """(dataset info, training state) of a tiny model whose answers differ by sound."""
+    """(dataset info, training state) of a tiny model whose predictions differ by sound."""
     info = open_dataset(rows_of_the_run)
     model = InverseModel(model_config(info.schema, True, **SIZES))
     state = create_state(model, make_optimizer(OptimizerConfig(), 10), 0, info.mel_shape)
-    # As if trained: a fresh head routes next to nothing.
+    # As if trained: a new head predicts nearly no routes.
     rng = np.random.default_rng(0)
     params = jax.tree.map(lambda leaf: leaf + rng.normal(0, 0.1, leaf.shape).astype(np.float32), state.params)
     return info, state.replace(params=params, step=np.int32(7))
@@ -40,7 +40,7 @@ def trained(rows_of_the_run):
 
 @pytest.fixture(scope="session")
 def save_checkpoint(trained) -> Callable[..., Path]:
-    """`save_checkpoint(folder, dropout=0.5, **meta)`: the trained model's folder; `meta` replaces what it tells."""
+    """`save_checkpoint(folder, dropout=0.5, **meta)`: the folder of the trained model; `meta` replaces its values."""
 
     def save(folder: Path, dropout: float = 0.5, **meta) -> Path:
         info, state = trained

@@ -1,4 +1,4 @@
-"""From the head's matrix to routes: order, names, ranges, slots, presence."""
+"""Tests of decoding the matrix of the head into routes: order, names, ranges, slots, presence."""
 
 import dataclasses
 
@@ -26,7 +26,7 @@ def strong_and_weak(schema):
     return matrix_with(schema, [(0, 1, (0.2, -0.1, 0, 0.1)), (1, 2, (-0.9, 0.1, 2, -0.1)), (2, 3, (0.04, 9, 9, 9))])
 
 
-def test_routes_come_strongest_first_above_the_threshold_with_names_and_places(schema, strong_and_weak):
+def test_extract_routes_returns_the_strongest_first_with_names_and_indices(schema, strong_and_weak):
     strong, weak = extract_routes(strong_and_weak, schema)
     assert (strong.source, strong.destination) == (schema.sources[1], schema.destinations[2])
     assert (strong.source_index, strong.destination_index) == (1, 2)
@@ -37,7 +37,7 @@ def test_routes_come_strongest_first_above_the_threshold_with_names_and_places(s
     assert strong.presence > weak.presence > 0.5
 
 
-def test_a_lower_threshold_finds_more_and_top_k_keeps_the_strongest(schema, strong_and_weak):
+def test_extract_routes_with_threshold_and_top_k_keeps_the_strongest(schema, strong_and_weak):
     found = extract_routes(strong_and_weak, schema, threshold=0.03)
     assert [route.source_index for route in found] == [1, 0, 2]
     assert found[2].presence < 0.5
@@ -45,7 +45,7 @@ def test_a_lower_threshold_finds_more_and_top_k_keeps_the_strongest(schema, stro
     assert extract_routes(np.zeros_like(strong_and_weak), schema) == []
 
 
-def test_at_most_twenty_routes_and_values_inside_the_engines_ranges(schema):
+def test_extract_routes_of_a_full_matrix_returns_twenty_routes_in_range(schema):
     matrix = np.random.default_rng(0).normal(0, 20, (4, len(schema.sources), len(schema.destinations)))
     routes = extract_routes(matrix, schema)
     assert len(routes) == 20
@@ -63,7 +63,7 @@ def test_at_most_twenty_routes_and_values_inside_the_engines_ranges(schema):
 
 @pytest.fixture(scope="module")
 def chained_schema(schema):
-    """The small schema with destinations that are routes."""
+    """The small schema, with the amounts and powers of routes as further destinations."""
     slots = tuple(f"modulation_{slot + 1}_{kind}" for kind in ("amount", "power") for slot in range(N_SLOTS))
     return dataclasses.replace(schema, destinations=schema.destinations[:3] + slots + schema.destinations[3:])
 
@@ -73,8 +73,8 @@ def chained_schema(schema):
     cells=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12)), min_size=1, max_size=12, unique=True),
     seed=st.integers(0, 2**31),
 )
-def test_a_table_in_canonical_order_survives_the_matrix(chained_schema, cells, seed):
-    """Also where routes point at routes: in the matrix `modulation_N_amount` means the Nth in canonical order."""
+def test_route_arrays_of_a_dense_table_return_the_canonical_table(chained_schema, cells, seed):
+    """Routes may point at routes: in the matrix, `modulation_N_amount` means the Nth route in canonical order."""
     rng = np.random.default_rng(seed)
     names = chained_schema.destinations[:3] + tuple(f"modulation_{slot + 1}_amount" for slot in range(10))
     index, value = np.full(N_SLOTS, -1, np.int32), np.zeros((N_SLOTS, 4), np.float32)
@@ -83,11 +83,11 @@ def test_a_table_in_canonical_order_survives_the_matrix(chained_schema, cells, s
         value[slot] = rng.uniform(0.1, 1) * rng.choice([-1, 1]), rng.integers(2), rng.uniform(-10, 10), rng.integers(2)
     table = canonical_slots(index, value, chained_schema)
     if points_at_a_later_slot(table[0], chained_schema):
-        return  # rings have no canonical order
+        return  # cycles have no canonical order
     matrix = dense_routes(*table, len(chained_schema.sources), len(chained_schema.destinations))
     matrix[[1, 3]] = np.where(matrix[[1, 3]] > 0.5, 4.0, -4.0)  # logits
-    for ours, expected in zip(route_arrays(matrix, chained_schema), table, strict=True):
-        np.testing.assert_array_equal(ours, expected)
+    for found, expected in zip(route_arrays(matrix, chained_schema), table, strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def points_at_a_later_slot(index, schema):
@@ -95,7 +95,7 @@ def points_at_a_later_slot(index, schema):
     return (schema.destination_slots[used % len(schema.destinations)] >= np.arange(len(used))).any()
 
 
-def test_a_route_that_points_at_nothing_is_no_route(chained_schema):
+def test_extract_routes_leaves_out_a_route_to_an_empty_slot(chained_schema):
     far = chained_schema.destinations.index("modulation_9_amount")
     near = chained_schema.destinations.index("modulation_1_amount")
     matrix = matrix_with(chained_schema, [(1, 0, (0.3, 0, 0, 0)), (0, far, (0.9, 0, 0, 0)), (0, near, (0.8, 0, 0, 0))])
@@ -106,7 +106,7 @@ def test_a_route_that_points_at_nothing_is_no_route(chained_schema):
 
 
 @pytest.mark.parametrize(("presence", "weight"), [("report", 1.0), ("margin", MARGIN_WEIGHT)])
-def test_presence_is_what_the_loss_scored(presence, weight):
+def test_presence_probability_equals_that_of_the_loss(presence, weight):
     """The loss of one cell that holds a route is -log of its presence."""
     for amount in (-0.4, 0.01, 0.05, 0.1):
         pred = jnp.array([amount, 0, 0, 0], jnp.float32).reshape(1, 4, 1, 1)

@@ -1,4 +1,4 @@
-"""From predicted arrays to presets, and from sounds to answers with a checkpoint folder alone."""
+"""Tests of decoding, and of predictions from sounds with only a checkpoint folder."""
 
 import dataclasses
 import shutil
@@ -24,14 +24,14 @@ def predictor(checkpoint):
 
 
 def assert_same(one, other, **tolerance):
-    """Two answers' numbers; bit for bit without a tolerance."""
+    """Compares the numbers of two predictions; bit for bit without a tolerance."""
     compare = np.testing.assert_allclose if tolerance else np.testing.assert_array_equal
     for a, b in zip(one.parameters, other.parameters, strict=True):
         compare(a, b, **tolerance)
     assert [route[:4] for route in one.routes] == [route[:4] for route in other.routes]
 
 
-def test_decoded_presets_are_valid_and_leave_frozen_knobs_alone(schema):
+def test_decode_returns_valid_presets_and_keeps_frozen_defaults(schema):
     rng = np.random.default_rng(0)
     prediction = Prediction(
         continuous=rng.random((3, len(schema.continuous)), np.float32),
@@ -52,14 +52,14 @@ def test_decoded_presets_are_valid_and_leave_frozen_knobs_alone(schema):
         assert sorted(used) == used.tolist(), "canonical order is by cell"
 
 
-def test_without_a_modulation_head_there_are_no_routes(schema):
+def test_decode_without_a_modulation_head_returns_no_routes(schema):
     prediction = Prediction(
         np.zeros((1, len(schema.continuous)), np.float32), np.zeros((1, sum(schema.option_counts)), np.float32), None
     )
     assert (decode(prediction, schema)[0].route_index == -1).all()
 
 
-def test_from_checkpoint_mel_settings_that_are_not_known_are_refused(predictor, trained, tmp_path):
+def test_from_checkpoint_with_unknown_mel_settings_is_an_error(predictor, trained, tmp_path):
     _, state = trained
     meta = predictor.meta | {"mel": predictor.meta["mel"] | {"hop_length": 512}}
     with Checkpoints(tmp_path) as checkpoints:
@@ -68,7 +68,7 @@ def test_from_checkpoint_mel_settings_that_are_not_known_are_refused(predictor, 
         Predictor.from_checkpoint(tmp_path)
 
 
-def test_the_folder_tells_everything(predictor, schema):
+def test_from_checkpoint_restores_all_settings_from_the_folder(predictor, schema):
     assert predictor.schema == schema
     assert predictor.step == 7
     assert predictor.sample_rate == 44100
@@ -79,9 +79,9 @@ def test_the_folder_tells_everything(predictor, schema):
     assert predictor.presence == "margin"
 
 
-def test_a_copied_folder_predicts_the_same_bits(checkpoint, predictor, tone, tmp_path):
-    shutil.copytree(checkpoint / "checkpoints", tmp_path / "elsewhere")
-    copied = Predictor.from_checkpoint(tmp_path / "elsewhere", batch_size=3)
+def test_predict_with_a_copied_checkpoint_returns_the_same_bits(checkpoint, predictor, tone, tmp_path):
+    shutil.copytree(checkpoint / "checkpoints", tmp_path / "copy")
+    copied = Predictor.from_checkpoint(tmp_path / "copy", batch_size=3)
     one, other = (p.predict_with_confidence(tone(220)) for p in (predictor, copied))
     assert_same(one, other)
     assert one.routes == other.routes
@@ -89,26 +89,26 @@ def test_a_copied_folder_predicts_the_same_bits(checkpoint, predictor, tone, tmp
         np.testing.assert_array_equal(a, b)
 
 
-def test_an_answer_is_the_models_for_the_log_mel_of_the_clip(checkpoint, predictor, tone):
+def test_predict_equals_the_model_on_the_log_mel_of_the_clip(checkpoint, predictor, tone):
     restored = load_checkpoint(checkpoint)
     clip = tone(220)[0, : predictor.samples]
     mel = mel_spectrogram(clip, MelConfig())[None, None]
     (expected,) = decode(jax.jit(restored.model.apply)(restored.variables, mel), restored.schema)
-    answer = predictor.predict(tone(220), name="a tone")
-    for a, b in zip(answer.parameters, expected, strict=True):
+    prediction = predictor.predict(tone(220), name="a tone")
+    for a, b in zip(prediction.parameters, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-    assert answer.name == "a tone"
-    assert answer.confidence is None
-    assert len(answer.routes) == (expected.route_index >= 0).sum() > 0
-    predictor.schema.validate(answer.parameters)
+    assert prediction.name == "a tone"
+    assert prediction.confidence is None
+    assert len(prediction.routes) == (expected.route_index >= 0).sum() > 0
+    predictor.schema.validate(prediction.parameters)
 
 
-def test_other_sounds_have_other_answers(predictor, tone):
+def test_predict_of_another_sound_differs(predictor, tone):
     one, other = (predictor.predict(tone(hz)).parameters.continuous for hz in (110, 880))
     assert np.abs(one - other).max() > 1e-3
 
 
-def test_channels_rates_and_lengths(predictor, tone):
+def test_predict_of_other_channels_rates_and_lengths_is_equal(predictor, tone):
     mono = predictor.predict(tone(220))
     assert_same(predictor.predict(np.repeat(tone(220), 2, 0)), mono)
     assert_same(predictor.predict(tone(220), sample_rate=44100), mono)
@@ -119,17 +119,17 @@ def test_channels_rates_and_lengths(predictor, tone):
     faster = tone(220, sample_rate=48000)
     resampled = soxr.resample(faster[0], 48000, 44100)[None]
     assert_same(predictor.predict(faster, sample_rate=48000), predictor.predict(resampled), rtol=1e-4, atol=1e-5)
-    as_if = predictor.predict(faster).parameters.continuous
-    assert np.abs(as_if - predictor.predict(faster, 48000).parameters.continuous).max() > 1e-5
+    wrong_rate = predictor.predict(faster).parameters.continuous
+    assert np.abs(wrong_rate - predictor.predict(faster, 48000).parameters.continuous).max() > 1e-5
 
 
-def test_predict_of_half_floats_of_another_rate_is_that_of_floats(predictor, tone):
+def test_predict_of_half_floats_at_another_rate_equals_that_of_floats(predictor, tone):
     half = tone(220, sample_rate=48000).astype(np.float16)
     assert_same(predictor.predict(half, 48000), predictor.predict(half.astype(np.float32), 48000))
 
 
-def test_predict_of_an_array_is_that_of_its_file(predictor, tone, tmp_path):
-    """Also with a recorder's offset, and at another rate."""
+def test_predict_of_an_array_equals_that_of_its_file(predictor, tone, tmp_path):
+    """The sound has the offset of a recorder and another rate."""
     audio = tone(220, seconds=1.0, sample_rate=48000) + np.float32(0.1)
     soundfile.write(tmp_path / "a.wav", audio.T, 48000, subtype="FLOAT")
     (of_file,) = predict_files(predictor, [tmp_path / "a.wav"])
@@ -152,68 +152,68 @@ def test_predict_of_an_array_is_that_of_its_file(predictor, tone, tmp_path):
     ids=["silence", "nan", "10 ms", "empty", "three axes", "one axis", "overflow", "integers", "transposed"],
 )
 @pytest.mark.parametrize("sample_rate", [None, 48000])
-def test_what_is_no_sound_is_refused_by_name(predictor, audio, sample_rate):
+def test_predict_of_an_unusable_sound_names_it(predictor, audio, sample_rate):
     with pytest.raises(AudioError, match="my sound"):
         predictor.predict(audio, sample_rate, name="my sound")
 
 
-def test_a_rate_of_nothing_is_refused(predictor, tone):
+def test_predict_with_a_sample_rate_of_zero_is_an_error(predictor, tone):
     with pytest.raises(AudioError, match="a sample rate of 0 Hz"):
         predictor.predict(tone(220), 0)
 
 
-def test_confidence_tells_of_menus_knobs_and_routes(predictor, tone, schema):
-    plain, answer = predictor.predict(tone(220)), predictor.predict_with_confidence(tone(220))
-    assert_same(plain, answer)
-    confidence = answer.confidence
+def test_predict_with_confidence_covers_menus_knobs_and_routes(predictor, tone, schema):
+    plain, prediction = predictor.predict(tone(220)), predictor.predict_with_confidence(tone(220))
+    assert_same(plain, prediction)
+    confidence = prediction.confidence
     assert set(confidence.menu_probability) == set(schema.categorical_names)
     for i, menu in enumerate(schema.categorical):
         distribution = confidence.menu_distribution[menu.name]
         assert distribution.shape == (menu.n_options,)
         assert distribution.sum() == pytest.approx(1, abs=1e-5)
-        assert distribution.argmax() == answer.parameters.categorical[i]
+        assert distribution.argmax() == prediction.parameters.categorical[i]
         assert confidence.menu_probability[menu.name] == distribution.max()
     assert set(confidence.spread_norm) == set(schema.continuous_names) - {"beats_per_minute"}
     assert min(confidence.spread_norm.values()) > 0
-    assert confidence.presence == tuple(route.presence for route in answer.routes)
-    assert answer.summary() == (
+    assert confidence.presence == tuple(route.presence for route in prediction.routes)
+    assert prediction.summary() == (
         f"menus {confidence.mean_probability:.0%} sure, knobs +-{confidence.mean_spread_norm:.1%} of their range, "
-        f"{len(answer.routes)} routes"
+        f"{len(prediction.routes)} routes"
     )
-    assert plain.summary() == f"{len(answer.routes)} routes"
+    assert plain.summary() == f"{len(prediction.routes)} routes"
 
 
-def test_a_model_without_dropout_has_no_spread(save_checkpoint, tone, tmp_path):
+def test_predict_with_confidence_without_dropout_has_no_spread(save_checkpoint, tone, tmp_path):
     without = Predictor.from_checkpoint(save_checkpoint(tmp_path / "dry", dropout=0.0), batch_size=1)
-    answer = without.predict_with_confidence(tone(220))
-    assert set(answer.confidence.spread_norm.values()) == {0.0}
-    assert answer.confidence.mean_spread_norm == 0
+    prediction = without.predict_with_confidence(tone(220))
+    assert set(prediction.confidence.spread_norm.values()) == {0.0}
+    assert prediction.confidence.mean_spread_norm == 0
 
 
-def test_the_clips_length_comes_from_the_data_the_recipe_or_the_frames(save_checkpoint, predictor, tmp_path):
+def test_from_checkpoint_samples_come_from_the_data_the_recipe_or_the_frames(save_checkpoint, predictor, tmp_path):
     def samples(name, **meta):
         found = Predictor.from_checkpoint(save_checkpoint(tmp_path / name, **meta), batch_size=1)
         assert found.render is None
         return found.samples
 
     recipe = RenderConfig(seconds=0.225, note_s=0.1)
-    fits = {"generation": {"render": dataclasses.asdict(recipe)}}
-    assert samples("recipe", render={}, settings=fits) == recipe.samples != predictor.samples
-    misfits = {"generation": {"render": dataclasses.asdict(RenderConfig())}}
-    assert samples("other recipe", render={}, settings=misfits) == 19 * 512
+    same_frames = {"generation": {"render": dataclasses.asdict(recipe)}}
+    assert samples("recipe", render={}, settings=same_frames) == recipe.samples != predictor.samples
+    other_frames = {"generation": {"render": dataclasses.asdict(RenderConfig())}}
+    assert samples("other recipe", render={}, settings=other_frames) == 19 * 512
 
 
-def test_a_checkpoint_that_contradicts_itself_is_refused(save_checkpoint, tmp_path):
+def test_from_checkpoint_with_contradictory_settings_is_an_error(save_checkpoint, tmp_path):
     longer = dataclasses.asdict(RenderConfig(seconds=0.5, note_s=0.1))
     folder = save_checkpoint(tmp_path / "longer", render=longer)
-    with pytest.raises(CheckpointError, match=r"hears 20 frames .* renders of 0.5 s at 44100 Hz, 44 frames"):
+    with pytest.raises(CheckpointError, match=r"takes 20 frames .* last 0.5 s at 44100 Hz, which gives 44 frames"):
         Predictor.from_checkpoint(folder)
     folder = save_checkpoint(tmp_path / "bands", mel=dataclasses.asdict(MelConfig(n_mels=64)))
-    with pytest.raises(CheckpointError, match="hears 128 mel bands, its mel settings make 64"):
+    with pytest.raises(CheckpointError, match="takes 128 mel bands, but its mel settings give 64"):
         Predictor.from_checkpoint(folder)
 
 
-def test_an_empty_batch_is_refused(checkpoint, predictor):
+def test_run_with_a_wrong_batch_size_is_an_error(checkpoint, predictor):
     with pytest.raises(ValueError, match="batch_size=0"):
         Predictor.from_checkpoint(checkpoint, batch_size=0)
     with pytest.raises(ValueError, match="4 sounds do not fit a batch of 3"):

@@ -1,4 +1,4 @@
-"""Folders and datasets through one compiled function, in order, whatever the files hold."""
+"""Tests of predictions for folders and datasets: one compiled function, order, and unusable files."""
 
 import threading
 
@@ -24,7 +24,7 @@ def predictor(checkpoint):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, tone):
-    """Sounds of several formats, rates, lengths and channel counts, and files that are none."""
+    """Sounds of several formats, rates, lengths and channel counts, and files that are not sounds."""
     root = tmp_path_factory.mktemp("sounds")
     (root / "kit").mkdir()
     pitches = iter(range(110, 1100, 110))
@@ -40,9 +40,9 @@ def folder(tmp_path_factory, tone):
     soundfile.write(root / "silence.wav", np.zeros(20000), 44100)
     soundfile.write(root / "tick.wav", tone(440)[0, :441], 44100)
     soundfile.write(root / "loud.wav", np.tile([1e20, -1e20], 9000), 44100, subtype="FLOAT")
-    (root / "text.wav").write_text("no sound at all")
-    (root / "notes.txt").write_text("not looked at")
-    (root / "._a.wav").write_text("what macOS leaves behind")
+    (root / "text.wav").write_text("not a sound")
+    (root / "notes.txt").write_text("ignored")
+    (root / "._a.wav").write_text("a hidden file of macOS")
     return root
 
 
@@ -51,16 +51,16 @@ def compiles():
     """Names of the functions compiled while the test runs."""
     found = []
 
-    def note(event, _, **details):
+    def collect(event, _, **details):
         if event == COMPILES:
             found.append(details.get("fun_name"))
 
-    jax.monitoring.register_event_duration_secs_listener(note)
+    jax.monitoring.register_event_duration_secs_listener(collect)
     yield found
-    jax.monitoring.unregister_event_duration_listener(note)
+    jax.monitoring.unregister_event_duration_listener(collect)
 
 
-def test_find_audio_looks_everywhere_in_order(folder, tmp_path):
+def test_find_audio_returns_the_sounds_of_all_subfolders_sorted(folder, tmp_path):
     names = [str(path.relative_to(folder)) for path in find_audio(folder)]
     sounds = [
         "a.wav",
@@ -82,11 +82,11 @@ def test_find_audio_looks_everywhere_in_order(folder, tmp_path):
     (tmp_path / "empty" / "other-vjax.wav").unlink()
     with pytest.raises(AudioError, match=r"empty holds no sound file; vjax looks for \.wav"):
         find_audio(tmp_path / "empty")
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        find_audio(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match="missing"):
+        find_audio(tmp_path / "missing")
 
 
-def test_order_is_kept_and_bad_files_are_reported_in_their_place(predictor, folder):
+def test_predict_files_with_bad_files_reports_them_in_order(predictor, folder):
     paths = [*find_audio(folder), folder / "missing.wav", folder / "a.wav"]
     results = list(predict_files(predictor, paths))
     assert [result.name for result in results] == [str(path) for path in paths]
@@ -100,7 +100,7 @@ def test_order_is_kept_and_bad_files_are_reported_in_their_place(predictor, fold
     np.testing.assert_allclose(results[-1].parameters.continuous, results[0].parameters.continuous, rtol=1e-5)
 
 
-def test_a_batch_of_files_equals_one_by_one(predictor, folder):
+def test_predict_files_of_a_batch_equals_one_by_one(predictor, folder):
     paths = [folder / name for name in ("a.wav", "b.flac", "kit/e.wav")]
     together = list(predict_files(predictor, paths, confidence=True))
     for path, found in zip(paths, together, strict=True):
@@ -115,13 +115,13 @@ def test_a_batch_of_files_equals_one_by_one(predictor, folder):
     assert all(np.abs(other.parameters.continuous - first).max() > 1e-4 for other in together[1:])
 
 
-def test_nothing_usable_is_no_reason_to_stop(predictor, folder):
+def test_predict_files_after_a_batch_of_failures_continues(predictor, folder):
     results = list(predict_files(predictor, [folder / "text.wav"] * 9 + [folder / "a.wav"]))
     assert [type(result) for result in results] == [Failure] * 9 + [PredictedPreset]
     assert list(predict_files(predictor, [])) == []
 
 
-def test_one_compile_for_any_files_and_one_for_any_rows(checkpoint, folder, rows_of_the_run, tone, compiles):
+def test_predict_files_and_predict_dataset_compile_once_each(checkpoint, folder, rows_of_the_run, tone, compiles):
     predictor = Predictor.from_checkpoint(checkpoint, batch_size=5)  # a size that no other test compiles
     compiles.clear()
     paths = find_audio(folder)
@@ -136,7 +136,7 @@ def test_one_compile_for_any_files_and_one_for_any_rows(checkpoint, folder, rows
     assert compiles == ["jit(_run)"] * 2
 
 
-def test_files_are_read_only_a_little_ahead(predictor, folder):
+def test_predict_files_reads_at_most_three_batches_ahead(predictor, folder):
     taken = []
 
     def endless():
@@ -144,36 +144,36 @@ def test_files_are_read_only_a_little_ahead(predictor, folder):
             taken.append(folder / "a.wav")
             yield taken[-1]
 
-    answers = predict_files(predictor, endless())
+    predictions = predict_files(predictor, endless())
     for _ in range(10):
-        next(answers)
+        next(predictions)
     assert len(taken) <= 10 + 3 * predictor.batch_size
-    answers.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("vjax-read")]
+    predictions.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("vjax-ahead")]
 
 
-def test_a_datasets_rows_come_with_their_targets(predictor, rows_of_the_run, schema):
+def test_predict_dataset_returns_rows_with_their_targets(predictor, rows_of_the_run, schema):
     info = open_dataset(rows_of_the_run)
     reader = Reader(info)
-    answers = list(predict_dataset(predictor, rows_of_the_run))
-    assert [answer.name for answer in answers] == [f"row {row}" for row in range(18)]
-    for row, answer in enumerate(answers):
-        schema.validate(answer.parameters)
-        assert answer.midi_note == reader[row].midi_note
-        for a, b in zip(answer.target, sample_parameters(reader[row], schema), strict=True):
+    predictions = list(predict_dataset(predictor, rows_of_the_run))
+    assert [prediction.name for prediction in predictions] == [f"row {row}" for row in range(18)]
+    for row, prediction in enumerate(predictions):
+        schema.validate(prediction.parameters)
+        assert prediction.midi_note == reader[row].midi_note
+        for a, b in zip(prediction.target, sample_parameters(reader[row], schema), strict=True):
             np.testing.assert_array_equal(a, b)
     chosen = list(predict_dataset(predictor, info, rows=[5, 2]))
-    assert [answer.name for answer in chosen] == ["row 5", "row 2"]
-    for answer, row in zip(chosen, (5, 2), strict=True):
+    assert [prediction.name for prediction in chosen] == ["row 5", "row 2"]
+    for prediction, row in zip(chosen, (5, 2), strict=True):
         np.testing.assert_allclose(
-            answer.parameters.continuous, answers[row].parameters.continuous, rtol=1e-5, atol=1e-6
+            prediction.parameters.continuous, predictions[row].parameters.continuous, rtol=1e-5, atol=1e-6
         )
 
 
-def test_a_dataset_answers_as_the_sounds_it_was_made_of(
+def test_predict_dataset_equals_predict_files_of_its_sounds(
     predictor, folder, schema, random_rows, shard_attributes, tmp_path
 ):
-    """The pictures stored as float16, as `generate` may store them."""
+    """The spectrograms are stored as float32 and as float16, as `generate` may store them."""
     from vjax.audio.clip import read_clip
     from vjax.data.shard import log_mel
 
@@ -191,11 +191,11 @@ def test_a_dataset_answers_as_the_sounds_it_was_made_of(
             )
 
 
-def test_a_dataset_of_other_pictures_is_refused(predictor, schema, random_rows, shard_attributes, tmp_path):
+def test_predict_dataset_of_other_spectrograms_is_an_error(predictor, schema, random_rows, shard_attributes, tmp_path):
     rows = random_rows(1)
     rows["features/mel_spectrogram"] = rows["features/mel_spectrogram"][..., :12]
     write_shard(tmp_path / "shorter.h5", schema, rows, shard_attributes)
-    with pytest.raises(DatasetError, match=r"\(1, 128, 12\), but the model hears \(1, 128, 20\)"):
+    with pytest.raises(DatasetError, match=r"\(1, 128, 12\), but the model takes \(1, 128, 20\)"):
         predict_dataset(predictor, tmp_path / "shorter.h5")
     hop = dict(shard_attributes["mel"], hop=256)
     write_shard(tmp_path / "hop.h5", schema, random_rows(1), shard_attributes | {"mel": hop})

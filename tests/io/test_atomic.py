@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Tests of atomic writes: a file appears complete or not at all."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ def test_replacing_replaces_the_file_at_the_end_of_the_block(tmp_path):
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
-def test_replacing_at_an_error_keeps_the_old_file_and_leaves_nothing(tmp_path, error):
+def test_replacing_with_an_error_keeps_the_old_file_and_leaves_no_other(tmp_path, error):
     path = tmp_path / "a.json"
     path.write_text("old")
 
@@ -33,13 +33,13 @@ def test_replacing_at_an_error_keeps_the_old_file_and_leaves_nothing(tmp_path, e
     assert os.listdir(tmp_path) == ["a.json"]
 
 
-def test_replacing_an_error_before_anything_is_written_is_raised(tmp_path):
+def test_replacing_with_an_error_before_a_write_raises_it(tmp_path):
     with pytest.raises(ValueError, match="early"), replacing(tmp_path / "a.json"):
         raise ValueError("early")
     assert os.listdir(tmp_path) == []
 
 
-def test_replacing_unique_names_the_process(tmp_path):
+def test_replacing_with_unique_puts_the_process_id_into_the_name(tmp_path):
     with replacing(tmp_path / "a.npz", unique=True) as partial:
         assert partial.name == f"a.npz.{os.getpid()}.partial"
         partial.touch()

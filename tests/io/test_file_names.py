@@ -1,4 +1,4 @@
-"""Names of files as text, whatever bytes they are made of."""
+"""Tests of file names as text, for any bytes."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from vjax.io.file_names import as_text, shortened, stem_text
     ("name", "stem"),
     [(b"kick.one.wav", "kick.one"), ("Gl\xf6ckchen.vital".encode(), "Gl\xf6ckchen"), (b"caf\xe9.vital", "caf\ufffd")],
 )
-def test_bytes_that_are_no_text_are_replaced(name, stem):
+def test_as_text_of_bytes_that_are_not_utf8_replaces_them(name, stem):
     path = Path("folder") / os.fsdecode(name)
     assert stem_text(path) == stem
     as_text(path).encode()  # can be written
@@ -30,13 +30,13 @@ def test_bytes_that_are_no_text_are_replaced(name, stem):
         ("", 5, ""),
     ],
 )
-def test_shortened_keeps_both_ends(text, width, expected):
+def test_shortened_of_a_long_text_keeps_both_ends(text, width, expected):
     found = shortened(text, width)
     assert len(found) <= width
     assert found == expected
 
 
-def test_shortened_keeps_apart_what_differs_at_either_end():
+def test_shortened_of_names_that_differ_at_either_end_differs():
     prefix, suffix = "take-of-a-long-session-in-the-studio-", "-of-a-long-session-in-the-studio.wav"
     assert shortened(prefix + "01.wav", 30) != shortened(prefix + "02.wav", 30)
     assert shortened("bass" + suffix, 30) != shortened("lead" + suffix, 30)

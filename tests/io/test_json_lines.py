@@ -1,4 +1,4 @@
-"""Files of JSON lines that one program writes while another reads."""
+"""Tests of files of JSON lines that one program writes while another reads."""
 
 import json
 
@@ -12,7 +12,7 @@ FIRST = WHOLE.index(b"\n") + 1
 
 
 @pytest.mark.parametrize("cut", range(len(WHOLE) + 1))
-def test_read_lines_of_a_file_cut_anywhere_returns_whole_rows_and_changes_nothing(tmp_path, cut):
+def test_read_lines_of_a_file_cut_anywhere_returns_whole_rows_only(tmp_path, cut):
     path = tmp_path / "rows.jsonl"
     path.write_bytes(WHOLE[:cut])
     n_whole = sum(cut >= end for end in (FIRST - 1, len(WHOLE) - 1))  # a row may lack the end of its line
@@ -24,13 +24,13 @@ def test_read_lines_of_a_file_cut_anywhere_returns_whole_rows_and_changes_nothin
     assert read_lines(path) == [*ROWS[:n_whole], ROWS[1]]
 
 
-def test_read_lines_of_no_file_returns_nothing(tmp_path):
+def test_read_lines_without_a_file_returns_nothing(tmp_path):
     assert read_lines(tmp_path / "none.jsonl") == []
     end_last_line(tmp_path / "none.jsonl")
     assert not list(tmp_path.iterdir())
 
 
-def test_read_lines_of_damage_in_the_middle_names_the_line(tmp_path):
+def test_read_lines_with_a_damaged_line_names_the_line(tmp_path):
     (tmp_path / "rows.jsonl").write_bytes(WHOLE[:FIRST] + b'{"na\n' + WHOLE[FIRST:])
     with pytest.raises(ValueError, match=r"rows\.jsonl: line 2 is not JSON .*delete the line"):
         read_lines(tmp_path / "rows.jsonl")

@@ -1,4 +1,4 @@
-"""`import vjax`: lazy, and with words for what cannot be."""
+"""Tests of the Python API: lazy imports, and error messages."""
 
 import subprocess
 import sys
@@ -14,20 +14,20 @@ RATE = 44100
 
 
 def test_import_vjax_imports_nothing_else():
-    """It takes milliseconds: NumPy and jax come with the first name that is used."""
+    """The import takes milliseconds. The first used name imports NumPy and jax."""
     code = "import sys, vjax; print(sorted({'numpy', 'jax', 'vita', 'scipy'} & set(sys.modules)), *vjax.__all__)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     names = "MatchResult Predictor __version__ match match_many read_preset render write_preset"
     assert result.stdout == f"[] {names}\n"
 
 
-def test_vjax_of_an_unknown_name_raises_attribute_error():
+def test_vjax_with_an_unknown_name_raises_attribute_error():
     assert set(vjax.__all__) <= set(dir(vjax))
-    with pytest.raises(AttributeError, match="module 'vjax' has no attribute 'hear'"):
-        vjax.hear  # noqa: B018
+    with pytest.raises(AttributeError, match="module 'vjax' has no attribute 'unknown'"):
+        vjax.unknown  # noqa: B018
 
 
-def test_render_plays_a_preset_at_a_note_by_name():
+def test_render_with_the_name_of_a_note_renders_at_that_note():
     low, high = (vjax.render(init(), note, seconds=0.3, note_s=0.2) for note in (48, "C4"))
     assert low.shape == high.shape == (2, round(0.3 * RATE))
     assert low.dtype == np.float32
@@ -35,7 +35,7 @@ def test_render_plays_a_preset_at_a_note_by_name():
     np.testing.assert_array_equal(vjax.render(init().to_json(), "C3", seconds=0.3, note_s=0.2), low)
 
 
-def test_render_of_an_impossible_preset_says_why():
+def test_render_with_a_value_out_of_range_raises_the_reason():
     broken = init().to_json()
     broken["settings"]["volume"] = 1e9
     with pytest.raises(ValueError, match="the engine could not play the preset at note 60: invalid: volume is"):
@@ -54,13 +54,13 @@ def test_render_of_an_impossible_preset_says_why():
         ("a.wav", RATE, "sample_rate=44100 is for arrays; the file a.wav has its own"),
     ],
 )
-def test_match_of_what_is_no_sound_says_why(engine_run, sound, rate, message):
+def test_match_with_an_unusable_sound_raises_the_reason(engine_run, sound, rate, message):
     with pytest.raises(AudioError, match=message):
         vjax.match(sound, sample_rate=rate, checkpoint=engine_run)
 
 
-def test_match_of_a_mono_array_is_that_of_one_channel(engine_run):
-    """As soundfile and librosa return it."""
+def test_match_with_a_mono_array_equals_one_channel(engine_run):
+    """soundfile and librosa return mono sounds in this form."""
     saw = (0.3 * (2 * (220 * np.arange(RATE // 2) / RATE % 1) - 1)).astype(np.float32)
     found = [
         vjax.match(sound, sample_rate=RATE, name="saw", checkpoint=engine_run, patch=False, resynthesis=False)
@@ -70,11 +70,11 @@ def test_match_of_a_mono_array_is_that_of_one_channel(engine_run):
 
 
 @pytest.mark.parametrize(("sounds", "notes"), [(["a.wav", "b.wav"], [36]), ("a.wav", [36, 48]), ([], None)])
-def test_match_of_other_numbers_of_notes_and_recordings_says_so(sounds, notes):
+def test_match_with_unequal_numbers_of_notes_and_recordings_raises(sounds, notes):
     with pytest.raises(ValueError, match=r"there are \d notes and \d recordings; give one note for each, or one for"):
         vjax.match(sounds, notes)
 
 
-def test_match_with_a_wrong_note_says_so(engine_run):
+def test_match_with_an_invalid_note_name_raises(engine_run):
     with pytest.raises(ValueError, match="'H2' is not a MIDI note"):
         vjax.match("a.wav", note="H2", checkpoint=engine_run)

@@ -31,11 +31,11 @@ def test_style_of_a_sound_is_one_of_vitals_tags(audio, note, pitched, style):
     assert style_of(audio, RATE, note, 1.5, pitched) == style
 
 
-def test_comment_says_what_how_and_how_near():
+def test_comment_contains_sound_note_method_and_distance():
     metrics = dict.fromkeys(METRICS, 1.0) | {"mss": 1.234, "loudness_difference": 0.26}
     text = comment("bass", 36, 1.5, "resynthesis", metrics, "By somebody, CC0.")
     assert text == (
-        f"Made by vjax {vjax.__version__} from the sound 'bass', for note 36 (C2) held for 1.5 s. "
+        f"Made by vjax {vjax.__version__} from the sound 'bass', for note 36 (C2), 1.5 s long. "
         "Method: resynthesis. Distance to the sound: 1.23 dB MSS, 0.3 LU in loudness.\nBy somebody, CC0."
     )
 

@@ -1,4 +1,4 @@
-"""From a sound to a preset that was played: the note, the tuning, the level and the numbers, with the real engine."""
+"""Tests of a match with the real engine: note, tuning, level, candidates and metrics."""
 
 import dataclasses
 import json
@@ -61,24 +61,24 @@ def clip_of(audio, name="a sound"):
 
 @pytest.fixture(scope="module")
 def matched(predictor, pool):
-    """`matched(audio, prediction, **config)`: the match where the predicted preset is the only candidate."""
+    """`matched(audio, prediction, **config)`: a match in which the predicted preset is the only candidate."""
 
     def make(audio, prediction=None, **config):
-        asked = dataclasses.replace(PREDICTION_ONLY, **config)
-        return match(clip_of(audio), predictor, pool, asked, prediction=prediction)
+        match_config = dataclasses.replace(PREDICTION_ONLY, **config)
+        return match(clip_of(audio), predictor, pool, match_config, prediction=prediction)
 
     return make
 
 
 def predicted(schema, **native):
-    """A prediction of the init patch but for the controls given: knobs in native units, menus as indices."""
+    """A prediction of the init patch with other values of some controls: knobs in native units, menus as indices."""
     parameters = schema.default_parameters()
     for control, value in native.items():
-        at = schema.position[control]
+        position = schema.position[control]
         if control in schema.continuous_names:
-            parameters.continuous[at] = schema.continuous[at].to_norm(value)
+            parameters.continuous[position] = schema.continuous[position].to_norm(value)
         else:
-            parameters.categorical[at] = value
+            parameters.categorical[position] = value
     return PredictedPreset("a sound", parameters, ())
 
 
@@ -91,22 +91,22 @@ def predicted(schema, **native):
         ({"osc_1_tune": 0.5}, 0.5),
     ],
 )
-def test_match_of_a_preset_out_of_tune_tunes_it_to_the_sound(matched, predictor, saw, off, semitones):
+def test_match_with_a_preset_out_of_tune_transposes_it(matched, predictor, saw, off, semitones):
     result = matched(saw, predicted(predictor.schema, **off))
     assert (result.note, result.pitch.note) == (48, 48)
     assert result.predicted.tuned_semitones == pytest.approx(-semitones, abs=0.05)
     assert abs(result.pitch_error_cents) < 30
-    left = matched(saw, predicted(predictor.schema, **off), tune=False)
-    assert left.predicted.tuned_semitones == 0
-    assert left.plays.midi - left.pitch.midi == pytest.approx(semitones, abs=0.05)
-    assert result.mss_db < left.mss_db
+    untuned = matched(saw, predicted(predictor.schema, **off), tune=False)
+    assert untuned.predicted.tuned_semitones == 0
+    assert untuned.plays.midi - untuned.pitch.midi == pytest.approx(semitones, abs=0.05)
+    assert result.mss_db < untuned.mss_db
 
 
-def test_match_of_a_preset_in_tune_leaves_it(matched, predictor, saw):
+def test_match_with_a_preset_in_tune_does_not_transpose(matched, predictor, saw):
     assert matched(saw, predicted(predictor.schema, voice_tune=0.2)).predicted.tuned_semitones == 0
 
 
-def test_match_of_what_transposing_does_not_help_leaves_it(matched, predictor, saw):
+def test_match_with_an_oscillator_without_key_tracking_does_not_transpose(matched, predictor, saw):
     """An oscillator that does not follow the keys does not follow the transposition either."""
     off = predicted(predictor.schema, osc_1_midi_track=0, osc_1_transpose=-20)
     result, untuned = matched(saw, off), matched(saw, off, tune=False)
@@ -114,11 +114,11 @@ def test_match_of_what_transposing_does_not_help_leaves_it(matched, predictor, s
     assert result.predicted.tuned_semitones == 0
     assert result.candidates[0].wrong_note
     assert f"the preset plays {result.plays.name} where the sound has C3" in result.warnings
-    assert not any("where the sound has" in warning for warning in untuned.warnings)  # nor was it asked for
+    assert not any("where the sound has" in warning for warning in untuned.warnings)  # tuning is off
     np.testing.assert_array_equal(result.preset.continuous, untuned.preset.continuous)
 
 
-def test_match_of_noise_plays_the_default_note_and_tunes_nothing(matched, predictor):
+def test_match_of_noise_uses_the_default_note_and_does_not_transpose(matched, predictor):
     noise = np.random.default_rng(0).normal(0, 0.1, (2, predictor.samples)).astype(np.float32)
     result = matched(noise, predicted(predictor.schema, voice_transpose=7))
     assert result.note == DEFAULT_NOTE == 60
@@ -127,22 +127,22 @@ def test_match_of_noise_plays_the_default_note_and_tunes_nothing(matched, predic
     assert math.isnan(result.pitch_error_cents)
 
 
-def test_match_with_a_note_plays_it_and_tunes_to_the_sound(matched, predictor, saw):
+def test_match_with_a_note_renders_at_it_and_transposes_to_the_sound(matched, predictor, saw):
     result = matched(saw, predicted(predictor.schema), note=60)
     assert (result.note, result.note_given) == (60, True)
     assert result.predicted.tuned_semitones == pytest.approx(-12, abs=0.05)
 
 
-def test_match_of_a_sound_that_goes_on_holds_the_key(matched, predictor, saw):
+def test_match_of_a_sustained_sound_estimates_the_clip_length_as_note_length(matched, predictor, saw):
     config = render_config(predictor)
     sine = 0.3 * np.sin(2 * np.pi * 220 * np.arange(config.samples) / RATE)[None].astype(np.float32)
     result = matched(sine, predicted(predictor.schema))
     assert result.note_s == config.seconds
     end = round(0.97 * config.seconds * RATE)  # long after the init patch's release
     assert np.abs(result.audio[:, end:]).max() > 0.1 * np.abs(result.audio).max()
-    assert matched(saw, predicted(predictor.schema)).note_s == config.note_s  # it was let go
-    known = matched(sine, predicted(predictor.schema), note_s=config.note_s)
-    assert np.abs(known.audio[:, end:]).max() < 0.1 * np.abs(known.audio).max()
+    assert matched(saw, predicted(predictor.schema)).note_s == config.note_s  # the sound ends
+    given = matched(sine, predicted(predictor.schema), note_s=config.note_s)
+    assert np.abs(given.audio[:, end:]).max() < 0.1 * np.abs(given.audio).max()
 
 
 @pytest.mark.parametrize(
@@ -154,12 +154,12 @@ def test_match_of_a_sound_that_goes_on_holds_the_key(matched, predictor, saw):
         ({"variants": -1}, "variants=-1; expected 0 or more"),
     ],
 )
-def test_match_config_with_an_impossible_value_names_it(config, message):
+def test_match_config_with_a_value_out_of_range_raises(config, message):
     with pytest.raises(ValueError, match=message):
         MatchConfig(**config)
 
 
-def test_match_of_a_silent_preset_warns_and_has_no_distance(matched, predictor, saw):
+def test_match_with_a_silent_preset_warns_and_has_no_distance(matched, predictor, saw):
     result = matched(saw, predicted(predictor.schema, osc_1_on=0))
     assert result.silent
     assert math.isnan(result.mss_db)
@@ -167,12 +167,12 @@ def test_match_of_a_silent_preset_warns_and_has_no_distance(matched, predictor, 
     assert json.loads(json.dumps(result.as_json(), allow_nan=False))["preset"]["metrics"]["mss"] is None
 
 
-def test_match_with_a_search_from_silence_is_refused(matched, predictor, saw):
+def test_match_with_a_search_from_a_silent_candidate_raises(matched, predictor, saw):
     with pytest.raises(ValueError, match="all 1 candidates are silent or failed at note 48"):
         matched(saw, predicted(predictor.schema, osc_1_on=0), refine=RefineConfig(evals=5))
 
 
-def test_match_of_a_preset_that_the_engine_cannot_play_keeps_the_error(predictor, saw):
+def test_match_with_a_preset_that_times_out_keeps_the_error(predictor, saw):
     hurried = dataclasses.replace(render_config(predictor), timeout_s=1e-4)
     with RenderPool(hurried, workers=1) as pool:
         result = match(clip_of(saw), predictor, pool, PREDICTION_ONLY, prediction=predicted(predictor.schema))
@@ -181,8 +181,8 @@ def test_match_of_a_preset_that_the_engine_cannot_play_keeps_the_error(predictor
     assert "hung" in result.warnings[0]
 
 
-def test_match_where_the_engine_cannot_start_raises_and_blames_the_machine(predictor, saw, tmp_path, monkeypatch):
-    """Sockets have short paths; nothing is called silent, and nothing is written."""
+def test_match_with_an_engine_that_cannot_start_raises_os_error(predictor, saw, tmp_path, monkeypatch):
+    """The path of a socket is too long. No candidate is reported as silent, and no file is written."""
     code = "import sys, vjax; vjax.match(sys.argv[1], note=48, patch=False, resynthesis=False).save(sys.argv[2])"
     soundfile.write(tmp_path / "saw.wav", saw.T, RATE)
     (tmp_path / ("t" * 120)).mkdir()
@@ -211,14 +211,14 @@ def bank(predictor):
 
 @pytest.fixture(scope="module")
 def whole(predictor, pool, saw, bank):
-    """A match of the saw with all kinds of candidates, and its progress."""
+    """A match of the saw with all kinds of candidates but patches, and its progress."""
     stages = []
     config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=2)
     result = match(clip_of(saw, "saw.wav"), predictor, pool, config, lambda note: [bank], on_progress=stages.append)
     return result, stages
 
 
-def test_match_ranks_all_candidates_and_returns_the_best(whole):
+def test_match_with_all_kinds_of_candidates_returns_the_best(whole):
     result, stages = whole
     labels = {one.label.removesuffix(", fitted"): one.kind for one in result.candidates}
     expected = {PREDICTION: Kind.PREDICTION, "neighbour": Kind.NEIGHBOUR, "resynthesis": Kind.RESYNTHESIS}
@@ -227,7 +227,7 @@ def test_match_ranks_all_candidates_and_returns_the_best(whole):
     assert result.label == result.candidates[0].label == "neighbour"  # the saw itself
     losses = [one.loss for one in result.candidates]
     assert losses == sorted(losses)
-    assert result.preset.comments.endswith("By somebody, CC0.")  # credits stay
+    assert result.preset.comments.endswith("By somebody, CC0.")  # the credit is kept
     assert {"predicting", "playing candidates", "equalising harmonics"} == {stage.stage for stage in stages}
     assert stages[-1].best == "neighbour"
 
@@ -243,7 +243,7 @@ def organ(pool):
     return pool.render(RenderJob(preset.to_json(), (48,))).audio[0], preset
 
 
-def test_match_by_default_returns_the_nearest_knobs_and_the_closest_beside_them(predictor, pool, organ, bank):
+def test_match_by_default_returns_the_best_knobs_preset_and_the_closest_preset(predictor, pool, organ, bank):
     config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=1, equalise=0)
     result = match(clip_of(organ[0]), predictor, pool, config, lambda note: [bank])
     assert (result.kind.family, result.closest.kind) == ("knobs", Kind.RESYNTHESIS)
@@ -267,7 +267,7 @@ def test_match_by_default_returns_the_nearest_knobs_and_the_closest_beside_them(
 
 
 @pytest.mark.parametrize(("prefer", "kind"), [("editable", Kind.PATCH), ("knobs", Kind.PREDICTION)])
-def test_match_prefers_a_patch_unless_knobs_are_asked_for(predictor, pool, organ, prefer, kind):
+def test_match_with_prefer_selects_the_requested_family(predictor, pool, organ, prefer, kind):
     config = dataclasses.replace(DEFAULT, patch=False, resynthesis=None, variants=1, equalise=0, prefer=prefer)
     patch = Candidate("patch, by hand", organ[1], kind=Kind.PATCH)
     result = match(clip_of(organ[0]), predictor, pool, config, candidates=[patch])
@@ -285,7 +285,7 @@ def test_match_with_a_silent_patch_returns_the_knobs_and_warns(predictor, pool, 
     assert result.warnings == ("'neighbour' is written and not the patch: silent at note 48",)
 
 
-def test_match_where_nothing_editable_comes_near_warns_and_names_the_closest(predictor, pool):
+def test_match_with_distant_editable_presets_warns_and_names_the_closest(predictor, pool):
     noise = np.random.default_rng(0).normal(0, 0.1, (2, predictor.samples)).astype(np.float32)
     config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=1, equalise=0, note=60)
     result = match(clip_of(noise), predictor, pool, config)
@@ -296,7 +296,7 @@ def test_match_where_nothing_editable_comes_near_warns_and_names_the_closest(pre
     )
 
 
-def test_match_with_a_search_goes_on_from_the_preferred_candidate(predictor, pool, organ):
+def test_match_with_a_search_begins_from_the_preferred_candidate(predictor, pool, organ):
     search = RefineConfig(evals=30, patience=1)
     config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=1, equalise=0, refine=search)
     result = match(clip_of(organ[0]), predictor, pool, config)
@@ -306,35 +306,35 @@ def test_match_with_a_search_goes_on_from_the_preferred_candidate(predictor, poo
     assert "search" not in result.closest.preset.comments
 
 
-def test_match_describes_the_preset_that_it_returns(whole, pool):
+def test_match_result_describes_the_returned_preset(whole, pool):
     result, _ = whole
     again = pool.render(RenderJob(result.preset.to_json(), (result.note,), note_s=result.note_s)).audio[0]
     np.testing.assert_array_equal(again, result.audio)
-    told = result.as_json()
-    assert told["preset"]["metrics"]["mss"] == pytest.approx(result.mss_db)
+    content = result.as_json()
+    assert content["preset"]["metrics"]["mss"] == pytest.approx(result.mss_db)
     assert f"{result.mss_db:.2f} dB MSS" in result.preset.comments
     assert (result.preset.name, result.preset.author) == ("a preset", "vjax")
-    assert result.preset.style in result.as_json()["preset"]["style"] != ""
-    assert told["preset"]["routes"] == []
-    assert told["prediction"]["routes"] != []  # of the network, under its own name
-    assert "menu_probability" not in told
+    assert result.preset.style in content["preset"]["style"] != ""
+    assert content["preset"]["routes"] == []
+    assert content["prediction"]["routes"] != []  # of the network
+    assert "menu_probability" not in content
 
 
-def test_match_prediction_keeps_its_own_level_and_audio(whole, pool):
+def test_match_prediction_keeps_its_level_and_audio(whole, pool):
     result, _ = whole
     job = RenderJob(result.predicted.preset.to_json(), (result.note,), note_s=result.note_s)
     np.testing.assert_array_equal(pool.render(job).audio[0], result.predicted.audio)
 
 
-def test_match_twice_writes_the_same_bytes(whole, predictor, pool, saw, bank, tmp_path):
+def test_match_twice_returns_equal_presets(whole, predictor, pool, saw, bank, tmp_path):
     config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=2)
     again = match(clip_of(saw, "saw.wav"), predictor, pool, config, lambda note: [bank])
     assert again.preset.to_json() == whole[0].preset.to_json()
 
 
 @pytest.mark.parametrize("gain", [0.003, 3.0])
-def test_match_keeps_peaks_below_full_scale_and_warns_of_the_level(predictor, pool, saw, bank, gain):
-    """A preset is not driven into a converter's clipping, whatever the level of the sound."""
+def test_match_with_any_level_keeps_peaks_below_full_scale_or_warns(predictor, pool, saw, bank, gain):
+    """Converters clip higher peaks."""
     sound = np.clip(gain * saw, -1, 1)
     config = dataclasses.replace(DEFAULT, patch=False, resynthesis=None, variants=1)
     result = match(clip_of(sound), predictor, pool, config, lambda note: [bank])
@@ -343,7 +343,7 @@ def test_match_keeps_peaks_below_full_scale_and_warns_of_the_level(predictor, po
     assert math.isnan(off) or off < 1 or any("LU" in warning for warning in result.warnings)
 
 
-def test_match_with_a_search_is_never_worse(predictor, pool, saw):
+def test_match_with_a_search_is_not_worse(predictor, pool, saw):
     base = dataclasses.replace(DEFAULT, patch=False, resynthesis=None, variants=1, equalise=0)
     ranked = match(clip_of(0.5 * saw), predictor, pool, base)
     searched = match(clip_of(0.5 * saw), predictor, pool, dataclasses.replace(base, refine=RefineConfig(evals=30)))
@@ -352,7 +352,7 @@ def test_match_with_a_search_is_never_worse(predictor, pool, saw):
     assert "after a search of 30 renders" in searched.preset.comments
 
 
-def test_match_result_saves_what_it_says(whole, tmp_path):
+def test_match_result_save_writes_its_preset_and_audio(whole, tmp_path):
     result, _ = whole
     files = result.save(tmp_path / "x.vital")
     assert [file.name for file in files] == ["x.vital", "x-vjax.wav", "x-vjax.png"]
@@ -362,7 +362,7 @@ def test_match_result_saves_what_it_says(whole, tmp_path):
     assert read_json(files[0])["synth_version"] == "1.5.5"
 
 
-def test_match_of_a_mono_file_compares_with_both_channels(matched, predictor, saw, tmp_path):
+def test_match_of_a_mono_file_compares_both_channels(matched, predictor, saw, tmp_path):
     soundfile.write(tmp_path / "mono.wav", saw.mean(0), RATE, subtype="FLOAT")
     clip = load_clip(tmp_path / "mono.wav", RATE, predictor.samples)
     result = matched(clip.audio, predicted(predictor.schema, osc_1_wavetable=1))
@@ -371,22 +371,22 @@ def test_match_of_a_mono_file_compares_with_both_channels(matched, predictor, sa
     assert float(mss(result.audio, result.target, RATE)) == pytest.approx(result.metrics["mss"], rel=0.2)
 
 
-def test_render_config_without_a_datasets_fits_the_clip(predictor):
+def test_render_config_without_dataset_settings_has_the_length_of_the_clip(predictor):
     assert render_config(predictor) == RenderConfig(seconds=0.4, note_s=0.3)
-    unknown = render_config(dataclasses.replace(predictor, render=None))
-    assert unknown.samples == predictor.samples
-    assert 0 < unknown.note_s < unknown.seconds
+    default = render_config(dataclasses.replace(predictor, render=None))
+    assert default.samples == predictor.samples
+    assert 0 < default.note_s < default.seconds
 
 
-def test_export_preset_is_the_prediction_untuned(matched, predictor, saw):
+def test_export_preset_returns_the_prediction_without_tuning(matched, predictor, saw):
     off = predicted(predictor.schema, voice_transpose=7)
-    left = matched(saw, off, tune=False)
+    result = matched(saw, off, tune=False)
     expected = export_preset(off, predictor.schema, predictor.vocabulary, "a preset")
-    np.testing.assert_array_equal(left.preset.continuous, expected.continuous)
-    assert detect_pitch(left.audio, RATE).note == 55
+    np.testing.assert_array_equal(result.preset.continuous, expected.continuous)
+    assert detect_pitch(result.audio, RATE).note == 55
 
 
-def test_prepare_stopped_by_ctrl_c_does_not_wait_for_the_patches(predictor, pool, saw, monkeypatch):
+def test_prepare_after_ctrl_c_does_not_wait_for_patches(predictor, pool, saw, monkeypatch):
     ended = threading.Event()
     monkeypatch.setattr(vjax.matching.prepare, "explained", lambda *_, **__: ended.wait(60))
 

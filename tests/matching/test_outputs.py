@@ -1,4 +1,4 @@
-"""Files of a match, what may be overwritten, and the index of many."""
+"""Tests of the files of a match, of overwriting, and of the index of many matches."""
 
 import csv
 import dataclasses
@@ -31,7 +31,7 @@ from vjax.vital.preset import read_json, read_preset, write_preset
 
 @pytest.fixture
 def result(tone):
-    """A result of 0.1 s, put together by hand."""
+    """A result of 0.1 s, made by hand."""
     preset = dataclasses.replace(vital_preset.init(), name="a", style="Lead", comments="Made by hand.")
     audio = np.repeat(2 * tone(220, 0.1), 2, axis=0)  # louder than full scale
     candidates = (
@@ -64,7 +64,7 @@ def result(tone):
     )
 
 
-def test_write_result_leaves_a_preset_its_sound_and_a_picture(result, tmp_path):
+def test_write_result_writes_preset_render_and_image(result, tmp_path):
     path = tmp_path / "new" / "folder" / "a.b.vital"
     files = write_result(result, path)
     assert files == [path, *(path.with_name(f"a.b-vjax.{kind}") for kind in ("wav", "png"))]
@@ -73,11 +73,11 @@ def test_write_result_leaves_a_preset_its_sound_and_a_picture(result, tmp_path):
     audio, rate = soundfile.read(files[1], dtype="float32")
     assert rate == 44100
     np.testing.assert_array_equal(audio.T, result.audio)
-    with Image.open(files[2]) as picture:
-        assert (picture.format, picture.mode) == ("PNG", "RGB")
+    with Image.open(files[2]) as image:
+        assert (image.format, image.mode) == ("PNG", "RGB")
 
 
-def test_write_result_with_target_writes_the_sound_too(result, tmp_path):
+def test_write_result_with_target_writes_the_sound_as_well(result, tmp_path):
     *_, target = write_result(result, tmp_path / "a.vital", with_target=True)
     audio, _ = soundfile.read(target, dtype="float32", always_2d=True)
     assert target.name == "a-target.wav"
@@ -90,8 +90,8 @@ def test_write_result_of_a_search_writes_its_trace(result, tmp_path):
     assert json.loads(files[4].read_text())["search"] == {"evals": 7, "trace": [[4, 2.0], [13, 1.25]]}
 
 
-def test_write_result_killed_before_the_preset_leaves_everything_but_the_preset(result, tmp_path):
-    """So a sound whose preset exists is in the index, however a run ends."""
+def test_write_result_killed_before_the_preset_leaves_the_other_files(result, tmp_path):
+    """A sound whose preset exists is in the index, even if the run was killed."""
 
     def killed() -> None:
         raise KeyboardInterrupt
@@ -105,7 +105,7 @@ def test_write_result_killed_before_the_preset_leaves_everything_but_the_preset(
     assert path.exists()
 
 
-def test_write_result_over_its_own_preset_replaces_it(result, tmp_path):
+def test_write_result_over_an_unchanged_preset_replaces_it(result, tmp_path):
     path = tmp_path / "a.vital"
     write_result(result, path)
     other = dataclasses.replace(result, preset=dataclasses.replace(result.preset, name="another"))
@@ -113,28 +113,28 @@ def test_write_result_over_its_own_preset_replaces_it(result, tmp_path):
     assert read_preset(path).name == "another"
 
 
-def test_write_result_over_a_changed_preset_is_refused_unless_overwrite(result, tmp_path):
-    """Someone has opened it in Vital, turned a knob and saved it."""
+def test_write_result_over_a_changed_preset_raises_unless_overwrite(result, tmp_path):
+    """Someone has changed a knob in Vital and saved the preset."""
     path = tmp_path / "a.vital"
     write_result(result, path)
-    mine = read_json(path)
-    mine["settings"]["volume"] = 100.0
-    write_preset(path, mine)
+    changed = read_json(path)
+    changed["settings"]["volume"] = 100.0
+    write_preset(path, changed)
     with pytest.raises(ValueError, match=r"a\.vital exists, and it is not as an earlier match wrote it"):
         write_result(result, path)
-    assert read_json(path) == mine
+    assert read_json(path) == changed
     write_result(result, path, overwrite=True)
     assert read_json(path) == result.preset.to_json()
 
 
-def test_check_writable_refuses_before_the_work(result, tmp_path):
+def test_check_writable_with_an_unusable_path_raises(result, tmp_path):
     (tmp_path / "folder.vital").mkdir()
     (tmp_path / "file").write_text("")
-    (tmp_path / "mine.vital").write_text("{}")
+    (tmp_path / "other.vital").write_text("{}")
     for path, error, message in (
         ("a.wav", ValueError, "a.wav is not the name of a preset; give X.vital"),
         ("folder.vital", ValueError, "folder.vital is a folder; give X.vital"),
-        ("mine.vital", ValueError, "mine.vital exists, and it is not as an earlier match wrote it"),
+        ("other.vital", ValueError, "other.vital exists, and it is not as an earlier match wrote it"),
         ("file/a.vital", NotADirectoryError, "file is a file; .*a.vital cannot be written below it"),
     ):
         with pytest.raises(error, match=message):
@@ -143,28 +143,28 @@ def test_check_writable_refuses_before_the_work(result, tmp_path):
     assert not (tmp_path / "deep").exists()
 
 
-def test_check_writable_names_a_folder_that_cannot_be_written():
-    with pytest.raises(PermissionError, match=r"/proc cannot be written \(.+\); give another place by --out"):
+def test_check_writable_in_a_read_only_folder_raises():
+    with pytest.raises(PermissionError, match=r"/proc cannot be written \(.+\); give another path by --out"):
         check_writable("/proc/a.vital")
 
 
-def test_check_writable_names_a_file_name_that_is_too_long(tmp_path):
+def test_check_writable_with_a_long_name_raises(tmp_path):
     with pytest.raises(ValueError, match="has 267 bytes, at most 255 are possible; give a shorter name by --out"):
         check_writable(tmp_path / f"{'a' * 247}.vital")
 
 
-def test_result_json_describes_the_preset_on_disk(result, tmp_path):
+def test_result_json_equals_the_written_preset(result, tmp_path):
     path, *_ = write_result(result, tmp_path / "a.vital")
-    told = json.loads(json.dumps(result_json(result), allow_nan=False))
+    content = json.loads(json.dumps(result_json(result), allow_nan=False))
     raw = read_json(path)
-    assert told["preset"]["name"] == raw["preset_name"]
-    assert told["preset"]["style"] == raw["preset_style"]
-    assert told["preset"]["comments"] == raw["comments"]
-    assert (told["note"], told["note_name"], told["note_given"]) == (57, "A3", False)
-    assert [one["label"] for one in told["candidates"]] == ["near", "prediction"]
-    assert told["candidates"][1]["error"] == "silent at note 57"
-    assert told["references"] == {"re_render_mss_db": 0.25}
-    assert told["prediction"]["error"] == "silent at note 57"
+    assert content["preset"]["name"] == raw["preset_name"]
+    assert content["preset"]["style"] == raw["preset_style"]
+    assert content["preset"]["comments"] == raw["comments"]
+    assert (content["note"], content["note_name"], content["note_given"]) == (57, "A3", False)
+    assert [one["label"] for one in content["candidates"]] == ["near", "prediction"]
+    assert content["candidates"][1]["error"] == "silent at note 57"
+    assert content["references"] == {"re_render_mss_db": 0.25}
+    assert content["prediction"]["error"] == "silent at note 57"
 
 
 def test_index_row_has_every_column(result):
@@ -189,7 +189,7 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def test_start_index_keeps_the_rows_of_other_sounds_and_takes_any_text(tmp_path):
+def test_start_index_keeps_rows_of_other_sounds_with_any_text(tmp_path):
     path = tmp_path / "index.csv"
     start_index(path, [])
     assert rows_of(path) == []
@@ -207,7 +207,7 @@ def test_start_index_keeps_the_rows_of_other_sounds_and_takes_any_text(tmp_path)
     assert tuple(first) == COLUMNS
 
 
-def test_start_index_takes_out_rows_that_are_made_again(tmp_path):
+def test_start_index_removes_rows_of_the_named_sounds(tmp_path):
     path = tmp_path / "index.csv"
     start_index(path, [])
     for name in "abc":
@@ -219,7 +219,7 @@ def test_start_index_takes_out_rows_that_are_made_again(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["my,own,table\n1,2,3\n", ""])
-def test_start_index_over_another_table_is_refused(tmp_path, content):
+def test_start_index_over_another_table_raises(tmp_path, content):
     path = tmp_path / "index.csv"
     path.write_text(content)
     with pytest.raises(ValueError, match=r"index\.csv has other columns than an index"):
@@ -234,7 +234,7 @@ def with_closest(result, name="a (closest)"):
     return dataclasses.replace(result, closest=closest)
 
 
-def test_write_result_with_a_closest_preset_writes_it_beside_the_other(result, tmp_path):
+def test_write_result_with_a_closest_preset_writes_both(result, tmp_path):
     files = write_result(with_closest(result), tmp_path / "a.b.vital", with_target=True)
     names = ["a.b.vital", "a.b-vjax.wav", "a.b-vjax.png", "a.b (closest).vital", "a.b (closest)-vjax.wav"]
     assert [file.name for file in files] == [*names, "a.b-target.wav"]
@@ -244,40 +244,40 @@ def test_write_result_with_a_closest_preset_writes_it_beside_the_other(result, t
     np.testing.assert_array_equal(audio.T, 0.5 * result.audio)
     write_result(result, tmp_path / "alone" / "a.vital")
     with Image.open(files[2]) as three, Image.open(tmp_path / "alone" / "a-vjax.png") as two:
-        assert 2 * three.width == 3 * two.width  # the closest one is drawn beside the others
+        assert 2 * three.width == 3 * two.width  # the closest preset is drawn as well
     write_result(with_closest(result, "another"), tmp_path / "a.b.vital")
     assert read_preset(files[3]).name == "another"
 
 
-def test_write_result_over_a_changed_closest_preset_is_refused_unless_overwrite(result, tmp_path):
+def test_write_result_over_a_changed_closest_preset_raises_unless_overwrite(result, tmp_path):
     path, closest = tmp_path / "a.vital", tmp_path / "a (closest).vital"
     write_result(with_closest(result), path)
-    mine = read_json(closest) | {"author": "me"}
-    write_preset(closest, mine)
-    for refused in (write_result, lambda _, path: check_writable(path)):
+    changed = read_json(closest) | {"author": "me"}
+    write_preset(closest, changed)
+    for function in (write_result, lambda _, path: check_writable(path)):
         with pytest.raises(
             ValueError, match=r"a \(closest\)\.vital exists, and it is not as an earlier match wrote it"
         ):
-            refused(with_closest(result), path)
-    assert read_json(closest) == mine
+            function(with_closest(result), path)
+    assert read_json(closest) == changed
     write_result(result, path, overwrite=True)
-    assert read_json(closest) == mine  # nothing takes its place
+    assert read_json(closest) == changed  # no new closest preset replaces it
     write_result(with_closest(result), path, overwrite=True)
     assert read_preset(closest).author != "me"
 
 
-def test_write_result_without_a_closest_preset_removes_that_of_an_earlier_match(result, tmp_path):
+def test_write_result_without_a_closest_preset_removes_the_earlier_one(result, tmp_path):
     write_result(with_closest(result), tmp_path / "a.vital")
     write_result(result, tmp_path / "a.vital")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a-vjax.png", "a-vjax.wav", "a.vital"]
 
 
-def test_result_json_and_index_row_name_the_closest_preset(result):
+def test_result_json_and_index_row_contain_the_closest_preset(result):
     found = with_closest(result)
-    told = result_json(found)
-    assert (told["preset"]["label"], told["preset"]["kind"]) == ("near", "neighbour")
-    assert (told["closest"]["label"], told["closest"]["kind"]) == ("a table", "resynthesis")
-    assert told["closest"]["metrics"]["mss"] == 0.5
+    content = result_json(found)
+    assert (content["preset"]["label"], content["preset"]["kind"]) == ("near", "neighbour")
+    assert (content["closest"]["label"], content["closest"]["kind"]) == ("a table", "resynthesis")
+    assert content["closest"]["metrics"]["mss"] == 0.5
     assert result_json(result)["closest"] is None
     row = index_row(found, "out/a.vital")
     assert (row["kind"], row["closest"]) == ("neighbour", "out/a (closest).vital")
@@ -286,7 +286,7 @@ def test_result_json_and_index_row_name_the_closest_preset(result):
     assert {row[name] for name in ("closest", "closest_label", "closest_kind", "closest_mss")} == {""}
 
 
-def test_start_index_takes_the_rows_of_an_older_index(tmp_path):
+def test_start_index_over_an_older_index_keeps_its_rows(tmp_path):
     path = tmp_path / "index.csv"
     older = [name for name in COLUMNS if name != "kind" and not name.startswith("closest")]
     with path.open("w", newline="") as file:

@@ -1,4 +1,4 @@
-"""Which candidate is written."""
+"""Tests of the selection of the candidate that is written."""
 
 import pytest
 
@@ -37,22 +37,22 @@ MUTE = "silent at note 48"
         ("knobs", (CLOSEST, candidate(Kind.PATCH), candidate(Kind.NEIGHBOUR, error=MUTE)), candidate(Kind.PATCH), "no"),
     ],
 )
-def test_preferred_takes_what_is_asked_for_unless_another_serves_better(prefer, candidates, expected, warning):
+def test_preferred_returns_the_requested_family_or_a_better_one_with_a_warning(prefer, candidates, expected, warning):
     found = preferred(candidates, prefer)
     assert (found.candidate.label, found.candidate.mss_db) == (expected.label, expected.mss_db)
     assert (warning in found.warning) if warning else found.warning == ""
 
 
-def test_preferred_of_silence_is_nothing():
+def test_preferred_with_only_silent_candidates_is_none():
     assert preferred((candidate(Kind.PATCH, error=MUTE),), "editable").candidate is None
 
 
-def test_match_config_with_an_unknown_preference_names_it():
+def test_match_config_with_an_unknown_preference_raises():
     with pytest.raises(ValueError, match="prefer='best'; expected one of editable, closest, knobs"):
         MatchConfig(prefer="best")
 
 
-def test_kind_family_of_what_was_not_made_from_the_sound_is_knobs():
+def test_kind_family_of_candidates_not_made_from_the_sound_is_knobs():
     assert {kind: kind.family for kind in Kind if kind.family != kind} == dict.fromkeys(
         (Kind.PREDICTION, Kind.NEIGHBOUR, Kind.GIVEN), "knobs"
     )

@@ -1,4 +1,4 @@
-"""One preset for several recordings of an instrument, with the real engine."""
+"""Tests of one preset for several recordings of an instrument, with the real engine."""
 
 import dataclasses
 import math
@@ -24,7 +24,7 @@ CONFIG = dataclasses.replace(DEFAULT, note=LOW, note_s=0.3, patch=False, resynth
 
 
 def edited(**native):
-    """The init patch with fixed phases and other controls: knobs in native units, menus as indices."""
+    """The init patch with fixed phases and other values: knobs in native units, menus as indices."""
     schema, continuous, categorical = controls(), init().continuous.copy(), init().categorical.copy()
     for name, value in ({"osc_1_random_phase": 0.0} | native).items():
         if name in schema.categorical_names:
@@ -37,7 +37,7 @@ def edited(**native):
 FILTER = {"filter_1_on": 1, "osc_1_destination": 0, "filter_1_resonance": 0.0}
 TRACKED = edited(**FILTER, filter_1_cutoff=66.0, filter_1_keytrack=1.0)
 FIXED = edited(**FILTER, filter_1_cutoff=66.0 + (LOW - 60), filter_1_keytrack=0.0)
-"""Two that are alike at the low note: a filter that follows the keys, and one that stays."""
+"""Two presets that are alike at the low note: the first filter follows the keys, the second does not."""
 
 
 @pytest.fixture(scope="module")
@@ -63,17 +63,17 @@ def clips(pool):
 
 
 @pytest.fixture(scope="module")
-def starts():
-    """FIXED is a little nearer to the low sound."""
+def candidates():
+    """FIXED is a little closer to the low sound."""
     near = edited(**FILTER, filter_1_cutoff=64.0, filter_1_keytrack=1.0)
     return Candidate("tracked", near, kind=Kind.NEIGHBOUR), Candidate("fixed", FIXED, kind=Kind.NEIGHBOUR)
 
 
-def test_match_of_several_recordings_takes_the_preset_that_serves_all(predictor, pool, clips, starts):
+def test_match_of_several_recordings_returns_the_best_preset_for_all(predictor, pool, clips, candidates):
     low, high = clips
-    alone = match(low, None, pool, CONFIG, candidates=starts, only_candidates=True)
+    alone = match(low, None, pool, CONFIG, candidates=candidates, only_candidates=True)
     assert (alone.label, alone.recordings, alone.candidates[0].each_mss_db) == ("fixed", (), ())
-    both = match(low, None, pool, CONFIG, candidates=starts, only_candidates=True, others=[(high, HIGH)])
+    both = match(low, None, pool, CONFIG, candidates=candidates, only_candidates=True, others=[(high, HIGH)])
     assert both.label == "tracked"
     assert both.evals == alone.evals + 2
     assert [(one.name, one.note) for one in both.recordings] == [("low.wav", LOW), ("high.wav", HIGH)]
@@ -86,30 +86,30 @@ def test_match_of_several_recordings_takes_the_preset_that_serves_all(predictor,
     assert first.mss_db == pytest.approx(np.mean(first.each_mss_db))
     assert first.each_mss_db == pytest.approx([one.mss_db for one in both.recordings], abs=0.3)  # of one seed
     assert "the best for 'high' at C5 as well" in both.preset.comments
-    told = both.as_json()["preset"]["recordings"]
-    assert [(one["sound"], one["note"]) for one in told] == [("low.wav", LOW), ("high.wav", HIGH)]
+    recordings = both.as_json()["preset"]["recordings"]
+    assert [(one["sound"], one["note"]) for one in recordings] == [("low.wav", LOW), ("high.wav", HIGH)]
 
 
-def test_match_of_several_recordings_estimates_their_notes(predictor, pool, clips, starts):
+def test_match_of_several_recordings_estimates_their_notes(predictor, pool, clips, candidates):
     low, high = clips
     estimated = dataclasses.replace(CONFIG, note=None)
-    result = match(low, None, pool, estimated, candidates=starts, only_candidates=True, others=[(high, None)])
+    result = match(low, None, pool, estimated, candidates=candidates, only_candidates=True, others=[(high, None)])
     assert [one.note for one in result.recordings] == [LOW, HIGH]
 
 
-def test_match_of_several_recordings_with_a_search_is_refused(predictor, pool, clips, starts):
+def test_match_of_several_recordings_with_a_search_raises(predictor, pool, clips, candidates):
     search = dataclasses.replace(CONFIG, refine=RefineConfig(evals=5))
     with pytest.raises(ValueError, match="a search is for one recording, there are 2"):
-        match(clips[0], None, pool, search, candidates=starts, only_candidates=True, others=[(clips[1], HIGH)])
+        match(clips[0], None, pool, search, candidates=candidates, only_candidates=True, others=[(clips[1], HIGH)])
 
 
-def test_match_of_several_recordings_names_a_silent_one(predictor, pool, clips, starts):
+def test_match_of_several_recordings_with_a_silent_one_raises(predictor, pool, clips, candidates):
     mute = dataclasses.replace(clips[1], name="mute.wav", audio=np.zeros_like(clips[1].audio))
     with pytest.raises(ValueError, match=r"mute\.wav: the target is silent"):
-        match(clips[0], None, pool, CONFIG, candidates=starts, only_candidates=True, others=[(mute, HIGH)])
+        match(clips[0], None, pool, CONFIG, candidates=candidates, only_candidates=True, others=[(mute, HIGH)])
 
 
-def test_together_plays_the_best_of_each_family_and_ranks_them_before_the_others(pool, clips):
+def test_together_renders_the_best_of_each_family_and_ranks_them_first(pool, clips):
     given, others = [Candidate("x", FIXED)], [(clips[1], HIGH)]
     ready = prepare(clips[0], None, pool, CONFIG, candidates=given, only_candidates=True, others=others)
     knobs = [Candidate(f"{i}", FIXED, 0.1 * i, float(i), kind=Kind.NEIGHBOUR) for i in range(BEST + 2)]
@@ -120,7 +120,7 @@ def test_together_plays_the_best_of_each_family_and_ranks_them_before_the_others
     assert choice.evals == 7 + BEST + 2
     labels = [one.label for one in choice.candidates]
     assert set(labels[: BEST + 1]) == {"patch", *(f"{i}" for i in range(BEST))}
-    assert labels[BEST + 1 : BEST + 3] == [f"{BEST}", f"{BEST + 1}"]  # not played for all
+    assert labels[BEST + 1 : BEST + 3] == [f"{BEST}", f"{BEST + 1}"]  # not rendered for all
     by_label = {one.label: one for one in choice.candidates}
     assert by_label["mute"].error == f"silent at note {HIGH}"
     assert by_label["failed"].error == "hung"

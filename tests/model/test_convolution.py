@@ -1,4 +1,4 @@
-"""Convolutions by products against XLA's, inside `nn.Conv`: same numbers, same parameters."""
+"""Tests of convolutions by products inside `nn.Conv`: results and parameters are those of XLA's convolutions."""
 
 import functools
 
@@ -15,7 +15,7 @@ from vjax.model.convolution import convolve_by_products, products_are_faster
     ("kernel", "stride", "padding", "channels"), [(7, 2, 3, 1), (3, 2, 1, 8), (1, 2, 0, 8), (3, 1, 1, 8)]
 )
 @pytest.mark.parametrize("size", [(9, 12), (8, 7)])
-def test_matches_xla(kernel, stride, padding, channels, size):
+def test_convolve_by_products_matches_xla(kernel, stride, padding, channels, size):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, *size, channels)).astype(np.float32)
     conv = functools.partial(nn.Conv, 16, (kernel, kernel), stride, padding=padding, use_bias=False)
@@ -32,7 +32,7 @@ def test_matches_xla(kernel, stride, padding, channels, size):
         np.testing.assert_allclose(found, expected, rtol=0, atol=3e-6 * np.abs(expected).max())
 
 
-def test_only_float32_on_cpus_is_computed_by_products():
+def test_products_are_faster_for_float32_on_cpus_only():
     assert products_are_faster(jnp.float32, 16) == (jax.default_backend() == "cpu")
     assert not products_are_faster(jnp.float32, 8)
     assert not products_are_faster(jnp.bfloat16, 16)

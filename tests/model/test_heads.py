@@ -1,4 +1,4 @@
-"""The heads against NumPy, their parameter counts, and the ways fused logits are taken apart."""
+"""Tests of the heads against NumPy, of their parameter counts, and of the split of fused logits."""
 
 import jax
 import jax.numpy as jnp
@@ -35,11 +35,11 @@ def test_continuous_head_matches_numpy(features):
     np.testing.assert_allclose(head.apply(variables, features), expected, rtol=1e-5)
 
 
-def test_continuous_head_counts_three_layers():
+def test_continuous_head_has_the_parameters_of_three_layers():
     assert count(ContinuousHead(322)) == 2 * (512 * 512 + 512) + 512 * 322 + 322
 
 
-def test_dropout_acts_in_training_only(features):
+def test_continuous_head_drops_units_in_training_only(features):
     head = ContinuousHead(5, dropout=0.5)
     variables = head.init(jax.random.key(0), features)
     one, same, other = (
@@ -50,7 +50,7 @@ def test_dropout_acts_in_training_only(features):
     np.testing.assert_array_equal(head.apply(variables, features), head.apply(variables, features))
 
 
-def test_categorical_head_is_one_linear_layer_per_menu(features):
+def test_categorical_head_equals_one_linear_layer_per_parameter(features):
     counts = (2, 5, 3)
     head = CategoricalHead(counts)
     variables = head.init(jax.random.key(0), features)
@@ -60,7 +60,7 @@ def test_categorical_head_is_one_linear_layer_per_menu(features):
         np.testing.assert_allclose(menu, features @ kernel[:, columns] + bias[columns], rtol=1e-5, atol=1e-6)
 
 
-def test_modulation_head_has_the_reports_parameters():
+def test_modulation_head_has_the_reports_parameter_count():
     assert count(ModulationHead(n_sources=32, n_destinations=406)) == 7_194_304
     assert count(ModulationHead(n_sources=32, n_destinations=428)) == 7_194_304 + 22 * 32 * 513
 
@@ -82,8 +82,8 @@ def test_modulation_head_matches_numpy(features):
     np.testing.assert_allclose(found.at(cells).reshape(6, 4), expected, rtol=1e-4, atol=1e-7)
 
 
-def test_a_fresh_modulation_head_routes_next_to_nothing():
-    """Features of a ReLU network after its pooling: positive, around 0.4."""
+def test_modulation_head_without_training_predicts_few_routes():
+    """The features are positive and near 0.4, like those of a ReLU network after its pooling."""
     features = np.abs(np.random.default_rng(0).normal(0.4, 0.2, (2, 512))).astype(np.float32)
     head = ModulationHead(n_sources=16, n_destinations=40)
     amount = head.init_with_output(jax.random.key(0), features)[0].amounts()
@@ -93,7 +93,7 @@ def test_a_fresh_modulation_head_routes_next_to_nothing():
 
 @settings(deadline=None, max_examples=20)
 @given(OPTION_COUNTS)
-def test_split_and_grouped_logits_agree(counts):
+def test_split_logits_and_group_logits_agree(counts):
     logits = np.random.default_rng(0).normal(size=(2, sum(counts))).astype(np.float32)
     split = split_logits(logits, counts)
     np.testing.assert_array_equal(np.concatenate(split, -1), logits)
@@ -106,12 +106,12 @@ def test_split_and_grouped_logits_agree(counts):
             np.testing.assert_array_equal(part[:, i], split[menu])
 
 
-def test_splitting_on_the_host_stays_there():
+def test_split_logits_of_a_numpy_array_returns_numpy_arrays():
     assert [type(part) for part in split_logits(np.zeros((2, 5), np.float32), (2, 3))] == [np.ndarray] * 2
     assert all(isinstance(part, jax.Array) for part in split_logits(jnp.zeros((2, 5)), (2, 3)))
 
 
-@pytest.mark.parametrize("take_apart", [split_logits, group_logits])
-def test_logits_of_another_schema_are_refused(take_apart):
+@pytest.mark.parametrize("split_function", [split_logits, group_logits])
+def test_split_logits_of_another_schema_are_refused(split_function):
     with pytest.raises(ValueError, match="logits are 6 wide, but 2 menus have 5 options"):
-        take_apart(jnp.zeros((1, 6)), (2, 3))
+        split_function(jnp.zeros((1, 6)), (2, 3))

@@ -1,4 +1,4 @@
-"""The whole model: shapes with and without routes, the report's parameter budget, precision, bad configurations."""
+"""Tests of the whole model: shapes with and without routes, parameter counts, precision, invalid configurations."""
 
 import dataclasses
 import json
@@ -11,23 +11,23 @@ import pytest
 from vjax.model.heads import split_logits
 from vjax.model.inverse import InverseModel, ModelConfig, model_config, parameter_counts
 
-# Vital's 126 menus: how many there are of each option count.
+# The number of Vital's 126 menus with each option count.
 MENUS = {2: 55, 3: 1, 4: 12, 5: 13, 6: 9, 8: 3, 9: 2, 10: 3, 11: 6, 12: 3, 13: 15, 14: 4}
 VITAL_OPTION_COUNTS = tuple(n for n, menus in MENUS.items() for _ in range(menus))
 MEL = jax.ShapeDtypeStruct((2, 1, 128, 173), jnp.float32)
 
 
 def shapes(config, mel=MEL):
-    """(prediction, variables) without computing any."""
+    """Returns (prediction, variables) as shapes, without computing them."""
     return jax.eval_shape(InverseModel(config).init_with_output, jax.random.key(0), mel)
 
 
-def budget(config):
+def counts_of(config):
     return parameter_counts(shapes(config)[1]["params"])
 
 
 @pytest.mark.parametrize("frames", [173, 44])
-def test_output_shapes_without_a_modulation_head(frames):
+def test_inverse_model_without_a_modulation_head_has_two_outputs(frames):
     prediction, variables = shapes(ModelConfig(10, (2, 5)), jax.ShapeDtypeStruct((3, 1, 128, frames), jnp.float16))
     assert prediction.continuous.shape == (3, 10)
     assert prediction.categorical_logits.shape == (3, 7)
@@ -36,7 +36,7 @@ def test_output_shapes_without_a_modulation_head(frames):
     assert {leaf.dtype for leaf in jax.tree.leaves(prediction)} == {jnp.dtype(jnp.float32)}
 
 
-def test_output_shapes_with_a_modulation_head():
+def test_inverse_model_with_a_modulation_head_has_three_outputs():
     prediction, _ = shapes(ModelConfig(10, (2, 5), n_sources=32, n_destinations=406))
     assert prediction.continuous.shape == (2, 10)
     assert prediction.categorical_logits.shape == (2, 7)
@@ -44,22 +44,22 @@ def test_output_shapes_with_a_modulation_head():
 
 
 @pytest.mark.parametrize("size", [(0, 406), (32, 0)])
-def test_no_head_without_sources_or_destinations(size):
+def test_inverse_model_without_sources_or_destinations_has_no_modulation(size):
     assert shapes(ModelConfig(10, (2,), *size))[0].modulation is None
 
 
-def test_parameter_budget_of_the_reports_own_check():
+def test_parameter_counts_of_the_reports_example_match_the_report():
     """The report verified its total with 10 knobs and a few menus: 18.9 M, of which the modulation head is 38.1 %."""
-    counts = budget(ModelConfig(10, (2, 2, 3, 4), n_sources=32, n_destinations=406))
+    counts = counts_of(ModelConfig(10, (2, 2, 3, 4), n_sources=32, n_destinations=406))
     assert counts["modulation_head"] == 7_194_304
     assert round(counts["total"] / 1e6, 1) == 18.9
     assert round(100 * counts["modulation_head"] / counts["total"], 1) == 38.1
 
 
-def test_parameter_budget_of_all_of_vital():
+def test_parameter_counts_of_vitals_schema_are_as_recorded():
     """With 322 knobs and 126 menus the other two heads are larger, and the modulation head's share is 37.1 %."""
     assert (len(VITAL_OPTION_COUNTS), sum(VITAL_OPTION_COUNTS)) == (126, 705)
-    counts = budget(ModelConfig(322, VITAL_OPTION_COUNTS, n_sources=32, n_destinations=406))
+    counts = counts_of(ModelConfig(322, VITAL_OPTION_COUNTS, n_sources=32, n_destinations=406))
     assert counts == {
         "backbone": 11_170_240,
         "continuous_head": 690_498,
@@ -79,7 +79,7 @@ def tiny():
     return config, jax.jit(InverseModel(config).init)(key, mel), mel
 
 
-def test_training_mode_updates_statistics_and_drops_out(tiny):
+def test_inverse_model_in_training_updates_statistics_and_uses_dropout(tiny):
     config, variables, mel = tiny
     model = InverseModel(config)
 
@@ -97,7 +97,7 @@ def test_training_mode_updates_statistics_and_drops_out(tiny):
     assert np.all((prediction.continuous > 0) & (prediction.continuous < 1))
 
 
-def test_rows_do_not_see_each_other_when_evaluating(tiny):
+def test_inverse_model_in_evaluation_predicts_each_row_independently(tiny):
     config, variables, mel = tiny
     apply = jax.jit(InverseModel(config).apply)
     together, alone = apply(variables, mel), apply(variables, mel[2:3])
@@ -106,8 +106,8 @@ def test_rows_do_not_see_each_other_when_evaluating(tiny):
     assert [part.shape for part in split_logits(together.categorical_logits, config.option_counts)] == [(4, 2), (4, 3)]
 
 
-def test_the_heads_can_be_asked_again_for_the_same_features(tiny):
-    """What Monte Carlo dropout needs: the backbone's work once, the heads' as often as wanted."""
+def test_heads_on_stored_features_equal_the_whole_model(tiny):
+    """Monte Carlo dropout computes the features once and the heads many times."""
     config, variables, mel = tiny
     model = InverseModel(config)
 
@@ -124,7 +124,7 @@ def test_the_heads_can_be_asked_again_for_the_same_features(tiny):
     np.testing.assert_allclose(whole.modulation, dropped.modulation, rtol=1e-6)
 
 
-def test_bfloat16_is_near_float32_and_answers_float32(tiny):
+def test_inverse_model_in_bfloat16_returns_float32_close_to_float32(tiny):
     config, variables, mel = tiny
     exact = jax.jit(InverseModel(config).apply)(variables, mel)
     half = InverseModel(dataclasses.replace(config, compute_dtype="bfloat16"))
@@ -136,8 +136,8 @@ def test_bfloat16_is_near_float32_and_answers_float32(tiny):
     assert dtypes == {jnp.dtype(jnp.float32)}
 
 
-def test_every_parameter_but_the_silenced_ones_learns_from_the_first_step(tiny):
-    """Blocks start as their shortcuts (their last scale is 0), so what stands before that scale waits for one step."""
+def test_inverse_model_gradient_is_nonzero_except_before_zero_scales(tiny):
+    """The last scale of each block is 0 at first, so the parameters before it have no gradient in the first step."""
     config, variables, mel = tiny
     model = InverseModel(config)
 
@@ -150,12 +150,12 @@ def test_every_parameter_but_the_silenced_ones_learns_from_the_first_step(tiny):
 
     for path, leaf in jax.tree_util.tree_leaves_with_path(jax.jit(gradient)(variables["params"])):
         names = [key.key for key in path]
-        waits = names[0] == "backbone" and {"conv_1", "conv_2", "norm_1"} & set(names)
-        assert np.any(leaf != 0) != bool(waits), names
+        before_scale = names[0] == "backbone" and {"conv_1", "conv_2", "norm_1"} & set(names)
+        assert np.any(leaf != 0) != bool(before_scale), names
 
 
 @pytest.mark.parametrize("shape", [(2, 128, 44), (2, 2, 128, 44), (2, 128, 44, 1)])
-def test_mel_of_another_layout_is_refused(shape):
+def test_inverse_model_with_a_mel_of_another_layout_is_refused(shape):
     with pytest.raises(ValueError, match=r"expects \[batch, 1, n_mels, frames\]"):
         shapes(ModelConfig(5, (2,), width=4), jax.ShapeDtypeStruct(shape, jnp.float32))
 
@@ -172,19 +172,19 @@ def test_mel_of_another_layout_is_refused(shape):
         ({"compute_dtype": "float16"}, "compute_dtype is 'float16'; choose one of"),
     ],
 )
-def test_impossible_configs_are_refused(change, message):
+def test_model_config_with_invalid_values_names_them(change, message):
     with pytest.raises(ValueError, match=message):
         ModelConfig(**{"n_continuous": 5, "option_counts": (2,), **change})
 
 
-def test_config_survives_json():
+def test_model_config_through_json_is_equal():
     config = ModelConfig(5, (2, 3), n_sources=2, n_destinations=3)
     again = ModelConfig(**json.loads(json.dumps(dataclasses.asdict(config))))
     assert again == config
     assert hash(again) == hash(config)
 
 
-def test_config_from_a_schema(schema):
+def test_model_config_of_a_schema_has_its_sizes(schema):
     config = model_config(schema, True, width=8, dropout=0.0)
     assert (config.n_continuous, config.option_counts) == (len(schema.continuous), schema.option_counts)
     assert (config.n_sources, config.n_destinations) == (len(schema.sources), len(schema.destinations))

@@ -1,4 +1,4 @@
-"""The stem's max pool against Flax's, its gradient included."""
+"""Tests of the stem's max pool and its gradient against Flax's."""
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +11,8 @@ from vjax.model.max_pool import max_pool_3x3
 
 @pytest.mark.parametrize("size", [(8, 7), (9, 12), (1, 1), (2, 3)])
 @pytest.mark.parametrize("ties", [False, True])
-def test_matches_flax(size, ties):
-    """Of equal cells the first one gets the gradient, as there."""
+def test_max_pool_3x3_matches_flax(size, ties):
+    """The first of equal cells gets the gradient, as in Flax."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(3, *size, 5)).astype(np.float32)
     x = np.round(x) if ties else x
@@ -29,8 +29,8 @@ def test_matches_flax(size, ties):
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
 
 
-def test_a_computed_picture_is_found_again_in_its_cells():
-    """XLA may compute x twice, rounding differently: every window still has to send its gradient somewhere."""
+def test_max_pool_3x3_of_a_computed_input_keeps_every_gradient():
+    """XLA may compute x twice with different rounding. Every window must still pass its gradient to a cell."""
 
     @jax.jit
     @jax.grad
@@ -39,5 +39,5 @@ def test_a_computed_picture_is_found_again_in_its_cells():
 
     x = np.random.default_rng(1).normal(size=(2, 16, 22, 8)).astype(np.float32)
     windows = 2 * 8 * 11 * 8
-    # Each window's 1 arrives times 1.1, and once more through the mean.
+    # The gradient 1 of each window arrives with factor 1.1 at its cell, and with factor 1 through the mean.
     assert float(jnp.sum(gradient(x))) == pytest.approx(2.1 * windows, rel=1e-5)

@@ -1,4 +1,4 @@
-"""Batch norm against Flax's: outputs, statistics and gradients, in training and after."""
+"""Tests of batch norm against Flax's: outputs, statistics and gradients, in training and in evaluation."""
 
 import functools
 
@@ -20,7 +20,7 @@ def inputs():
     return x, variables, jnp.asarray(rng.normal(size=x.shape), jnp.float32)
 
 
-def test_training_matches_flax(inputs):
+def test_batch_norm_in_training_matches_flax(inputs):
     x, variables, dy = inputs
 
     def all_of(module):
@@ -30,19 +30,19 @@ def test_training_matches_flax(inputs):
         y, gradients, updated = jax.vjp(apply, variables["params"], x, has_aux=True)
         return y, gradients(dy), updated
 
-    ours, theirs = (all_of(norm(use_running_average=False, momentum=0.9)) for norm in (BatchNorm, nn.BatchNorm))
-    assert jax.tree.structure(ours) == jax.tree.structure(theirs)
-    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), ours, theirs)
+    found, expected = (all_of(norm(use_running_average=False, momentum=0.9)) for norm in (BatchNorm, nn.BatchNorm))
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), found, expected)
 
 
-def test_evaluation_matches_flax(inputs):
+def test_batch_norm_in_evaluation_matches_flax(inputs):
     x, variables, _ = inputs
-    ours, theirs = (norm(use_running_average=True).apply(variables, x) for norm in (BatchNorm, nn.BatchNorm))
-    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    found, expected = (norm(use_running_average=True).apply(variables, x) for norm in (BatchNorm, nn.BatchNorm))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("evaluates", [True, False])
-def test_bfloat16_is_normalised_in_float32_and_answered_in_bfloat16(inputs, evaluates):
+def test_batch_norm_in_bfloat16_computes_statistics_in_float32(inputs, evaluates):
     x, variables, _ = inputs
     module = BatchNorm(use_running_average=evaluates, dtype=jnp.bfloat16)
     y, updated = module.apply(variables, x.astype(jnp.bfloat16), mutable=["batch_stats"])
@@ -52,7 +52,7 @@ def test_bfloat16_is_normalised_in_float32_and_answered_in_bfloat16(inputs, eval
     np.testing.assert_allclose(y.astype(jnp.float32), exact, rtol=0.02, atol=0.03)
 
 
-def test_a_fresh_module_starts_as_flax_starts(inputs):
+def test_batch_norm_initial_variables_match_flax(inputs):
     x = inputs[0]
-    ours, theirs = (norm(use_running_average=False).init(jax.random.key(0), x) for norm in (BatchNorm, nn.BatchNorm))
-    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+    found, expected = (norm(use_running_average=False).init(jax.random.key(0), x) for norm in (BatchNorm, nn.BatchNorm))
+    jax.tree.map(np.testing.assert_array_equal, found, expected)

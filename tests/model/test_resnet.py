@@ -1,4 +1,4 @@
-"""The backbone against a NumPy ResNet-18 written from the paper, its sizes, initial values and precision."""
+"""Tests of the backbone: a NumPy ResNet-18 after the paper is the reference; sizes, initial values, precision."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from vjax.model.resnet import ResNet18
 
 
 def random_variables(model, x, seed=0):
-    """Variables of plausible scale without compiling an initialiser; no scale is zero, so every layer is heard."""
+    """Returns variables without compiling an initialiser. No scale is zero, so every layer affects the output."""
     rng = np.random.default_rng(seed)
 
     def draw(path, leaf):
@@ -65,26 +65,26 @@ def reference(x, params, stats):
 
 
 @pytest.fixture(scope="module")
-def picture():
+def spectrogram():
     return np.random.default_rng(1).normal(size=(2, 40, 45, 1)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
-def trained(picture):
+def trained(spectrogram):
     """A narrow network with random weights and statistics, its output in float32."""
     model = ResNet18(width=4)
-    variables = random_variables(model, picture)
-    return model, variables, jax.jit(model.apply)(variables, picture)
+    variables = random_variables(model, spectrogram)
+    return model, variables, jax.jit(model.apply)(variables, spectrogram)
 
 
-def test_matches_numpy(trained, picture):
+def test_resnet18_matches_numpy(trained, spectrogram):
     _, variables, features = trained
-    expected = reference(picture, variables["params"], variables["batch_stats"])
+    expected = reference(spectrogram, variables["params"], variables["batch_stats"])
     assert features.shape == (2, 32)
     np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
-def test_feature_maps_of_a_two_second_sound():
+def test_resnet18_of_a_two_second_sound_has_the_expected_shapes():
     model = ResNet18()
     x = jax.ShapeDtypeStruct((3, 128, 173, 1), jnp.float32)
     features, variables = jax.eval_shape(
@@ -99,29 +99,29 @@ def test_feature_maps_of_a_two_second_sound():
     assert features.shape == (3, 512)
 
 
-def test_parameter_count_is_that_of_a_one_channel_resnet_18():
-    """11,689,512 of the published network, less its classifier (513,000) and two of three input channels (6,272)."""
+def test_resnet18_has_the_published_parameter_count():
+    """The published 11,689,512, without the classifier (513,000) and two of three input channels (6,272)."""
     shapes = jax.eval_shape(ResNet18().init, jax.random.key(0), jnp.zeros((1, 64, 64, 1)))
     assert sum(leaf.size for leaf in jax.tree.leaves(shapes["params"])) == 11_689_512 - 513_000 - 6_272
 
 
-def test_training_mode_normalises_by_the_batch_and_moves_the_statistics_by_a_tenth(trained, picture):
+def test_resnet18_in_training_uses_batch_statistics_and_updates_running_ones(trained, spectrogram):
     model, variables, evaluated = trained
-    features, updated = jax.jit(lambda v, x: model.apply(v, x, True, mutable=["batch_stats"]))(variables, picture)
+    features, updated = jax.jit(lambda v, x: model.apply(v, x, True, mutable=["batch_stats"]))(variables, spectrogram)
     assert np.abs(features - evaluated).max() > 0.01
-    stem = convolve(picture, variables["params"]["stem_conv"]["kernel"], 2)
+    stem = convolve(spectrogram, variables["params"]["stem_conv"]["kernel"], 2)
     before, after = variables["batch_stats"]["stem_norm"], updated["batch_stats"]["stem_norm"]
     np.testing.assert_allclose(after["mean"], 0.9 * before["mean"] + 0.1 * stem.mean((0, 1, 2)), atol=1e-5)
     np.testing.assert_allclose(after["var"], 0.9 * before["var"] + 0.1 * stem.var((0, 1, 2)), rtol=1e-4)
 
 
-def test_training_by_products_gives_the_gradients_of_plain_convolutions(picture, monkeypatch):
+def test_resnet18_gradients_by_products_equal_plain_convolutions(spectrogram, monkeypatch):
     model = ResNet18(width=16)
-    variables = random_variables(model, picture)
+    variables = random_variables(model, spectrogram)
 
     def gradients():
         def loss(params):
-            features, _ = model.apply({**variables, "params": params}, picture, train=True, mutable=["batch_stats"])
+            features, _ = model.apply({**variables, "params": params}, spectrogram, train=True, mutable=["batch_stats"])
             return (features**2).sum()
 
         return jax.jit(jax.grad(loss))(variables["params"])
@@ -132,9 +132,9 @@ def test_training_by_products_gives_the_gradients_of_plain_convolutions(picture,
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3 * np.abs(expected).max())
 
 
-def test_initial_values(picture):
+def test_resnet18_initial_values_have_the_expected_scale(spectrogram):
     key = jax.random.key(3, impl="unsafe_rbg")  # compiles in half the time
-    params = jax.jit(ResNet18(width=8).init)(key, picture)["params"]
+    params = jax.jit(ResNet18(width=8).init)(key, spectrogram)["params"]
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         names = [key.key for key in path]
         if names[-1] == "kernel" and leaf.size > 4000:
@@ -144,22 +144,22 @@ def test_initial_values(picture):
             assert (leaf == (0 if names[-2] == "norm_2" else 1)).all(), names
 
 
-def test_bfloat16_computes_in_bfloat16_and_keeps_float32(trained, picture):
+def test_resnet18_in_bfloat16_keeps_parameters_in_float32(trained, spectrogram):
     _, variables, expected = trained
     model = ResNet18(width=4, dtype=jnp.bfloat16)
 
-    def apply(variables, picture):
+    def apply(variables, spectrogram):
         collections = ["batch_stats", "intermediates"]
-        return model.apply(variables, picture, True, mutable=collections, capture_intermediates=True)
+        return model.apply(variables, spectrogram, True, mutable=collections, capture_intermediates=True)
 
-    _, state = jax.eval_shape(apply, variables, picture)
+    _, state = jax.eval_shape(apply, variables, spectrogram)
     inner = jax.tree.leaves({k: v for k, v in state["intermediates"].items() if k != "__call__"})
     assert {leaf.dtype for leaf in inner} == {jnp.dtype(jnp.bfloat16)}
     assert {leaf.dtype for leaf in jax.tree.leaves(state["batch_stats"])} == {jnp.dtype(jnp.float32)}
-    created = jax.eval_shape(model.init, jax.random.key(0), picture)
+    created = jax.eval_shape(model.init, jax.random.key(0), spectrogram)
     assert {leaf.dtype for leaf in jax.tree.leaves(created)} == {jnp.dtype(jnp.float32)}
 
-    features = jax.jit(model.apply)(variables, picture)
+    features = jax.jit(model.apply)(variables, spectrogram)
     assert features.dtype == jnp.float32
     np.testing.assert_allclose(features, expected, rtol=0.1, atol=0.03 * np.abs(expected).max())
     assert np.abs(features - expected).max() > 1e-5  # it did compute in bfloat16

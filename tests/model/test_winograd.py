@@ -1,4 +1,4 @@
-"""Winograd's convolution and its gradients against XLA's in float64, at sizes that tiles fit and do not fit."""
+"""Tests of Winograd's convolution and its gradients against XLA's, at sizes that tiles divide and do not divide."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ def plain(x, kernel):
 
 
 @pytest.mark.parametrize("m", [2, 3, 4])
-def test_matrices_compute_a_correlation_of_three(m):
+def test_axis_matrices_compute_a_correlation(m):
     rng = np.random.default_rng(m)
     inputs, kernel = rng.normal(size=m + 2), rng.normal(size=3)
     a, g, b = _axis_matrices(m)
@@ -22,12 +22,12 @@ def test_matrices_compute_a_correlation_of_three(m):
 
 
 @pytest.mark.parametrize(("length", "m"), [(44, 4), (22, 4), (11, 4), (6, 3), (4, 4), (2, 2), (1, 2)])
-def test_tiles_take_the_fewest_multiplications(length, m):
+def test_tile_takes_the_fewest_multiplications(length, m):
     assert _tile(length) == m
 
 
 @pytest.mark.parametrize("size", [(8, 11), (4, 6), (5, 7), (3, 2), (1, 1)])
-def test_matches_xla_forwards_and_backwards(size):
+def test_conv_3x3_and_its_gradients_match_xla(size):
     rng = np.random.default_rng(0)
     x = np.maximum(rng.normal(size=(2, *size, 64)), 0).astype(np.float32)
     kernel = rng.normal(0, 0.06, (3, 3, 64, 32)).astype(np.float32)
@@ -42,7 +42,7 @@ def test_matches_xla_forwards_and_backwards(size):
         np.testing.assert_allclose(found, expected, rtol=0, atol=5e-6 * np.abs(expected).max())
 
 
-def test_rounding_is_a_few_times_that_of_a_plain_convolution():
+def test_conv_3x3_rounding_error_is_small():
     rng = np.random.default_rng(1)
     x = np.maximum(rng.normal(size=(4, 16, 16, 128)), 0).astype(np.float32)
     kernel = rng.normal(0, 0.04, (3, 3, 128, 32)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The picture of a catalog."""
+"""Tests the image of a catalog."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from vjax.vital.vocabulary import Vocabulary
 
 
 def chosen(tables, shapes):
-    """Entries of the shipped catalog, which comes with its spectra."""
+    """Entries of the shipped catalog, which contains spectra."""
     shipped = default_vocabulary()
     return Vocabulary(
         shipped.wavetables.chosen(tables), LfoShapeCatalog(tuple(shipped.lfo_shapes.shapes[i] for i in shapes))
@@ -18,20 +18,20 @@ def chosen(tables, shapes):
 
 
 @pytest.fixture(scope="module")
-def picture():
+def image():
     """The tables Sine and Init (a saw), the shapes Saw Up and Saw Down."""
     return catalog_image(chosen([1, 0], [2, 3]))
 
 
-def cells(picture):
+def cells(image):
     """The two tables and the two shapes: with one row of ten of each, the first of ten columns in each half."""
-    tables, shapes = np.array_split(picture, 2, axis=0)
+    tables, shapes = np.array_split(image, 2, axis=0)
     return [np.array_split(row, 10, axis=1)[:2] for row in (tables, shapes)]
 
 
-def test_tables_and_shapes_stand_in_order_each_in_its_cell(picture):
-    assert (picture.dtype, picture.shape[2]) == (np.uint8, 3)
-    (sine, saw), (up, down) = cells(picture)
+def test_catalog_image_draws_tables_and_shapes_in_order_each_in_its_cell(image):
+    assert (image.dtype, image.shape[2]) == (np.uint8, 3)
+    (sine, saw), (up, down) = cells(image)
     # A sine is one bright line on black; a saw has all harmonics.
     black = [(table.max(-1) < 10).sum() for table in (sine, saw)]
     assert black[0] > 10 * black[1]
@@ -41,24 +41,24 @@ def test_tables_and_shapes_stand_in_order_each_in_its_cell(picture):
     for shape, expected in ((up, -1), (down, 1)):  # rows are counted from the top
         curve = shape[round(0.45 * len(shape)) :].max(-1) < 128  # dark on white, below its name
         assert np.corrcoef(*np.nonzero(curve))[0, 1] == pytest.approx(expected, abs=0.1)
-    assert (picture[40:, picture.shape[1] // 2 :] == 255).mean() > 0.99, "nothing where there is no entry"
+    assert (image[40:, image.shape[1] // 2 :] == 255).mean() > 0.99, "cells without an entry are white"
 
 
-def test_it_repeats_and_grows_by_rows_of_ten(picture):
-    np.testing.assert_array_equal(picture, catalog_image(chosen([1, 0], [2, 3])))
+def test_catalog_image_is_deterministic_and_grows_by_rows_of_ten(image):
+    np.testing.assert_array_equal(image, catalog_image(chosen([1, 0], [2, 3])))
     ten, eleven = (catalog_image(chosen(range(n), [0])) for n in (10, 11))
     more_shapes = catalog_image(chosen(range(10), range(11)))
-    assert ten.shape == picture.shape
+    assert ten.shape == image.shape
     assert len(eleven) == len(more_shapes) == len(ten) + 100
     assert eleven.shape[1] == ten.shape[1]
 
 
-def test_tables_that_nobody_has_listened_to_are_played_first(engine_vocabulary):
+def test_catalog_image_without_spectra_renders_the_tables_first(engine_vocabulary):
     assert engine_vocabulary.wavetables.spectra is None
     assert catalog_image(engine_vocabulary).std() > 10
 
 
-def test_any_name_can_be_drawn():
+def test_catalog_image_with_special_characters_in_names_does_not_fail():
     odd = chosen([0], [0])
     shapes = LfoShapeCatalog((shape_json("$x^{$ 低音 🎹", [(0, 0), (1, 1)]), *odd.lfo_shapes.shapes))
     catalog_image(Vocabulary(odd.wavetables, shapes))

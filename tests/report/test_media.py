@@ -1,4 +1,4 @@
-"""Sounds as data: addresses: what a browser would decode from them."""
+"""Tests `data:` URLs of sounds: decodes them as a browser does."""
 
 import base64
 import io
@@ -43,19 +43,19 @@ def _audio(address: str) -> np.ndarray:
     return audio.T
 
 
-def _picture(address: str) -> np.ndarray:
+def _image(address: str) -> np.ndarray:
     """[height, width] brightness."""
     return np.asarray(Image.open(io.BytesIO(_content(address, "image/webp"))).convert("L"), float)
 
 
-def test_the_mp3_is_the_sound(media):
+def test_page_media_mp3_decodes_to_the_sound(media):
     sound = _tone(440)
     decoded = _audio(media(a=sound).sounds["a"].audio)
     assert decoded.shape == sound.shape
-    assert np.sqrt(np.mean((decoded - sound) ** 2)) < 0.01  # in place to the sample, in stereo, at its level
+    assert np.sqrt(np.mean((decoded - sound) ** 2)) < 0.01  # no shift in time, stereo, same level
 
 
-def test_one_gain_keeps_all_from_clipping_and_their_balance(media):
+def test_page_media_with_a_loud_sound_scales_all_by_one_gain(media):
     page = media(loud=_tone(440, level=2.0), soft=_tone(440, level=0.5))
     assert page.gain_db == pytest.approx(-6.02, abs=0.01)
     peaks = [np.abs(_audio(page.sounds[label].audio)).max() for label in ("loud", "soft")]
@@ -63,9 +63,9 @@ def test_one_gain_keeps_all_from_clipping_and_their_balance(media):
     assert media(soft=_tone(440, level=0.5)).gain_db == 0
 
 
-def test_pictures_share_one_level_and_one_length(media):
+def test_page_media_images_share_level_and_length(media):
     page = media(loud=_tone(1000), soft=_tone(1000, level=0.005), short=_tone(1000, seconds=0.25))
-    loud, soft, short = (_picture(page.sounds[label].picture) for label in ("loud", "soft", "short"))
+    loud, soft, short = (_image(page.sounds[label].picture) for label in ("loud", "soft", "short"))
     assert loud.shape == soft.shape == short.shape == (128, 44)
     assert page.seconds == 0.5
     assert loud.max() > soft.max() + 50  # 40 dB
@@ -73,15 +73,15 @@ def test_pictures_share_one_level_and_one_length(media):
     assert short[:, -15:].max() < 20
 
 
-def test_low_sounds_are_at_the_bottom_and_the_ticks_where_their_tones_are(media):
+def test_mel_ticks_match_the_image_rows_of_their_frequencies(media):
     for label, height in mel_ticks():
         frequency_hz = float(label.replace("k", "000"))
-        picture = _picture(media(a=_tone(frequency_hz)).sounds["a"].picture)
-        row = np.argmax(picture[:, 15:30].mean(1))
+        image = _image(media(a=_tone(frequency_hz)).sounds["a"].picture)
+        row = np.argmax(image[:, 15:30].mean(1))
         assert 1 - (row + 0.5) / 128 == pytest.approx(height, abs=0.02), label
 
 
-def test_equal_sounds_are_encoded_once_and_other_rates_resampled(media):
+def test_page_media_encodes_equal_sounds_once_and_resamples_other_rates(media):
     page = media(a=_tone(440), b=_tone(440), c=_tone(550))
     assert page.sounds["a"] is page.sounds["b"]
     assert page.sounds["a"] != page.sounds["c"]
@@ -89,7 +89,7 @@ def test_equal_sounds_are_encoded_once_and_other_rates_resampled(media):
     assert resampled.shape == (2, RATE // 2)
 
 
-def test_mono_and_silence_are_sounds_and_text_is_not(media, tmp_path):
+def test_page_media_accepts_mono_and_silence_but_not_text(media, tmp_path):
     page = media(mono=_tone(440)[:1], silent=np.zeros((2, RATE // 2)))
     assert _audio(page.sounds["mono"].audio).shape[-1] == RATE // 2
     assert np.abs(_audio(page.sounds["silent"].audio)).max() < 1e-3

@@ -1,4 +1,4 @@
-"""The report of an evaluation, of real renders, in a real browser."""
+"""Tests the report of an evaluation with real renders, in a real browser."""
 
 import dataclasses
 import json
@@ -36,8 +36,8 @@ MINUS = "\u2212"  # as wide as a digit
 BROKEN = "the engine <i>refused</i> the preset"
 
 
-def _answers(target, other):
-    """A preset for each method, as an evaluation has them."""
+def _presets_by_method(target, other):
+    """A preset for each method, as in an evaluation."""
     continuous = target.continuous.copy()
     continuous[controls().position["filter_1_cutoff"]] = 0.9
     continuous[controls().position["osc_1_pan"]] = 0.1
@@ -49,7 +49,7 @@ def _answers(target, other):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """An evaluation of three sounds: two presets with hostile names, and one of which every row has failed."""
+    """An evaluation of three sounds: two presets with hostile names, and a sound for which every method failed."""
     folder = tmp_path_factory.mktemp("evaluation")
     presets = [read_preset(PRESETS / f"{name}.vital") for name in ("FM_Bass1", "Rhodesy")]
     targets = [Target(f"t{i}", name, AUTHORS[i], "presets", f"{i}.vital", 60 - i) for i, name in enumerate(NAMES)]
@@ -57,21 +57,21 @@ def folder(tmp_path_factory) -> Path:
     results = Results(folder)
     with RenderPool(RENDER) as pool:
         for i, (preset, other) in enumerate(zip(presets, presets[::-1], strict=True)):
-            answers = _answers(preset, other)
+            by_method = _presets_by_method(preset, other)
             jobs = [RenderJob(preset.to_json(), (60,))]
-            jobs += [RenderJob(one.to_json(), (60,), 7 * (method == "floor")) for method, one in answers.items()]
+            jobs += [RenderJob(one.to_json(), (60,), 7 * (method == "floor")) for method, one in by_method.items()]
             target, *audio = (rendering.audio[0] for rendering in pool.map(jobs))
             found = scores(np.stack(audio), target[None], RENDER.sample_rate)
             sounds = folder / "sounds" / f"t{i}"
             sounds.mkdir(parents=True)
-            for name, sound in zip(("target", *answers), (target, *audio), strict=True):
+            for name, sound in zip(("target", *by_method), (target, *audio), strict=True):
                 write_wav(sounds / f"{name}.wav", sound, RENDER.sample_rate)
-            for name, one in {"target": preset, **answers}.items():
+            for name, one in {"target": preset, **by_method}.items():
                 write_preset(sounds / f"{name}.vital", one)
             for j, method in enumerate(METHODS):
                 metrics = as_metrics({name: values[j] for name, values in found.items()})
                 label = NAMES[1 - i] if method == "nearest" else ""
-                parts = editing(answers[method]) if method == "prediction" else None
+                parts = editing(by_method[method]) if method == "prediction" else None
                 results.add(Row(f"t{i}", method, metrics, label=label, editing=parts))
     for method in METHODS:
         results.add(failed_row("t2", method, BROKEN))
@@ -80,7 +80,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(folder: Path, tmp_path_factory) -> Path:
-    """The report, alone in another folder: it may need no other file."""
+    """The report alone in another folder, because it must not need other files."""
     return Path(shutil.copy(write_report(folder), tmp_path_factory.mktemp("moved") / "report.html"))
 
 
@@ -106,7 +106,7 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def opened(browser, page):
-    """The page, freshly loaded. Whatever a test does with it, nothing may be complained about or fetched."""
+    """The page, newly loaded. After each test, the browser must not have logged an error or fetched anything."""
     browser.get("about:blank")
     browser.get_log("performance")  # the browser's own first page
     browser.get(page.as_uri())
@@ -149,9 +149,9 @@ def _column(browser, method: str) -> list[str]:
     return [cell.text for cell in cells]
 
 
-def test_a_play_button_plays_one_sound_at_a_time(opened):
+def test_report_play_button_plays_one_sound_at_a_time(opened):
     _open(opened, 0)
-    opened.find_element(By.CSS_SELECTOR, ".loop").click()  # half a second would end before it is looked at
+    opened.find_element(By.CSS_SELECTOR, ".loop").click()  # without it, half a second would end before the checks
     for method, other in (("target", "prediction"), ("prediction", "target")):
         _play_button(opened, method).click()
         _wait(opened, lambda method=method: _audio(opened, method)["at"] > 0.05)
@@ -164,9 +164,9 @@ def test_a_play_button_plays_one_sound_at_a_time(opened):
     _wait(opened, lambda: _audio(opened, "prediction")["paused"])
 
 
-def test_keys_play_switch_at_the_same_moment_and_move_between_sounds(opened):
+def test_report_keys_play_and_switch_versions_and_sounds(opened):
     _open(opened, 0)
-    opened.find_element(By.CSS_SELECTOR, '.version[data-method="nearest"] .picture').click()  # its middle
+    opened.find_element(By.CSS_SELECTOR, '.version[data-method="nearest"] .spectrogram').click()  # its middle
     _wait(opened, lambda: _audio(opened, "nearest")["at"] > 0.24)
     opened.execute_script("document.activeElement.blur()")
     _press(opened, Keys.SPACE)
@@ -186,7 +186,7 @@ def test_keys_play_switch_at_the_same_moment_and_move_between_sounds(opened):
     assert not opened.find_elements(By.CSS_SELECTOR, ".detail")
 
 
-def test_a_header_sorts_up_then_down_and_failed_rows_stay_last(opened, folder):
+def test_report_header_click_sorts_and_keeps_failed_rows_last(opened, folder):
     header = opened.find_element(By.CSS_SELECTOR, 'th[data-key="author"]')
     for wanted, order in (("ascending", 1), ("descending", -1)):
         header.find_element(By.TAG_NAME, "button").click()
@@ -194,7 +194,8 @@ def test_a_header_sorts_up_then_down_and_failed_rows_stay_last(opened, folder):
         authors = [
             row.find_elements(By.TAG_NAME, "td")[1].text for row in opened.find_elements(By.CSS_SELECTOR, "tr.sound")
         ]
-        assert authors[::order] == [AUTHORS[1], AUTHORS[2], AUTHORS[0]]  # signs, then letters of either case
+        # Punctuation comes first, then letters; upper and lower case count as equal.
+        assert authors[::order] == [AUTHORS[1], AUTHORS[2], AUTHORS[0]]
     mss = {row.target: row.metrics["mss"] for row in Results(folder).rows.values() if row.method == "prediction"}
     order = [NAMES[int(target[1])] for target in sorted(("t0", "t1"), key=mss.get)]
     header = opened.find_element(By.CSS_SELECTOR, 'th[data-key="method:prediction"]')
@@ -206,7 +207,7 @@ def test_a_header_sorts_up_then_down_and_failed_rows_stay_last(opened, folder):
     assert opened.find_element(By.CSS_SELECTOR, 'th[data-key="author"]').get_attribute("aria-sort") == "none"
 
 
-def test_the_metric_can_be_chosen_and_numbers_are_those_of_the_folder(opened, folder):
+def test_report_metric_button_shows_the_scores_of_the_folder(opened, folder):
     rows = Results(folder).rows
     assert _column(opened, "nearest")[0] == f"{rows['t0', 'nearest'].metrics['mss']:.2f}"
     opened.find_element(By.XPATH, "//button[text()='RMS cosine']").click()
@@ -223,7 +224,7 @@ def test_the_metric_can_be_chosen_and_numbers_are_those_of_the_folder(opened, fo
     assert len(opened.find_elements(By.CSS_SELECTOR, "#summary .dot")) == len(METHODS)
 
 
-def test_hostile_names_are_text(opened, page):
+def test_report_with_hostile_names_shows_them_as_text(opened, page):
     for index in (0, 1, 2):
         _open(opened, index)
     with pytest.raises(NoAlertPresentException):
@@ -239,11 +240,13 @@ def test_hostile_names_are_text(opened, page):
     assert BROKEN in opened.find_element(By.CSS_SELECTOR, ".scores .reason").text
 
 
-def test_a_sound_shows_pictures_and_where_its_presets_differ(opened):
+def test_report_opened_sound_shows_spectrograms_and_preset_differences(opened):
     _open(opened, 0)
     versions = [card.get_attribute("data-method") for card in opened.find_elements(By.CSS_SELECTOR, ".version")]
     assert versions == ["target", "nearest", "prediction", "prediction+100", "floor"]  # best+100 is prediction+100
-    sizes = opened.execute_script("return [...document.querySelectorAll('.picture img')].map((i) => i.naturalWidth)")
+    sizes = opened.execute_script(
+        "return [...document.querySelectorAll('.spectrogram img')].map((i) => i.naturalWidth)"
+    )
     assert sizes == [44] * 5
     comparison = opened.find_element(By.CSS_SELECTOR, ".comparison")
     assert "lfo 8→osc 1 pan" in comparison.text.replace("\u00a0", " ")
@@ -253,7 +256,7 @@ def test_a_sound_shows_pictures_and_where_its_presets_differ(opened):
     assert not comparison.find_elements(By.CSS_SELECTOR, ".knobs tbody tr")
 
 
-def test_presets_say_how_editable_they_are(opened, folder):
+def test_report_shows_how_editable_presets_are(opened, folder):
     found = page_data(read_evaluation(folder))
     assert "named macros; medians: " in found["editing"]["prediction"]
     assert found["editing"]["nearest"] == ""  # as in an older folder
@@ -265,13 +268,13 @@ def test_presets_say_how_editable_they_are(opened, folder):
     assert "oscillator" in text
 
 
-def test_a_filter_leaves_what_it_names(opened):
+def test_report_filter_shows_only_matching_sounds(opened):
     opened.find_element(By.ID, "filter").send_keys("ZOË")
     assert [row.is_displayed() for row in opened.find_elements(By.CSS_SELECTOR, "tr.sound")] == [False, True, False]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_scrolls_the_tables_and_not_the_page(opened, scheme):
+def test_report_on_a_phone_scrolls_tables_and_not_the_page(opened, scheme):
     metrics = {"width": 390, "height": 800, "deviceScaleFactor": 2, "mobile": True}
     opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     opened.execute_cdp_cmd(
@@ -286,7 +289,7 @@ def test_a_phone_scrolls_the_tables_and_not_the_page(opened, scheme):
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def test_the_file_names_no_address_and_is_written_whole(folder, page):
+def test_write_report_writes_a_complete_file_without_external_addresses(folder, page):
     text = page.read_text()
     assert not re.search(
         r"""(src|href)\s*=\s*["']?(?!data:)|@import|url\(""", re.sub(r"<script.*?</script>", "", text, flags=re.S)
@@ -297,14 +300,14 @@ def test_the_file_names_no_address_and_is_written_whole(folder, page):
     assert not list(folder.glob("*.partial"))
 
 
-def test_embedded_json_cannot_end_its_script():
+def test_embedded_json_with_markup_does_not_end_its_script():
     content = {"name": "</script><!-- \u2028 é", "list": [1.5, None]}
     text = embedded_json(content)
     assert "<" not in text
     assert json.loads(text) == content
 
 
-def test_a_limit_leaves_sounds_out_but_not_their_scores(folder, page, tmp_path):
+def test_write_report_with_a_limit_omits_sounds_above_it(folder, page, tmp_path):
     copied = Path(shutil.copytree(folder, tmp_path / "copy"))
     small = write_report(copied, sounds_limit=1).read_text()
     assert len(small) < 0.8 * page.stat().st_size
@@ -315,7 +318,7 @@ def test_a_limit_leaves_sounds_out_but_not_their_scores(folder, page, tmp_path):
         write_report(copied, sounds_limit=-1)
 
 
-def test_an_unfinished_or_damaged_folder_is_shown_as_far_as_it_goes(folder, tmp_path):
+def test_write_report_of_an_unfinished_or_damaged_folder_shows_what_is_readable(folder, tmp_path):
     copied = Path(shutil.copytree(folder, tmp_path / "copy"))
     lines = (copied / "results.jsonl").read_text().splitlines()[:3]  # init, random, nearest of the first sound
     (copied / "results.jsonl").write_text("\n".join(lines) + '\n{"target": "t1", "meth')
@@ -333,7 +336,7 @@ def test_an_unfinished_or_damaged_folder_is_shown_as_far_as_it_goes(folder, tmp_
     assert write_report(copied).is_file()
 
 
-def test_a_folder_from_before_mss_padded_is_read_and_says_what_its_mss_is(folder, tmp_path):
+def test_page_data_of_an_older_folder_without_mss_padded_describes_its_mss(folder, tmp_path):
     copied = Path(shutil.copytree(folder, tmp_path / "copy"))
     rows = [json.loads(line) for line in (copied / "results.jsonl").read_text().splitlines()]
     for row in rows:
@@ -347,7 +350,7 @@ def test_a_folder_from_before_mss_padded_is_read_and_says_what_its_mss_is(folder
     assert data["summary"]["nearest"][METRICS.index("mss_padded")]["n"] == 0
 
 
-def test_a_long_setting_keeps_the_end_that_tells_it_from_others(folder):
+def test_page_data_with_a_long_setting_keeps_its_end(folder):
     path = "/home/" + "a/" * 60 + "presets/BMuXBeats"
     evaluation = dataclasses.replace(read_evaluation(folder), settings={"bank": path})
     shown = dict(page_data(evaluation)["facts"])["bank"]
@@ -356,37 +359,37 @@ def test_a_long_setting_keeps_the_end_that_tells_it_from_others(folder):
     assert shown.endswith("presets/BMuXBeats")
 
 
-def test_shares_run_from_random_to_floor(folder):
+def test_page_data_shares_run_from_random_to_reference(folder):
     rows, data = Results(folder).rows, page_data(read_evaluation(folder))
     for i, name in enumerate(METRICS):
-        random, found, floor = (
+        random, found, reference = (
             [rows[target, method].metrics[name] for target in ("t0", "t1")]
             for method in ("random", "prediction", "floor")
         )
-        gap = np.sum(random) - np.sum(floor)
+        gap = np.sum(random) - np.sum(reference)
         if (gap < 0) == (name == "rms_cosine"):
             share = (np.sum(random) - np.sum(found)) / gap
             assert data["summary"]["prediction"][i]["share"] == pytest.approx(share, rel=1e-4), name
-        of_first = (random[0] - found[0]) / (random[0] - floor[0])
+        of_first = (random[0] - found[0]) / (random[0] - reference[0])
         assert data["sounds"][0]["rows"]["prediction"]["shares"][i] in (None, pytest.approx(of_first, rel=1e-4)), name
     assert data["summary"]["prediction"][0]["share"] is not None
     assert data["sounds"][0]["rows"]["prediction"]["shares"][0] is not None
 
 
-def test_a_folder_without_an_evaluation_says_so(tmp_path):
+def test_write_report_of_a_folder_without_an_evaluation_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"targets\.json; give a folder that `vjax evaluate` wrote"):
         write_report(tmp_path)
     (tmp_path / "targets.json").write_text('[{"id": "a"}]')
-    with pytest.raises(ValueError, match=r"no list of targets"):
+    with pytest.raises(ValueError, match="is not a list of targets"):
         write_report(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["../out", "a/b", "..", "", "a\\b"])
-def test_no_id_leads_out_of_the_folder(tmp_path, name):
+def test_read_evaluation_with_an_id_that_leaves_the_folder_is_an_error(tmp_path, name):
     start_folder(tmp_path, {}, [Target(name, "n", "", "presets", "p", 60)])
-    with pytest.raises(ValueError, match="is no file's name"):
+    with pytest.raises(ValueError, match="is not a file name"):
         read_evaluation(tmp_path)
     start_folder(tmp_path, {}, [Target("t0", "n", "", "presets", "p", 60)])
     Results(tmp_path).add(failed_row("t0", name, "failed"))
-    with pytest.raises(ValueError, match="is no file's name"):
+    with pytest.raises(ValueError, match="is not a file name"):
         read_evaluation(tmp_path)

@@ -25,19 +25,19 @@ def candidate(label: str, **norm: float) -> Candidate:
 
 @pytest.fixture(scope="module")
 def judged():
-    """(a judge, the target in its place 1, which the candidate "answer" plays)."""
+    """(a judge, the target in its lane 1). The candidate "exact" plays the target."""
     with RenderPool(RENDER, 2) as pool:
-        audio = pool.render(RenderJob(candidate("answer").preset.to_json(), (48,))).audio[0]
+        audio = pool.render(RenderJob(candidate("exact").preset.to_json(), (48,))).audio[0]
         objective = Objective(ObjectiveConfig(), 2, 1, RENDER.samples, RENDER.sample_rate)
         objective.set_target(1, audio)
-        yield Judge(objective, pool), RefineTarget("answer", audio, 48, ())
+        yield Judge(objective, pool), RefineTarget("exact", audio, 48, ())
 
 
-def test_best_with_values_returns_the_first_and_the_best(judged):
+def test_best_of_three_candidates_returns_the_first_and_the_best(judged):
     judge, target = judged
-    candidates = [candidate("low", osc_1_transpose=0.4), candidate("answer"), candidate("high", osc_1_transpose=0.6)]
+    candidates = [candidate("low", osc_1_transpose=0.4), candidate("exact"), candidate("high", osc_1_transpose=0.6)]
     first, best = judge.best(candidates, target, 1)
-    assert (first.label, best.label) == ("low", "answer")
+    assert (first.label, best.label) == ("low", "exact")
     assert first.preset is candidates[0].preset
     assert best.loss == pytest.approx(0, abs=1e-4)
     assert first.loss > best.loss
@@ -45,10 +45,10 @@ def test_best_with_values_returns_the_first_and_the_best(judged):
     assert judge.best(candidates[:1], target, 1)[1].label == "low"
 
 
-def test_best_without_a_sound_is_an_error(judged):
+def test_best_with_only_silent_candidates_is_an_error(judged):
     judge, target = judged
-    mute = candidate("mute", osc_1_level=0.0)
-    first, best = judge.best([mute, candidate("answer")], target, 1)
-    assert (first.label, best.label) == ("mute", "answer")
+    silent = candidate("silent", osc_1_level=0.0)
+    first, best = judge.best([silent, candidate("exact")], target, 1)
+    assert (first.label, best.label) == ("silent", "exact")
     with pytest.raises(ValueError, match="the 2 best candidates are silent at note 48"):
-        judge.best([mute, mute], target, 1)
+        judge.best([silent, silent], target, 1)

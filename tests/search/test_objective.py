@@ -26,10 +26,10 @@ def objective(sounds) -> Objective:
     return made
 
 
-def test_terms_are_the_distances_of_the_reports(objective, sounds):
-    parallel = [0, 1, 1]
-    losses, found = objective.distances(sounds[1:], parallel)
-    for i, lane in enumerate(parallel):
+def test_distances_equal_the_distances_of_the_reports(objective, sounds):
+    lanes = [0, 1, 1]
+    losses, found = objective.distances(sounds[1:], lanes)
+    for i, lane in enumerate(lanes):
         target = sounds[lane]
         assert found[i, 0] == pytest.approx(float(mss(sounds[i + 1], target)), rel=1e-4, abs=1e-4)
         assert found[i, 1] == pytest.approx(float(mrstft(sounds[i + 1], target)), rel=1e-4, abs=1e-4)
@@ -37,8 +37,8 @@ def test_terms_are_the_distances_of_the_reports(objective, sounds):
     np.testing.assert_allclose(losses, found @ weights, rtol=1e-5)
 
 
-def test_the_silence_that_pads_a_short_sound_does_not_dilute_mss(sounds):
-    """A target of 0.05 s in a clip of 0.5 s, beside one that fills it, and a candidate as short."""
+def test_distances_of_a_short_sound_are_not_diluted_by_its_padding(sounds):
+    """One target lasts 0.05 s in a clip of 0.5 s, another fills the clip. One candidate is as short as the first."""
     short = sounds.copy()
     short[..., 2205:] = 0
     objective = Objective(ObjectiveConfig(), lanes=2, batch=3, samples=SAMPLES, sample_rate=RATE)
@@ -50,27 +50,27 @@ def test_the_silence_that_pads_a_short_sound_does_not_dilute_mss(sounds):
     assert found[0, 0] > 5 * mss_padded(short[1], short[0])
 
 
-def test_a_sound_is_at_no_distance_from_itself(objective, sounds):
+def test_distances_of_a_sound_to_itself_are_zero(objective, sounds):
     losses, _ = objective.distances(sounds[:2], [0, 1])
     np.testing.assert_allclose(losses, 0, atol=1e-5)
 
 
-def test_half_the_level_is_six_db_and_the_same_spectrum(objective, sounds):
+def test_distances_at_half_the_level_are_six_db_and_the_same_spectrum(objective, sounds):
     _, found = objective.distances(sounds[3:], [1])
     terms = dict(zip(TERMS, found[0], strict=True))
     assert terms["loudness"] == pytest.approx(6.02, abs=0.05)
-    assert terms["ltas"] == pytest.approx(6.02, abs=0.3)  # bands of leakage at the floor move less
+    assert terms["ltas"] == pytest.approx(6.02, abs=0.3)  # bands at the lower limit change less
     assert terms["mss"] < 0.5
 
 
-def test_loudness_is_that_of_the_standard_for_steady_sounds(objective, sounds):
+def test_distances_of_steady_sounds_have_the_loudness_of_the_standard(objective, sounds):
     _, found = objective.distances(sounds[2:3], [0])
     expected = abs(loudness_lufs(sounds[2]) - loudness_lufs(sounds[0]))
     assert found[0, 3] == pytest.approx(float(expected), abs=0.5)
 
 
-def test_ltas_has_no_time_axis(objective, sounds):
-    """Noise played backwards is another sound frame by frame, and the same on average."""
+def test_distances_of_reversed_noise_have_no_ltas(objective, sounds):
+    """Reversed noise differs in each frame, but its average spectrum is the same."""
     objective.set_target(0, sounds[2])
     _, found = objective.distances(sounds[2:3, :, ::-1].copy(), [0])
     objective.set_target(0, sounds[0])
@@ -79,8 +79,8 @@ def test_ltas_has_no_time_axis(objective, sounds):
     assert terms["ltas"] < 0.2
 
 
-def test_levelled_is_what_the_candidate_would_be_with_that_gain(objective, sounds):
-    """Softer by 6 dB, then not softer than it may be."""
+def test_levelled_equals_the_loss_of_the_candidate_with_that_gain(objective, sounds):
+    """The candidate is 6 dB too soft. Then the gain is limited to 2 dB and to 0 dB."""
     for (low, high), expected_db in (((-60, 12), 6.02), ((-60, 2), 2.0), ((0, 0), 0.0)):
         losses, gains_db = objective.levelled(sounds[3:], [1], np.array([[low, high]]))
         assert gains_db == pytest.approx([expected_db], abs=0.01)
@@ -88,8 +88,8 @@ def test_levelled_is_what_the_candidate_would_be_with_that_gain(objective, sound
         assert losses == pytest.approx(objective.distances(louder, [1])[0], abs=0.01)
 
 
-def test_levelled_one_at_a_time_gives_the_same_bits_whatever_the_places(sounds):
-    """A refinement scores so: what becomes of a target must not depend on others."""
+def test_levelled_one_at_a_time_returns_the_same_bits_for_any_lanes(sounds):
+    """A refinement scores one candidate at a time, so that the result of a target does not depend on other targets."""
     found = set()
     for lanes in (1, 2, 5):
         alone = Objective(ObjectiveConfig(), lanes, 1, SAMPLES, RATE)
@@ -100,7 +100,7 @@ def test_levelled_one_at_a_time_gives_the_same_bits_whatever_the_places(sounds):
     assert len(found) == 1
 
 
-def test_silence_and_broken_sounds_have_no_loss(objective, sounds):
+def test_distances_of_silence_and_broken_sounds_are_nan(objective, sounds):
     broken = sounds[:3].copy()
     broken[0] = 0
     broken[1, 0, 5] = np.nan
@@ -109,7 +109,7 @@ def test_silence_and_broken_sounds_have_no_loss(objective, sounds):
     assert np.isfinite(losses[2])
 
 
-def test_what_cannot_be_a_target_is_refused(objective, sounds):
+def test_set_target_with_silence_or_another_shape_is_an_error(objective, sounds):
     with pytest.raises(ValueError, match="silent"):
         objective.set_target(0, np.zeros_like(sounds[0]))
     with pytest.raises(ValueError, match=r"\(1, 22050\)"):
@@ -117,6 +117,6 @@ def test_what_cannot_be_a_target_is_refused(objective, sounds):
 
 
 @pytest.mark.parametrize("weights", [{"mss": -1.0}, {"mss": 0.0, "mrstft": 0.0, "ltas": 0.0, "loudness": 0.0}])
-def test_weights_that_mean_nothing_are_refused(weights):
+def test_objective_config_with_impossible_weights_is_an_error(weights):
     with pytest.raises(ValueError, match="weights"):
         ObjectiveConfig(**weights)

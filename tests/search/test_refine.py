@@ -24,10 +24,10 @@ RENDER = RenderConfig(seconds=0.4, note_s=0.3)
 CONFIG = RefineConfig(evals=61, strategy=StrategyConfig(population=8), parallel=2)
 
 
-def refine(targets, config, render, workers=2, fits=0, **more):
-    """A search from the targets' starts, which are ranked first."""
+def refine(targets, config, render, workers=2, n_fitted=0, **more):
+    """Ranks the candidates of the targets, and searches from them."""
     with RenderPool(render, workers) as pool:
-        yield from search(rank(targets, config, pool, fits), config, render, workers, **more)
+        yield from search(rank(targets, config, pool, n_fitted), config, render, workers, **more)
 
 
 def edited(**norm: float) -> vital_preset.Preset:
@@ -42,7 +42,7 @@ def edited(**norm: float) -> vital_preset.Preset:
 
 @pytest.fixture(scope="module")
 def sounds() -> dict[str, np.ndarray]:
-    """[2, samples] of two presets, played for themselves."""
+    """Renders [2, samples] of two presets, by name."""
     with RenderPool(RENDER, 2) as pool:
         presets = {"dark": edited(filter_1_cutoff=0.3), "quiet": edited(osc_1_level=0.3)}
         jobs = [RenderJob(preset.to_json(), (48,)) for preset in presets.values()]
@@ -56,13 +56,13 @@ def bright() -> Candidate:
 
 @pytest.fixture(scope="module")
 def refined(sounds, bright):
-    """Both sounds from the same start, at once; with what `on_progress` was told."""
+    """(results of both sounds by name, from the same candidate; the arguments of `on_progress`)."""
     seen = []
     targets = [RefineTarget(name, audio, 48, (bright,)) for name, audio in sounds.items()]
     return {r.name: r for r in refine(targets, CONFIG, RENDER, 2, on_progress=seen.append)}, seen
 
 
-def test_it_comes_nearer_by_fresh_renders_and_by_other_metrics(refined):
+def test_refine_lowers_the_loss_of_fresh_renders_and_other_metrics(refined):
     results, _ = refined
     assert set(results) == {"dark", "quiet"}
     for result in results.values():
@@ -75,7 +75,7 @@ def test_it_comes_nearer_by_fresh_renders_and_by_other_metrics(refined):
     assert results["dark"].preset.continuous[cutoff] < 0.8
 
 
-def test_what_is_judged_is_what_a_fresh_process_plays(refined, sounds):
+def test_refine_result_equals_the_renders_of_a_fresh_process(refined, sounds):
     from vjax.audio.distances import mss
 
     result = refined[0]["dark"]
@@ -86,7 +86,7 @@ def test_what_is_judged_is_what_a_fresh_process_plays(refined, sounds):
     assert result.after.distances["mss"] == pytest.approx(float(np.mean(mss(audio, sounds["dark"]))), rel=1e-4)
 
 
-def test_the_trace_falls_and_ends_at_the_budget(refined):
+def test_refine_trace_falls_and_ends_at_the_budget(refined):
     for result in refined[0].values():
         evals, losses = zip(*result.trace, strict=True)
         assert list(evals) == sorted(evals)
@@ -94,16 +94,16 @@ def test_the_trace_falls_and_ends_at_the_budget(refined):
         assert list(losses) == sorted(losses, reverse=True)
 
 
-def test_progress_tells_of_each_generation_and_hands_over_what_is_better(refined):
+def test_refine_progress_reports_each_generation_and_each_better_preset(refined):
     results, seen = refined
     for name, result in results.items():
-        mine = [progress for progress in seen if progress.name == name]
-        assert [progress.evals for progress in mine] == [evals for evals, _ in result.trace[1:]]
-        better = [progress.loss for progress in mine if progress.better is not None]
+        of_target = [progress for progress in seen if progress.name == name]
+        assert [progress.evals for progress in of_target] == [evals for evals, _ in result.trace[1:]]
+        better = [progress.loss for progress in of_target if progress.better is not None]
         assert better == sorted(set(better), reverse=True)
 
 
-def test_a_run_repeats_on_any_number_of_workers(refined, sounds, bright):
+def test_refine_with_another_number_of_workers_repeats(refined, sounds, bright):
     targets = [RefineTarget(name, audio, 48, (bright,)) for name, audio in sounds.items()]
     again = {r.name: r for r in refine(targets, CONFIG, RENDER, 1)}
     for name, result in refined[0].items():
@@ -111,8 +111,8 @@ def test_a_run_repeats_on_any_number_of_workers(refined, sounds, bright):
         np.testing.assert_array_equal(again[name].preset.continuous, result.preset.continuous)
 
 
-def test_a_search_gets_the_same_bits_alone_and_beside_others(sounds, bright):
-    """In another place, beside spaces of another size, on other workers, in another order."""
+def test_refine_alone_and_beside_other_targets_returns_the_same_bits(sounds, bright):
+    """The other runs have other lanes, spaces of other sizes, other workers and another order."""
     many = edited(filter_1_cutoff=0.8)
     for module in ("osc_2", "osc_3", "filter_2"):
         many.categorical[controls().position[f"{module}_on"]] = 1
@@ -125,9 +125,9 @@ def test_a_search_gets_the_same_bits_alone_and_beside_others(sounds, bright):
     ]
     together = {r.name: r for r in refine(targets, config, RENDER, 2)}
     assert together["wide"].dimensions > together["same"].dimensions + 16
-    turned = {r.name: r for r in refine(targets[:0:-1], dataclasses.replace(config, parallel=5), RENDER, 1)}
+    reversed_ = {r.name: r for r in refine(targets[:0:-1], dataclasses.replace(config, parallel=5), RENDER, 1)}
     (alone,) = refine(targets[1:2], config, RENDER, 2)
-    for others in (turned, {"same": alone}):
+    for others in (reversed_, {"same": alone}):
         for name, result in others.items():
             assert result.trace == together[name].trace
             assert json.dumps(result.preset.to_json()) == json.dumps(together[name].preset.to_json())
@@ -135,7 +135,7 @@ def test_a_search_gets_the_same_bits_alone_and_beside_others(sounds, bright):
 
 
 def test_refine_of_one_sound_under_two_names_gives_the_same_bytes(sounds, bright):
-    """A path may be written in many ways; other sounds and other seeds get other samples."""
+    """A path may be written in many ways. Another seed gives other samples."""
     targets = [RefineTarget(name, sounds["dark"], 48, (bright,)) for name in ("one", "two")]
     config = dataclasses.replace(CONFIG, evals=1 + 9 * 2)
     one, two = refine(targets, config, RENDER, 2)
@@ -146,8 +146,8 @@ def test_refine_of_one_sound_under_two_names_gives_the_same_bytes(sounds, bright
     assert other.trace != one.trace
 
 
-def test_generations_take_turns_between_the_engines_seeds(sounds):
-    """The next candidates are variations of what plays with one draw of phases, then the other, then the first."""
+def test_live_key_of_each_generation_uses_the_engine_seeds_in_turn(sounds):
+    """The samples of a generation are variations of the preset with one seed, then the other seed, then the first."""
     chorus = edited(osc_1_random_phase=1.0, osc_1_unison_voices=0.5, osc_1_unison_detune=0.6)
     target = RefineTarget("dark", sounds["dark"], 48, (Candidate("chorus", chorus),))
     with RenderPool(RENDER, 1) as fresh, LivePool(RENDER, 1, presets_at_once=4) as live:
@@ -166,8 +166,8 @@ def test_generations_take_turns_between_the_engines_seeds(sounds):
             search.learn(search.ask()[:1], np.ones(1, np.float32), np.zeros(1))
 
 
-def test_learn_without_anything_better_draws_the_trace_on(sounds, bright):
-    """From the starts' loss to the end, though no candidate makes a sound; a better one is found all the same."""
+def test_learn_without_a_better_sample_extends_the_trace(sounds, bright):
+    """Silent samples extend the trace with the loss of the candidates. A later, better sample is still found."""
     ranking = Ranking([dataclasses.replace(bright, loss=0.5, audio=sounds["dark"])], {"bright": 0.5}, 4)
     target = RefineTarget("dark", sounds["dark"], 48, (bright,), ranking=ranking)
     with LivePool(RENDER, 1, presets_at_once=2) as live:
@@ -178,16 +178,16 @@ def test_learn_without_anything_better_draws_the_trace_on(sounds, bright):
     assert [one.loss for one in search.best] == [0.25, 0.5, 0.75]
 
 
-def test_it_never_returns_worse_than_the_start(sounds):
-    """The start is the answer: nothing can beat it, and it comes back."""
-    answer = Candidate("answer", edited(filter_1_cutoff=0.3))
+def test_refine_from_the_optimum_returns_the_first_candidate(sounds):
+    """The candidate is the target itself. No sample can be better, so the candidate is returned."""
+    exact = Candidate("exact", edited(filter_1_cutoff=0.3))
     config = dataclasses.replace(CONFIG, evals=20)
-    (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (answer,))], config, RENDER, 2)
+    (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (exact,))], config, RENDER, 2)
     assert result.after.loss == pytest.approx(result.before.loss, abs=1e-6)
-    np.testing.assert_array_equal(result.preset.continuous, answer.preset.continuous)
+    np.testing.assert_array_equal(result.preset.continuous, exact.preset.continuous)
 
 
-def test_starts_compete_and_the_first_is_what_is_compared_with(sounds, bright):
+def test_refine_of_two_candidates_returns_the_better_and_compares_with_the_first(sounds, bright):
     near = Candidate("near", edited(filter_1_cutoff=0.35))
     config = dataclasses.replace(CONFIG, evals=20)
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (bright, near))], config, RENDER, 2)
@@ -197,70 +197,70 @@ def test_starts_compete_and_the_first_is_what_is_compared_with(sounds, bright):
     assert result.after.loss <= result.candidate_losses["near"] + 1e-6
 
 
-def test_a_search_that_stands_still_tries_the_next_start(sounds):
-    """The rival bears the same label: what is loaded must be told apart all the same."""
-    starts = (Candidate("same", edited(filter_1_cutoff=0.31)), Candidate("same", edited(filter_1_cutoff=0.3105)))
+def test_refine_that_stagnates_continues_from_the_next_candidate(sounds):
+    """Both candidates have the same label. Their loaded presets must differ all the same."""
+    candidates = (Candidate("same", edited(filter_1_cutoff=0.31)), Candidate("same", edited(filter_1_cutoff=0.3105)))
     config = dataclasses.replace(CONFIG, evals=2 + 9 * 8, patience=1)
-    (result,) = refine([RefineTarget("dark", sounds["dark"], 48, starts)], config, RENDER, 2)
+    (result,) = refine([RefineTarget("dark", sounds["dark"], 48, candidates)], config, RENDER, 2)
     assert result.restarts >= 1
     assert result.evals == config.evals
     assert result.after.loss < result.before.loss
 
 
-def test_and_without_another_start_it_takes_wider_steps(sounds):
-    """From its answer nothing improves."""
+def test_refine_that_stagnates_without_another_candidate_takes_wider_steps(sounds):
+    """The candidate is the target itself, so nothing improves."""
     config = dataclasses.replace(CONFIG, evals=1 + 9 * 6, patience=1, restart_patience=1)
-    answer = Candidate("answer", edited(filter_1_cutoff=0.3))
-    (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (answer,))], config, RENDER, 2)
+    exact = Candidate("exact", edited(filter_1_cutoff=0.3))
+    (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (exact,))], config, RENDER, 2)
     assert result.restarts >= 2
-    # Left alone it goes on for longer than this budget: standing still for a while is how it learns its covariance.
+    # By default, the patience is longer than this budget: a strategy may need many generations to adapt its steps.
     config = dataclasses.replace(config, restart_patience=0)
-    (patient,) = refine([RefineTarget("dark", sounds["dark"], 48, (answer,))], config, RENDER, 2)
+    (patient,) = refine([RefineTarget("dark", sounds["dark"], 48, (exact,))], config, RENDER, 2)
     assert patient.restarts == 0
 
 
-def test_a_start_that_led_nowhere_is_left_for_the_best_found(sounds):
-    """The rival is as near and stands still: the search comes back to what the first start found, once."""
-    starts = (Candidate("first", edited(filter_1_cutoff=0.31)), Candidate("rival", edited(filter_1_cutoff=0.3105)))
+def test_refine_after_a_candidate_without_progress_returns_to_the_best(sounds):
+    """The second candidate is as near, but makes no progress. The search returns once to the best from the first."""
+    candidates = (Candidate("first", edited(filter_1_cutoff=0.31)), Candidate("second", edited(filter_1_cutoff=0.3105)))
     config = dataclasses.replace(CONFIG, evals=2 + 9 * 24, patience=1)
-    (result,) = refine([RefineTarget("dark", sounds["dark"], 48, starts)], config, RENDER, 2)
+    (result,) = refine([RefineTarget("dark", sounds["dark"], 48, candidates)], config, RENDER, 2)
     assert result.label == "first"
     assert result.restarts == 2
 
 
-def test_what_cannot_be_refined_is_an_error_and_costs_nobody_else(sounds, bright):
-    mute = edited()
-    mute.continuous[controls().position["osc_1_level"]] = 0.0
+def test_refine_with_unusable_targets_returns_errors_for_them_only(sounds, bright):
+    silent = edited()
+    silent.continuous[controls().position["osc_1_level"]] = 0.0
     targets = [
         RefineTarget("silent target", np.zeros_like(sounds["dark"]), 48, (bright,)),
-        RefineTarget("silent start", sounds["dark"], 48, (Candidate("mute", mute),)),
-        RefineTarget("no start", sounds["dark"], 48, ()),
+        RefineTarget("silent candidate", sounds["dark"], 48, (Candidate("silent", silent),)),
+        RefineTarget("no candidate", sounds["dark"], 48, ()),
         RefineTarget("fine", sounds["dark"], 48, (bright,)),
     ]
     config = dataclasses.replace(CONFIG, evals=10)
     found = {r.name: r for r in refine(targets, config, RENDER, 2)}
     assert "silent" in found["silent target"].error
-    assert "all 1 candidates are silent at note 48" in found["silent start"].error
-    assert "all 0 candidates are silent" in found["no start"].error
+    assert "all 1 candidates are silent at note 48" in found["silent candidate"].error
+    assert "all 0 candidates are silent" in found["no candidate"].error
     assert not found["fine"].error
 
 
-def test_one_can_stop_and_gets_the_best_so_far(sounds, bright):
+def test_refine_with_should_stop_returns_the_best_so_far(sounds, bright):
     targets = [RefineTarget(name, audio, 48, (bright,)) for name, audio in sounds.items()]
     found = list(refine(targets, CONFIG, RENDER, 2, should_stop=lambda: True))
     assert [result.evals for result in found] == [1 + 9, 1 + 9]
     assert all(result.after.loss <= result.before.loss for result in found)
 
 
-def test_what_an_earlier_run_spent_is_not_spent_again(sounds, bright):
+def test_refine_with_spent_renders_counts_them_in_the_budget(sounds, bright):
     target = RefineTarget("dark", sounds["dark"], 48, (bright,), spent=50)
     (result,) = refine([target], CONFIG, RENDER, 2)
     assert result.trace[0][0] == 51
     assert result.evals == CONFIG.evals
 
 
-def test_a_spent_budget_still_ends_with_the_best_that_was_found(sounds, bright):
-    """Killed while the end was judged: nothing is left to search, and the second start is what was found."""
+def test_refine_with_a_spent_budget_returns_the_best_candidate(sounds, bright):
+    """The earlier run was killed while it judged its result. The second candidate is what it found."""
     found = Candidate("bright, refined", edited(filter_1_cutoff=0.32))
     target = RefineTarget(
         "dark", sounds["dark"], 48, (bright, found, dataclasses.replace(bright, label="more")), spent=CONFIG.evals
@@ -270,8 +270,8 @@ def test_a_spent_budget_still_ends_with_the_best_that_was_found(sounds, bright):
     assert set(result.candidate_losses) == {"bright", "bright, refined"}
 
 
-def test_the_best_start_is_told_before_anything_beats_it(sounds, bright):
-    """So that a killed run finds it again."""
+def test_refine_progress_reports_the_best_candidate_first(sounds, bright):
+    """A killed run then finds it again."""
     exact = Candidate("exact", edited(filter_1_cutoff=0.3))
     seen = []
     config = dataclasses.replace(CONFIG, evals=21)
@@ -284,14 +284,14 @@ def test_the_best_start_is_told_before_anything_beats_it(sounds, bright):
     assert all(progress.better is None or progress.loss < seen[0].loss for progress in seen[1:])
 
 
-def test_refine_with_a_ranking_begins_at_its_best_and_plays_no_start(sounds, bright):
-    """What the ranking took counts as used; the first start is what the result is compared with all the same."""
-    near, mute = Candidate("near", edited(filter_1_cutoff=0.35)), Candidate("mute", edited(osc_1_level=0.0))
+def test_refine_with_a_ranking_begins_at_its_best_candidate(sounds, bright):
+    """The renders of the ranking count as used. The result is compared with the first candidate all the same."""
+    near, silent = Candidate("near", edited(filter_1_cutoff=0.35)), Candidate("silent", edited(osc_1_level=0.0))
     scored = ((near, 0.25), (bright, 0.5))
     ranked = [dataclasses.replace(one, loss=loss, audio=sounds["dark"]) for one, loss in scored]
     ranking = Ranking(ranked, {"near": 0.25, "bright": 0.5}, 12)
     config = dataclasses.replace(CONFIG, evals=12 + 9)
-    target = RefineTarget("dark", sounds["dark"], 48, (bright, mute), ranking=ranking)
+    target = RefineTarget("dark", sounds["dark"], 48, (bright, silent), ranking=ranking)
     (result,) = search([target], config, RENDER, 2)
     assert result.trace[0] == (12, 0.25)
     assert result.evals == 12 + 9
@@ -299,16 +299,16 @@ def test_refine_with_a_ranking_begins_at_its_best_and_plays_no_start(sounds, bri
     assert (result.before.label, result.label) == ("bright", "near")
     (used_up,) = search([target], dataclasses.replace(CONFIG, evals=12), RENDER, 2)
     assert (used_up.label, used_up.evals, used_up.trace) == ("near", 12, ((12, 0.25),))
-    nothing = target._replace(ranking=Ranking([], {}, 4))
-    (failed,) = search([nothing], config, RENDER, 2)
+    empty = target._replace(ranking=Ranking([], {}, 4))
+    (failed,) = search([empty], config, RENDER, 2)
     assert "all 2 candidates are silent at note 48" in failed.error
     (unranked,) = search([target._replace(ranking=None)], config, RENDER, 2)
     assert "its candidates are not ranked; see vjax.matching.choose.rank" in unranked.error
 
 
-def test_a_search_goes_on_from_fitted_tables(sounds, bright):
+def test_refine_with_fitted_wavetables_continues_from_them(sounds, bright):
     config = dataclasses.replace(CONFIG, evals=40)
-    (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (bright,))], config, RENDER, 2, fits=1)
+    (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (bright,))], config, RENDER, 2, n_fitted=1)
     assert result.trace[0][0] == 4
     assert result.label == "bright, fitted"
     assert result.evals == 40
@@ -316,13 +316,13 @@ def test_a_search_goes_on_from_fitted_tables(sounds, bright):
     assert result.preset.wavetables[0]["name"] == "Init (fitted)"
 
 
-def test_time_ends_a_search_too(sounds, bright):
+def test_refine_with_a_time_limit_ends_early(sounds, bright):
     config = dataclasses.replace(CONFIG, evals=10**6, seconds=0.01)
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (bright,))], config, RENDER, 2)
     assert result.evals == 1 + 9
 
 
-def test_wrong_settings_are_refused(sounds, bright):
+def test_refine_with_wrong_settings_is_an_error(sounds, bright):
     with pytest.raises(ValueError, match="two targets are called 'dark'"):
         list(refine([RefineTarget("dark", sounds["dark"], 48, (bright,))] * 2, CONFIG, RENDER))
     wrong = {"evals": 0, "patience": 0, "parallel": 0, "engine_seeds": 0}

@@ -1,4 +1,4 @@
-"""Tests of vjax.search.space: vectors, native values and presets say the same."""
+"""Tests of vjax.search.space: vectors, native values and presets agree."""
 
 import dataclasses
 from pathlib import Path
@@ -20,21 +20,21 @@ def space():
     return make_space(read_preset(PRESETS / "Drifting_Pad_1108Redux.vital"))
 
 
-def test_the_origin_is_the_preset(space):
+def test_to_preset_of_the_origin_is_the_preset(space):
     again = space.to_preset(space.origin)
     np.testing.assert_allclose(again.continuous, space.preset.continuous, atol=1e-12)
     before = [route and route.amount for route in space.preset.routes]
     assert [route and route.amount for route in again.routes] == pytest.approx(before)
 
 
-def test_a_vector_holds_the_audible_knobs_and_then_the_amounts(space):
+def test_make_space_lists_the_audible_knobs_and_then_the_amounts(space):
     assert space.size == len(space.names) == len(set(space.names)) == len(space.scale)
     amounts = [name for name in space.names if name.startswith("modulation_")]
     assert len(amounts) == len(space.slots) == 7
     assert list(space.names[-7:]) == amounts
 
 
-def test_make_space_leaves_out_what_is_silent_frozen_or_a_code():
+def test_make_space_leaves_out_inaudible_frozen_and_code_parameters():
     init, schema = vital_preset.init(), controls()
     categorical = init.categorical.copy()
     for name in ("reverb_on", "delay_on", "filter_2_on"):
@@ -49,7 +49,7 @@ def test_make_space_leaves_out_what_is_silent_frozen_or_a_code():
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**31))
-def test_values_and_preset_agree(space, seed):
+def test_values_of_any_vector_agree_with_to_preset(space, seed):
     norm = np.random.default_rng(seed).uniform(-0.5, 1.5, space.size)
     values, preset = space.values(norm), space.to_preset(norm)
     schema = controls()
@@ -66,30 +66,30 @@ def test_values_and_preset_agree(space, seed):
     np.testing.assert_array_equal(preset.continuous[untouched], space.preset.continuous[untouched])
 
 
-def test_steps_follow_the_networks_errors(space):
+def test_make_space_with_errors_scales_the_steps_by_them(space):
     first, second = space.names[:2]
     errors = {name: 0.1 for name in space.names} | {first: 0.2, second: 0.0001}
     scaled = make_space(space.preset, errors)
     assert scaled.scale[0] == pytest.approx(2)
-    assert scaled.scale[1] == 0.25  # never left behind
+    assert scaled.scale[1] == 0.25  # limited from below
     assert np.median(scaled.scale) == 1
     np.testing.assert_array_equal(make_space(space.preset).scale, 1)
 
 
-def test_integer_knobs_step_by_half_a_unit(space):
+def test_first_steps_of_integer_knobs_are_half_a_unit(space):
     steps = dict(zip(space.names, first_steps(space, 0.01), strict=True))
     assert steps["osc_1_transpose"] == pytest.approx(0.5 / 96)
     assert steps["osc_1_unison_voices"] == pytest.approx(0.5 / 15)
     assert steps["osc_1_level"] == pytest.approx(0.01)
 
 
-def test_the_dimensions_stay_though_more_became_audible():
-    """A second unison voice makes its detune audible: a search that comes back has no room for it."""
+def test_around_a_preset_with_more_audible_knobs_keeps_the_dimensions():
+    """A second unison voice makes its detune audible. A search that returns keeps the dimensions that it began with."""
     init = vital_preset.init()
     space = make_space(init)
-    at = space.names.index("osc_1_unison_voices")
+    voices = space.names.index("osc_1_unison_voices")
     moved = space.origin.copy()
-    moved[at] = 0.2
+    moved[voices] = 0.2
     found = space.to_preset(moved)
     assert make_space(found).size > space.size
     again = space.around(found)

@@ -1,4 +1,4 @@
-"""What the rules call silent is silent to the bit; NumPy and JAX agree; chains are followed; any schema is served."""
+"""Tests of vjax.sound.audibility: inaudible controls change no bit, NumPy equals JAX, and any schema works."""
 
 import dataclasses
 import functools
@@ -39,8 +39,8 @@ def sound(schema=VITAL, routes=(), **values):
     return parameters
 
 
-def heard(parameters, schema=VITAL, parts=PARTS) -> tuple[set[str], set[int]]:
-    """(names of controls, slots) that can be heard."""
+def audible_in(parameters, schema=VITAL, parts=PARTS) -> tuple[set[str], set[int]]:
+    """(names of controls, slots) that are audible."""
     rules = audibility_rules(schema)
     found = audible(rules, parameters.continuous, parameters.categorical, parameters[2:], parts)
     return names_of(found, schema), set(np.flatnonzero(found.routes).tolist())
@@ -55,17 +55,17 @@ def names_of(found: Audible, schema=VITAL) -> set[str]:
 # Against the engine
 
 
-def silent_values(preset, rng):
-    """A value of chance for every control and route amount that is silent: native, by name."""
+def inaudible_values(preset, rng):
+    """A random value for each inaudible control and route amount: native, by name."""
     from vjax.vital.audible import audible_of
     from vjax.vital.preset import controls
 
     schema, found, values = controls(), audible_of(preset), {}
-    for knob, is_heard in zip(schema.continuous, found.continuous, strict=True):
-        if not is_heard and not knob.frozen:
+    for knob, is_audible in zip(schema.continuous, found.continuous, strict=True):
+        if not is_audible and not knob.frozen:
             values[knob.name] = knob.to_native(rng.uniform())
-    for menu, is_heard in zip(schema.categorical, found.categorical, strict=True):
-        if not is_heard and not menu.frozen:
+    for menu, is_audible in zip(schema.categorical, found.categorical, strict=True):
+        if not is_audible and not menu.frozen:
             values[menu.name] = float(menu.minimum + rng.integers(menu.n_options))
     for slot, route in enumerate(preset.routes):
         if route is not None and not found.routes[slot]:
@@ -74,14 +74,14 @@ def silent_values(preset, rng):
 
 
 @pytest.mark.parametrize("path", [*PRESETS, None], ids=lambda path: path.stem if path else "modes")
-def test_audible_of_preset_turning_all_silent_controls_changes_no_bit(path):
-    """Knobs, menus and amounts of routes at once; of people's presets, and of one that uses many modes."""
+def test_audible_of_preset_changing_all_inaudible_controls_changes_no_bit(path):
+    """Knobs, menus and amounts of routes at once; of musicians' presets, and of one that uses many modes."""
     from vjax.engine.config import RenderConfig
     from vjax.engine.live import LivePreset
     from vjax.vital.preset import read_preset
 
     preset = read_preset(path) if path else _many_modes()
-    values = silent_values(preset, np.random.default_rng(0))
+    values = inaudible_values(preset, np.random.default_rng(0))
     assert len(values) > 150
     assert {"osc_2_on", "reverb_on"}.isdisjoint(values)
     with LivePreset(preset.to_json(), 48, RenderConfig(seconds=0.4, note_s=0.3)) as live:
@@ -93,7 +93,7 @@ def test_audible_of_preset_turning_all_silent_controls_changes_no_bit(path):
 
 
 def _many_modes():
-    """Everything on, with options that make as much as possible irrelevant, and silent routes among the audible."""
+    """Everything on, with options that make as much as possible irrelevant, and inaudible routes among the audible."""
     from vjax.vital import preset as vital_preset
 
     menus = {name: 1 for name in SWITCHES} | {"filter_1_model": 5, "filter_2_model": 6, "filter_fx_model": 7}
@@ -104,9 +104,9 @@ def _many_modes():
         ("lfo_1", "osc_1_level", -0.7),
         ("lfo_2", "modulation_1_amount", 0.4),
         ("lfo_3", "osc_3_level", 0.5),  # which is off
-        ("lfo_4", "lfo_5_phase", 0.5),  # which drives nothing
+        ("lfo_4", "lfo_5_phase", 0.5),  # which has no route
         ("random_1", "filter_1_cutoff", 0.5),  # which a formant filter has not
-        ("env_2", "modulation_3_amount", 0.5),  # that of a silent route
+        ("env_2", "modulation_3_amount", 0.5),  # that of an inaudible route
         ("macro_control_1", "env_3_attack", 0.5),
         ("env_3", "osc_2_tune", 0.0),  # carries nothing ...
         ("env_4", "osc_2_pan", 0.0),  # ... unless its amount is moved
@@ -152,14 +152,14 @@ def test_audible_of_many_modes_follows_each_route():
         ("delay_tempo", "delay_on"),
     ],
 )
-def test_audible_module_off_silences_its_controls(name, switch):
+def test_audible_module_off_makes_its_controls_inaudible(name, switch):
     others = dict.fromkeys(SWITCHES, 1)
-    assert name in heard(sound(**others), parts=("modules",))[0]
-    assert name not in heard(sound(**{**others, switch: 0}), parts=("modules",))[0]
+    assert name in audible_in(sound(**others), parts=("modules",))[0]
+    assert name not in audible_in(sound(**{**others, switch: 0}), parts=("modules",))[0]
 
 
-def test_audible_switches_and_controls_without_a_module_are_heard_when_all_is_off():
-    names = heard(sound(**dict.fromkeys(SWITCHES, 0)), parts=("modules",))[0]
+def test_audible_all_modules_off_keeps_switches_and_global_controls():
+    names = audible_in(sound(**dict.fromkeys(SWITCHES, 0)), parts=("modules",))[0]
     assert set(SWITCHES) <= names
     assert {"env_1_attack", "lfo_1_frequency", "lfo_1_sync", "lfo_1_shape", "volume", "macro_control_1"} <= names
     assert "osc_1_level" not in names
@@ -187,45 +187,45 @@ def test_shaped_source_of_control_is_the_source_it_needs(name, source):
     assert (VITAL.sources[at] if at >= 0 else None) == source
 
 
-def test_audible_source_is_heard_through_what_it_drives():
-    assert "lfo_1_phase" not in heard(sound())[0]
-    assert "lfo_1_phase" in heard(sound(routes=[("lfo_1", "osc_1_level", 0.5)]))[0]
-    assert "lfo_1_phase" not in heard(sound(routes=[("lfo_1", "osc_2_level", 0.5)]))[0]  # which is off
-    assert "lfo_1_phase" not in heard(sound(routes=[("lfo_1", "osc_1_level", 0.0)]))[0]  # carries nothing
-    names, slots = heard(sound(routes=[("lfo_2", "lfo_1_phase", 0.5), ("lfo_1", "osc_1_level", 0.5)]))
+def test_audible_source_needs_an_audible_destination():
+    assert "lfo_1_phase" not in audible_in(sound())[0]
+    assert "lfo_1_phase" in audible_in(sound(routes=[("lfo_1", "osc_1_level", 0.5)]))[0]
+    assert "lfo_1_phase" not in audible_in(sound(routes=[("lfo_1", "osc_2_level", 0.5)]))[0]  # which is off
+    assert "lfo_1_phase" not in audible_in(sound(routes=[("lfo_1", "osc_1_level", 0.0)]))[0]  # carries nothing
+    names, slots = audible_in(sound(routes=[("lfo_2", "lfo_1_phase", 0.5), ("lfo_1", "osc_1_level", 0.5)]))
     assert {"lfo_1_shape", "lfo_2_shape"} <= names
     assert slots == {0, 1}
 
 
-def test_audible_chain_reaches_as_far_as_there_are_slots():
-    """Macro 1 to LFO 8 to LFO 7 ... to LFO 1 to a level: each is heard through the next, and none if the end is off."""
+def test_audible_chains_are_followed_through_all_slots():
+    """Macro 1 to LFO 8 to LFO 7 ... to LFO 1 to a level: all are audible, and none if the end is off."""
     links = [("macro_control_1", "lfo_8_phase", 0.5)]
     links += [(f"lfo_{i + 1}", f"lfo_{i}_phase", 0.5) for i in range(1, 8)] + [("lfo_1", "osc_1_level", 0.5)]
-    names, slots = heard(sound(routes=links))
+    names, slots = audible_in(sound(routes=links))
     assert {"macro_control_1", *(f"lfo_{i}_phase" for i in range(1, 9))} <= names
     assert slots == set(range(9))
-    names, slots = heard(sound(routes=links, osc_1_on=0))
+    names, slots = audible_in(sound(routes=links, osc_1_on=0))
     assert not slots
     assert not any(name.startswith(("lfo_", "macro_")) for name in names)
     # Each slot's amount is moved by the next slot's route: 63 links.
     links = [("lfo_1", "osc_1_level", 0.5)] + [("env_2", f"modulation_{i}_amount", 0.5) for i in range(1, N_SLOTS)]
-    assert heard(sound(routes=links))[1] == set(range(N_SLOTS))
-    assert heard(sound(routes=links, osc_1_on=0))[1] == set()
+    assert audible_in(sound(routes=links))[1] == set(range(N_SLOTS))
+    assert audible_in(sound(routes=links, osc_1_on=0))[1] == set()
 
 
-def test_audible_ring_of_sources_that_drives_nothing_else_is_silent():
+def test_audible_ring_of_sources_without_another_destination_is_inaudible():
     ring = [("lfo_1", "lfo_2_phase", 0.5), ("lfo_2", "lfo_1_phase", 0.5), ("env_2", "modulation_4_amount", 0.5)]
     ring += [("env_2", "modulation_3_amount", 0.5)]
-    assert heard(sound(routes=ring))[1] == set()
-    assert heard(sound(routes=[*ring, ("lfo_2", "volume", 0.1)]))[1] == {0, 1, 4}
+    assert audible_in(sound(routes=ring))[1] == set()
+    assert audible_in(sound(routes=[*ring, ("lfo_2", "volume", 0.1)]))[1] == {0, 1, 4}
 
 
-def test_audible_amount_of_0_that_another_route_moves_carries_its_source():
+def test_audible_amount_0_moved_by_another_route_carries_its_source():
     routes = [("lfo_1", "osc_1_level", 0.0), ("macro_control_1", "modulation_1_amount", 0.3)]
-    assert {"lfo_1_phase", "macro_control_1"} <= heard(sound(routes=routes))[0]
+    assert {"lfo_1_phase", "macro_control_1"} <= audible_in(sound(routes=routes))[0]
 
 
-def test_audible_without_knowledge_of_routes_silences_no_source():
+def test_audible_without_routes_keeps_all_sources():
     one, rules = sound(), audibility_rules(VITAL)
     found = audible(rules, one.continuous, one.categorical)
     assert found.routes is None
@@ -256,50 +256,50 @@ def test_audible_without_knowledge_of_routes_silences_no_source():
         ("eq_low_gain", "eq_low_mode", {0}),
     ],
 )
-def test_audible_mode_decides_which_control_is_heard(name, menu, options):
+def test_audible_mode_decides_which_control_is_audible(name, menu, options):
     all_on = dict.fromkeys(SWITCHES, 1)
     for option in range(VITAL.categorical[VITAL.position[menu]].n_options):
         parameters = sound(routes=[("lfo_1", "osc_1_level", 0.5)], **all_on, **{menu: option})
-        assert (name in heard(parameters)[0]) == (option in options), option
+        assert (name in audible_in(parameters)[0]) == (option in options), option
 
 
 def test_audible_unison_knobs_need_a_second_voice_or_a_route_to_their_count():
-    assert "osc_1_unison_detune" not in heard(sound())[0]
-    assert "osc_1_unison_detune" in heard(sound(osc_1_unison_voices=2))[0]
-    assert "osc_1_unison_detune" in heard(sound(routes=[("env_2", "osc_1_unison_voices", 0.2)]))[0]
-    assert "osc_1_stereo_spread" in heard(sound())[0]
+    assert "osc_1_unison_detune" not in audible_in(sound())[0]
+    assert "osc_1_unison_detune" in audible_in(sound(osc_1_unison_voices=2))[0]
+    assert "osc_1_unison_detune" in audible_in(sound(routes=[("env_2", "osc_1_unison_voices", 0.2)]))[0]
+    assert "osc_1_stereo_spread" in audible_in(sound())[0]
 
 
 def test_audible_morph_amount_needs_a_type_or_a_route_that_moves_it():
-    """Without a type, a moving amount renews the wave's buffer more often: the engine's bits say so."""
+    """Without a type, a moving amount renews the wave's buffer more often: the engine's bits show it."""
     names = ("osc_1_spectral_morph_amount", "lfo_1_phase")
-    assert not heard(sound())[0] & {*names}
+    assert not audible_in(sound())[0] & {*names}
     moved = [("lfo_1", "osc_1_spectral_morph_amount", 0.5)]
-    assert heard(sound(routes=moved))[0] >= {*names}
-    assert "lfo_1_phase" not in heard(sound(routes=[("lfo_1", "osc_1_distortion_amount", 0.5)]))[0]
-    assert "osc_1_spectral_morph_spread" in heard(sound())[0]
+    assert audible_in(sound(routes=moved))[0] >= {*names}
+    assert "lfo_1_phase" not in audible_in(sound(routes=[("lfo_1", "osc_1_distortion_amount", 0.5)]))[0]
+    assert "osc_1_spectral_morph_spread" in audible_in(sound())[0]
 
 
-def test_audible_order_of_effects_needs_two_of_them():
-    asked = TargetEncoding(VITAL).schema
-    for on, is_heard in (({}, False), ({"reverb_on": 1}, False), ({"reverb_on": 1, "delay_on": 1}, True)):
-        assert ("effect_chain_order" in heard(sound(**on))[0]) == is_heard
-        assert ("reverb_order" in heard(sound(asked, **on), asked)[0]) == is_heard
-    assert "chorus_order" not in heard(sound(asked, reverb_on=1, delay_on=1), asked)[0]
+def test_audible_effect_order_needs_two_effects():
+    encoded = TargetEncoding(VITAL).schema
+    for on, is_audible in (({}, False), ({"reverb_on": 1}, False), ({"reverb_on": 1, "delay_on": 1}, True)):
+        assert ("effect_chain_order" in audible_in(sound(**on))[0]) == is_audible
+        assert ("reverb_order" in audible_in(sound(encoded, **on), encoded)[0]) == is_audible
+    assert "chorus_order" not in audible_in(sound(encoded, reverb_on=1, delay_on=1), encoded)[0]
 
 
 # Feeding
 
 
-def test_audible_filter_that_nothing_plays_into_is_silent_but_for_its_switch_and_input():
-    names = heard(sound(filter_1_on=1, filter_2_on=1))[0]
+def test_audible_unfed_filter_is_inaudible_except_its_switch_and_input():
+    names = audible_in(sound(filter_1_on=1, filter_2_on=1))[0]
     assert {"filter_1_cutoff", "filter_1_model", "filter_2_on", "filter_2_filter_input"} <= names
     assert names.isdisjoint({"filter_2_cutoff", "filter_2_model"})
-    assert "filter_2_cutoff" in heard(sound(filter_2_on=1, osc_1_destination=2))[0]
-    assert "filter_2_cutoff" in heard(sound(filter_1_on=1, filter_2_on=1, filter_2_filter_input=1))[0]
-    assert "filter_2_cutoff" not in heard(sound(filter_2_on=1, filter_2_filter_input=1))[0]
-    assert "filter_2_cutoff" in heard(sound(filter_2_on=1, sample_on=1, sample_destination=1))[0]
-    assert "filter_1_cutoff" not in heard(sound(filter_1_on=1, osc_1_destination=3))[0]
+    assert "filter_2_cutoff" in audible_in(sound(filter_2_on=1, osc_1_destination=2))[0]
+    assert "filter_2_cutoff" in audible_in(sound(filter_1_on=1, filter_2_on=1, filter_2_filter_input=1))[0]
+    assert "filter_2_cutoff" not in audible_in(sound(filter_2_on=1, filter_2_filter_input=1))[0]
+    assert "filter_2_cutoff" in audible_in(sound(filter_2_on=1, sample_on=1, sample_destination=1))[0]
+    assert "filter_1_cutoff" not in audible_in(sound(filter_1_on=1, osc_1_destination=3))[0]
 
 
 # Any schema, any arrays
@@ -325,7 +325,7 @@ def schemas() -> dict[str, Schema]:
         ("osc_1_level", "osc_2_level", "lfo_1_frequency", "volume"),
     )
     without_menus = Schema(small.continuous, (), small.sources, small.destinations)
-    return {"engine": VITAL, "answers": TargetEncoding(VITAL).schema, "small": small, "without menus": without_menus}
+    return {"engine": VITAL, "encoded": TargetEncoding(VITAL).schema, "small": small, "without menus": without_menus}
 
 
 def test_audible_schema_without_modulation_has_no_audible_route():
@@ -347,7 +347,7 @@ def audible_in_jax(rules, continuous, categorical, routes, parts=PARTS):
 
 
 @settings(deadline=None, max_examples=6)
-@given(seeds, st.sampled_from(["engine", "answers", "small", "without menus"]))
+@given(seeds, st.sampled_from(["engine", "encoded", "small", "without menus"]))
 def test_audible_in_jax_equals_numpy_and_each_sound_alone(seed, which):
     schema = schemas()[which]
     rules, (continuous, categorical, routes) = audibility_rules(schema), random_sounds(schema, seed)
@@ -355,19 +355,19 @@ def test_audible_in_jax_equals_numpy_and_each_sound_alone(seed, which):
     assert found.continuous.shape == continuous.shape
     assert found.categorical.shape == categorical.shape
     assert found.routes.shape == routes[0].shape
-    for ours, theirs in zip(found, audible_in_jax(rules, continuous, categorical, routes), strict=True):
-        assert isinstance(ours, np.ndarray)
-        assert isinstance(theirs, jax.Array)
-        np.testing.assert_array_equal(ours, theirs)
+    for array, traced in zip(found, audible_in_jax(rules, continuous, categorical, routes), strict=True):
+        assert isinstance(array, np.ndarray)
+        assert isinstance(traced, jax.Array)
+        np.testing.assert_array_equal(array, traced)
     for row in range(len(continuous)):
         alone = audible(rules, continuous[row], categorical[row], tuple(array[row] for array in routes))
-        for ours, theirs in zip(alone, found, strict=True):
-            np.testing.assert_array_equal(ours, theirs[row])
+        for single, batched in zip(alone, found, strict=True):
+            np.testing.assert_array_equal(single, batched[row])
 
 
 @settings(deadline=None, max_examples=20)
-@given(seeds, st.sampled_from(["engine", "answers", "small", "without menus"]))
-def test_audible_parts_each_silence_some_and_together_what_all_do(seed, which):
+@given(seeds, st.sampled_from(["engine", "encoded", "small", "without menus"]))
+def test_audible_single_parts_combine_to_the_result_of_all(seed, which):
     schema = schemas()[which]
     rules, sounds = audibility_rules(schema), random_sounds(schema, seed)
     every = audible(rules, *sounds)
@@ -381,7 +381,7 @@ def test_audible_parts_each_silence_some_and_together_what_all_do(seed, which):
 
 
 def slow_sources(schema, found_in_use, index, value):
-    """Sources that are heard, route by route until nothing is added: another way to the same answer."""
+    """Audible slots and sources, found route by route until nothing is added: an independent computation."""
     pairs = {slot: divmod(int(cell), len(schema.destinations)) for slot, cell in enumerate(index) if cell >= 0}
     pointed = {slot: int(schema.destination_slots[d]) for slot, (_, d) in pairs.items()}
     slots, sources = set(), set()
@@ -401,8 +401,8 @@ def slow_sources(schema, found_in_use, index, value):
 
 
 @settings(deadline=None, max_examples=30)
-@given(seeds, st.sampled_from(["engine", "answers", "small"]))
-def test_audible_sources_are_those_found_route_by_route(seed, which):
+@given(seeds, st.sampled_from(["engine", "encoded", "small"]))
+def test_audible_sources_equal_a_route_by_route_search(seed, which):
     schema = schemas()[which]
     rules, (continuous, categorical, (index, value)) = audibility_rules(schema), random_sounds(schema, seed, n=2)
     found = audible(rules, continuous, categorical, (index, value))
@@ -417,8 +417,8 @@ def test_audible_sources_are_those_found_route_by_route(seed, which):
 
 
 @settings(deadline=None, max_examples=8)
-@given(seeds, st.sampled_from(["engine", "answers", "small"]))
-def test_audible_of_matrix_equals_sparse_routes_where_no_slot_is_pointed_at(seed, which):
+@given(seeds, st.sampled_from(["engine", "encoded", "small"]))
+def test_audible_matrix_without_routes_to_slots_equals_sparse_routes(seed, which):
     schema = schemas()[which]
     rules, (continuous, categorical, (index, value)) = audibility_rules(schema), random_sounds(schema, seed)
     pointing = schema.destination_slots[index % len(schema.destinations)] >= 0
@@ -438,16 +438,16 @@ def test_audible_of_matrix_equals_sparse_routes_where_no_slot_is_pointed_at(seed
         np.testing.assert_array_equal(getattr(dense, side), getattr(traced, side))
 
 
-def test_audible_in_matrix_takes_a_pointed_slot_for_audible():
+def test_audible_matrix_counts_routes_to_slots_as_audible():
     one = sound(routes=[("lfo_1", "modulation_9_amount", 0.5)])
     matrix = dense_routes(one.route_index, one.route_value, len(VITAL.sources), len(VITAL.destinations))
     found = audible(audibility_rules(VITAL), one.continuous, one.categorical, matrix)
     assert "lfo_1_phase" in names_of(found)
-    assert "lfo_1_phase" not in heard(one)[0]
+    assert "lfo_1_phase" not in audible_in(one)[0]
 
 
 def test_audible_in_jax_compiles_no_loop_over_controls():
-    """A few hundred operations whatever the schema: a training step must not feel it."""
+    """A few hundred operations for any schema, so that a training step is not slower."""
     rules, sounds = audibility_rules(VITAL), random_sounds(VITAL, 0)
     jaxpr = jax.make_jaxpr(lambda *arrays: audible(rules, *arrays))(*sounds)
     assert len(jaxpr.eqns) < 400
@@ -467,7 +467,7 @@ def test_can_vary_leaves_out_frozen_masked_and_single_options():
         can_vary(VITAL, 4)
 
 
-def test_import_of_audibility_brings_neither_jax_nor_vita():
+def test_audibility_import_loads_neither_jax_nor_vita():
     script = (
         "import sys, vjax.sound.audibility as a; assert not {'jax', 'vita'} & set(sys.modules), sorted(sys.modules)"
     )

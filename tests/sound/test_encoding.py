@@ -1,4 +1,4 @@
-"""Target encoding: both forms hold the same presets, and the order of effects is what the engine plays."""
+"""Tests of vjax.sound.encoding: both forms give the same presets, and effect orders equal the engine's."""
 
 import dataclasses
 import itertools
@@ -33,8 +33,8 @@ def controls():
     return default_vocabulary().schema()
 
 
-def test_every_chain_of_a_few_effects_has_one_number():
-    """By brute force over the last digits: 9! / 6! numbers, all different, each the number of its own ranks."""
+def test_chain_ranks_of_504_numbers_are_unique_and_round_trip():
+    """The multiples of 6!: 9! / 6! numbers. Their ranks differ, and `chain_number` of the ranks is the number."""
     codes = np.arange(0, N_CHAINS, math.factorial(6))
     ranks = chain_ranks(codes)
     assert len({tuple(row) for row in ranks.tolist()}) == len(codes)
@@ -43,17 +43,16 @@ def test_every_chain_of_a_few_effects_has_one_number():
     assert [chain_number(row / 9, everything) for row in ranks] == codes.tolist()
 
 
-def test_small_numbers_move_one_effect_to_the_end():
+def test_chain_ranks_of_small_numbers_move_one_effect_to_the_end():
     chains = [np.argsort(row).tolist() for row in chain_ranks(np.arange(9))]
-    plain = list(range(9))
-    assert chains[0] == plain
+    assert chains[0] == list(range(9))
     assert chains[1] == [0, 1, 2, 3, 4, 5, 6, 8, 7]
     assert chains[8] == [1, 2, 3, 4, 5, 6, 7, 8, 0]
 
 
 @given(st.integers(0, N_CHAINS - 1), st.lists(st.booleans(), min_size=9, max_size=9))
 @settings(deadline=None)
-def test_positions_keep_the_order_of_what_is_on(code, on):
+def test_effect_positions_keep_the_order_of_effects_that_are_on(code, on):
     on = np.array(on)
     (positions,) = effect_positions(np.array([code]), on[None])
     again = chain_number(positions, on)
@@ -64,13 +63,13 @@ def test_positions_keep_the_order_of_what_is_on(code, on):
     assert sorted(positions[on]) == pytest.approx([(k + 0.5) / len(played) for k in range(len(played))])
 
 
-def test_the_plain_order_has_number_0_whatever_is_on():
+def test_chain_number_of_the_default_order_is_0_for_any_switches():
     for on in itertools.product([False, True], repeat=9):
         (positions,) = effect_positions(np.array([0]), np.array([on]))
         assert chain_number(positions, np.array(on)) == 0
 
 
-def test_schema_has_semitones_as_classes_and_the_chain_as_positions(controls):
+def test_target_encoding_schema_has_semitone_classes_and_effect_positions(controls):
     encoded = TargetEncoding(controls).schema
     assert encoded.categorical_names[: len(controls.categorical)] == controls.categorical_names
     assert encoded.categorical_names[len(controls.categorical) :] == (
@@ -89,13 +88,13 @@ def test_schema_has_semitones_as_classes_and_the_chain_as_positions(controls):
     assert not on.categorical[encoded.position["osc_2_transpose"]]
 
 
-def test_a_schema_without_effects_keeps_its_knobs(schema):
+def test_target_encoding_without_effects_keeps_the_other_knobs(schema):
     encoded = TargetEncoding(schema).schema
     assert encoded.continuous_names == tuple(n for n in schema.continuous_names if n != "osc_1_transpose")
     assert encoded.categorical_names == (*schema.categorical_names, "osc_1_transpose")
 
 
-def test_rows_change_with_the_schema(schema):
+def test_encode_converts_rows_to_the_encoded_schema(schema):
     encoding = TargetEncoding(schema)
     rng = np.random.default_rng(0)
     continuous = rng.random((4, len(schema.continuous)), np.float32)
@@ -108,7 +107,7 @@ def test_rows_change_with_the_schema(schema):
     assert knobs.dtype == np.float32
 
 
-def test_importance_follows_its_knobs(controls):
+def test_encode_importance_keeps_the_weight_of_each_knob(controls):
     encoding = TargetEncoding(controls)
     weights = np.arange(len(controls.continuous), dtype=np.float32)
     moved = dict(zip(encoding.schema.continuous_names, encoding.encode_importance(weights), strict=True))
@@ -119,7 +118,7 @@ def test_importance_follows_its_knobs(controls):
 
 
 def random_controls(controls, seed, n=3):
-    """[n, knobs] norm and [n, menus]: anything that a schema of controls can hold."""
+    """[n, knobs] norm and [n, menus]: all values that a schema of controls allows."""
     rng = np.random.default_rng(seed)
     continuous = rng.random((n, len(controls.continuous)), np.float32)
     return continuous, rng.integers(0, controls.option_counts, (n, len(controls.categorical)), np.int32)
@@ -128,14 +127,14 @@ def random_controls(controls, seed, n=3):
 @given(st.integers(0, 2**32 - 1))
 @settings(deadline=None, max_examples=30)
 def test_decode_after_encode_returns_the_controls(controls, seed):
-    """Semitones are rounded and effects that are off take their plain places; everything else comes back to the bit."""
+    """Semitones are rounded, and effects that are off get their default positions. All else is equal to the bit."""
     encoding = TargetEncoding(controls)
     continuous, categorical = random_controls(controls, seed)
     encoded = encoding.encode(continuous, categorical)
     decoded = encoding.decode(*encoded)
-    for ours, theirs in zip(encoding.encode(*decoded), encoded, strict=True):
-        assert ours.dtype == theirs.dtype
-        assert np.array_equal(ours, theirs)
+    for found, expected in zip(encoding.encode(*decoded), encoded, strict=True):
+        assert found.dtype == expected.dtype
+        assert np.array_equal(found, expected)
     assert np.array_equal(decoded[1], categorical)
     assert (decoded[0].dtype, decoded[0].shape) == (continuous.dtype, continuous.shape)
     turned = [i for i, knob in enumerate(controls.continuous) if is_semitones(knob.name) or knob.name == CHAIN]
@@ -148,7 +147,7 @@ def test_decode_after_encode_returns_the_controls(controls, seed):
 
 @given(st.integers(0, 2**32 - 1))
 @settings(deadline=None, max_examples=30)
-def test_names_are_encoded_and_decoded_as_arrays_are(controls, seed):
+def test_encode_names_and_decode_names_agree_with_arrays(controls, seed):
     encoding = TargetEncoding(controls)
     continuous, categorical = random_controls(controls, seed, n=1)
 
@@ -170,22 +169,22 @@ def test_names_are_encoded_and_decoded_as_arrays_are(controls, seed):
     assert encoding.encode_names(decoded_native, decoded_menus) == (found_native, found_menus)
 
 
-def test_decode_names_leaves_controls_as_they_are(controls):
+def test_decode_names_of_controls_changes_nothing(controls):
     native, menus = {CHAIN: 7.0, "osc_1_transpose": -12.0, "volume": 1.0}, {"reverb_on": 1}
     assert TargetEncoding(controls).decode_names(native, menus) == (native, menus)
 
 
-def test_an_encoded_schema_is_its_own_encoding(controls):
+def test_target_encoding_of_an_encoded_schema_changes_nothing(controls):
     encoded = TargetEncoding(controls).schema
     assert set(POSITIONS) <= set(encoded.continuous_names)
     assert TargetEncoding(encoded).schema == encoded
     rows = random_controls(encoded, seed=0)
     for again in (TargetEncoding(encoded).encode(*rows), TargetEncoding(encoded).decode(*rows)):
-        assert all(np.array_equal(ours, theirs) for ours, theirs in zip(again, rows, strict=True))
+        assert all(np.array_equal(found, expected) for found, expected in zip(again, rows, strict=True))
 
 
-def test_both_forms_make_the_same_preset(controls):
-    """Of a random sound, but for the part of the chain's number that cannot be heard."""
+def test_to_preset_from_controls_and_from_the_encoding_is_the_same(controls):
+    """For random sounds, except the inaudible part of the chain's number."""
     from vjax.data.sampling import SamplingConfig, sample_block
     from vjax.vital.default_vocabulary import default_vocabulary
     from vjax.vital.vocabulary import to_parameters, to_preset
@@ -194,9 +193,9 @@ def test_both_forms_make_the_same_preset(controls):
     for draw in sample_block(controls, SamplingConfig(), seed=5, block=0, size=6):
         plain = to_preset(draw.parameters, controls, vocabulary)
         knobs, menus = encoding.encode(draw.parameters.continuous[None], draw.parameters.categorical[None])
-        answer = Parameters(knobs[0], menus[0], *draw.parameters[2:])
-        made = to_preset(answer, encoding.schema, vocabulary)
-        # The rank of off effects may differ, so the chain's number may; nothing else.
+        encoded = Parameters(knobs[0], menus[0], *draw.parameters[2:])
+        made = to_preset(encoded, encoding.schema, vocabulary)
+        # Ranks of effects that are off may differ, and so may the chain's number. Nothing else may.
         schema = _engine_controls()
         at = schema.position[CHAIN]
         differing = np.flatnonzero(plain.continuous != made.continuous)
@@ -204,11 +203,11 @@ def test_both_forms_make_the_same_preset(controls):
         assert np.array_equal(plain.categorical, made.categorical)
         assert plain.routes == made.routes
         back, _ = to_parameters(made, encoding.schema, vocabulary)
-        assert np.array_equal(back.categorical, answer.categorical)
-        assert back.continuous == pytest.approx(answer.continuous, abs=1e-6)
+        assert np.array_equal(back.categorical, encoded.categorical)
+        assert back.continuous == pytest.approx(encoded.continuous, abs=1e-6)
 
 
-def test_the_engine_plays_the_same_bits_from_both_forms(controls):
+def test_effect_positions_that_are_equal_render_the_same_bits(controls):
     """Three effects on, in several orders: equal orders by `effect_positions` are equal sounds, others are not."""
     from vjax.engine.config import RenderConfig
     from vjax.engine.pool import RenderJob, RenderPool

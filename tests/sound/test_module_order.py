@@ -1,4 +1,4 @@
-"""The order of modules: any renumbering of a sound comes back to one, and it sounds the same."""
+"""Tests of vjax.sound.module_order: any renumbering of a sound gets one order, and renders the same."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_members_of_vital(instrument):
     assert members(instrument, "random") == members(instrument, "macro_control") == (1, 2, 3, 4)
 
 
-def test_renumbered_moves_everything_of_a_module(instrument, draws):
+def test_renumbered_swap_moves_all_controls_of_a_module(instrument, draws):
     swap = {"lfo": [2, 1, *range(3, 9)]}
     swapped = renumbered(draws[0], instrument, swap)
     for name in ("lfo_1_frequency", "lfo_1_phase", "lfo_1_shape", "lfo_1_sync"):
@@ -51,20 +51,20 @@ def test_renumbered_moves_everything_of_a_module(instrument, draws):
     assert _equal(renumbered(swapped, instrument, swap), draws[0])
 
 
-def test_renumbered_refuses_what_is_no_order(instrument, draws):
-    with pytest.raises(ValueError, match=r"order \(1, 1, 2\) of osc is none of its numbers \(1, 2, 3\)"):
+def test_renumbered_with_an_order_that_is_not_a_permutation_raises(instrument, draws):
+    with pytest.raises(ValueError, match=r"order \(1, 1, 2\) of osc is not a permutation of its numbers \(1, 2, 3\)"):
         renumbered(draws[0], instrument, {"osc": [1, 1, 2]})
 
 
-def test_any_numbering_of_the_sources_comes_back_to_one(instrument, draws):
+def test_canonical_order_of_renumbered_sources_is_the_same(instrument, draws):
     rng = np.random.default_rng(0)
     routed = [p for p in draws if (p.route_index >= 0).any()]
     assert len(routed) > 5
     for parameters in routed:
         once = canonical_order(parameters, instrument)
-        assert _equal(once, parameters)  # the sampler gives them in this order
+        assert _equal(once, parameters)  # the sampler returns them in this order
         again = canonical_order(_shuffled(parameters, instrument, rng, ("random", "macro_control")), instrument)
-        # Sources with no route are alike in what is heard, and only in that: compare the routes.
+        # Sources without a route are inaudible, and may differ: compare only the routes.
         assert np.array_equal(again.route_index, once.route_index)
         assert np.array_equal(again.route_value, once.route_value)
 
@@ -74,7 +74,7 @@ def routed_sources(instrument, parameters):
     return {instrument.sources[cell // len(instrument.destinations)] for cell in cells}
 
 
-def test_used_sources_and_low_oscillators_come_first(instrument, draws):
+def test_canonical_order_puts_used_sources_and_low_oscillators_first(instrument, draws):
     rng = np.random.default_rng(1)
     for parameters in draws:
         ordered = canonical_order(_shuffled(parameters, instrument, rng), instrument)
@@ -95,7 +95,7 @@ def test_used_sources_and_low_oscillators_come_first(instrument, draws):
     assert ordered.categorical[switches].tolist() == [1, 1, 0]
 
 
-def test_oscillators_that_name_each_other_keep_their_order(instrument, draws):
+def test_canonical_order_keeps_oscillators_that_modulate_each_other(instrument, draws):
     menu = instrument.categorical[instrument.position["osc_3_distortion_type"]]
     fm = next(i for i in range(menu.n_options) if menu.label(i).endswith("<- Osc"))
     parameters = draws[0]
@@ -106,8 +106,8 @@ def test_oscillators_that_name_each_other_keep_their_order(instrument, draws):
     assert canonical_order(parameters, instrument).continuous[at].tolist() == [0.75, 0.25, 0.5]
 
 
-def test_the_engine_plays_the_same_bits_in_both_orders(instrument):
-    """People's presets with the random phases off: their renders in canonical order are bit-equal."""
+def test_canonical_order_renders_the_same_bits(instrument):
+    """Musicians' presets with the random phases off: their renders in canonical order are bit-equal."""
     from vjax.engine.config import RenderConfig
     from vjax.engine.pool import RenderJob, RenderPool
     from vjax.vital.default_vocabulary import default_vocabulary

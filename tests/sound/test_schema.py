@@ -1,4 +1,4 @@
-"""The schema: what the engine offers, ranges, gates, tier masks, validation, and routes in both forms."""
+"""Tests of vjax.sound.schema: counts, ranges, tier masks, validation, and routes in both forms."""
 
 import dataclasses
 import json
@@ -30,7 +30,7 @@ from vjax.sound.schema import (
 VITAL = engine_schema(n_wavetables=24, n_lfo_shapes=30)
 
 
-def test_counts_of_the_engine():
+def test_engine_schema_has_the_counts_of_the_engine():
     assert len(VITAL.continuous) == 322
     assert sum(knob.integer for knob in VITAL.continuous) == 29
     assert len(VITAL.categorical) == 126 + 3 + 8
@@ -40,7 +40,7 @@ def test_counts_of_the_engine():
     assert VITAL.engine == synth.VERSION
 
 
-def test_every_control_of_the_engine_has_one_place():
+def test_engine_schema_gives_each_control_one_position():
     """772 controls: the vectors, the view, and five numbers of each slot of the matrix."""
     names = set(VITAL.continuous_names + VITAL.categorical_names[:126])
     slots = {f"modulation_{i + 1}_{part}" for i in range(N_SLOTS) for part in (*CHANNELS, "bypass")}
@@ -50,7 +50,7 @@ def test_every_control_of_the_engine_has_one_place():
     assert all(VITAL.position[name] == i for i, name in enumerate(VITAL.categorical_names))
 
 
-def test_the_destinations_that_are_other_routes():
+def test_destination_slots_are_two_for_each_slot():
     """modulation_N_amount and modulation_N_power, N from 1 to 64: two for each slot."""
     slots = VITAL.destination_slots
     assert slots.dtype == np.int32
@@ -66,7 +66,7 @@ def test_the_destinations_that_are_other_routes():
     ).all()
 
 
-def test_menus_are_sized_by_their_range_not_by_their_labels():
+def test_option_counts_come_from_the_range_not_from_the_labels():
     style = VITAL.categorical[VITAL.position["filter_1_style"]]
     assert (style.n_options, len(style.labels)) == (10, 5)
     assert style.label(1) == style.labels[1]
@@ -77,7 +77,7 @@ def test_menus_are_sized_by_their_range_not_by_their_labels():
     assert (tempo.minimum, tempo.minimum + tempo.n_options - 1) == (low, high) == (4, 12)
 
 
-def test_defaults_are_the_engines():
+def test_default_parameters_equal_the_engine():
     parameters = VITAL.default_parameters()
     VITAL.validate(parameters)
     expected = {control["name"]: control["default"] for control in synth.describe_controls()}
@@ -89,19 +89,19 @@ def test_defaults_are_the_engines():
     assert [array.dtype for array in parameters] == [np.float32, np.int32, np.int32, np.float32]
 
 
-def test_json_round_trip_is_equal():
+def test_from_json_of_to_json_is_equal():
     again = Schema.from_json(VITAL.to_json())
     assert again == VITAL
     assert hash(again) == hash(VITAL)
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"continuous": [{"nome": 1}]}', "no json"])
-def test_other_json_is_refused(text):
+def test_from_json_of_other_json_raises(text):
     with pytest.raises(ValueError, match=r"not a vjax schema|Expecting value"):
         Schema.from_json(text)
 
 
-def test_json_with_an_unknown_or_missing_field_names_it():
+def test_from_json_with_an_unknown_or_missing_field_names_it():
     raw = json.loads(VITAL.to_json())
     raw["continuous"][0]["colour"] = "red"
     with pytest.raises(ValueError, match="colour"):
@@ -113,7 +113,7 @@ def test_json_with_an_unknown_or_missing_field_names_it():
 
 @settings(deadline=None)
 @given(st.floats(0, 1, width=32), st.integers(0, len(VITAL.continuous) - 1))
-def test_norm_to_native_and_back(norm, column):
+def test_to_norm_of_to_native_returns_the_norm(norm, column):
     vector = VITAL.default_parameters().continuous
     vector[column] = norm
     knob, native = VITAL.continuous[column], VITAL.to_native(vector)
@@ -126,7 +126,7 @@ def test_norm_to_native_and_back(norm, column):
     np.testing.assert_allclose(np.delete(back, column), np.delete(vector, column), atol=1e-7)
 
 
-def test_native_values_by_hand(schema):
+def test_to_native_values_by_hand(schema):
     """filter_1_cutoff runs from 8 to 136, osc_1_transpose over integers from -48 to 48."""
     norm = np.full((2, len(schema.continuous)), 0.25, np.float32)
     norm[1, schema.position["osc_1_transpose"]] = 0.26
@@ -136,7 +136,7 @@ def test_native_values_by_hand(schema):
     np.testing.assert_array_equal(native[:, schema.position["osc_1_transpose"]], [-24, -23])
 
 
-def test_integer_knobs_are_rounded():
+def test_to_native_rounds_integer_knobs_only():
     native = VITAL.to_native(np.full(len(VITAL.continuous), 0.37, np.float32))
     whole = native == np.rint(native)
     np.testing.assert_array_equal(whole, [knob.integer for knob in VITAL.continuous])
@@ -162,12 +162,12 @@ def test_integer_knobs_are_rounded():
         ("volume", "global"),
     ],
 )
-def test_module(name, module):
+def test_module_of_a_control_is_its_module_or_global(name, module):
     assert VITAL.module(name) == module
 
 
 @pytest.mark.parametrize("tier", [1, 2])
-def test_knobs_that_need_routes_are_masked_below_tier_3(tier):
+def test_static_mask_below_tier_3_covers_knobs_that_need_routes(tier):
     mask = VITAL.static_mask(tier)
     for name in ("lfo_1_frequency", "lfo_8_phase", "random_2_frequency", "env_3_attack", "env_6_release"):
         assert mask[VITAL.position[name]], name
@@ -175,18 +175,18 @@ def test_knobs_that_need_routes_are_masked_below_tier_3(tier):
         assert not mask[VITAL.position[name]], name
 
 
-def test_nothing_is_masked_at_tier_3():
+def test_static_mask_at_tier_3_is_empty():
     assert not VITAL.static_mask(3).any()
 
 
 @pytest.mark.parametrize("tier", [0, 4])
-def test_other_tiers_do_not_exist(tier):
+def test_check_tier_with_an_unknown_tier_raises(tier):
     for function in (check_tier, VITAL.static_mask):
         with pytest.raises(ValueError, match=rf"tier {tier} does not exist; choose one of \(1, 2, 3\)"):
             function(tier)
 
 
-def test_controls_that_are_no_part_of_a_sound_are_frozen():
+def test_frozen_controls_are_not_part_of_a_sound():
     knobs = {k.name for k, frozen in zip(VITAL.continuous, VITAL.frozen_continuous(), strict=True) if frozen}
     menus = {m.name for m, frozen in zip(VITAL.categorical, VITAL.frozen_categorical(), strict=True) if frozen}
     assert {"beats_per_minute", "bypass", "polyphony", "mod_wheel", "pitch_wheel", "portamento_time"} <= knobs
@@ -195,7 +195,7 @@ def test_controls_that_are_no_part_of_a_sound_are_frozen():
     assert not {"volume", "macro_control_1", "voice_transpose", "effect_chain_order"} & knobs
 
 
-def test_schemas_that_cannot_be_are_refused(schema):
+def test_schema_with_contradictory_fields_raises(schema):
     knob, menu = schema.continuous[1], schema.categorical[0]
     for fields, message in (
         ({"continuous": (knob, knob)}, "names .'env_1_attack'. twice"),
@@ -208,7 +208,7 @@ def test_schemas_that_cannot_be_are_refused(schema):
 
 
 @pytest.mark.parametrize(
-    ("field", "place", "value", "message"),
+    ("field", "index", "value", "message"),
     [
         ("continuous", 3, math.nan, r"filter_1_cutoff is nan norm; it must lie in \[0, 1\]"),
         ("continuous", 7, 1.25, r"osc_1_level is 1\.25 norm; it must lie in \[0, 1\]"),
@@ -223,10 +223,10 @@ def test_schemas_that_cannot_be_are_refused(schema):
         ("route_value", (5, 3), math.nan, r"slot 5 has stereo nan; it must lie in \[0, 1\]"),
     ],
 )
-def test_validate_names_control_value_and_range(schema, field, place, value, message):
+def test_validate_names_control_value_and_range(schema, field, index, value, message):
     parameters = schema.default_parameters()
     schema.validate(parameters)
-    getattr(parameters, field)[place] = value
+    getattr(parameters, field)[index] = value
     with pytest.raises(ValueError, match=message):
         schema.validate(parameters)
 
@@ -256,7 +256,7 @@ def matrices(draw):
 
 @settings(deadline=None)
 @given(matrices())
-def test_routes_to_sparse_and_back(matrix):
+def test_dense_routes_of_sparse_routes_is_the_matrix(matrix):
     index, value = sparse_routes(matrix)
     assert (index.shape, index.dtype, value.shape, value.dtype) == ((64,), np.int32, (64, 4), np.float32)
     np.testing.assert_array_equal(dense_routes(index, value, 5, 40), matrix)
@@ -268,7 +268,7 @@ def test_routes_to_sparse_and_back(matrix):
 
 @settings(deadline=None)
 @given(matrices(), st.integers(0, 70), st.floats(0, 1))
-def test_the_strongest_routes_above_the_threshold_stay(matrix, top_k, threshold):
+def test_sparse_routes_keeps_the_strongest_above_the_threshold(matrix, top_k, threshold):
     index, value = sparse_routes(matrix, threshold, top_k)
     strengths = np.sort(np.abs(matrix[0].ravel()))[::-1]
     expected = strengths[strengths > threshold][: min(top_k, N_SLOTS)]
@@ -276,7 +276,7 @@ def test_the_strongest_routes_above_the_threshold_stay(matrix, top_k, threshold)
     assert (index[len(expected) :] == -1).all()
 
 
-def test_a_full_matrix_keeps_64_routes():
+def test_sparse_routes_of_a_full_matrix_keeps_64():
     index, value = sparse_routes(np.ones((4, 5, 40)))
     assert (index == np.arange(64)).all()  # equal ones in the order of the cells
     assert (value == 1).all()

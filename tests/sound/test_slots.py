@@ -1,4 +1,4 @@
-"""Slots: one order for the routes of a sound, whatever slots they came in, with what points at them moved along."""
+"""Tests of vjax.sound.slots: one order for the routes of a sound. Routes that point at a moved route follow it."""
 
 import copy
 
@@ -32,15 +32,15 @@ def table(routes: dict[int, tuple]) -> Table:
 
 
 def listed(found: Table) -> dict[int, tuple]:
-    """`table`, read backwards."""
+    """The inverse of `table`."""
     index, value = found
     routes = {}
     for slot in np.flatnonzero(index >= 0):
         source, destination = divmod(int(index[slot]), N_DESTINATIONS)
         target = int(VITAL.destination_slots[destination])
         name = VITAL.destinations[destination]
-        place = name if target < 0 else (name.rpartition("_")[2], target)
-        routes[int(slot)] = (VITAL.sources[source], place, pytest.approx(float(value[slot, 0])))
+        described = name if target < 0 else (name.rpartition("_")[2], target)
+        routes[int(slot)] = (VITAL.sources[source], described, pytest.approx(float(value[slot, 0])))
     return routes
 
 
@@ -57,8 +57,8 @@ def meanings(found: Table) -> list[str]:
     return sorted(map(repr, map(meaning, np.flatnonzero(index >= 0))))
 
 
-def permuted(found: Table, places: np.ndarray) -> Table:
-    """The same routes with slot i moved to `places[i]`, and what points at it renumbered."""
+def permuted(found: Table, new_slots: np.ndarray) -> Table:
+    """The same routes with slot i moved to `new_slots[i]`, and routes to it renumbered."""
     index, value = found
     moved_index, moved_value = np.full(N_SLOTS, -1, np.int32), np.zeros((N_SLOTS, 4), np.float32)
     for slot in np.flatnonzero(index >= 0):
@@ -66,9 +66,9 @@ def permuted(found: Table, places: np.ndarray) -> Table:
         target = int(VITAL.destination_slots[destination])
         if target >= 0:
             kind = VITAL.destinations[destination].rpartition("_")[2]
-            destination = VITAL.destinations.index(f"modulation_{places[target] + 1}_{kind}")
-        moved_index[places[slot]] = source * N_DESTINATIONS + destination
-        moved_value[places[slot]] = value[slot]
+            destination = VITAL.destinations.index(f"modulation_{new_slots[target] + 1}_{kind}")
+        moved_index[new_slots[slot]] = source * N_DESTINATIONS + destination
+        moved_value[new_slots[slot]] = value[slot]
     return moved_index, moved_value
 
 
@@ -102,9 +102,9 @@ def assert_same(found: Table, expected: Table) -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(tables(), st.permutations(range(N_SLOTS)))
-def test_any_order_of_the_slots_gives_the_same_canonical_one(routes, places):
+def test_canonical_slots_of_any_slot_order_are_the_same(routes, new_slots):
     found = canonical_slots(*routes, VITAL)
-    assert_same(canonical_slots(*permuted(routes, np.array(places)), VITAL), found)
+    assert_same(canonical_slots(*permuted(routes, np.array(new_slots)), VITAL), found)
     assert_same(canonical_slots(*found, VITAL), found)
     assert meanings(found) == meanings(routes)
     index, value = found
@@ -115,7 +115,7 @@ def test_any_order_of_the_slots_gives_the_same_canonical_one(routes, places):
     assert not value[n:].any()
 
 
-def test_plain_routes_go_by_cell():
+def test_canonical_slots_of_plain_routes_are_ordered_by_cell():
     routes = table({9: ("lfo_1", "volume", 0.1), 30: ("env_2", "osc_1_level", 0.2), 2: ("lfo_1", "osc_1_level", 0.3)})
     order = [VITAL.sources.index(name) for name in ("env_2", "lfo_1")]
     assert order == sorted(order)
@@ -126,8 +126,8 @@ def test_plain_routes_go_by_cell():
     }
 
 
-def test_three_levels_follow_each_other():
-    """A chain in the wrong order: the last comes first in the slots, and sorts first by its source too."""
+def test_canonical_slots_of_a_chain_are_ordered_by_level():
+    """A chain in the wrong order: its last route is in the first slot, and its source sorts first."""
     routes = table(
         {
             0: ("env_2", ("amount", 5), 0.4),
@@ -144,7 +144,7 @@ def test_three_levels_follow_each_other():
     }
 
 
-def test_what_points_at_an_empty_slot_is_left_out_with_what_points_at_it():
+def test_canonical_slots_leave_out_routes_that_lead_to_an_empty_slot():
     routes = table(
         {
             3: ("lfo_1", "volume", 0.1),
@@ -159,8 +159,8 @@ def test_what_points_at_an_empty_slot_is_left_out_with_what_points_at_it():
     }
 
 
-def test_rings_stay_rings():
-    """Two routes that point at each other, one at itself, and one that hangs on the ring."""
+def test_canonical_slots_keep_rings():
+    """Two routes that point at each other, one that points at itself, and one that leads to the ring."""
     routes = table(
         {
             10: ("lfo_1", ("amount", 20), 0.1),
@@ -182,7 +182,7 @@ def test_rings_stay_rings():
     assert_same(canonical_slots(*found, VITAL), found)
 
 
-def test_a_ring_of_all_slots():
+def test_canonical_slots_of_a_ring_of_all_slots_are_unchanged():
     routes = table({slot: ("lfo_1", ("amount", (slot + 1) % N_SLOTS), slot / 64) for slot in range(N_SLOTS)})
     assert_same(canonical_slots(*routes, VITAL), routes)
 
@@ -196,13 +196,13 @@ def plain(start: int, n: int, amount: float) -> Table:
     return index, value
 
 
-def test_merged_tables_keep_64_routes_and_of_equal_cells_the_first_tables():
+def test_merge_slots_keeps_64_routes_and_the_first_of_equal_cells():
     index, value = merge_slots([plain(30, 40, 0.25), plain(0, 40, 0.5)], VITAL)
     np.testing.assert_array_equal(index, plain(0, 64, 1)[0])
     np.testing.assert_array_equal(value[:, 0], [0.5] * 30 + [0.25] * 34)
 
 
-def test_what_hangs_on_a_route_beyond_64_goes_with_it():
+def test_merge_slots_beyond_64_routes_drops_routes_to_dropped_ones():
     full, more = plain(0, 64, 0.5), table({0: ("velocity", "volume", 0.1), 1: ("env_1", ("amount", 0), 0.2)})
     assert_same(merge_slots([full, more], VITAL), full)
     nearly = plain(0, 63, 0.5)
@@ -212,8 +212,8 @@ def test_what_hangs_on_a_route_beyond_64_goes_with_it():
 
 
 @pytest.mark.parametrize(("room", "left"), [(1, 0), (2, 2), (4, 3)])
-def test_of_a_ring_that_does_not_fit_nothing_points_elsewhere(room, left):
-    """A ring of two and what hangs on it."""
+def test_merge_slots_of_a_ring_that_does_not_fit_keeps_targets_right(room, left):
+    """A ring of two routes, and one route that leads to it."""
     ring = table({0: ("lfo_1", ("amount", 1), 0.1), 1: ("lfo_2", ("amount", 0), 0.2), 2: ("lfo_3", ("power", 0), 0.3)})
     n = N_SLOTS - room
     found = listed(merge_slots([plain(0, n, 0.5), ring], VITAL))
@@ -225,7 +225,7 @@ def test_of_a_ring_that_does_not_fit_nothing_points_elsewhere(room, left):
     assert [found[slot] for slot in range(n, len(found))] == expected[:left]
 
 
-def test_each_tables_routes_point_at_its_own():
+def test_merge_slots_routes_point_at_slots_of_their_own_table():
     first = table({0: ("lfo_2", "volume", 0.1), 1: ("env_2", ("amount", 0), 0.2)})
     second = table({0: ("lfo_1", "volume", 0.3), 1: ("env_2", ("amount", 0), 0.4)})
     assert listed(merge_slots([first, second], VITAL)) == {
@@ -236,7 +236,7 @@ def test_each_tables_routes_point_at_its_own():
     }
 
 
-def test_keep_takes_some_slots_and_leaves_what_points_at_the_others():
+def test_merge_slots_with_keep_drops_routes_to_dropped_slots():
     routes = table(
         {
             0: ("lfo_1", "volume", 0.1),
@@ -259,7 +259,7 @@ def test_keep_takes_some_slots_and_leaves_what_points_at_the_others():
 
 @settings(deadline=None, max_examples=20)
 @given(st.lists(tables(most=20), min_size=2, max_size=3))
-def test_merged_tables_are_canonical(several):
+def test_merge_slots_result_is_canonical(several):
     found = merge_slots(several, VITAL)
     assert_same(canonical_slots(*found, VITAL), found)
     every = [meaning for one in several for meaning in meanings(one)]
@@ -279,7 +279,7 @@ def vital_json(routes: Table) -> dict:
     return made
 
 
-def test_the_engine_plays_any_order_alike():
+def test_canonical_slots_of_any_order_render_alike():
     routes = table(
         {
             0: ("lfo_1", "osc_1_level", 0.4),
@@ -299,4 +299,4 @@ def test_the_engine_plays_any_order_alike():
     assert np.abs(first).max() > 0.01
     difference_db = [10 * np.log10(np.square(first - other).sum() / np.square(first).sum() + 1e-30) for other in others]
     assert max(difference_db[:2]) < -100
-    assert difference_db[2] > -40  # the chain is heard
+    assert difference_db[2] > -40  # the chain is audible

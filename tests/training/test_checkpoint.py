@@ -1,4 +1,4 @@
-"""Checkpoints: what they hold, which are kept, and that a folder alone is enough."""
+"""Tests of checkpoints: what they contain, which are kept, and that a folder alone is enough for inference."""
 
 import dataclasses
 import json
@@ -29,7 +29,7 @@ def at_step(state, step: int):
     return state.replace(step=np.int32(step), params=jax.tree.map(lambda leaf: leaf + step, state.params))
 
 
-def test_meta_has_the_reports_keys_and_everything_needed_to_stand_alone(run):
+def test_make_meta_contains_everything_that_inference_needs(run):
     _, meta, info = run
     assert meta["tier"] == 3
     assert meta["wavetable_catalog_json"] == info.catalog_json
@@ -43,7 +43,7 @@ def test_meta_has_the_reports_keys_and_everything_needed_to_stand_alone(run):
     assert meta["versions"].keys() == {"vjax", "engine", "jax"}
 
 
-def test_state_comes_back_bit_for_bit(run, tmp_path):
+def test_restore_latest_returns_the_saved_state_bit_for_bit(run, tmp_path):
     state, meta, _ = run
     with Checkpoints(tmp_path / "c") as checkpoints:
         checkpoints.save(at_step(state, 7), meta | {"progress": {"best_val_loss": 1.5}}, val_loss=1.5)
@@ -54,7 +54,7 @@ def test_state_comes_back_bit_for_bit(run, tmp_path):
     assert restored_meta["progress"] == {"best_val_loss": 1.5}
 
 
-def test_the_best_and_the_latest_are_kept(run, tmp_path):
+def test_save_keeps_the_best_and_the_latest(run, tmp_path):
     state, meta, _ = run
     with Checkpoints(tmp_path / "c") as checkpoints:
         for step, val_loss in ((1, 3.0), (2, 1.0), (3, 2.0), (4, None), (5, 2.5)):
@@ -64,7 +64,7 @@ def test_the_best_and_the_latest_are_kept(run, tmp_path):
     assert load_checkpoint(tmp_path / "c", "latest").step == 5
 
 
-def test_a_folder_alone_predicts_the_same_elsewhere(run, tmp_path):
+def test_load_checkpoint_of_a_moved_folder_predicts_the_same(run, tmp_path):
     state, meta, info = run
     with Checkpoints(tmp_path / "run" / "checkpoints") as checkpoints:
         checkpoints.save(at_step(state, 1), meta, val_loss=1.0)
@@ -79,8 +79,8 @@ def test_a_folder_alone_predicts_the_same_elsewhere(run, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
-def test_an_unfinished_save_is_passed_over(run, tmp_path):
-    """What `kill -9` in the middle of a save leaves: a step's folder under its temporary name."""
+def test_restore_latest_ignores_an_unfinished_save(run, tmp_path):
+    """`kill -9` in the middle of a save leaves a step's folder under its temporary name."""
     state, meta, _ = run
     with Checkpoints(tmp_path / "c") as checkpoints:
         checkpoints.save(at_step(state, 1), meta, val_loss=1.0)
@@ -94,7 +94,7 @@ def test_an_unfinished_save_is_passed_over(run, tmp_path):
     assert load_checkpoint(tmp_path / "c", "latest").step == 1
 
 
-def test_an_older_checkpoint_that_does_not_tell_how_its_sounds_were_played_is_continued(run, tmp_path):
+def test_restore_latest_of_a_checkpoint_without_render_settings_continues(run, tmp_path):
     state, meta, _ = run
     older = {key: value for key, value in meta.items() if key != "render"}
     with Checkpoints(tmp_path / "c") as checkpoints:
@@ -105,7 +105,7 @@ def test_an_older_checkpoint_that_does_not_tell_how_its_sounds_were_played_is_co
     assert "render" not in found
 
 
-def test_another_models_checkpoint_is_refused(run, tmp_path):
+def test_restore_latest_with_another_model_is_refused(run, tmp_path):
     state, meta, info = run
     with Checkpoints(tmp_path / "c") as checkpoints:
         checkpoints.save(at_step(state, 1), meta, val_loss=1.0)
@@ -119,7 +119,7 @@ def test_another_models_checkpoint_is_refused(run, tmp_path):
         checkpoints.restore_latest(other, other_meta)
 
 
-def test_restore_latest_with_a_refused_setting_names_the_allowed_ones_too(run, tmp_path):
+def test_restore_latest_with_a_refused_setting_also_names_allowed_changes(run, tmp_path):
     state, meta, _ = run
     config = base_config(3, "smoke")
     with Checkpoints(tmp_path / "c") as checkpoints:
@@ -131,8 +131,8 @@ def test_restore_latest_with_a_refused_setting_names_the_allowed_ones_too(run, t
 
 
 @pytest.mark.parametrize("older", [False, True])
-def test_restore_latest_data_of_another_catalog_are_refused(run, tmp_path, older):
-    """Older checkpoints store no digest: it is computed from the catalog that they carry."""
+def test_restore_latest_with_data_of_another_catalog_is_refused(run, tmp_path, older):
+    """Older checkpoints store no digest. It is computed from the stored catalog."""
     state, meta, info = run
     other = dataclasses.replace(info, catalog_json="{}", catalog_sha256=digest("{}"))
     now = make_meta(other, model_config(info.schema, True, width=4, mod_embed_dim=4), tier=3, settings={"seed": 0})
@@ -146,7 +146,7 @@ def test_restore_latest_data_of_another_catalog_are_refused(run, tmp_path, older
         assert int(checkpoints.restore_latest(state, meta)[0].step) == 1
 
 
-def test_restore_latest_a_run_without_a_catalog_is_continued_with_one(run, tmp_path):
+def test_restore_latest_without_a_stored_catalog_accepts_one(run, tmp_path):
     state, meta, _ = run
     without = meta | {"wavetable_catalog_json": None, "wavetable_catalog_sha256": None}
     with Checkpoints(tmp_path / "c") as checkpoints:
@@ -155,7 +155,7 @@ def test_restore_latest_a_run_without_a_catalog_is_continued_with_one(run, tmp_p
         assert int(checkpoints.restore_latest(state, meta)[0].step) == 1
 
 
-def test_missing_checkpoints_are_named(tmp_path):
+def test_load_checkpoint_without_a_checkpoint_names_what_is_missing(tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint folder"):
         load_checkpoint(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
@@ -165,7 +165,7 @@ def test_missing_checkpoints_are_named(tmp_path):
         load_checkpoint(tmp_path, "newest")
 
 
-def test_a_newer_format_is_refused(run, tmp_path):
+def test_load_checkpoint_of_a_newer_format_is_refused(run, tmp_path):
     state, meta, _ = run
     with Checkpoints(tmp_path / "c") as checkpoints:
         checkpoints.save(at_step(state, 1), meta | {"format": 99}, val_loss=1.0)

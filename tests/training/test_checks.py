@@ -1,4 +1,4 @@
-"""Sections of a configuration: errors carry the whole key, the value and what was expected."""
+"""Tests of configuration sections: errors state the whole key, the value and what was expected."""
 
 import dataclasses
 import math
@@ -27,7 +27,7 @@ class Section:
 FIELDS = dataclasses.asdict(Section())
 
 
-def test_make_section_with_fitting_values_is_the_section():
+def test_make_section_with_valid_values_returns_the_section():
     assert make_section("x", Section, FIELDS | {"share": 1, "notes": (1, 2)}) == Section(share=1, notes=(1, 2))
 
 
@@ -50,7 +50,7 @@ def test_make_section_with_fitting_values_is_the_section():
         ("xyzzy", 1.0, "a.b.xyzzy is not a setting; choose from count, share, name, on, notes, ends"),
     ],
 )
-def test_make_section_with_a_value_that_cannot_be_names_key_and_expectation(name, value, message):
+def test_make_section_with_an_invalid_value_names_key_and_expectation(name, value, message):
     with pytest.raises(ValueError) as error:  # noqa: PT011
         make_section("a.b", Section, FIELDS | {name: value})
     assert str(error.value) == message

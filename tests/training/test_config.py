@@ -1,4 +1,4 @@
-"""Recipes, their variants and overrides."""
+"""Tests of recipes, their variants and overrides."""
 
 import subprocess
 import sys
@@ -13,13 +13,13 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize("tier", [1, 2, 3])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_recipe_unpacks(tier, variant):
+def test_unpack_accepts_every_recipe(tier, variant):
     config = unpack(base_config(tier, variant))
     assert config.tier == config.generation.sampling.tier == tier
     assert (config.loss.modulation_weight > 0) == (tier == 3)
 
 
-def test_the_full_recipe_has_the_reports_numbers():
+def test_base_config_of_tier_3_has_the_reports_numbers():
     config = unpack(base_config(3))
     loss = config.loss
     assert (loss.continuous_weight, loss.categorical_weight, loss.modulation_weight) == (1.0, 0.5, 0.3)
@@ -31,7 +31,7 @@ def test_the_full_recipe_has_the_reports_numbers():
 
 
 @pytest.mark.parametrize("tier", [1, 2, 3])
-def test_recipes_play_each_preset_over_the_keyboard(tier):
+def test_base_config_draws_notes_from_the_whole_range(tier):
     for variant, n in (("", 3), ("demo", 3), ("smoke", 1)):
         generation = unpack(base_config(tier, variant)).generation
         assert generation.notes_per_preset == len(generation.notes_of(0, 0, 0)) == n
@@ -41,11 +41,11 @@ def test_recipes_play_each_preset_over_the_keyboard(tier):
     assert high > 72
 
 
-def test_the_reports_notes_and_another_range_are_one_override_away():
+def test_unpack_with_note_overrides_uses_them():
     config = base_config(3)
     config.generation.random_notes = 0
     assert unpack(config).generation.notes_of(0, 0, 7) == (48, 60, 72)
-    config.generation.update({"random_notes": 2, "note_range": [24, 35]})  # a list, as JSON has it
+    config.generation.update({"random_notes": 2, "note_range": [24, 35]})  # a list, as in JSON
     generation = unpack(config).generation
     assert generation.note_range == (24, 35)
     assert all(24 <= note <= 35 for note in generation.notes_of(0, 0, 7))
@@ -54,12 +54,12 @@ def test_the_reports_notes_and_another_range_are_one_override_away():
         unpack(config)
 
 
-def test_an_unknown_variant_is_refused_with_the_near_name():
+def test_base_config_with_an_unknown_variant_names_the_nearest_one():
     with pytest.raises(ValueError, match=r"'dmeo' does not exist.*did you mean 'demo'"):
         base_config(3, "dmeo")
 
 
-def test_a_value_that_cannot_be_is_refused():
+def test_unpack_with_a_negative_learning_rate_is_refused():
     config = base_config(3)
     config.optimizer.learning_rate = -1.0
     with pytest.raises(ValueError, match="learning_rate=-1"):
@@ -67,7 +67,7 @@ def test_a_value_that_cannot_be_is_refused():
 
 
 @pytest.mark.parametrize("script", ["train", "generate"])
-def test_a_typo_in_an_override_is_refused_with_the_near_name(script, tmp_path):
+def test_script_with_a_misspelled_override_names_the_nearest_setting(script, tmp_path):
     flag = "--config.loss.modulation_wieght=0.5"
     command = [sys.executable, f"scripts/{script}.py", "--config", "configs/tier3.py:smoke", flag, "--out", tmp_path]
     result = subprocess.run(command[: 5 if script == "train" else 7], cwd=ROOT, capture_output=True, text=True)
@@ -133,14 +133,14 @@ def test_a_typo_in_an_override_is_refused_with_the_near_name(script, tmp_path):
         *((f"train.{name}", -1, f"train.{name}=-1") for name in ("listen_every", "listen_sounds", "patience")),
     ],
 )
-def test_unpack_with_a_value_that_cannot_be_names_key_value_and_expectation(name, value, message):
+def test_unpack_with_an_invalid_value_names_key_value_and_expectation(name, value, message):
     config = base_config(3)
     config.update_from_flattened_dict({name: value})
     with pytest.raises(ValueError, match=f"^{message}"):
         unpack(config)
 
 
-def test_unpack_with_an_unknown_setting_names_the_near_one():
+def test_unpack_with_an_unknown_setting_names_the_nearest_one():
     config = base_config(3)
     config.loss.modulation_wieght = 1.0
     with pytest.raises(
@@ -152,11 +152,11 @@ def test_unpack_with_an_unknown_setting_names_the_near_one():
 @pytest.mark.parametrize(
     ("n", "batch_size", "message"),
     [
-        (200, 256, "train.batch_size=256 does not fit data.n=200 rows, of which at most 180 train; lower"),
+        (200, 256, "train.batch_size=256 does not fit data.n=200 rows, of which at most 180 are for training; lower"),
         (3, 1, "data.n=3 rows at 3 notes a preset are 1 preset; .* set data.n to 4 or more"),
     ],
 )
-def test_check_data_size_of_a_run_that_renders_too_little_is_refused(n, batch_size, message):
+def test_check_data_size_with_too_few_rendered_rows_is_refused(n, batch_size, message):
     config = base_config(3)
     config.data.n, config.train.batch_size = n, batch_size
     with pytest.raises(ValueError, match=message):
@@ -165,7 +165,7 @@ def test_check_data_size_of_a_run_that_renders_too_little_is_refused(n, batch_si
     check_data_size(unpack(config))
 
 
-def test_check_data_size_of_the_recipes_is_passed():
+def test_check_data_size_accepts_every_recipe():
     for tier in (1, 2, 3):
         for variant in VARIANTS:
             check_data_size(unpack(base_config(tier, variant)))

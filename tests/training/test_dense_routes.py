@@ -1,4 +1,4 @@
-"""Routes scattered on the device against the host's matrix."""
+"""Tests of routes that are scattered on the device, against the matrix that NumPy computes."""
 
 import jax
 import numpy as np
@@ -16,7 +16,7 @@ scatter = jax.jit(scatter_routes, static_argnums=(2, 3))
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1))
-def test_matches_the_host(seed, empty):
+def test_scatter_routes_matches_the_numpy_matrix(seed, empty):
     rng = np.random.default_rng(seed)
     index = np.stack([rng.permutation(N_CELLS)[:N_SLOTS] for _ in range(2)]).astype(np.int32)
     index[rng.random(index.shape) < empty] = -1
@@ -25,7 +25,7 @@ def test_matches_the_host(seed, empty):
     np.testing.assert_array_equal(scatter(index, value, *SIZE), expected)
 
 
-def test_one_of_several_routes_of_a_cell_wins():
+def test_scatter_routes_with_repeated_cells_keeps_one_value():
     index = np.full((1, N_SLOTS), 7, np.int32)
     value = np.random.default_rng(0).normal(size=(1, N_SLOTS, 4)).astype(np.float32)
     matrix = np.asarray(scatter(index, value, *SIZE)).reshape(4, N_CELLS)
@@ -34,7 +34,7 @@ def test_one_of_several_routes_of_a_cell_wins():
     assert np.count_nonzero(matrix) == 4
 
 
-def test_places_a_route_by_source_and_destination():
+def test_scatter_routes_writes_to_the_cell_of_source_and_destination():
     index = np.full((1, N_SLOTS), -1, np.int32)
     value = np.zeros((1, N_SLOTS, 4), np.float32)
     index[0, 7], value[0, 7] = 2 * 50 + 3, (0.5, 1, -2, 1)
@@ -43,12 +43,12 @@ def test_places_a_route_by_source_and_destination():
     assert np.count_nonzero(matrix) == 4
 
 
-def test_empty_and_outlying_slots_leave_no_trace():
+def test_scatter_routes_ignores_empty_and_out_of_range_slots():
     index = np.resize(np.array([-1, N_CELLS, 1000, -7], np.int32), (2, N_SLOTS))
     assert not np.any(scatter(index, np.ones((2, N_SLOTS, 4), np.float32), *SIZE))
 
 
 @pytest.mark.parametrize("shape", [(2, N_SLOTS, 3), (2, 8, 4), (N_SLOTS, 4)])
-def test_shapes_that_do_not_match_are_refused(shape):
+def test_scatter_routes_with_mismatched_shapes_is_refused(shape):
     with pytest.raises(ValueError, match="routes have index"):
         scatter_routes(np.zeros((2, N_SLOTS), np.int32), np.zeros(shape, np.float32), *SIZE)

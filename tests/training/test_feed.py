@@ -1,4 +1,4 @@
-"""The batches of a run on their devices: what is read arrives, from any step on, streamed or resident."""
+"""Tests of the feed: the batches on the devices are those that are read, from any step on, streamed or resident."""
 
 import dataclasses
 import itertools
@@ -36,7 +36,7 @@ def assert_same(fed, read):
 
 
 @pytest.mark.parametrize("resident", [False, True])
-def test_training_is_fed_what_is_read(reader, config, resident):
+def test_train_feed_returns_the_batches_that_are_read(reader, config, resident):
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, resident=resident))
     fed = train_feed(reader, ROWS, config, 3, data_mesh(jax.devices()[:1]))
     read = train_batches(reader, ROWS, 8, config.seed, 3, augment=config.augment)
@@ -45,12 +45,12 @@ def test_training_is_fed_what_is_read(reader, config, resident):
     read.close()
 
 
-def test_validation_is_fed_what_is_read(reader):
+def test_eval_feed_returns_the_batches_that_are_read(reader):
     fed = list(eval_feed(reader, ROWS, 16, data_mesh(jax.devices()[:1])))
     assert_same(fed, list(eval_batches(reader, ROWS, 16)))
     assert sum(float(batch.valid.sum()) for batch in fed) == 39
 
 
-def test_too_few_rows_are_refused_before_the_first_batch(reader, config):
+def test_train_feed_with_too_few_rows_is_refused_before_the_first_batch(reader, config):
     with pytest.raises(ValueError, match="batch_size=8 does not fit the 5 training rows"):
         train_feed(reader, ROWS[:5], config, 0, data_mesh())

@@ -1,4 +1,4 @@
-"""Two real processes train as one does, save once, go on in any number, and end together."""
+"""Tests with two real processes: they train as one does, save once, continue in any number, and end together."""
 
 import json
 import os
@@ -23,19 +23,20 @@ from vjax.training.hosts import JoinError, joined
 from vjax.training.loop import train
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT_S = 240  # for a start on a busy machine; what hangs is caught
+TIMEOUT_S = 240  # long enough for a start on a busy machine; ends a process that hangs
 SETTINGS = {"model.mod_embed_dim": 4, "train.batch_size": 8, "train.checkpoint_every": 2}
 TWO_DEVICES = {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"}
 
-# What the threads of Gloo print, also into each other's lines and numbers.
+# Words that the threads of Gloo print, sometimes into each other's lines and numbers.
 GLOO = {"Gloo", "Rank", "is", "connected", "to", "peer", "ranks", "Expected", "number", "of"}
 
 TRAIN_REL, VAL_REL, KNOBS_REL = 1e-5, 1e-4, 1e-2
-"""Of the training losses, the validation losses, and all that is measured by module.
+"""Tolerances of the training losses, the validation losses, and the metrics by module.
 
-Two processes add up in another order, which in float32 changes a loss by some 1e-7. AdamW divides a gradient by its own
-size, also one that is nothing but rounding, and validation, by batch norm's averages of few steps, hears of that: seen
-were 2e-5 of a loss, 7e-4 of a module. The same rows in another order, with other dropout, change `cont_loss` by 2e-2.
+Two processes add in another order, which changes a float32 loss by about 1e-7. AdamW divides each gradient by its own
+size, even if it is only a rounding error. Batch norm's averages over few steps carry this into the validation. The
+largest differences found were 2e-5 of a loss and 7e-4 of a module's metric. The same rows in another order, with other
+dropout, change `cont_loss` by 2e-2.
 """
 
 
@@ -52,14 +53,14 @@ def free_port():
 
 
 def train_alone(dataset, workdir, evaluators=(), **settings):
-    """In this process, with its one device."""
+    """Trains in this process, on its one device."""
     config = base_config(3, "smoke")
     config.update_from_flattened_dict({"data.path": str(dataset), **SETTINGS, **settings})
     return train(unpack(config), workdir, evaluators)
 
 
 def predicting(snapshot, writer, workdir):
-    """An evaluator that uses the model, and takes its time."""
+    """An evaluator that uses the model and takes one second."""
     time.sleep(1)
     return {"predicted": snapshot.predict(snapshot.val_rows[:2]).continuous.tolist()}
 
@@ -82,13 +83,13 @@ def start_command(dataset, workdir, settings, host_flags, environment):
 
 
 def start_two(dataset, workdir, **settings):
-    """`vjax train` in two processes by the flags, with two devices each."""
+    """Starts `vjax train` in two processes with two devices each, connected by flags."""
     flags = ["--coordinator-address", f"localhost:{free_port()}", "--num-processes", "2", "--process-id"]
     return [start_command(dataset, workdir, settings, [*flags, str(i)], {}) for i in range(2)]
 
 
 def start_two_predicting(dataset, workdir, **settings):
-    """Two processes that train with the evaluator `predicting`, which only the first may call."""
+    """Starts two processes that train with the evaluator `predicting`. Only the first process may call it."""
     script = f"""if True:
         import sys
         sys.path.insert(0, {str(Path(__file__).parent)!r})
@@ -101,7 +102,7 @@ def start_two_predicting(dataset, workdir, **settings):
 
 
 def start_two_by_slurm(dataset, workdir, **settings):
-    """The same by the variables that Slurm sets."""
+    """Does the same as `start_two`, connected by the variables that Slurm sets."""
     slurm = {"SLURM_JOB_ID": "7", "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}
     slurm["JAX_COORDINATOR_PORT"] = str(free_port())
     own = [slurm | {"SLURM_PROCID": str(i), "SLURM_LOCALID": str(i)} for i in range(2)]
@@ -109,7 +110,7 @@ def start_two_by_slurm(dataset, workdir, **settings):
 
 
 def finish(*processes):
-    """(exit code, stdout, stderr) of each. They are read at once: one with a full pipe would hold up the other."""
+    """Returns (exit code, stdout, stderr) of each. Reads all at once, because a full pipe would block its process."""
     try:
         with ThreadPoolExecutor(len(processes)) as readers:
             printed = list(readers.map(lambda process: process.communicate(timeout=TIMEOUT_S), processes))
@@ -129,32 +130,32 @@ def summary_of(workdir):
     return json.loads((workdir / "summary.json").read_text())
 
 
-def assert_same_run(ours, theirs):
-    assert [ours[key] for key in ("steps", "epochs", "rows")] == [theirs[key] for key in ("steps", "epochs", "rows")]
-    assert ours["train"] == pytest.approx(theirs["train"], rel=TRAIN_REL)
-    assert ours["val"] == pytest.approx(theirs["val"], rel=KNOBS_REL)
+def assert_same_run(found, expected):
+    assert [found[key] for key in ("steps", "epochs", "rows")] == [expected[key] for key in ("steps", "epochs", "rows")]
+    assert found["train"] == pytest.approx(expected["train"], rel=TRAIN_REL)
+    assert found["val"] == pytest.approx(expected["val"], rel=KNOBS_REL)
     losses = ("loss", "cont_loss", "cat_loss", "mod_loss")
-    assert [ours["val"][name] for name in losses] == pytest.approx(
-        [theirs["val"][name] for name in losses], rel=VAL_REL
+    assert [found["val"][name] for name in losses] == pytest.approx(
+        [expected["val"][name] for name in losses], rel=VAL_REL
     )
 
 
 @pytest.fixture(scope="module")
 def runs(dataset, tmp_path_factory):
-    """(run by two processes, run by one, what the two printed)."""
+    """Returns (folder of a run in two processes, folder of a run in one, output of the two processes)."""
     folder = tmp_path_factory.mktemp("runs")
     printed = succeed(*start_two_by_slurm(dataset, folder / "two"))
     train_alone(dataset, folder / "one")
     return folder / "two", folder / "one", printed
 
 
-def test_two_processes_train_as_one(runs):
+def test_train_in_two_processes_equals_train_in_one(runs):
     two, one, _ = runs
     assert_same_run(summary_of(two), summary_of(one))
     assert (summary_of(two)["processes"], summary_of(two)["devices"]) == (2, 4)
 
 
-def test_only_the_first_writes(runs):
+def test_train_in_two_processes_writes_only_in_the_first(runs):
     two, _, (first, second) = runs
     assert "steps: " in first
     assert set(re.findall("[A-Za-z]+", second)) <= GLOO
@@ -162,16 +163,16 @@ def test_only_the_first_writes(runs):
     assert (two / "checkpoints" / "bank.npz").exists()
 
 
-def test_the_checkpoint_of_two_is_that_of_one(runs):
+def test_train_in_two_processes_saves_the_checkpoint_of_one(runs):
     two, one, _ = runs
-    ours, theirs = load_checkpoint(two, "latest"), load_checkpoint(one, "latest")
-    assert ours.step == theirs.step == summary_of(one)["steps"]
+    by_two, by_one = load_checkpoint(two, "latest"), load_checkpoint(one, "latest")
+    assert by_two.step == by_one.step == summary_of(one)["steps"]
     assert not list((two / "checkpoints").glob("*tmp*"))
-    ours, theirs = (r.variables["params"]["continuous_head"]["Dense_2"]["kernel"] for r in (ours, theirs))
-    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    found, expected = (r.variables["params"]["continuous_head"]["Dense_2"]["kernel"] for r in (by_two, by_one))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_either_number_continues_the_run_of_the_other(runs, dataset, tmp_path):
+def test_train_continued_with_another_number_of_processes_gives_the_same_run(runs, dataset, tmp_path):
     two, one, _ = runs
     shutil.copytree(two, tmp_path / "two")
     shutil.copytree(one, tmp_path / "one")
@@ -183,7 +184,7 @@ def test_either_number_continues_the_run_of_the_other(runs, dataset, tmp_path):
     np.testing.assert_allclose(by_two["predicted"], by_one["predicted"], atol=KNOBS_REL)
 
 
-def test_if_the_first_is_killed_the_other_ends(dataset, tmp_path):
+def test_train_with_a_killed_leader_ends_the_other_process(dataset, tmp_path):
     first, second = start_two(dataset, tmp_path / "run", **{"train.epochs": 100000})
     deadline = time.monotonic() + TIMEOUT_S
     while not list((tmp_path / "run" / "checkpoints").glob("[0-9]*")) and time.monotonic() < deadline:
@@ -195,7 +196,7 @@ def test_if_the_first_is_killed_the_other_ends(dataset, tmp_path):
     assert not (tmp_path / "run" / "summary.json").exists()
 
 
-def test_a_loss_that_is_not_finite_ends_both(dataset, tmp_path):
+def test_train_in_two_processes_with_a_non_finite_loss_ends_both(dataset, tmp_path):
     broken = shutil.copytree(dataset, tmp_path / "broken")
     with h5py.File(broken / "shard-00000.h5", "r+") as file:
         file["params/continuous"][:, 3] = np.nan
@@ -204,15 +205,15 @@ def test_a_loss_that_is_not_finite_ends_both(dataset, tmp_path):
         assert re.search(r"step 1: \{.*'cont_loss': nan", error)
 
 
-def test_a_coordinator_that_does_not_answer_is_named(capfd):
+def test_joined_without_a_responding_coordinator_names_its_address(capfd):
     port = free_port()
-    with pytest.raises(JoinError, match=f"no answer from localhost:{port} for 1 s .*Does process 0 run there"):  # noqa: SIM117
+    with pytest.raises(JoinError, match=f"localhost:{port} did not respond within 1 s .*Check that process 0 runs"):  # noqa: SIM117
         with joined(f"localhost:{port}", 2, 1, timeout_s=1):
             pass
     assert "process 1 of 2: waiting up to 1 s" in capfd.readouterr().err
 
 
-def test_a_taken_port_is_named():
+def test_joined_with_a_port_in_use_names_it():
     with socket.create_server(("", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(JoinError, match=f"port {port} cannot be opened here"):  # noqa: SIM117

@@ -1,4 +1,4 @@
-"""The whole loop on real data: logs, summary, exact resume (also after kill -9), early stopping, non-finite stop."""
+"""Tests of the whole training loop on real data: logs, summary, exact resume, early stopping, non-finite losses."""
 
 import json
 import os
@@ -37,22 +37,22 @@ def configured(dataset, **train_settings):
 
 
 def numbers(summary: dict) -> dict:
-    """What must not depend on how often a run was interrupted."""
+    """Returns the values that must not depend on how often a run was interrupted."""
     return {key: summary[key] for key in ("steps", "epochs", "train", "val", "best_val_loss", "parameters", "rows")}
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory, schema, random_rows, shard_attributes):
-    """(dataset, workdir, summary) of a run that nothing interrupted."""
+def uninterrupted(tmp_path_factory, schema, random_rows, shard_attributes):
+    """Returns (dataset, workdir, summary) of a run without interruption."""
     from vjax.data.store import write_shard
 
-    folder = tmp_path_factory.mktemp("unbroken")
+    folder = tmp_path_factory.mktemp("uninterrupted")
     write_shard(folder / "data" / "shard-00000.h5", schema, random_rows(13, seed=1), shard_attributes)
     return folder / "data", folder / "run", train(unpack(configured(folder / "data")), folder / "run")
 
 
-def test_summary_has_what_scripts_read(unbroken):
-    _, workdir, summary = unbroken
+def test_train_writes_a_summary_with_all_results(uninterrupted):
+    _, workdir, summary = uninterrupted
     assert json.loads((workdir / "summary.json").read_text()) == summary
     assert summary["steps"] == 3 * (summary["rows"]["train"] // 8)
     assert {"loss", "cont_loss", "cat_loss", "mod_loss"} <= summary["train"].keys()
@@ -68,8 +68,8 @@ def test_summary_has_what_scripts_read(unbroken):
     assert summary["samples_per_second"] > 0
 
 
-def test_the_log_has_the_reports_names(unbroken):
-    _, workdir, summary = unbroken
+def test_train_logs_scalars_under_the_reports_names(uninterrupted):
+    _, workdir, summary = uninterrupted
     events = EventAccumulator(str(workdir / "tensorboard"), size_guidance={"scalars": 0})
     events.Reload()
     names = set(events.Tags()["scalars"])
@@ -79,17 +79,17 @@ def test_the_log_has_the_reports_names(unbroken):
     assert events.Scalars("val/loss")[-1].value == pytest.approx(summary["val"]["loss"], rel=1e-6)
 
 
-def test_a_finished_run_is_not_trained_again_and_keeps_its_log(unbroken):
-    dataset, workdir, summary = unbroken
+def test_train_of_a_finished_run_keeps_results_and_log(uninterrupted):
+    dataset, workdir, summary = uninterrupted
     assert numbers(train(unpack(configured(dataset)), workdir)) == numbers(summary)
     events = EventAccumulator(str(workdir / "tensorboard"), size_guidance={"scalars": 0})
     events.Reload()
     assert events.Scalars("train/loss")[-1].step == events.Scalars("val/loss")[-1].step == summary["steps"]
 
 
-def test_killed_in_the_middle_it_ends_with_the_same_bits(unbroken, tmp_path):
-    """kill -9 as soon as a checkpoint is there - often while the next is being written."""
-    dataset, _, summary = unbroken
+def test_train_continued_after_a_kill_gives_the_same_bits(uninterrupted, tmp_path):
+    """The run gets SIGKILL after its first checkpoint, often while it writes the next one."""
+    dataset, _, summary = uninterrupted
     command = [sys.executable, "scripts/train.py", "--config", "configs/tier3.py:smoke", "--workdir", tmp_path / "run"]
     settings = {"data.path": dataset, "model.mod_embed_dim": 4}
     settings |= {"train.epochs": 3, "train.batch_size": 8, "train.checkpoint_every": 2}
@@ -106,8 +106,8 @@ def test_killed_in_the_middle_it_ends_with_the_same_bits(unbroken, tmp_path):
     assert numbers(continued) == numbers(summary)
 
 
-def test_another_models_workdir_is_refused(unbroken):
-    dataset, workdir, _ = unbroken
+def test_train_with_another_model_is_refused(uninterrupted):
+    dataset, workdir, _ = uninterrupted
     config = configured(dataset)
     config.model.width = 8
     before = (workdir / "config.json").read_bytes()
@@ -116,15 +116,15 @@ def test_another_models_workdir_is_refused(unbroken):
     assert (workdir / "config.json").read_bytes() == before
 
 
-def test_train_with_another_batch_size_is_refused(unbroken):
-    """Steps count batches: with a larger batch the run would end at once, at an epoch that it never reached."""
-    dataset, workdir, _ = unbroken
+def test_train_with_another_batch_size_is_refused(uninterrupted):
+    """Steps count batches, so with larger batches the run would end at once, at an epoch that it has not reached."""
+    dataset, workdir, _ = uninterrupted
     with pytest.raises(CheckpointError, match=r"train.batch_size is 16, expected 8.*choose another --workdir"):
         train(unpack(configured(dataset, batch_size=16)), workdir)
 
 
-def test_train_writes_its_settings_and_a_log(unbroken):
-    dataset, workdir, summary = unbroken
+def test_train_writes_its_settings_and_a_log(uninterrupted):
+    dataset, workdir, summary = uninterrupted
     assert json.loads((workdir / "config.json").read_text()) == json.loads(
         json.dumps(as_json(unpack(configured(dataset))))
     )
@@ -139,8 +139,8 @@ def test_train_writes_its_settings_and_a_log(unbroken):
     assert "data: 39 rows, tier 3" in log
 
 
-def test_train_on_with_changed_settings_names_them(unbroken, tmp_path, capfd):
-    dataset, workdir, summary = unbroken
+def test_train_continued_with_changed_settings_names_them(uninterrupted, tmp_path, capfd):
+    dataset, workdir, summary = uninterrupted
     shutil.copytree(workdir, tmp_path / "run")
     config = configured(dataset, epochs=4)
     config.loss.modulation_weight = 1.0
@@ -154,9 +154,9 @@ def test_train_on_with_changed_settings_names_them(unbroken, tmp_path, capfd):
     assert json.loads((tmp_path / "run" / "config.json").read_text())["loss"]["modulation_weight"] == 1.0
 
 
-def test_train_from_an_older_checkpoint_goes_on(unbroken, tmp_path):
-    """Of a program that stored neither the number of rows nor all settings."""
-    dataset, workdir, summary = unbroken
+def test_train_with_an_older_checkpoint_continues(uninterrupted, tmp_path):
+    """Older checkpoints store neither the number of rows nor all settings."""
+    dataset, workdir, summary = uninterrupted
     shutil.copytree(workdir, tmp_path / "run")
     for metadata in (tmp_path / "run" / "checkpoints").glob("*/meta/metadata"):
         meta = json.loads(metadata.read_text())
@@ -165,8 +165,8 @@ def test_train_from_an_older_checkpoint_goes_on(unbroken, tmp_path):
     assert train(unpack(configured(dataset, epochs=4)), tmp_path / "run")["steps"] == summary["steps"] // 3 * 4
 
 
-def test_it_stops_early_when_validation_no_longer_improves(unbroken, tmp_path):
-    dataset, _, _ = unbroken
+def test_train_without_improvement_stops_early(uninterrupted, tmp_path):
+    dataset, _, _ = uninterrupted
     config = configured(dataset, epochs=20, patience=1)
     config.optimizer.learning_rate = 1e-9  # nothing can improve
     config.optimizer.warmup_share = 0.0
@@ -175,8 +175,8 @@ def test_it_stops_early_when_validation_no_longer_improves(unbroken, tmp_path):
     assert summary["epochs"] < 20
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(unbroken, tmp_path):
-    dataset, _, _ = unbroken
+def test_train_with_a_non_finite_loss_stops_and_names_it(uninterrupted, tmp_path):
+    dataset, _, _ = uninterrupted
     broken = tmp_path / "broken.h5"
     with h5py.File(dataset / "shard-00000.h5") as good, h5py.File(broken, "w") as bad:
         for name in good:
@@ -189,36 +189,36 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(unbroken, tmp_path
 
 
 @pytest.fixture(scope="module")
-def broken_validation(unbroken, tmp_path_factory):
-    """(error, workdir) of a run without a loss of routes, one of whose validation rows is NaN."""
-    dataset, _, _ = unbroken
+def broken_validation(uninterrupted, tmp_path_factory):
+    """Returns (error, workdir) of a run without a modulation loss. One of its validation rows is NaN."""
+    dataset, _, _ = uninterrupted
     folder = tmp_path_factory.mktemp("broken_validation")
     config = configured(folder / "broken.h5", epochs=1)
     config.loss.modulation_weight = 0.0
-    _, held_out = split(Reader(open_dataset(dataset)), config.data.val_fraction, config.seed)
+    _, val_rows = split(Reader(open_dataset(dataset)), config.data.val_fraction, config.seed)
     shutil.copy(dataset / "shard-00000.h5", folder / "broken.h5")
     with h5py.File(folder / "broken.h5", "r+") as file:
-        file["params/continuous"][held_out[0]] = np.nan
+        file["params/continuous"][val_rows[0]] = np.nan
     with pytest.raises(NonFiniteLossError) as error:
         train(unpack(config), folder / "run")
     return str(error.value), folder / "run"
 
 
-def test_a_validation_loss_that_is_not_finite_never_becomes_the_best(broken_validation):
+def test_train_with_a_non_finite_validation_loss_saves_no_checkpoint(broken_validation):
     error, workdir = broken_validation
     assert re.match(r"validation after step 3: .*nan.*Continue from the last checkpoint", error)
     assert [path.name for path in (workdir / "checkpoints").glob("[0-9]")] == ["2"]  # from before
 
 
-def test_train_with_fewer_epochs_than_were_done_ends_with_a_validation(unbroken, tmp_path, capsys):
-    """From a checkpoint within an epoch, before any validation."""
-    dataset, _, _ = unbroken
+def test_train_with_fewer_epochs_than_done_validates_once(uninterrupted, tmp_path, capsys):
+    """The run continues from a checkpoint within an epoch, before its first validation."""
+    dataset, _, _ = uninterrupted
     config = configured(dataset, epochs=3, eval_every=3)
     broken = tmp_path / "broken"
     shutil.copytree(dataset, broken)
-    _, held_out = split(Reader(open_dataset(dataset)), config.data.val_fraction, config.seed)
+    _, val_rows = split(Reader(open_dataset(dataset)), config.data.val_fraction, config.seed)
     with h5py.File(broken / "shard-00000.h5", "r+") as file:
-        file["params/continuous"][held_out[0]] = np.nan
+        file["params/continuous"][val_rows[0]] = np.nan
     config.data.path = str(broken)
     with pytest.raises(NonFiniteLossError, match="validation after step 9"):
         train(unpack(config), tmp_path / "run")
@@ -228,24 +228,24 @@ def test_train_with_fewer_epochs_than_were_done_ends_with_a_validation(unbroken,
     assert summary["best_val_loss"] == summary["val"]["loss"] > 0
     print_summary(summary, tmp_path / "run")
     printed = capsys.readouterr().out
-    assert "nothing is left to train" in printed
+    assert "all steps are done; raise --config.train.epochs" in printed
     assert "Done: 8 steps" in printed
 
 
-def test_train_on_data_too_few_for_a_batch_is_refused_before_they_are_rendered(tmp_path):
+def test_train_with_too_few_rows_to_render_is_refused_before_rendering(tmp_path):
     config = configured("", batch_size=64)
     with pytest.raises(ValueError, match=r"train.batch_size=64 does not fit data.n=12 rows"):
         train(unpack(config), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_without_a_loss_of_routes_there_is_no_head_that_answers_by_chance(broken_validation):
+def test_train_without_a_modulation_loss_has_no_modulation_head(broken_validation):
     _, workdir = broken_validation
     assert not load_checkpoint(workdir).model.config.has_modulation
 
 
-def test_fewer_rows_than_a_batch_are_refused(unbroken, tmp_path):
-    dataset, _, _ = unbroken
+def test_train_with_fewer_rows_than_a_batch_is_refused(uninterrupted, tmp_path):
+    dataset, _, _ = uninterrupted
     with pytest.raises(ValueError, match="batch_size=64 does not fit"):
         train(unpack(configured(dataset, batch_size=64)), tmp_path / "run")
 
@@ -253,12 +253,12 @@ def test_fewer_rows_than_a_batch_are_refused(unbroken, tmp_path):
 @pytest.mark.parametrize(
     ("catalog", "reason"),
     [
-        (None, "destination_7"),  # nothing that the engine knows
-        ('{"wavetables": []}', "not a wavetable catalog: 'tables'"),  # the earlier program had a form of its own
+        (None, "destination_7"),  # not a name of the engine
+        ('{"wavetables": []}', "not a wavetable catalog: 'tables'"),  # the form of the earlier program
     ],
 )
-def test_what_cannot_be_rendered_trains_all_the_same(tmp_path, capsys, catalog, reason):
-    """Pictures of the right size, but no presets in Vital's words."""
+def test_train_on_data_that_cannot_be_rendered_skips_listening(tmp_path, capsys, catalog, reason):
+    """The spectrograms have the right size, but the parameters are not those of Vital."""
     rng = np.random.default_rng(0)
     modulation = np.zeros((8, 4, 32, 406), np.float32)
     modulation[:, 0, 3, 7] = 0.5
@@ -273,14 +273,14 @@ def test_what_cannot_be_rendered_trains_all_the_same(tmp_path, capsys, catalog, 
     config = unpack(configured(tmp_path / "report.h5", epochs=1, batch_size=4))
     train(config, tmp_path / "run", evaluators=[make_listener(config.generation, n_sounds=1)])
     printed = capsys.readouterr().out
-    assert "listening is left out: these data cannot be rendered (" in printed
+    assert "validation sounds are not rendered: the engine cannot render these data (" in printed
     assert reason in printed
     assert (tmp_path / "run" / "summary.json").exists()
 
 
 @pytest.mark.parametrize("channel_axis", [True, False])
-def test_the_reports_layout_trains(tmp_path, channel_axis):
-    """A file as the earlier program wrote it: 322 knobs, 126 menus, a dense 4 x 32 x 406 matrix, no schema of ours."""
+def test_train_on_the_reports_layout_gives_finite_losses(tmp_path, channel_axis):
+    """The earlier program wrote 322 knobs, 126 menus, a dense 4 x 32 x 406 matrix, and no schema."""
     rng = np.random.default_rng(0)
     modulation = np.zeros((12, 4, 32, 406), np.float32)
     modulation[:, 0, 3, 7] = 0.5
@@ -292,31 +292,31 @@ def test_the_reports_layout_trains(tmp_path, channel_axis):
         file["features/mel_spectrogram"] = rng.random(shape, np.float32)
         file.attrs["tier"] = 3
     config = configured(tmp_path / "report.h5", epochs=1, batch_size=4)
-    listener = make_listener(unpack(config).generation, n_sounds=1)  # these cannot be rendered: it must let it pass
+    listener = make_listener(unpack(config).generation, n_sounds=1)  # must skip these sounds without an error
     summary = train(unpack(config), tmp_path / "run", evaluators=[listener])
     assert "audio_distance" not in summary
     assert np.isfinite(summary["val"]["mod_loss"])
     assert summary["val"]["mod_loss"] > 0
 
 
-def test_train_a_given_catalog_is_stored_in_the_checkpoint(tmp_path):
-    """The report's `wavetable_catalog` setting, for data whose own path leads nowhere."""
+def test_train_with_a_catalog_setting_stores_it_in_the_checkpoint(tmp_path):
+    """The report's setting `wavetable_catalog` is for data whose stored path does not exist."""
     rng = np.random.default_rng(0)
     with h5py.File(tmp_path / "report.h5", "w") as file:
         file["params/continuous"] = rng.random((8, 322), np.float32)
         file["params/categorical"] = rng.integers(0, 2, (8, 129))
         file["features/mel_spectrogram"] = rng.random((8, 1, 128, 20), np.float32)
         file.attrs.update({"tier": 1, "wavetable_catalog_path": "nowhere.json"})
-    (tmp_path / "mine.json").write_text('{"tables": [{}, {}]}')
+    (tmp_path / "catalog.json").write_text('{"tables": [{}, {}]}')
     config = configured(tmp_path / "report.h5", epochs=1, batch_size=4)
     with pytest.raises(DatasetError, match=r"no file at its wavetable_catalog_path nowhere\.json"):
         train(unpack(config), tmp_path / "run")
-    config.data.wavetable_catalog = str(tmp_path / "mine.json")
+    config.data.wavetable_catalog = str(tmp_path / "catalog.json")
     train(unpack(config), tmp_path / "run")
     assert load_checkpoint(tmp_path / "run").meta["wavetable_catalog_json"] == '{"tables": [{}, {}]}'
 
 
-def test_train_on_the_target_encoding_ends_in_presets_of_the_engine(engine_run, engine_vocabulary, tmp_path):
+def test_train_on_the_target_encoding_predicts_engine_presets(engine_run, engine_vocabulary, tmp_path):
     """Semitones as classes and the effect order as positions: through training, a checkpoint and back."""
     from vjax.inference.predict import Predictor
     from vjax.inference.presets import export_preset
@@ -331,11 +331,11 @@ def test_train_on_the_target_encoding_ends_in_presets_of_the_engine(engine_run, 
     assert "osc_1_transpose" in predictor.schema.categorical_names
     assert "reverb_order" in predictor.schema.continuous_names
     noise = 0.1 * np.random.default_rng(0).normal(size=(1, predictor.samples)).astype(np.float32)
-    answer = predictor.predict(noise)
-    preset = export_preset(answer, predictor.schema, predictor.vocabulary, "heard")
-    at = controls().position["osc_1_transpose"]
-    heard = answer.parameters.categorical[predictor.schema.position["osc_1_transpose"]] - 48
-    assert controls().to_native(preset.continuous)[at] == heard
+    predicted = predictor.predict(noise)
+    preset = export_preset(predicted, predictor.schema, predictor.vocabulary, "predicted")
+    index = controls().position["osc_1_transpose"]
+    semitones = predicted.parameters.categorical[predictor.schema.position["osc_1_transpose"]] - 48
+    assert controls().to_native(preset.continuous)[index] == semitones
     assert Preset.from_json(preset.to_json()).notes == ()
     config.data.target_encoding = False
     with pytest.raises(

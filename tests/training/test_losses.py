@@ -1,4 +1,4 @@
-"""Every loss against plain NumPy loops, the report's verification numbers, gates, masks and padding."""
+"""Tests of every loss against plain NumPy loops, and of the report's numbers, gates, masks and padding."""
 
 import functools
 
@@ -42,7 +42,7 @@ def control(name, labels=(), maximum=1.0, **more):
 
 
 def make_schema(n_wavetables=3, n_lfo_shapes=2):
-    """Ten knobs, of which the first five belong to an LFO, as in the report's check; six menus, eleven choices."""
+    """Ten knobs, the first five of an LFO as in the report's check; six menus; eleven wavetable and shape choices."""
     knobs = [f"lfo_1_{name}" for name in ("frequency", "phase", "delay_time", "fade_time", "stereo")]
     knobs += ["osc_1_level", "osc_1_pan", "filter_1_cutoff", "volume", "beats_per_minute"]
     controls = [control(name) for name in knobs]
@@ -100,7 +100,7 @@ def cross_entropy(logit, label):
 
 
 def numpy_modulation(pred, target, pos_weight=20.0, presence="report"):
-    """The report, phase 3c, cell by cell; "margin" by its own words in the docstring."""
+    """Computes the report's loss (phase 3c), or "margin" after the docstring of `modulation_loss`, cell by cell."""
     sums = dict.fromkeys(("presence", "amount", "power", "bipolar", "stereo"), 0.0)
     n_cells = n_active = 0
     for row, source, destination in np.ndindex(pred.shape[0], *pred.shape[2:]):
@@ -126,8 +126,8 @@ def numpy_continuous(pred, target, categorical, importance, power=2):
     gates = {5: OSC_ON, 6: OSC_ON, 7: FILTER_ON}
     total = weights = 0.0
     for row, knob in np.ndindex(pred.shape):
-        heard = knob not in gates or categorical[row, gates[knob]] == 1
-        weight = importance[knob] * heard * (knob != TEMPO)
+        is_audible = knob not in gates or categorical[row, gates[knob]] == 1
+        weight = importance[knob] * is_audible * (knob != TEMPO)
         total += weight * abs(float(pred[row, knob]) - float(target[row, knob])) ** power
         weights += weight
     return total / weights
@@ -146,7 +146,7 @@ def numpy_categorical(logits, target, smoothing, frozen=(4,)):
     return np.mean(losses)
 
 
-def test_the_schema_is_what_the_references_assume():
+def test_schema_fixture_matches_the_numpy_references():
     assert [SCHEMA.continuous_names[i] for i in (LEVEL, CUTOFF, 8)] == ["osc_1_level", "filter_1_cutoff", "volume"]
     assert SCHEMA.continuous_names[TEMPO] == "beats_per_minute"
     assert [SCHEMA.categorical_names[i] for i in (OSC_ON, FILTER_ON)] == ["osc_1_on", "filter_1_on"]
@@ -157,8 +157,8 @@ def test_the_schema_is_what_the_references_assume():
 # Masks
 
 
-def test_tier_1_masks_the_five_lfo_knobs_and_tier_3_none():
-    """The report's verification; tempo is frozen at every tier."""
+def test_loss_masks_at_tier_1_exclude_lfo_parameters():
+    """The report verifies these masks. Tempo is frozen at every tier."""
     assert np.flatnonzero(SCHEMA.static_mask(1)).tolist() == [0, 1, 2, 3, 4]
     assert not SCHEMA.static_mask(3).any()
     assert np.flatnonzero(loss_masks(SCHEMA, 1).continuous_weight == 0).tolist() == [0, 1, 2, 3, 4, TEMPO]
@@ -166,19 +166,19 @@ def test_tier_1_masks_the_five_lfo_knobs_and_tier_3_none():
 
 
 @pytest.mark.parametrize(("tier", "learns"), [(1, False), (2, False), (3, True)])
-def test_lfo_knobs_get_a_gradient_at_tier_3_only(tier, learns):
+def test_total_loss_gives_lfo_parameters_a_gradient_at_tier_3_only(tier, learns):
     prediction, targets = random_batch(0)
     gradient = gradient_of(prediction, targets, loss_masks(SCHEMA, tier)).continuous
     assert np.all((gradient[:, :5] != 0) == learns)
 
 
-def test_importance_scales_the_weights_and_masks_stay():
+def test_loss_masks_with_importance_scale_the_weights():
     importance = np.arange(10, dtype=np.float32)
     expected = importance * (np.arange(10) != TEMPO)
     np.testing.assert_array_equal(loss_masks(SCHEMA, 3, importance).continuous_weight, expected)
 
 
-def test_menus_without_a_choice_or_frozen_have_no_weight():
+def test_loss_masks_of_frozen_or_single_option_parameters_are_zero():
     for n_wavetables, n_lfo_shapes in ((1, 1), (1, 2), (3, 1)):
         masks = loss_masks(make_schema(n_wavetables, n_lfo_shapes), 3)
         expected = [1, 1, 1, 1, 0, 1, *3 * [n_wavetables > 1], *8 * [n_lfo_shapes > 1]]
@@ -186,7 +186,7 @@ def test_menus_without_a_choice_or_frozen_have_no_weight():
 
 
 @pytest.mark.parametrize(("tier", "weight"), [(1, 0), (2, 0), (3, 1)])
-def test_lfo_shapes_count_at_tier_3_only(tier, weight):
+def test_loss_masks_of_lfo_shapes_are_nonzero_at_tier_3_only(tier, weight):
     weights = loss_masks(SCHEMA, tier).categorical_weight
     np.testing.assert_array_equal(weights[-8:], weight)
     np.testing.assert_array_equal(weights[6:9], 1)  # the wavetables
@@ -195,17 +195,17 @@ def test_lfo_shapes_count_at_tier_3_only(tier, weight):
 @pytest.mark.parametrize(
     ("importance", "message"),
     [
-        (np.ones(9), r"importance has shape \(9,\); expected one weight per knob, \(10,\)"),
+        (np.ones(9), r"importance has shape \(9,\); expected one weight per parameter, \(10,\)"),
         (np.where(np.arange(10) == 5, -1, 1), "importance of osc_1_level is -1.0"),
         (np.where(np.arange(10) == 7, np.nan, 1), "importance of filter_1_cutoff is nan"),
     ],
 )
-def test_bad_importance_is_refused(importance, message):
+def test_loss_masks_with_invalid_importance_are_refused(importance, message):
     with pytest.raises(ValueError, match=message):
         loss_masks(SCHEMA, 3, importance)
 
 
-def test_a_tier_that_does_not_exist_is_refused():
+def test_loss_masks_with_an_unknown_tier_are_refused():
     with pytest.raises(ValueError, match="tier 4"):
         loss_masks(SCHEMA, 4)
 
@@ -215,7 +215,7 @@ def test_a_tier_that_does_not_exist_is_refused():
 
 @settings(deadline=None, max_examples=25)
 @given(seeds)
-def test_continuous_loss_matches_numpy(seed):
+def test_total_loss_continuous_term_matches_numpy(seed):
     prediction, targets = random_batch(seed)
     importance = np.random.default_rng(seed).uniform(0.1, 2, 10).astype(np.float32)
     expected = numpy_continuous(prediction.continuous, targets.continuous, targets.categorical, importance)
@@ -225,7 +225,7 @@ def test_continuous_loss_matches_numpy(seed):
     np.testing.assert_allclose(rescaled, found, rtol=1e-5)
 
 
-def test_absolute_errors_match_numpy():
+def test_total_loss_with_absolute_errors_matches_numpy():
     prediction, targets = random_batch(3)
     three = prediction.continuous, targets.continuous, targets.categorical
     expected = numpy_continuous(*three, np.ones(10), power=1)
@@ -235,7 +235,7 @@ def test_absolute_errors_match_numpy():
     np.testing.assert_array_equal(continuous_errors(np.float32([0.25]), np.float32([1]), "absolute"), [0.75])
 
 
-def test_a_knob_of_a_module_that_is_off_in_the_target_gets_no_gradient():
+def test_total_loss_gives_parameters_of_modules_that_are_off_no_gradient():
     prediction, targets = random_batch(1)
     targets.categorical[:, OSC_ON] = (0, 1, 0, 1)
     targets.categorical[:, FILTER_ON] = (1, 1, 0, 0)
@@ -246,7 +246,7 @@ def test_a_knob_of_a_module_that_is_off_in_the_target_gets_no_gradient():
     assert np.all(gradient[:, 8] != 0)  # volume belongs to no module
 
 
-def test_knobs_and_menus_of_sources_without_routes_get_no_gradient_when_gated():
+def test_total_loss_with_gated_sources_ignores_sources_without_routes():
     prediction, targets = random_batch(4)
     targets.modulation[:, 0, 0] = np.array([0.5, 0, -0.5, 0])[:, None] * [1, 0, 0]  # lfo_1, in two of the four
     masks, config = loss_masks(SCHEMA, 3), LossConfig(gate_sources=True)
@@ -259,11 +259,11 @@ def test_knobs_and_menus_of_sources_without_routes_get_no_gradient_when_gated():
         assert np.all((logits != 0) == np.array(expected)[:, None])
         assert np.all(found.continuous[:, 8] != 0)  # volume belongs to no source
         assert np.all(found.categorical_logits[:, :2] != 0)
-    # What is left out changes the mean only through the count.
+    # Excluded parameters change the mean only through the count.
     importance = np.ones(10, np.float32)
-    heard = np.array([0, 2])
-    only = loss_of(*(take(tree, heard) for tree in (prediction, targets)), masks, config).continuous
-    batch = (prediction.continuous[heard], targets.continuous[heard], targets.categorical[heard])
+    audible_rows = np.array([0, 2])
+    only = loss_of(*(take(tree, audible_rows) for tree in (prediction, targets)), masks, config).continuous
+    batch = (prediction.continuous[audible_rows], targets.continuous[audible_rows], targets.categorical[audible_rows])
     np.testing.assert_allclose(only, numpy_continuous(*batch, importance), rtol=1e-5)
 
 
@@ -276,7 +276,7 @@ def take(tree, rows):
     return type(tree)(*(None if leaf is None else leaf[rows] for leaf in tree))
 
 
-def test_a_batch_in_which_nothing_is_heard_costs_nothing():
+def test_total_loss_with_zero_importance_is_zero():
     prediction, targets = random_batch(2)
     masks = loss_masks(SCHEMA, 3, np.zeros(10))
     losses = loss_of(prediction, targets, masks)
@@ -289,7 +289,7 @@ def test_a_batch_in_which_nothing_is_heard_costs_nothing():
 
 @settings(deadline=None, max_examples=25)
 @given(seeds, st.sampled_from([0.0, 0.1, 0.5]))
-def test_categorical_loss_matches_numpy(seed, smoothing):
+def test_total_loss_categorical_term_matches_numpy(seed, smoothing):
     prediction, targets = random_batch(seed)
     found = loss_of(prediction, targets, loss_masks(SCHEMA, 3), LossConfig(label_smoothing=smoothing)).categorical
     expected = numpy_categorical(prediction.categorical_logits, targets.categorical, smoothing)
@@ -299,7 +299,7 @@ def test_categorical_loss_matches_numpy(seed, smoothing):
     np.testing.assert_allclose(np.delete(each, 4, axis=1).mean(), expected, rtol=1e-5)
 
 
-def test_frozen_menus_get_no_gradient_and_off_modules_only_when_gated():
+def test_total_loss_with_gated_menus_ignores_modules_that_are_off():
     prediction, targets = random_batch(3)
     targets.categorical[:, FILTER_ON] = (0, 1, 0, 1)
     masks, offsets = loss_masks(SCHEMA, 3), np.cumsum([0, *COUNTS])
@@ -312,14 +312,14 @@ def test_frozen_menus_get_no_gradient_and_off_modules_only_when_gated():
     assert np.all(gated[:, : offsets[2]] != 0)  # the switches themselves
 
 
-def test_huge_logits_stay_finite():
+def test_total_loss_with_huge_logits_is_finite():
     prediction, targets = random_batch(4)
     prediction = prediction._replace(categorical_logits=prediction.categorical_logits * 1e6)
     assert np.isfinite(loss_of(prediction, targets, loss_masks(SCHEMA, 3)).categorical)
 
 
-def test_menus_of_one_option_count_share_a_softmax():
-    """126 menus of 12 option counts must compile to 12 softmaxes, or compiling takes a minute."""
+def test_cross_entropies_compile_one_softmax_per_option_count():
+    """126 menus with 12 option counts must compile to 12 softmaxes. Otherwise compiling takes a minute."""
     counts = tuple(np.repeat([2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14], [55, 1, 12, 13, 9, 3, 2, 3, 6, 3, 15, 4]))
     logits, target = jnp.zeros((2, sum(counts))), jnp.zeros((2, 126), jnp.int32)
     jaxpr = str(jax.make_jaxpr(lambda z: cross_entropies(z, target, counts, 0.1))(logits))
@@ -342,8 +342,8 @@ def test_modulation_loss_matches_numpy(seed, presence, pos_weight):
         np.testing.assert_allclose(value, expected[name], rtol=1e-4, atol=1e-6, err_msg=name)
 
 
-def test_modulation_loss_by_hand():
-    """One active cell of two: presence (20 softplus(-0.5) + softplus(0.2)) / 2, the other parts that cell's alone."""
+def test_modulation_loss_of_two_cells_matches_a_hand_calculation():
+    """One of two cells is active. Presence is (20 softplus(-0.5) + softplus(0.2)) / 2; other parts use this cell."""
     pred, target = np.zeros((2, 1, 4, 1, 2), np.float32)
     pred[0, :, 0, 0], target[0, :, 0, 0] = (-0.5, 0.0, 1.0, 0.0), (0.3, 1, -1.0, 0)
     pred[0, :, 0, 1] = (0.2, 9, 9, 9)
@@ -357,32 +357,32 @@ def test_modulation_loss_by_hand():
 
 
 @pytest.mark.parametrize(("presence", "cost"), [("report", np.log(2)), ("margin", 0.0)])
-def test_what_a_silent_matrix_costs_at_best(presence, cost):
+def test_modulation_loss_of_empty_matrices_is_the_minimum_cost(presence, cost):
     silent = np.zeros((2, 4, 32, 428), np.float32)
     loss = values(modulation_loss(silent, silent, presence=presence))
     np.testing.assert_allclose(loss.presence, cost, rtol=1e-6, atol=1e-4)
     assert loss[1:5] == (0, 0, 0, 0)
 
 
-def test_margin_draws_the_line_of_the_metrics():
-    """Presence alone asks for a cell that is active in more than 1 / (1 + pos_weight) = 4.8 % of the sounds."""
+def test_modulation_loss_with_margin_separates_cells_at_the_metric_threshold():
+    """The presence part predicts a cell that is active in more than 1 / (1 + pos_weight) = 4.8 % of the sounds."""
     target = np.zeros((100, 4, 1, 1), np.float32)
     target[:8, 0] = 0.06
 
     def cost(amount, n_active):
         pred = jnp.zeros_like(target).at[:, 0].set(amount)
-        # Presence is divided by the active cells: multiply it out to compare sets of different size.
+        # Presence is divided by the number of active cells. The product compares sets of different sizes.
         return n_active * modulation_loss(pred, target, presence="margin").presence.value()
 
     slope = jax.grad(cost)
-    assert slope(0.05, 8) < 0  # 8 % of the sounds: up, across the line
+    assert slope(0.05, 8) < 0  # 8 % of the sounds: the amount rises above the threshold
     target[2:8, 0] = 0
-    assert slope(0.05, 2) > 0  # 2 %: down
+    assert slope(0.05, 2) > 0  # 2 %: it falls below
 
 
 @pytest.mark.parametrize(("amount", "within"), [(0.1, 0.06), (0.3, 1e-3), (-0.5, 1e-3), (1.0, 1e-3)])
-def test_margin_leaves_certain_amounts_calibrated(amount, within):
-    """Gradient descent on one cell that always holds this amount ends within the bound the docstring states."""
+def test_modulation_loss_with_margin_keeps_certain_amounts_calibrated(amount, within):
+    """Gradient descent on one cell that always has this amount ends within the bound that the docstring states."""
     target = np.zeros((1, 4, 1, 1), np.float32)
     target[0, 0] = amount
 
@@ -399,7 +399,7 @@ def test_margin_leaves_certain_amounts_calibrated(amount, within):
 
 
 @pytest.mark.parametrize("presence", ["report", "margin"])
-def test_modulation_loss_is_stable_far_out(presence):
+def test_modulation_loss_of_large_predictions_is_finite(presence):
     _, targets = random_batch(5)
     pred = np.full_like(targets.modulation, 1e4)
     losses, slopes = jax.value_and_grad(lambda p: modulation_loss(p, targets.modulation, presence=presence).total)(pred)
@@ -407,7 +407,7 @@ def test_modulation_loss_is_stable_far_out(presence):
     assert np.isfinite(slopes).all()
 
 
-def test_cells_without_a_route_only_answer_for_their_presence():
+def test_modulation_loss_of_empty_cells_depends_on_presence_only():
     prediction, targets = random_batch(6)
     slopes = jax.grad(lambda p: modulation_loss(p, targets.modulation).total)(prediction.modulation)
     absent = np.abs(targets.modulation[:, 0]) <= 1e-6
@@ -418,15 +418,15 @@ def test_cells_without_a_route_only_answer_for_their_presence():
         assert np.all(slopes[:, channel][~absent] != 0)
 
 
-def test_matrices_of_different_size_are_refused():
+def test_modulation_loss_with_mismatched_shapes_is_refused():
     with pytest.raises(ValueError, match=r"prediction \(1, 4, 2, 3\) and target \(1, 4, 2, 5\)"):
         modulation_loss(np.zeros((1, 4, 2, 3)), np.zeros((1, 4, 2, 5)))
 
 
 @settings(deadline=None, max_examples=15)
 @given(seeds, st.sampled_from(["report", "margin"]), st.booleans())
-def test_sparse_routes_cost_what_their_matrix_costs(seed, presence, padded):
-    """Losses and gradients of every factor; empty slots, outlying cells, silent routes and invalid rows included."""
+def test_route_loss_equals_the_loss_of_the_dense_matrix(seed, presence, padded):
+    """Losses and gradients are equal, with empty slots, cells out of range, zero amounts and invalid rows."""
     rng = np.random.default_rng(seed)
     size, slots = (3, 7), 8
     scores = RouteScores(*(rng.normal(size=shape).astype(np.float32) for shape in ((4, 3, 5), (4, 5, 5), (4, 7, 5))))
@@ -460,16 +460,16 @@ def test_sparse_routes_cost_what_their_matrix_costs(seed, presence, padded):
         lambda p: route_loss(0, 0, presence=p),
     ],
 )
-def test_unknown_presence_is_refused(call):
+def test_losses_with_an_unknown_presence_are_refused(call):
     with pytest.raises(ValueError, match=r"presence is 'marginal'; choose one of \('report', 'margin'\)"):
         call("marginal")
 
 
-# The whole
+# The total loss
 
 
 @pytest.mark.parametrize(("epoch", "weight"), [(0, 0.0), (1, 0.06), (5, 0.3), (10, 0.3)])
-def test_warm_up_weights_of_the_report(epoch, weight):
+def test_warmup_matches_the_reports_weights(epoch, weight):
     config = LossConfig(modulation_weight=0.3, modulation_warmup_epochs=5)
     assert float(config.modulation_weight * warmup(epoch, config)) == pytest.approx(weight, abs=1e-7)
     prediction, targets = random_batch(7)
@@ -479,20 +479,20 @@ def test_warm_up_weights_of_the_report(epoch, weight):
     assert losses.modulation > 0
 
 
-def test_no_warm_up_means_full_weight_at_once():
+def test_warmup_of_zero_epochs_is_1():
     assert warmup(0, LossConfig(modulation_warmup_epochs=0)) == 1
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.floats(0, 100), st.floats(0, 100), st.integers(0, 20))
-def test_warm_up_rises_from_0_to_1(a, b, warmup_epochs):
+def test_warmup_rises_from_0_to_1(a, b, warmup_epochs):
     config = LossConfig(modulation_warmup_epochs=warmup_epochs)
     low, high = warmup(min(a, b), config), warmup(max(a, b), config)
     assert 0 <= low <= high <= 1
 
 
 @pytest.mark.parametrize("missing", ["head", "routes"])
-def test_modulation_loss_is_exactly_zero_without_a_head_or_routes(missing):
+def test_total_loss_without_a_head_or_routes_has_no_modulation_term(missing):
     prediction, targets = random_batch(8)
     if missing == "head":
         prediction = prediction._replace(modulation=None)
@@ -503,7 +503,7 @@ def test_modulation_loss_is_exactly_zero_without_a_head_or_routes(missing):
     np.testing.assert_allclose(losses.total, losses.continuous + 0.5 * losses.categorical, rtol=1e-6)
 
 
-def test_total_weighs_its_terms_and_names_the_parts():
+def test_total_loss_is_the_weighted_sum_of_its_terms():
     prediction, targets = random_batch(9)
     config = LossConfig(
         continuous_weight=2.0,
@@ -523,8 +523,8 @@ def test_total_weighs_its_terms_and_names_the_parts():
 
 @settings(deadline=None, max_examples=15)
 @given(seeds, st.sampled_from(["report", "margin"]))
-def test_invalid_rows_count_as_if_they_were_not_there(seed, presence):
-    """Even if what stands in them is no number."""
+def test_total_loss_ignores_invalid_rows(seed, presence):
+    """Invalid rows may contain NaN."""
     prediction, targets = random_batch(seed)
     masks, config = loss_masks(SCHEMA, 3), LossConfig(presence=presence, gate_menus=True)
     valid = np.array([1, 0, 1, 0], np.float32)
@@ -535,7 +535,7 @@ def test_invalid_rows_count_as_if_they_were_not_there(seed, presence):
     np.testing.assert_allclose(found, loss_of(*kept, masks, config), rtol=1e-5)
 
 
-def test_a_batch_of_padding_costs_nothing():
+def test_total_loss_of_a_batch_of_padding_is_zero():
     prediction, targets = random_batch(10)
     losses = loss_of(prediction, targets, loss_masks(SCHEMA, 3), valid=np.zeros(BATCH, np.float32))
     np.testing.assert_array_equal(losses, 0)
@@ -544,7 +544,7 @@ def test_a_batch_of_padding_costs_nothing():
 @settings(deadline=None, max_examples=10)
 @given(seeds, st.sampled_from(["report", "margin"]), st.booleans())
 def test_loss_means_of_two_batches_merge_to_the_loss_of_all_rows(seed, presence, gated):
-    """However unlike the batches are: a mean of their losses would count each row by its batch."""
+    """The batches may differ. A mean of their losses would weigh each row by its batch."""
     prediction, targets = random_batch(seed, n=8)
     targets.modulation[4:, :, :, 0] = 0  # fewer routes in the second batch
     masks = loss_masks(SCHEMA, 3)
@@ -558,7 +558,7 @@ def test_loss_means_of_two_batches_merge_to_the_loss_of_all_rows(seed, presence,
     np.testing.assert_allclose(weigh(merged, config, 10), expected, rtol=1e-5)
 
 
-def test_loss_weights_are_the_report_s_by_default_and_leave_out_more_when_gated():
+def test_loss_weights_when_gated_exclude_more_than_the_report():
     _, targets = random_batch(11)
     targets.categorical[:, [OSC_ON, FILTER_ON]] = [[0, 1], [1, 0], [1, 1], [0, 0]]
     targets.modulation[:] = 0
@@ -568,13 +568,13 @@ def test_loss_weights_are_the_report_s_by_default_and_leave_out_more_when_gated(
     assert np.all(knobs[:, :5] == 1)
     assert np.all(menus == masks.categorical_weight)
     knobs, menus = loss_weights(targets, masks, LossConfig(gate_menus=True, gate_sources=True))
-    assert np.all(knobs[:, :5] == 0)  # of an LFO that drives nothing
+    assert np.all(knobs[:, :5] == 0)  # of an LFO without a route
     np.testing.assert_array_equal(menus[:, 2], [1, 0, 1, 0])
-    unknown, _ = loss_weights(targets._replace(modulation=None), masks, LossConfig(gate_sources=True))
-    assert np.all(unknown[:, :5] == 1)
+    without_routes, _ = loss_weights(targets._replace(modulation=None), masks, LossConfig(gate_sources=True))
+    assert np.all(without_routes[:, :5] == 1)
 
 
-def test_mean_of_nothing_is_0_and_leaves_what_it_meets_alone():
+def test_mean_none_has_value_0_and_does_not_change_a_merge():
     some = Mean.of(jnp.array([1.0, jnp.nan]), jnp.array([2.0, 0.0]))
     assert [float(mean.value()) for mean in (Mean.none(), some, some.merge(Mean.none()))] == [0, 1, 1]
 
@@ -590,6 +590,6 @@ def test_mean_of_nothing_is_0_and_leaves_what_it_meets_alone():
         ({"knob_error": "cubed"}, "knob_error is 'cubed'; choose one of"),
     ],
 )
-def test_impossible_weights_are_refused(change, message):
+def test_loss_config_with_invalid_weights_names_them(change, message):
     with pytest.raises(ValueError, match=message):
         LossConfig(**change)

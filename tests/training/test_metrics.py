@@ -1,4 +1,4 @@
-"""Metrics against NumPy, the report's numbers, and (sum, count) accumulation."""
+"""Tests of metrics against NumPy and the report's numbers, and of their accumulation as (sum, count)."""
 
 import functools
 
@@ -35,25 +35,25 @@ def batch(schema):
     return arrays(len(schema.continuous), schema.option_counts, *sizes)
 
 
-def test_one_hit_one_false_alarm_one_miss():
-    """The report's verification: precision 0.5, recall 0.5, amount MAE 0.2."""
+def test_modulation_metrics_of_one_hit_false_alarm_and_miss_match_the_report():
+    """The report verifies precision 0.5, recall 0.5 and amount MAE 0.2."""
     pred, target = np.zeros((2, 1, 4, 32, 406), np.float32)
     pred[0, 0, 1, 2], target[0, 0, 1, 2] = 0.8, 0.9  # a hit, off by 0.1
     pred[0, 0, 5, 7] = 0.6  # a false alarm
     target[0, 0, 30, 400] = -0.3  # a miss, off by 0.3
-    pred[0, 0, 0, 0] = target[0, 0, 0, 1] = 0.05  # not more than the threshold: no routes
-    pred[0, 1:], target[0, 1:] = 7, 3  # the other channels have no say
+    pred[0, 0, 0, 0] = target[0, 0, 0, 1] = 0.05  # not above the threshold, so not routes
+    pred[0, 1:], target[0, 1:] = 7, 3  # the other channels are ignored
     metrics = modulation_metrics(pred, target, threshold=0.05)
     assert [round(float(value), 6) for value in metrics] == [0.5, 0.5, 0.5, 0.2]
     assert modulation_metrics(pred[0], target[0]) == metrics
 
 
-def test_perfect_routes_and_none_at_all():
+def test_modulation_metrics_of_perfect_and_empty_predictions_are_1_and_0():
     _, targets = arrays(1, (2,), 3, 4)
     np.testing.assert_array_equal(modulation_metrics(targets.modulation, targets.modulation), [1, 1, 1, 0])
-    silent = np.zeros_like(targets.modulation)
-    np.testing.assert_array_equal(modulation_metrics(silent, silent), [0, 0, 0, 0])
-    missed = modulation_metrics(silent, targets.modulation)
+    empty = np.zeros_like(targets.modulation)
+    np.testing.assert_array_equal(modulation_metrics(empty, empty), [0, 0, 0, 0])
+    missed = modulation_metrics(empty, targets.modulation)
     np.testing.assert_array_equal(missed[:3], [0, 0, 0])
     true = np.abs(targets.modulation[:, 0]) > 0.05
     assert missed.amount_mae == pytest.approx(np.abs(targets.modulation[:, 0])[true].mean(), rel=1e-5)
@@ -61,7 +61,7 @@ def test_perfect_routes_and_none_at_all():
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 2**32 - 1))
-def test_f1_is_the_harmonic_mean_and_rates_lie_between_0_and_1(seed):
+def test_modulation_metrics_f1_is_the_harmonic_mean(seed):
     prediction, targets = arrays(1, (2,), 3, 4, seed, n=2)
     precision, recall, f1, _ = map(float, modulation_metrics(prediction.modulation, targets.modulation))
     assert 0 <= min(precision, recall, f1) <= max(precision, recall, f1) <= 1
@@ -69,19 +69,19 @@ def test_f1_is_the_harmonic_mean_and_rates_lie_between_0_and_1(seed):
         assert f1 == pytest.approx(2 * precision * recall / (precision + recall), rel=1e-5)
 
 
-def test_matrices_of_different_size_are_refused():
+def test_modulation_metrics_with_mismatched_shapes_are_refused():
     with pytest.raises(ValueError, match=r"\(1, 4, 2, 3\), the true ones \(1, 4, 2, 5\)"):
         modulation_metrics(np.zeros((1, 4, 2, 3)), np.zeros((1, 4, 2, 5)))
 
 
-def heard_sources(schema, matrix, on):
-    """Whether each source drives something audible, cell by cell; no control of this schema shapes another source."""
-    heard = dict.fromkeys(schema.sources, False)
-    for _ in range(2):  # lfo_1 may be heard through lfo_1_frequency only if it is heard anyway
+def audible_sources(schema, matrix, on):
+    """Returns whether each source modulates something audible. No control of this schema shapes another source."""
+    is_audible = dict.fromkeys(schema.sources, False)
+    for _ in range(2):  # a route to lfo_1_frequency is audible only if lfo_1 has another audible route
         for source, destination in np.argwhere(np.abs(matrix[0]) > 1e-6):
             module = schema.module(schema.destinations[destination])
-            heard[schema.sources[source]] |= on.get(f"{module}_on", True) and heard.get(module, True)
-    return heard
+            is_audible[schema.sources[source]] |= on.get(f"{module}_on", True) and is_audible.get(module, True)
+    return is_audible
 
 
 @pytest.mark.parametrize("tier", [1, 3])
@@ -94,7 +94,7 @@ def test_batch_metrics_match_numpy(schema, batch, tier):
     correct, audible_correct, offsets = [], [], np.cumsum([0, *schema.option_counts])
     for row in np.flatnonzero(valid):
         on = {name: targets.categorical[row, i] == 1 for i, name in enumerate(schema.categorical_names)}
-        lfo_1 = heard_sources(schema, targets.modulation[row], on)["lfo_1"]
+        lfo_1 = audible_sources(schema, targets.modulation[row], on)["lfo_1"]
         for i, knob in enumerate(schema.continuous):
             needs_routes = knob.name.startswith(("lfo_", "env_3"))
             module = schema.module(knob.name)
@@ -116,7 +116,7 @@ def test_batch_metrics_match_numpy(schema, batch, tier):
     assert summary["audible_categorical_accuracy"] == pytest.approx(np.mean(audible_correct), rel=1e-5)
     assert len(audible_correct) < len(correct)
     menus = targets.categorical[valid > 0].T
-    commonest = [np.bincount(menu).max() for menu in menus]  # of each menu, what always saying it gets right
+    commonest = [np.bincount(menu).max() for menu in menus]  # how often the commonest option of each menu is right
     assert summary["categorical_majority"] == pytest.approx(sum(commonest) / menus.size)
     found = {name.removeprefix("mse/"): value for name, value in summary.items() if name.startswith("mse/")}
     assert found == pytest.approx({module: np.mean(errors) for module, errors in by_module.items()}, rel=1e-5)
@@ -127,8 +127,8 @@ def test_batch_metrics_match_numpy(schema, batch, tier):
         assert summary[f"mod_{name}"] == pytest.approx(float(value), rel=1e-5)
 
 
-def test_the_majority_class_is_the_best_constant_answer(schema, batch):
-    """Over the menus that count: no row of constant logits beats it, and the one of the commonest options ties."""
+def test_summarise_majority_is_the_best_constant_prediction(schema, batch):
+    """No constant logits are more accurate than the majority. Those of the commonest options are equally accurate."""
     _, targets = batch
     masks, layout = loss_masks(schema, 3), metric_layout(schema)
     best = 0.0
@@ -147,14 +147,14 @@ def test_the_majority_class_is_the_best_constant_answer(schema, batch):
     assert summary["categorical_accuracy"] == pytest.approx(summary["categorical_majority"])
 
 
-def test_importance_decides_what_counts_but_does_not_weigh(schema, batch):
+def test_batch_metrics_use_importance_as_a_mask_only(schema, batch):
     importance = np.where(np.arange(len(schema.continuous)) % 2, 5.0, 0.0)
     masks = [loss_masks(schema, 3, weights) for weights in (importance, importance / 5)]
     one, other = (summarise(measure(*batch, m, metric_layout(schema)))["continuous_mae"] for m in masks)
     assert one == other != summarise(measure(*batch, loss_masks(schema, 3), metric_layout(schema)))["continuous_mae"]
 
 
-def test_no_route_metrics_without_a_modulation_head(schema, batch):
+def test_batch_metrics_without_a_modulation_head_have_no_route_metrics(schema, batch):
     prediction, targets = batch
     metrics = measure(prediction._replace(modulation=None), targets, loss_masks(schema, 3), metric_layout(schema))
     assert not [name for name in summarise(metrics) if name.startswith("mod_")]
@@ -162,8 +162,8 @@ def test_no_route_metrics_without_a_modulation_head(schema, batch):
 
 @settings(deadline=None, max_examples=20)
 @given(st.lists(st.booleans(), min_size=6, max_size=6))
-def test_two_halves_merge_to_the_whole(schema, first):
-    """Rows dealt out to two batches, as validation batches are: nothing depends on where the cut lies."""
+def test_merge_metrics_of_two_halves_equals_the_whole(schema, first):
+    """The rows are split into two batches, as in a validation. The result does not depend on the split."""
     sizes = len(schema.sources), len(schema.destinations)
     batch = arrays(len(schema.continuous), schema.option_counts, *sizes)
     first = np.array(first, np.float32)
@@ -173,11 +173,11 @@ def test_two_halves_merge_to_the_whole(schema, first):
     assert summarise(merge_metrics(*halves)) == pytest.approx(whole, rel=1e-5)
 
 
-def test_merging_different_metrics_is_refused():
+def test_merge_metrics_with_different_names_is_refused():
     with pytest.raises(ValueError, match=r"\['mod_hits'\]"):
         merge_metrics({"a": Mean(1.0, 1.0)}, {"a": Mean(1.0, 1.0), "mod_hits": Mean(0.0, 1.0)})
 
 
-def test_summary_leaves_out_what_was_never_counted():
+def test_summarise_omits_metrics_without_a_count():
     metrics = {"mse/osc_3": Mean(np.float32(0), np.float32(0)), "continuous_mae": Mean(np.float32(1), np.float32(4))}
     assert summarise(metrics) == {"continuous_mae": 0.25}

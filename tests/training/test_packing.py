@@ -1,4 +1,4 @@
-"""A packed checkpoint answers as the one it was made from, is a quarter of the size, and names no place."""
+"""Tests of packed checkpoints: they predict like the original, are a quarter of its size, and contain no paths."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from vjax.training.checkpoint import CheckpointError, load_checkpoint
 from vjax.training.packing import pack
 
 
-def test_packed_weights_are_the_rounded_ones(engine_run, tmp_path):
+def test_pack_rounds_weights_to_bfloat16(engine_run, tmp_path):
     packed = pack(engine_run, tmp_path / "model")
     before, after = load_checkpoint(engine_run), load_checkpoint(tmp_path / "model")
     assert after.step == packed.step == before.step
@@ -30,15 +30,16 @@ def test_packed_weights_are_the_rounded_ones(engine_run, tmp_path):
     assert not packed.bank
 
 
-def test_packed_answers_are_near_the_original_ones(engine_run, tmp_path):
+def test_pack_keeps_predictions_close_to_the_original(engine_run, tmp_path):
     pack(engine_run, tmp_path / "model")
     noise = 0.1 * np.random.default_rng(0).normal(size=(1, 17640)).astype(np.float32)
-    ours, theirs = (Predictor.from_checkpoint(f, batch_size=1).predict(noise) for f in (tmp_path / "model", engine_run))
-    np.testing.assert_allclose(ours.parameters.continuous, theirs.parameters.continuous, atol=0.02)
-    assert np.mean(ours.parameters.categorical == theirs.parameters.categorical) > 0.95
+    folders = (tmp_path / "model", engine_run)
+    packed, original = (Predictor.from_checkpoint(folder, batch_size=1).predict(noise) for folder in folders)
+    np.testing.assert_allclose(packed.parameters.continuous, original.parameters.continuous, atol=0.02)
+    assert np.mean(packed.parameters.categorical == original.parameters.categorical) > 0.95
 
 
-def test_the_bank_comes_along_and_paths_stay_behind(engine_run, tmp_path):
+def test_pack_includes_the_bank_and_removes_paths(engine_run, tmp_path):
     from vjax.training.checkpoint import Checkpoints
     from vjax.training.state import OptimizerConfig, create_state, make_optimizer
 
@@ -57,7 +58,7 @@ def test_the_bank_comes_along_and_paths_stay_behind(engine_run, tmp_path):
     assert meta["settings"] == {"data": {"path": "", "presets": "", "val_fraction": 0.1}, "seed": 4}
     everything = b"".join(file.read_bytes() for file in (tmp_path / "model").rglob("*") if file.is_file())
     assert b"private" not in everything
-    assert str(tmp_path).encode() not in everything  # Orbax notes where it saved
+    assert str(tmp_path).encode() not in everything  # Orbax writes the path of a save into a file
     assert str(Path.home()).encode() + b"/" not in everything.replace(b"a bank", b"")
     again = pack(tmp_path / "model", tmp_path / "again")
     assert again.bank
@@ -66,13 +67,13 @@ def test_the_bank_comes_along_and_paths_stay_behind(engine_run, tmp_path):
     assert not (tmp_path / "bare" / "bank.npz").exists()
 
 
-def test_a_weight_takes_two_bytes(engine_run, tmp_path):
+def test_pack_stores_two_bytes_per_weight(engine_run, tmp_path):
     packed = pack(engine_run, tmp_path / "model")
     assert sum(file.stat().st_size for file in (tmp_path / "model").rglob("d/*")) < 2.2 * packed.parameters
     assert packed.bytes_after < packed.bytes_before
 
 
-def test_what_cannot_be_packed_is_said(engine_run, tmp_path, capsys):
+def test_pack_with_a_missing_checkpoint_or_full_folder_is_refused(engine_run, tmp_path, capsys):
     with pytest.raises(CheckpointError, match="no checkpoint folder"):
         pack(tmp_path / "nowhere", tmp_path / "model")
     (tmp_path / "full").mkdir()

@@ -1,4 +1,4 @@
-"""Resident batches are the streamed ones, bit for bit, wherever a run changes from one to the other."""
+"""Tests of resident batches: they equal the streamed ones bit for bit, and a run can change from one to the other."""
 
 import itertools
 import os
@@ -27,7 +27,7 @@ AUGMENT = SpecAugmentConfig(n_time=2, max_time=6, n_freq=2, max_freq=30)
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory, schema, random_rows, shard_attributes):
-    """Two shards of 39 rows in all, pictures in float16."""
+    """Two shards with 39 rows in total and log-mel spectrograms in float16."""
     folder = tmp_path_factory.mktemp("data")
     for i, presets in enumerate((8, 5)):
         rows = random_rows(presets, seed=i)
@@ -56,9 +56,9 @@ def resident(reader, rows, batch_size, seed, first_step, augment, count):
     return take(resident_batches(reader, rows, batch_size, seed, first_step, ONE, augment), count)
 
 
-def assert_same(ours, theirs):
-    assert jax.tree.structure(ours) == jax.tree.structure(theirs)
-    for left, right in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+def assert_same(found, expected):
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    for left, right in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         assert (left.dtype, left.sharding) == (right.dtype, right.sharding)
         assert np.asarray(left).tobytes() == np.asarray(right).tobytes()
 
@@ -71,29 +71,31 @@ def assert_same(ours, theirs):
     first_step=st.integers(0, 12),
     stripes=st.tuples(*(st.integers(0, high) for high in (2, 30, 2, 150))),
 )
-def test_resident_batches_are_the_streamed_ones(reader, rows, batch_size, seed, first_step, stripes):
+def test_resident_batches_equal_the_streamed_ones(reader, rows, batch_size, seed, first_step, stripes):
     arguments = (reader, np.array(rows), batch_size, seed, first_step, SpecAugmentConfig(*stripes), 4)
     assert_same(resident(*arguments), streamed(*arguments))
 
 
 @pytest.mark.parametrize("augment", [None, SpecAugmentConfig(), AUGMENT])
-def test_with_and_without_stripes(reader, augment):
+def test_resident_batches_with_and_without_stripes_equal_the_streamed_ones(reader, augment):
     arguments = (reader, np.arange(39), 8, 3, 2, augment, 6)
-    (ours, theirs) = resident(*arguments), streamed(*arguments)
-    assert_same(ours, theirs)
-    silent = any((np.asarray(batch.mel) == 0).all(-1).any() for batch in ours)
+    found, expected = resident(*arguments), streamed(*arguments)
+    assert_same(found, expected)
+    silent = any((np.asarray(batch.mel) == 0).all(-1).any() for batch in found)
     assert silent == (augment is AUGMENT)
 
 
-def test_a_set_of_several_blocks_arrives_whole(reader, monkeypatch):
-    """39 rows in blocks of 7: the last block overlaps the one before."""
+def test_resident_batches_loaded_in_several_blocks_are_complete(reader, monkeypatch):
+    """39 rows are loaded in blocks of 7, so the last block overlaps the one before."""
     monkeypatch.setattr("vjax.training.resident._BLOCK_BYTES", 7.5 * sum(a.nbytes for a in jax.tree.leaves(reader[0])))
-    (ours,) = resident(reader, np.arange(39)[::-1], 39, 0, 0, None, 1)
-    (theirs,) = streamed(reader, np.arange(39)[::-1], 39, 0, 0, None, 1)
-    assert_same(ours, theirs)
+    (found,) = resident(reader, np.arange(39)[::-1], 39, 0, 0, None, 1)
+    (expected,) = streamed(reader, np.arange(39)[::-1], 39, 0, 0, None, 1)
+    assert_same(found, expected)
 
 
-def test_dense_routes_and_no_routes(tmp_path, schema, random_rows, shard_attributes):
+def test_resident_batches_of_dense_or_no_routes_equal_the_streamed_ones(
+    tmp_path, schema, random_rows, shard_attributes
+):
     rows = {name: array for name, array in random_rows(4).items() if not name.startswith("modulation/")}
     write_shard(tmp_path / "none.h5", schema, rows, shard_attributes)
     matrix = np.random.default_rng(0).random((12, 4, len(schema.sources), len(schema.destinations)), np.float32)
@@ -105,7 +107,7 @@ def test_dense_routes_and_no_routes(tmp_path, schema, random_rows, shard_attribu
         assert resident(*arguments)[0].modulation.shape == shape
 
 
-def test_a_run_may_change_between_both_and_compiles_once(dataset, reader):
+def test_train_step_with_resident_and_streamed_batches_compiles_once(dataset, reader):
     info = open_dataset(dataset)
     model = InverseModel(model_config(info.schema, True, width=4, mod_embed_dim=4))
     optimizer = make_optimizer(OptimizerConfig(), 10)
@@ -122,18 +124,18 @@ def test_a_run_may_change_between_both_and_compiles_once(dataset, reader):
     assert step._cache_size() == 1
 
 
-def test_a_set_that_does_not_fit_is_refused_with_sizes_and_remedy(reader):
+def test_resident_batches_that_exceed_memory_are_refused(reader):
     rows = np.broadcast_to(np.int64(0), 10**9)  # takes no memory itself
     with pytest.raises(ValueError, match=r"1000000000 training rows take .* GB .*leave --config.data.resident off"):
         resident_batches(reader, rows, 8, 0, 0, ONE)
 
 
-def test_too_few_rows_for_a_batch_are_refused(reader):
+def test_resident_batches_with_too_few_rows_are_refused(reader):
     with pytest.raises(ValueError, match="batch_size=40 does not fit the 39 training rows; choose 1 to 39"):
         resident_batches(reader, np.arange(39), 40, 0, 0, ONE)
 
 
-def test_eight_devices_get_the_parts_that_shard_batch_gives_them(dataset):
+def test_resident_batches_on_eight_devices_equal_sharded_batches(dataset):
     flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=8"
     environment = {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     result = subprocess.run(
@@ -156,9 +158,9 @@ reader, mesh, augment = Reader(open_dataset(sys.argv[1])), data_mesh(), SpecAugm
 streamed = train_batches(reader, np.arange(39), 16, 0, 1, augment=augment)
 resident = resident_batches(reader, np.arange(39), 16, 0, 1, mesh, augment)
 for _ in range(4):
-    for ours, theirs in zip(*map(jax.tree.leaves, (next(resident), shard_batch(next(streamed), mesh)))):
-        assert ours.sharding == theirs.sharding
-        for a, b in zip(ours.addressable_shards, theirs.addressable_shards, strict=True):
+    for found, expected in zip(*map(jax.tree.leaves, (next(resident), shard_batch(next(streamed), mesh)))):
+        assert found.sharding == expected.sharding
+        for a, b in zip(found.addressable_shards, expected.addressable_shards, strict=True):
             assert (a.device, np.asarray(a.data).tobytes()) == (b.device, np.asarray(b.data).tobytes())
 print(mesh.size, "devices, same |", end="")
 try:

@@ -1,4 +1,4 @@
-"""What a continued run may change, by the metadata that checkpoints hold."""
+"""Tests of the changes that a continued run may make, by the metadata of its checkpoint."""
 
 import dataclasses
 import json
@@ -18,7 +18,7 @@ def info(tiny_dataset):
 
 
 def meta_of(info, **settings):
-    """As the loop makes it, of the smoke recipe with some settings."""
+    """Returns the metadata of a run of the smoke recipe with some settings, as the loop makes them."""
     config = base_config(3, "smoke")
     config.update_from_flattened_dict(settings)
     model = model_config(info.schema, True, **dataclasses.asdict(unpack(config).model))
@@ -26,11 +26,11 @@ def meta_of(info, **settings):
 
 
 def stored(meta):
-    """Through JSON, as a checkpoint returns it."""
+    """Converts to JSON and back, as a checkpoint does."""
     return json.loads(json.dumps(meta))
 
 
-def test_changes_of_an_unchanged_run_are_none(info):
+def test_changes_of_an_unchanged_run_are_empty(info):
     meta = meta_of(info)
     assert refused_changes(stored(meta), meta) == allowed_changes(stored(meta), meta) == []
 
@@ -48,13 +48,13 @@ def test_changes_of_an_unchanged_run_are_none(info):
         ("model.mod_embed_dim", 8, 32),
     ],
 )
-def test_refused_changes_of_a_setting_that_the_state_depends_on_names_it(info, name, value, expected):
+def test_refused_changes_of_a_kept_setting_name_both_values(info, name, value, expected):
     before, now = stored(meta_of(info)), meta_of(info, **{name: value})
     assert refused_changes(before, now) == [f"{name} is {value}, expected {expected}"]
     assert allowed_changes(before, now) == []
 
 
-def test_refused_changes_of_an_old_checkpoint_reads_the_old_name_of_a_setting(info):
+def test_refused_changes_of_an_old_checkpoint_use_the_old_setting_name(info):
     before, same, other = stored(meta_of(info)), meta_of(info), meta_of(info, **{"data.target_encoding": True})
     before["settings"]["data"]["answers"] = before["settings"]["data"].pop("target_encoding")
     assert refused_changes(before, same) == allowed_changes(before, same) == []
@@ -73,13 +73,13 @@ def test_refused_changes_of_an_old_checkpoint_reads_the_old_name_of_a_setting(in
         ("generation.notes", (50, 60), "[60] -> [50, 60]"),
     ],
 )
-def test_allowed_changes_of_any_other_setting_names_both_values(info, name, value, change):
+def test_allowed_changes_of_any_other_setting_name_both_values(info, name, value, change):
     before, now = stored(meta_of(info)), meta_of(info, **{name: value})
     assert refused_changes(before, now) == []
     assert allowed_changes(before, now) == [f"{name} {change}"]
 
 
-def test_refused_changes_of_other_data_names_what_differs(info):
+def test_refused_changes_of_other_data_name_the_differences(info):
     before = stored(meta_of(info))
     schema = dataclasses.replace(info.schema, sources=("env_2", "lfo_1", "macro_control_2", "velocity"))
     other = dataclasses.replace(info, schema=schema, catalog_json='{"tables": [1]}', mel=info.mel | {"f_min_hz": 20.0})
@@ -88,14 +88,14 @@ def test_refused_changes_of_other_data_names_what_differs(info):
     assert all(", expected " in text for text in found)
 
 
-def test_allowed_changes_of_how_the_data_were_played_and_their_number_are_named(info):
+def test_allowed_changes_of_render_settings_and_row_counts_name_both_values(info):
     longer = dataclasses.replace(info, render=info.render | {"note_s": 0.2})
     now = meta_of(longer) | {"rows": {"train": 60, "val": 9}}
     found = allowed_changes(stored(meta_of(info)), now)
     assert found == ["the data's render.note_s 0.1 -> 0.2", "rows.train 30 -> 60"]
 
 
-def test_changes_from_an_older_checkpoint_are_of_what_it_stores(info):
+def test_changes_from_an_older_checkpoint_compare_only_stored_values(info):
     older = stored(meta_of(info))
     del older["rows"], older["render"], older["settings"]["train"]["batch_size"], older["settings"]["loss"]
     now = meta_of(info, **{"train.batch_size": 8, "loss.modulation_weight": 1.0})

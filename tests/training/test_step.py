@@ -1,4 +1,4 @@
-"""Training and validation steps on real batches: a golden first step, overfitting, devices, accumulation."""
+"""Tests of training and validation steps on real batches: recorded losses, overfitting, devices, accumulation."""
 
 import functools
 import os
@@ -37,7 +37,7 @@ def make_recipe(info, optimizer=None, has_modulation=True, steps_per_epoch=2, to
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory, schema, random_rows, shard_attributes):
-    """(dataset info, n -> its first n rows as a batch)."""
+    """Returns (dataset info, function that maps n to the first n rows as a batch)."""
     folder = tmp_path_factory.mktemp("data")
     write_shard(folder / "shard-00000.h5", schema, random_rows(8, seed=1), shard_attributes)
     info = open_dataset(folder)
@@ -46,7 +46,7 @@ def data(tmp_path_factory, schema, random_rows, shard_attributes):
 
 
 compiled_step = functools.cache(make_train_step)
-"""One compile for all runs of a recipe."""
+"""Compiles once for all runs of a recipe."""
 
 
 def run(recipe, info, batches, mesh=None, seed=0):
@@ -59,8 +59,8 @@ def run(recipe, info, batches, mesh=None, seed=0):
     return state, losses
 
 
-def test_golden_first_step(data):
-    """The first two losses of a fixed batch: whatever changes them changes what a recipe trains."""
+def test_train_step_on_a_fixed_batch_gives_the_recorded_losses(data):
+    """A change of the first two losses of a fixed batch would change the results of all recipes."""
     info, batch = data
     _, losses = run(make_recipe(info, OptimizerConfig(warmup_share=0.0), dropout=0.0), info, [batch(8)] * 2)
     assert [losses[0][name] for name in ("cont_loss", "cat_loss", "mod_loss", "loss")] == pytest.approx(
@@ -72,8 +72,8 @@ def test_golden_first_step(data):
     assert losses[1]["loss"] == pytest.approx(8.550226, rel=1e-4)
 
 
-def test_one_batch_is_learnt_by_heart(data):
-    """A model that cannot overfit eight sounds is broken somewhere."""
+def test_train_step_overfits_one_batch(data):
+    """A correct model can overfit eight sounds."""
     info, batch = data
     optimizer = OptimizerConfig(learning_rate=3e-3, weight_decay=0.0)
     recipe = make_recipe(info, optimizer, total_steps=300, dropout=0.0, width=8)
@@ -85,14 +85,14 @@ def test_one_batch_is_learnt_by_heart(data):
     assert validation_summary(jax.device_get(metrics), recipe.loss)["categorical_accuracy"] > 0.95
 
 
-def test_without_a_modulation_head_the_term_is_zero(data):
+def test_train_step_without_a_modulation_head_has_no_modulation_loss(data):
     info, batch = data
     _, (losses,) = run(make_recipe(info, has_modulation=False), info, [batch(8)])
     assert losses["mod_loss"] == 0.0
     assert losses["loss"] == pytest.approx(losses["cont_loss"] + 0.5 * losses["cat_loss"], rel=1e-6)
 
 
-def test_padding_does_not_change_validation(data):
+def test_eval_step_ignores_padding(data):
     info, batch = data
     recipe = make_recipe(info)
     state = create_state(recipe.model, recipe.optimizer, 0, info.mel_shape)
@@ -107,15 +107,15 @@ def test_padding_does_not_change_validation(data):
 
 
 def validation(recipe, state, reader, rows, batch_size):
-    """As the loop validates."""
+    """Validates as the loop does."""
     step = make_eval_step(recipe)
     found = [step(state.params, state.batch_stats, batch)[1] for batch in eval_batches(reader, rows, batch_size)]
     return validation_summary(jax.device_get(functools.reduce(merge_metrics, found)), recipe.loss)
 
 
 @pytest.mark.parametrize("gated", [False, True])
-def test_validation_loss_does_not_depend_on_the_batch_size(data, gated):
-    """Batches of 3, 8 and 22: each term is a mean over all rows, and so is their sum."""
+def test_validation_summary_does_not_depend_on_the_batch_size(data, gated):
+    """With batches of 3, 8 and 22, each term is a mean over all rows, and so is their sum."""
     info, _ = data
     recipe = make_recipe(info)
     recipe = Recipe(**{**vars(recipe), "loss": LossConfig(gate_menus=gated, gate_sources=gated)})
@@ -127,7 +127,7 @@ def test_validation_loss_does_not_depend_on_the_batch_size(data, gated):
     assert eight["loss"] == pytest.approx(weighted, rel=1e-6)
 
 
-def test_validation_reports_the_losses_of_training_by_the_same_names(data):
+def test_validation_summary_has_the_names_of_the_training_losses(data):
     info, batch = data
     recipe = make_recipe(info, has_modulation=False)
     state, (losses,) = run(recipe, info, [batch(8)])
@@ -136,7 +136,7 @@ def test_validation_reports_the_losses_of_training_by_the_same_names(data):
     assert found["mod_loss"] == 0.0
 
 
-def test_validation_loss_does_not_depend_on_the_warm_up(data):
+def test_validation_summary_does_not_depend_on_the_warmup(data):
     info, _ = data
     recipe = make_recipe(info)
     warm = Recipe(**{**vars(recipe), "loss": LossConfig(modulation_warmup_epochs=5)})
@@ -145,26 +145,26 @@ def test_validation_loss_does_not_depend_on_the_warm_up(data):
     assert losses[0] == losses[1]
 
 
-def test_accumulated_steps_leave_parameters_alone_until_the_last(data):
+def test_train_step_with_accumulation_updates_after_the_last_batch(data):
     info, batch = data
     recipe = make_recipe(info, OptimizerConfig(learning_rate=1e-2, warmup_share=0.0, accumulate=2))
-    start = create_state(recipe.model, recipe.optimizer, 0, info.mel_shape)
+    initial = create_state(recipe.model, recipe.optimizer, 0, info.mel_shape)
     one, _ = run(recipe, info, [batch(4)])
     two, _ = run(recipe, info, [batch(4)] * 2)
     kernel = ("continuous_head", "Dense_0", "kernel")
-    first, after_one, after_two = (_leaf(state.params, kernel) for state in (start, one, two))
+    first, after_one, after_two = (_leaf(state.params, kernel) for state in (initial, one, two))
     np.testing.assert_array_equal(first, after_one)
     assert np.abs(after_two - first).max() > 1e-4
 
 
-def test_a_batch_that_does_not_divide_over_the_devices_is_refused(data):
+def test_shard_batch_that_does_not_divide_over_devices_is_refused(data):
     info, _ = data
     script = f"{_DEVICES}\nshard_batch(next(eval_batches(reader, np.arange(6), 6)), data_mesh())"
     result = _in_eight_devices(script, info)
     assert "6 rows does not divide over 8 devices" in result.stderr
 
 
-def test_eight_devices_compute_what_one_does_with_one_compile(data):
+def test_train_step_on_eight_devices_equals_one_device_and_compiles_once(data):
     info, _ = data
     script = f"{_DEVICES}\n{_COMPARE}"
     result = _in_eight_devices(script, info)

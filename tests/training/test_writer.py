@@ -1,4 +1,4 @@
-"""TensorBoard files, read back by TensorBoard's own reader."""
+"""Tests of TensorBoard files, which TensorBoard's own reader reads back."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def read(folder) -> EventAccumulator:
     return events
 
 
-def test_tensorboard_reads_scalars_sounds_and_pictures(tmp_path):
+def test_writer_writes_scalars_sounds_and_images_for_tensorboard(tmp_path):
     with Writer(tmp_path) as writer:
         writer.scalars("train", {"loss": 1.5, "mod_loss": 0.25}, step=3)
         writer.audio("val/audio/0/target", np.sin(np.arange(8820) / 20)[None].repeat(2, 0), 44100, step=3)
@@ -24,11 +24,11 @@ def test_tensorboard_reads_scalars_sounds_and_pictures(tmp_path):
     (sound,) = events.Audio("val/audio/0/target")
     assert sound.sample_rate == 44100
     assert sound.encoded_audio_string[:4] == b"RIFF"
-    (picture,) = events.Images("val/audio/0/mel")
-    assert (picture.width, picture.height) == (10, 16)
+    (image,) = events.Images("val/audio/0/mel")
+    assert (image.width, image.height) == (10, 16)
 
 
-def test_a_resumed_run_takes_back_the_steps_it_repeats(tmp_path):
+def test_writer_of_a_resumed_run_discards_repeated_steps(tmp_path):
     with Writer(tmp_path) as writer:
         for step in (1, 2, 3):
             writer.scalars("train", {"loss": float(step)}, step)
@@ -37,7 +37,7 @@ def test_a_resumed_run_takes_back_the_steps_it_repeats(tmp_path):
     assert [(e.step, e.value) for e in read(tmp_path).Scalars("train/loss")] == [(1, 1.0), (2, 20.0)]
 
 
-def test_a_sound_above_full_scale_is_scaled_not_clipped(tmp_path):
+def test_writer_audio_above_full_scale_is_scaled_down(tmp_path):
     soundfile = pytest.importorskip("soundfile")
     import io
 
@@ -49,7 +49,7 @@ def test_a_sound_above_full_scale_is_scaled_not_clipped(tmp_path):
     assert audio[3 * len(audio) // 4] == pytest.approx(0.5, abs=1e-2)
 
 
-def test_line_is_printed_and_appended_to_the_log(tmp_path, capsys):
+def test_writer_line_is_printed_and_appended_to_the_log(tmp_path, capsys):
     for first_step in (0, 4):
         with Writer(tmp_path / "tensorboard", first_step, log=tmp_path / "train.log") as writer:
             writer.line(f"steps: {first_step}")
@@ -59,7 +59,7 @@ def test_line_is_printed_and_appended_to_the_log(tmp_path, capsys):
     assert [line[20:] for line in lines] == ["steps: 0", "quiet", "steps: 4", "quiet"]
 
 
-def test_a_writer_that_is_not_enabled_leaves_nothing(tmp_path, capsys):
+def test_writer_that_is_not_enabled_writes_nothing(tmp_path, capsys):
     with Writer(tmp_path / "tensorboard", first_step=3, enabled=False, log=tmp_path / "train.log") as writer:
         writer.scalars("train", {"loss": 1.5}, step=3)
         writer.line("steps: 3")

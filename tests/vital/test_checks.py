@@ -1,4 +1,4 @@
-"""Checks of a preset's parts: what people's files hold passes, and each thing the engine could not take is named."""
+"""Tests of vjax.vital.checks: musicians' files pass, and errors name each part that the engine cannot use."""
 
 import base64
 import copy
@@ -17,7 +17,7 @@ from vjax.vital.lfo_shapes import shape_json
 from vjax.vital.wavetables import table_json
 
 PRESETS = sorted((Path(__file__).parents[1] / "data" / "presets").glob("*.vital"))
-GONE = object()  # in the place of a value: take the key away
+GONE = object()  # instead of a value: delete the key
 
 
 def changed(part, path: tuple, value):
@@ -38,7 +38,7 @@ def base64_of(array) -> str:
 
 
 @pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
-def test_parts_of_peoples_presets_pass(path):
+def test_checks_accept_musicians_presets(path):
     raw = json.loads(path.read_bytes())
     check_json(raw, "preset")
     for table in raw["settings"]["wavetables"]:
@@ -49,26 +49,26 @@ def test_parts_of_peoples_presets_pass(path):
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_numbers_that_are_none_are_found_at_any_depth(number):
+def test_check_json_with_a_non_finite_number_at_any_depth_names_it(number):
     check_json({"a": [{"b": 1.0}]}, "preset")
     with pytest.raises(ValueError, match=rf"^preset\.a\[1\]\.b is {number}; it must be a finite number$"):
         check_json({"a": [0, {"b": number}]}, "preset")
 
 
-def test_nesting_ends_at_twelve_levels():
+def test_check_json_nested_deeper_than_12_levels_raises():
     deep = 0
     for _ in range(12):
         deep = [deep]
     check_json(deep, "preset")
-    with pytest.raises(ValueError, match="nests deeper than 12 levels; no Vital preset does"):
+    with pytest.raises(ValueError, match="nests deeper than 12 levels; expected at most 12"):
         check_json([deep], "preset")
 
 
 @pytest.mark.parametrize("value", [["a\ud800"], {"\udfff": 1}])
-def test_half_a_character_is_no_text(value):
-    """JSON can say it, but nobody can print it, and the engine cannot read it."""
+def test_check_json_with_a_lone_surrogate_raises(value):
+    """JSON allows it, but it cannot be printed, and the engine cannot read it."""
     check_json(["ä♪𝄞"], "preset")
-    with pytest.raises(ValueError, match=r"^(a name in )?preset.* holds a lone surrogate, which is no text$"):
+    with pytest.raises(ValueError, match=r"^(a name in )?preset.*; expected text without lone surrogates$"):
         check_json(value, "preset")
 
 
@@ -88,36 +88,36 @@ BENT = np.where(np.arange(2048) == 7, np.nan, FRAMES[0]).astype("<f4")
         (("groups", 0, "components"), {}, "wavetable is {}; it must be a list"),
         (("groups", 0, "components"), [], "wavetable has no components"),
         (COMPONENT, 5, r"components\[0\] is 5; it must be an object"),
-        ((*COMPONENT, "type"), "No Such Source", "is of type 'No Such Source'; Vital knows"),
-        ((*COMPONENT, "type"), ["Wave Source"], r"is of type \['Wave Source'\]; Vital knows"),
-        ((*COMPONENT, "type"), GONE, "is of type None; Vital knows"),
+        ((*COMPONENT, "type"), "No Such Source", "is of type 'No Such Source'; expected one of"),
+        ((*COMPONENT, "type"), ["Wave Source"], r"is of type \['Wave Source'\]; expected one of"),
+        ((*COMPONENT, "type"), GONE, "is of type None; expected one of"),
         ((*COMPONENT, "keyframes"), GONE, "keyframes is None; it must be a list"),
         (KEYFRAME, None, r"keyframes\[1\] is None; it must be an object"),
-        ((*KEYFRAME, "position"), 1e6, r"keyframes\[1\] stands at 1000000\.0; positions run from 0 to 256"),
-        ((*KEYFRAME, "position"), -1, r"keyframes\[1\] stands at -1; positions"),
+        ((*KEYFRAME, "position"), 1e6, r"keyframes\[1\] is at position 1000000\.0; positions run from 0 to 256"),
+        ((*KEYFRAME, "position"), -1, r"keyframes\[1\] is at position -1; positions"),
         ((*KEYFRAME, "position"), 10**400, r"keyframes\[1\]\.position is 1000\d*\.\.\.; it must be a finite number"),
         ((*KEYFRAME, "position"), True, "position is True; it must be a finite number"),
         ((*KEYFRAME, "position"), GONE, "position is None; it must be a finite number"),
         ((*KEYFRAME, "wave_data"), GONE, "wave_data is None; it must be text"),
-        ((*KEYFRAME, "wave_data"), "!" + base64_of(FRAMES[0].astype("<f4")), "wave_data is no base64 text"),
-        ((*KEYFRAME, "wave_data"), "ä" * 10923, "wave_data is no base64 text"),
+        ((*KEYFRAME, "wave_data"), "!" + base64_of(FRAMES[0].astype("<f4")), "wave_data is not base64 text"),
+        ((*KEYFRAME, "wave_data"), "ä" * 10923, "wave_data is not base64 text"),
         ((*KEYFRAME, "wave_data"), base64_of(FRAMES[0]), "wave_data has 16384 bytes; a cycle has 8192"),
         ((*KEYFRAME, "wave_data"), "", "wave_data has 0 bytes; a cycle has 8192"),
-        ((*KEYFRAME, "wave_data"), base64_of(BENT), "wave_data holds NaN or infinity"),
+        ((*KEYFRAME, "wave_data"), base64_of(BENT), "wave_data contains NaN or infinity"),
         (("name",), 5, r"wavetable\.name is 5; it must be text"),
         (("author",), None, r"wavetable\.author is None; it must be text"),
         (("full_normalize",), 1.0, r"wavetable\.full_normalize is 1\.0; it must be true or false"),
         (("remove_all_dc",), "yes", r"wavetable\.remove_all_dc is 'yes'; it must be true or false"),
     ],
 )
-def test_what_no_table_holds_is_named(path, value, message):
+def test_check_table_with_an_invalid_part_names_it(path, value, message):
     check_table(TABLE)
     with pytest.raises(ValueError, match=message):
         check_table(changed(TABLE, path, value))
 
 
 @pytest.mark.parametrize("table", [None, [], "saw"])
-def test_what_is_no_table_is_named(table):
+def test_check_table_of_another_type_raises(table):
     with pytest.raises(ValueError, match=r"^oscillator 2 is .*; it must be an object$"):
         check_table(table, "oscillator 2")
 
@@ -126,21 +126,21 @@ def with_component(component) -> dict:
     return changed(TABLE, COMPONENT, component)
 
 
-def test_line_and_audio_sources():
+def test_check_table_checks_line_and_audio_sources():
     line = {"type": "Line Source", "keyframes": [{"position": 0, "line": shape_json("Line", [(0, 0), (1, 1)])}]}
     audio = {"type": "Audio File Source", "keyframes": [], "audio_file": base64_of(np.zeros(2048, "<i2"))}
     for component in (line, audio, {"type": "Line Source"}, {"type": "Line Source", "keyframes": None}):
         check_table(with_component(component))
     for component, message in (
         ({**line, "keyframes": [{"position": 0}]}, r"keyframes\[0\]\.line is None; it must be an object"),
-        ({**audio, "audio_file": "RIFF!"}, "audio_file is no base64 text"),
+        ({**audio, "audio_file": "RIFF!"}, "audio_file is not base64 text"),
         ({"type": "Audio File Source", "keyframes": []}, "audio_file is None; it must be text"),
     ):
         with pytest.raises(ValueError, match=message):
             check_table(with_component(component))
 
 
-# What some component or other must say; each reads its own.
+# Settings that some components need. Each component reads its own.
 SETTINGS = {
     "horizontal_asymmetric": False,
     "interpolation": 1,
@@ -153,8 +153,8 @@ SETTINGS = {
 }
 
 
-def test_the_engine_knows_every_component_type():
-    """One of an unknown type would crash it (tests/vital/test_pool.py); these play, next to a sine."""
+def test_components_can_all_be_played_by_the_engine():
+    """A component of an unknown type would crash it. Each of these plays, next to a sine."""
     kinds = sorted(COMPONENTS - {"Wave Source", "Audio File Source"})
     jobs = []
     for kind in kinds:
@@ -176,32 +176,32 @@ CURVE = shape_json("Curve", [(0, 0), (0.5, 1), (1, 0)])
     ("path", "value", "message"),
     [
         (("num_points",), GONE, r"LFO 3\.num_points is None; it must be a finite number"),
-        (("num_points",), 4, "LFO 3 says 4 points and holds 6 coordinates and 3 powers"),
-        (("num_points",), 1, r"says 1 points .* n points \(2 to 100\) need 2 n and n"),
-        (("num_points",), 2.5, r"says 2\.5 points"),
+        (("num_points",), 4, "LFO 3 declares 4 points and has 6 coordinates and 3 powers"),
+        (("num_points",), 1, r"declares 1 points .* n points \(2 to 100\) need 2 n and n"),
+        (("num_points",), 2.5, r"declares 2\.5 points"),
         (("num_points",), 10**400, r"num_points is 1000\d*\.\.\.; it must be a finite number"),
         (("points",), "0101", r"LFO 3\.points is '0101'; it must be a list"),
-        (("points",), [0.0, 1.0], "says 3 points and holds 2 coordinates and 3 powers"),
+        (("points",), [0.0, 1.0], "declares 3 points and has 2 coordinates and 3 powers"),
         (("points", 3), "1", "LFO 3, number 3 is '1'; it must be a finite number"),
         (("points", 2), 1.5, r"LFO 3\.points\[2\] is 1\.5; coordinates lie in \[0, 1\]"),
         (("points", 0), -0.5, r"LFO 3\.points\[0\] is -0\.5; coordinates"),
-        (("powers",), [0.0, 0.0], "says 3 points and holds 6 coordinates and 2 powers"),
+        (("powers",), [0.0, 0.0], "declares 3 points and has 6 coordinates and 2 powers"),
         (("powers",), None, r"LFO 3\.powers is None; it must be a list"),
         (("powers", 1), math.nan, "LFO 3, number 7 is nan; it must be a finite number"),
         (("smooth",), 1, r"LFO 3\.smooth is 1; it must be true or false"),
         (("name",), ["Saw"], r"LFO 3\.name is \['Saw'\]; it must be text"),
     ],
 )
-def test_what_no_curve_holds_is_named(path, value, message):
+def test_check_curve_with_an_invalid_part_names_it(path, value, message):
     check_curve(CURVE, "LFO 3")
     with pytest.raises(ValueError, match=message):
         check_curve(changed(CURVE, path, value), "LFO 3")
 
 
-def test_curves_have_at_most_100_points_and_a_little_slack():
+def test_check_curve_allows_100_points_and_rounding_errors():
     check_curve(shape_json("Most", [(i / 99, 0.5) for i in range(MAX_POINTS)]), "LFO")
     check_curve(shape_json("Rounded", [(0, 1 + 1e-4), (1 + 1e-4, 0)]), "LFO")
-    with pytest.raises(ValueError, match=r"LFO says 101 points .* \(2 to 100\)"):
+    with pytest.raises(ValueError, match=r"LFO declares 101 points .* \(2 to 100\)"):
         check_curve(shape_json("Too many", [(i / 100, 0.5) for i in range(101)]), "LFO")
 
 
@@ -218,19 +218,19 @@ SAMPLE = {"name": "Noise", "length": 100, "sample_rate": 44100, "samples": base6
         (("sample_rate",), 0, "sample has length 100 at 0 Hz"),
         (("sample_rate",), "fast", r"sample\.sample_rate is 'fast'; it must be a finite number"),
         (("samples",), GONE, r"sample\.samples is None; it must be text"),
-        (("samples",), "()", r"sample\.samples is no base64 text"),
+        (("samples",), "()", r"sample\.samples is not base64 text"),
         (("samples_stereo",), base64_of(np.zeros(50, "<i2")), r"sample\.samples_stereo has 100 bytes; 100 samples"),
         (("name",), {}, r"sample\.name is {}; it must be text"),
     ],
 )
-def test_what_no_sample_holds_is_named(path, value, message):
+def test_check_sample_with_an_invalid_part_names_it(path, value, message):
     check_sample(SAMPLE)
     check_sample({**SAMPLE, "samples_stereo": SAMPLE["samples"]})
     with pytest.raises(ValueError, match=message):
         check_sample(changed(SAMPLE, path, value))
 
 
-def test_messages_stay_short_whatever_the_value():
+def test_check_curve_of_a_huge_value_has_a_short_message():
     for value in ("x" * 10**6, list(range(10**5)), 10**4000):
         with pytest.raises(ValueError, match="LFO") as caught:
             check_curve({**CURVE, "smooth": value}, "LFO")

@@ -1,4 +1,4 @@
-"""Collecting a vocabulary: files read and named, each sound once, and which tables stay under a limit."""
+"""Tests of vjax.vital.collect: reading and naming of files, each sound once, and the selection under a limit."""
 
 import dataclasses
 import json
@@ -15,11 +15,11 @@ from vjax.vital.collect import (
     collect,
     commonest_first,
     most_varied,
-    named_apart,
     preset_shapes,
     preset_tables,
     read_all,
     read_table,
+    with_unique_names,
     without_alike,
 )
 from vjax.vital.default_vocabulary import default_vocabulary
@@ -47,7 +47,7 @@ def save(path: Path, content) -> Path:
 
 
 @pytest.mark.parametrize(("given", "name"), [("Init", "my saw"), ("", "my saw"), ("Bright", "Bright")])
-def test_a_table_without_a_telling_name_gets_its_files(tmp_path, given, name):
+def test_read_table_with_a_default_name_takes_the_file_name(tmp_path, given, name):
     table = table_json(given, cycle(1.0))
     assert read_table(save(tmp_path / "my saw.vitaltable", table)) == {**table, "name": name}
 
@@ -55,26 +55,26 @@ def test_a_table_without_a_telling_name_gets_its_files(tmp_path, given, name):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("no json", r"bad\.vitaltable: no Vital wavetable \(Expecting value"),
-        ("[" * 100_000, r"bad\.vitaltable: no Vital wavetable \(maximum recursion"),
-        ("[1]", r"bad\.vitaltable: no Vital wavetable \(wavetable is \[1\]; it must be an object"),
-        ('{"groups": []}', r"bad\.vitaltable: no Vital wavetable \(wavetable has no components"),
-        ('{"groups": [], "x": NaN}', r"bad\.vitaltable: no Vital wavetable \(wavetable\.x is nan"),
+        ("no json", r"bad\.vitaltable: not a Vital wavetable \(Expecting value"),
+        ("[" * 100_000, r"bad\.vitaltable: not a Vital wavetable \(maximum recursion"),
+        ("[1]", r"bad\.vitaltable: not a Vital wavetable \(wavetable is \[1\]; it must be an object"),
+        ('{"groups": []}', r"bad\.vitaltable: not a Vital wavetable \(wavetable has no components"),
+        ('{"groups": [], "x": NaN}', r"bad\.vitaltable: not a Vital wavetable \(wavetable\.x is nan"),
     ],
 )
-def test_a_file_that_is_no_table_is_named(tmp_path, content, message):
+def test_read_table_of_another_file_names_it(tmp_path, content, message):
     with pytest.raises(ValueError, match=message):
         read_table(save(tmp_path / "bad.vitaltable", content))
 
 
-def test_a_file_too_large_is_not_even_read(tmp_path):
+def test_read_table_of_a_too_large_file_raises_without_reading(tmp_path):
     with open(tmp_path / "huge.vitaltable", "wb") as file:
         file.truncate(MAX_BYTES + 1)  # takes no space
-    with pytest.raises(ValueError, match=r"huge\.vitaltable: 67108865 bytes is no wavetable; the limit is 67108864"):
+    with pytest.raises(ValueError, match=r"huge\.vitaltable: 67108865 bytes; expected a wavetable of at most 67108864"):
         read_table(tmp_path / "huge.vitaltable")
 
 
-def test_files_are_found_in_folders_and_by_name(tmp_path):
+def test_find_files_searches_folders_and_accepts_files(tmp_path):
     b, a, c = (save(tmp_path / name, "") for name in ("b.vital", "deep/er/a.vital", "c.vital"))
     save(tmp_path / "a.vitaltable", "")
     save(tmp_path / "a.vital.partial", "")
@@ -84,7 +84,7 @@ def test_files_are_found_in_folders_and_by_name(tmp_path):
         find_files([tmp_path / "nowhere"], ".vital")
 
 
-def test_what_cannot_be_read_is_named_and_left_out(tmp_path):
+def test_read_all_leaves_out_unreadable_files_with_a_warning(tmp_path):
     good = save(tmp_path / "good.vitaltable", table_json("Good", cycle(1.0)))
     paths = [good, save(tmp_path / "bad.vitaltable", "x"), tmp_path / "gone.vitaltable", good]
     warnings: list[str] = []
@@ -95,7 +95,7 @@ def test_what_cannot_be_read_is_named_and_left_out(tmp_path):
     assert "gone.vitaltable" in warnings[1]
 
 
-def test_parts_that_are_heard_get_the_presets_name():
+def test_preset_tables_and_shapes_in_use_take_the_preset_name():
     chippy = read_preset(PRESETS / "Chippy_Klassic.vital")  # two oscillators on, tables called "Init"
     pad = read_preset(PRESETS / "Drifting_Pad_1108Redux.vital")
     tables = preset_tables([chippy, pad])
@@ -108,7 +108,7 @@ def test_parts_that_are_heard_get_the_presets_name():
     assert shape_key(shape) == shape_key(chippy.lfo_shapes[0])
 
 
-def test_named_and_bypassed_parts():
+def test_preset_shapes_keep_own_names_and_leave_out_bypassed_lfos():
     shapes = list(init().lfo_shapes)
     shapes[1] = {**shapes[1], "name": "Mine"}
     routes = [None] * 64
@@ -118,7 +118,7 @@ def test_named_and_bypassed_parts():
     assert [shape["name"] for shape in preset_shapes([made])] == ["Mine"]
 
 
-def test_the_commonest_come_first_and_ties_as_they_came():
+def test_commonest_first_sorts_by_count_and_keeps_the_order_of_ties():
     items = [{"v": v, "i": i} for i, v in enumerate("abcbacbd")]
     assert [(item["v"], item["i"]) for item in commonest_first(items, lambda item: item["v"])] == [
         ("b", 1),
@@ -128,16 +128,16 @@ def test_the_commonest_come_first_and_ties_as_they_came():
     ]
 
 
-def test_shapes_are_named_apart():
-    held = standard_shapes()
+def test_with_unique_names_renames_new_shapes():
+    entries = standard_shapes()
     first, second = (shape_json("Sine", [(0, 0), (x, 1), (1, 0)]) for x in (0.2, 0.3))
-    renamed = {**held.shapes[3], "name": "Held"}
-    named = named_apart(
-        [first, renamed, second, {**second, "name": "Again"}, shape_json("New", [(0, 1), (1, 1)])], held
+    renamed = {**entries.shapes[3], "name": "Existing"}
+    named = with_unique_names(
+        [first, renamed, second, {**second, "name": "Again"}, shape_json("New", [(0, 1), (1, 1)])], entries
     )
     assert [shape["name"] for shape in named] == [f"Sine #{shape_key(second)[:4]}", f"Sine #{shape_key(first)[:4]}"]
     # "New" draws what the standard "Full" draws.
-    assert held.find(shape_json("New", [(0, 1), (1, 1)])) == held.names.index("Full")
+    assert entries.find(shape_json("New", [(0, 1), (1, 1)])) == entries.names.index("Full")
 
 
 def catalog(*levels: float) -> WavetableCatalog:
@@ -158,46 +158,46 @@ def catalog(*levels: float) -> WavetableCatalog:
         (100, 3, "T0 T1 T2"),
     ],
 )
-def test_tables_that_sound_like_an_earlier_one_go(threshold_db, keep, left):
+def test_without_alike_drops_tables_near_an_earlier_one(threshold_db, keep, left):
     """Each 1 dB from the one before; T2 is as far from T0 as T1 is near."""
     found = without_alike(catalog(0, 1, 2, 3, 4), threshold_db, keep)
     assert " ".join(found.names) == left
     np.testing.assert_array_equal(found.spectra[:, 0, 0], [int(name[1]) for name in left.split()])
 
 
-def test_alike_is_judged_over_all_frames():
-    held = catalog(0, 0)
-    held.spectra[1, :3] = 30.0  # 3 of 9 frames: 10 dB in the mean
-    assert len(without_alike(held, 9.9)) == 2
-    assert len(without_alike(held, 10.1)) == 1
+def test_without_alike_compares_all_frames():
+    entries = catalog(0, 0)
+    entries.spectra[1, :3] = 30.0  # 3 of 9 frames: 10 dB in the mean
+    assert len(without_alike(entries, 9.9)) == 2
+    assert len(without_alike(entries, 10.1)) == 1
 
 
-def test_the_most_varied_are_the_farthest_from_all_before():
-    held = catalog(0, 10, 11, 12, 13, 40)
-    assert most_varied(held, 2).names == ("T0", "T5")
-    assert most_varied(held, 3).names == ("T0", "T5", "T4")
-    assert most_varied(held, 3, keep=2).names == ("T0", "T1", "T5")
-    assert most_varied(held, 99).names == ("T0", "T5", "T4", "T1", "T2", "T3")
-    assert most_varied(held, 1, keep=3).names == ("T0",)
+def test_most_varied_adds_the_farthest_entry_each_time():
+    entries = catalog(0, 10, 11, 12, 13, 40)
+    assert most_varied(entries, 2).names == ("T0", "T5")
+    assert most_varied(entries, 3).names == ("T0", "T5", "T4")
+    assert most_varied(entries, 3, keep=2).names == ("T0", "T1", "T5")
+    assert most_varied(entries, 99).names == ("T0", "T5", "T4", "T1", "T2", "T3")
+    assert most_varied(entries, 1, keep=3).names == ("T0",)
 
 
-def test_the_best_cover_brings_all_tables_nearest():
+def test_best_cover_minimises_the_mean_distance_to_a_chosen_entry():
     """Sums of distances left, by hand: T1 36, T2 33, T3 32, T4 33, T5 46."""
-    held = catalog(0, 10, 11, 12, 13, 40)
-    assert best_cover(held, 2).names == ("T0", "T3")
-    assert best_cover(held, 3).names == ("T0", "T3", "T5")
-    assert best_cover(held, 3, keep=2).names == ("T0", "T1", "T5")
-    assert sorted(best_cover(held, 99).names) == sorted(held.names)
-    np.testing.assert_array_equal(best_cover(held, 2).spectra[:, 0, 0], [0, 12])
+    entries = catalog(0, 10, 11, 12, 13, 40)
+    assert best_cover(entries, 2).names == ("T0", "T3")
+    assert best_cover(entries, 3).names == ("T0", "T3", "T5")
+    assert best_cover(entries, 3, keep=2).names == ("T0", "T1", "T5")
+    assert sorted(best_cover(entries, 99).names) == sorted(entries.names)
+    np.testing.assert_array_equal(best_cover(entries, 2).spectra[:, 0, 0], [0, 12])
 
 
-def test_limits_know_two_ways_to_select():
+def test_limits_with_an_unknown_select_raises():
     with pytest.raises(ValueError, match="select='all'; choose 'varied' or 'cover'"):
         Limits(select="all")
 
 
-def test_a_vocabulary_from_a_folder(tmp_path):
-    """Two tables are new, one is there twice, one is the sine once more with other phases, one file is broken."""
+def test_collect_from_a_folder_adds_each_new_sound_once(tmp_path):
+    """Two tables are new, one file is a copy, one is the sine with other phases, and one file is broken."""
     fifth, phased = table_json("Init", cycle(0.6, 0, 0.4)), table_json("Phased", -cycle(1.0))
     save(tmp_path / "a" / "fifth.vitaltable", fifth)
     save(tmp_path / "b" / "again.vitaltable", {**fifth, "name": "Other name"})
@@ -220,10 +220,10 @@ def test_a_vocabulary_from_a_folder(tmp_path):
     assert everything.wavetables.names == (*found.wavetables.names[:3], "Phased", "Chippy 1")
 
 
-def test_a_folder_without_files_is_refused(tmp_path):
+def test_collect_from_a_folder_without_readable_files_raises(tmp_path):
     save(tmp_path / "bad.vital", "x")
     warnings: list[str] = []
-    with pytest.raises(ValueError, match=r"no \.vitaltable and no \.vital file that can be read in .*"):
+    with pytest.raises(ValueError, match=r"no readable \.vitaltable or \.vital file in .*"):
         collect([tmp_path], START, Limits(), warnings.append)
     assert len(warnings) == 1
 
@@ -235,8 +235,8 @@ def test_a_folder_without_files_is_refused(tmp_path):
         (Limits(max_tables=3, select="cover"), "Init Sine A"),
     ],
 )
-def test_limits_of_tables(limits, names):
-    """Of three that are near each other and one alone, cover takes one of the three, variety the one alone."""
+def test_build_vocabulary_with_max_tables_selects_by_variety_or_cover(limits, names):
+    """Three tables are near each other, one is alone. "cover" takes one of the three, "varied" the one alone."""
     new = [
         table_json("Alone", cycle(0, 0.5, 0, 0.5)),
         table_json("A", cycle(0, 0, 0, 0, 0, 1.0)),
@@ -254,7 +254,7 @@ def test_limits_of_tables(limits, names):
         (Limits(shape_threshold=0.05), ["Flat"]),
     ],
 )
-def test_limits_of_shapes(limits, names):
+def test_build_vocabulary_with_limits_leaves_out_shapes(limits, names):
     """ "Bent" is a saw with its middle 0.08 too high: 0.04 away in the mean."""
     drawn = [shape_json("Bent", [(0, 0), (0.5, 0.58), (1, 1)]), shape_json("Flat", [(0, 0.5), (1, 0.5)])]
     found = build_vocabulary(START, [], drawn, limits)
@@ -262,18 +262,18 @@ def test_limits_of_shapes(limits, names):
     assert found.wavetables.names == START.wavetables.names
 
 
-def test_a_table_that_the_engine_refuses_is_named_and_left_out():
-    """It passes all checks of its form, and lacks what only the engine asks for."""
-    refused = {
-        **table_json("Refused", cycle(0, 1.0)),
+def test_build_vocabulary_leaves_out_a_table_that_the_engine_rejects():
+    """It passes all checks of its form, but lacks a part that only the engine requires."""
+    rejected = {
+        **table_json("Rejected", cycle(0, 1.0)),
         "groups": [{"components": [{"type": "Wave Source", "keyframes": []}]}],
     }
     played = table_json("Played", cycle(0, 0, 1.0))
     warnings: list[str] = []
-    found = build_vocabulary(START, [refused, played], [], Limits(), warn=warnings.append)
+    found = build_vocabulary(START, [rejected, played], [], Limits(), warn=warnings.append)
     assert found.wavetables.names == ("Init", "Sine", "Played")
     assert not np.isnan(found.wavetables.spectra).any()
     (warning,) = warnings
-    assert warning.startswith("left out: wavetable 'Refused': ")
-    with pytest.raises(ValueError, match="wavetable 'Refused': "):
-        table_spectra([refused])
+    assert warning.startswith("left out: wavetable 'Rejected': ")
+    with pytest.raises(ValueError, match="wavetable 'Rejected': "):
+        table_spectra([rejected])

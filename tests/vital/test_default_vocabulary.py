@@ -1,4 +1,4 @@
-"""The shipped vocabulary: complete, sound, credited, in agreement with the engine, and how it is made and kept."""
+"""Tests of vjax.vital.default_vocabulary: the shipped entries, their credits, and reading and writing."""
 
 import base64
 import dataclasses
@@ -32,7 +32,7 @@ PRESETS = Path(__file__).parents[1] / "data" / "presets"
 SHIPPED = default_vocabulary()
 
 
-def test_it_is_large_and_each_entry_is_its_own():
+def test_default_vocabulary_is_large_and_its_entries_are_unique():
     assert len(SHIPPED.wavetables) >= 90
     assert len(SHIPPED.lfo_shapes) >= 50
     for catalog, entries in (
@@ -43,20 +43,20 @@ def test_it_is_large_and_each_entry_is_its_own():
         assert [catalog.find(entry) for entry in entries] == list(range(len(catalog)))
 
 
-def test_the_first_entries_are_the_standard_ones():
+def test_default_vocabulary_begins_with_the_standard_entries():
     standard, shapes = standard_catalog(), standard_shapes()
     assert SHIPPED.wavetables.tables[: len(standard)] == standard.tables
     assert SHIPPED.lfo_shapes.shapes[: len(shapes)] == shapes.shapes
 
 
-def test_all_entries_pass_the_checks():
+def test_default_vocabulary_entries_pass_the_checks():
     for table in SHIPPED.wavetables.tables:
         check_table(table, table["name"])
     for shape in SHIPPED.lfo_shapes.shapes:
         check_curve(shape, shape["name"])
 
 
-def test_tables_of_others_say_who_made_them_and_fill_the_range():
+def test_default_vocabulary_tables_of_others_have_an_author_and_full_range():
     others = SHIPPED.wavetables.tables[len(standard_catalog()) :]
     for table in others:
         assert table["author"]
@@ -67,7 +67,7 @@ def test_tables_of_others_say_who_made_them_and_fill_the_range():
         assert np.abs(np.frombuffer(data, "<f4")).max() == pytest.approx(1, abs=1e-4)
 
 
-def test_no_two_entries_are_alike():
+def test_default_vocabulary_entries_are_not_alike():
     """Collected with thresholds: 1 dB between tables, 0.02 between shapes; the standard ones may be nearer."""
     spectra = SHIPPED.wavetables.spectra
     distances = spectral_distance(spectra[:, None], spectra[None]).mean(-1)
@@ -82,14 +82,14 @@ def test_no_two_entries_are_alike():
         assert min(matrix[i, :i].min() for i in range(n_standard, len(matrix))) >= least
 
 
-def test_stored_spectra_are_what_the_engine_plays():
+def test_default_vocabulary_spectra_equal_the_engine():
     assert SHIPPED.wavetables.spectra.shape == (len(SHIPPED.wavetables), len(FRAME_POSITIONS), BANDS)
     chosen = np.random.default_rng(20).choice(len(SHIPPED.wavetables), 3, replace=False)
     found = table_spectra([SHIPPED.wavetables.tables[i] for i in chosen])
     assert spectral_distance(found, SHIPPED.wavetables.spectra[chosen]).max() < 0.3
 
 
-def test_the_files_are_part_of_the_package_and_credited():
+def test_default_vocabulary_files_are_packaged_and_credited():
     folder = importlib.resources.files("vjax.vital")
     names = ("default_tables.npz", "default_shapes.json", "CREDITS.md")
     assert all(folder.joinpath(name).is_file() for name in names)
@@ -101,44 +101,44 @@ def test_the_files_are_part_of_the_package_and_credited():
     assert f"{n_others} of the" in credits
 
 
-def test_the_schema_offers_all_entries():
+def test_default_vocabulary_schema_offers_all_entries():
     schema = SHIPPED.schema()
     assert schema.option_counts[schema.position["osc_3_wavetable"]] == len(SHIPPED.wavetables)
     assert schema.option_counts[schema.position["lfo_8_shape"]] == len(SHIPPED.lfo_shapes)
 
 
-def test_vocabulary_of_data_is_what_they_carry():
+def test_vocabulary_of_stored_text_is_that_vocabulary():
     small = Vocabulary(SHIPPED.wavetables.chosen([0, 5]), SHIPPED.lfo_shapes.first(3))
     assert vocabulary_of(small.to_json_string(), small.schema()).wavetables.names == small.wavetables.names
 
 
-def test_vocabulary_of_data_without_choices_is_the_shipped_one():
+def test_vocabulary_of_a_schema_without_choices_is_the_shipped_one():
     plain = [menu for menu in SHIPPED.schema().categorical if menu.name not in CATALOG_CHOICES]
     schema = dataclasses.replace(SHIPPED.schema(), categorical=tuple(plain))
     assert vocabulary_of(None, schema) is vocabulary_of("", schema) is SHIPPED
 
 
-def test_vocabulary_of_data_with_choices_but_no_catalog_is_refused():
-    with pytest.raises(ValueError, match=r"choose osc_1_wavetable from .* but they carry no catalog; give them"):
+def test_vocabulary_of_choices_without_a_catalog_raises():
+    with pytest.raises(ValueError, match=r"choose osc_1_wavetable from .* but they have no catalog; give them"):
         vocabulary_of(None, SHIPPED.schema())
 
 
 @pytest.mark.parametrize(("tables", "shapes", "named"), [(1, 3, "osc_1_wavetable"), (2, 2, "lfo_1_shape")])
-def test_vocabulary_of_a_catalog_that_is_too_small_is_refused(tables, shapes, named):
+def test_vocabulary_of_a_too_small_catalog_raises(tables, shapes, named):
     schema = Vocabulary(SHIPPED.wavetables.chosen([0, 5]), SHIPPED.lfo_shapes.first(3)).schema()
     smaller = Vocabulary(SHIPPED.wavetables.chosen(range(tables)), SHIPPED.lfo_shapes.first(shapes))
-    with pytest.raises(ValueError, match=f"{named} from . entries, but their catalog holds"):
+    with pytest.raises(ValueError, match=f"{named} from . entries, but their catalog has"):
         vocabulary_of(smaller.to_json_string(), schema)
 
 
-def test_vocabulary_of_nothing_known_warns(caplog):
+def test_vocabulary_of_no_text_and_no_schema_warns(caplog):
     with caplog.at_level("WARNING", logger="absl"):
         assert vocabulary_of(None) is SHIPPED
     assert "taken from the shipped catalog and may be wrong" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["catalog.json", "catalog.json.gz"])
-def test_written_vocabularies_read_back(tmp_path, name):
+def test_read_vocabulary_of_a_written_file_is_equal(tmp_path, name):
     small = Vocabulary(SHIPPED.wavetables.chosen([0, 50]), SHIPPED.lfo_shapes.first(40))
     write_vocabulary(tmp_path / name, small)
     assert (tmp_path / name).read_bytes().startswith(b"\x1f\x8b") == name.endswith(".gz")
@@ -170,11 +170,11 @@ def test_written_vocabularies_read_back(tmp_path, name):
         "no tables",
         "cut off",
         "damaged",
-    ],  # gzip holds the time: no names
+    ],  # ids, because gzip contains the time
 )
-def test_files_that_are_no_vocabulary_are_named(tmp_path, content):
+def test_read_vocabulary_of_another_file_names_it(tmp_path, content):
     (tmp_path / "bad.json").write_bytes(content)
-    with pytest.raises(ValueError, match=r"bad\.json is no catalog of `vjax catalog build`: "):
+    with pytest.raises(ValueError, match=r"bad\.json is not a catalog of `vjax catalog build`: "):
         read_vocabulary(tmp_path / "bad.json")
 
 
@@ -213,19 +213,19 @@ def harmonics(n: int, length: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("length", [256, 2048, 600])
-def test_cycles_of_any_length_become_vitals(length):
+def test_to_cycles_resamples_cycles_of_any_length(length):
     """Resampled as periodic signals: the same formula at another length."""
     found = to_cycles(audio_table(harmonics(17, length)))
     assert found.shape == (9, FRAME)
     np.testing.assert_allclose(found, harmonics(17, FRAME)[::2], atol=2e-4)
 
 
-def test_tables_of_another_kind_have_no_cycles():
+def test_to_cycles_of_another_kind_of_table_raises():
     with pytest.raises(ValueError, match="'Init' is not one audio file with two keyframes"):
         to_cycles(standard_catalog().tables[0])
 
 
-def test_the_two_files_can_be_made_again(tmp_path, monkeypatch, capsys):
+def test_main_makes_the_two_files_again(tmp_path, monkeypatch, capsys):
     """From two tables and a preset, with the command that made the shipped ones."""
     for name, cycles in (("Harmonics", harmonics(17, 256)), ("Fading", harmonics(9, 256)[::-1])):
         (tmp_path / f"{name}.vitaltable").write_text(json.dumps(audio_table(cycles, name)))
@@ -236,7 +236,7 @@ def test_the_two_files_can_be_made_again(tmp_path, monkeypatch, capsys):
     module.main()
     text = capsys.readouterr().out
     assert f"{len(standard_catalog()) + 2} tables, {len(standard_shapes()) + 1} LFO shapes" in text
-    # The cycles are cut and scaled well: their sound is the files', at the engine.
+    # The cycles are cut and scaled well: the engine plays them as it plays the files.
     median_db, most_db = (float(number) for number in re.findall(r"(?:median|most) ([0-9.]+)", text))
     assert 0 <= median_db < 0.5
     assert most_db < 1

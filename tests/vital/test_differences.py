@@ -1,4 +1,4 @@
-"""Routes, knobs and menus of two presets beside each other."""
+"""Tests of vjax.vital.differences: routes, knobs and menus of two presets."""
 
 import dataclasses
 
@@ -14,15 +14,15 @@ def _preset(routes: tuple[Route, ...] = (), menus: dict | None = None, **natives
     schema, base = controls(), init()
     continuous, categorical = base.continuous.copy(), base.categorical.copy()
     for name, native in natives.items():
-        place = schema.position[name]
-        continuous[place] = schema.continuous[place].to_norm(native)
+        at = schema.position[name]
+        continuous[at] = schema.continuous[at].to_norm(native)
     for name, index in (menus or {}).items():
         categorical[schema.position[name]] = index
     slots = (*routes, *[None] * (N_SLOTS - len(routes)))
     return dataclasses.replace(base, continuous=continuous, categorical=categorical, routes=slots)
 
 
-def test_a_preset_does_not_differ_from_itself():
+def test_preset_difference_of_a_preset_to_itself_is_empty():
     preset = _preset((Route("lfo_1", "filter_1_cutoff", 0.5),), {"filter_1_on": 1})
     difference = preset_difference(preset, preset)
     assert difference.found == (RouteDifference("lfo_1", "filter_1_cutoff", 0.5, 0.5),)
@@ -30,7 +30,7 @@ def test_a_preset_does_not_differ_from_itself():
     assert difference.knobs_heard > 20
 
 
-def test_routes_are_found_missed_and_invented_strongest_first():
+def test_preset_difference_lists_routes_strongest_first():
     target = _preset(
         (Route("lfo_1", "osc_1_level", 0.2), Route("env_2", "osc_1_pan", -0.4), Route("lfo_2", "volume", 1))
     )
@@ -41,13 +41,13 @@ def test_routes_are_found_missed_and_invented_strongest_first():
     assert difference.invented == (RouteDifference("lfo_3", "volume", None, 0.1),)
 
 
-def test_a_bypassed_route_is_not_there_and_of_two_the_stronger_counts():
+def test_preset_difference_ignores_bypassed_and_weaker_equal_routes():
     route = Route("lfo_1", "osc_1_level", 0.2)
     target = _preset((route, route._replace(amount=-0.7), Route("lfo_2", "volume", 1, bypass=True)))
     assert preset_difference(target, init()).missed == (RouteDifference("lfo_1", "osc_1_level", -0.7, None),)
 
 
-def test_a_route_at_a_route_is_told_by_what_its_slot_holds():
+def test_preset_difference_describes_a_route_to_a_route_by_its_target():
     plain, at_it = Route("lfo_1", "osc_1_level", 0.2), Route("macro_control_1", "modulation_1_amount", 0.5)
     other = Route("lfo_2", "volume", 0.1)
     target = _preset((plain, at_it))
@@ -57,7 +57,7 @@ def test_a_route_at_a_route_is_told_by_what_its_slot_holds():
     assert len(found) == 2
 
 
-def test_knobs_come_largest_difference_first_in_the_units_of_the_panel():
+def test_preset_difference_lists_knobs_largest_first_in_panel_units():
     target = _preset(osc_1_pan=-1.0, env_1_attack=0.5)
     difference = preset_difference(target, _preset(osc_1_pan=1.0, env_1_attack=1.0))
     assert [knob.name for knob in difference.knobs] == ["osc_1_pan", "env_1_attack"]
@@ -68,13 +68,13 @@ def test_knobs_come_largest_difference_first_in_the_units_of_the_panel():
 
 
 @pytest.mark.parametrize("name", ["osc_2_pan", "lfo_1_phase", "filter_fx_mix", "beats_per_minute"])
-def test_what_cannot_be_heard_in_either_is_not_listed(name):
+def test_preset_difference_leaves_out_knobs_inaudible_in_both(name):
     knob = controls().continuous[controls().position[name]]
     difference = preset_difference(_preset(**{name: knob.minimum}), _preset(**{name: knob.maximum}))
     assert difference.knobs == ()
 
 
-def test_a_knob_heard_in_one_preset_alone_is_off_in_the_other():
+def test_preset_difference_of_a_knob_audible_in_one_preset_is_off_in_the_other():
     target = _preset(osc_2_pan=1.0, menus={"osc_2_on": 1})
     difference = preset_difference(target, init())
     assert [(knob.name, knob.target, knob.match) for knob in difference.knobs] == [("osc_2_pan", "100 %", OFF)]
@@ -83,7 +83,7 @@ def test_a_knob_heard_in_one_preset_alone_is_off_in_the_other():
     assert [(knob.name, knob.match) for knob in preset_difference(routed, init()).knobs] == [("lfo_1_phase", OFF)]
 
 
-def test_menus_wavetables_and_shapes_that_are_heard_are_listed_by_name():
+def test_preset_difference_lists_audible_menus_tables_and_shapes_by_name():
     target = _preset(
         (Route("lfo_1", "osc_1_level", 0.5),), {"filter_1_on": 1, "filter_1_model": 1, "filter_2_model": 2}
     )
@@ -101,7 +101,7 @@ def test_menus_wavetables_and_shapes_that_are_heard_are_listed_by_name():
     ]
 
 
-def test_codes_are_no_distances():
+def test_preset_difference_lists_codes_as_menus():
     natives = {"effect_chain_order": 1.0, "osc_1_transpose_quantize": 2.0, "osc_2_transpose_quantize": 2.0}
     two_effects = {"chorus_on": 1, "reverb_on": 1}
     difference = preset_difference(_preset(menus=two_effects), _preset(menus=two_effects, **natives))
@@ -110,11 +110,11 @@ def test_codes_are_no_distances():
         ("effect_chain_order", "0", "1"),
         ("osc_1_transpose_quantize", "0", "2"),
     }
-    alone = preset_difference(init(), _preset(**natives))  # without effects no order is heard
+    alone = preset_difference(init(), _preset(**natives))  # without effects, no order is audible
     assert [menu.name for menu in alone.menus] == ["osc_1_transpose_quantize"]
 
 
-def test_a_knob_that_a_mode_does_not_use_is_no_difference():
+def test_preset_difference_leaves_out_knobs_that_a_mode_does_not_use():
     """A rate in Hz beside a tempo, a filter's cutoff where the model is formant, and an LFO that moves what is off."""
     routes = (Route("lfo_1", "osc_1_level", 0.5), Route("lfo_2", "osc_2_level", 0.5))
     menus = {"filter_1_on": 1, "filter_1_model": 5}

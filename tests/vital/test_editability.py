@@ -28,7 +28,7 @@ def test_editability_init_patch_is_editable_and_is_counted():
     assert found.editable
 
 
-def test_editability_each_limit_that_is_passed_is_a_reason():
+def test_editability_each_exceeded_limit_gives_a_reason():
     many = with_values(
         init(),
         {f"osc_{i}_on": 1 for i in (2, 3)}
@@ -82,7 +82,7 @@ def test_editability_filters_are_counted_for_each_layer(values: dict, filters: i
         (0.0, (Route("lfo_1", "osc_1_wave_frame", 0.0), Route("env_2", "modulation_1_amount", 0.25)), 129),
     ],
 )
-def test_editability_cycles_are_those_that_frame_and_routes_reach(frame: float, routes: tuple, cycles: int):
+def test_editability_counts_cycles_that_frame_and_routes_reach(frame: float, routes: tuple, cycles: int):
     preset = with_routes(with_values(with_table(init(), 257), {"osc_1_wave_frame": frame}), *routes)
     assert editability(preset).cycles == cycles
 
@@ -94,7 +94,7 @@ def test_editability_table_swept_through_a_sound_is_not_editable():
     assert not found.editable
 
 
-def test_editability_macros_count_with_a_name_and_a_route_and_are_no_routes_of_the_sound():
+def test_editability_macro_needs_a_name_and_a_route_and_is_not_a_sound_route():
     routed = with_routes(init(), Route("macro_control_1", "osc_1_level", 0.1), Route("velocity", "osc_1_level", 0.1))
     assert editability(routed).macros == 0
     named = dataclasses.replace(routed, macro_names=("Brightness", "Movement", "MACRO 3", "MACRO 4"))
@@ -110,14 +110,14 @@ def test_editability_macros_count_with_a_name_and_a_route_and_are_no_routes_of_t
         (Route("lfo_1", "osc_1_level", 0.5), False),
         (Route("env_3", "voice_amplitude", -0.5), False),
         (Route("random_1", "volume", 0.1), False),
-        (Route("lfo_1", "osc_2_level", 0.5), True),  # that is off
+        (Route("lfo_1", "osc_2_level", 0.5), True),  # oscillator 2 is off
         (Route("lfo_1", "osc_1_level", 0.0), True),
         (Route("lfo_1", "osc_1_level", 0.5, bypass=True), True),
         (Route("macro_control_1", "osc_1_level", 0.5), True),
         (Route("velocity", "osc_1_level", 0.5), True),
     ],
 )
-def test_editability_env_1_alone_without_routes_that_move_a_level(route: Route, alone: bool):
+def test_editability_env_1_alone_is_false_with_a_route_that_moves_a_level(route: Route, alone: bool):
     assert editability(with_routes(init(), route)).env_1_alone is alone
 
 

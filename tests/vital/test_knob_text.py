@@ -1,4 +1,4 @@
-"""Knob values as text, against the engine's own."""
+"""Tests of vjax.vital.knob_text against the engine's own texts."""
 
 import re
 
@@ -8,19 +8,19 @@ import vita
 from vjax.vital.knob_text import knob_text, panel_value
 from vjax.vital.preset import controls
 
-_UNITS = {"secs": "s", "semitones": "st", "v": "", "voices": ""}  # the engine's word: ours, where they differ
+_UNITS = {"secs": "s", "semitones": "st", "v": "", "voices": ""}  # the engine's unit: vjax's unit, where they differ
 
 
-def test_every_knob_is_shown_as_the_engine_shows_it():
+def test_panel_value_of_every_knob_equals_the_engine():
     synth = vita.Synth()
     handles = synth.get_controls()
     for knob in controls().continuous:
         for part in (0.1, 0.5, 0.9):
             handles[knob.name].set(knob.minimum + part * (knob.maximum - knob.minimum))
             number, unit = re.fullmatch(r"(-?[\d.]+)\s*(.*)", handles[knob.name].get_text()).groups()
-            value, ours = panel_value(knob.name, handles[knob.name].value())
+            value, shown_unit = panel_value(knob.name, handles[knob.name].value())
             assert value == pytest.approx(float(number), rel=1e-3, abs=2e-6), knob.name
-            assert unit == "" or ours == _UNITS.get(unit, unit), knob.name
+            assert unit == "" or shown_unit == _UNITS.get(unit, unit), knob.name
 
 
 @pytest.mark.parametrize(
@@ -40,5 +40,5 @@ def test_every_knob_is_shown_as_the_engine_shows_it():
         ("osc_1_unison_voices", 7.0, "7"),
     ],
 )
-def test_text_has_about_three_digits_and_the_unit(name, native, text):
+def test_knob_text_has_about_three_digits_and_the_unit(name, native, text):
     assert knob_text(name, native) == text

@@ -21,7 +21,7 @@ def fixed_phase() -> Preset:
     return dataclasses.replace(init(), continuous=continuous)
 
 
-def test_the_engine_plays_it_louder_by_that_factor():
+def test_with_gain_renders_louder_by_that_factor():
     gains_db = np.array([0.0, -30.0, 6.0, 12.0])
     with RenderPool(RenderConfig(seconds=0.4, note_s=0.3), 2) as pool:
         jobs = [RenderJob(with_gain(fixed_phase(), gain_db).to_json(), (48,)) for gain_db in gains_db]
@@ -30,7 +30,7 @@ def test_the_engine_plays_it_louder_by_that_factor():
     np.testing.assert_allclose(sounds, expected, atol=2e-5 * np.abs(sounds).max())
 
 
-def test_the_range_ends_at_the_knobs_ends():
+def test_level_range_db_ends_at_the_knobs_ends():
     softer, louder = level_range_db(init())
     assert (softer, louder) == (pytest.approx(-73.98, abs=0.01), pytest.approx(12.04, abs=0.01))
     assert with_gain(init(), louder).continuous[VOLUME] == pytest.approx(1)
@@ -38,16 +38,16 @@ def test_the_range_ends_at_the_knobs_ends():
 
 
 @given(st.floats(-60, 12))
-def test_a_gain_and_its_contrary_lead_back(gain_db):
+def test_with_gain_and_its_negative_restores_the_volume(gain_db):
     back = with_gain(with_gain(init(), gain_db), -gain_db)
     assert back.continuous[VOLUME] == pytest.approx(init().continuous[VOLUME], rel=1e-6)
 
 
-def test_what_is_not_heard_changes_nothing():
+def test_with_gain_of_an_inaudible_gain_changes_nothing():
     assert with_gain(init(), 0.01) is init()
 
 
-def test_a_modulated_volume_is_not_free():
+def test_is_free_with_a_modulated_volume_is_false():
     preset = dataclasses.replace(init(), routes=(Route("lfo_1", "volume", 0.3), *init().routes[1:]))
     assert is_free(init())
     assert not is_free(preset)

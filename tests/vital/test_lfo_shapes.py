@@ -1,4 +1,4 @@
-"""LFO shapes: what a shape draws against the real engine, identity by content, and the catalog."""
+"""Tests of vjax.vital.lfo_shapes: curves against the real engine, identity by content, and the catalog."""
 
 import copy
 import functools
@@ -19,7 +19,7 @@ from vjax.vital.lfo_shapes import LfoShapeCatalog, shape_json, shape_key, shape_
 from vjax.vital.standard_tables import standard_catalog
 
 CYCLE_S = 0.5
-HEARD = RenderConfig(seconds=CYCLE_S, note_s=CYCLE_S)
+RENDER = RenderConfig(seconds=CYCLE_S, note_s=CYCLE_S)
 
 
 def mixed_powers() -> dict:
@@ -58,10 +58,10 @@ def played_by_lfo_1(shape) -> RenderJob:
 
 
 @functools.cache
-def heard_values() -> list[np.ndarray]:
+def played_values() -> list[np.ndarray]:
     """[samples] for each shape of PLAYED: the square root of the envelope (Vital squares levels), 1 for a full LFO."""
     jobs = [played_by_lfo_1(shape) for shape in (*PLAYED, shape_json("Full", [(0, 1), (1, 1)]))]
-    with RenderPool(HEARD, workers=2) as pool:
+    with RenderPool(RENDER, workers=2) as pool:
         sounds = [rendering.audio[0, 0].astype(float) for rendering in pool.map(jobs)]
     window = np.hanning(128) / np.hanning(128).sum()
     envelopes = [np.convolve(np.abs(hilbert(sound)), window, "same") for sound in sounds]
@@ -70,19 +70,19 @@ def heard_values() -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("i", range(len(PLAYED)), ids=[shape["name"] for shape in PLAYED])
-def test_the_engine_plays_what_shape_values_draws(i):
-    heard = heard_values()[i]
-    drawn = shape_values(PLAYED[i], len(heard))
+def test_shape_values_equal_the_engine(i):
+    played = played_values()[i]
+    drawn = shape_values(PLAYED[i], len(played))
     # The control rate blurs corners and jumps by some milliseconds, and the square root a level near nothing.
     near = np.lib.stride_tricks.sliding_window_view(np.pad(drawn, 200, mode="edge"), 401)
     steady = (np.ptp(near, axis=1) < 0.12) & (drawn > 0.05)
     steady[:500] = steady[-500:] = False  # the envelope's own edges
     assert steady.mean() > 0.3
-    assert np.abs(heard - drawn)[steady].max() < 0.01
-    assert np.abs(heard - drawn)[steady].mean() < 0.002
+    assert np.abs(played - drawn)[steady].max() < 0.01
+    assert np.abs(played - drawn)[steady].mean() < 0.002
 
 
-def test_values_by_hand():
+def test_shape_values_by_hand():
     np.testing.assert_allclose(shape_values(shape_json("Up", [(0, 0), (1, 1)]), 5), [0, 0.25, 0.5, 0.75, 1])
     np.testing.assert_allclose(shape_values(shape_json("S", [(0, 0), (1, 1)], smooth=True), 5)[[0, 2, 4]], [0, 0.5, 1])
     rising = shape_values(shape_json("Swell", [(0, 0), (1, 1)], bend=4), 5)
@@ -106,7 +106,7 @@ def shapes(draw):
 
 @settings(deadline=None, max_examples=40)
 @given(shapes())
-def test_values_stay_between_the_points_and_end_at_them(shape):
+def test_shape_values_stay_between_the_points_and_end_at_them(shape):
     values = shape_values(shape)
     heights = 1 - np.array(shape["points"][1::2])
     assert (values >= heights.min() - 1e-9).all()
@@ -117,12 +117,12 @@ def test_values_stay_between_the_points_and_end_at_them(shape):
 
 
 @pytest.mark.parametrize("power", [1e4, -1e4])
-def test_extreme_powers_draw_a_corner(power):
+def test_shape_values_with_extreme_powers_draw_a_corner(power):
     values = shape_values({**shape_json("Corner", [(0, 0), (1, 1)]), "powers": [power, power]}, 101)
     np.testing.assert_allclose(values[10:90], float(power < 0), atol=1e-3)
 
 
-def test_a_shape_is_known_by_what_it_draws():
+def test_shape_key_depends_only_on_the_curve():
     first = shape_json("Triangle", [(0, 0), (0.3, 1), (1, 0)], bend=2)
     more = {
         **first,
@@ -140,8 +140,8 @@ def test_a_shape_is_known_by_what_it_draws():
         assert shape_key(different) != shape_key(first)
 
 
-def test_the_engine_gives_each_standard_shape_back():
-    """It saves coordinates in float32; the catalog must know its own shapes again."""
+def test_find_of_standard_shapes_saved_by_the_engine_returns_their_index():
+    """It saves coordinates in float32; the catalog must find its own shapes again."""
     catalog, engine = standard_shapes(), vita.Synth()
     for start in range(0, len(catalog), 8):
         made = copy.deepcopy(synth.init_preset())
@@ -163,11 +163,11 @@ def test_standard_shapes_differ_and_pass_the_checks():
         check_curve(shape, shape["name"])
 
 
-def test_entry_0_is_the_init_triangle_of_the_engine():
+def test_standard_shapes_begin_with_the_init_triangle():
     assert [standard_shapes().find(shape) for shape in synth.init_preset()["settings"]["lfos"]] == [0] * 8
 
 
-def test_nearest_is_the_least_mean_difference():
+def test_nearest_returns_the_least_mean_difference():
     catalog = standard_shapes()
     bent = shape_json("Almost a saw", [(0, 0), (0.5, 0.52), (1, 1)])
     index, distance = catalog.nearest(bent)
@@ -177,7 +177,7 @@ def test_nearest_is_the_least_mean_difference():
     assert catalog.nearest(catalog.shapes[7]) == (7, 0.0)
 
 
-def test_extended_adds_what_is_new_and_far_enough():
+def test_extended_adds_new_shapes_beyond_the_threshold():
     catalog = standard_shapes().first(4)
     assert catalog.names == ("Triangle", "Sine", "Saw Up", "Saw Down")
     renamed = {**catalog.shapes[2], "name": "My saw"}
@@ -189,6 +189,6 @@ def test_extended_adds_what_is_new_and_far_enough():
     assert len(catalog) == 4
 
 
-def test_of_equal_shapes_the_first_is_found():
+def test_find_of_equal_shapes_returns_the_first():
     saw = standard_shapes().shapes[2]
     assert LfoShapeCatalog((standard_shapes().shapes[0], saw, {**saw, "name": "B"})).find(saw) == 1

@@ -1,4 +1,4 @@
-"""Presets read and written without loss, through the real engine too: what is clipped, kept aside, reported."""
+"""Tests of vjax.vital.preset: reading and writing without loss, also through the real engine, and notes."""
 
 import copy
 import dataclasses
@@ -42,7 +42,7 @@ def assert_same(found: Preset, expected: Preset) -> None:
             np.testing.assert_array_equal(a, b, err_msg=field.name)
             assert a.dtype == b.dtype
         else:
-            same = a == b  # apart, so that pytest draws no picture of a megabyte's difference
+            same = a == b  # separate, so that pytest prints no diff of a megabyte
             assert same, field.name
 
 
@@ -97,7 +97,7 @@ def any_json(seed: int) -> dict:
 
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 2**32 - 1))
-def test_json_to_a_preset_and_back_is_the_same(seed):
+def test_to_json_of_from_json_is_the_same(seed):
     raw = any_json(seed)
     before = copy.deepcopy(raw)
     one = Preset.from_json(raw)
@@ -113,7 +113,7 @@ def test_json_to_a_preset_and_back_is_the_same(seed):
 
 @settings(deadline=None, max_examples=15)
 @given(st.integers(0, 2**32 - 1))
-def test_the_engine_holds_what_was_written(seed):
+def test_to_json_is_loaded_by_the_engine_without_change(seed):
     written = Preset.from_json(any_json(seed)).to_json()
     saved = saved_by_the_engine(written)
     for name in synth.control_ranges():
@@ -133,8 +133,8 @@ def test_the_engine_holds_what_was_written(seed):
 
 @settings(deadline=None, max_examples=200)
 @given(st.integers(0, len(controls().continuous) - 1), st.data())
-def test_every_float32_value_of_a_knob_survives(i, data):
-    """To the bit, but for values so near 0 that a double in norm cannot tell them from it."""
+def test_to_json_keeps_every_float32_value_of_a_knob(i, data):
+    """To the bit, except for values so near 0 that their norm as a double equals that of 0."""
     knob = controls().continuous[i]
     value = np.float32(data.draw(st.floats(np.float32(knob.minimum), np.float32(knob.maximum), width=32)))
     raw = copy.deepcopy(synth.init_preset())
@@ -147,7 +147,7 @@ def test_every_float32_value_of_a_knob_survives(i, data):
 
 
 @each_preset
-def test_a_persons_file_comes_back_whole(path):
+def test_to_json_of_a_musicians_file_is_complete(path):
     raw, one = read_json(path), read_preset(path)
     written = one.to_json()
     init_json = synth.init_preset()
@@ -170,7 +170,7 @@ def test_a_persons_file_comes_back_whole(path):
     assert_same(Preset.from_json(written), one)
 
 
-def test_rewritten_files_sound_the_same_to_the_last_bit():
+def test_to_json_of_musicians_files_renders_the_same_bits():
     originals = [read_json(path) for path in PRESETS]
     rewritten = [read_preset(path).to_json() for path in PRESETS]
     with RenderPool(SHORT, workers=2) as pool:
@@ -181,7 +181,7 @@ def test_rewritten_files_sound_the_same_to_the_last_bit():
         np.testing.assert_array_equal(first.audio, second.audio, err_msg=path.stem)
 
 
-def test_what_the_engine_saves_is_read_though_it_calls_itself_99999():
+def test_from_json_of_a_preset_saved_by_the_engine_has_no_notes():
     saved = saved_by_the_engine(init().to_json())
     assert saved["synth_version"] == "99999.9.9"
     found = Preset.from_json(saved)
@@ -191,7 +191,7 @@ def test_what_the_engine_saves_is_read_though_it_calls_itself_99999():
     np.testing.assert_array_equal(found.continuous, init().continuous)
 
 
-def test_writing_does_not_touch_what_was_read(vital_json):
+def test_to_json_result_shares_nothing_with_the_preset(vital_json):
     route(vital_json, 1, "lfo_1", "osc_1_pan", amount=0.5)
     vital_json["settings"]["modulations"][0]["line_mapping"] = shape_json("", [(0, 1), (1, 0)])
     one = Preset.from_json(vital_json | {"tags": ["a"]})
@@ -205,7 +205,7 @@ def test_writing_does_not_touch_what_was_read(vital_json):
     assert one.to_json() == before
 
 
-def test_a_value_that_no_knob_may_have_is_not_written():
+def test_to_json_with_an_invalid_value_raises():
     i = controls().position["osc_1_level"]
     for value in (1.1, -0.1, math.nan):
         continuous = init().continuous.copy()
@@ -227,7 +227,7 @@ def menu_value(one: Preset, name: str) -> int:
     return int(one.categorical[i]) + controls().categorical[i].minimum
 
 
-def test_values_out_of_range_are_clipped_with_a_note(vital_json):
+def test_from_json_with_values_out_of_range_clips_them_with_a_note(vital_json):
     vital_json["settings"] |= {"osc_1_level": 1.5, "filter_1_model": 99, "osc_2_transpose": -(10**400)}
     vital_json["settings"]["osc_3_view_2d"] = -4.0
     route(vital_json, 1, "lfo_1", "osc_1_level", amount=-3.0, power=11.0, bypass=2.0)
@@ -248,7 +248,7 @@ def test_values_out_of_range_are_clipped_with_a_note(vital_json):
     ]
 
 
-def test_fractions_of_menus_are_rounded_with_a_note(vital_json):
+def test_from_json_with_fractional_menu_values_rounds_them_with_a_note(vital_json):
     vital_json["settings"] |= {"filter_1_model": 1.75, "delay_tempo": 7.0}
     found = Preset.from_json(vital_json)
     assert menu_value(found, "filter_1_model") == 2
@@ -256,7 +256,7 @@ def test_fractions_of_menus_are_rounded_with_a_note(vital_json):
     assert found.notes == ("filter_1_model 1.75 rounded to 2",)
 
 
-def test_missing_controls_take_their_default(vital_json):
+def test_from_json_with_missing_controls_uses_their_defaults(vital_json):
     """As in Vital: files of older versions lack some."""
     names = ("osc_1_level", "filter_1_model", "delay_tempo", "modulation_1_amount", "modulation_9_bypass")
     for name in (*names, *VIEW_CONTROLS):
@@ -267,7 +267,7 @@ def test_missing_controls_take_their_default(vital_json):
     assert found.to_json() == Preset.from_json(synth.init_preset()).to_json()
 
 
-def test_a_remapped_curve_and_a_bypassed_route_are_kept(vital_json):
+def test_from_json_keeps_remapped_curves_and_bypassed_routes(vital_json):
     curve = shape_json("", [(0, 1), (0.25, 0.5), (1, 0)], bend=3)
     route(vital_json, 64, "lfo_1", "osc_1_pan", amount=0.5, stereo=1.0, bypass=1.0)
     vital_json["settings"]["modulations"][63]["line_mapping"] = curve
@@ -282,7 +282,7 @@ def test_a_remapped_curve_and_a_bypassed_route_are_kept(vital_json):
     assert (saved["points"], saved["powers"]) == (curve["points"], curve["powers"])
 
 
-def test_routes_between_the_same_names_are_all_kept(vital_json):
+def test_from_json_keeps_all_routes_between_the_same_names(vital_json):
     for slot, amount in ((1, 0.5), (2, 0.25)):
         route(vital_json, slot, "lfo_1", "osc_1_pan", amount=amount)
     found = Preset.from_json(vital_json)
@@ -291,7 +291,7 @@ def test_routes_between_the_same_names_are_all_kept(vital_json):
 
 @pytest.mark.parametrize("name", ["lfo_9", "x" * 10**5, ["lfo_1"], {"lfo_1": 1}, 5])
 @pytest.mark.parametrize("end", ["source", "destination"])
-def test_a_route_of_an_unknown_name_is_left_out_with_a_note(vital_json, end, name):
+def test_from_json_leaves_out_a_route_of_an_unknown_name_with_a_note(vital_json, end, name):
     """Vital ignores it as well."""
     route(vital_json, 1, "lfo_1", "osc_1_pan", amount=0.5)
     vital_json["settings"]["modulations"][0][end] = name
@@ -299,20 +299,20 @@ def test_a_route_of_an_unknown_name_is_left_out_with_a_note(vital_json, end, nam
     assert found.routes == (None,) * N_SLOTS
     (note,) = found.notes
     assert note.startswith("route ")
-    assert note.endswith(": no such name, so silent in Vital too; left out")
+    assert note.endswith(": unknown name, ignored by Vital too; left out")
     assert len(note) < 150
 
 
 @pytest.mark.parametrize(
     "entry", [{}, {"source": "lfo_1"}, {"source": "lfo_1", "destination": ""}, {"destination": "volume"}]
 )
-def test_half_a_route_is_none(vital_json, entry):
+def test_from_json_with_an_incomplete_route_has_no_route(vital_json, entry):
     vital_json["settings"]["modulations"][0] = entry
     found = Preset.from_json(vital_json)
     assert (found.routes, found.notes) == ((None,) * N_SLOTS, ())
 
 
-def test_unknown_keys_are_kept_aside_with_a_note(vital_json):
+def test_from_json_keeps_unknown_keys_with_a_note(vital_json):
     vital_json["settings"]["osc_4_level"] = 0.5
     vital_json |= {"tuning": {"name": "Just", "scale": [0, 2, 4]}, "tags": []}
     found = Preset.from_json(vital_json)
@@ -327,7 +327,7 @@ def test_unknown_keys_are_kept_aside_with_a_note(vital_json):
     assert saved_by_the_engine(written)["settings"].get("osc_4_level") is None
 
 
-def test_vital_1_5_settings_are_kept_and_noted_only_when_they_are_used(vital_json):
+def test_from_json_notes_vital_1_5_settings_only_when_they_are_used(vital_json):
     triangle = {"name": "Triangle", "num_points": 3, "points": [0.0, 1.0, 0.5, 0.0, 1.0, 1.0], "smooth": False}
     unused = {
         "custom_warps": [{**triangle, "powers": [0.0, 0.0, 0.0]} for _ in range(3)],
@@ -349,7 +349,7 @@ def test_vital_1_5_settings_are_kept_and_noted_only_when_they_are_used(vital_jso
     assert {key: found.to_json()["settings"][key] for key in used} == used
 
 
-def test_texts_and_macro_names_are_kept(vital_json):
+def test_from_json_keeps_texts_and_macro_names(vital_json):
     texts = {"preset_name": "Häuser ♪", "author": "me", "preset_style": "Pad", "comments": "two\nlines"}
     macros = {"macro1": "UNSTABLE", "macro2": "", "macro3": "MACRO 3", "macro4": "é"}
     found = Preset.from_json(vital_json | texts | macros)
@@ -365,13 +365,13 @@ def test_texts_and_macro_names_are_kept(vital_json):
 
 
 @pytest.mark.parametrize("given_name", [None, "", "Other"])
-def test_a_missing_name_becomes_the_files(tmp_path, vital_json, given_name):
+def test_read_preset_without_a_name_takes_the_file_name(tmp_path, vital_json, given_name):
     vital_json["preset_name"] = given_name
     write_preset(tmp_path / "My sound.vital", vital_json)
     assert read_preset(tmp_path / "My sound.vital").name == (given_name or "My sound")
 
 
-def test_written_files_read_back(tmp_path):
+def test_read_preset_of_a_written_file_is_equal(tmp_path):
     one = Preset.from_json(any_json(3))
     write_preset(tmp_path / "sound.vital", one)
     assert_same(read_preset(tmp_path / "sound.vital"), one)
@@ -379,7 +379,7 @@ def test_written_files_read_back(tmp_path):
     assert (tmp_path / "json.vital").read_bytes() == (tmp_path / "sound.vital").read_bytes()
 
 
-def test_a_failed_write_leaves_the_old_file_alone(tmp_path, vital_json):
+def test_write_preset_that_fails_leaves_the_old_file(tmp_path, vital_json):
     path = tmp_path / "sound.vital"
     write_preset(path, vital_json)
     before = path.read_bytes()
@@ -392,8 +392,8 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path, vital_json):
     assert [entry.name for entry in tmp_path.iterdir()] == ["sound.vital"]
 
 
-def test_a_new_file_never_shows_half_written(tmp_path, vital_json):
-    """A reader that holds the old file open keeps reading the old one: the new one was put in its place."""
+def test_write_preset_replaces_the_file_at_once(tmp_path, vital_json):
+    """A reader that holds the old file open keeps reading the old one, because the new file replaces it."""
     path = tmp_path / "sound.vital"
     write_preset(path, vital_json)
     with open(path) as old:
@@ -402,7 +402,7 @@ def test_a_new_file_never_shows_half_written(tmp_path, vital_json):
     assert read_preset(path).author == "me"
 
 
-def test_the_init_patch_is_the_engines_by_vjax():
+def test_init_is_the_engines_patch_with_author_vjax():
     assert init().author == "vjax"
     assert init().to_json() == {**Preset.from_json(synth.init_preset()).to_json(), "author": "vjax"}
     assert preset.init() is init()

@@ -1,4 +1,4 @@
-"""Broken and hostile preset files: one error that names the file, and nothing accepted that breaks the engine."""
+"""Tests of reading broken preset files: one error names the file, and accepted presets do not crash the engine."""
 
 import copy
 import json
@@ -26,7 +26,7 @@ def vital_json() -> dict:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, "loud", None, True, [1.0], {}])
 @pytest.mark.parametrize("name", ["osc_1_level", "filter_1_model", "modulation_1_amount", "view_spectrogram"])
-def test_a_value_that_is_no_number_is_named(vital_json, name, value):
+def test_from_json_with_a_value_that_is_not_a_number_names_it(vital_json, name, value):
     vital_json["settings"]["modulations"][0] = {"source": "lfo_1", "destination": "osc_1_level"}
     vital_json["settings"][name] = value
     with pytest.raises(ValueError, match=rf"^(preset\.settings\.)?{name} is .*; it must be a finite number$"):
@@ -54,27 +54,27 @@ def changed(vital_json: dict, path: tuple, value) -> dict:
         (("settings",), GONE, "no `settings` object, so not a Vital preset"),
         (("settings",), [1], "no `settings` object"),
         (("synth_version",), "0.9.5", r"synth_version is 0\.9\.5, before 1\.0; open the preset in Vital and save it"),
-        (("synth_version",), "new", r"synth_version is 'new'; a Vital preset says for example '1\.5\.5'"),
-        (("synth_version",), ["1.5.5"], r"synth_version is .*; a Vital preset says"),
-        (("synth_version",), "9" * 5000 + ".1", r"synth_version is '9{40}'; a Vital preset says"),
+        (("synth_version",), "new", r"synth_version is 'new'; expected a version such as '1\.5\.5'"),
+        (("synth_version",), ["1.5.5"], r"synth_version is .*; expected a version"),
+        (("synth_version",), "9" * 5000 + ".1", r"synth_version is '9{40}'; expected a version"),
         (("author",), [[[[[[[[[[[[[[]]]]]]]]]]]]]], "nests deeper than 12 levels"),
-        (("author",), "\ud800", r"preset\.author is '\\ud800'; it holds a lone surrogate"),
-        (("settings", "wavetables"), GONE, "`wavetables` is no list of objects, so not a Vital preset"),
-        (("settings", "wavetables"), 5, "`wavetables` is no list of objects"),
+        (("author",), "\ud800", r"preset\.author is '\\ud800'; expected text without lone surrogates"),
+        (("settings", "wavetables"), GONE, "`wavetables` is not a list of objects, so not a Vital preset"),
+        (("settings", "wavetables"), 5, "`wavetables` is not a list of objects"),
         (("settings", "wavetables", 2), GONE, "`wavetables` has 2 entries; Vital has 3"),
-        (("settings", "wavetables", 0), "saw", "`wavetables` is no list of objects"),
-        (("settings", "lfos"), GONE, "`lfos` is no list of objects"),
+        (("settings", "wavetables", 0), "saw", "`wavetables` is not a list of objects"),
+        (("settings", "lfos"), GONE, "`lfos` is not a list of objects"),
         (("settings", "lfos"), [{}] * 9, "`lfos` has 9 entries; Vital has 8"),
-        (("settings", "modulations"), GONE, "`modulations` is no list of objects"),
-        (("settings", "modulations"), {"a": 1}, "`modulations` is no list of objects"),
+        (("settings", "modulations"), GONE, "`modulations` is not a list of objects"),
+        (("settings", "modulations"), {"a": 1}, "`modulations` is not a list of objects"),
         (("settings", "modulations"), [{}] * 65, "`modulations` has 65 entries; Vital has 64"),
         (("settings", "sample"), GONE, "sample is None; it must be an object"),
-        (("settings", *KEYFRAME, "position"), 1e6, r"wavetable 2.*keyframes\[0\] stands at 1000000"),
+        (("settings", *KEYFRAME, "position"), 1e6, r"wavetable 2.*keyframes\[0\] is at position 1000000"),
         (("settings", *KEYFRAME, "position"), math.nan, r"wavetables\[1\].*\.position is nan; it must be a finite"),
         (("settings", *KEYFRAME, "wave_data"), "AAAA", r"wavetable 2.*wave_data has 3 bytes; a cycle has 8192"),
-        (("settings", *KEYFRAME, "wave_data"), "()", "wavetable 2.*wave_data is no base64 text"),
-        (("settings", *KEYFRAME[:-2], "type"), "Saw", "wavetable 2.*is of type 'Saw'; Vital knows"),
-        (("settings", "lfos", 7, "powers"), [0.0], "LFO 8 says 3 points and holds 6 coordinates and 1 powers"),
+        (("settings", *KEYFRAME, "wave_data"), "()", "wavetable 2.*wave_data is not base64 text"),
+        (("settings", *KEYFRAME[:-2], "type"), "Saw", "wavetable 2.*is of type 'Saw'; expected one of"),
+        (("settings", "lfos", 7, "powers"), [0.0], "LFO 8 declares 3 points and has 6 coordinates and 1 powers"),
         (("settings", "lfos", 7, "points", 1), math.inf, r"lfos\[7\]\.points\[1\] is inf; it must be a finite number"),
         (("settings", "sample", "length"), 10**6, r"sample\.samples has 88200 bytes; 1000000 samples"),
         (
@@ -84,7 +84,7 @@ def changed(vital_json: dict, path: tuple, value) -> dict:
         ),
     ],
 )
-def test_a_broken_file_gives_one_error_that_names_it(tmp_path, vital_json, path, value, message):
+def test_read_preset_of_a_broken_file_raises_one_line_with_its_name(tmp_path, vital_json, path, value, message):
     (tmp_path / "bad.vital").write_text(json.dumps(changed(vital_json, path, value)))
     with pytest.raises(ValueError, match=rf"bad\.vital: .*{message}") as caught:
         read_preset(tmp_path / "bad.vital")
@@ -104,20 +104,20 @@ def test_a_broken_file_gives_one_error_that_names_it(tmp_path, vital_json, path,
         (b"[1, 2]", "no `settings` object"),
         (b"null", "no `settings` object"),
         (b'{"preset_name": "x"}', "no `settings` object"),
-        (b'{"settings": {}}', "`modulations` is no list of objects"),
+        (b'{"settings": {}}', "`modulations` is not a list of objects"),
     ],
 )
 @pytest.mark.parametrize("read", [read_json, read_preset])
-def test_a_file_that_is_no_preset_is_named(tmp_path, content, message, read):
+def test_read_json_and_read_preset_of_another_file_name_it(tmp_path, content, message, read):
     (tmp_path / "bad.vital").write_bytes(content)
     with pytest.raises(ValueError, match=rf"bad\.vital: {message}"):
         read(tmp_path / "bad.vital")
 
 
-def test_a_file_too_large_is_not_even_read(tmp_path):
+def test_read_preset_of_a_too_large_file_raises_without_reading(tmp_path):
     with open(tmp_path / "huge.vital", "wb") as file:
         file.truncate(100 * 2**20)  # takes no space
-    with pytest.raises(ValueError, match=r"huge\.vital: 104857600 bytes is no Vital preset; the limit is 67108864"):
+    with pytest.raises(ValueError, match=r"huge\.vital: 104857600 bytes; expected a Vital preset of at most 67108864"):
         read_preset(tmp_path / "huge.vital")
 
 
@@ -128,7 +128,7 @@ PARTS = ("wavetables", "lfos", "modulations", "sample")
 
 
 def mutated(raw: dict, rng: random.Random) -> dict:
-    """`raw` with up to four places deleted, doubled or replaced by junk; mostly in its structured parts."""
+    """`raw` with up to four values deleted, doubled or replaced by junk; mostly in its structured parts."""
     for _ in range(rng.choice([1, 1, 2, 4])):
         inner = raw
         while isinstance(inner, dict | list) and inner:
@@ -151,20 +151,20 @@ def mutated(raw: dict, rng: random.Random) -> dict:
     return raw
 
 
-def read_or_refuse(path: Path, content: bytes) -> Preset | None:
-    """None if refused in one line that names the file; anything but a Preset and ValueError fails the test."""
+def read_or_reject(path: Path, content: bytes) -> Preset | None:
+    """The preset, or None after a one-line ValueError that names the file. Any other outcome fails the test."""
     path.write_bytes(content)
     try:
         return read_preset(path)
     except ValueError as error:
-        refused = str(error)
-    assert refused.startswith(f"{path}: ")
-    assert len(refused) < 1000
+        message = str(error)
+    assert message.startswith(f"{path}: ")
+    assert len(message) < 1000
     return None
 
 
 def assert_valid(one: Preset) -> None:
-    """What was accepted can be written, is strict JSON, holds what the engine takes, and reads back as it is."""
+    """An accepted preset is written as strict JSON that the engine accepts, and is equal when read again."""
     text = json.dumps(one.to_json(), allow_nan=False)
     synth.validate_preset(json.loads(text))
     again = Preset.from_json(json.loads(text))
@@ -174,8 +174,8 @@ def assert_valid(one: Preset) -> None:
 
 @settings(deadline=None, max_examples=150)
 @given(st.randoms(use_true_random=False), st.sampled_from(range(len(FILES))))
-def test_presets_with_anything_anywhere_are_read_or_refused(tmp_path_factory, rng, i):
-    one = read_or_refuse(
+def test_read_preset_of_mutated_json_reads_or_raises(tmp_path_factory, rng, i):
+    one = read_or_reject(
         tmp_path_factory.getbasetemp() / "fuzz.vital", json.dumps(mutated(json.loads(FILES[i]), rng)).encode()
     )
     if one is not None:
@@ -188,12 +188,12 @@ def test_presets_with_anything_anywhere_are_read_or_refused(tmp_path_factory, rn
     st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=3)), max_size=6),
     st.floats(0, 1) | st.just(1.0),
 )
-def test_files_with_any_bytes_are_read_or_refused(tmp_path_factory, i, patches, end):
+def test_read_preset_of_patched_bytes_reads_or_raises(tmp_path_factory, i, patches, end):
     content = bytearray(FILES[i])
-    for place, patch in patches:
-        start = int(place * len(content))
+    for share, patch in patches:
+        start = int(share * len(content))
         content[start : start + len(patch)] = patch
-    one = read_or_refuse(tmp_path_factory.getbasetemp() / "fuzz.vital", bytes(content[: int(end * len(content))]))
+    one = read_or_reject(tmp_path_factory.getbasetemp() / "fuzz.vital", bytes(content[: int(end * len(content))]))
     if one is not None:
         assert_valid(one)
 
@@ -206,7 +206,7 @@ ANY_JSON = st.recursive(
 
 @settings(deadline=None, max_examples=50)
 @given(ANY_JSON)
-def test_any_json_in_a_presets_place_is_refused(value):
+def test_from_json_of_any_json_raises(value):
     for raw in (value, {"settings": value}):
         with pytest.raises(
             ValueError, match=r"so not a Vital preset|it must be a finite number|nests deeper|surrogate"
@@ -216,7 +216,7 @@ def test_any_json_in_a_presets_place_is_refused(value):
 
 @settings(deadline=None, max_examples=30)
 @given(ANY_JSON, st.sampled_from(["author", "preset_name", "macro1", "tags", "comments"]))
-def test_any_json_in_a_texts_place_is_read_or_refused(value, key):
+def test_from_json_with_any_json_as_a_text_reads_or_raises(value, key):
     try:
         one = Preset.from_json({**synth.init_preset(), key: value})
     except ValueError:
@@ -224,12 +224,12 @@ def test_any_json_in_a_texts_place_is_read_or_refused(value, key):
     assert_valid(one)
 
 
-def test_what_is_read_from_fuzzed_files_does_not_break_the_engine(tmp_path):
-    """Forty mutated presets that were accepted: each plays or is refused; none crashes or hangs its process."""
+def test_read_preset_of_mutated_files_does_not_crash_the_engine(tmp_path):
+    """Forty mutated presets that were accepted: each plays or is rejected; none crashes or hangs its process."""
     rng, accepted = random.Random(3), []
     while len(accepted) < 40:
         raw = mutated(json.loads(rng.choice(FILES)), rng)
-        one = read_or_refuse(tmp_path / "fuzz.vital", json.dumps(raw).encode())
+        one = read_or_reject(tmp_path / "fuzz.vital", json.dumps(raw).encode())
         if one is not None:
             assert_valid(one)
             accepted.append(one)

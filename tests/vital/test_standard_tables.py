@@ -1,4 +1,4 @@
-"""The computed wavetables: their cycles against formulas, and how they sound in the real engine."""
+"""Tests of vjax.vital.standard_tables: cycles against formulas, and sounds of the real engine."""
 
 import base64
 import copy
@@ -27,7 +27,7 @@ def spectrum(cycle: np.ndarray) -> np.ndarray:
     return np.abs(np.fft.rfft(cycle)) / (len(cycle) / 2)
 
 
-def test_standard_catalog_holds_24_different_tables():
+def test_standard_catalog_has_24_different_tables():
     catalog = standard_catalog()
     assert len(catalog) == 24
     assert len(set(catalog.names)) == 24
@@ -37,20 +37,20 @@ def test_standard_catalog_holds_24_different_tables():
         assert table["version"] == VITAL_VERSION
 
 
-def test_standard_tables_fill_the_range_without_dc():
+def test_standard_catalog_tables_fill_the_range_without_dc():
     for table in standard_catalog().tables:
         frames = cycles(table)
         np.testing.assert_allclose(np.abs(frames).max(1), 1, atol=1e-6, err_msg=table["name"])
         np.testing.assert_allclose(frames.mean(1), 0, atol=1e-6, err_msg=table["name"])
 
 
-def test_entry_0_is_the_init_table_of_the_engine():
+def test_standard_catalog_begins_with_the_init_table():
     init = synth.init_preset()["settings"]["wavetables"][0]
     np.testing.assert_array_equal(cycles(standard_catalog().tables[0]), cycles(init))
     assert standard_catalog().find(init) == 0
 
 
-def test_standard_tables_have_the_spectra_of_their_names():
+def test_standard_catalog_tables_have_the_spectra_of_their_names():
     """Fourier series by hand: square 1/n on odd harmonics, triangle 1/n^2 on odd ones, saw 1/n."""
     tables = dict(zip(standard_catalog().names, standard_catalog().tables, strict=True))
     order = np.arange(1, 10)
@@ -70,7 +70,7 @@ def test_standard_tables_have_the_spectra_of_their_names():
         np.testing.assert_allclose(found / found.max(), series, atol=0.01, err_msg=f"{name} {frame}")
 
 
-def test_vowels_peak_at_their_formants():
+def test_standard_catalog_vowels_peak_at_their_formants():
     """At 110 Hz, "heed" has its formants near harmonics 2.5 and 21, "hod" near 6.6 and 9.9."""
     vowels = standard_catalog().tables[standard_catalog().names.index("Vowels")]
     heed, hod = (spectrum(cycles(vowels)[i])[1:41] for i in (0, 3))
@@ -79,8 +79,8 @@ def test_vowels_peak_at_their_formants():
     assert int(np.argmax(hod[:9])) + 1 in (6, 7)
 
 
-def test_standard_tables_sound_in_the_engine():
-    """One oscillator at a time, all tables; each must be heard and sound different from its neighbours."""
+def test_standard_catalog_tables_are_audible_and_differ():
+    """One oscillator at a time, all tables; each must be audible and differ from its neighbours."""
     config = RenderConfig(seconds=0.15, note_s=0.15)
     jobs = []
     for table in standard_catalog().tables:

@@ -18,7 +18,7 @@ from vjax.vital.transpose import transposed
     tune=st.floats(-1, 1),
     semitones=st.floats(-150, 150),
 )
-def test_transposing_moves_two_knobs_within_their_ranges(transpose, tune, semitones):
+def test_transposed_moves_two_knobs_within_their_ranges(transpose, tune, semitones):
     controls = vital_preset.controls()
     at = [controls.position[name] for name in ("voice_transpose", "voice_tune")]
     knobs = [controls.continuous[i] for i in at]

@@ -18,14 +18,14 @@ def test_with_values_knobs_are_native_and_menus_are_options():
     assert value_of(init(), "filter_1_cutoff") == 60  # the original is as it was
 
 
-def test_with_values_what_is_read_can_be_written_for_every_control():
+def test_with_values_accepts_the_value_of_every_control():
     names = controls().continuous_names + controls().categorical_names
     again = with_values(init(), {name: value_of(init(), name) for name in names})
     np.testing.assert_allclose(again.continuous, init().continuous, atol=1e-12)
     np.testing.assert_array_equal(again.categorical, init().categorical)
 
 
-def test_with_values_value_out_of_range_is_refused_by_name():
+def test_with_values_out_of_range_raises_with_the_name():
     with pytest.raises(ValueError, match=r"filter_1_cutoff is 140; it must lie in \[8, 136\]"):
         with_values(init(), {"filter_1_cutoff": 140})
     with pytest.raises(ValueError, match=r"filter_1_on is 2; it must lie in \[0, 1\]"):
@@ -34,7 +34,7 @@ def test_with_values_value_out_of_range_is_refused_by_name():
         with_values(init(), {"filter_9_on": 1})
 
 
-def test_with_routes_first_empty_slots_are_taken_and_a_full_matrix_is_refused():
+def test_with_routes_fills_empty_slots_and_raises_if_none_is_left():
     first, second = Route("env_2", "filter_1_cutoff", 0.5), Route("lfo_1", "osc_1_level", 0.1)
     preset = with_routes(dataclasses.replace(init(), routes=(None, first, *init().routes[2:])), second, first)
     assert preset.routes[:4] == (second, first, first, None)

@@ -1,4 +1,4 @@
-"""Presets in the model's words: numbers to presets and back, what stands in for what is missing, what is reported."""
+"""Tests of vjax.vital.vocabulary: numbers to presets and back, replacements of missing parts, and reports."""
 
 import base64
 import copy
@@ -86,7 +86,7 @@ def saved_by_the_engine(vital_json: dict) -> dict:
 
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 2**32 - 1))
-def test_numbers_to_the_engine_and_back_are_the_same(seed):
+def test_to_parameters_of_a_preset_saved_by_the_engine_is_the_same(seed):
     """Norm to native to norm costs a rounding to float32, at most 2e-7 of a knob's range; all else is exact."""
     parameters = any_parameters(seed)
     saved = saved_by_the_engine(from_parameters(parameters, VITAL, VOCABULARY))
@@ -98,8 +98,8 @@ def test_numbers_to_the_engine_and_back_are_the_same(seed):
 
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 2**32 - 1))
-def test_numbers_to_a_preset_and_back_are_the_same(seed):
-    """Without the engine no rounding either."""
+def test_to_parameters_of_to_preset_is_the_same(seed):
+    """Without the engine there is no rounding."""
     parameters = any_parameters(seed)
     found, lost = to_parameters(to_preset(parameters, VITAL, VOCABULARY), VITAL, VOCABULARY)
     assert lost == []
@@ -107,7 +107,7 @@ def test_numbers_to_a_preset_and_back_are_the_same(seed):
 
 
 @pytest.mark.parametrize("tier", [1, 2, 3])
-def test_sampled_presets_come_back_the_same(tier):
+def test_to_parameters_of_sampled_presets_is_the_same(tier):
     for draw in sample_block(VITAL, SamplingConfig(tier=tier), seed=1, block=0, size=8):
         made = from_parameters(draw.parameters, VITAL, VOCABULARY)
         found, lost = to_parameters(Preset.from_json(made), VITAL, VOCABULARY)
@@ -115,7 +115,7 @@ def test_sampled_presets_come_back_the_same(tier):
         assert_same(found, draw.parameters, atol=2e-7)
 
 
-def test_values_are_native_and_integers_whole():
+def test_from_parameters_values_are_native_and_integers_are_whole():
     parameters = VITAL.default_parameters()
     parameters.continuous[VITAL.position["osc_1_transpose"]] = 0.26  # of -48 to 48
     parameters.continuous[VITAL.position["filter_1_cutoff"]] = 0.25  # of 8 to 136
@@ -129,7 +129,7 @@ def test_values_are_native_and_integers_whole():
     assert [found[key] for key in keys] == [*texts.values(), VITAL_VERSION]
 
 
-def test_routes_keep_their_slots_and_choices_their_oscillators_and_lfos():
+def test_from_parameters_keeps_slots_and_catalog_choices():
     parameters = VITAL.default_parameters()
     parameters.route_index[9] = cell("lfo_2", "filter_1_cutoff")
     parameters.route_value[9] = (-0.5, 1, 2, 0)
@@ -145,13 +145,13 @@ def test_routes_keep_their_slots_and_choices_their_oscillators_and_lfos():
     assert found["lfos"] == [SHAPES.shapes[i] for i in choices[3:]]
 
 
-def test_the_init_patch_of_the_engine_is_the_default():
+def test_to_parameters_of_the_init_patch_is_the_default():
     found, lost = to_parameters(preset.init(), VITAL, VOCABULARY)
     assert lost == []
     assert_same(found, VITAL.default_parameters())
 
 
-def test_writing_does_not_touch_the_catalogs_or_the_init_patch():
+def test_from_parameters_result_shares_nothing_with_catalogs_or_init():
     before = copy.deepcopy((synth.init_preset(), TABLES.tables, SHAPES.shapes))
     made = from_parameters(any_parameters(0), VITAL, VOCABULARY)
     made["settings"]["wavetables"][0]["name"] = "changed"
@@ -161,16 +161,16 @@ def test_writing_does_not_touch_the_catalogs_or_the_init_patch():
     assert (synth.init_preset(), TABLES.tables, SHAPES.shapes) == before
 
 
-def test_a_schema_of_another_instrument_is_refused(schema):
+def test_to_preset_with_a_schema_of_another_instrument_raises(schema):
     with pytest.raises(ValueError, match=r"continuous has shape \(322,\); this schema expects \(12,\)"):
         to_preset(VITAL.default_parameters(), schema, VOCABULARY)
     other = Schema.from_json(VITAL.to_json().replace('"osc_1_level"', '"string_1_level"'))
-    with pytest.raises(ValueError, match="string_1_level is no control of vita"):
+    with pytest.raises(ValueError, match="string_1_level is not a control of vita"):
         to_preset(other.default_parameters(), other, VOCABULARY)
 
 
 @pytest.mark.parametrize("choice", ["osc_3_wavetable", "lfo_8_shape"])
-def test_a_choice_outside_the_catalog_is_refused(choice):
+def test_to_preset_with_a_choice_outside_the_catalog_raises(choice):
     parameters = VITAL.default_parameters()
     parameters.categorical[VITAL.position[choice]] = 23
     small = Vocabulary(TABLES.chosen(range(4)), SHAPES.first(4))
@@ -195,8 +195,8 @@ def listed(parameters: Parameters) -> list[tuple]:
     ]  # fmt: skip
 
 
-def test_of_routes_between_the_same_names_the_strongest_stays():
-    """With what points at it: the route of slot 8 means the one of slot 5, now the first."""
+def test_to_parameters_keeps_the_strongest_of_equal_routes():
+    """Routes to it follow: the route of slot 8 points at slot 5, which becomes slot 1."""
     routes = {
         2: Route("lfo_1", "osc_1_pan", 0.25),
         5: Route("lfo_1", "osc_1_pan", -0.5, bipolar=True),
@@ -204,14 +204,14 @@ def test_of_routes_between_the_same_names_the_strongest_stays():
         8: Route("lfo_2", "modulation_6_amount", 0.75),
     }
     found, lost = to_parameters(init_with(routes), VITAL, VOCABULARY)
-    assert lost == ["route lfo_1 -> osc_1_pan: twice, the stronger one kept"] * 2
+    assert lost == ["route lfo_1 -> osc_1_pan: set twice, the stronger one is kept"] * 2
     assert listed(found) == [
         (0, cell("lfo_1", "osc_1_pan"), -0.5, 1, 0, 0),
         (1, cell("lfo_2", "modulation_1_amount"), 0.75, 0, 0, 0),
     ]
 
 
-def test_bypassed_routes_are_silent_and_left_out_with_what_points_at_them():
+def test_to_parameters_leaves_out_bypassed_routes_and_routes_to_them():
     routes = {
         0: Route("lfo_1", "osc_1_pan", 0.25, bypass=True),
         1: Route("lfo_2", "modulation_1_amount", 0.5),
@@ -222,14 +222,14 @@ def test_bypassed_routes_are_silent_and_left_out_with_what_points_at_them():
     assert listed(found) == [(0, cell("lfo_3", "osc_1_pan"), 0.5, 0, -2, 1)]
 
 
-def test_a_remapped_curve_is_reported():
+def test_to_parameters_reports_a_remapped_curve():
     curve = shape_json("", [(0, 1), (0.5, 0.2), (1, 0)])
     found, lost = to_parameters(init_with({4: Route("lfo_1", "osc_1_pan", 0.5, curve=curve)}), VITAL, VOCABULARY)
-    assert lost == ["route lfo_1 -> osc_1_pan: remapped curve made straight"]
+    assert lost == ["route lfo_1 -> osc_1_pan: the remapped curve became straight"]
     assert listed(found) == [(0, cell("lfo_1", "osc_1_pan"), 0.5, 0, 0, 0)]
 
 
-def test_a_route_that_the_schema_does_not_know_is_reported():
+def test_to_parameters_reports_a_route_that_the_schema_lacks():
     other = Schema.from_json(VITAL.to_json().replace('"osc_1_pan"', '"osc_1_pun"'))
     found, lost = to_parameters(init_with({0: Route("lfo_1", "osc_1_pan", 0.5)}), other, VOCABULARY)
     assert lost == ["route lfo_1 -> osc_1_pan: not in this schema"]
@@ -237,13 +237,13 @@ def test_a_route_that_the_schema_does_not_know_is_reported():
 
 
 @pytest.mark.parametrize(("sample_on", "reported"), [(0, []), (1, ["sample 'Rain' became white noise"])])
-def test_a_sample_is_reported_if_it_is_heard(sample_on, reported):
+def test_to_parameters_reports_a_sample_if_it_is_on(sample_on, reported):
     made = init_with(sample={**preset.init().sample, "name": "Rain"}, categorical=preset.init().categorical.copy())
     made.categorical[preset.controls().position["sample_on"]] = sample_on
     assert to_parameters(made, VITAL, VOCABULARY)[1] == reported
 
 
-def test_what_is_heard():
+def test_audible_oscillators_and_audible_lfos_are_those_in_use():
     made = init_with(
         {
             0: Route("lfo_3", "osc_1_pan", 0.5),
@@ -266,8 +266,8 @@ def with_part(parts: tuple, i: int, part: dict) -> tuple:
     return (*parts[:i], part, *parts[i + 1 :])
 
 
-def test_parts_are_found_by_content():
-    """Whatever their names, in float32 or not, heard or not."""
+def test_to_parameters_finds_parts_by_content():
+    """With any name, in float32 or not, in use or not."""
     shape = {**SHAPES.shapes[SHAPES.names.index("Attack Decay")], "name": "Triangle"}
     shape["points"] = np.float32(shape["points"]).tolist()
     table = {**TABLES.tables[50], "name": "Init", "author": "me", "version": "1.0.6"}
@@ -281,7 +281,7 @@ def test_parts_are_found_by_content():
     assert found.categorical[VITAL.position["osc_3_wavetable"]] == 50
 
 
-def test_a_missing_shape_is_stood_in_for_by_the_nearest_if_it_is_heard():
+def test_to_parameters_replaces_a_missing_shape_in_use_by_the_nearest():
     saw = shape_json("Triangle", [(0, 0), (0.5, 0.54), (1, 1)])  # 0.02 from a saw
     made = init_with({0: Route("lfo_2", "osc_1_pan", 0.5)}, lfo_shapes=(saw,) * 8)
     found, lost = to_parameters(made, VITAL, VOCABULARY)
@@ -293,8 +293,8 @@ def test_a_missing_shape_is_stood_in_for_by_the_nearest_if_it_is_heard():
     assert found.categorical[VITAL.position["lfo_2_shape"]] == 0
 
 
-def test_a_schema_without_lfo_shapes_plays_entry_0_and_says_so():
-    """As datasets made before there were such choices."""
+def test_to_parameters_with_a_schema_without_lfo_shapes_reports_entry_0():
+    """As in datasets that are older than these choices."""
     menus = tuple(menu for menu in VITAL.categorical if menu.name not in LFO_SHAPE_CHOICES)
     older = dataclasses.replace(VITAL, categorical=menus)
     saw = SHAPES.shapes[SHAPES.names.index("Saw Up")]
@@ -317,7 +317,7 @@ def frames_of(table: dict) -> np.ndarray:
 
 
 def strange(name: str, frames: np.ndarray) -> dict:
-    """A table that no catalog holds. Not normalised, so that other phases leave the level as it was."""
+    """A table that no catalog contains. It is not normalised, so that other phases do not change the level."""
     return {**table_json(name, frames), "full_normalize": False}
 
 
@@ -325,11 +325,11 @@ def frame_norm(parameters: Parameters, oscillator: int) -> float:
     return float(parameters.continuous[VITAL.position[f"osc_{oscillator}_wave_frame"]])
 
 
-def test_missing_tables_are_stood_in_for_by_sound():
+def test_to_parameters_replaces_missing_tables_by_the_nearest_in_sound():
     """Of three oscillators, one still on a single cycle, one moving, one off.
 
     The still one plays frame 3 of 7 of "FM" (position 128) at its own position 0: the frame knob must follow. The
-    moving one is all of "Sync". To both of these the catalog has not listened yet.
+    moving one is all of "Sync". The catalog has no spectra of these two yet.
     """
     fm, sync = (frames_of(TABLES.tables[TABLES.names.index(name)]) for name in ("FM 1:2", "Sync Saw"))
     silent = np.random.default_rng(3).uniform(-1, 1, (1, 2048))
@@ -353,8 +353,8 @@ def test_missing_tables_are_stood_in_for_by_sound():
     assert first.endswith(" dB away)")
 
 
-def test_a_still_oscillator_is_compared_at_its_frame():
-    """Its table goes from a saw to a square; the knob stands at the square."""
+def test_to_parameters_compares_a_still_oscillator_at_its_frame():
+    """Its table goes from a saw to a square; the knob is at the square."""
     frames = shuffled(frames_of(TABLES.tables[TABLES.names.index("Saw to Square")]), seed=4)
     made = init_with(
         wavetables=with_part(preset.init().wavetables, 0, strange("Morph", frames[[0, 4]])),
@@ -363,11 +363,11 @@ def test_a_still_oscillator_is_compared_at_its_frame():
     made.continuous[preset.controls().position["osc_1_wave_frame"]] = 1.0
     found, (text,) = to_parameters(made, VITAL, VOCABULARY)
     name = TABLES.names[found.categorical[VITAL.position["osc_1_wavetable"]]]
-    assert name in ("Square", "Saw to Square", "Sine to Square", "Pulse Width")  # each holds a square
+    assert name in ("Square", "Saw to Square", "Sine to Square", "Pulse Width")  # each contains a square
     assert f"became {name!r} at frame {round(256 * frame_norm(found, 1))} (0." in text
 
 
-def test_without_stand_ins_entry_0_takes_the_place():
+def test_to_parameters_without_stand_in_chooses_entry_0():
     noise = np.random.default_rng(3).uniform(-1, 1, (1, 2048))
     made = init_with(wavetables=(table_json("N" * 100, noise),) * 3)
     found, lost = to_parameters(made, VITAL, VOCABULARY, stand_in=False)
@@ -376,16 +376,16 @@ def test_without_stand_ins_entry_0_takes_the_place():
 
 
 @pytest.mark.parametrize("path", sorted(PRESETS.glob("*.vital")), ids=lambda path: path.stem)
-def test_peoples_presets_in_the_models_words(path):
-    """Knobs and menus survive; what had to change is reported, once for each heard part that the catalogs lack."""
+def test_to_parameters_of_musicians_presets_keeps_knobs_and_menus(path):
+    """Knobs and menus are kept. Each part in use that the catalogs lack is reported once."""
     one = read_preset(path)
     found, lost = to_parameters(one, VITAL, VOCABULARY)
     VITAL.validate(found)
     again = to_preset(found, VITAL, VOCABULARY)
-    stood_in = {o for o in audible_oscillators(one) if TABLES.find(one.wavetables[o]) is None}
+    replaced = {o for o in audible_oscillators(one) if TABLES.find(one.wavetables[o]) is None}
     reshaped = {i for i in audible_lfos(one) if SHAPES.find(one.lfo_shapes[i]) is None}
-    assert len(lost) == len(stood_in) + len(reshaped)
-    frames = [preset.controls().position[f"osc_{o + 1}_wave_frame"] for o in stood_in]
+    assert len(lost) == len(replaced) + len(reshaped)
+    frames = [preset.controls().position[f"osc_{o + 1}_wave_frame"] for o in replaced]
     np.testing.assert_allclose(
         np.delete(again.continuous, frames), np.delete(one.continuous, frames), rtol=0, atol=1e-7
     )
@@ -395,7 +395,7 @@ def test_peoples_presets_in_the_models_words(path):
     assert_same(again_found, found)
 
 
-def test_a_chain_in_a_persons_preset_stays_a_chain():
+def test_to_parameters_of_a_musicians_preset_keeps_a_chain():
     """macro_control_1 drives the amount of random_1 -> osc_1_wave_frame, which is 0 by itself."""
     one = read_preset(PRESETS / "Drifting_Pad_1108Redux.vital")
     found, _ = to_parameters(one, VITAL, VOCABULARY, stand_in=False)
@@ -406,7 +406,7 @@ def test_a_chain_in_a_persons_preset_stays_a_chain():
     assert target == Route("random_1", "osc_1_wave_frame", 0.0)
 
 
-def test_extended_takes_what_is_heard_and_new():
+def test_extended_adds_new_parts_in_use():
     chippy, pad = (read_preset(PRESETS / f"{name}.vital") for name in ("Chippy_Klassic", "Drifting_Pad_1108Redux"))
     hidden = init_with(
         {0: Route("lfo_1", "osc_1_pan", 0.5)},
@@ -428,9 +428,9 @@ def test_extended_takes_what_is_heard_and_new():
     assert to_parameters(chippy, schema, grown)[1] == []
 
 
-def test_text_round_trip():
-    unheard = np.full((1, *TABLES.spectra.shape[1:]), np.nan, np.float32)
-    tables = WavetableCatalog(TABLES.tables[:3], np.concatenate([TABLES.spectra[:2], unheard]))
+def test_from_json_string_of_to_json_string_is_equal():
+    missing = np.full((1, *TABLES.spectra.shape[1:]), np.nan, np.float32)
+    tables = WavetableCatalog(TABLES.tables[:3], np.concatenate([TABLES.spectra[:2], missing]))
     for one in (Vocabulary(tables, SHAPES), Vocabulary(TABLES.chosen([4]), SHAPES.first(1)), VOCABULARY):
         again = Vocabulary.from_json_string(one.to_json_string())
         assert again.wavetables.tables == one.wavetables.tables
@@ -439,24 +439,24 @@ def test_text_round_trip():
         assert again.to_json_string() == one.to_json_string()
 
 
-def test_the_text_of_a_bare_catalog_has_the_triangle_only():
-    """As datasets made before there were LFO shapes."""
+def test_from_json_string_of_a_bare_catalog_has_only_the_triangle():
+    """As in datasets that are older than LFO shapes."""
     old = Vocabulary.from_json_string(TABLES.chosen([0, 7]).to_json_string())
     assert old.wavetables.names == (TABLES.names[0], TABLES.names[7])
     assert old.lfo_shapes == SHAPES.first(1)
 
 
 @pytest.mark.parametrize("shapes", ["5", "[]", '"Saw"', "[3]", "null", "{}"])
-def test_text_with_other_shapes_is_refused(shapes):
+def test_from_json_string_with_invalid_shapes_raises(shapes):
     with pytest.raises(ValueError, match="not a vocabulary: `lfo_shapes` must be a list of at least one shape"):
         Vocabulary.from_json_string(f'{{"tables": [{{}}], "lfo_shapes": {shapes}}}')
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"tables": []}', '{"lfo_shapes": []}'])
-def test_other_text_is_refused(text):
+def test_from_json_string_of_other_text_raises(text):
     with pytest.raises(ValueError, match="not a wavetable catalog"):
         Vocabulary.from_json_string(text)
 
 
-def test_frames_are_compared_where_the_knob_can_stand():
+def test_frame_positions_span_the_range_of_the_knob():
     assert (FRAME_POSITIONS[0], FRAME_POSITIONS[-1]) == synth.control_ranges()["osc_1_wave_frame"]

@@ -1,4 +1,4 @@
-"""The wavetable catalog: what goes in comes out, identity by content, names told apart, and the text form."""
+"""Tests of vjax.vital.wavetables: frames, identity by content, unique names, and the text form."""
 
 import base64
 import json
@@ -33,55 +33,55 @@ def noise(n: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("n", "positions"), [(1, [0]), (2, [0, 256]), (5, [0, 64, 128, 192, 256])])
-def test_frames_come_back_and_span_the_positions(n, positions):
+def test_table_json_stores_frames_evenly_over_the_positions(n, positions):
     table = json.loads(json.dumps(table_json("Noise", noise(n))))
     np.testing.assert_array_equal(cycles(table), noise(n))
     assert [keyframe["position"] for keyframe in keyframes(table)] == positions
     assert (table["name"], table["version"]) == ("Noise", VITAL_VERSION)
 
 
-def test_as_many_frames_as_positions():
+def test_table_json_with_257_frames_has_one_at_each_position():
     assert [k["position"] for k in keyframes(table_json("Full", noise(257)))] == list(range(257))
 
 
 @pytest.mark.parametrize("shape", [(FRAME,), (0, FRAME), (2, FRAME - 1), (258, FRAME)])
-def test_frames_of_another_shape_are_refused(shape):
+def test_table_json_with_a_wrong_shape_raises(shape):
     with pytest.raises(ValueError, match=r"frames have shape .*; a table needs \[n, 2048\], n from 1 to 257"):
         table_json("Bad", np.zeros(shape))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_frames_that_are_no_numbers_are_refused(value):
+def test_table_json_with_nan_or_infinity_raises(value):
     frames = noise(3)
     frames[2, 100] = value
-    with pytest.raises(ValueError, match="frame 2 of 'Bad' holds NaN or infinity"):
+    with pytest.raises(ValueError, match="frame 2 of 'Bad' contains NaN or infinity"):
         table_json("Bad", frames)
 
 
 def with_random_spectra(catalog: WavetableCatalog) -> WavetableCatalog:
-    """Spectra in tenths of a dB, as the text keeps them; nobody has listened to table 2."""
+    """Spectra in tenths of a dB, as the text keeps them; table 2 has none."""
     tenths = np.random.default_rng(0).integers(-1200, 10, (len(catalog), len(FRAME_POSITIONS), BANDS))
     spectra = (tenths / 10).astype(np.float32)
     spectra[2] = np.nan
     return WavetableCatalog(catalog.tables, spectra)
 
 
-def test_json_string_round_trip():
+def test_from_json_string_of_to_json_string_is_equal():
     again = WavetableCatalog.from_json_string(standard_catalog().to_json_string())
     assert (again.tables, again.spectra) == (standard_catalog().tables, None)
     assert again.names == standard_catalog().names
-    heard = with_random_spectra(standard_catalog())
-    again = WavetableCatalog.from_json_string(heard.to_json_string())
-    assert again.tables == heard.tables
+    measured = with_random_spectra(standard_catalog())
+    again = WavetableCatalog.from_json_string(measured.to_json_string())
+    assert again.tables == measured.tables
     assert again.spectra.dtype == np.float32
-    np.testing.assert_array_equal(again.spectra, heard.spectra)  # NaN too
-    assert again.to_json_string() == heard.to_json_string()
+    np.testing.assert_array_equal(again.spectra, measured.spectra)  # NaN too
+    assert again.to_json_string() == measured.to_json_string()
 
 
-def test_the_text_keeps_spectra_to_a_twentieth_of_a_db():
+def test_to_json_string_keeps_spectra_to_a_twentieth_of_a_db():
     spectra = np.linspace(-120, 6, BANDS * len(FRAME_POSITIONS)).reshape(1, -1, BANDS).astype(np.float32)
-    held = WavetableCatalog(standard_catalog().tables[:1], spectra)
-    again = WavetableCatalog.from_json_string(held.to_json_string())
+    catalog = WavetableCatalog(standard_catalog().tables[:1], spectra)
+    again = WavetableCatalog.from_json_string(catalog.to_json_string())
     np.testing.assert_allclose(again.spectra, spectra, atol=0.0501)
 
 
@@ -96,12 +96,12 @@ def test_the_text_keeps_spectra_to_a_twentieth_of_a_db():
         '{"tables": [{}], "spectra": {"shape": [1, 2], "tenths_of_db": "AAAAAA=="}}',
     ],
 )
-def test_other_text_is_no_catalog(text):
+def test_from_json_string_of_other_text_raises(text):
     with pytest.raises(ValueError, match="not a wavetable catalog"):
         WavetableCatalog.from_json_string(text)
 
 
-def test_a_table_is_known_by_content_not_by_name():
+def test_table_key_depends_on_content_not_on_name():
     first = table_json("Noise", noise(2))
     renamed = {**first, "name": "Other", "author": "me", "version": "1.0.6"}
     different = table_json("Noise", noise(2, seed=1))
@@ -110,7 +110,7 @@ def test_a_table_is_known_by_content_not_by_name():
     assert (catalog.find(renamed), catalog.find(different)) == (24, None)
 
 
-def test_of_equal_tables_the_first_is_found():
+def test_find_of_equal_tables_returns_the_first():
     first = table_json("A", noise(1))
     assert WavetableCatalog((standard_catalog().tables[1], first, {**first, "name": "B"})).find(first) == 1
 
@@ -126,10 +126,10 @@ def test_extended_adds_each_new_content_once_in_order():
     assert len(standard_catalog()) == 24
 
 
-def test_extended_and_chosen_take_the_spectra_along():
-    heard = with_random_spectra(standard_catalog())
-    grown = heard.extended([table_json("A", noise(1))])
-    np.testing.assert_array_equal(grown.spectra[:24], heard.spectra)
+def test_extended_and_chosen_keep_the_spectra():
+    measured = with_random_spectra(standard_catalog())
+    grown = measured.extended([table_json("A", noise(1))])
+    np.testing.assert_array_equal(grown.spectra[:24], measured.spectra)
     assert np.isnan(grown.spectra[24]).all()
     assert grown.spectra.dtype == np.float32
     picked = grown.chosen([5, 24, 0])
@@ -138,8 +138,8 @@ def test_extended_and_chosen_take_the_spectra_along():
     assert standard_catalog().chosen([3]).spectra is None
 
 
-def test_names_are_made_unique():
-    """Half of the tables in the wild are called "Init"."""
+def test_extended_makes_names_unique():
+    """Half of all users' tables are named "Init"."""
     tables = [table_json(name, noise(1, seed)) for seed, name in enumerate(("Init", "Init", "", "Bell", "Mine"))]
     catalog = standard_catalog().extended(tables)
     keys = [table_key(table)[:4] for table in tables]
@@ -149,16 +149,16 @@ def test_names_are_made_unique():
     assert [catalog.find(table) for table in tables] == list(range(24, 29))
 
 
-def test_a_unique_name_takes_as_much_of_the_key_as_it_needs():
+def test_unique_name_uses_the_shortest_free_part_of_the_key():
     assert unique_name("Saw", "0123456789abcdef", ()) == "Saw"
     assert unique_name("Saw", "0123456789abcdef", {"Saw"}) == "Saw #0123"
     assert unique_name("Saw", "0123456789abcdef", {"Saw", "Saw #0123"}) == "Saw #01234"
     taken = {"Saw", *(f"Saw #{'0123456789abcdef'[:n]}" for n in range(4, 17))}
-    with pytest.raises(ValueError, match="wavetable 'Saw' with key 0123456789abcdef is already held"):
+    with pytest.raises(ValueError, match="wavetable 'Saw' with key 0123456789abcdef is already in the catalog"):
         unique_name("Saw", "0123456789abcdef", taken)
 
 
-def test_a_table_of_one_keyframe_is_one_still_cycle():
+def test_n_keyframes_is_the_largest_count_of_a_component():
     assert [n_keyframes(table_json("N", noise(n))) for n in (1, 5)] == [1, 5]
     one = table_json("One", noise(1))
     components = [one["groups"][0]["components"][0], {"type": "Line Source", "keyframes": None}]

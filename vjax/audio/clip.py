@@ -30,7 +30,7 @@ SHORTEST_S = 0.046
 AFTER_S = 8.0
 """A clip keeps this much of the recording after the analysed part. It shows how a sustained note continues."""
 
-_UNTOLD = 2**60  # frames: libsndfile reports at least this for a FLAC that was written to a pipe
+_UNKNOWN_FRAMES = 2**60  # frames: libsndfile reports at least this for a FLAC that was written to a pipe
 _DC_BLOCK_S, _DC_BLOCKS = 0.1, 5
 _DC_WANDERS = 0.5  # share of the offset: limit for the 90 % quantile minus the 10 % quantile of the blocks
 _DC_DB = -60.0  # relative to the peak; a smaller offset is inaudible in the match
@@ -212,9 +212,9 @@ def _refuse_oversized(path: str | os.PathLike, sample_rate: int) -> None:
     except soundfile.LibsndfileError:
         return  # read_audio reports what is wrong with it
     except TypeError as error:  # soundfile raises it for the extension .raw
-        raise AudioError(f"{path} has no header that says its rate and format; convert it to WAV or FLAC") from error
-    if info.frames >= _UNTOLD:
-        raise AudioError(f"{path} does not tell in its header how long it is; convert it to WAV or FLAC once more")
+        raise AudioError(f"{path} has no header with its sample rate and format; convert it to WAV or FLAC") from error
+    if info.frames >= _UNKNOWN_FRAMES:
+        raise AudioError(f"{path} has no length in its header; convert it to WAV or FLAC again")
     if info.channels * max(info.frames, info.duration * sample_rate) > MAX_SAMPLES:
         raise AudioError(
             f"{path} lasts {info.duration:.0f} s ({info.channels} channels at {info.samplerate} Hz); the limit is ten "

@@ -186,10 +186,10 @@ def loudness_lufs(audio: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
         )
     meter = pyloudnorm.Meter(sample_rate, filter_class=METER_FILTERS)
     lufs = np.full(audio.shape[:-2], np.nan)
-    for place in np.ndindex(lufs.shape):
-        if _scorable(audio[place]):
-            loudness = meter.integrated_loudness(audio[place].T.astype(np.float64))
-            lufs[place] = loudness if np.isfinite(loudness) else np.nan
+    for index in np.ndindex(lufs.shape):
+        if _scorable(audio[index]):
+            loudness = meter.integrated_loudness(audio[index].T.astype(np.float64))
+            lufs[index] = loudness if np.isfinite(loudness) else np.nan
     return lufs
 
 
@@ -312,9 +312,9 @@ def _pair(pred: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     pred, target = _checked(pred, "pred"), _checked(target, "target")
     shapes = f"pred has shape {pred.shape}, target {target.shape}"
     if pred.shape[-1] != target.shape[-1]:
-        raise ValueError(f"{shapes}: other lengths; cut the longer one, or pad the shorter one with zeros")
+        raise ValueError(f"{shapes}: the lengths differ; cut the longer one, or pad the shorter one with zeros")
     if pred.shape[-2] != target.shape[-2]:
-        raise ValueError(f"{shapes}: other channels; compare in mono, with stereo.mean(-2, keepdims=True)")
+        raise ValueError(f"{shapes}: the channels differ; compare in mono, with stereo.mean(-2, keepdims=True)")
     try:
         np.broadcast_shapes(pred.shape[:-2], target.shape[:-2])
     except ValueError as error:

@@ -5,8 +5,8 @@ import numpy as np
 from vjax.audio.levels import block_levels_db
 
 _BLOCK_S = 0.1
-_KNEE_DB = 6.0
-_OVER_DB = 50.0
+_MAX_FALL_DB = 6.0  # by how much more the level may fall after the note-off than before
+_ENDED_DB = 50.0  # a sound this far below its maximum has ended
 
 
 def is_held(audio: np.ndarray, sample_rate: int, note_s: float) -> bool:
@@ -21,9 +21,10 @@ def is_held(audio: np.ndarray, sample_rate: int, note_s: float) -> bool:
       audio: [channels, samples].
     """
     level_db = block_levels_db(audio, sample_rate, _BLOCK_S)
-    at, last = round(note_s / _BLOCK_S) - 1, len(level_db) - 1  # `at`: the last block before the note-off
-    if not 0 <= at < last:
+    n = len(level_db)
+    last = round(note_s / _BLOCK_S) - 1  # the last block before the note-off
+    if not 0 <= last < n - 1:
         return False
-    before = level_db[max(2 * at - last, 0)] - level_db[at]
-    after = level_db[at] - level_db[-1]
-    return bool(level_db[at] > level_db.max() - _OVER_DB and after <= before + _KNEE_DB)
+    before = level_db[max(2 * last - (n - 1), 0)] - level_db[last]
+    after = level_db[last] - level_db[-1]
+    return bool(level_db[last] > level_db.max() - _ENDED_DB and after <= before + _MAX_FALL_DB)

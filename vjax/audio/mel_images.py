@@ -1,4 +1,4 @@
-"""Comparison pictures of several sounds side by side, for image files and TensorBoard."""
+"""Comparison images of several sounds side by side, for image files and TensorBoard."""
 
 import warnings
 from collections.abc import Mapping
@@ -79,7 +79,7 @@ def figure_pixels(figure: Any) -> np.ndarray:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def save_image(path: Any, picture: np.ndarray, texts: Mapping[str, str] | None = None) -> None:
+def save_image(path: Any, image: np.ndarray, texts: Mapping[str, str] | None = None) -> None:
     """Writes [height, width, 3] uint8 in the format of the name's extension. A PNG file also stores `texts`."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
@@ -87,11 +87,11 @@ def save_image(path: Any, picture: np.ndarray, texts: Mapping[str, str] | None =
     info = PngInfo()
     for key, text in (texts or {}).items():
         info.add_text(key, text)
-    Image.fromarray(picture).save(path, **({"pnginfo": info} if texts else {}))
+    Image.fromarray(image).save(path, **({"pnginfo": info} if texts else {}))
 
 
 def log_comparison(writer: Any, tag: str, sounds: Mapping[str, np.ndarray], sample_rate: int, step: int) -> None:
-    """Logs each sound and the comparison picture to TensorBoard.
+    """Logs each sound and the comparison image to TensorBoard.
 
     Args:
       writer: a `vjax.training.writer.Writer`.

@@ -31,7 +31,8 @@ NEAR_SEMITONES = 0.5
 CLEAR = 0.5
 """Lowest confidence of a clear pitch. Callers ignore a pitch that is not clear."""
 
-_BESIDE, _NEARLY_ALL = 0.03, 0.99  # share of a harmonic's frequency; share of the power
+_HARMONIC_WIDTH = 0.03  # share of a harmonic's frequency: largest distance at which power belongs to the harmonic
+_NEARLY_ALL = 0.99  # share of the power
 
 _NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _ACCIDENTALS = {"": 0, "#": 1, "♯": 1, "b": -1, "♭": -1}
@@ -101,10 +102,10 @@ def detect_pitch(audio: np.ndarray, sample_rate: int) -> Pitch:
     midi = 69 + 12 * np.log2(frequency_hz[voiced] / 440)
     weight = (amplitude * strength)[voiced]
     near = np.abs(midi - _most_supported(midi, weight)) <= NEAR_SEMITONES
-    answer = float(np.average(midi[near], weights=weight[near]))
+    estimate = float(np.average(midi[near], weights=weight[near]))
     confidence = float(np.clip(weight[near].sum() / amplitude.sum(), 0, 1))
-    answer += 12 * math.log2(_lowest_harmonic(audio, sample_rate, midi_to_hz(answer)))
-    return Pitch(midi_to_hz(answer), answer, confidence)
+    estimate += 12 * math.log2(_lowest_harmonic(audio, sample_rate, midi_to_hz(estimate)))
+    return Pitch(midi_to_hz(estimate), estimate, confidence)
 
 
 def _lowest_harmonic(audio: np.ndarray, sample_rate: int, frequency_hz: float) -> int:
@@ -118,7 +119,7 @@ def _lowest_harmonic(audio: np.ndarray, sample_rate: int, frequency_hz: float) -
     number = np.fft.rfftfreq(audio.shape[1], 1 / sample_rate) / frequency_hz
     for n in (4, 3, 2):
         nearest = n * np.maximum(np.round(number / n), 1)
-        if power[np.abs(number - nearest) < _BESIDE * nearest].sum() > _NEARLY_ALL * power.sum():
+        if power[np.abs(number - nearest) < _HARMONIC_WIDTH * nearest].sum() > _NEARLY_ALL * power.sum():
             return n
     return 1
 

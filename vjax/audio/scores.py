@@ -39,9 +39,9 @@ def pair_scores(bank: np.ndarray, targets: np.ndarray, sample_rate: int) -> dict
     for column in range(0, len(targets), at_once):
         block = targets[column : column + at_once]
         # All blocks have the same size, because each other size would be compiled again.
-        wanted = np.concatenate([block, np.repeat(block[-1:], min(at_once, len(targets)) - len(block), 0)])
+        padded_block = np.concatenate([block, np.repeat(block[-1:], min(at_once, len(targets)) - len(block), 0)])
         for row in range(0, len(bank), bank_at_once):
-            part = scores(bank[row : row + bank_at_once, None], wanted[None], sample_rate)
+            part = scores(bank[row : row + bank_at_once, None], padded_block[None], sample_rate)
             for name, values in part.items():
                 found[name][row : row + bank_at_once, column : column + at_once] = values[:, : len(block)]
     return found

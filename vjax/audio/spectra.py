@@ -110,8 +110,8 @@ def _of_each(spectra: Callable[[jax.Array], Any], audio: jax.Array) -> Any:
     """
     sounds = audio.reshape(-1, *audio.shape[-2:])
     at_once = None if jax.default_backend() == "cpu" else _SOUNDS_AT_ONCE
-    answers = jax.lax.map(spectra, sounds, batch_size=at_once)
-    return jax.tree.map(lambda answer: answer.reshape(*audio.shape[:-2], *answer.shape[1:]), answers)
+    results = jax.lax.map(spectra, sounds, batch_size=at_once)
+    return jax.tree.map(lambda result: result.reshape(*audio.shape[:-2], *result.shape[1:]), results)
 
 
 def _power(audio: jax.Array, n_fft: int, hop: int) -> jax.Array:

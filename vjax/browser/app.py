@@ -59,8 +59,8 @@ class Browser(App[Exception]):
     .-wide #sounds { width: 25; }
     #right { width: 1fr; }
     #summary { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
-    #pictures { height: 9; }
-    .-tall #pictures { height: 18; }
+    #spectrograms { height: 9; }
+    .-tall #spectrograms { height: 18; }
     MelView { width: 1fr; border: round $primary; padding: 0; }
     Details { height: 1fr; }
     Table { height: 1fr; scrollbar-size-horizontal: 0; scrollbar-size-vertical: 1; }
@@ -77,7 +77,7 @@ class Browser(App[Exception]):
         Binding("r", "render", "Render", show=False),
         Binding("e", "export", "Export"),
         Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("escape", "clear_filter", "RowFilter all", show=False),
+        Binding("escape", "clear_filter", "Show all", show=False),
         Binding("d", "different", "Differ"),
         *(Binding(str(i + 1), f"tab('{name}')", name, show=False) for i, name in enumerate(TABS)),
         Binding("question_mark", "help", "Help", key_display="?"),
@@ -92,7 +92,7 @@ class Browser(App[Exception]):
         self._out = out
         self._session: Session | None = None
         self._pool: RenderPool | None = None
-        self._answers: list[PredictedPreset] = []
+        self._predictions: list[PredictedPreset] = []
         self._pairs: collections.OrderedDict[int, Pair] = collections.OrderedDict()
         self._wanted: dict[int, Side | None] = {}  # sounds being rendered: index to the side to play
         self._predicting = True
@@ -104,7 +104,7 @@ class Browser(App[Exception]):
             yield Sounds(id="sounds")
             with Vertical(id="right"):
                 yield Static(id="summary")
-                with Horizontal(id="pictures"):
+                with Horizontal(id="spectrograms"):
                     yield MelView("target", "", id="target")
                     yield MelView("prediction", "r renders it", id="prediction")
                 yield Details()
@@ -122,27 +122,27 @@ class Browser(App[Exception]):
 
     @work(thread=True, group="predict")
     def _open(self) -> None:
-        with self._told_at_the_end():
+        with self._exit_on_error():
             session = open_session(*self._arguments)
             self.call_from_thread(self._opened, session)
             self._predict_page(session)
 
     @work(thread=True, group="predict")
     def _predict_more(self, session: Session) -> None:
-        with self._told_at_the_end():
+        with self._exit_on_error():
             self._predict_page(session)
 
     def _predict_page(self, session: Session) -> None:
-        worker, start = get_current_worker(), len(self._answers)
-        with contextlib.closing(predictions(session, start, start + PAGE)) as answers:
-            for answer in answers:
+        worker, start = get_current_worker(), len(self._predictions)
+        with contextlib.closing(predictions(session, start, start + PAGE)) as page:
+            for prediction in page:
                 if worker.is_cancelled:
                     return
-                self.call_from_thread(self._add, answer)
+                self.call_from_thread(self._add, prediction)
         self.call_from_thread(setattr, self, "_predicting", False)
 
     @contextlib.contextmanager
-    def _told_at_the_end(self):
+    def _exit_on_error(self):
         """Ends the browser at a ValueError or OSError inside the block. `run_tui` then raises this error."""
         try:
             yield
@@ -156,16 +156,16 @@ class Browser(App[Exception]):
         step = session.predictor.step
         self.sub_title = f"{checkpoint}, {which}, step {step} · {len(session.rows)} {session.choice} of {dataset}"
 
-    def _add(self, answer: PredictedPreset) -> None:
-        self._answers.append(answer)
+    def _add(self, prediction: PredictedPreset) -> None:
+        self._predictions.append(prediction)
         sounds = self.query_one(Sounds)
-        sounds.add(answer)
-        if len(self._answers) == 1:
+        sounds.add(prediction)
+        if len(self._predictions) == 1:
             sounds.loading = self.query_one("#right").loading = False
             sounds.focus()
 
     @property
-    def _place(self) -> int:
+    def _cursor_index(self) -> int:
         return self.query_one(Sounds).cursor_row
 
     def on_data_table_row_highlighted(self, event: Table.RowHighlighted) -> None:
@@ -174,8 +174,8 @@ class Browser(App[Exception]):
         playback.stop()
         self._side = "prediction"
         self._show_sound()
-        left = len(self._session.rows) - len(self._answers)
-        if left and not self._predicting and event.cursor_row >= len(self._answers) - _NEAR_THE_END:
+        left = len(self._session.rows) - len(self._predictions)
+        if left and not self._predicting and event.cursor_row >= len(self._predictions) - _NEAR_THE_END:
             self._predicting = True
             self._predict_more(self._session)
 
@@ -188,26 +188,26 @@ class Browser(App[Exception]):
         details.fill()
 
     def _show_sound(self) -> None:
-        session, place, answer = self._session, self._place, self._answers[self._place]
-        routes = compare_routes(answer, session.predicted, session.target)
-        self.query_one("#summary", Static).update(Text(views.summary(answer, routes)))
-        pair = self._pairs.get(place)
-        pictures = {"target": to_db(stored_mel(session, place))}
+        session, index = self._session, self._cursor_index
+        prediction, pair = self._predictions[index], self._pairs.get(index)
+        routes = compare_routes(prediction, session.predicted_texts, session.target_texts)
+        self.query_one("#summary", Static).update(Text(views.summary(prediction, routes)))
+        mels_db = {"target": to_db(stored_mel(session, index))}
         title = "predicted"
-        if pair is not None and pair.picture is not None:
-            pictures["prediction"] = to_db(pair.picture)
-            known = not math.isnan(pair.mss_db)
-            title += f", MSS {pair.mss_db:.1f} dB" if known else ", no distance"
-        top_db = max(float(np.max(picture)) for picture in pictures.values())
+        if pair is not None and pair.mel is not None:
+            mels_db["prediction"] = to_db(pair.mel)
+            measured = not math.isnan(pair.mss_db)
+            title += f", MSS {pair.mss_db:.1f} dB" if measured else ", no distance"
+        top_db = max(float(np.max(mel_db)) for mel_db in mels_db.values())
         for side in ("target", "prediction"):
-            self.query_one(f"#{side}", MelView).show(pictures.get(side), top_db, session.predictor.mel)
-        prediction = self.query_one("#prediction", MelView)
-        prediction.border_title = title
-        prediction.loading = place in self._wanted
-        self.query_one(Details).show(answer, session.predicted, session.target)
+            self.query_one(f"#{side}", MelView).show(mels_db.get(side), top_db, session.predictor.mel)
+        predicted_view = self.query_one("#prediction", MelView)
+        predicted_view.border_title = title
+        predicted_view.loading = index in self._wanted
+        self.query_one(Details).show(prediction, session.predicted_texts, session.target_texts)
 
     def action_sound(self, step: int) -> None:
-        self.query_one(Sounds).move_cursor(row=self._place + step)
+        self.query_one(Sounds).move_cursor(row=self._cursor_index + step)
 
     def action_tab(self, name: str) -> None:
         self.query_one(Details).front(name)
@@ -225,11 +225,11 @@ class Browser(App[Exception]):
         self.push_screen(HelpScreen())
 
     def action_render(self) -> None:
-        self._hear(None)
+        self._render_and_play(None)
 
     def action_play(self, side: Side) -> None:
         self._side = side
-        self._hear(side)
+        self._render_and_play(side)
 
     def action_other(self) -> None:
         self.action_play("target" if self._side == "prediction" else "prediction")
@@ -237,35 +237,35 @@ class Browser(App[Exception]):
     def action_stop(self) -> None:
         playback.stop()
 
-    def _hear(self, side: Side | None) -> None:
+    def _render_and_play(self, side: Side | None) -> None:
         """Renders both sides of the shown sound unless that was done, then plays `side`; None plays nothing."""
-        if not self._answers:
+        if not self._predictions:
             return
-        place = self._place
-        if place in self._pairs:
-            self._play(self._pairs[place], side)
+        index = self._cursor_index
+        if index in self._pairs:
+            self._play(self._pairs[index], side)
             return
-        rendering = place in self._wanted
-        self._wanted[place] = side
+        rendering = index in self._wanted
+        self._wanted[index] = side
         if not rendering:
             self.query_one("#prediction").loading = True
-            self._render_sounds(place)
+            self._render_sounds(index)
 
     @work(thread=True, group="render")
-    def _render_sounds(self, place: int) -> None:
-        pair = render_pair(self._session, self._pool, self._answers[place])
+    def _render_sounds(self, index: int) -> None:
+        pair = render_pair(self._session, self._pool, self._predictions[index])
         if not get_current_worker().is_cancelled:
-            self.call_from_thread(self._rendered, place, pair)
+            self.call_from_thread(self._rendered, index, pair)
 
-    def _rendered(self, place: int, pair: Pair) -> None:
-        side = self._wanted.pop(place)
-        self._pairs[place] = pair
+    def _rendered(self, index: int, pair: Pair) -> None:
+        side = self._wanted.pop(index)
+        self._pairs[index] = pair
         if len(self._pairs) > _KEPT_PAIRS:
             self._pairs.popitem(last=False)
-        self.query_one(Sounds).set_distance(place, pair.mss_db)
+        self.query_one(Sounds).set_distance(index, pair.mss_db)
         for problem in pair.problems:
             self.notify(problem, severity="error", markup=False)
-        if place == self._place:
+        if index == self._cursor_index:
             self._show_sound()
             self._play(pair, side)
 
@@ -281,10 +281,10 @@ class Browser(App[Exception]):
             self.call_from_thread(self.refresh)  # the sound system may have written over the screen
 
     def action_export(self) -> None:
-        if not self._answers:
+        if not self._predictions:
             return
         try:
-            path = export_prediction(self._session, self._answers[self._place], self._out)
+            path = export_prediction(self._session, self._predictions[self._cursor_index], self._out)
         except (ValueError, OSError) as error:
             self.notify(f"not exported: {error}", severity="error", markup=False)
         else:

@@ -26,10 +26,10 @@ class ControlTexts:
 
     def value(self, name: str, parameters: Parameters) -> str:
         """The value of a control for people: as Vital's panel shows it, or the name of the option."""
-        at = self.schema.position[name]
+        position = self.schema.position[name]
         if name in self.knobs:
-            return knob_text(name, self.schema.continuous[at].to_native(parameters.continuous[at]))
-        return self.option(name, int(parameters.categorical[at]))
+            return knob_text(name, self.schema.continuous[position].to_native(parameters.continuous[position]))
+        return self.option(name, int(parameters.categorical[position]))
 
     def option(self, name: str, index: int) -> str:
         names: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class ControlTexts:
             names = self._shapes
         return names[index] if index < len(names) else self.schema.categorical[self.schema.position[name]].label(index)
 
-    def heard(self, parameters: Parameters) -> set[str]:
+    def audible_names(self, parameters: Parameters) -> set[str]:
         """Names of the controls that are audible and not frozen."""
         schema, rules = self.schema, audibility_rules(self.schema)
         found = audible(rules, parameters.continuous, parameters.categorical, parameters[2:])
@@ -71,7 +71,7 @@ class Control(NamedTuple):
       spread_norm: of a continuous parameter, the spread of the prediction; None for a categorical one.
       probability: of a categorical parameter, the probability of the predicted option; None for a continuous one.
       best: of a categorical parameter, up to three (option, probability), the most probable first.
-      heard: whether the control is audible in the prediction or in the target.
+      audible: whether the control is audible in the prediction or in the target.
     """
 
     name: str
@@ -82,64 +82,76 @@ class Control(NamedTuple):
     spread_norm: float | None
     probability: float | None
     best: tuple[tuple[str, float], ...]
-    heard: bool
+    audible: bool
 
     @property
     def differs(self) -> bool:
         """Whether the sides differ. A control that is audible on neither side does not count."""
-        return self.heard and abs(self.difference_norm) >= SAME_NORM
+        return self.audible and abs(self.difference_norm) >= SAME_NORM
 
 
-def compare_controls(answer: PredictedPreset, predicted: ControlTexts, target: ControlTexts) -> list[Control]:
+def compare_controls(
+    prediction: PredictedPreset, predicted_texts: ControlTexts, target_texts: ControlTexts
+) -> list[Control]:
     """Every control that the model predicts, sorted by module; audible modules come first.
 
     Args:
-      answer: the prediction, with confidence and target.
-      predicted, target: the `ControlTexts` of either side.
+      prediction: with confidence and target.
+      predicted_texts, target_texts: the `ControlTexts` of either side.
     """
-    heard = predicted.heard(answer.parameters) | target.heard(answer.target)
+    schema = predicted_texts.schema
+    audible_names = predicted_texts.audible_names(prediction.parameters)
+    audible_names |= target_texts.audible_names(prediction.target)
     controls = [
-        _control(name, answer, predicted, target, name in heard)
+        _control(name, prediction, predicted_texts, target_texts, name in audible_names)
         for names, frozen in (
-            (predicted.schema.continuous_names, predicted.schema.frozen_continuous()),
-            (predicted.schema.categorical_names, predicted.schema.frozen_categorical()),
+            (schema.continuous_names, schema.frozen_continuous()),
+            (schema.categorical_names, schema.frozen_categorical()),
         )
-        for name, held in zip(names, frozen, strict=True)
-        if not held
+        for name, is_frozen in zip(names, frozen, strict=True)
+        if not is_frozen
     ]
     # A module counts as audible if a control other than its switch is audible.
-    on = {control.module for control in controls if control.heard and not control.name.endswith("_on")}
-    return sorted(controls, key=lambda c: (c.module not in on, c.module, not c.name.endswith("_on"), c.name))
+    modules = {control.module for control in controls if control.audible and not control.name.endswith("_on")}
+    return sorted(controls, key=lambda c: (c.module not in modules, c.module, not c.name.endswith("_on"), c.name))
 
 
-def _control(name: str, answer: PredictedPreset, predicted: ControlTexts, target: ControlTexts, heard: bool) -> Control:
-    sure = answer.confidence
-    known = name in target.schema.position and (name in target.knobs) == (name in predicted.knobs)
-    text, wanted = predicted.value(name, answer.parameters), target.value(name, answer.target) if known else ""
+def _control(
+    name: str,
+    prediction: PredictedPreset,
+    predicted_texts: ControlTexts,
+    target_texts: ControlTexts,
+    is_audible: bool,
+) -> Control:
+    confidence = prediction.confidence
+    is_knob = name in predicted_texts.knobs
+    in_target = name in target_texts.schema.position and (name in target_texts.knobs) == is_knob
+    predicted = predicted_texts.value(name, prediction.parameters)
+    target = target_texts.value(name, prediction.target) if in_target else ""
     difference, probability, best = float("nan"), None, ()
-    if name in predicted.knobs:
-        if known:
+    if is_knob:
+        if in_target:
             # Compare native values, because the ranges on the two sides may differ.
-            knob = predicted.schema.continuous[predicted.schema.position[name]]
-            at = target.schema.position[name]
-            native = target.schema.continuous[at].to_native(answer.target.continuous[at])
-            norm = answer.parameters.continuous[predicted.schema.position[name]]
+            knob = predicted_texts.schema.continuous[predicted_texts.schema.position[name]]
+            position = target_texts.schema.position[name]
+            native = target_texts.schema.continuous[position].to_native(prediction.target.continuous[position])
+            norm = prediction.parameters.continuous[predicted_texts.schema.position[name]]
             difference = float(norm) - knob.to_norm(native)
     else:
-        difference = float(text != wanted) if known else difference
-        probability, distribution = sure.menu_probability[name], sure.menu_distribution[name]
+        difference = float(predicted != target) if in_target else difference
+        probability, distribution = confidence.menu_probability[name], confidence.menu_distribution[name]
         likeliest = np.argsort(-distribution, kind="stable")[:3]
-        best = tuple((predicted.option(name, int(i)), float(distribution[i])) for i in likeliest)
+        best = tuple((predicted_texts.option(name, int(i)), float(distribution[i])) for i in likeliest)
     return Control(
         name=name,
-        module=predicted.schema.module(name),
-        predicted=text,
-        target=wanted,
+        module=predicted_texts.schema.module(name),
+        predicted=predicted,
+        target=target,
         difference_norm=difference,
-        spread_norm=sure.spread_norm.get(name),
+        spread_norm=confidence.spread_norm.get(name),
         probability=probability,
         best=best,
-        heard=heard,
+        audible=is_audible,
     )
 
 
@@ -169,19 +181,22 @@ class RoutePair(NamedTuple):
         return abs((self.target or self.predicted)[0])
 
 
-def compare_routes(answer: PredictedPreset, predicted: ControlTexts, target: ControlTexts) -> list[RoutePair]:
+def compare_routes(
+    prediction: PredictedPreset, predicted_texts: ControlTexts, target_texts: ControlTexts
+) -> list[RoutePair]:
     """Found, missed and invented routes, in this order; within each kind the strongest comes first."""
-    presence = {(route.source, route.destination): route.presence for route in answer.routes}
-    ours, theirs = named_routes(answer.parameters, predicted.schema), named_routes(answer.target, target.schema)
-    raw = {pair: raw_pair for pair, (raw_pair, _) in ours.items()}
+    presence = {(route.source, route.destination): route.presence for route in prediction.routes}
+    predicted = named_routes(prediction.parameters, predicted_texts.schema)
+    target = named_routes(prediction.target, target_texts.schema)
+    schema_names = {names: names_in_schema for names, (names_in_schema, _) in predicted.items()}
     pairs = [
         RoutePair(
-            *pair,
-            target=theirs[pair][1] if pair in theirs else None,
-            predicted=ours[pair][1] if pair in ours else None,
-            presence=presence.get(raw.get(pair)),
+            *names,
+            target=target[names][1] if names in target else None,
+            predicted=predicted[names][1] if names in predicted else None,
+            presence=presence.get(schema_names.get(names)),
         )
-        for pair in ours.keys() | theirs.keys()
+        for names in predicted.keys() | target.keys()
     ]
     order = ("found", "missed", "invented")
     return sorted(pairs, key=lambda pair: (order.index(pair.kind), -pair.strength, pair.source, pair.destination))
@@ -206,10 +221,11 @@ def named_routes(
     }
     found = {}
     for slot, (source, destination) in names.items():
-        pointed = names.get(int(schema.destination_slots[cells[slot][0] % len(schema.destinations)]))
-        said = destination
-        if pointed:
-            said = f"{destination.rpartition('_')[2]} of ({pointed[0]} > {pointed[1]})"
+        modulated_route = names.get(int(schema.destination_slots[cells[slot][0] % len(schema.destinations)]))
+        shown_destination = destination
+        if modulated_route:
+            quantity = destination.rpartition("_")[2]
+            shown_destination = f"{quantity} of ({modulated_route[0]} > {modulated_route[1]})"
         value = cells[slot][1]
-        found[source, said] = ((source, destination), tuple(float(value[i]) for i in range(len(CHANNELS))))
+        found[source, shown_destination] = ((source, destination), tuple(float(value[i]) for i in range(len(CHANNELS))))
     return found

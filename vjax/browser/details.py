@@ -41,8 +41,8 @@ class Details(Vertical):
         for table in self.query(Table):
             table.cursor_type = "none"  # the arrow keys scroll
 
-    def show(self, answer: PredictedPreset, predicted: ControlTexts, target: ControlTexts) -> None:
-        self._shown = (answer, predicted, target)
+    def show(self, prediction: PredictedPreset, predicted_texts: ControlTexts, target_texts: ControlTexts) -> None:
+        self._shown = (prediction, predicted_texts, target_texts)
         self.fill()
 
     def fill(self) -> None:

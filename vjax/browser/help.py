@@ -15,18 +15,19 @@ KEYS = (
     ("p", "play the prediction"),
     ("space", "A/B: play the other of the two"),
     ("s", "stop playing"),
-    ("r, enter", "render without playing: distance and picture"),
+    ("r, enter", "render without playing: distance and spectrogram"),
     ("e", "export the predicted preset, to open in Vital"),
     ("1 2 3", "parameters, routes, menus"),
-    ("/", "show only names that hold a text; escape shows all"),
-    ("d", "show only what differs and can be heard"),
+    ("/", "show only names that contain a text; escape shows all"),
+    ("d", "show only what differs and is audible"),
     ("tab, ↑ ↓", "move between the tables, and in them"),
     ("q", "quit"),
 )
 READING = (
-    "Knobs: values as on Vital's panel. The bar shows prediction less target, full at half the knob's range; ± is the "
-    "spread under dropout. Menus: the probability of the chosen option. Dim: cannot be heard, its module is off or its "
-    "source drives nothing. Routes: ✓ found, - missed, + invented. MSS: distance of the renders in dB, 0 is equal."
+    "Knobs: values as on Vital's panel. The bar shows prediction minus target, full at half the knob's range; ± is the "
+    "spread under dropout. Menus: the probability of the chosen option. Dim: inaudible, because its module is off or "
+    "its source modulates nothing. Routes: ✓ found, - missed, + invented. MSS: distance of the renders in dB, 0 is "
+    "equal."
 )
 
 

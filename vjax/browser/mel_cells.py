@@ -38,7 +38,7 @@ def mel_text(mel_db: np.ndarray, width: int, height: int, top_db: float) -> Text
 
     Args:
       mel_db: [n_mels, t] in dB.
-      width, height: in cells, at least 1 each; a cell holds two pixels, one above the other.
+      width, height: in cells, at least 1 each; a cell shows two pixels, one above the other.
       top_db: the level of the brightest colour; `RANGE_DB` below it is black.
     """
     pixels = _resampled(_resampled(mel_db, 2 * height, 0), width, 1)[::-1]
@@ -65,16 +65,16 @@ def frequency_ticks(config: MelConfig, height: int) -> list[str]:
     return labels
 
 
-def _resampled(picture: np.ndarray, size: int, axis: int) -> np.ndarray:
-    """The picture with `size` pixels along `axis`.
+def _resampled(image: np.ndarray, size: int, axis: int) -> np.ndarray:
+    """The image with `size` pixels along `axis`.
 
     A smaller `size` takes the loudest of the pixels that are merged, so that thin partials stay visible. A larger one
     repeats pixels.
     """
-    length = picture.shape[axis]
+    length = image.shape[axis]
     if size >= length:
-        return np.take(picture, np.arange(size) * length // size, axis)
-    return np.maximum.reduceat(picture, np.arange(size) * length // size, axis)
+        return np.take(image, np.arange(size) * length // size, axis)
+    return np.maximum.reduceat(image, np.arange(size) * length // size, axis)
 
 
 def _colours(level: np.ndarray) -> np.ndarray:
@@ -82,5 +82,5 @@ def _colours(level: np.ndarray) -> np.ndarray:
 
     There are 64 steps. Nobody could distinguish more, and more steps would make more spans.
     """
-    place = np.rint(np.clip(level, 0, 1) * 63) / 63 * (len(_MAGMA) - 1)
-    return np.stack([np.interp(place, np.arange(len(_MAGMA)), channel) for channel in _MAGMA.T], -1).astype(np.uint8)
+    position = np.rint(np.clip(level, 0, 1) * 63) / 63 * (len(_MAGMA) - 1)
+    return np.stack([np.interp(position, np.arange(len(_MAGMA)), channel) for channel in _MAGMA.T], -1).astype(np.uint8)

@@ -34,7 +34,7 @@ class Session:
       reader: of the dataset's rows.
       rows: [n], the numbers of the rows to show.
       choice: which rows these are, for people.
-      predicted, target: the `ControlTexts` of the predictions and of the dataset's rows.
+      predicted_texts, target_texts: the `ControlTexts` of the predictions and of the dataset's rows.
     """
 
     predictor: Predictor
@@ -42,8 +42,8 @@ class Session:
     reader: Reader
     rows: np.ndarray
     choice: str
-    predicted: ControlTexts
-    target: ControlTexts
+    predicted_texts: ControlTexts
+    target_texts: ControlTexts
 
 
 class Pair(NamedTuple):
@@ -52,14 +52,14 @@ class Pair(NamedTuple):
     Attributes:
       target, prediction: float32 [channels, samples]; None if it could not be rendered, see `problems`.
       mss_db: MSS between the two; NaN if either is silent or missing.
-      picture: [n_mels, t] float32, the log-mel spectrogram log(1 + power) of the prediction; None if it is missing.
+      mel: [n_mels, t] float32, the log-mel spectrogram log(1 + power) of the prediction; None if it is missing.
       problems: one text for each sound that could not be rendered.
     """
 
     target: np.ndarray | None
     prediction: np.ndarray | None
     mss_db: float
-    picture: np.ndarray | None
+    mel: np.ndarray | None
     problems: tuple[str, ...] = ()
 
 
@@ -77,7 +77,7 @@ def open_session(checkpoint: str | os.PathLike, dataset: str | os.PathLike, whic
       ValueError: a negative limit.
     """
     if limit < 0:
-        raise ValueError(f"limit={limit}; give the number of sounds to walk through, or 0 for all")
+        raise ValueError(f"limit={limit}; give the number of sounds to show, or 0 for all")
     predictor = Predictor.from_checkpoint(checkpoint, which, _BATCH)
     info, reader = encoded_as(open_dataset(dataset), predictor.schema)
     rows, choice = validation_split(predictor, reader)
@@ -87,8 +87,8 @@ def open_session(checkpoint: str | os.PathLike, dataset: str | os.PathLike, whic
         reader=reader,
         rows=rows[: limit or None],
         choice=choice,
-        predicted=ControlTexts(predictor.schema, predictor.vocabulary),
-        target=ControlTexts(info.schema, vocabulary_of(info.catalog_json, info.schema)),
+        predicted_texts=ControlTexts(predictor.schema, predictor.vocabulary),
+        target_texts=ControlTexts(info.schema, vocabulary_of(info.catalog_json, info.schema)),
     )
 
 
@@ -101,41 +101,41 @@ def predictions(session: Session, start: int, stop: int) -> Iterator[PredictedPr
     return predict_dataset(session.predictor, session.info, rows, confidence=True, reader=session.reader)
 
 
-def stored_mel(session: Session, place: int) -> np.ndarray:
-    """The stored log-mel spectrogram of the sound `Session.rows[place]`, which is the network's input.
+def stored_mel(session: Session, index: int) -> np.ndarray:
+    """The stored log-mel spectrogram of the sound `Session.rows[index]`, which is the network's input.
 
     Returns:
       [n_mels, t] float32, log(1 + power).
     """
-    return session.reader[session.rows[place]].mel[0].astype(np.float32)
+    return session.reader[session.rows[index]].mel[0].astype(np.float32)
 
 
-def render_pair(session: Session, pool: RenderPool, answer: PredictedPreset) -> Pair:
+def render_pair(session: Session, pool: RenderPool, prediction: PredictedPreset) -> Pair:
     """Renders target and prediction. `Pair.problems` describes what cannot be rendered."""
     problems: list[str] = []
     sounds: list[np.ndarray | None] = []
-    for what, parameters, words in (
-        ("target", answer.target, session.target),
-        ("prediction", answer.parameters, session.predicted),
+    for side, parameters, texts in (
+        ("target", prediction.target, session.target_texts),
+        ("prediction", prediction.parameters, session.predicted_texts),
     ):
         sounds.append(None)
         try:
-            preset = from_parameters(parameters, words.schema, words.vocabulary)
+            preset = from_parameters(parameters, texts.schema, texts.vocabulary)
         except ValueError as error:
-            problems.append(f"the {what} of {answer.name} is no preset of this engine: {error}")
+            problems.append(f"the {side} of {prediction.name} is not a preset of this engine: {error}")
             continue
-        rendering = pool.render(RenderJob(preset, (answer.midi_note,)))
+        rendering = pool.render(RenderJob(preset, (prediction.midi_note,)))
         if rendering.audio is None or not np.isfinite(rendering.audio).all():
-            problems.append(f"the engine could not play the {what} of {answer.name}: {rendering.error or 'NaN'}")
+            problems.append(f"the engine could not render the {side} of {prediction.name}: {rendering.error or 'NaN'}")
         else:
             sounds[-1] = rendering.audio[0]
-    target, prediction = sounds
-    distance, picture = float("nan"), None
-    if prediction is not None:
-        picture = np.asarray(mel_spectrogram(to_mono(prediction), session.predictor.mel))
-        if target is not None:
-            distance = float(mss(prediction, target, session.predictor.sample_rate))
-    return Pair(target, prediction, distance, picture, tuple(problems))
+    target_audio, predicted_audio = sounds
+    mss_db, mel = float("nan"), None
+    if predicted_audio is not None:
+        mel = np.asarray(mel_spectrogram(to_mono(predicted_audio), session.predictor.mel))
+        if target_audio is not None:
+            mss_db = float(mss(predicted_audio, target_audio, session.predictor.sample_rate))
+    return Pair(target_audio, predicted_audio, mss_db, mel, tuple(problems))
 
 
 def render_pool(session: Session) -> RenderPool:
@@ -143,19 +143,19 @@ def render_pool(session: Session) -> RenderPool:
     return RenderPool(render_config(session.predictor))
 
 
-def export_prediction(session: Session, answer: PredictedPreset, folder: Path) -> Path:
+def export_prediction(session: Session, prediction: PredictedPreset, folder: Path) -> Path:
     """Writes the predicted preset as `folder/row-N.vital` and returns the path.
 
     An existing preset is not overwritten: the name then gets a number.
 
     Raises ValueError if the prediction is not a preset of this engine, OSError if the folder is not writable.
     """
-    row = int(answer.name.removeprefix("row "))
+    row = int(prediction.name.removeprefix("row "))
     path, number = folder / f"row-{row:06d}.vital", 1
     while path.exists():
         number += 1
         path = folder / f"row-{row:06d}-{number}.vital"
     folder.mkdir(parents=True, exist_ok=True)
-    words = session.predicted
-    write_preset(path, export_preset(answer, words.schema, words.vocabulary, path.stem))
+    texts = session.predicted_texts
+    write_preset(path, export_preset(prediction, texts.schema, texts.vocabulary, path.stem))
     return path.absolute()

@@ -130,7 +130,7 @@ def control_rows(controls: Iterable[Control], show: RowFilter, columns: Columns 
     rows = []
     for module, group in itertools.groupby(shown, key=lambda control: control.module):
         members = list(group)
-        silent = not any(control.heard and not control.name.endswith("_on") for control in members)
+        silent = not any(control.audible and not control.name.endswith("_on") for control in members)
         heading = columns.controls[0].cell(module, "bold dim" if silent else "bold")
         rows.append([heading, *(Text() for _ in columns.controls[1:])])
         rows += [_control_row(control, columns.controls) for control in members]
@@ -141,12 +141,12 @@ def menu_rows(controls: Iterable[Control], show: RowFilter, columns: Columns = W
     """Rows of `Columns.menus`, the least probable predictions first. Inaudible ones come last and are dim."""
     menus = [c for c in controls if c.probability is not None and show.takes(c.name, c.differs)]
     rows = []
-    for menu in sorted(menus, key=lambda c: (not c.heard, c.probability)):
-        style = "" if menu.heard else "dim"
-        verdict = style if not menu.heard or not menu.target else "red" if menu.differs else "green"
+    for menu in sorted(menus, key=lambda c: (not c.audible, c.probability)):
+        style = "" if menu.audible else "dim"
+        option_style = style if not menu.audible or not menu.target else "red" if menu.differs else "green"
         best = " · ".join(f"{option} {probability:.0%}" for option, probability in menu.best)
         texts = (menu.name, menu.target, menu.predicted, percent(menu.probability), best)
-        styles = (style, style, verdict, style, style)
+        styles = (style, style, option_style, style, style)
         rows.append(_row(columns.menus, texts, styles))
     return rows
 
@@ -157,10 +157,10 @@ def route_rows(routes: Iterable[RoutePair], show: RowFilter, columns: Columns = 
     for route in routes:
         if not show.takes(f"{route.source} {route.destination}", route.kind != "found"):
             continue
-        word, colour = _KINDS[route.kind]
+        label, colour = _KINDS[route.kind]
         amounts = ("" if values is None else f"{values[0]:+.2f}" for values in (route.target, route.predicted))
         texts = (
-            word,
+            label,
             route.source.replace("_control_", "_"),
             route.destination,
             *amounts,
@@ -171,27 +171,27 @@ def route_rows(routes: Iterable[RoutePair], show: RowFilter, columns: Columns = 
     return rows
 
 
-def summary(answer: PredictedPreset, routes: Sequence[RoutePair]) -> str:
+def summary(prediction: PredictedPreset, routes: Sequence[RoutePair]) -> str:
     """One short line: `row 25, D4: menus 80%, knobs ±5.5%, routes 2✓ 8- 18+` (found, missed, invented)."""
     kinds = [route.kind for route in routes]
     counts = f"{kinds.count('found')}✓ {kinds.count('missed')}- {kinds.count('invented')}+"
-    spread = answer.confidence.mean_spread_norm
+    spread = prediction.confidence.mean_spread_norm
     knobs = "" if math.isnan(spread) else f", knobs ±{spread:.1%}"
-    menus = percent(answer.confidence.mean_probability) or "-"
-    return f"{answer.name}, {note_name(answer.midi_note)}: menus {menus}{knobs}, routes {counts}"
+    menus = percent(prediction.confidence.mean_probability) or "-"
+    return f"{prediction.name}, {note_name(prediction.midi_note)}: menus {menus}{knobs}, routes {counts}"
 
 
 def _control_row(control: Control, columns: Sequence[Column]) -> list[Text]:
-    style = "" if control.heard else "dim"
+    style = "" if control.audible else "dim"
     bar_width = columns[3].width - 1 - columns[3].width % 2  # odd, after the blank
     if control.probability is None:
         difference = difference_bar(control.difference_norm, bar_width)
         sure = "" if control.spread_norm is None else f"±{control.spread_norm:.1%}"
     else:
         sure = percent(control.probability)
-        word, colour = {0.0: ("same", "green"), 1.0: ("other", "red")}.get(control.difference_norm, ("", ""))
-        difference = Text(word.center(bar_width), colour)
-    if not control.heard:
+        label, colour = {0.0: ("same", "green"), 1.0: ("other", "red")}.get(control.difference_norm, ("", ""))
+        difference = Text(label.center(bar_width), colour)
+    if not control.audible:
         difference = Text(difference.plain, "dim")
     name = control.name.removeprefix(f"{control.module}_")
     row = _row(columns, (f"  {name}", control.target, control.predicted, "", sure), (style,) * len(columns))
@@ -205,11 +205,11 @@ def _row(columns: Sequence[Column], texts: Sequence[str], styles: Sequence[str])
 
 def _manner(route: RoutePair) -> str:
     """For example `bipolar, power 2.0`; or `target > prediction` if the two sides of a found route differ."""
-    said = [_said(values) for values in (route.target, route.predicted) if values is not None]
-    return said[0] if len(set(said)) == 1 else " > ".join(said)
+    manners = [_manner_of(values) for values in (route.target, route.predicted) if values is not None]
+    return manners[0] if len(set(manners)) == 1 else " > ".join(manners)
 
 
-def _said(values: tuple[float, ...]) -> str:
+def _manner_of(values: tuple[float, ...]) -> str:
     _, bipolar, power, stereo = values
     parts = ["bipolar"] * (bipolar >= 0.5) + ["stereo"] * (stereo >= 0.5)
     return ", ".join(parts + [f"power {power:.1f}"] * (abs(power) >= 0.05)) or "plain"

@@ -47,9 +47,9 @@ class MelView(Widget):
         width, height = self.content_size.width - _TICK_WIDTH, self.content_size.height
         if self._mel_db is None or width < 1 or height < 1:
             return Text("\n" * (height // 2) + self._empty, "dim", justify="center")
-        picture = mel_text(self._mel_db, width, height, self._top_db)
+        spectrogram = mel_text(self._mel_db, width, height, self._top_db)
         ticks = frequency_ticks(self._config, height)
-        lines = zip(ticks, picture.split("\n"), strict=True)
+        lines = zip(ticks, spectrogram.split("\n"), strict=True)
         return Text("\n").join(Text(f"{tick:>3} ", "dim", no_wrap=True, end="") + line for tick, line in lines)
 
 
@@ -84,12 +84,12 @@ class Sounds(Table):
     def on_mount(self) -> None:
         self.fill(self._COLUMNS, ())
 
-    def add(self, answer: PredictedPreset) -> None:
-        sure = percent(answer.confidence.mean_probability)
-        texts = (answer.name.removeprefix("row "), note_name(answer.midi_note), sure, "")
+    def add(self, prediction: PredictedPreset) -> None:
+        sure = percent(prediction.confidence.mean_probability)
+        texts = (prediction.name.removeprefix("row "), note_name(prediction.midi_note), sure, "")
         self.add_row(*(column.cell(text) for column, text in zip(self._COLUMNS, texts, strict=True)))
 
-    def set_distance(self, place: int, mss_db: float) -> None:
-        """Shows the distance of the sound at index `place`. NaN (a silent or missing sound) is shown as a dash."""
+    def set_distance(self, index: int, mss_db: float) -> None:
+        """Shows the distance of the sound at `index`. NaN (a silent or missing sound) is shown as a dash."""
         text = "-" if math.isnan(mss_db) else f"{mss_db:.1f}"
-        self.update_cell_at((place, len(self._COLUMNS) - 1), self._COLUMNS[-1].cell(text))
+        self.update_cell_at((index, len(self._COLUMNS) - 1), self._COLUMNS[-1].cell(text))

@@ -1,8 +1,8 @@
 """Finds the nearest neighbours of a sound in a bank: presets that sound like the target, as candidates for refinement.
 
-A sound is found by its index entry, which the code calls its picture. This is a small log-mel spectrogram in dB below
-its own maximum, averaged over pairs of bands and over four frames at a time. The distance of two entries is their mean
-|difference|. There are two kinds of bank:
+A sound is found by its index entry: a small log-mel spectrogram in dB below its own maximum, averaged over pairs of
+bands and over four frames at a time. The distance of two entries is their mean |difference|. There are two kinds of
+bank:
 
 - a folder of `.vital` files. Each file is rendered once at the requested note. The index is stored in the folder.
 - the training sounds of a checkpoint, in `bank.npz` beside the checkpoint. Their spectrograms come from the dataset.
@@ -67,36 +67,36 @@ class SoundBank:
     """Sounds to search.
 
     Attributes:
-      pictures: [n, bands, t] index entries: float16 in dB, see `index_mel`; or uint8, in dB below 0.
+      mels: [n, bands, t] index entries: float16 in dB, see `index_mel`; or uint8, in dB below 0.
       notes: [n] MIDI notes at which the sounds were played.
       names: [n].
       preset: returns the preset of an entry.
     """
 
-    pictures: np.ndarray
+    mels: np.ndarray
     notes: np.ndarray
     names: Sequence[str]
     preset: Callable[[int], Preset]
 
-    def nearest(self, picture: np.ndarray, note: int, k: int, leave_out: Sequence[str] = ()) -> list[Neighbour]:
-        """Returns the `k` nearest neighbours of `picture`, the nearest first. No name occurs twice.
+    def nearest(self, mel: np.ndarray, note: int, k: int, leave_out: Sequence[str] = ()) -> list[Neighbour]:
+        """Returns the `k` nearest neighbours of a sound, the nearest first. No name occurs twice.
 
-        Raises ValueError if the picture differs in size from the bank's: it was made with other settings.
+        Raises ValueError if `mel` differs in size from the bank's entries: it was made with other settings.
 
         Args:
-          picture: [bands, t] of the sound, from `index_mel`.
+          mel: [bands, t], the index entry of the sound, from `index_mel`.
           leave_out: names that are skipped.
         """
-        if not len(self.pictures):
+        if not len(self.mels):
             return []
-        if picture.shape != self.pictures.shape[1:]:
+        if mel.shape != self.mels.shape[1:]:
             raise ValueError(
-                f"the bank's pictures are {self.pictures.shape[1:]}, the sound's is {picture.shape}: they were made "
-                "with other mel or render settings; build the bank with those of the checkpoint"
+                f"the bank's index entries have shape {self.mels.shape[1:]}, that of the sound has {mel.shape}: they "
+                "were made with other mel or render settings; build the bank with those of the checkpoint"
             )
-        sign = -1 if self.pictures.dtype == np.uint8 else 1
-        blocks = np.split(self.pictures, range(_SEARCHED_AT_ONCE, len(self.pictures), _SEARCHED_AT_ONCE))
-        distances = np.concatenate([np.abs(block.astype(np.float32) - sign * picture).mean((1, 2)) for block in blocks])
+        sign = -1 if self.mels.dtype == np.uint8 else 1
+        blocks = np.split(self.mels, range(_SEARCHED_AT_ONCE, len(self.mels), _SEARCHED_AT_ONCE))
+        distances = np.concatenate([np.abs(block.astype(np.float32) - sign * mel).mean((1, 2)) for block in blocks])
         seen, found = set(leave_out), []
         for i in np.argsort(distances, kind="stable"):
             if len(found) == k:
@@ -142,14 +142,17 @@ def folder_bank(folder: str | os.PathLike, note: int, pool: RenderPool, mel: Mel
             index |= _rendered(missing[start : start + _SAVED_TOGETHER], note, pool, mel, bar)
             _write_index(path, index, set(contents))
     # A preset that cannot be played is indexed as silence, so that it is not tried again.
-    heard = [i for i, key in enumerate(keys) if key in index and index[key].max() > -_RANGE_DB]
-    if not heard:
-        raise ValueError(f"none of the {len(files)} presets in {folder} can be heard at note {note}")
+    audible = [i for i, key in enumerate(keys) if key in index and index[key].max() > -_RANGE_DB]
+    if not audible:
+        raise ValueError(
+            f"none of the {len(files)} presets in {folder} is audible at note {note}; "
+            "give a folder with presets that are"
+        )
     return SoundBank(
-        pictures=np.stack([index[keys[i]] for i in heard]),
-        notes=np.full(len(heard), note),
-        names=[as_text(files[i].relative_to(folder).with_suffix("")) for i in heard],
-        preset=lambda i: read_preset(files[heard[i]]),
+        mels=np.stack([index[keys[i]] for i in audible]),
+        notes=np.full(len(audible), note),
+        names=[as_text(files[i].relative_to(folder).with_suffix("")) for i in audible],
+        preset=lambda i: read_preset(files[audible[i]]),
     )
 
 
@@ -160,16 +163,16 @@ def write_checkpoint_bank(path: str | os.PathLike, info: DatasetInfo, reader: Re
     so it needs no more precision.
     """
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_TRAINING_SOUNDS)).astype(int))]
-    pictures, notes, presets = [], [], []
+    mels, notes, presets = [], [], []
     for row in rows:  # one by one: the full spectrograms of all rows would take gigabytes
         sample = reader[row]
-        pictures.append(np.rint(-index_mel(sample.mel[0])).astype(np.uint8))
+        mels.append(np.rint(-index_mel(sample.mel[0])).astype(np.uint8))
         notes.append(int(sample.midi_note))
         presets.append(sample_parameters(sample, info.schema))
     columns = Parameters(*(np.stack(column) for column in zip(*presets, strict=True)))
     _write_npz(
         Path(path),
-        pictures=np.stack(pictures),
+        pictures=np.stack(mels),
         notes=np.array(notes, np.int16),
         hashes=reader.preset_hashes(rows),
         names=np.array(reader.preset_names(rows)),
@@ -207,7 +210,7 @@ def checkpoint_bank(checkpoint: str | os.PathLike, schema: Schema, vocabulary: V
 
     def preset(i: int) -> Preset:
         parameters = Parameters(*(arrays[field][i] for field in Parameters._fields))
-        comments = f"From the bank of the model that vjax asked: {names[i]}. {credit}".strip()
+        comments = f"From the bank of the model that vjax used: {names[i]}. {credit}".strip()
         return to_preset(parameters, schema, vocabulary, name=names[i], comments=comments)
 
     return SoundBank(arrays["pictures"], arrays["notes"], names, preset)
@@ -264,13 +267,13 @@ def _read_index(path: Path) -> dict[str, Any]:
             index: dict[str, Any] = {}
             for name in stored.files:
                 if name.endswith("_keys"):
-                    pictures = stored[name.removesuffix("keys") + "pictures"]
-                    index |= dict(zip(stored[name].tolist(), pictures, strict=True))
+                    mels = stored[name.removesuffix("keys") + "pictures"]
+                    index |= dict(zip(stored[name].tolist(), mels, strict=True))
             return index
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        print(f"{path} is no index that can be read ({error}); it is made again", file=sys.stderr)
+        print(f"{path} is not a readable index ({error}); it is made again", file=sys.stderr)
         return {}
 
 

@@ -38,7 +38,9 @@ def average_power(audio: np.ndarray) -> np.ndarray:
     return (np.abs(np.fft.rfft(frames * np.hanning(_FFT_SIZE))) ** 2).mean((0, 1))
 
 
-def with_spectrum(preset: Preset, note: int, wanted: np.ndarray, heard: np.ndarray, sample_rate: int) -> Preset | None:
+def with_spectrum(
+    preset: Preset, note: int, wanted: np.ndarray, rendered: np.ndarray, sample_rate: int
+) -> Preset | None:
     """Returns the preset with wavetables one step nearer to the wanted spectrum; None if none of them can be changed.
 
     Only tables of plain cycles can be changed. These have "Wave Source" components alone and are four fifths of what
@@ -46,7 +48,7 @@ def with_spectrum(preset: Preset, note: int, wanted: np.ndarray, heard: np.ndarr
 
     Args:
       note: MIDI note of the render.
-      wanted, heard: `average_power` of the target and of the preset's render.
+      wanted, rendered: `average_power` of the target and of the preset's render.
     """
     menus = dict(zip(controls().categorical_names, map(int, preset.categorical), strict=True))
     tables = list(preset.wavetables)
@@ -57,7 +59,7 @@ def with_spectrum(preset: Preset, note: int, wanted: np.ndarray, heard: np.ndarr
         n = int(min(_HIGHEST_HZ / pitch_hz, sample_rate / 2 / pitch_hz - 1, FRAME // 2))
         if n < 2:
             continue
-        wanted_db, measured_db = (_harmonics_db(power, pitch_hz, n, sample_rate) for power in (wanted, heard))
+        wanted_db, measured_db = (_harmonics_db(power, pitch_hz, n, sample_rate) for power in (wanted, rendered))
         step_db = np.clip(_SHARE * (wanted_db - measured_db), -_MOST_DB, _MOST_DB)
         tables[i] = _filtered(tables[i], step_db) or tables[i]
     changed = any(new is not old for new, old in zip(tables, preset.wavetables, strict=True))

@@ -25,7 +25,7 @@ VARIANT = "variant"
 def variants(prediction: Prediction, predicted: Parameters, schema: Schema, k: int, seed: int = 0) -> list[Parameters]:
     """Returns at most `k` presets that are likely besides the predicted one.
 
-    Categorical parameters are drawn anew from their probabilities. Routes are cut at each of several thresholds in
+    Categorical parameters are drawn again from their probabilities. Routes are cut at each of several thresholds in
     turn. Continuous parameters stay. Variants that equal the predicted preset or each other are left out.
 
     Args:

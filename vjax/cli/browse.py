@@ -11,7 +11,7 @@ Shows the sounds of a dataset one by one, with the target preset and the predict
 parameters, routes and menus. Both can be played and compared by ear; the predicted preset can be exported. Of a dataset
 that the checkpoint was trained on, the validation rows are shown.
 
-Needs the extra: pip install 'vjax[tui]'. Press ? for the keys, q to leave.
+Needs the extra: pip install 'vjax[tui]'. Press ? for the keys, q to quit.
 
 examples:
   vjax browse --checkpoint runs/demo --dataset runs/demo/data
@@ -36,5 +36,5 @@ def browse(arguments: argparse.Namespace) -> int:
     try:
         from vjax.browser.app import run_tui
     except ModuleNotFoundError as error:
-        raise CommandError(f"this needs {error.name}; install it with: pip install 'vjax[tui]'") from error
+        raise CommandError(f"vjax browse needs {error.name}; install it with: pip install 'vjax[tui]'") from error
     return run_tui(arguments.checkpoint, arguments.dataset, arguments.which, arguments.limit)

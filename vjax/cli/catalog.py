@@ -5,17 +5,18 @@ import json
 from pathlib import Path
 
 from vjax.cli.command import UsageError, at_least, command_parser, make_writable, run
+from vjax.cli.old_names import add_old_name
 
 EPILOG = """\
-A catalog lists the wavetables and LFO shapes from which a model chooses. It holds each sound once: tables with the same
-content count as one, and so do tables that sound alike (nearer than --threshold-db over nine frames). `vjax generate
---presets` extends the shipped catalog by itself. Build a catalog to measure it (`vjax roundtrip --catalog`) or to look
-at it.
+A catalog lists the wavetables and LFO shapes from which a model chooses. It contains each sound once: tables with the
+same content count as one, and so do tables that sound alike (nearer than --threshold-db over nine frames). `vjax
+generate --presets` extends the shipped catalog by itself. Build a catalog to measure it (`vjax roundtrip --catalog`) or
+to look at it.
 
 examples:
   vjax catalog show                                             # the shipped one
-  vjax catalog build ~/Documents/Vital --out mine.json.gz       # what your presets and tables hold
-  vjax catalog show mine.json.gz --picture mine.png
+  vjax catalog build ~/Documents/Vital --out mine.json.gz       # what your presets and tables contain
+  vjax catalog show mine.json.gz --image mine.png
 more: vjax catalog build --help, vjax catalog show --help
 """
 
@@ -29,7 +30,7 @@ examples:
 _SHOW_EPILOG = """\
 examples:
   vjax catalog show                                             # the shipped one
-  vjax catalog show runs/tier3 --picture choices.png            # what a model chooses from
+  vjax catalog show runs/tier3 --image choices.png              # what a model chooses from
   vjax catalog show runs/tier3/data --json
 """
 
@@ -38,9 +39,9 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the command with the arguments `argv`, by default the process's own. Returns the exit code."""
     parser = command_parser("catalog", "Builds and shows catalogs of wavetables and LFO shapes.", EPILOG)
     actions = parser.add_subparsers(dest="action", required=True, metavar="build|show")
-    looks = {"formatter_class": parser.formatter_class, "allow_abbrev": False}
+    settings = {"formatter_class": parser.formatter_class, "allow_abbrev": False}
     build = actions.add_parser(
-        "build", help="collect a catalog from .vital and .vitaltable files", epilog=_BUILD_EPILOG, **looks
+        "build", help="collect a catalog from .vital and .vitaltable files", epilog=_BUILD_EPILOG, **settings
     )
     build.add_argument(
         "path", nargs="+", help=".vital and .vitaltable files, or folders searched with their subfolders"
@@ -74,10 +75,11 @@ def main(argv: list[str] | None = None) -> int:
         default="cover",
         help="which ones --max-tables keeps: those that represent all best (default), or the most different ones",
     )
-    show = actions.add_parser("show", help="list a catalog's entries", epilog=_SHOW_EPILOG, **looks)
+    show = actions.add_parser("show", help="list a catalog's entries", epilog=_SHOW_EPILOG, **settings)
     show.add_argument("path", nargs="?", help="a file of `vjax catalog build`, a dataset or a checkpoint folder")
     show.add_argument("--json", action="store_true", help="print one JSON object instead")
-    show.add_argument("--picture", metavar="PNG", help="draw the spectra and the LFO shapes")
+    show.add_argument("--image", metavar="PNG", help="draw the spectra and the LFO shapes")
+    add_old_name(show, "--picture", "--image")
     arguments = parser.parse_args(argv)
     return run(parser.prog, lambda: _build(arguments) if arguments.action == "build" else _show(arguments))
 
@@ -92,11 +94,11 @@ def _build(arguments: argparse.Namespace) -> int:
     if not arguments.out.endswith((".json", ".json.gz")):
         raise UsageError(f"--out {arguments.out} must end in .json or .json.gz")
     make_writable(arguments.out)
-    start = default_vocabulary()
+    initial = default_vocabulary()
     if arguments.start == "init":
-        start = Vocabulary(start.wavetables.chosen([0]), start.lfo_shapes.first(1))
+        initial = Vocabulary(initial.wavetables.chosen([0]), initial.lfo_shapes.first(1))
     elif arguments.start == "standard":
-        start = Vocabulary(start.wavetables.chosen(range(len(standard_catalog()))), standard_shapes())
+        initial = Vocabulary(initial.wavetables.chosen(range(len(standard_catalog()))), standard_shapes())
     limits = Limits(
         arguments.threshold_db,
         arguments.shape_threshold,
@@ -104,7 +106,7 @@ def _build(arguments: argparse.Namespace) -> int:
         arguments.max_shapes,
         arguments.select,
     )
-    made = collect(arguments.path, start, limits, progress=True)
+    made = collect(arguments.path, initial, limits, progress=True)
     write_vocabulary(arguments.out, made)
     size_kb = Path(arguments.out).stat().st_size / 1000
     print(f"{arguments.out}: {len(made.wavetables)} wavetables, {len(made.lfo_shapes)} LFO shapes, {size_kb:.0f} kB")
@@ -114,35 +116,35 @@ def _build(arguments: argparse.Namespace) -> int:
 def _show(arguments: argparse.Namespace) -> int:
     from vjax.vital.wavetables import n_keyframes, table_key
 
-    if arguments.picture and not arguments.picture.endswith(".png"):
-        raise UsageError(f"--picture {arguments.picture} must end in .png")
+    if arguments.image and not arguments.image.endswith(".png"):
+        raise UsageError(f"--image {arguments.image} must end in .png")
     vocabulary = _find(arguments.path)
     tables, shapes = vocabulary.wavetables, vocabulary.lfo_shapes
-    rows = [
+    table_rows = [
         {"name": name, "author": table.get("author", ""), "keyframes": n_keyframes(table), "key": table_key(table)}
         for name, table in zip(tables.names, tables.tables, strict=True)
     ]
-    drawn = [
+    shape_rows = [
         {"name": name, "points": shape["num_points"], "smooth": bool(shape["smooth"])}
         for name, shape in zip(shapes.names, shapes.shapes, strict=True)
     ]
-    if arguments.picture:
+    if arguments.image:
         from vjax.audio.mel_images import save_image
         from vjax.report.catalog_images import catalog_image
 
-        make_writable(arguments.picture)
-        save_image(arguments.picture, catalog_image(vocabulary))
+        make_writable(arguments.image)
+        save_image(arguments.image, catalog_image(vocabulary))
     if arguments.json:
-        print(json.dumps({"wavetables": rows, "lfo_shapes": drawn}))
+        print(json.dumps({"wavetables": table_rows, "lfo_shapes": shape_rows}))
         return 0
-    print(f"{len(rows)} wavetables")
-    for i, row in enumerate(rows):
+    print(f"{len(table_rows)} wavetables")
+    for i, row in enumerate(table_rows):
         print(f"  {i:4}  {row['name']:32.32}  {row['keyframes']:3} keyframes  {row['key'][:8]}  {row['author']}")
-    print(f"{len(drawn)} LFO shapes")
-    for i, row in enumerate(drawn):
+    print(f"{len(shape_rows)} LFO shapes")
+    for i, row in enumerate(shape_rows):
         print(f"  {i:4}  {row['name']:32.32}  {row['points']:3} points{', smooth' if row['smooth'] else ''}")
-    if arguments.picture:
-        print(f"picture: {arguments.picture}")
+    if arguments.image:
+        print(f"image: {arguments.image}")
     return 0
 
 

@@ -89,7 +89,7 @@ def make_writable(path: str | Path) -> None:
         raise UsageError(f"{path} is a folder; give the name of a file")
     path.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise UsageError(f"{path} cannot be written; choose another place")
+        raise UsageError(f"{path} cannot be written; choose another path")
 
 
 def run(prog: str, work: Callable[[], int]) -> int:
@@ -101,7 +101,7 @@ def run(prog: str, work: Callable[[], int]) -> int:
 
     With --traceback or VJAX_DEBUG=1 the traceback of the error is printed first.
     """
-    hook, sys.unraisablehook = sys.unraisablehook, _hear_ctrl_c_again(sys.unraisablehook)
+    hook, sys.unraisablehook = sys.unraisablehook, _repeating_ctrl_c(sys.unraisablehook)
     keep_compiled()
     try:
         return work()
@@ -121,20 +121,20 @@ def run(prog: str, work: Callable[[], int]) -> int:
         sys.unraisablehook = hook
 
 
-def _hear_ctrl_c_again(hook: Callable[[Any], object]) -> Callable[[Any], object]:
+def _repeating_ctrl_c(hook: Callable[[Any], object]) -> Callable[[Any], object]:
     """A function for `sys.unraisablehook` that repeats Ctrl-C, and passes everything else to `hook`.
 
     jax has a callback that runs at garbage collection. If Ctrl-C comes during this callback, Python cannot raise
     KeyboardInterrupt: it only prints it and then drops it.
     """
 
-    def heard(unraisable: Any) -> None:
+    def handle(unraisable: Any) -> None:
         if unraisable.exc_type is KeyboardInterrupt:
             threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()  # later, not inside this hook
         else:
             hook(unraisable)
 
-    return heard
+    return handle
 
 
 def _exit_now(code: int, stop: KeyboardInterrupt) -> None:

@@ -23,7 +23,7 @@ examples:
   vjax config tier3
   vjax config tier3:demo --config.train.batch_size=64    # with a changed value
   vjax config configs/shipped.py | grep learning_rate
-  vjax train --config tier3 --config.optimizer.learning_rate=1e-4    # gives a setting that was found here
+  vjax train --config tier3 --config.optimizer.learning_rate=1e-4    # uses a setting of this list
 """
 
 _MIN_MEANING = 40  # columns; on a narrower terminal the lines are too long
@@ -88,7 +88,7 @@ def meanings(section: type) -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
-    """A value in the form that the command line takes."""
+    """A value in the form that the command line accepts."""
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return str(value) if value != "" else '""'

@@ -1,4 +1,4 @@
-"""`vjax evaluate`: measures how near presets come to sounds, beside baselines."""
+"""`vjax evaluate`: measures the distances of presets and baselines to sounds."""
 
 import argparse
 import dataclasses
@@ -47,12 +47,12 @@ examples:
 exit codes: 0 if at least one target has a score, else 1
 """
 
-_STARTS = "prediction,nearest,best"
+_SEARCHED = "prediction,nearest,best"  # the methods of --starts
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command with the arguments `argv`, by default the process's own. Returns the exit code."""
-    parser = command_parser("evaluate", "Measures how near presets come to sounds, beside baselines.", EPILOG)
+    parser = command_parser("evaluate", "Measures the distances of presets and baselines to sounds.", EPILOG)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
         "--presets", nargs="+", metavar="DIR", help="targets: a folder of .vital files with its subfolders, or several"
@@ -74,10 +74,10 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument(
         "--starts",
-        type=_names,
-        default=_names(_STARTS),
+        type=_methods,
+        default=_methods(_SEARCHED),
         metavar="A,B",
-        help=f"rows that searches start from (default {_STARTS})",
+        help=f"methods whose presets searches start from (default {_SEARCHED})",
     )
     parser.add_argument(
         "--note",
@@ -117,13 +117,13 @@ def _budgets(text: str) -> tuple[int, ...]:
     return tuple(sorted({at_least(1)(part) for part in text.split(",")}))
 
 
-def _names(text: str) -> tuple[str, ...]:
-    """An argparse `type`: names out of _STARTS, separated by commas; returned in the order of _STARTS."""
+def _methods(text: str) -> tuple[str, ...]:
+    """An argparse `type`: names out of _SEARCHED, separated by commas; returned in the order of _SEARCHED."""
     given = text.split(",")
-    unknown = [name for name in given if name not in _STARTS.split(",")]
+    unknown = [name for name in given if name not in _SEARCHED.split(",")]
     if unknown:
-        raise argparse.ArgumentTypeError(f"there is no start {unknown[0]!r}; choose from {_STARTS}")
-    return tuple(name for name in _STARTS.split(",") if name in given)
+        raise argparse.ArgumentTypeError(f"no search starts from {unknown[0]!r}; choose from {_SEARCHED}")
+    return tuple(name for name in _SEARCHED.split(",") if name in given)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
@@ -179,7 +179,7 @@ def _targets(arguments: argparse.Namespace, predictor) -> tuple:
     limit = arguments.limit
     if arguments.presets:
         files, path = _presets(arguments.presets)
-        about = {"source": "presets", "path": _shown(arguments.presets)}
+        about = {"source": "presets", "path": _paths_text(arguments.presets)}
         about |= {"sha256": folder_digest(files, path), "note": arguments.note}
         return render, targets.preset_tasks(files, path, arguments.note, limit), about
     path = Path(arguments.audio or arguments.dataset)
@@ -208,7 +208,7 @@ def _bank(given: list[str] | None) -> tuple[list[Path], Path | None, dict]:
         print("no --bank, so no random and nearest presets, and no recovered share", file=sys.stderr)
         return [], None, {"bank": None}
     files, path = _presets(given)
-    return files, path, {"bank": _shown(given), "bank_sha256": folder_digest(files, path)}
+    return files, path, {"bank": _paths_text(given), "bank_sha256": folder_digest(files, path)}
 
 
 def _presets(given: list[str]) -> tuple[list[Path], Path]:
@@ -222,7 +222,7 @@ def _presets(given: list[str]) -> tuple[list[Path], Path]:
     return sorted(files), Path(os.path.commonpath([Path(folder).absolute() for folder in given]))
 
 
-def _shown(given: list[str]) -> str:
+def _paths_text(given: list[str]) -> str:
     return ", ".join(as_text(Path(folder).absolute()) for folder in given)
 
 
@@ -254,7 +254,7 @@ def _plan_settings(arguments: argparse.Namespace, render) -> dict:
     from vjax.evaluation.roundtrip import FLOOR_SEEDS
     from vjax.search.refine_config import RefineConfig
 
-    made = resynthesis_config(arguments)
+    resynthesis = resynthesis_config(arguments)
     refine = dataclasses.asdict(RefineConfig())
     del refine["evals"]  # the budgets, which may grow
     return {
@@ -262,7 +262,7 @@ def _plan_settings(arguments: argparse.Namespace, render) -> dict:
         "starts": arguments.starts,
         "refine_evals": arguments.refine_evals,
         "refine": refine,
-        "resynthesis": dataclasses.asdict(made) if made else None,
+        "resynthesis": dataclasses.asdict(resynthesis) if resynthesis else None,
         "render": dataclasses.asdict(render),
         "floor_seeds": FLOOR_SEEDS,
         "metrics": METRICS,
@@ -276,12 +276,12 @@ def _match(predictor, arguments: argparse.Namespace, pool):
     from vjax.matching.banks import open_banks
     from vjax.matching.batch import match_each
 
-    banks, made = open_banks(predictor, arguments.checkpoint), resynthesis_config(arguments)
+    banks = open_banks(predictor, arguments.checkpoint)
+    candidates = {"resynthesis": resynthesis_config(arguments), "patch": not arguments.no_patch}
 
     def match(sounds):
-        tried = {"resynthesis": made, "patch": not arguments.no_patch}
-        as_asked = (dataclasses.replace(s, config=dataclasses.replace(s.config, **tried)) for s in sounds)
-        return match_each(as_asked, predictor, pool, banks)
+        configured = (dataclasses.replace(s, config=dataclasses.replace(s.config, **candidates)) for s in sounds)
+        return match_each(configured, predictor, pool, banks)
 
     return match
 
@@ -293,8 +293,8 @@ def _refine(predictor, arguments: argparse.Namespace, pool):
 
     def refine(sounds, evals: int):
         config = RefineConfig(evals=evals)
-        as_asked = (dataclasses.replace(s, config=dataclasses.replace(s.config, refine=config)) for s in sounds)
-        return search_each(as_asked, config, predictor, pool, scheduler=arguments.scheduler)
+        configured = (dataclasses.replace(s, config=dataclasses.replace(s.config, refine=config)) for s in sounds)
+        return search_each(configured, config, predictor, pool, scheduler=arguments.scheduler)
 
     return refine
 

@@ -8,9 +8,9 @@ from vjax.cli.match_flags import add_matching, read_checkpoint
 
 EPILOG = """\
 Writes the presets that the network predicts, tuned to the sounds. No other candidate competes with them. To get the
-nearest of many candidates, call `vjax match FOLDER -o presets`: it takes longer and comes much nearer.
+nearest of many candidates, call `vjax match FOLDER -o presets`: it takes longer, and its presets are much nearer.
 
-For each sound X, the folder --out gets X.vital, its render (X-vjax.wav), a picture of both (X-vjax.png), and a row of
+For each sound X, the folder --out gets X.vital, its render (X-vjax.wav), an image of both (X-vjax.png), and a row of
 index.csv and index.json with note, pitch and distances. With a single file, --out may name the preset; then there is
 no index. Rows of a dataset are rendered at their own notes, and their targets are written beside them
 (row-000000-target.wav). --presets-only writes the presets alone; it neither tunes nor renders them.
@@ -50,9 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         "--presets-only", action="store_true", help="write the presets as predicted, neither tuned nor rendered"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace presets that exist")
-    parser.add_argument(
-        "--tensorboard", metavar="DIR", help="also write sounds and pictures to this TensorBoard folder"
-    )
+    parser.add_argument("--tensorboard", metavar="DIR", help="also write sounds and images to this TensorBoard folder")
     parser.add_argument(
         "--workers", type=at_least(0), default=0, metavar="N", help="number of render processes (0 = all cores)"
     )
@@ -77,7 +75,8 @@ def _export(arguments: argparse.Namespace) -> int:
         raise UsageError("--presets-only renders nothing that --tensorboard could log; leave one of them out")
     out = Path(arguments.out)
     if out.exists() and out.is_dir() == (out.suffix == ".vital"):
-        raise ValueError(f"{out} is a {'folder' if out.is_dir() else 'file'}; give a folder, or X.vital for one sound")
+        kind = "folder" if out.is_dir() else "file"
+        raise ValueError(f"--out {out} exists and is a {kind}; give another folder, or another X.vital for one sound")
     predictor = read_checkpoint(arguments, arguments.batch_size)
     limit, overwrite = arguments.limit, arguments.overwrite
     if arguments.audio:
@@ -87,7 +86,7 @@ def _export(arguments: argparse.Namespace) -> int:
     if arguments.presets_only:
         report = export_presets(work, predictor)
         failed = len(report.failures)
-        print(f"{out}: presets written: {report.written}, were there: {report.there}, failed: {failed}")
+        print(f"{out}: presets written: {report.written}, existing: {report.there}, failed: {failed}")
         return 1 if failed else 0
     config = dataclasses.replace(PREDICTION_ONLY, note=arguments.note, tune=not arguments.no_tune)
     with RenderPool(render_config(predictor), arguments.workers or None) as pool:

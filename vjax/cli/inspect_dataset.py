@@ -18,7 +18,7 @@ examples:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command with the arguments `argv`, by default the process's own. Returns the exit code."""
-    parser = command_parser("inspect", "Prints what a dataset holds and checks every row.", EPILOG)
+    parser = command_parser("inspect", "Prints what a dataset contains and checks every row.", EPILOG)
     parser.add_argument("path", help="an HDF5 file, or a folder of *.h5 shards")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     arguments = parser.parse_args(argv)

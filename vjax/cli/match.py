@@ -17,7 +17,7 @@ from vjax.shipped import checkpoint_name
 
 EPILOG = f"""\
 Reads WAV, FLAC, OGG, MP3 or AIFF files of any sample rate, up to ten minutes long. vjax analyses the sound from its
-onset on, for as long as the model was trained on (two seconds). It estimates the note, or takes --note.
+onset on, for as long as the model was trained on (two seconds). It estimates the note, or uses --note.
 
 The real engine renders many candidates:
   patch         an editable preset that is fitted to the sound: tables of a few cycles, a filter whose cutoff moves,
@@ -34,16 +34,16 @@ patch is silent, plays a wrong note, or is more than 1 dB MSS farther from the s
 and the bank, then that preset is written, and a warning gives the reason. --prefer knobs always writes that preset, and
 --prefer closest the nearest candidate of all.
 
-For X.wav, vjax writes the preset X.vital, its render X-vjax.wav, and a picture of the sounds X-vjax.png. If another
+For X.wav, vjax writes the preset X.vital, its render X-vjax.wav, and an image of the sounds X-vjax.png. If another
 candidate is nearer, it also writes X (closest).vital and X (closest)-vjax.wav. All files go to the current folder, or
-where --out says. A preset that someone has changed is not overwritten.
+to the path of --out. A preset that someone has changed is not overwritten.
 
 A folder or several sounds give a folder of presets with an index (index.csv, index.json). Sounds whose preset exists
 are skipped, so the same command continues a run that was stopped.
 
-Several recordings of one instrument give one preset for all of them: name as many notes with --note, or add --together.
-Patches are fitted to the first recording, and the others decide how their filters follow the keyboard. Candidates are
-ranked by the first recording, and the best of each kind then by their mean loss over all.
+Several recordings of one instrument give one preset for all of them: give a note for each with --note, or add
+--together. Patches are fitted to the first recording, and the others decide how their filters follow the keyboard.
+Candidates are ranked by the first recording, and the best of each kind then by their mean loss over all.
 
 {SCHEDULER_HELP}
 examples:
@@ -62,7 +62,7 @@ examples:
 exit codes: 0 done; 1 a sound failed, or its preset is silent; 2 wrong usage; 130 stopped by Ctrl-C
 """
 
-_SHOWN = 5  # how many of the other candidates are printed
+_SHOWN = 5  # number of other candidates that are printed
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -81,13 +81,15 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print everything found as one JSON object")
     parser.add_argument(
-        "--limit", type=at_least(0), default=0, metavar="N", help="of many sounds at most N; 0 takes all (default)"
+        "--limit", type=at_least(0), default=0, metavar="N", help="at most N of many sounds (default 0: all of them)"
     )
     parser.add_argument(
         "--workers", type=at_least(0), default=0, metavar="N", help="number of render processes (0 = all cores)"
     )
     add_scheduler_flag(parser)
-    parser.add_argument("--refine", action="store_true", help="search on from the preferred candidate: it comes nearer")
+    parser.add_argument(
+        "--refine", action="store_true", help="search for a nearer preset, starting from the preferred candidate"
+    )
     add_refining(parser)
     arguments = parser.parse_args(argv)
     return run(parser.prog, lambda: _match(arguments))
@@ -161,7 +163,7 @@ def _check_out(out: Path, sound: Path) -> None:
         raise UsageError(f"--out {out} is {what}; give X.vital")
     renders = (preset.with_name(preset.stem + RENDER_END) for preset in (out, closest_path(out)))
     if sound.absolute() in (render.absolute() for render in renders):
-        raise UsageError(f"--out {out} would put its render in the place of {sound}; give it another name")
+        raise UsageError(f"--out {out} would overwrite {sound} with its render; give another name")
 
 
 def _many(arguments: argparse.Namespace) -> int:
@@ -173,7 +175,7 @@ def _many(arguments: argparse.Namespace) -> int:
 
     out = Path(arguments.out or "presets")
     if out.suffix == ".vital" or (out.exists() and not out.is_dir()):
-        raise UsageError(f"--out {out} is not a folder; give one for the presets of many sounds")
+        raise UsageError(f"--out {out} is not a folder; give a folder for the presets of many sounds")
     config = match_config(arguments)
     predictor = read_checkpoint(arguments, batch_size=8)
     work = file_work(predictor, arguments.sounds, out, arguments.limit, arguments.overwrite)
@@ -190,7 +192,7 @@ def _many(arguments: argparse.Namespace) -> int:
         )
     print_report(report, out)
     if should_stop():
-        print("stopped; the same command goes on from here", file=sys.stderr)
+        print("stopped; the same command continues from here", file=sys.stderr)
         return 130
     return 1 if report.failures or any(math.isnan(one.mss_db) for one in report.written) else 0
 
@@ -201,7 +203,7 @@ def print_report(report, out: Path) -> None:
         print(f"{one.mss_db:7.2f} dB  {as_text(Path(one.name).name)}: {as_text(one.label)}")
         if one.closest:
             print(f"{one.closest_mss_db:7.2f} dB    {as_text(one.closest.name)}: {as_text(one.closest_label)}")
-    print(f"{out}: presets written: {len(report.written)}, were there: {report.there}, failed: {len(report.failures)}")
+    print(f"{out}: presets written: {len(report.written)}, existing: {report.there}, failed: {len(report.failures)}")
     if math.isfinite(report.median_mss_db):
         print(f"  median MSS {report.median_mss_db:.2f} dB")
     silent = sum(math.isnan(one.mss_db) for one in report.written)
@@ -296,11 +298,11 @@ def _plays(result) -> str:
 
 def _why_this_note(result) -> str:
     pitch = result.pitch
-    held = f"held for {result.note_s:.1f} s"
+    length = f"note length {result.note_s:.1f} s"
     if result.note_given:
-        return f"as --note says, {held}"
+        return f"given by --note, {length}"
     if pitch.note is None:
-        return f"because the sound has no pitch, {held}"
+        return f"because the sound has no pitch, {length}"
     found = f"{pitch.name} ({pitch.frequency_hz:.1f} Hz), confidence {pitch.confidence:.2f}"
     why = f"estimated from {found}" if pitch.clear else f"the default, since the pitch is unclear ({found})"
-    return f"{why}, {held}"
+    return f"{why}, {length}"

@@ -14,13 +14,13 @@ def add_matching(parser: argparse.ArgumentParser, several: bool = False) -> None
       several: whether `--note` may have several notes, one for each of several sounds.
     """
     add_checkpoint(parser, default=NAME)
-    each = "; or one for each of several recordings of an instrument: C2,C4" if several else ""
+    several_text = "; or one for each of several recordings of an instrument: C2,C4" if several else ""
     parser.add_argument(
         "--note",
         type=midi_notes if several else midi_note,
         metavar="NOTE",
-        help="note of the sound, by name or number: C2, F#3, 36 (C4 is 60); by default the one that is found in it"
-        + each,
+        help="note of the sound, by name or number: C2, F#3, 36 (C4 is 60); by default the note that vjax estimates"
+        + several_text,
     )
     parser.add_argument("--no-tune", action="store_true", help="leave the pitch of candidates as it is")
 
@@ -33,13 +33,13 @@ def add_checkpoint(parser: argparse.ArgumentParser, default: str | None = None, 
       default: of `--checkpoint`; None if there is no default.
       settings: arguments of `add_argument` for `--checkpoint`.
     """
-    told = {NAME: " (default: the model that comes with vjax)"}.get(default or "", f", or {NAME!r}: vjax's own model")
+    model = {NAME: " (default: the model that comes with vjax)"}.get(default or "", f", or {NAME!r}: vjax's own model")
     parser.add_argument(
         "--checkpoint",
         default=default,
         type=checkpoint_folder,
         metavar="DIR",
-        **{"help": f"a training run's folder{told}"} | settings,
+        **{"help": f"a training run's folder{model}"} | settings,
     )
     parser.add_argument("--which", choices=("best", "latest"), default="best", help="which checkpoint (default best)")
 

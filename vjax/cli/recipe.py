@@ -23,8 +23,8 @@ settings:
   meanings. Your own recipe is a Python file with get_config(variant), like those in configs/ of the repository.
 """
 RECIPE_HELP = (
-    f"{', '.join(TIERS)}, or a file as configs/tier3.py; with a variant after a colon, demo or smoke "
-    "(default %(default)s)"
+    f"{', '.join(TIERS)}, or a file such as configs/tier3.py; a variant, demo or smoke, may follow "
+    "after a colon (default %(default)s)"
 )
 
 _OVERRIDE = re.compile(r"--?(no)?config\.")
@@ -51,18 +51,18 @@ def parse_arguments(parser: argparse.ArgumentParser, argv: list[str] | None) -> 
     """Parses a command line with overrides. Exits with code 2 if it contains any other unknown argument.
 
     Returns:
-      The arguments that `parser` knows, and the overrides, each as `--config.section.name=value`.
+      The arguments that `parser` defines, and the overrides, each as `--config.section.name=value`.
     """
     arguments, rest = parser.parse_known_args(argv)
     overrides: list[str] = []
     unknown = []
-    for i, word in enumerate(rest):
-        if _OVERRIDE.match(word):
-            overrides.append(word)
+    for i, argument in enumerate(rest):
+        if _OVERRIDE.match(argument):
+            overrides.append(argument)
         elif i and _OVERRIDE.match(rest[i - 1]) and "=" not in rest[i - 1]:
-            overrides[-1] += f"={word}"
+            overrides[-1] += f"={argument}"
         else:
-            unknown.append(word)
+            unknown.append(argument)
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     return arguments, overrides
@@ -94,7 +94,7 @@ def read_config(text: str, overrides: list[str]) -> "Config":
         return unpack(values.config)
     except (AttributeError, KeyError) as error:  # no such setting; often a similar name on a second line
         message = str(error).strip("\"'").replace("\\n", ". ").replace("\n", ". ").replace("\\", "")
-        hint = "" if "Did you mean" in message else f" is no setting; the sections are {', '.join(recipe)}"
+        hint = "" if "Did you mean" in message else f" is not a setting; the sections are {', '.join(recipe)}"
         raise UsageError(f"a --config flag is wrong: {message}{hint}") from error
     except (TypeError, ValueError, flags.Error) as error:  # an invalid value
         raise UsageError(f"a --config flag is wrong: {' '.join(str(error).split())}") from error
@@ -106,7 +106,7 @@ def _load(text: str) -> "ml_collections.ConfigDict":
         return get_config(text)
     spec = importlib.util.spec_from_file_location("vjax_recipe", name)
     if spec is None:
-        raise ValueError(f"{name} is no Python file")
+        raise ValueError(f"{name} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     if not hasattr(module, "get_config"):
@@ -114,5 +114,5 @@ def _load(text: str) -> "ml_collections.ConfigDict":
     config = module.get_config(variant) if colon else module.get_config()
     missing = [section for section in get_config("tier3") if section not in config]
     if missing:
-        raise ValueError(f"its get_config gives no {', '.join(missing)}; let it begin with base_config(tier, variant)")
+        raise ValueError(f"its get_config returns no {', '.join(missing)}; begin with base_config(tier, variant)")
     return config

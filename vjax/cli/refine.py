@@ -11,17 +11,17 @@ from vjax.cli.refine_flags import add_refining, stop_on_ctrl_c
 from vjax.cli.scheduler_flag import SCHEDULER_HELP, add_scheduler_flag
 
 EPILOG = f"""\
-Matches sounds as vjax match does. Then an evolution strategy searches on from the candidate that --prefer names. It
-changes the continuous parameters and route amounts that are audible, renders every new candidate with Vital, and keeps
-what comes nearer. Routes and menus stay those of the candidate. From a resynthesis it seldom finds anything nearer.
+Matches sounds as vjax match does. Then an evolution strategy searches, starting from the candidate that --prefer
+selects. It changes the continuous parameters and route amounts that are audible, renders every new candidate with
+Vital, and keeps the nearer ones. Routes and menus do not change. From a resynthesis it seldom finds a nearer preset.
 
-For each sound X, the folder --out gets X.vital, its render (X-vjax.wav), a picture (X-vjax.png), the course of the
-search (X-trace.png, X-trace.json), and the closest candidate if that is another one (X (closest).vital). Of all sounds
-it gets index.csv, index.json, traces.png and traces.json. Of a dataset the validation rows are taken.
+For each sound X, the folder --out gets X.vital, its render (X-vjax.wav), an image (X-vjax.png), the course of the
+search (X-trace.png, X-trace.json), and the closest candidate if that is another one (X (closest).vital). For all sounds
+together it gets index.csv, index.json, traces.png and traces.json. Of a dataset, the validation rows are matched.
 
 Sounds whose preset exists are skipped. The same command continues a run that was killed: from the best preset so far
 (X.part.vital), with the renders that are left. Ctrl-C ends the searches and keeps their results; press it twice to
-leave at once.
+stop at once.
 
 {SCHEDULER_HELP}
 examples:

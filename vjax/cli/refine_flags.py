@@ -29,7 +29,7 @@ def add_refining(parser: argparse.ArgumentParser) -> None:
     )
     add_old_name(parser, "--starts", "--variants", type=at_least(0))
     group.add_argument(
-        "--bank", default="", metavar="DIR", help="a folder of presets, of which the nearest ones compete, too"
+        "--bank", default="", metavar="DIR", help="a folder of presets; the nearest of them are candidates, too"
     )
     group.add_argument(
         "--keep-tables",
@@ -72,11 +72,11 @@ def add_refining(parser: argparse.ArgumentParser) -> None:
 
 def add_resynthesis(group) -> None:
     """Adds --no-patch and --no-resynthesis. `resynthesis_config` reads the latter."""
-    group.add_argument("--no-patch", action="store_true", help="make no patch of the sound")
+    group.add_argument("--no-patch", action="store_true", help="do not make a patch of the sound")
     group.add_argument(
         "--no-resynthesis",
         action="store_true",
-        help="make no wavetable of the sound itself",
+        help="do not make a wavetable of the sound itself",
     )
 
 
@@ -115,10 +115,10 @@ def stop_on_ctrl_c(when: Callable[[], bool] = lambda: True) -> Iterator[Callable
         if pressed or not when():
             raise KeyboardInterrupt
         pressed = True
-        print("\nstopping: finishing what is under way; Ctrl-C again leaves at once", file=sys.stderr)
+        print("\nstopping: finishing the current work; press Ctrl-C again to stop at once", file=sys.stderr)
 
-    before = signal.signal(signal.SIGINT, press)
+    previous = signal.signal(signal.SIGINT, press)
     try:
         yield lambda: pressed
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous)

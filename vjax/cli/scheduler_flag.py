@@ -6,10 +6,11 @@ from vjax.cli.old_names import add_old_name
 
 SCHEDULER_HELP = """\
 scheduler:
-  With --scheduler ray, the render jobs go to a Ray cluster: the one at RAY_ADDRESS, else the one that `ray start` began
-  on this machine. If there is none, the command starts a cluster of this machine's cores and ends it again. On machines
-  of one kind the results are the same, bit for bit. A lost machine costs only the sound that it was rendering. Each
-  machine needs the same version of vjax with its extra, vjax[cluster]. Files are read and written on this machine only.
+  With --scheduler ray, the render jobs go to a Ray cluster: the one at RAY_ADDRESS, else the one started by `ray start`
+  on this machine. If there is none, the command starts a cluster of this machine's cores and stops it at the end. On
+  machines of one kind the results are the same, bit for bit. A lost machine costs only the sound that it was rendering.
+  Each machine needs the same version of vjax with its extra, vjax[cluster]. Files are read and written on this machine
+  only.
 """
 
 _CHOICES = ("local", "ray")

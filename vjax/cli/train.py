@@ -8,8 +8,8 @@ from vjax.cli.recipe import SETTINGS_HELP, add_config_flag, parse_arguments, rea
 
 DESCRIPTION = """\
 Trains the inverse model. Without --config.data.path the run first renders its own data. The same command continues a
-run that was stopped or killed, also with another number of processes. It names settings that were changed, and refuses
-those that the checkpoint depends on, such as train.batch_size.
+run that was stopped or killed, also with another number of processes. It prints the settings that were changed, and
+fails if the checkpoint depends on one of them, such as train.batch_size.
 """
 EPILOG = f"""\
 {SETTINGS_HELP}
@@ -45,12 +45,13 @@ def _add_host_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "several processes",
         # argparse prints this text without reformatting.
-        "On one host or many, started alike but for --process-id. They share each batch: train.batch_size counts the\n"
-        "rows of all, and is a multiple of their devices. Data and --workdir lie at one path, on a file system all\n"
-        "can see. Process 0 renders, listens and logs. If one fails, all end; start all of them again to continue.",
+        "On one host or many, all with the same command line except --process-id. They share each batch:\n"
+        "train.batch_size is the number of rows of all processes together, a multiple of the number of their devices.\n"
+        "All read the data and --workdir at the same path, on a shared file system. Process 0 renders, evaluates and\n"
+        "logs. If one fails, all end; start all of them again to continue.",
     )
     group.add_argument(
-        "--distributed", action="store_true", help="take these three from Slurm (or Open MPI, Kubernetes)"
+        "--distributed", action="store_true", help="read the next three from Slurm (or Open MPI, Kubernetes)"
     )
     group.add_argument(
         "--coordinator-address", metavar="HOST:PORT", type=_address, help="a free port of process 0's host"
@@ -90,13 +91,14 @@ def _joined(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[
     }
     missing = [flag for flag, value in given.items() if value is None]
     if arguments.distributed and len(missing) < len(given):
-        raise UsageError(f"--distributed asks Slurm for what {', '.join(given)} tell; give one or the other")
+        raise UsageError(f"--distributed reads {', '.join(given)} from Slurm; give it or them, not both")
     if not arguments.distributed and 0 < len(missing) < len(given):
         raise UsageError(f"{' and '.join(missing)} must be given too, in every process")
     if not arguments.distributed and missing:
         return contextlib.nullcontext()
     if not missing and arguments.process_id >= arguments.num_processes:
-        raise UsageError(f"--process-id {arguments.process_id} of {arguments.num_processes}; they are counted from 0")
+        last = arguments.num_processes - 1
+        raise UsageError(f"--process-id {arguments.process_id}: expected 0 to {last}, as --num-processes is {last + 1}")
     from vjax.training.hosts import joined
 
     return joined(*given.values())
@@ -105,5 +107,5 @@ def _joined(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[
 def _address(text: str) -> str:
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT, such as node0:9876")
+        raise argparse.ArgumentTypeError(f"expected HOST:PORT, such as node0:9876, got {text!r}")
     return text

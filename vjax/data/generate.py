@@ -71,7 +71,7 @@ def generate(
       ValueError: invalid settings, or a shard of which every candidate was rejected.
     """
     if n < 1:
-        raise ValueError(f"n={n}; ask for at least one row")
+        raise ValueError(f"n={n}; it must be at least 1")
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     bank = load_bank(presets, warn=lambda text: tqdm.write(text))
@@ -88,9 +88,9 @@ def generate(
         bar = stack.enter_context(
             progress_bar(total=n, initial=rows, unit="sound", disable=not progress, desc="rendering")
         )
-        material, on_candidate = ShardInputs(config, schema, bank, seed), _listener(config, bar)
-        made = _shards(material, len(done), n - rows, workers, scheduler, on_candidate)
-        for shard in stack.enter_context(contextlib.closing(made)):
+        inputs, on_candidate = ShardInputs(config, schema, bank, seed), _candidate_reporter(config, bar)
+        shards = _shards(inputs, len(done), n - rows, workers, scheduler, on_candidate)
+        for shard in stack.enter_context(contextlib.closing(shards)):
             if not shard.presets:
                 raise ValueError(
                     f"shard {shard.number}: every candidate was rejected ({shard.rejected}); "
@@ -104,12 +104,12 @@ def generate(
             rows += shard.rows
             presets_kept += shard.presets
             rejected.update(shard.rejected)
-            _give_memory_back()
+            _release_memory()
     return GenerationReport(rows, presets_kept, dict(rejected))
 
 
 def _shards(
-    material: ShardInputs, first: int, rows: int, workers: int | None, scheduler: Scheduler, on_candidate: OnCandidate
+    inputs: ShardInputs, first: int, rows: int, workers: int | None, scheduler: Scheduler, on_candidate: OnCandidate
 ) -> Iterator[Shard]:
     """Yields shards with `rows` rows in total, from number `first` on."""
     if not rows:
@@ -118,13 +118,13 @@ def _shards(
         if scheduler == "ray":
             from vjax.data.shard_tasks import make_shards_by_ray
 
-            yield from make_shards_by_ray(material, first, rows, workers, on_candidate)
+            yield from make_shards_by_ray(inputs, first, rows, workers, on_candidate)
         else:
-            with RenderPool(material.config.render, workers) as pool:
-                yield from make_shards(material, first, rows, pool, on_candidate)
+            with RenderPool(inputs.config.render, workers) as pool:
+                yield from make_shards(inputs, first, rows, pool, on_candidate)
 
 
-def _give_memory_back() -> None:
+def _release_memory() -> None:
     """Returns free memory to the system, if the C library can: glibc keeps the memory of freed arrays of many sizes.
 
     Collects reference cycles first, because they may contain sounds. Python looks for old cycles only when a quarter of
@@ -135,7 +135,7 @@ def _give_memory_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _listener(config: GenerationConfig, bar: tqdm) -> OnCandidate:
+def _candidate_reporter(config: GenerationConfig, bar: tqdm) -> OnCandidate:
     """Returns a callback that advances the progress bar and reports the candidates that have no sound."""
     rejected = 0
 
@@ -156,10 +156,10 @@ def _fingerprint(config: GenerationConfig, seed: int, bank: Bank, catalog_sha256
     limits = {"timeout_s"}
     settings = dataclasses.asdict(config)
     settings["render"] = {key: value for key, value in settings["render"].items() if key not in limits}
-    material = hashlib.sha256(catalog_sha256.encode())
+    bank_hash = hashlib.sha256(catalog_sha256.encode())
     for name, parameters in bank.entries:
-        material.update(f"{name} {parameters_hash(parameters)}".encode())
-    settings |= {"seed": seed, "material": material.hexdigest()[:16], "engine": VERSION, "version": GENERATOR_VERSION}
+        bank_hash.update(f"{name} {parameters_hash(parameters)}".encode())
+    settings |= {"seed": seed, "material": bank_hash.hexdigest()[:16], "engine": VERSION, "version": GENERATOR_VERSION}
     return json.dumps(settings, sort_keys=True)
 
 
@@ -172,16 +172,16 @@ def _finished_shards(out: Path, fingerprint: str, n: int) -> list[dict[str, Any]
         with layout.open_hdf5(str(path)) as file:
             found, summary = file.attrs.get("generation"), file.attrs.get("shard")
         if found != fingerprint:
-            there, now = json.loads(found or "{}"), json.loads(fingerprint)
-            differ = [f"{key} {there.get(key)} there, {now[key]} now" for key in now if there.get(key) != now[key]]
+            stored, now = json.loads(found or "{}"), json.loads(fingerprint)
+            differ = [f"{key} {stored.get(key)} then, {now[key]} now" for key in now if stored.get(key) != now[key]]
             raise DatasetError(
                 f"{path} was made with other settings ({'; '.join(differ)}); "
-                f"choose another --out, or remove {out} to make it anew"
+                f"choose another --out, or remove {out} to make it again"
             )
         summaries.append(json.loads(summary))
     rows = sum(summary["rows"] for summary in summaries)
     if rows > n:
-        raise DatasetError(f"{out} already holds {rows} rows, more than the {n} asked for; choose another --out")
+        raise DatasetError(f"{out} already holds {rows} rows, more than the {n} requested; choose another --out")
     for leftover in out.glob("shard-*.h5.partial"):
         leftover.unlink()
     if rows < n and summaries and summaries[-1]["cut"]:

@@ -46,46 +46,46 @@ def measure_importance(
       ValueError: `presets` is empty, or none of them renders.
     """
     if not presets:
-        raise ValueError("importance needs presets to turn knobs in; the dataset gave none")
-    turns = list(_turns(presets, schema, per_knob, delta_norm))
-    used = sorted({preset for _, preset, _ in turns})
+        raise ValueError("importance needs presets in which it can change parameters; the dataset has none")
+    changes = list(_changes(presets, schema, per_knob, delta_norm))
+    used = sorted({preset for _, preset, _ in changes})
     with RenderPool(render, workers) as pool:
         jobs = [_job(presets[i][0], presets[i][1], schema, vocabulary) for i in used]
-        found = zip(used, _pictures(pool.map(jobs), mel), strict=True)
-        pictures = {i: picture for i, picture in found if picture is not None}
-        if not pictures:
+        found = zip(used, _log_mels(pool.map(jobs), mel), strict=True)
+        mels = {i: unchanged_mel for i, unchanged_mel in found if unchanged_mel is not None}
+        if not mels:
             raise ValueError("none of the presets could be rendered; look at the data with `vjax inspect`")
-        jobs = (_job(turned, presets[preset][1], schema, vocabulary) for _, preset, turned in turns)
+        jobs = (_job(changed, presets[preset][1], schema, vocabulary) for _, preset, changed in changes)
         renderings = progress_bar(
-            pool.map(jobs), total=len(turns), unit="sound", desc="turning knobs", disable=not progress
+            pool.map(jobs), total=len(changes), unit="sound", desc="turning knobs", disable=not progress
         )
-        heard: list[list[float]] = [[] for _ in schema.continuous]
-        for (knob, preset, _), picture in zip(turns, _pictures(renderings, mel), strict=True):
-            if picture is not None and preset in pictures:
-                heard[knob].append(float(np.abs(picture - pictures[preset]).mean()))
-    change = np.array([np.mean(values) if values else 0.0 for values in heard])
-    audible = change > 0
-    weights = change / change[audible].mean() if audible.any() else change
+        distances: list[list[float]] = [[] for _ in schema.continuous]
+        for (knob, preset, _), changed_mel in zip(changes, _log_mels(renderings, mel), strict=True):
+            if changed_mel is not None and preset in mels:
+                distances[knob].append(float(np.abs(changed_mel - mels[preset]).mean()))
+    change = np.array([np.mean(values) if values else 0.0 for values in distances])
+    has_effect = change > 0
+    weights = change / change[has_effect].mean() if has_effect.any() else change
     return np.clip(weights, SMALLEST_WEIGHT, LARGEST_WEIGHT).astype(np.float32)
 
 
-def _turns(presets, schema: Schema, per_knob: int, delta_norm: float) -> Iterator[tuple[int, int, Parameters]]:
+def _changes(presets, schema: Schema, per_knob: int, delta_norm: float) -> Iterator[tuple[int, int, Parameters]]:
     """Yields (parameter index, preset index, changed preset) for each continuous parameter.
 
     Skips frozen parameters, and takes only presets in which the parameter is audible.
     """
     rules = audibility_rules(schema)
-    heard = [audible(rules, one.continuous, one.categorical, one[2:]).continuous for one, _ in presets]
+    is_audible = [audible(rules, preset.continuous, preset.categorical, preset[2:]).continuous for preset, _ in presets]
     for knob in np.flatnonzero(~schema.frozen_continuous()):
         control = schema.continuous[knob]
         step = max(delta_norm, 1 / (control.maximum - control.minimum)) if control.integer else delta_norm
-        for i in np.flatnonzero([one[knob] for one in heard])[:per_knob]:
+        for i in np.flatnonzero([in_preset[knob] for in_preset in is_audible])[:per_knob]:
             continuous = presets[i][0].continuous.copy()
             continuous[knob] += step if continuous[knob] <= 0.5 else -step
             yield int(knob), int(i), presets[i][0]._replace(continuous=continuous)
 
 
-def _pictures(renderings: Iterable[Rendering], mel: MelConfig) -> Iterator[np.ndarray | None]:
+def _log_mels(renderings: Iterable[Rendering], mel: MelConfig) -> Iterator[np.ndarray | None]:
     """Yields the log-mel spectrogram [n_mels, t] of each one-note rendering, computed in batches.
 
     Yields None if the audio is missing or not finite.
@@ -93,9 +93,9 @@ def _pictures(renderings: Iterable[Rendering], mel: MelConfig) -> Iterator[np.nd
     renderings = iter(renderings)
     while chunk := [rendering.audio for rendering in itertools.islice(renderings, MEL_BATCH)]:
         finite = [audio is not None and bool(np.isfinite(audio).all()) for audio in chunk]
-        heard = list(itertools.compress(chunk, finite))
-        made = iter(log_mel(np.concatenate(heard), mel) if heard else ())
-        yield from (next(made) if is_finite else None for is_finite in finite)
+        sounds = list(itertools.compress(chunk, finite))
+        mels = iter(log_mel(np.concatenate(sounds), mel) if sounds else ())
+        yield from (next(mels) if is_finite else None for is_finite in finite)
 
 
 def _job(parameters: Parameters, note: int, schema: Schema, vocabulary: Vocabulary) -> RenderJob:

@@ -86,7 +86,7 @@ def format_report(report: dict[str, Any]) -> str:
         f"tier {report['tier']}, {report['engine'] or 'engine unknown'}: {report['continuous']} knobs, "
         f"{report['categorical']} menus, {report['sources']} sources, {report['destinations']} destinations; "
         f"modulation {report['modulation']}",
-        f"mel settings: {json.dumps(report['mel']) if report['mel'] else 'not told'}",
+        f"mel settings: {json.dumps(report['mel']) if report['mel'] else 'not stated'}",
         f"catalog of wavetables and LFO shapes: {report['catalog'] or 'none'}",
         f"importance weights: {'yes' if report['importance_weights'] else 'none'}",
         "",

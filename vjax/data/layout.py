@@ -122,7 +122,7 @@ def shard_paths(path: str | os.PathLike) -> tuple[str, ...]:
             unfinished = len(list(path.glob("*.partial")))
             raise DatasetError(
                 f"{path} holds no *.h5 shard ({unfinished} unfinished *.partial files); "
-                "run `vjax generate` on it, again if it was interrupted"
+                "run `vjax generate` for this folder, or run it again if it was interrupted"
             )
         return shards
     if not path.is_file():
@@ -140,7 +140,7 @@ def open_hdf5(path: str, mode: str = "r") -> Iterator[h5py.File]:
         file = h5py.File(path, mode, locking="best-effort")
     except OSError as error:
         raise DatasetError(
-            f"{path} cannot be opened as HDF5 ({error}); it is damaged, in use, or no dataset"
+            f"{path} cannot be opened as HDF5 ({error}); it is damaged, in use, or not a dataset"
         ) from error
     with file:
         yield file
@@ -153,7 +153,7 @@ def require(file: h5py.File, name: str, remedy: str) -> h5py.Dataset:
     return file[name]
 
 
-def is_ours(file: h5py.File) -> bool:
+def is_vjax_layout(file: h5py.File) -> bool:
     """Whether the file is in vjax's layout; otherwise it is in the report's.
 
     vjax writes `generator_version` before the arrays and `complete` after them.

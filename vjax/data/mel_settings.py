@@ -33,19 +33,19 @@ def sample_rates_hz(file: h5py.File) -> dict[str, float]:
     if layout.WAVEFORMS in file:
         found[f"attribute sample_rate of {layout.WAVEFORMS}"] = file[layout.WAVEFORMS].attrs.get("sample_rate")
     try:
-        return {place: float(rate) for place, rate in found.items() if rate is not None}
+        return {source: float(rate) for source, rate in found.items() if rate is not None}
     except (TypeError, ValueError) as error:
         raise DatasetError(f"{file.filename}: a sample rate is not a number of Hz ({error}); found {found}") from error
 
 
 def check_sample_rate(file: h5py.File, config: MelConfig) -> None:
     """Raises DatasetError if the file states another sample rate than `config`."""
-    for place, rate_hz in sample_rates_hz(file).items():
+    for source, rate_hz in sample_rates_hz(file).items():
         if rate_hz != config.sample_rate:
             settings = f'{{"sample_rate": {rate_hz:g}, "f_max_hz": {rate_hz / 2:g}}}'
             raise DatasetError(
-                f"{file.filename}: {place} gives {rate_hz:g} Hz, but the mel settings are for {config.sample_rate} Hz; "
-                f"all attributes must name the rate of the sounds: correct the wrong one, or if attribute mel is "
+                f"{file.filename}: {source} gives {rate_hz:g} Hz, but the mel settings are for {config.sample_rate} "
+                f"Hz; all attributes must state the rate of the sounds: correct the wrong one, or if attribute mel is "
                 f"missing, add it, such as {settings}"
             )
 
@@ -55,6 +55,6 @@ def _attributes(file: h5py.File) -> dict[str, Any]:
 
     In vjax's layout, parsing the long attribute `schema` would take time.
     """
-    if layout.is_ours(file):
+    if layout.is_vjax_layout(file):
         return {name: report_layout.plain(file.attrs[name]) for name in ("mel", "render") if name in file.attrs}
     return report_layout.read_attributes(file)

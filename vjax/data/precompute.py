@@ -32,7 +32,7 @@ def mel_settings(path: str | os.PathLike) -> dict[str, Any]:
         config = stored_mel(file)
         if config is None and not sample_rates_hz(file):
             logging.warning(
-                "%s: no attribute gives the sample rate of its sounds; %d Hz is assumed. If it is another, set the "
+                "%s: no attribute gives the sample rate of its sounds; %d Hz is assumed. If this is wrong, set the "
                 "attribute sample_rate first",
                 file.filename,
                 MelConfig().sample_rate,
@@ -71,7 +71,7 @@ def precompute_mels(
             )
         if layout.finished(file, layout.MEL):
             return 0
-        waveforms = require(file, layout.WAVEFORMS, "there is no sound to make pictures from")
+        waveforms = require(file, layout.WAVEFORMS, "log-mel spectrograms are computed from it")
         check_sample_rate(file, config)
 
         def mels(start: int, stop: int) -> np.ndarray:

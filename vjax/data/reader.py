@@ -122,9 +122,9 @@ class Reader:
             dtype = np.result_type(*(shard.columns[name].dtype for shard in shards.values())).newbyteorder("=")
             columns[name] = np.empty((len(rows), *first.row_shape), dtype)
         for number, shard in shards.items():
-            places = np.flatnonzero(numbers == number)
-            there = rows[places] - self._starts[number]
-            midi_note[places] = shard.midi_note[there]
+            positions = np.flatnonzero(numbers == number)
+            shard_rows = rows[positions] - self._starts[number]
+            midi_note[positions] = shard.midi_note[shard_rows]
             path = self._paths[number]
             file = self._file(path) if any(column.offsets is None for column in shard.columns.values()) else None
             # Opened again for each read: threads share no handle, and many shards do not use up the process's handles.
@@ -132,11 +132,11 @@ class Reader:
             try:
                 for name, column in shard.columns.items():
                     if column.offsets is None:
-                        dataset = file[column.place]
-                        for row, place in zip(there.tolist(), places.tolist(), strict=True):
-                            columns[name][place] = dataset[row]
+                        dataset = file[column.path]
+                        for row, position in zip(shard_rows.tolist(), positions.tolist(), strict=True):
+                            columns[name][position] = dataset[row]
                     else:
-                        column.read(handle, there.tolist(), columns[name], places.tolist())
+                        column.read(handle, shard_rows.tolist(), columns[name], positions.tolist())
             finally:
                 os.close(handle)
         mel = columns[layout.MEL].reshape(len(rows), *self.mel_shape)
@@ -171,12 +171,12 @@ class Reader:
         values = np.empty(len(rows), dtype)
         order = np.argsort(rows, kind="stable")
         numbers = np.searchsorted(self._starts, rows[order], "right") - 1
-        there = rows[order] - np.asarray(self._starts)[numbers]
-        ends = np.diff(numbers, append=-1).astype(bool) | np.diff(there // _BLOCK_ROWS, append=-1).astype(bool)
+        shard_rows = rows[order] - np.asarray(self._starts)[numbers]
+        ends = np.diff(numbers, append=-1).astype(bool) | np.diff(shard_rows // _BLOCK_ROWS, append=-1).astype(bool)
         first = 0
         for last in (np.flatnonzero(ends) + 1).tolist():
             with layout.open_hdf5(self._paths[numbers[first]]) as file:
-                values[order[first:last]] = read(file, there[first:last])
+                values[order[first:last]] = read(file, shard_rows[first:last])
             first = last
         return values
 
@@ -203,26 +203,26 @@ class Reader:
 class _Column:
     """One dataset of one shard. `offsets` [n] are the byte offsets of its rows; None if only h5py can read it."""
 
-    place: str  # path of the dataset in the file
+    path: str  # of the dataset in the file
     dtype: np.dtype
     row_shape: tuple[int, ...]
     row_bytes: int
     offsets: np.ndarray | None
 
-    def read(self, handle: int, rows: list[int], out: np.ndarray, places: list[int]) -> None:
-        """Reads `rows` into `out` at the indices `places`, without h5py."""
+    def read(self, handle: int, rows: list[int], out: np.ndarray, positions: list[int]) -> None:
+        """Reads `rows` into `out` at the indices `positions`, without h5py."""
         plain = self.dtype == out.dtype
         target = out if plain else np.empty((len(out), *self.row_shape), self.dtype)
         buffer = memoryview(target.reshape(-1).view(np.uint8))
-        for row, place in zip(rows, places, strict=True):
-            begin, end = place * self.row_bytes, (place + 1) * self.row_bytes
+        for row, position in zip(rows, positions, strict=True):
+            begin, end = position * self.row_bytes, (position + 1) * self.row_bytes
             n = os.preadv(handle, [buffer[begin:end]], self.offsets[row])
             if n != self.row_bytes:
                 raise DatasetError(
                     f"row {row} of a shard ends after {n} of {self.row_bytes} bytes; the file was cut short"
                 )
         if not plain:
-            out[places] = target[places]
+            out[positions] = target[positions]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,12 +249,12 @@ def _describe_shard(file: h5py.File, modulation: str, use_pread: bool) -> _Shard
         fast = layout.finished(file, layout.FAST_DENSE_ROUTES)
         stored[layout.DENSE_ROUTES] = layout.FAST_DENSE_ROUTES if fast else layout.DENSE_ROUTES
     columns = {}
-    for name, place in stored.items():
-        dataset = file[place]
-        elsewhere = dataset.file.filename != file.filename  # an external link
-        offsets = _row_offsets(dataset) if use_pread and not elsewhere else None
+    for name, path in stored.items():
+        dataset = file[path]
+        is_external = dataset.file.filename != file.filename  # a link to another file
+        offsets = _row_offsets(dataset) if use_pread and not is_external else None
         columns[name] = _Column(
-            place=place,
+            path=path,
             dtype=dataset.dtype,
             row_shape=dataset.shape[1:],
             row_bytes=_row_bytes(dataset),
@@ -284,10 +284,10 @@ def _row_offsets(dataset: h5py.Dataset) -> np.ndarray | None:
         return None
     offsets = np.full(len(dataset), -1, np.int64)
 
-    def note(chunk) -> None:
+    def store_offset(chunk) -> None:
         offsets[chunk.chunk_offset[0]] = chunk.byte_offset
 
-    dataset.id.chunk_iter(note)
+    dataset.id.chunk_iter(store_offset)
     return None if (offsets < 0).any() else offsets  # a chunk that was never written has no offset
 
 

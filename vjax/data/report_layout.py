@@ -191,5 +191,5 @@ def _catalog(file: h5py.File, attributes: dict[str, Any], schema: Schema) -> str
                 f"{problem}; {menu.name} chooses from {menu.n_options} entries of that catalog: put the file there, or "
                 "correct the attribute"
             )
-    _warn_once(f"{problem}; it is not used, because the data choose from no catalog")
+    _warn_once(f"{problem}; it is not used, because the data do not use a catalog")
     return None

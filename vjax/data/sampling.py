@@ -289,7 +289,7 @@ def _raise_macros(schema: Schema, parameters: Parameters, rng: np.random.Generat
 def _draw_from_bank(schema, config, bank, fresh: Parameters, name: str, rng: np.random.Generator) -> SampledPreset:
     """Draws a real preset (1 in 5), a crossover of two by module (2 in 5), or a mutation (2 in 5).
 
-    A mutation has some modules drawn anew, and small random changes of continuous parameters.
+    A mutation has some modules of the newly drawn preset `fresh`, and small random changes of continuous parameters.
     """
     first_name, first = bank[rng.integers(len(bank))]
     second_name, second = bank[rng.integers(len(bank))]

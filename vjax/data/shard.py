@@ -59,7 +59,7 @@ class GenerationConfig:
         if not (0 <= low <= high <= 127 and 0 <= self.random_notes <= high - low + 1):
             raise ValueError(
                 f"random_notes={self.random_notes} in note_range={self.note_range}; give a range of MIDI notes from 0 "
-                "to 127 with room for so many"
+                "to 127, and random_notes from 0 to the number of notes in it"
             )
         if self.presets_per_shard < 1 or self.seeds < 1:
             raise ValueError(f"presets_per_shard={self.presets_per_shard}, seeds={self.seeds}; both must be at least 1")
@@ -67,7 +67,8 @@ class GenerationConfig:
             raise ValueError(f"mel_dtype={self.mel_dtype!r}; choose 'float32' or 'float16'")
         if self.mel.sample_rate != self.render.sample_rate:
             raise ValueError(
-                f"mel.sample_rate={self.mel.sample_rate} differs from the renders' {self.render.sample_rate}"
+                f"mel.sample_rate={self.mel.sample_rate} differs from render.sample_rate={self.render.sample_rate}; "
+                "give both the same value"
             )
 
     @property
@@ -109,9 +110,9 @@ class Shard:
     """A shard in memory.
 
     Attributes:
-      verdicts: of its candidates, in order; the last ones may be missing if none of their rows is needed.
+      checks: results for its candidates, in order; the last ones may be missing if none of their rows is needed.
       arrays: by dataset path, one row per kept candidate and note.
-      cut: whether verdicts or rows are missing.
+      cut: whether checks or rows are missing.
     """
 
     number: int
@@ -147,7 +148,7 @@ class Shard:
 
 
 OnCandidate = Callable[[int, int, CandidateCheck], None]
-"""A callback for each candidate: (shard number, candidate index, verdict)."""
+"""A callback for each candidate: (shard number, candidate index, check)."""
 
 
 def make_shards(
@@ -178,19 +179,19 @@ def _render(
 ) -> Iterator[tuple[int, SampledPreset, Rendering]]:
     """Yields (candidate index, draw, rendering) of the shards, in order."""
     config, schema, bank = inputs.config, inputs.schema, inputs.bank
-    ahead: collections.deque = collections.deque()
+    pending: collections.deque = collections.deque()
 
     def jobs() -> Iterator[RenderJob]:
         for shard in shards:
             samples = sample_block(schema, config.sampling, inputs.seed, shard, config.presets_per_shard, bank.entries)
             for candidate, sampled in enumerate(samples):
-                ahead.append((candidate, sampled))
+                pending.append((candidate, sampled))
                 preset = from_parameters(sampled.parameters, schema, bank.vocabulary, name=sampled.name)
                 notes = config.notes_of(inputs.seed, shard, candidate)
                 yield RenderJob(preset, notes, seed=candidate % config.seeds)
 
     for rendering in pool.map(jobs()):
-        yield *ahead.popleft(), rendering
+        yield *pending.popleft(), rendering
 
 
 def _collect(
@@ -212,8 +213,8 @@ def _collect(
             kept.append((candidate, sampled, rendering.audio))
         checks.append(check)
         on_candidate(number, candidate, check)
-    short = len(checks) < config.presets_per_shard
-    return Shard(number, tuple(checks), _arrays(inputs, number, kept) if kept else {}, short).first(
+    cut = len(checks) < config.presets_per_shard
+    return Shard(number, tuple(checks), _arrays(inputs, number, kept) if kept else {}, cut).first(
         rows, config.notes_per_preset
     )
 

@@ -33,24 +33,24 @@ def make_shards_by_ray(
     """
     config = inputs.config
     task = ray.remote(num_cpus=1, max_retries=MAX_LOST)(_make_shard)
-    given = ray.put(inputs)
-    under_way: collections.deque = collections.deque()
-    number, made = first, 0
-    a_shard = config.presets_per_shard * config.notes_per_preset  # expected number of rows
+    stored_inputs = ray.put(inputs)
+    in_progress: collections.deque = collections.deque()
+    number, rows_made = first, 0
+    rows_per_shard = config.presets_per_shard * config.notes_per_preset  # an estimate
     try:
         while rows > 0:
             most = workers or 2 * max(sum(node_cpus().values()), 1)
-            while len(under_way) < min(most, math.ceil(rows / a_shard)):
-                under_way.append(task.remote(given, number + len(under_way)))
-            shard = _received(under_way.popleft(), number).first(rows, config.notes_per_preset)
+            while len(in_progress) < min(most, math.ceil(rows / rows_per_shard)):
+                in_progress.append(task.remote(stored_inputs, number + len(in_progress)))
+            shard = _fetch_shard(in_progress.popleft(), number).first(rows, config.notes_per_preset)
             for candidate, check in enumerate(shard.checks):
                 on_candidate(shard.number, candidate, check)
             yield shard
-            number, rows, made = number + 1, rows - shard.rows, made + shard.rows
-            a_shard = max(made / (number - first), 1)
+            number, rows, rows_made = number + 1, rows - shard.rows, rows_made + shard.rows
+            rows_per_shard = max(rows_made / (number - first), 1)
     finally:
-        for answer in under_way:
-            ray.cancel(answer, force=True)
+        for reference in in_progress:
+            ray.cancel(reference, force=True)
 
 
 def _make_shard(inputs: ShardInputs, number: int) -> Shard:
@@ -62,10 +62,10 @@ def _make_shard(inputs: ShardInputs, number: int) -> Shard:
     return make_shard(inputs, number, workers=1)
 
 
-def _received(answer, number: int) -> Shard:
+def _fetch_shard(reference: ray.ObjectRef, number: int) -> Shard:
     try:
-        return ray.get(answer)
+        return ray.get(reference)
     except RayTaskError as error:
         raise error.cause from None
     except RayError as lost:
-        raise ConnectionError(f"shard {number} was lost {MAX_LOST} times, its workers ended: {lost}") from lost
+        raise ConnectionError(f"shard {number} was lost {MAX_LOST} times, because its workers ended: {lost}") from lost

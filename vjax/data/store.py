@@ -110,32 +110,32 @@ def open_dataset(path: str | os.PathLike, wavetable_catalog: str | os.PathLike =
         wrong; vjax does not support the mel settings; the catalog is missing or wrong; or the shards do not belong
         together.
     """
-    given = layout.read_catalog(wavetable_catalog) if wavetable_catalog else None
-    opened = [_open_file(shard, find_catalog=given is None) for shard in layout.shard_paths(path)]
+    given_catalog = layout.read_catalog(wavetable_catalog) if wavetable_catalog else None
+    opened = [_open_file(shard, find_catalog=given_catalog is None) for shard in layout.shard_paths(path)]
     shards = [info for info, _ in opened]
-    if not any(ours for _, ours in opened):
+    if not any(is_vjax_layout for _, is_vjax_layout in opened):
         schemas = report_layout.with_one_size([shard.schema for shard in shards])
         shards = [dataclasses.replace(shard, schema=schema) for shard, schema in zip(shards, schemas, strict=True)]
     first = shards[0]
     for shard in shards[1:]:
         for field in ("schema", "tier", "mel", "catalog_sha256", "modulation", "mel_shape"):
-            ours, theirs = getattr(first, field), getattr(shard, field)
-            if ours != theirs:
-                values = f" ({ours} and {theirs})" if field in ("tier", "mel", "modulation", "mel_shape") else ""
+            expected, found = getattr(first, field), getattr(shard, field)
+            if expected != found:
+                values = f" ({expected} and {found})" if field in ("tier", "mel", "modulation", "mel_shape") else ""
                 raise DatasetError(
                     f"{first.paths[0]} and {shard.paths[0]} differ in {field}{values}; "
                     "the shards of a folder must come from one run of `vjax generate`"
                 )
     catalogs = (shard.catalog_json for shard in shards if shard.catalog_json is not None)
-    catalog_json = given if given is not None else next(catalogs, None)
-    found = None if catalog_json is None else digest(catalog_json)
-    if first.catalog_sha256 not in (None, found):
+    catalog_json = given_catalog if given_catalog is not None else next(catalogs, None)
+    catalog_sha256 = None if catalog_json is None else digest(catalog_json)
+    if first.catalog_sha256 not in (None, catalog_sha256):
         raise DatasetError(
             f"{path}: the wavetable catalog is "
             + (
-                "missing; the first shard of a generated folder carries it for all: put shard-00000.h5 beside these"
-                if found is None
-                else f"another one: its digest is {found}, the dataset stores {first.catalog_sha256}; "
+                "missing; the first shard of a generated folder stores it for all: put shard-00000.h5 beside the others"
+                if catalog_sha256 is None
+                else f"another one: its digest is {catalog_sha256}, the dataset stores {first.catalog_sha256}; "
                 "give the catalog that the data were made with"
             )
         )
@@ -146,7 +146,7 @@ def open_dataset(path: str | os.PathLike, wavetable_catalog: str | os.PathLike =
         counts=counts,
         paths=tuple(path for shard in shards for path in shard.paths),
         catalog_json=catalog_json,
-        catalog_sha256=found,
+        catalog_sha256=catalog_sha256,
     )
 
 
@@ -155,7 +155,7 @@ def write_importance(path: str | os.PathLike, weights: np.ndarray) -> None:
     weights = np.asarray(weights, np.float32)
     for shard in layout.shard_paths(path):
         with open_hdf5(shard, "r+") as file:
-            _check_importance(shard, weights, require(file, layout.CONTINUOUS, "it is no dataset").shape[1])
+            _check_importance(shard, weights, require(file, layout.CONTINUOUS, "it is not a dataset").shape[1])
             if layout.IMPORTANCE in file:
                 file[layout.IMPORTANCE][...] = weights
             else:
@@ -228,9 +228,9 @@ def _open_file(path: str, find_catalog: bool) -> tuple[DatasetInfo, bool]:
         require(file, layout.CATEGORICAL, "every dataset needs it")
         if n == 0:
             raise DatasetError(f"{path} holds 0 rows; leave it out of the dataset")
-        ours = layout.is_ours(file)
-        if ours:
-            schema, tier = _our_attributes(file)
+        is_vjax_layout = layout.is_vjax_layout(file)
+        if is_vjax_layout:
+            schema, tier = _vjax_attributes(file)
             catalog_json, catalog_sha256 = _catalog(file)
             render = json.loads(text(file.attrs["render"])) if "render" in file.attrs else {}
             for name in (layout.MIDI_NOTE, layout.PRESET_HASH):
@@ -270,7 +270,7 @@ def _open_file(path: str, find_catalog: bool) -> tuple[DatasetInfo, bool]:
         catalog_sha256,
         render,
     )
-    return info, ours
+    return info, is_vjax_layout
 
 
 def modulation_kind(file: h5py.File) -> Literal["none", "sparse", "dense"]:
@@ -291,7 +291,7 @@ def _catalog(file: h5py.File) -> tuple[str | None, str | None]:
     return catalog_json, None if catalog_json is None else digest(catalog_json)
 
 
-def _our_attributes(file: h5py.File) -> tuple[Schema, int]:
+def _vjax_attributes(file: h5py.File) -> tuple[Schema, int]:
     path, attributes = file.filename, file.attrs
     for name in ("schema", *REQUIRED_ATTRIBUTES, "complete"):
         if name not in attributes:

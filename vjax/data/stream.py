@@ -97,8 +97,8 @@ class TrainingOrder:
 
     def __call__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns (row numbers [batch_size] int64, stripes [batch_size, n_time + n_freq, 2] int32)."""
-        passes, places = np.divmod(step * self.batch_size + np.arange(self.batch_size), self.n_rows)
-        rows = [_permutation(self.n_rows, self.seed, n)[places[passes == n]] for n in np.unique(passes).tolist()]
+        passes, positions = np.divmod(step * self.batch_size + np.arange(self.batch_size), self.n_rows)
+        rows = [_permutation(self.n_rows, self.seed, n)[positions[passes == n]] for n in np.unique(passes).tolist()]
         rng = np.random.default_rng([self.seed, step, _STRIPES])
         return np.concatenate(rows), draw_stripes(self.mel_shape, rng, self.augment, self.batch_size)
 
@@ -129,9 +129,9 @@ def split(reader: Reader, val_fraction: float, seed: int) -> tuple[np.ndarray, n
     n_val = min(max(round(val_fraction * len(presets)), 1), len(presets) - 1)
     key = str(seed).encode()
     rank = np.argsort([hashlib.blake2b(preset.tobytes(), digest_size=8, key=key).digest() for preset in presets])
-    validates = np.zeros(len(presets), bool)
-    validates[rank[:n_val]] = True
-    return np.flatnonzero(~validates[preset_of_row]), np.flatnonzero(validates[preset_of_row])
+    is_validation = np.zeros(len(presets), bool)
+    is_validation[rank[:n_val]] = True
+    return np.flatnonzero(~is_validation[preset_of_row]), np.flatnonzero(is_validation[preset_of_row])
 
 
 def train_batches(
@@ -162,8 +162,8 @@ def train_batches(
     share = _share(batch_size, parts)
     rows, augment = np.asarray(rows), augment or SpecAugmentConfig()
     order = TrainingOrder(len(rows), batch_size, seed, reader.mel_shape, augment)
-    mine = slice(part * share, (part + 1) * share)
-    data = grain.MapDataset.source(range(sys.maxsize)).map(_Read(reader, rows, order, mine))[first_step:]
+    own_part = slice(part * share, (part + 1) * share)
+    data = grain.MapDataset.source(range(sys.maxsize)).map(_Read(reader, rows, order, own_part))[first_step:]
     batches = data.to_iter_dataset(_READ_OPTIONS)
     if workers > 0:
         if not flags.FLAGS.is_parsed():  # Grain passes absl flags to its workers, and they must be parsed
@@ -181,21 +181,21 @@ def eval_batches(reader: Reader, rows: np.ndarray, batch_size: int, part: int = 
         raise ValueError(f"batch_size={batch_size} must be at least 1")
     share = _share(batch_size, parts)
     n_batches = -(-len(rows) // batch_size)
-    places = np.arange(n_batches * batch_size).reshape(n_batches, parts, share)[:, part].ravel()
-    n_valid = int(np.sum(places < len(rows)))
+    positions = np.arange(n_batches * batch_size).reshape(n_batches, parts, share)[:, part].ravel()
+    n_valid = int(np.sum(positions < len(rows)))
     # Padding is copied, not read. Only a batch of padding alone reads one row.
     n_read = max(n_valid, (n_batches - 1) * share + 1)
-    mine = np.asarray(rows)[np.minimum(places[:n_read], len(rows) - 1)]
-    data = grain.MapDataset.source(mine).batch(share).map(_ReadAll(reader)).map_with_index(_Pad(share, n_valid))
+    own_rows = np.asarray(rows)[np.minimum(positions[:n_read], len(rows) - 1)]
+    data = grain.MapDataset.source(own_rows).batch(share).map(_ReadAll(reader)).map_with_index(_Pad(share, n_valid))
     return _closing(data.to_iter_dataset(_READ_OPTIONS))
 
 
 def _share(batch_size: int, parts: int) -> int:
     if batch_size % parts:
-        fitting = max(batch_size // parts, 1) * parts
+        multiple = max(batch_size // parts, 1) * parts
         raise ValueError(
             f"batch_size={batch_size} does not divide over {parts} processes; choose a multiple of {parts}, such as "
-            f"--config.train.batch_size={fitting}"
+            f"--config.train.batch_size={multiple}"
         )
     return batch_size // parts
 
@@ -207,13 +207,13 @@ class _Read(grain.transforms.Map):
     reader: Reader
     rows: np.ndarray
     order: TrainingOrder
-    mine: slice
+    own_part: slice
 
     def map(self, step: int) -> Batch:
         numbers, stripes = self.order(step)
-        samples = self.reader.read(self.rows[numbers[self.mine]])
-        for mel, of_mel in zip(samples.mel, stripes[self.mine], strict=True):
-            silence(mel, of_mel, self.order.augment)
+        samples = self.reader.read(self.rows[numbers[self.own_part]])
+        for mel, mel_stripes in zip(samples.mel, stripes[self.own_part], strict=True):
+            silence(mel, mel_stripes, self.order.augment)
         return _as_batch(samples)
 
 

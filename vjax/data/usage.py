@@ -50,13 +50,13 @@ def count_usage(presets: list, schema) -> dict:
     rules = audibility_rules(schema)
     for preset in presets:
         parameters, _ = to_parameters(preset, schema, vocabulary, stand_in=False)
-        heard = audible(rules, parameters.continuous, parameters.categorical, parameters[2:])
+        is_audible = audible(rules, parameters.continuous, parameters.categorical, parameters[2:])
         for i, knob in enumerate(schema.continuous):
-            if heard.continuous[i]:
+            if is_audible.continuous[i]:
                 changed = abs(parameters.continuous[i] - defaults.continuous[i]) > 1e-4
                 values[kind(knob.name)].append(float(parameters.continuous[i]) if changed else None)
         for i, menu in enumerate(schema.categorical):
-            if heard.categorical[i]:
+            if is_audible.categorical[i]:
                 # Each module's switch has its own count, because osc_1 is on far more often than osc_3.
                 name = menu.name if menu.name.endswith("_on") else kind(menu.name)
                 options.setdefault(name, [0] * menu.n_options)[int(parameters.categorical[i])] += 1
@@ -64,12 +64,12 @@ def count_usage(presets: list, schema) -> dict:
             source, destination = divmod(int(cell), len(schema.destinations))
             sources[schema.sources[source]] += 1
             destinations[kind(schema.destinations[destination])] += 1
-    changed = {name: [v for v in held if v is not None] for name, held in values.items()}
+    changed = {name: [norm for norm in norms if norm is not None] for name, norms in values.items()}
     return {
         "presets": len(presets),
-        "changed": {name: round(len(changed[name]) / len(held), 4) for name, held in values.items()},
+        "changed": {name: round(len(changed[name]) / len(norms), 4) for name, norms in values.items()},
         "quantiles": {
-            name: np.quantile(held, QUANTILES).round(4).tolist() for name, held in changed.items() if len(held) >= 3
+            name: np.quantile(norms, QUANTILES).round(4).tolist() for name, norms in changed.items() if len(norms) >= 3
         },
         "options": {name: counts for name, counts in options.items() if not name.endswith(("_wavetable", "_shape"))},
         "sources": dict(sources.most_common()),

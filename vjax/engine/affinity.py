@@ -18,9 +18,9 @@ MAX_LOST = 5
 Machines that are lost by chance do not affect one sound so often.
 """
 
-_WORTH = 1  # a full worker is prepared for a key if more pieces than this wait per worker that is prepared for it
+_LEFT_TO_OTHERS = 1  # a full worker leaves a key to its prepared workers if at most this many pieces wait per worker
 
-_AGAIN_S = 2.0  # between two attempts to open a worker
+_RETRY_S = 2.0  # time between two attempts to open a worker
 
 
 class WorkerLostError(RuntimeError):
@@ -90,11 +90,11 @@ class AffinityPool:
 
     def submit_all(self, work: Iterable[tuple[Callable[[Any], Any], Hashable]]) -> list[Future]:
         """Futures of `function(worker)` for all (function, key). All are in the queue before a worker takes one."""
-        given = [_Work(function, key, Future()) for function, key in work]
+        submitted = [_Work(function, key, Future()) for function, key in work]
         with self._change:
-            self._waiting.extend(given)
+            self._waiting.extend(submitted)
             self._change.notify_all()  # any worker may be prepared for it
-        return [one.done for one in given]
+        return [one.done for one in submitted]
 
     def _serve(self) -> None:
         while not self._closed.is_set():
@@ -104,7 +104,7 @@ class AffinityPool:
                 self._fail_waiting(error)
                 context = None
             if context is None:
-                self._closed.wait(_AGAIN_S)  # do not wait for `_change`: a thread without a worker cannot do work
+                self._closed.wait(_RETRY_S)  # do not wait for `_change`: a thread without a worker cannot do work
                 continue
             with context as worker:
                 opened = _Open(worker)
@@ -121,7 +121,7 @@ class AffinityPool:
         """Waits for work for this worker and returns it; None at the end."""
         with self._change:
             opened.key = None
-            self._change.notify_all()  # it may have lost a key whose work others left to it
+            self._change.notify_all()  # it may have lost a key whose work other workers left to it
             while not self._closed.is_set():
                 if (chosen := self._choose(opened)) is not None:
                     self._waiting.remove(chosen)
@@ -145,7 +145,7 @@ class AffinityPool:
                 return work
             if waiting[key] / prepared > most:
                 chosen, most = work, waiting[key] / prepared
-        if chosen is not None and most <= _WORTH and opened.worker.full:
+        if chosen is not None and most <= _LEFT_TO_OTHERS and opened.worker.full:
             return None
         return chosen
 
@@ -157,7 +157,7 @@ class AffinityPool:
             work.losses += 1
             if work.losses >= MAX_LOST:
                 work.done.set_exception(
-                    ConnectionError(f"{MAX_LOST} workers were lost over one sound; the last: {lost}")
+                    ConnectionError(f"{MAX_LOST} workers were lost while they rendered one sound; the last: {lost}")
                 )
                 return False
             with self._change:

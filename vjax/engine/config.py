@@ -34,6 +34,6 @@ class RenderConfig:
     def samples(self) -> int:
         return round(self.seconds * self.sample_rate)
 
-    def held(self, note_s: float | None) -> "RenderConfig":
+    def with_note_s(self, note_s: float | None) -> "RenderConfig":
         """The same config with another note length; None keeps the length."""
         return self if note_s is None else dataclasses.replace(self, note_s=note_s)

@@ -62,20 +62,20 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
                 raise MachineError(f"its process could not be started: {error or 'end of file'}") from error
     try:
         if not receiver.poll(timeout_s):
-            raise IsolatedCallError(f"hung: no answer within {timeout_s:g} s")
-        answer = receiver.recv()
+            raise IsolatedCallError(f"hung: no result within {timeout_s:g} s")
+        result = receiver.recv()
     except (EOFError, OSError):  # OSError: it died while it sent its result
         process.join()
         kind = MachineError if process.exitcode in _ENDED_FROM_OUTSIDE else IsolatedCallError
-        raise kind(f"crashed: {_how_it_died(process.exitcode)}") from None
+        raise kind(f"crashed: {_exit_reason(process.exitcode)}") from None
     finally:
         receiver.close()
         end_process(process)  # it has sent its result, died or hung, and is no longer needed
-    if isinstance(answer, (ValueError, IsolatedCallError)):
-        raise answer
-    if isinstance(answer, Exception):
-        raise IsolatedCallError(f"failed: {type(answer).__name__}: {answer}") from answer
-    return answer
+    if isinstance(result, (ValueError, IsolatedCallError)):
+        raise result
+    if isinstance(result, Exception):
+        raise IsolatedCallError(f"failed: {type(result).__name__}: {result}") from result
+    return result
 
 
 def start_process(process: multiprocessing.process.BaseProcess) -> None:
@@ -121,7 +121,7 @@ def _started(
 ) -> tuple[multiprocessing.process.BaseProcess, multiprocessing.connection.Connection]:
     context = multiprocessing.get_context(method)
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(sender, function, args, timeout_s))
+    process = context.Process(target=_call_and_send, args=(sender, function, args, timeout_s))
     try:
         start_process(process)
     except (OSError, EOFError):
@@ -132,7 +132,7 @@ def _started(
     return process, receiver
 
 
-def _answer(
+def _call_and_send(
     sender: multiprocessing.connection.Connection, function: Callable[..., Any], args: tuple, timeout_s: float
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches the whole group: end at once, without a traceback
@@ -141,14 +141,14 @@ def _answer(
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(math.ceil(timeout_s) + 1)
     try:
-        answer = function(*args)
+        result = function(*args)
     except Exception as error:
-        answer = error
-    sender.send(answer)
+        result = error
+    sender.send(result)
     sender.close()
 
 
-def _how_it_died(exitcode: int | None) -> str:
+def _exit_reason(exitcode: int | None) -> str:
     if exitcode is not None and exitcode < 0:
         return f"the engine's process was ended by {signal.Signals(-exitcode).name}"
-    return f"the engine's process ended with status {exitcode} before it answered"
+    return f"the engine's process ended with status {exitcode} before it returned a result"

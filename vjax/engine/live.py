@@ -44,10 +44,10 @@ class LivePreset:
         self._limit_s = config.timeout_s + _GRACE_S
         self._rendered, self._ended = False, ""
         context = multiprocessing.get_context(synth.start_method())
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, preset, note, config, seed))
+        self._connection, child_connection = context.Pipe()
+        self._process = context.Process(target=_serve, args=(child_connection, preset, note, config, seed))
         start_process(self._process)
-        theirs.close()  # so that the connection gets an end of file when the process dies
+        child_connection.close()  # so that the connection gets an end of file when the process dies
 
     def __enter__(self) -> "LivePreset":
         return self
@@ -66,15 +66,15 @@ class LivePreset:
         try:
             self._connection.send(dict(values))
             if not self._connection.poll(self._limit_s):
-                return self._end(f"hung: no answer within {self._limit_s:g} s")
-            answer = self._connection.recv()
+                return self._end(f"hung: no result within {self._limit_s:g} s")
+            result = self._connection.recv()
         except (EOFError, OSError):
-            why = "it was killed" if self._rendered else "it does not survive loading this preset"
+            why = "it was killed" if self._rendered else "it could not load this preset"
             return self._end(f"crashed: the preset's process ended; {why}")
-        if isinstance(answer, str):
-            return Rendering(None, answer)
+        if isinstance(result, str):
+            return Rendering(None, result)
         self._rendered = True
-        return Rendering(answer[None])
+        return Rendering(result[None])
 
     @property
     def lost(self) -> bool:
@@ -152,18 +152,18 @@ def _serve(connection: Connection, preset: Mapping[str, Any], note: int, config:
             values = connection.recv()
         except (EOFError, OSError):  # the caller closed, or was killed
             return
-        answer: np.ndarray | str = error
+        result: np.ndarray | str = error
         if not error:
             try:
                 synth.validate_values(values)
                 performance = functools.partial(synth.play_variation, loaded, note, config, values)
-                answer = call_isolated(performance, timeout_s=config.timeout_s, method="fork")
+                result = call_isolated(performance, timeout_s=config.timeout_s, method="fork")
             except ValueError as refused:
-                answer = f"invalid: {refused}"
+                result = f"invalid: {refused}"
             except IsolatedCallError as broken:
-                answer = str(broken)
+                result = str(broken)
         try:
-            connection.send(answer)
+            connection.send(result)
         except OSError:  # the caller closed meanwhile
             return
 
@@ -183,7 +183,7 @@ class LivePool:
     Args:
       config: how all are played.
       workers: processes that render at a time; by default one a core.
-      places: how many presets are varied at a time.
+      presets_at_once: number of presets that are varied at a time.
       open_cache: returns a worker's cache. Its arguments are the number of presets and an event, see `open_worker` of
         `AffinityPool`. By default, the cache is in this process.
       spare: threads beyond `workers`, for caches that cannot be opened yet.
@@ -215,7 +215,7 @@ class LivePool:
         self, key: Hashable, preset: Mapping[str, Any], note: int, seed: int = 0, note_s: float | None = None
     ) -> None:
         """Registers a preset (Vital JSON) and its note under `key`, see `RenderJob`. Its first variation loads it."""
-        self._presets[key] = (preset, note, self._config.held(note_s), seed)
+        self._presets[key] = (preset, note, self._config.with_note_s(note_s), seed)
 
     def unload(self, key: Hashable) -> None:
         """Removes a preset; workers unload it when they need the space."""

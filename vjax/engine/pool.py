@@ -89,7 +89,7 @@ class RenderPool:
         """Renders one job now, in the calling thread."""
         # The process enforces the limit of each note. The whole job gets this limit once per note and once to load.
         limit_s = self.config.timeout_s * (len(job.notes) + 1)
-        arguments = (job.preset, job.notes, self.config.held(job.note_s), job.seed)
+        arguments = (job.preset, job.notes, self.config.with_note_s(job.note_s), job.seed)
         try:
             return Rendering(call_isolated(synth.render_notes, *arguments, timeout_s=limit_s, method=self._method))
         except ValueError as error:

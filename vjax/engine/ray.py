@@ -32,9 +32,9 @@ from vjax.engine.pool import Rendering, RenderJob, RenderPool, in_order, prepare
 
 _SPARE = 64  # threads for the CPUs of nodes that join later
 _PATIENCE_S = 120.0  # time without any CPU, after which an error is raised
-_FAILURES = 3  # workers that failed to start, while none works, after which an error is raised
-_LOOK_S = 2.0  # greatest age of a list of the nodes
-_SHY_S = 5.0  # pause before the next worker on a node where one failed to start
+_MAX_FAILURES = 3  # workers that failed to start, while none works, after which an error is raised
+_NODES_AGE_S = 2.0  # greatest age of the list of nodes
+_PAUSE_S = 5.0  # pause before the next worker on a node where one failed to start
 
 
 @contextlib.contextmanager
@@ -57,10 +57,11 @@ def ray_session() -> Iterator[None]:
             warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
             ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError) as error:
-        where = f"RAY_ADDRESS={os.environ['RAY_ADDRESS']}" if os.environ.get("RAY_ADDRESS") else "`ray start`'s address"
+        given = os.environ.get("RAY_ADDRESS")
+        address = f"RAY_ADDRESS={given}" if given else "`ray start`'s address"
         raise ConnectionError(
-            f"no Ray cluster answers at {where} ({error}); start one with `ray start --head`, or set RAY_ADDRESS=local "
-            "to use this machine alone"
+            f"no Ray cluster responds at {address} ({error}); start one with `ray start --head`, or set "
+            "RAY_ADDRESS=local to use this machine alone"
         ) from error
     try:
         yield
@@ -91,8 +92,8 @@ class RayRenderPool:
     def __init__(self, config: RenderConfig, workers: int | None = None):
         self.config = config
         self.workers, spare = _sizes(workers)
-        berths = _Berths(_RenderWorker)
-        self._affinity = AffinityPool(lambda closing: berths.open(closing, config), self.workers + spare)
+        opener = _WorkerOpener(_RenderWorker)
+        self._affinity = AffinityPool(lambda closing: opener.open(closing, config), self.workers + spare)
 
     def __enter__(self) -> "RayRenderPool":
         return self
@@ -109,7 +110,7 @@ class RayRenderPool:
         return in_order(self._submit, jobs, ahead=2 * self.workers)
 
     def _submit(self, job: RenderJob) -> Future:
-        return self._affinity.submit(lambda worker: _copied(worker.ask("render", job)))
+        return self._affinity.submit(lambda worker: _copied(worker.call("render", job)))
 
 
 def ray_live_pool(config: RenderConfig, workers: int | None = None, presets_at_once: int = 1) -> LivePool:
@@ -117,10 +118,10 @@ def ray_live_pool(config: RenderConfig, workers: int | None = None, presets_at_o
 
     Its renderings equal those of a local pool. `render` raises ConnectionError if the cluster is lost.
     """
-    berths = _Berths(_LiveWorker)
+    opener = _WorkerOpener(_LiveWorker)
 
     def open_cache(size: int, closing: threading.Event) -> "_RemoteCache | None":
-        worker = berths.open(closing, size)
+        worker = opener.open(closing, size)
         return worker and _RemoteCache(worker, size)
 
     size, spare = _sizes(workers)
@@ -175,7 +176,7 @@ class _RemoteWorker:
     def __contains__(self, key: Hashable) -> bool:
         return False  # its work has no keys
 
-    def ask(self, method: str, *arguments: Any) -> Any:
+    def call(self, method: str, *arguments: Any) -> Any:
         """Returns the result of a method of the actor. Raises WorkerLostError if actor, node or result is lost."""
         try:
             return ray.get(getattr(self._actor, method).remote(*arguments))
@@ -206,11 +207,11 @@ class _RemoteCache:
         return len(self._keys) >= self._size
 
     def render(self, key: Hashable, arguments: tuple, values: Mapping[str, float]) -> Rendering:
-        rendering, self._keys = self._worker.ask("render", key, None if key in self else arguments, values)
+        rendering, self._keys = self._worker.call("render", key, None if key in self else arguments, values)
         return _copied(rendering)
 
 
-class _Berths:
+class _WorkerOpener:
     """Opens workers: actors of a class, one on each CPU of each node that is alive, spread evenly.
 
     Actors do not use up Ray's own count of CPUs, because an evaluation has several pools at a time, of which one works.
@@ -221,8 +222,8 @@ class _Berths:
         self._lock = threading.Lock()
         self._taken: collections.Counter[str] = collections.Counter()
         self._cpus: dict[str, int] = {}
-        self._shy_until_s: dict[str, float] = {}
-        self._looked_s = -math.inf
+        self._paused_until_s: dict[str, float] = {}
+        self._listed_s = -math.inf
         self._worked_s = time.monotonic()
         self._working = self._failures = 0  # failures since a worker started
 
@@ -239,14 +240,14 @@ class _Berths:
             if node is None:
                 return None
             self._taken[node] += 1
-        where = NodeAffinitySchedulingStrategy(node, soft=False)
-        actor = self._actor.options(scheduling_strategy=where).remote(*arguments)
-        answer, ready = actor.ready.remote(), []
+        on_node = NodeAffinitySchedulingStrategy(node, soft=False)
+        actor = self._actor.options(scheduling_strategy=on_node).remote(*arguments)
+        started, ready = actor.ready.remote(), []
         while not (ready or closing.is_set()):
-            ready, _ = ray.wait([answer], timeout=0.5)
+            ready, _ = ray.wait([started], timeout=0.5)
         try:
             if ready:
-                ray.get(answer)
+                ray.get(started)
                 with self._lock:
                     self._failures, self._working = 0, self._working + 1
                 return _RemoteWorker(actor, functools.partial(self._leave, node))
@@ -259,8 +260,8 @@ class _Berths:
 
     def _choose(self) -> str | None:
         now_s = time.monotonic()
-        if now_s - self._looked_s > _LOOK_S:
-            self._cpus, self._looked_s = node_cpus(), now_s
+        if now_s - self._listed_s > _NODES_AGE_S:
+            self._cpus, self._listed_s = node_cpus(), now_s
         if self._taken.total() or self._cpus:
             self._worked_s = now_s
         elif now_s - self._worked_s > _PATIENCE_S:
@@ -268,17 +269,19 @@ class _Berths:
         free = [
             node
             for node, cpus in self._cpus.items()
-            if self._taken[node] < cpus and self._shy_until_s.get(node, now_s) <= now_s
+            if self._taken[node] < cpus and self._paused_until_s.get(node, now_s) <= now_s
         ]
         return min(free, key=lambda node: self._taken[node], default=None)
 
     def _failed(self, node: str, error: RayError) -> None:
         with self._lock:
-            self._shy_until_s[node] = time.monotonic() + _SHY_S
+            self._paused_until_s[node] = time.monotonic() + _PAUSE_S
             self._failures += 1
-            if self._failures >= _FAILURES and not self._working:
+            if self._failures >= _MAX_FAILURES and not self._working:
                 self._taken[node] -= 1
-                raise ConnectionError(f"no worker starts on the Ray cluster; has each node vjax? {error}") from error
+                raise ConnectionError(
+                    f"no worker started on the Ray cluster; install vjax on each node. The last error: {error}"
+                ) from error
 
     def _leave(self, node: str) -> None:
         with self._lock:

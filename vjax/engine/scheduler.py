@@ -60,7 +60,7 @@ def open_render_pool(
 def open_live_pool(
     config: RenderConfig, workers: int | None = None, presets_at_once: int = 1, scheduler: Scheduler = "local"
 ) -> Iterator[LivePool]:
-    """A pool for variations of `places` presets at a time; workers as in `open_render_pool`."""
+    """A pool for variations of `presets_at_once` presets; workers as in `open_render_pool`."""
     with scheduler_session(scheduler):
         if scheduler == "ray":
             from vjax.engine.ray import ray_live_pool

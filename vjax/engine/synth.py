@@ -102,8 +102,8 @@ def control_ranges() -> dict[str, tuple[float, float]]:
 def validate_preset(preset: Mapping[str, Any]) -> None:
     """Raises ValueError for values that the engine would accept and then render wrongly, or crash on.
 
-    Checks that every known control is a finite number inside its range and every route connects known names. Unknown
-    settings are not checked, because the engine ignores them.
+    Each control of the engine must be a finite number inside its range. Each route must connect a source and a
+    destination of the engine. Other settings are not checked, because the engine ignores them.
     """
     settings = preset["settings"]
     for name, (low, high) in control_ranges().items():
@@ -118,8 +118,8 @@ def validate_preset(preset: Mapping[str, Any]) -> None:
         raise ValueError(f"the preset has {n_routes} modulation slots; Vital has {N_SLOTS}, and crashes on more")
     sources, destinations = map(frozenset, modulation_names())
     for slot, route in enumerate(settings.get("modulations", ()), start=1):
-        for kind, known in (("source", sources), ("destination", destinations)):
-            if route.get(kind, "") and route[kind] not in known:
+        for kind, names in (("source", sources), ("destination", destinations)):
+            if route.get(kind, "") and route[kind] not in names:
                 raise ValueError(f"modulation slot {slot}: {kind} {route[kind]!r} does not exist in {VERSION}")
 
 

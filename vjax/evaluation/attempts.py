@@ -38,7 +38,7 @@ They exist only if the match makes patches. Without patches, `match` is the same
 """
 
 BEST = "best"
-"""The start of a search in which the presets of `match`, `prediction` and `nearest` compete."""
+"""A search that begins with the presets of `match`, `prediction` and `nearest` as candidates."""
 
 NEAREST = "nearest"
 
@@ -70,10 +70,10 @@ def add_matches(bench: Workbench, tasks: Sequence[Task], match: Match, patches: 
 
 
 def _sound(bench: Workbench, task: Task, candidates: tuple[Candidate, ...] = ()) -> Sound:
-    """A target as `vjax match` takes it. If the target is a preset's render, the note and its length are known."""
-    known = {} if task.clip is not None else {"note": task.target.note, "note_s": bench.note_s(task)}
+    """A target as `vjax match` takes it. If it is a preset's render, the config contains its note and note length."""
+    note = {} if task.clip is not None else {"note": task.target.note, "note_s": bench.note_s(task)}
     # In a search from several candidates, all of them compete, whatever their kinds.
-    config = dataclasses.replace(DEFAULT, prefer="closest" if candidates else DEFAULT.prefer, **known)
+    config = dataclasses.replace(DEFAULT, prefer="closest" if candidates else DEFAULT.prefer, **note)
     clip = functools.partial(bench.clip, task)
     return Sound(task.target.id, clip, config, candidates=candidates, only_candidates=bool(candidates))
 
@@ -103,11 +103,12 @@ def _add_candidate(bench: Workbench, task: Task, family: str, result: MatchResul
 
     The preset, at the level of the sound, is rendered again with the first of JUDGE_SEEDS.
     """
-    mine = [one for one in result.candidates if one.kind.family == family]
-    if not mine or mine[0].error:
-        bench.fail(task, [family], mine[0].error if mine else f"there is no candidate of the family {family!r}")
+    candidates = [one for one in result.candidates if one.kind.family == family]
+    if not candidates or candidates[0].error:
+        missing = f"there is no candidate of the family {family!r}"
+        bench.fail(task, [family], candidates[0].error if candidates else missing)
         return
-    best = mine[0]
+    best = candidates[0]
     played = bench.pool.render(RenderJob(best.preset.to_json(), (result.note,), JUDGE_SEEDS[0], result.note_s))
     if reason := broken(task, played):
         bench.fail(task, [family], reason)
@@ -117,17 +118,17 @@ def _add_candidate(bench: Workbench, task: Task, family: str, result: MatchResul
 
 
 def add_refined(bench: Workbench, tasks: Sequence[Task], refine: Refine, start: str, evals: int) -> None:
-    """Searches from `start` (prediction, nearest or best), and adds the rows of the resulting presets."""
+    """Searches from the presets of `start` (one of `benchmark.STARTS`), and adds the rows of the resulting presets."""
     method = f"{start}+{evals}"
     left = {task.target.id: task for task in bench.missing(tasks, method)}
 
     def sounds() -> Iterator[Sound]:
         for task in list(left.values()):
-            starts = tuple(_starts(bench, task, start))
-            if starts:
-                yield _sound(bench, task, starts)
+            candidates = tuple(_candidates(bench, task, start))
+            if candidates:
+                yield _sound(bench, task, candidates)
             else:
-                bench.fail(task, [method], _why_no_start(bench, task, start))
+                bench.fail(task, [method], _why_no_candidate(bench, task, start))
 
     for result in refine(sounds(), evals):
         if isinstance(result, Failure):
@@ -136,7 +137,7 @@ def add_refined(bench: Workbench, tasks: Sequence[Task], refine: Refine, start: 
             _add_result(bench, left[result.name], method, result)
 
 
-def _starts(bench: Workbench, task: Task, start: str) -> Iterator[Candidate]:
+def _candidates(bench: Workbench, task: Task, start: str) -> Iterator[Candidate]:
     for name in _names(start):
         row = bench.results.rows.get((task.target.id, name))
         if row is not None and row.scored:
@@ -147,6 +148,6 @@ def _names(start: str) -> tuple[str, ...]:
     return (MATCH, PREDICTION, NEAREST) if start == BEST else (start,)
 
 
-def _why_no_start(bench: Workbench, task: Task, start: str) -> str:
+def _why_no_candidate(bench: Workbench, task: Task, start: str) -> str:
     rows = [bench.results.rows.get((task.target.id, name)) for name in _names(start)]
-    return f"nothing to start from: {'; '.join(row.error for row in rows if row is not None)}"
+    return f"the search has no candidate: {'; '.join(row.error for row in rows if row is not None)}"

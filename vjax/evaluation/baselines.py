@@ -48,8 +48,8 @@ def add_init(bench: Workbench, tasks: Sequence[Task]) -> None:
 def add_reference(bench: Workbench, tasks: Sequence[Task]) -> None:
     """Adds the re-render references: the target's own preset with other random phases.
 
-    Each metric is the mean over FLOOR_SEEDS. No method that does not know the phases comes nearer. A sound file has no
-    preset, so it has no such row.
+    Each metric is the mean over FLOOR_SEEDS. A method that does not reproduce the phases cannot come closer. A sound
+    file has no preset, so it has no such row.
     """
     left = [task for task in bench.missing(tasks, "floor") if task.preset is not None]
     presets = (read_preset(bench.path(task, "target.vital")).to_json() for task in left)
@@ -60,12 +60,12 @@ def add_reference(bench: Workbench, tasks: Sequence[Task]) -> None:
     )
     renderings = bench.pool.map(jobs)
     for task in left:
-        mine = [next(renderings) for _ in FLOOR_SEEDS]
-        failed = [reason for rendering in mine if (reason := broken(task, rendering))]
+        played = [next(renderings) for _ in FLOOR_SEEDS]
+        failed = [reason for rendering in played if (reason := broken(task, rendering))]
         if failed:
             bench.fail(task, ["floor"], failed[0])
             continue
-        again = np.stack([rendering.audio[0] for rendering in mine])
+        again = np.stack([rendering.audio[0] for rendering in played])
         found = scores(again, bench.audio(task), bench.sample_rate)
         if np.isnan(found["mss"]).any():
             bench.fail(task, ["floor"], silence(task))
@@ -98,20 +98,20 @@ def add_bank_rows(bench: Workbench, tasks: Sequence[Task], bank: BaselineBank) -
             chunk = here[start : start + _TARGETS_AT_ONCE]
             found = pair_scores(sounds, np.stack([bench.audio(task) for task in chunk]), bench.sample_rate)
             for column, task in enumerate(chunk):
-                mine = {name: values[:, column] for name, values in found.items()}
-                usable = _usable(files, mine, task)
+                metrics = {name: values[:, column] for name, values in found.items()}
+                usable = _usable(files, metrics, task)
                 if task.target.note == note:
-                    _add_rows(bench, task, files, sounds, mine, usable)
+                    _add_rows(bench, task, files, sounds, metrics, usable)
                     continue
-                ranked = usable[np.argsort(mine["mss"][usable], kind="stable")]
+                ranked = usable[np.argsort(metrics["mss"][usable], kind="stable")]
                 drawn = sorted((files[i] for i in usable), key=lambda file: file.content)  # by digest: a random order
                 chosen[task] = [files[i] for i in ranked[:SHORTLIST]], drawn[:SAMPLE]
     bank.play(_by_note(chosen))
     for task, (shortlist, sample) in chosen.items():
         files, sounds = bank.sounds(task.target.note, dict.fromkeys((*shortlist, *sample)))
         found = pair_scores(sounds, bench.audio(task)[None], bench.sample_rate)
-        mine = {name: values[:, 0] for name, values in found.items()}
-        _add_rows(bench, task, files, sounds, mine, _usable(files, mine, task), set(sample))
+        metrics = {name: values[:, 0] for name, values in found.items()}
+        _add_rows(bench, task, files, sounds, metrics, _usable(files, metrics, task), set(sample))
 
 
 def bank_note(task: Task) -> int:
@@ -158,8 +158,8 @@ def _add_rows(
       sample: the presets over which `random` is the median; by default all that are usable.
     """
     random = np.array([i for i in usable if not sample or files[i] in sample], int)
-    for method, places in (("nearest", usable), ("random", random)):
-        if not len(places):
+    for method, indices in (("nearest", usable), ("random", random)):
+        if not len(indices):
             bench.fail(task, [method], f"the bank has no sound by another author at note {task.target.note}")
     if len(usable) and not bench.results.has(task.target.id, "nearest"):
         nearest = usable[np.argmin(found["mss"][usable])]

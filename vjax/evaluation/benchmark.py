@@ -26,7 +26,7 @@ from vjax.evaluation.workbench import Workbench, play_targets
 from vjax.io.progress import progress_bar
 
 STARTS = (PREDICTION, NEAREST, BEST)
-"""What refinement may start from. With `best`, the presets of the others and of `match` compete."""
+"""The presets from which a refinement may begin. With `best`, the presets of the others and of `match` compete."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Plan:
     def __post_init__(self):
         unknown = [start for start in self.starts if start not in STARTS]
         if unknown:
-            raise ValueError(f"there is no start {unknown[0]!r}; choose from {', '.join(STARTS)}")
+            raise ValueError(f"starts contains {unknown[0]!r}; expected only {', '.join(STARTS)}")
         if any(evals < 1 for evals in self.refine_evals):
             raise ValueError(f"a budget of {min(self.refine_evals)} evaluations refines nothing; give 1 or more")
 
@@ -68,8 +68,8 @@ class Plan:
         bank = ("random", "nearest") if self.has_bank else ()
         model = match_methods(self.has_patches) if self.has_model else ()
         refined = tuple(f"{start}+{evals}" for start, evals in self.refinements)
-        floor = ("floor",) if task.target.source != "audio" else ()
-        return ("init", *bank, *model, *refined, *floor)
+        reference = ("floor",) if task.target.source != "audio" else ()
+        return ("init", *bank, *model, *refined, *reference)
 
     def order(self, tasks: Sequence[Task]) -> tuple[str, ...]:
         """The methods of the task that has the most, in the order of all tables."""

@@ -93,10 +93,10 @@ def csv_text(targets: Sequence[Target], rows: Sequence[Row], summary: Mapping[st
     writer.writeheader()
     for row in rows:
         target = dataclasses.asdict(about[row.target])
-        told = {name: target[name] for name in ("name", "author", "source", "note")}
+        described = {name: target[name] for name in ("name", "author", "source", "note")}
         plain = {name: value for name, value in dataclasses.asdict(row).items() if name not in ("metrics", "editing")}
         share = shares.get(row.method, {}).get(row.target)
-        writer.writerow({**told, **plain, **row.metrics, **(row.editing or {}), "recovered_share_mss": share})
+        writer.writerow({**described, **plain, **row.metrics, **(row.editing or {}), "recovered_share_mss": share})
     return text.getvalue()
 
 
@@ -117,11 +117,11 @@ def table(summary: Mapping[str, Any]) -> str:
         shown = "-" if share is None else f"{share:.0%}"
         cells = [f"{_cell(described['metrics'][metric], _DECIMALS.get(metric, 2)):>15}" for metric in METRICS]
         lines.append(f"{method:{width}} {mss['n']:4} {shown:>6} {means} {' '.join(cells)}")
-    lines.append("medians and their 95 % intervals; share: recovered of MSS, from the random preset to the floor;")
-    lines.append("mean and author: MSS over all sounds, and over authors of whom each counts as much")
-    lines.append("MSS is over what either sound plays; MSS padded is over the whole clip, silence at its end included")
+    lines.append("medians and 95 % intervals; share: recovered of MSS, from random to re-render reference (floor)")
+    lines.append("mean and author: MSS over all sounds, and over authors with equal weights")
+    lines.append("MSS is over the time in which either sound plays; MSS padded is over the whole clip")
     if any("+" in method for method in summary["methods"]):
-        lines.append("refinement minimises MSS, MRSTFT and loudness; wMFCC, SOT and RMS cosine judge it from outside")
+        lines.append("refinement minimises MSS, MRSTFT and loudness; it does not minimise wMFCC, SOT and RMS cosine")
     parts = editing.table({method: described["editing"] for method, described in summary["methods"].items()})
     return "\n".join([*lines, *([parts] if parts else [])])
 

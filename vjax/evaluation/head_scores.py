@@ -39,7 +39,7 @@ class RouteScore(NamedTuple):
 
     Attributes:
       true: mean number of routes of a target.
-      answered: mean number of predicted routes of a sound.
+      predicted: mean number of predicted routes of a sound.
       precision, recall, f1: of the predicted routes, over all sounds together.
       constant_f1: F1 of the best constant prediction.
       constant_routes: the best constant prediction: these routes for every sound.
@@ -104,26 +104,26 @@ def score_heads(
     """
     if not targets:
         raise ValueError("there is nothing to score; give at least one sound")
-    ours, theirs = _stacked(predicted), _stacked(targets)
-    audible_knobs, audible_menus = audible_controls(theirs, schema, tier)
+    stacked, stacked_targets = _stacked(predicted), _stacked(targets)
+    audible_knobs, audible_menus = audible_controls(stacked_targets, schema, tier)
     knobs, menus = [], []
     for i, name in enumerate(schema.continuous_names):
         rows = audible_knobs[:, i]
-        truth = theirs.continuous[rows, i]
+        truth = stacked_targets.continuous[rows, i]
         if len(np.unique(truth)) > 1:
-            error = np.abs(ours.continuous[rows, i] - truth).mean()
+            error = np.abs(stacked.continuous[rows, i] - truth).mean()
             knobs.append(Score(name, len(truth), float(error), float(np.abs(truth - np.median(truth)).mean())))
     for i, name in enumerate(schema.categorical_names):
         rows = audible_menus[:, i]
-        truth = theirs.categorical[rows, i]
+        truth = stacked_targets.categorical[rows, i]
         if len(np.unique(truth)) > 1:
-            menus.append(_exact(name, ours.categorical[rows, i], truth))
+            menus.append(_exact(name, stacked.categorical[rows, i], truth))
     return HeadScores(
         sounds=len(targets),
         knobs=tuple(knobs),
         menus=tuple(menus),
-        semitones=_semitones(ours, theirs, schema, tier),
-        order=_order(ours, theirs, schema),
+        semitones=_semitones(stacked, stacked_targets, schema, tier),
+        order=_order(stacked, stacked_targets, schema),
         routes=_routes(predicted, targets, schema) if routes else None,
     )
 
@@ -143,11 +143,11 @@ def _stacked(presets: Sequence[Parameters]) -> Parameters:
     return Parameters(*(np.stack(arrays) for arrays in zip(*presets, strict=True)))
 
 
-def _exact(name: str, ours: np.ndarray, truth: np.ndarray) -> Score:
+def _exact(name: str, predicted: np.ndarray, truth: np.ndarray) -> Score:
     if not len(truth):
         return Score(name, 0, 0.0, 0.0)
     most = max(Counter(truth.tolist()).values())
-    return Score(name, len(truth), float(np.mean(ours == truth)), most / len(truth))
+    return Score(name, len(truth), float(np.mean(predicted == truth)), most / len(truth))
 
 
 def _pooled(name: str, scores: Sequence[Score]) -> Score:
@@ -156,46 +156,46 @@ def _pooled(name: str, scores: Sequence[Score]) -> Score:
     return Score(name, n, score, constant)
 
 
-def _semitones(ours: Parameters, theirs: Parameters, schema: Schema, tier: int) -> Score:
+def _semitones(predicted: Parameters, targets: Parameters, schema: Schema, tier: int) -> Score:
     encoding = TargetEncoding(schema)
-    predicted, truth = (encoding.encode(one.continuous, one.categorical) for one in (ours, theirs))
-    _, audible = audible_controls(theirs._replace(continuous=truth[0], categorical=truth[1]), encoding.schema, tier)
+    encoded, truth = (encoding.encode(one.continuous, one.categorical) for one in (predicted, targets))
+    _, audible = audible_controls(targets._replace(continuous=truth[0], categorical=truth[1]), encoding.schema, tier)
     scores = []
     for i, name in enumerate(encoding.schema.categorical_names):
         if is_semitones(name):
-            scores.append(_exact(name, *(one[1][audible[:, i], i] for one in (predicted, truth))))
+            scores.append(_exact(name, *(one[1][audible[:, i], i] for one in (encoded, truth))))
     return _pooled("semitones", scores)
 
 
-def _order(ours: Parameters, theirs: Parameters, schema: Schema) -> Score:
+def _order(predicted: Parameters, targets: Parameters, schema: Schema) -> Score:
     encoding = TargetEncoding(schema)
     position = encoding.schema.position
     if any(name not in position for name in (*POSITIONS, *(f"{effect}_on" for effect in EFFECTS))):
         return Score("order", 0, 0.0, 0.0)
-    on = theirs.categorical[:, [position[f"{effect}_on"] for effect in EFFECTS]] > 0
+    on = targets.categorical[:, [position[f"{effect}_on"] for effect in EFFECTS]] > 0
     # Both use the target's switches, because an effect that is predicted to be off has no position.
-    predicted, truth = (
-        encoding.encode(one.continuous, theirs.categorical)[0][:, [position[name] for name in POSITIONS]]
-        for one in (ours, theirs)
+    encoded, truth = (
+        encoding.encode(one.continuous, targets.categorical)[0][:, [position[name] for name in POSITIONS]]
+        for one in (predicted, targets)
     )
     pairs = []
     for i in range(len(EFFECTS)):
         for j in range(i):
             both = on[:, i] & on[:, j]
-            first = [one[both, i] < one[both, j] for one in (predicted, truth)]
+            first = [one[both, i] < one[both, j] for one in (encoded, truth)]
             pairs.append(_exact(f"{EFFECTS[j]}, {EFFECTS[i]}", *first))
     return _pooled("order", pairs)
 
 
 def _routes(predicted: Sequence[Parameters], targets: Sequence[Parameters], schema: Schema) -> RouteScore:
-    ours, theirs = (
-        [set(one.route_index[one.route_index >= 0].tolist()) for one in side] for side in (predicted, targets)
+    predicted_cells, true_cells = (
+        [set(one.route_index[one.route_index >= 0].tolist()) for one in presets] for presets in (predicted, targets)
     )
-    hits = sum(len(a & b) for a, b in zip(ours, theirs, strict=True))
-    predicted, true = sum(map(len, ours)), sum(map(len, theirs))
-    commonest = Counter(cell for cells in theirs for cell in cells).most_common()
+    hits = sum(len(a & b) for a, b in zip(predicted_cells, true_cells, strict=True))
+    n_predicted, n_true = sum(map(len, predicted_cells)), sum(map(len, true_cells))
+    commonest = Counter(cell for cells in true_cells for cell in cells).most_common()
     found = np.cumsum([count for _, count in commonest])
-    f1 = 2 * found / (np.arange(1, len(found) + 1) * len(theirs) + true) if true else np.zeros(0)
+    f1 = 2 * found / (np.arange(1, len(found) + 1) * len(targets) + n_true) if n_true else np.zeros(0)
     k = int(np.argmax(f1)) + 1 if len(f1) else 0
 
     def name(cell: int) -> str:
@@ -203,11 +203,11 @@ def _routes(predicted: Sequence[Parameters], targets: Sequence[Parameters], sche
         return f"{schema.sources[source]} -> {schema.destinations[destination]}"
 
     return RouteScore(
-        true=true / len(theirs),
-        predicted=predicted / len(theirs),
-        precision=hits / max(predicted, 1),
-        recall=hits / max(true, 1),
-        f1=2 * hits / max(predicted + true, 1),
+        true=n_true / len(targets),
+        predicted=n_predicted / len(targets),
+        precision=hits / max(n_predicted, 1),
+        recall=hits / max(n_true, 1),
+        f1=2 * hits / max(n_predicted + n_true, 1),
         constant_f1=float(f1[k - 1]) if k else 0.0,
         constant_routes=tuple(name(cell) for cell, _ in commonest[:k]),
     )

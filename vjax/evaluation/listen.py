@@ -78,8 +78,9 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
         rendered_shape = (1, mel_config.n_mels, mel_config.frames(render.samples))
         if rendered_shape != info.mel_shape:
             writer.line(
-                f"listening is left out: the data's log-mel spectrograms are {info.mel_shape}, those of a render of "
-                f"{render.seconds} s would be {rendered_shape}; set config.generation.render to match the data"
+                f"validation sounds are not rendered: the data's log-mel spectrograms are {info.mel_shape}, "
+                f"those of a render of {render.seconds} s would be {rendered_shape}; "
+                "set config.generation.render to match the data"
             )
             return {}
         _, first = np.unique(reader.preset_hashes()[snapshot.val_rows], return_index=True)
@@ -99,7 +100,7 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
                 jobs += [target, _job(neighbour, info.schema, vocabulary)]
                 jobs += [RenderJob(target.preset, target.notes, seed) for seed in FLOOR_SEEDS]
         except ValueError as error:
-            writer.line(f"listening is left out: these data cannot be rendered ({error})")
+            writer.line(f"validation sounds are not rendered: the engine cannot render these data ({error})")
             return {}
         with RenderPool(render, workers) as pool:
             renderings = pool.map(jobs)
@@ -171,9 +172,9 @@ def _distances(
     found = scores(np.stack([predicted, neighbour, *again, *others]), target, sample_rate)
     rows = {}
     for metric, values in found.items():
-        floor, random = values[2 : 2 + len(again)], values[2 + len(again) :]
+        reference, random = values[2 : 2 + len(again)], values[2 + len(again) :]
         random = random[~np.isnan(random)]
-        rows[metric] = (np.median(random) if len(random) else np.nan, values[1], values[0], floor.mean())
+        rows[metric] = (np.median(random) if len(random) else np.nan, values[1], values[0], reference.mean())
     return rows
 
 

@@ -163,5 +163,6 @@ def _read_rows(path: Path) -> list[Row]:
         try:
             rows.append(Row(**line))
         except TypeError as error:
-            raise ValueError(f"{path}: line {number} is no row of an evaluation ({error}); delete the line") from error
+            problem = f"{path}: line {number} is not a row of an evaluation ({error})"
+            raise ValueError(f"{problem}; delete the line") from error
     return rows

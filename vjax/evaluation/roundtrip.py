@@ -25,7 +25,7 @@ FLOOR_SEEDS = (1, 2, 3)
 """Seeds (positions of the engine's random generators) of the re-render reference, which is compared with seed 0."""
 
 
-_CHUNK = 16  # presets held in memory at a time
+_CHUNK = 16  # presets in memory at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,8 +68,8 @@ def round_trips(
             jobs = [_jobs(versions, note) for _, versions in prepared]
             renderings = pool.map(itertools.chain.from_iterable(jobs))
             for (result, _), wanted in zip(prepared, jobs, strict=True):
-                mine = list(itertools.islice(renderings, len(wanted)))
-                yield _measured(result, mine, render.sample_rate) if mine else result
+                played = list(itertools.islice(renderings, len(wanted)))
+                yield _measured(result, played, render.sample_rate) if played else result
 
 
 def _prepare(path: Path, schema: Schema, vocabulary: Vocabulary) -> tuple[RoundTrip, list[dict[str, Any]]]:
@@ -99,18 +99,18 @@ def _measured(result: RoundTrip, renderings: Sequence[Rendering], sample_rate: i
     failed = [rendering.error for rendering in renderings if rendering.audio is None]
     if failed:
         return dataclasses.replace(result, error=failed[0])
-    original, exact, said, *again = (rendering.audio[0] for rendering in renderings)
-    found = np.asarray(mss(np.stack([exact, said, *again]), np.stack([original] * (2 + len(again))), sample_rate))
+    original, exact, converted, *again = (rendering.audio[0] for rendering in renderings)
+    found = np.asarray(mss(np.stack([exact, converted, *again]), np.stack([original] * (2 + len(again))), sample_rate))
     if np.isnan(found).any():
-        silent = "it is silent" if np.isnan(found[0]) else "said in the vocabulary it is silent"
-        result = dataclasses.replace(result, error=f"at this note {silent}, which has no distance")
-    exact_db, vocabulary_db, *floor = (None if np.isnan(value) else float(value) for value in found)
+        version = "the preset" if np.isnan(found[0]) else "the preset converted to the vocabulary"
+        result = dataclasses.replace(result, error=f"{version} is silent at this note, so it has no distance")
+    exact_db, vocabulary_db, *reference_db = (None if np.isnan(value) else float(value) for value in found)
     return dataclasses.replace(
         result,
         exact_db=exact_db,
         exact_bits=bool(np.array_equal(original, exact)),
         vocabulary_db=vocabulary_db,
-        floor_db=None if None in floor else float(np.mean(floor)),
+        floor_db=None if None in reference_db else float(np.mean(reference_db)),
     )
 
 
@@ -150,4 +150,4 @@ def table_row(result: RoundTrip, width: int = 34) -> str:
     return f"{name:{width}} {' '.join(shown)}  {causes}"
 
 
-HEADER = f"{'preset':34} {'floor_db':>9} {'exact_db':>9} {'vocab_db':>9}  what the vocabulary cannot say"
+HEADER = f"{'preset':34} {'floor_db':>9} {'exact_db':>9} {'vocab_db':>9}  what the vocabulary cannot represent"

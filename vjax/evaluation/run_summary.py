@@ -14,7 +14,7 @@ def print_summary(summary: dict[str, Any], workdir: str | Path) -> None:
     print(f"  validation loss {val['loss']:.4f} (best {summary['best_val_loss']:.4f})")
     print(f"  audible knobs, mean error {val['continuous_mae']:.3f} of their range")
     print(f"  menus right {_share(val, 'categorical_accuracy')}, majority class {_share(val, 'categorical_majority')}")
-    print(f"    of those that can be heard {_share(val, 'audible_categorical_accuracy')}")
+    print(f"    of the audible menus {_share(val, 'audible_categorical_accuracy')}")
     if "mod_f1" in val:
         rates = f"precision {val['mod_precision']:.3f}, recall {val['mod_recall']:.3f}, F1 {val['mod_f1']:.3f}"
         print(f"  routes: {rates}; mean error of true amounts {val.get('mod_amount_mae', float('nan')):.3f}")
@@ -22,10 +22,10 @@ def print_summary(summary: dict[str, Any], workdir: str | Path) -> None:
     for worse in _worse_than_baselines(val, distances or {}):
         print(f"  warning: {worse}; train longer or on more data before you use this model")
     if distances:
-        print("  MSS distance to the target in dB, mean over the sounds listened to, and the recovered share:")
+        print("  MSS distance to the target in dB, mean over the rendered sounds, and the recovered share:")
         meanings = {
             "random": "other training sounds (0 %)",
-            "nearest": "the nearest training sound, the row to beat",
+            "nearest": "the nearest training sound (baseline)",
             "prediction": "this model",
             "floor": "the target itself with other random phases (100 %)",
         }
@@ -41,7 +41,7 @@ def print_summary(summary: dict[str, Any], workdir: str | Path) -> None:
     print(f"  settings, log     {workdir / 'config.json'}, {workdir / 'train.log'}")
     print(f"  TensorBoard       tensorboard --logdir {workdir / 'tensorboard'}")
     if (workdir / "listen").is_dir():
-        print(f"  sounds, presets and pictures   {workdir / 'listen'}")
+        print(f"  sounds, presets, images   {workdir / 'listen'}")
 
 
 def _worse_than_baselines(val: dict[str, float], distances: dict[str, float]) -> list[str]:

@@ -13,7 +13,7 @@ LEVEL = 0.95
 """The confidence level of all intervals."""
 
 _RESAMPLES = 2000
-_BLOCK = 200  # resamples held in memory at a time
+_BLOCK = 200  # resamples in memory at a time
 
 Interval = tuple[float, float]
 
@@ -36,16 +36,16 @@ class Description:
 class Share:
     """The share of the distance between a random preset (0) and the re-render reference (1) that a method recovers.
 
-    `floor` is the score of the re-render reference. Shares are NaN where they are undefined.
+    Shares are NaN where they are undefined.
 
     Attributes:
       n: the number of sounds that have all three scores.
-      share: the main number, a ratio of means over those sounds: sum(random - method) / sum(random - floor). If the
-        random preset of a sound is about as good as its floor, the ratio of that sound is huge. It would dominate a
-        mean of ratios, but not this ratio of means.
+      share: the main number, a ratio of means over those sounds: sum(random - method) / sum(random - reference). If
+        the random preset of a sound is about as good as its reference, the ratio of that sound is huge. It would
+        dominate a mean of ratios, but not this ratio of means.
       interval: bootstrap interval of `share`, over sounds.
       of_medians: the same ratio of the three medians over those sounds.
-      by_sound: [n_sounds], the ratio of each sound alone; NaN where its floor is not better than its random preset.
+      by_sound: [n_sounds], the ratio of each sound; NaN where its reference is not better than its random preset.
     """
 
     n: int
@@ -119,19 +119,19 @@ def macro_average(values: Sequence[float] | np.ndarray, groups: Sequence[str]) -
 
 
 def recovered_share(
-    random: np.ndarray, method: np.ndarray, floor: np.ndarray, higher_is_better: bool = False, seed: int = 0
+    random: np.ndarray, method: np.ndarray, reference: np.ndarray, higher_is_better: bool = False, seed: int = 0
 ) -> Share:
-    """(random - method) / (random - floor), see `Share`.
+    """(random - method) / (random - reference), see `Share`.
 
-    A share is NaN where the floor is not better than the random preset, because there is nothing to recover.
+    A share is NaN where the reference is not better than the random preset, because there is nothing to recover.
 
     Args:
-      random, method, floor: [n_sounds], NaN where a sound has no such score.
+      random, method, reference: [n_sounds], scores; NaN where a sound has no such score.
       higher_is_better: whether a higher score is better; by default lower is better.
       seed: of the bootstrap.
     """
     sign = -1.0 if higher_is_better else 1.0
-    scores = sign * np.stack([np.asarray(row, np.float64) for row in (random, method, floor)])
+    scores = sign * np.stack([np.asarray(row, np.float64) for row in (random, method, reference)])
     by_sound = _ratio(scores)
     paired = scores[:, ~np.isnan(scores).any(0)]
     if not paired.shape[1]:
@@ -142,8 +142,8 @@ def recovered_share(
 
 
 def _ratio(scores: np.ndarray) -> np.ndarray:
-    """The share [...] from the scores [3, ...] of random, method and floor, of which lower is better."""
-    random, method, floor = scores
-    gap = random - floor
+    """The share [...] from the scores [3, ...] of random, method and reference, of which lower is better."""
+    random, method, reference = scores
+    gap = random - reference
     worth = gap > 1e-9  # False for NaN too
     return np.where(worth, (random - method) / np.where(worth, gap, 1.0), np.nan)

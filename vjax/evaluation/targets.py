@@ -33,12 +33,12 @@ from vjax.vital.vocabulary import Vocabulary, to_preset
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Task:
-    """A target and what is known about it.
+    """A target, with the preset or the sound file that it comes from.
 
     Attributes:
       target: as the results store it.
       preset: reads the preset that made the sound; None for a sound file.
-      clip: reads the sound file; None if a preset is known.
+      clip: reads the sound file; None if there is a preset.
       authors, content: as in `PresetFile`; empty if unknown. Presets with one of these authors, or with this content,
         are left out when the target is compared with a bank.
       error: why the target cannot be used; empty if it can.

@@ -106,14 +106,14 @@ def confidence_maker(
     ) -> Confidence:
         distributions = np.split(probabilities, splits)
         chosen = np.array([d[option] for d, option in zip(distributions, parameters.categorical, strict=True)])
-        heard = audible(rules, parameters.continuous, parameters.categorical, parameters[2:])
+        is_audible = audible(rules, parameters.continuous, parameters.categorical, parameters[2:])
         return Confidence(
             menu_probability={menus[i]: float(chosen[i]) for i in predicted_menus},
             menu_distribution={menus[i]: distributions[i] for i in predicted_menus},
             spread_norm={knobs[i]: float(spread[i]) for i in predicted_knobs},
             presence=presence,
-            mean_probability=_mean(chosen[menu_can & heard.categorical]),
-            mean_spread_norm=_mean(spread[knob_can & heard.continuous]),
+            mean_probability=_mean(chosen[menu_can & is_audible.categorical]),
+            mean_spread_norm=_mean(spread[knob_can & is_audible.continuous]),
         )
 
     return confidence

@@ -119,8 +119,8 @@ def _raw_routes(matrix: np.ndarray, schema: Schema, threshold: float, top_k: int
     target = schema.destination_slots[index[:n_routes] % len(schema.destinations)]
     generation = np.full(n_routes, n_routes)
     for number in range(n_routes):
-        placed = np.count_nonzero(generation < n_routes)
-        generation[(generation == n_routes) & (target < placed)] = number
+        n_ordered = np.count_nonzero(generation < n_routes)
+        generation[(generation == n_routes) & (target < n_ordered)] = number
     order = np.lexsort((index[:n_routes], generation))
     index[:n_routes], raw[:n_routes] = index[order], raw[order]
     return canonical_slots(index, raw, schema)

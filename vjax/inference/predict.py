@@ -206,7 +206,7 @@ class Predictor:
         return _run(self.variables, self._padded(audio), self.model, self.mel)
 
     def run_mels(self, mels: np.ndarray) -> BatchOutputs:
-        """As `hear`, for log-mel spectrograms [n, 1, n_mels, t]."""
+        """As `run`, for log-mel spectrograms [n, 1, n_mels, t]."""
         return _run(self.variables, self._padded(mels), self.model, None)
 
     def decode_batch(
@@ -223,12 +223,13 @@ class Predictor:
             if matrices is not None:
                 routes, (index, value) = predicted_routes(matrices[row], self.schema, presence=self.presence)
                 parameters = parameters._replace(route_index=index, route_value=value)
-            sure = None
+            row_confidence = None
             if confidence:
                 presence = tuple(route.presence for route in routes)
-                sure = self._confidence(parameters, probabilities[row], outputs.spread[row], presence)
+                row_confidence = self._confidence(parameters, probabilities[row], outputs.spread[row], presence)
             network = jax.tree.map(operator.itemgetter(row), prediction)
-            found.append(PredictedPreset(name, parameters, tuple(routes), sure, network, outputs.mels[row]))
+            mel = outputs.mels[row]
+            found.append(PredictedPreset(name, parameters, tuple(routes), row_confidence, network, mel))
         return found
 
     def _predict(self, audio: np.ndarray, sample_rate: int | None, name: str, confidence: bool) -> PredictedPreset:
@@ -295,13 +296,15 @@ def _clip_samples(meta: dict[str, Any], mel: MelConfig, render: RenderConfig | N
     """The length of the clip that the model analyses: it must give as many frames as the training spectrograms have."""
     _, n_mels, frames = meta["mel_shape"]
     if n_mels != mel.n_mels:
-        raise CheckpointError(f"the model hears {n_mels} mel bands, its mel settings make {mel.n_mels}; train again")
+        raise CheckpointError(
+            f"the model takes {n_mels} mel bands, but its mel settings give {mel.n_mels}; train again"
+        )
     if render is not None:
         if (render.sample_rate, mel.frames(render.samples)) != (mel.sample_rate, frames):
             raise CheckpointError(
-                f"the model hears {frames} frames at {mel.sample_rate} Hz, but its dataset tells of renders of "
-                f"{render.seconds} s at {render.sample_rate} Hz, {mel.frames(render.samples)} frames; train again on "
-                "pictures made from those renders"
+                f"the model takes {frames} frames at {mel.sample_rate} Hz, but the renders of its dataset last "
+                f"{render.seconds} s at {render.sample_rate} Hz, which gives {mel.frames(render.samples)} frames; "
+                "train again on log-mel spectrograms of those renders"
             )
         return render.samples
     configured = meta["settings"].get("generation", {}).get("render")  # of the run's own recipe, if they fit

@@ -36,10 +36,10 @@ class Failure(NamedTuple):
 
 
 class _Sound(NamedTuple):
-    """A sound that was read. `heard` is the input: a mono clip [samples] or a log-mel spectrogram [1, n_mels, t]."""
+    """A sound that was read. `model_input` is a mono clip [samples] or a log-mel spectrogram [1, n_mels, t]."""
 
     name: str
-    heard: np.ndarray
+    model_input: np.ndarray
     target: Parameters | None = None
     midi_note: int | None = None
     clip: Clip | None = None
@@ -81,7 +81,7 @@ def predict_files(
       confidence: fill in `PredictedPreset.confidence`.
     """
     read = functools.partial(_read_file, sample_rate=predictor.sample_rate, samples=predictor.samples)
-    return _answers(predictor, predictor.run, read, paths, confidence, threads)
+    return _predictions(predictor, predictor.run, read, paths, confidence, threads)
 
 
 def predict_dataset(
@@ -95,7 +95,7 @@ def predict_dataset(
 
     Args:
       dataset: a file, a folder of shards, or an open dataset.
-      rows: row numbers in the wanted order; by default all. The name of a prediction is `row N`.
+      rows: row numbers, in the order of the predictions; by default all. The name of a prediction is `row N`.
       confidence: fill in `PredictedPreset.confidence`.
       reader: reads the rows of an open dataset; by default as they are stored.
 
@@ -106,7 +106,7 @@ def predict_dataset(
     _check_mels(predictor, info)
     read = functools.partial(_read_row, reader=Reader(info) if reader is None else reader, schema=info.schema)
     # One thread: more do not read faster (h5py has one lock), and the device is the slower part.
-    return _answers(predictor, predictor.run_mels, read, range(info.n) if rows is None else rows, confidence, 1)
+    return _predictions(predictor, predictor.run_mels, read, range(info.n) if rows is None else rows, confidence, 1)
 
 
 def validation_split(predictor: Predictor, reader: Reader) -> tuple[np.ndarray, str]:
@@ -137,15 +137,16 @@ def _check_mels(predictor: Predictor, info: DatasetInfo) -> None:
     remedy = "generate the data with the checkpoint's settings (of the shipped model: --config configs/shipped.py)"
     if info.mel_shape != expected:
         raise DatasetError(
-            f"{info.paths[0]} has mel pictures of shape {info.mel_shape}, but the model hears {expected}; {remedy}"
+            f"{info.paths[0]} has log-mel spectrograms of shape {info.mel_shape}, but the model takes {expected}; "
+            f"{remedy}"
         )
     if info.mel and info.mel_config != predictor.mel:
         raise DatasetError(
-            f"{info.paths[0]} has the mel settings {info.mel}, but the model hears {predictor.meta['mel']}; {remedy}"
+            f"{info.paths[0]} has the mel settings {info.mel}, but the model takes {predictor.meta['mel']}; {remedy}"
         )
 
 
-def _answers(
+def _predictions(
     predictor: Predictor,
     run: Callable[[np.ndarray], BatchOutputs],
     read: Callable[[Any], _Sound | Failure],
@@ -157,25 +158,25 @@ def _answers(
     waiting: tuple[list[_Sound | Failure], BatchOutputs | None] | None = None
     with contextlib.closing(map_ahead(read, items, threads, predictor.batch_size)) as entries:
         while chunk := list(itertools.islice(entries, predictor.batch_size)):
-            sounds = [entry.heard for entry in chunk if isinstance(entry, _Sound)]
-            heard = run(np.stack(sounds)) if sounds else None
+            sounds = [entry.model_input for entry in chunk if isinstance(entry, _Sound)]
+            outputs = run(np.stack(sounds)) if sounds else None
             if waiting:
                 yield from _finish(predictor, *waiting, confidence)
-            waiting = chunk, heard
+            waiting = chunk, outputs
         if waiting:
             yield from _finish(predictor, *waiting, confidence)
 
 
 def _finish(
-    predictor: Predictor, chunk: list[_Sound | Failure], heard: BatchOutputs | None, confidence: bool
+    predictor: Predictor, chunk: list[_Sound | Failure], outputs: BatchOutputs | None, confidence: bool
 ) -> Iterator[PredictedPreset | Failure]:
     names = [entry.name for entry in chunk if isinstance(entry, _Sound)]
-    answers = iter(predictor.decode_batch(heard, names, confidence) if names else ())
+    predictions = iter(predictor.decode_batch(outputs, names, confidence) if names else ())
     for entry in chunk:
         if isinstance(entry, Failure):
             yield entry
         else:
-            yield next(answers)._replace(target=entry.target, midi_note=entry.midi_note, clip=entry.clip)
+            yield next(predictions)._replace(target=entry.target, midi_note=entry.midi_note, clip=entry.clip)
 
 
 def map_ahead(work: Callable[[Any], Any], items: Iterable[Any], threads: int, most: int) -> Iterator[Any]:

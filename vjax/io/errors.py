@@ -16,8 +16,8 @@ def error_text(error: Exception) -> str:
     """An error in one line: its own message if it is expected, else a message that it is a defect of vjax."""
     if is_expected(error):
         return str(error)
-    words = " ".join(str(error).split()) or "no message"
-    return f"internal error of vjax, which is not your mistake: {type(error).__name__}: {words}"
+    message = " ".join(str(error).split()) or "no message"
+    return f"internal error of vjax, which is not your mistake: {type(error).__name__}: {message}"
 
 
 def is_expected(error: Exception) -> bool:

@@ -68,7 +68,7 @@ class Choice(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Progress of a match: the stage in words, its steps done and in total, and the best candidate so far, if any."""
+    """Progress of a match: the stage as text, its steps done and in total, and the best candidate so far, if any."""
 
     stage: str
     done: int
@@ -97,7 +97,7 @@ def choose(
     Args:
       candidates: taken one by one while earlier ones are rendered.
       judge: scores the candidates. The sound is its target in `lane`.
-      fits: at most N of the best candidates of each family are equalised; 0 equalises none.
+      equalise: at most N of the best candidates of each family are equalised; 0 equalises none.
       level: set each candidate to the level of the sound. This takes no render, because Vital's volume is a factor.
       budget: at most N renders, but at least one; None sets no limit.
       n_candidates: expected number of candidates, only for the progress.
@@ -243,10 +243,10 @@ def _equalise(
 
 
 def _worth_equalising(ranked: Sequence[Candidate], equalise: int) -> Iterator[tuple[int, Candidate]]:
-    """(index, candidate) of the best `fits` of each family, without those that cannot become the best of it."""
+    """(index, candidate) of the best `equalise` of each family, without those that cannot become the best of it."""
     for family in {one.kind.family for one in ranked} - {"patch"}:  # its tables were corrected before
-        mine = [(i, one) for i, one in enumerate(ranked) if one.kind.family == family and not one.error][:equalise]
-        yield from ((i, one) for i, one in mine if one.loss <= _MOST_GAIN * mine[0][1].loss)
+        best = [(i, one) for i, one in enumerate(ranked) if one.kind.family == family and not one.error][:equalise]
+        yield from ((i, one) for i, one in best if one.loss <= _MOST_GAIN * best[0][1].loss)
 
 
 def rank(

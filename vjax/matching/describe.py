@@ -55,7 +55,7 @@ def comment(name: str, note: int, note_s: float, method: str, metrics: Mapping[s
     if math.isfinite(metrics["loudness_difference"]):
         found += f", {metrics['loudness_difference']:.1f} LU in loudness"
     text = (
-        f"Made by vjax {vjax.__version__} from the sound {name!r}, for note {note} ({note_name(note)}) held for "
-        f"{note_s:.1f} s. Method: {method}. Distance to the sound: {found}."
+        f"Made by vjax {vjax.__version__} from the sound {name!r}, for note {note} ({note_name(note)}), "
+        f"{note_s:.1f} s long. Method: {method}. Distance to the sound: {found}."
     )
     return f"{text}\n{credit}".strip()

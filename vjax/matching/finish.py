@@ -184,7 +184,7 @@ def _within_scale(judged: list[Judged], prepared: Prepared, pool: RenderPool) ->
         softer = loudness_lufs(judged[0].audio, pool.config.sample_rate) < loudness_lufs(
             sought.audio, pool.config.sample_rate
         )
-        why = "any louder it would clip" if softer and over_db > 0 else "its volume is at the end of its range"
+        why = "at a higher volume it would clip" if softer and over_db > 0 else "its volume is at the end of its range"
         warnings.append(f"the preset is {off:.1f} LU {'softer' if softer else 'louder'} than the sound: {why}")
     if max(_over_db(one.sounds, FULL_SCALE) for one in judged) > 0:
         peak_db = max(_over_db(one.sounds, 1.0) for one in judged)

@@ -27,7 +27,7 @@ from vjax.vital.preset import write_preset
 if TYPE_CHECKING:  # `MatchResult.save` imports this module
     from vjax.matching.result import Comparison, FoundPreset, MatchResult
 
-PICTURE_END = "-vjax.png"
+_IMAGE_END = "-vjax.png"
 
 COLUMNS = (
     "name", "preset", "note", "note_s", "pitch_hz", "pitch_confidence", "pitch_error_cents", "label", "kind",
@@ -57,13 +57,13 @@ def write_result(
 
     Args:
       with_target: also write the sound, as `X-target.wav`; for a sound that has no file.
-      before_preset: called when all other files are there. A run that is killed then has no preset, and starts again.
+      before_preset: called when all other files exist. A run that is killed then has no preset, and begins again.
     """
     path = Path(path)
     check_writable(path, overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     stem = path.with_suffix("")
-    wav, picture, target = (stem.with_name(stem.name + end) for end in (RENDER_END, PICTURE_END, "-target.wav"))
+    wav, image, target = (stem.with_name(stem.name + end) for end in (RENDER_END, _IMAGE_END, "-target.wav"))
     presets = {path: result} | ({closest_path(path): result.closest} if result.closest else {})
     if closest_path(path) not in presets:
         _remove_closest(path)
@@ -78,12 +78,12 @@ def write_result(
     for which, found in zip(("preset", CLOSEST), presets.values(), strict=False):
         sounds[f"{which}: {shortened(as_text(found.label), _TITLE_LETTERS)}"] = found.audio
     digests = dict(zip((_DIGEST, _CLOSEST_DIGEST), map(_digest, partials.values()), strict=False))
-    save_image(picture, comparison_image(sounds, result.sample_rate, _title(result)), digests)
+    save_image(image, comparison_image(sounds, result.sample_rate, _title(result)), digests)
     before_preset()
     for file, partial in reversed(partials.items()):  # the preset is replaced last
         os.replace(partial, file)
     closest = [name for file in presets if file != path for name in (file, _beside(file, RENDER_END))]
-    return [path, wav, picture, *closest, *traces, *([target] if with_target else [])]
+    return [path, wav, image, *closest, *traces, *([target] if with_target else [])]
 
 
 def closest_path(path: Path) -> Path:
@@ -108,11 +108,11 @@ def check_writable(path: str | os.PathLike, overwrite: bool = False) -> None:
         with tempfile.TemporaryFile(dir=folder):  # permissions alone do not show whether a file can be made
             pass
     except OSError as error:
-        raise PermissionError(f"{folder} cannot be written ({error.strerror}); give another place by --out") from error
+        raise PermissionError(f"{folder} cannot be written ({error.strerror}); give another path by --out") from error
     closest = closest_path(path)
-    for file in (path, _beside(path, RENDER_END), _beside(path, PICTURE_END), closest, _beside(closest, RENDER_END)):
+    for file in (path, _beside(path, RENDER_END), _beside(path, _IMAGE_END), closest, _beside(closest, RENDER_END)):
         if file.exists() and not os.access(file, os.W_OK):
-            raise PermissionError(f"{file} cannot be written; give another place by --out")
+            raise PermissionError(f"{file} cannot be written; give another path by --out")
 
 
 def check_name(path: Path) -> None:
@@ -127,10 +127,10 @@ def check_name(path: Path) -> None:
 
 def changed_presets(path: Path) -> list[Path]:
     """Those of X.vital and `X (closest).vital` that exist and differ, in any byte, from what a match wrote."""
-    ours = _digests(path)
+    written = _digests(path)
     files = ((path, _DIGEST), (closest_path(path), _CLOSEST_DIGEST))
     # os.path: Path.exists raises if the name is too long.
-    return [file for file, key in files if os.path.exists(file) and ours.get(key) != _digest(file)]
+    return [file for file, key in files if os.path.exists(file) and written.get(key) != _digest(file)]
 
 
 def result_json(result: MatchResult) -> dict[str, Any]:
@@ -212,10 +212,10 @@ def append_row(path: str | os.PathLike, row: Mapping[str, Any]) -> None:
 
 def _write_trace(stem: Path, result: MatchResult) -> list[Path]:
     """Writes the course of a search: `X-trace.png`, and `X-trace.json` with everything that `result_json` returns."""
-    picture, text = (stem.with_name(stem.name + end) for end in ("-trace.png", TRACE_END))
-    save_image(picture, trace_image({as_text(stem.name): result.trace}))
+    image, text = (stem.with_name(stem.name + end) for end in ("-trace.png", TRACE_END))
+    save_image(image, trace_image({as_text(stem.name): result.trace}))
     write_json(text, result_json(result))
-    return [picture, text]
+    return [image, text]
 
 
 def _title(result: MatchResult) -> str:
@@ -236,8 +236,8 @@ def _digests(path: Path) -> dict[str, str]:
     from PIL import Image
 
     try:
-        with Image.open(_beside(path, PICTURE_END)) as picture:
-            return dict(picture.info)
+        with Image.open(_beside(path, _IMAGE_END)) as image:
+            return dict(image.info)
     except OSError:
         return {}
 
@@ -285,14 +285,14 @@ def _prediction_json(result: MatchResult) -> dict[str, Any] | None:
     """The network's prediction. Its confidence is that of the predicted preset, which is rarely the written one."""
     if result.prediction is None:
         return None
-    sure = result.prediction.confidence
+    confidence = result.prediction.confidence
     return {
         "pitch_error_semitones": number(result.predicted.pitch_error_semitones),
         "tuned_semitones": result.predicted.tuned_semitones,
         "error": result.predicted.error,
         "routes": [route._asdict() for route in result.prediction.routes],
-        "menu_probability": sure.menu_probability if sure else {},
-        "spread_norm": sure.spread_norm if sure else {},
+        "menu_probability": confidence.menu_probability if confidence else {},
+        "spread_norm": confidence.spread_norm if confidence else {},
     }
 
 

@@ -23,7 +23,7 @@ class Preferred(NamedTuple):
 
     Attributes:
       candidate: the candidate to write; None if no candidate is audible.
-      warning: why it is not the candidate that was asked for; empty if it is.
+      warning: why it is not the requested candidate; empty if it is.
     """
 
     candidate: Candidate | None

@@ -211,8 +211,8 @@ def note_length_s(clip: Clip, render: RenderConfig, config: MatchConfig = DEFAUL
     """
     if config.note_s is not None:
         return config.note_s
-    held = is_held(clip.stereo(render.samples), render.sample_rate, render.note_s)
-    return render.seconds if held else render.note_s
+    lasts = is_held(clip.stereo(render.samples), render.sample_rate, render.note_s)
+    return render.seconds if lasts else render.note_s
 
 
 def _offered(
@@ -232,9 +232,9 @@ def _offered(
     for i, variant in enumerate(others, start=1):
         preset = to_preset(variant, schema, vocabulary, name=title, author="vjax")
         yield Candidate(f"{VARIANT} {i}", preset, kind=Kind.PREDICTION)
-    picture = index_mel(prediction.mel[0])
+    mel = index_mel(prediction.mel[0])
     for bank in banks:
-        for found in bank.nearest(picture, note, NEIGHBOURS * config.variants):
+        for found in bank.nearest(mel, note, NEIGHBOURS * config.variants):
             yield Candidate(found.name, found.preset, kind=Kind.NEIGHBOUR)
 
 
@@ -260,6 +260,6 @@ def _explained(patches: "Future[Explained] | None") -> Iterator[Candidate]:
 
 
 def _resynthesis(clip: Clip, sought: Sought, render: RenderConfig, config: MatchConfig) -> list[Candidate]:
-    held = dataclasses.replace(render, note_s=sought.note_s)
+    render = dataclasses.replace(render, note_s=sought.note_s)
     after = np.broadcast_to(clip.after, (2, clip.after.shape[1]))
-    return resynthesised(sought.audio, sought.note, held, config.resynthesis, clip.title, clip.pitch, after)
+    return resynthesised(sought.audio, sought.note, render, config.resynthesis, clip.title, clip.pitch, after)

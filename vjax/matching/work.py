@@ -152,8 +152,8 @@ def dataset_work(
         for prediction in predictions():
             preset = from_parameters(prediction.target, info.schema, vocabulary)
             clip = functools.partial(row_clip, prediction.name, preset, prediction.midi_note, pool)
-            known = dataclasses.replace(config, note=prediction.midi_note, note_s=pool.config.note_s)
-            yield Sound(prediction.name, clip, known, prediction)
+            row_config = dataclasses.replace(config, note=prediction.midi_note, note_s=pool.config.note_s)
+            yield Sound(prediction.name, clip, row_config, prediction)
 
     return Work(
         sounds=sounds,

@@ -31,7 +31,7 @@ def _forward(x: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
 def _backward(residuals: tuple[jax.Array, jax.Array], dy: jax.Array) -> tuple[jax.Array]:
     first, x = residuals
 
-    def of(row: int, column: int, down: bool = False, right: bool = False) -> jax.Array:
+    def cell_gradient(row: int, column: int, down: bool = False, right: bool = False) -> jax.Array:
         """The gradient that each window sends to one of its cells; with `down` or `right`, that of the next window."""
         sent = jnp.where(first == 3 * row + column, dy, 0)
         sent = jnp.pad(sent[:, down:, right:], ((0, 0), (0, int(down)), (0, int(right)), (0, 0)))
@@ -39,9 +39,10 @@ def _backward(residuals: tuple[jax.Array, jax.Array], dy: jax.Array) -> tuple[ja
 
     # The middle row of a window belongs to no other window. Its last row is the next window's first row. The same holds
     # for columns.
-    own_row = jnp.stack([of(1, 1), of(1, 2) + of(1, 0, right=True)], axis=3)
-    shared = of(2, 2) + of(2, 0, right=True) + of(0, 2, down=True) + of(0, 0, down=True, right=True)
-    shared_row = jnp.stack([of(2, 1) + of(0, 1, down=True), shared], axis=3)
+    own_row = jnp.stack([cell_gradient(1, 1), cell_gradient(1, 2) + cell_gradient(1, 0, right=True)], axis=3)
+    shared = cell_gradient(2, 2) + cell_gradient(2, 0, right=True) + cell_gradient(0, 2, down=True)
+    shared = shared + cell_gradient(0, 0, down=True, right=True)
+    shared_row = jnp.stack([cell_gradient(2, 1) + cell_gradient(0, 1, down=True), shared], axis=3)
     dx = jnp.stack([own_row, shared_row], axis=2)
     b, height, _, width, _, c = dx.shape
     return (dx.reshape(b, 2 * height, 2 * width, c)[:, : x.shape[1], : x.shape[2]],)

@@ -32,14 +32,14 @@ _MEANINGS = {
     "init": "the init patch",
     "random": "another preset, at random",
     "nearest": "the nearest preset of the bank",
-    "prediction": "what the model answers",
+    "prediction": "what the model predicts",
     "match": "what `vjax match` writes",
     "closest": "the nearest of its candidates: the prediction, variants, a bank, and the sound as a wavetable",
     "knobs": "the nearest of those that were not made from the sound",
     "patch": "the nearest patch: an editable preset explained from the sound",
     "floor": "the target with other random phases",
 }
-_SILENT = frozenset({"init", "random"})  # methods whose sounds are not embedded, because nobody needs to listen to them
+_NOT_EMBEDDED = frozenset({"init", "random"})  # the page has scores of these methods, but not their sounds
 _LONGEST_FACT = 60
 
 
@@ -70,11 +70,11 @@ def read_evaluation(folder: Path) -> Evaluation:
     """
     path = folder / "targets.json"
     if not path.is_file():
-        raise ValueError(f"{folder} holds no targets.json; give a folder that `vjax evaluate` wrote")
+        raise ValueError(f"{folder} does not contain targets.json; give a folder that `vjax evaluate` wrote")
     try:
         targets = tuple(Target(**target) for target in json.loads(path.read_text()))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no list of targets ({error}); run `vjax evaluate` again") from error
+        raise ValueError(f"{path} is not a list of targets ({error}); run `vjax evaluate` again") from error
     rows: dict[str, dict[str, Row]] = {target.id: {} for target in targets}
     for (target, method), row in Results(folder).rows.items():
         if target in rows:  # a smaller run into the same folder leaves rows of other targets
@@ -82,7 +82,7 @@ def read_evaluation(folder: Path) -> Evaluation:
     methods = sorted({method for by_method in rows.values() for method in by_method}, key=_order)
     for name in (*rows, *methods):
         if name != Path(name).name or name in ("", ".", "..") or "\\" in name:
-            raise ValueError(f"{name!r} in {folder} is no file's name; an evaluation's ids and methods are plain names")
+            raise ValueError(f"{name!r} in {folder} is not a file name; ids and methods must not contain a path")
     return Evaluation(folder, targets, rows, tuple(methods), _settings(folder))
 
 
@@ -90,10 +90,10 @@ def page_data(evaluation: Evaluation) -> dict[str, Any]:
     """Everything that the page shows before a sound is opened, as JSON types."""
     scores = {method: _scores(evaluation, method) for method in evaluation.methods}
     missing = np.full((len(METRICS), len(evaluation.targets)), np.nan)
-    ends = scores.get("random", missing), scores.get("floor", missing)
+    random, reference = scores.get("random", missing), scores.get("floor", missing)
     shares = {
         method: [
-            recovered_share(ends[0][i], found[i], ends[1][i], name in HIGHER_IS_BETTER)
+            recovered_share(random[i], found[i], reference[i], name in HIGHER_IS_BETTER)
             for i, name in enumerate(METRICS)
         ]
         for method, found in scores.items()
@@ -134,7 +134,7 @@ def sound_detail(evaluation: Evaluation, target: Target) -> dict[str, Any]:
     Missing files are left out. `problem` describes a file that cannot be read.
     """
     folder = evaluation.folder / "sounds" / target.id
-    methods = [method for method in evaluation.methods if method not in _SILENT]
+    methods = [method for method in evaluation.methods if method not in _NOT_EMBEDDED]
     files = {method: folder / f"{method}.wav" for method in ("target", *methods)}
     files = {method: path for method, path in files.items() if path.is_file()}
     detail: dict[str, Any] = {"versions": [], "differences": _differences(folder, methods), "problem": ""}
@@ -158,12 +158,12 @@ def sound_detail(evaluation: Evaluation, target: Target) -> dict[str, Any]:
 
 
 def meaning(method: str) -> str:
-    """A short description of a method. That of a refinement contains its start and its budget."""
-    start, _, evals = method.partition("+")
-    if start == "best" and evals:
+    """A short description of a method. That of a refinement contains the refined method and the budget."""
+    refined, _, evals = method.partition("+")
+    if refined == "best" and evals:
         return f"match, prediction and nearest compete, refined with {evals} renders together"
     if evals:
-        return f"{start}, refined with {evals} renders"
+        return f"{refined}, refined with {evals} renders"
     return _MEANINGS.get(method, "")
 
 
@@ -193,11 +193,11 @@ def _order(method: str) -> tuple:
     Methods without refinement come first, baselines before estimates. Then come refinements by budget, with those from
     `best` behind the others. The re-render reference (floor) comes last.
     """
-    start, _, evals = method.partition("+")
-    starts = ("init", "random", "nearest", "prediction", "match", "closest", "knobs", "patch")
-    place = starts.index(start) if start in starts else len(starts)
+    refined, _, evals = method.partition("+")
+    order = ("init", "random", "nearest", "prediction", "match", "closest", "knobs", "patch")
+    position = order.index(refined) if refined in order else len(order)
     budget = int(evals) if evals.isdigit() else 0
-    return (method == "floor", start == "best", bool(evals), budget, place, method)
+    return (method == "floor", refined == "best", bool(evals), budget, position, method)
 
 
 def _scores(evaluation: Evaluation, method: str) -> np.ndarray:
@@ -217,11 +217,11 @@ def _editing(evaluation: Evaluation, method: str) -> dict[str, Any]:
 
 
 def _summary(values: np.ndarray, share: Any) -> dict[str, Any]:
-    known = values[~np.isnan(values)]
+    finite = values[~np.isnan(values)]
     return {
-        "n": len(known),
-        "mean": short_number(known.mean()) if len(known) else None,
-        "median": short_number(np.median(known)) if len(known) else None,
+        "n": len(finite),
+        "mean": short_number(finite.mean()) if len(finite) else None,
+        "median": short_number(np.median(finite)) if len(finite) else None,
         "share": short_number(share.share),
         "share_of_medians": short_number(share.of_medians),
         "interval": None if np.isnan(share.interval).any() else [short_number(end) for end in share.interval],

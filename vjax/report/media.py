@@ -24,7 +24,7 @@ SAMPLE_RATE = 44100
 
 _MEL = MelConfig(sample_rate=SAMPLE_RATE)
 _TICKS_HZ = ((500, "500"), (2000, "2k"), (8000, "8k"))
-_MOST_COLUMNS = 480  # of an image: more than the page ever shows
+_MAX_COLUMNS = 480  # of an image: more than the page ever shows
 _MP3_COMPRESSION = 0.4  # variable bit rate, about 150 kbit/s
 _WEBP_QUALITY = 80
 
@@ -74,7 +74,7 @@ def page_media(files: Mapping[str, Path]) -> PageMedia:
     for label, sound in sounds.items():
         key = sound.tobytes()
         if key not in encoded:
-            encoded[key] = SoundMedia(_mp3(gain * sound), _picture(mels[label], top_db))
+            encoded[key] = SoundMedia(_mp3(gain * sound), _mel_image(mels[label], top_db))
         media[label] = encoded[key]
     return PageMedia(media, longest / SAMPLE_RATE, 20 * float(np.log10(gain)))
 
@@ -103,14 +103,14 @@ def _mp3(sound: np.ndarray) -> str:
     return _address("audio/mpeg", buffer.getvalue())
 
 
-def _picture(mel: np.ndarray, top_db: float) -> str:
+def _mel_image(mel: np.ndarray, top_db: float) -> str:
     """The image of a log-mel spectrogram, low frequencies at the bottom; black is `RANGE_DB` below `top_db`."""
     from PIL import Image
 
     level = np.clip((mel[::-1] - top_db) / RANGE_DB + 1, 0, 1)
     image = Image.fromarray(_colours()[(255 * level).astype(np.uint8)])
-    if image.width > _MOST_COLUMNS:
-        image = image.resize((_MOST_COLUMNS, image.height), Image.Resampling.BOX)
+    if image.width > _MAX_COLUMNS:
+        image = image.resize((_MAX_COLUMNS, image.height), Image.Resampling.BOX)
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=_WEBP_QUALITY)
     return _address("image/webp", buffer.getvalue())

@@ -84,9 +84,9 @@ class Search:
     _reference: float = np.inf  # the search stagnates unless its loss falls below; `_stagnant` counts generations
     _stagnant: int = 0
     _entered: int = 0  # candidates searched from so far
-    _away: bool = False  # whether the best found may have come from an earlier candidate
+    _switched: bool = False  # whether the best found may have come from an earlier candidate
     _improved: bool = False
-    _here: tuple[float, np.ndarray | None] = (np.inf, None)  # best loss in this space, and its point
+    _space_best: tuple[float, np.ndarray | None] = (np.inf, None)  # best loss in this space, and its point
 
     @classmethod
     def begin(
@@ -184,8 +184,8 @@ class Search:
         losses = np.where(np.isnan(losses), np.inf, losses)
         k = int(np.argmin(losses))
         loss = float(losses[k])
-        if loss < self._here[0]:
-            self._here = (loss, np.clip(self._norm(z[k]), 0, 1))
+        if loss < self._space_best[0]:
+            self._space_best = (loss, np.clip(self._norm(z[k]), 0, 1))
         if loss < (self.best[-1].loss if len(self.best) == KEPT else np.inf):
             self._improved |= loss < self.best[0].loss
             preset = with_gain(self.space.to_preset(self._norm(z[k])), float(gains_db[k]))
@@ -208,12 +208,12 @@ class Search:
             return
         if self.untried and self.untried[0].loss < _NEAR_BEST * self.first_loss:
             self._enter_next()
-            self._away = True
-        elif self._away and self._here[0] > self.best[0].loss:
+            self._switched = True
+        elif self._switched and self._space_best[0] > self.best[0].loss:
             # In the dimensions that it was found in: other parameters may have become audible since.
             best = self.best[0]
             self._enter(best.label, best.kind, best.space.around(best.preset))
-            self._away = False
+            self._switched = False
         elif self._stagnant >= self._restart_patience():
             self._widen()
         else:
@@ -226,9 +226,9 @@ class Search:
 
     def _widen(self) -> None:
         self._sigma = min(self._sigma * _WIDER, 4.0)
-        if self._here[1] is not None:
-            self.space = dataclasses.replace(self.space, origin=self._here[1])
-        self._begin_here()
+        if self._space_best[1] is not None:
+            self.space = dataclasses.replace(self.space, origin=self._space_best[1])
+        self._begin_space()
 
     def candidates(self) -> list[Candidate]:
         """The presets to judge at the end: the target's first candidate, then the best ones found, the best first."""
@@ -253,10 +253,10 @@ class Search:
         preset = space.preset.to_json()
         for seed in seeds:
             self.live.load(self._live_key(seed), preset, self.target.note, seed, self.target.note_s)
-        self._sigma, self._here = 1.0, (np.inf, None)
-        self._begin_here()
+        self._sigma, self._space_best = 1.0, (np.inf, None)
+        self._begin_space()
 
-    def _begin_here(self) -> None:
+    def _begin_space(self) -> None:
         self.steps = first_steps(self.space, self.config.strategy.sigma)
         self.strategy.start(self.space.size, self._sigma)
         self._reference, self._stagnant = np.inf, 0

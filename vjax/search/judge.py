@@ -51,7 +51,7 @@ class Recording(NamedTuple):
     Attributes:
       clip: the sound as it was recorded.
       sought: the sound that candidates are compared with, its note, note length and pitch.
-      judge: scores presets against the sound, which is its target in slot 0.
+      judge: scores presets against the sound, which is its target in lane 0.
     """
 
     clip: Clip
@@ -107,8 +107,8 @@ class Judge:
         ]
         sounds = self._sounds(jobs)
         per = len(JUDGE_SEEDS)
-        as_they_are = np.zeros((len(sounds), 2))
-        losses = self._score(sounds, lane, as_they_are)[0].reshape(-1, per).mean(1)  # NaN where one is silent
+        no_gain_db = np.zeros((len(sounds), 2))
+        losses = self._score(sounds, lane, no_gain_db)[0].reshape(-1, per).mean(1)  # NaN where one is silent
         ranked = np.where(np.isnan(losses), np.inf, losses)
         if np.isinf(ranked).all():
             raise ValueError(
@@ -137,9 +137,9 @@ class Judge:
         """Losses, gains in dB and MSS distances in dB, [n] each."""
         losses, gains_db = np.full(len(sounds), np.nan, np.float32), np.zeros(len(sounds))
         mss_db = losses.copy()
-        heard = [i for i, audio in enumerate(sounds) if audio is not None]
+        rendered = [i for i, audio in enumerate(sounds) if audio is not None]
         size = self._objective.batch
-        for chunk in (heard[i : i + size] for i in range(0, len(heard), size)):
+        for chunk in (rendered[i : i + size] for i in range(0, len(rendered), size)):
             audio = np.stack([sounds[i] for i in chunk])
             found = self._objective.levelled_terms(audio, [lane] * len(chunk), range_db[chunk])
             losses[chunk], gains_db[chunk], mss_db[chunk] = found[0], found[1], found[2][:, TERMS.index("mss")]

@@ -87,9 +87,9 @@ class Objective:
     def set_target(self, lane: int, audio: np.ndarray) -> None:
         """Puts a target [2, samples] into a lane. Raises ValueError if it is silent or has another shape."""
         if audio.shape != self._shape:
-            raise ValueError(f"the target has shape {audio.shape}; all of a run have {self._shape}")
+            raise ValueError(f"the target has shape {audio.shape}; expected {self._shape}")
         if is_silent(audio):
-            raise ValueError("the target is silent: nothing is near to silence")
+            raise ValueError("the target is silent, and distances to silence are undefined; give an audible sound")
         batch = np.broadcast_to(audio, (self.batch, *self._shape)).astype(np.float32)  # the shape that is compiled
         spectra = jax.tree.map(lambda leaf: leaf[0], _jitted_spectra(batch, self._sample_rate))
         self._targets = _put(self._targets, spectra, lane)
@@ -132,12 +132,12 @@ class Objective:
         n = len(audio)
         padded = np.zeros((self.batch, *self._shape), np.float32)
         padded[:n] = audio
-        where = np.zeros(self.batch, np.int32)
-        where[:n] = lanes
+        padded_lanes = np.zeros(self.batch, np.int32)
+        padded_lanes[:n] = lanes
         ranges = np.zeros((self.batch, 2), np.float32)
         ranges[:n] = range_db
         found, gains_db = (
-            np.array(one)[:n] for one in _distances(self._targets, padded, where, ranges, self._sample_rate)
+            np.array(one)[:n] for one in _distances(self._targets, padded, padded_lanes, ranges, self._sample_rate)
         )
         found[is_silent(padded[:n]) | ~np.isfinite(padded[:n]).all((1, 2))] = np.nan
         return found, gains_db

@@ -17,7 +17,7 @@ class RefineConfig:
       patience: generations without a loss that is better by 0.5 %, before a search continues from another candidate.
       restart_patience: such generations before a search without another candidate takes wider steps; 0 takes Hansen's
         number.
-      places: number of targets that are searched at a time.
+      parallel: number of targets that are searched at a time.
       engine_seeds: number of positions of the engine's random generators; generations use them in turn. With only one,
         a search fits the random phases of that position, which a preset cannot set.
       seed: of the samples.

@@ -78,12 +78,12 @@ def make_space(preset: Preset, knob_error_norm: Mapping[str, float] | None = Non
         that the network predicts well take small steps, others large ones. Without it all steps are equal. Steps are
         relative: `scale` has the median 1 for any size of the errors.
     """
-    schema, heard = controls(), audible_of(preset)
-    turned = heard.continuous & ~schema.frozen_continuous()
-    turned &= np.array([not name.endswith(_CODES) for name in schema.continuous_names])
+    schema, is_audible = controls(), audible_of(preset)
+    searched = is_audible.continuous & ~schema.frozen_continuous()
+    searched &= np.array([not name.endswith(_CODES) for name in schema.continuous_names])
     if is_free(preset):
-        turned[schema.position[VOLUME]] = False
-    knobs, slots = np.flatnonzero(turned), np.flatnonzero(heard.routes)
+        searched[schema.position[VOLUME]] = False
+    knobs, slots = np.flatnonzero(searched), np.flatnonzero(is_audible.routes)
     names = [schema.continuous_names[i] for i in knobs]
     amounts = np.array([preset.routes[slot].amount for slot in slots])
     origin = np.concatenate([preset.continuous[knobs], (amounts + 1) / 2])

@@ -46,13 +46,13 @@ class StrategyConfig:
         if self.name not in STRATEGIES:
             raise ValueError(f"there is no strategy {self.name!r}; choose {', '.join(STRATEGIES)}")
         if self.population < 4:
-            raise ValueError(f"population={self.population}; at least 4 are needed to tell better from worse")
+            raise ValueError(f"population={self.population}; it must be at least 4")
         if not 0 < self.sigma <= 1:
             raise ValueError(f"sigma={self.sigma}; it must lie in (0, 1], in parts of a knob's range")
 
 
 class Strategy:
-    """The strategy of one search, in whitened coordinates z: a sample is `origin + steps * z`, and a start has z = 0.
+    """The strategy of one search, in whitened coordinates z: a sample is `origin + steps * z`.
 
     Its samples depend only on `seed`, `key` and the losses that `tell` gets. They do not depend on other searches.
 

@@ -28,7 +28,7 @@ from vjax.sound.rules import Choices, Rules
 from vjax.sound.schema import LFO_SHAPE_CHOICES, Schema
 
 PARTS = ("modules", "sources", "modes", "feeding")
-"""The parts of the rules of `audible`, in one word each."""
+"""The names of the parts of the rules of `audible`."""
 
 ACTIVE_AMOUNT = 1e-6
 """A route with a smaller |amount| has no effect, unless another route moves its amount."""
@@ -63,8 +63,8 @@ def audible(rules: Rules, continuous: Any, categorical: Any, routes: Any = None,
       continuous: [..., n_continuous] norm.
       categorical: [..., n_categorical] menu indices.
       routes: sparse, (index [..., slots], value [..., slots, 4]), or matrices [..., 4, n_sources, n_destinations]. In
-        matrices, slots have no numbers, so a destination that points at a slot counts as audible. None if nothing is
-        known about routes: then no control is inaudible because of them.
+        matrices, slots have no numbers, so a destination that points at a slot counts as audible. None if the routes
+        are not given: then no control is inaudible because of them.
       parts: those of `PARTS` that may make a control inaudible. Callers that pass fewer give the reason. Whether a
         source is audible is always decided by all parts.
 
@@ -89,11 +89,11 @@ def audible(rules: Rules, continuous: Any, categorical: Any, routes: Any = None,
     if follow:
         in_use = computed["modules"] & computed["modes"] & computed["feeding"]
         if sparse:
-            audible_slots, heard = _follow_slots(xp, rules, slots, in_use)
+            audible_slots, audible_sources = _follow_slots(xp, rules, slots, in_use)
         else:
-            heard = _follow_matrix(xp, rules, routes, in_use)
+            audible_sources = _follow_matrix(xp, rules, routes, in_use)
         if "sources" in parts:
-            found.append((rules.source < 0) | _take(xp, heard, rules.source.clip(0)))
+            found.append((rules.source < 0) | _take(xp, audible_sources, rules.source.clip(0)))
     shape = (*categorical.shape[:-1], len(rules.source))
     every = functools.reduce(lambda a, b: a & b, found, xp.ones(shape, dtype=bool))
     n, m = continuous.shape[-1], categorical.shape[-1]
@@ -130,8 +130,8 @@ def _states(xp, rules: Rules, continuous, categorical, routes, slots):
     """
     shape = categorical.shape[:-1]
     always = xp.ones((*shape, 1), dtype=bool)
-    known = rules.effects.shape[-1] > 0
-    several = (categorical[..., rules.effects] > 0).sum(axis=-1)[..., None] >= 2 if known else always
+    has_effects = rules.effects.shape[-1] > 0
+    several = (categorical[..., rules.effects] > 0).sum(axis=-1)[..., None] >= 2 if has_effects else always
     voices = continuous[..., rules.voices] >= xp.asarray(rules.voices_least)
     in_use = xp.concat([voices, categorical[..., rules.morphs] > 0], axis=-1)
     if routes is None:
@@ -193,8 +193,8 @@ def _follow_slots(xp, rules: Rules, slots: _Slots, in_use):
     starts = (rules.sources[:, None] == slots.source[..., None, :]) & (arrives & slots.carries)[..., None, :]
     shapes = needs[..., None] == rules.sources
     leads = (starts.astype(np.float32) @ shapes.astype(np.float32)) > 0
-    heard = _reach((starts & (needs < 0)[..., None, :]).any(axis=-1), leads)
-    return arrives & ((needs < 0) | xp.take_along_axis(heard, needs.clip(0), axis=-1)), heard
+    audible_sources = _reach((starts & (needs < 0)[..., None, :]).any(axis=-1), leads)
+    return arrives & ((needs < 0) | xp.take_along_axis(audible_sources, needs.clip(0), axis=-1)), audible_sources
 
 
 def _follow_matrix(xp, rules: Rules, matrix, in_use):
@@ -205,16 +205,16 @@ def _follow_matrix(xp, rules: Rules, matrix, in_use):
     return _reach((active & (needs < 0)).any(axis=-1), (active.astype(np.float32) @ shaped) > 0)
 
 
-def _reach(heard, leads):
-    """[..., n]: extends `heard` along `leads` [..., n, n] (a is audible if b is) until nothing is added.
+def _reach(reached, leads):
+    """[..., n]: extends `reached` along `leads` [..., n, n] (a is audible if b is) until nothing is added.
 
     Each round doubles the length of the chains that it follows.
     """
-    for _ in range(_rounds(heard.shape[-1])):
-        heard = heard | (leads & heard[..., None, :]).any(axis=-1)
+    for _ in range(_rounds(reached.shape[-1])):
+        reached = reached | (leads & reached[..., None, :]).any(axis=-1)
         step = leads.astype(np.float32)
         leads = leads | ((step @ step) > 0)
-    return heard
+    return reached
 
 
 def _rounds(n: int) -> int:

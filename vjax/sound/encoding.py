@@ -30,7 +30,7 @@ POSITIONS = tuple(f"{effect}_order" for effect in EFFECTS)
 """The continuous parameters that replace CHAIN, one for each of EFFECTS."""
 
 _SEMITONES = re.compile(r"(osc_\d|sample|voice)_transpose$")
-_NOWHERE = 0.5  # the position of an effect that is off
+_POSITION_IF_OFF = 0.5  # the position of an effect that is off
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,7 @@ class TargetEncoding:
         controls = self.controls
         continuous = [controls.continuous[i] for i in self._kept]
         if self._has_chain:
-            continuous += [Continuous(name, 0.0, 1.0, _NOWHERE) for name in POSITIONS]
+            continuous += [Continuous(name, 0.0, 1.0, _POSITION_IF_OFF) for name in POSITIONS]
         semitones = tuple(_semitone_classes(controls.continuous[i]) for i in self._semitones)
         return dataclasses.replace(controls, continuous=tuple(continuous), categorical=controls.categorical + semitones)
 
@@ -161,7 +161,7 @@ def effect_positions(numbers: np.ndarray, on: np.ndarray) -> np.ndarray:
     rank = chain_ranks(numbers)
     before = (rank[:, None, :] < rank[:, :, None]) & on[:, None, :]
     position = (before.sum(-1) + 0.5) / np.maximum(on.sum(-1, keepdims=True), 1)
-    return np.where(on, position, _NOWHERE)
+    return np.where(on, position, _POSITION_IF_OFF)
 
 
 def chain_ranks(numbers: np.ndarray) -> np.ndarray:
@@ -169,15 +169,15 @@ def chain_ranks(numbers: np.ndarray) -> np.ndarray:
 
     In the factorial number system, a chain number has one digit for each position in the chain; the lowest digit is
     that of the last position. The digit of a position counts the effects before it that come later in `EFFECTS` than
-    the effect at this position. Renders confirm this: chains that differ only in effects that
-    are off give equal bits.
+    the effect at this position. Renders confirm this: chains that differ only in effects
+    that are off give equal bits.
     """
     numbers, column = np.asarray(numbers, np.int64), np.arange(len(EFFECTS))
     chain = np.tile(column, (len(numbers), 1))
-    for place in range(len(EFFECTS) - 1, -1, -1):
-        numbers, later = np.divmod(numbers, place + 1)
-        chosen = (place - later)[:, None]  # it moves to this position, and those in between move up
-        source = np.where(column == place, chosen, column + ((column >= chosen) & (column < place)))
+    for position in range(len(EFFECTS) - 1, -1, -1):
+        numbers, later = np.divmod(numbers, position + 1)
+        chosen = (position - later)[:, None]  # it moves to this position, and those in between move up
+        source = np.where(column == position, chosen, column + ((column >= chosen) & (column < position)))
         chain = np.take_along_axis(chain, source, axis=1)
     return np.argsort(chain, axis=1)
 
@@ -191,8 +191,8 @@ def chain_number(positions: np.ndarray, on: np.ndarray) -> int:
     chain = np.arange(len(EFFECTS))
     chain[played] = played[np.argsort(positions[played], kind="stable")]
     number = 0
-    for place, effect in enumerate(chain):
-        number = number * (place + 1) + int((chain[:place] > effect).sum())
+    for position, effect in enumerate(chain):
+        number = number * (position + 1) + int((chain[:position] > effect).sum())
     return number
 
 

@@ -33,7 +33,7 @@ _ENV_1 = 1  # drives the amplitude, so it cannot be swapped
 
 
 def canonical_order(parameters: Parameters, schema: Schema) -> Parameters:
-    """The same sound with its swappable modules in canonical order, and its routes in theirs.
+    """The same sound with its swappable modules and its routes in canonical order.
 
     Oscillators that are off get the defaults of their positions.
     """
@@ -51,9 +51,9 @@ def renumbered(parameters: Parameters, schema: Schema, orders: Mapping[str, Sequ
     for family, order in orders.items():
         numbers = members(schema, family)
         if sorted(order) != list(numbers):
-            raise ValueError(f"the order {tuple(order)} of {family} is none of its numbers {numbers}")
-        old |= {(family, new): was for new, was in zip(numbers, order, strict=True)}
-    new = {(family, was): number for (family, number), was in old.items()}
+            raise ValueError(f"the order {tuple(order)} of {family} is not a permutation of its numbers {numbers}")
+        old |= {(family, new): former for new, former in zip(numbers, order, strict=True)}
+    new = {(family, former): number for (family, number), former in old.items()}
     knobs = [schema.position[_new_name(name, old)] for name in schema.continuous_names]
     menus = [schema.position[_new_name(name, old)] for name in schema.categorical_names]
     index = parameters.route_index.copy()
@@ -101,13 +101,14 @@ def _oscillator_order(parameters: Parameters, schema: Schema) -> list[int]:
 
 
 def _source_order(parameters: Parameters, schema: Schema, family: str) -> list[int]:
-    goes_to: dict[str, list[tuple[int, float]]] = {}
+    destinations_of: dict[str, list[tuple[int, float]]] = {}
     used = parameters.route_index >= 0
     for cell, amount in zip(parameters.route_index[used], parameters.route_value[used, 0], strict=True):
         source, destination = divmod(int(cell), len(schema.destinations))
-        goes_to.setdefault(schema.sources[source], []).append((_kinds(schema)[destination], -abs(float(amount))))
-    numbers, nowhere = members(schema, family), [(len(schema.destinations), 0.0)]
-    return sorted(numbers, key=lambda n: sorted(goes_to.get(f"{family}_{n}", nowhere)))
+        route = (_kinds(schema)[destination], -abs(float(amount)))
+        destinations_of.setdefault(schema.sources[source], []).append(route)
+    numbers, unrouted = members(schema, family), [(len(schema.destinations), 0.0)]
+    return sorted(numbers, key=lambda n: sorted(destinations_of.get(f"{family}_{n}", unrouted)))
 
 
 def _off_at_rest(parameters: Parameters, schema: Schema) -> Parameters:

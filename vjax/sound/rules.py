@@ -112,8 +112,8 @@ def audibility_rules(schema: Schema) -> Rules:
     def fed(name: str) -> int:
         module = schema.module(name)
         # Not the filter's switch and its input: the input may feed the filter, even if nothing does yet.
-        judged = module in _FILTERS and name not in (f"{module}_on", f"{module}_filter_input")
-        return 1 + _FILTERS.index(module) if judged else _ALWAYS
+        needs_input = module in _FILTERS and name not in (f"{module}_on", f"{module}_filter_input")
+        return 1 + _FILTERS.index(module) if needs_input else _ALWAYS
 
     source = [shaped_source(name, schema) for name in names]
     return Rules(

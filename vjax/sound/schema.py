@@ -111,7 +111,7 @@ class Schema:
         names = self.continuous_names + self.categorical_names
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
-            raise ValueError(f"the schema names {repeated} twice; each control needs one place")
+            raise ValueError(f"the schema names {repeated} twice; expected each name once")
         for knob in self.continuous:
             if not knob.minimum < knob.maximum:
                 raise ValueError(f"{knob.name}: the range [{knob.minimum}, {knob.maximum}] is empty")
@@ -231,8 +231,8 @@ class Schema:
     def module(self, name: str) -> str:
         """The module of a control (`osc_1`, `filter_fx`, `lfo_3`, `reverb`, ...); `global` for the rest."""
         match = re.match(r"((osc|filter|lfo|env|random)_(\d|fx)|[a-z]+?)_", name)
-        known = match and (match.group(3) or f"{match.group(1)}_on" in self.position)
-        return match.group(1) if known else "global"
+        is_module = match and (match.group(3) or f"{match.group(1)}_on" in self.position)
+        return match.group(1) if is_module else "global"
 
     def validate(self, parameters: Parameters) -> None:
         """Raises ValueError for the first value that is not valid in a preset; it names control, value and range."""

@@ -53,48 +53,48 @@ def merge_slots(
         for i, ((index, _), mask) in enumerate(zip(tables, masks, strict=True))
         for slot in np.flatnonzero((index >= 0) & mask)
     }
-    places: dict[Slot, int] = {}
+    new_slots: dict[Slot, int] = {}
     cells: list[int] = []
 
-    def place(batch: dict[Slot, tuple[int, int]]) -> None:
+    def assign(batch: dict[Slot, tuple[int, int]]) -> None:
         for slot in sorted(batch, key=lambda s: (batch[s], s)):
             cell = batch[slot][0] * len(schema.destinations) + batch[slot][1]
             if cell not in cells and len(cells) < N_SLOTS:
-                places[slot] = len(cells)
+                new_slots[slot] = len(cells)
                 cells.append(cell)
 
-    place({slot: pair for slot, pair in waiting.items() if schema.destination_slots[pair[1]] < 0})
+    assign({slot: pair for slot, pair in waiting.items() if schema.destination_slots[pair[1]] < 0})
     waiting = {slot: pair for slot, pair in waiting.items() if schema.destination_slots[pair[1]] >= 0}
     while waiting:
         # One level: the routes that point at a route which has its new slot. They now use its new number.
         ready = {
-            slot: (source, schema.slot_destination(destination, places[target]))
+            slot: (source, schema.slot_destination(destination, new_slots[target]))
             for slot, (source, destination) in waiting.items()
-            if (target := (slot[0], int(schema.destination_slots[destination]))) in places
+            if (target := (slot[0], int(schema.destination_slots[destination]))) in new_slots
         }
         if not ready:
             break
         waiting = {slot: pair for slot, pair in waiting.items() if slot not in ready}
-        place(ready)
-    _place_rings(waiting, places, cells, schema)
+        assign(ready)
+    _assign_rings(waiting, new_slots, cells, schema)
     route_index = np.full(N_SLOTS, -1, np.int32)
     route_value = np.zeros((N_SLOTS, len(CHANNELS)), np.float32)
     route_index[: len(cells)] = cells
-    for (table, slot), place_ in places.items():
-        route_value[place_] = tables[table][1][slot]
+    for (table, slot), new_slot in new_slots.items():
+        route_value[new_slot] = tables[table][1][slot]
     return route_index, route_value
 
 
-def _place_rings(waiting: dict[Slot, tuple[int, int]], places: dict[Slot, int], cells: list[int], schema: Schema):
-    """Places routes that point at each other in a ring, and the routes that lead to a ring, in the given order."""
+def _assign_rings(waiting: dict[Slot, tuple[int, int]], new_slots: dict[Slot, int], cells: list[int], schema: Schema):
+    """Assigns slots to routes that form a ring, and to the routes that lead to a ring, in the given order."""
     waiting = _closed(waiting, schema)
     while len(waiting) > N_SLOTS - len(cells):
         waiting = _closed({slot: waiting[slot] for slot in sorted(waiting)[:-1]}, schema)
     ring = sorted(waiting)
-    places |= {slot: len(cells) + i for i, slot in enumerate(ring)}
+    new_slots |= {slot: len(cells) + i for i, slot in enumerate(ring)}
     for slot in ring:
         source, destination = waiting[slot]
-        target = places[slot[0], int(schema.destination_slots[destination])]
+        target = new_slots[slot[0], int(schema.destination_slots[destination])]
         cells.append(source * len(schema.destinations) + schema.slot_destination(destination, target))
 
 

@@ -144,10 +144,10 @@ class Checkpoints:
         refused = refused_changes(found, meta)
         if refused:
             changes = allowed_changes(found, meta)
-            besides = f" (also changed: {'; '.join(changes)})" if changes else ""
+            also_changed = f" (also changed: {'; '.join(changes)})" if changes else ""
             raise CheckpointError(
-                f"{self._manager.directory} holds a run that cannot be continued so: {'; '.join(refused)}{besides}. "
-                "Give the expected values, or choose another --workdir"
+                f"the run in {self._manager.directory} cannot be continued with these settings: "
+                f"{'; '.join(refused)}{also_changed}. Give the expected values, or choose another --workdir"
             )
         arrays = ocp.args.Composite(
             variables=ocp.args.StandardRestore(_abstract(_variables(like))),

@@ -32,7 +32,7 @@ def make_section(key: str, section: type[T], values: Mapping[str, Any]) -> T:
             raise ValueError(f"{prefix}{name} is not a setting; {hint}")
     for name, hint in hints.items():
         if name not in values:
-            raise ValueError(f"{prefix}{name} is missing; let the recipe begin with base_config(tier, variant)")
+            raise ValueError(f"{prefix}{name} is missing; make the recipe from base_config(tier, variant)")
         expected = _mismatch(values[name], hint)
         if expected:
             raise ValueError(f"{prefix}{name}={values[name]!r}; expected {expected}")
@@ -50,8 +50,8 @@ def _mismatch(value: Any, hint: Any) -> str:
     if typing.get_origin(hint) is tuple:
         arguments = typing.get_args(hint)
         length = None if arguments[-1] is ... else len(arguments)
-        fits = isinstance(value, tuple) and (length is None or len(value) == length)
-        if fits and not any(_mismatch(item, arguments[0]) for item in value):
+        has_length = isinstance(value, tuple) and (length is None or len(value) == length)
+        if has_length and not any(_mismatch(item, arguments[0]) for item in value):
             return ""
         return f"{length or 'one or more'} integers, such as {','.join(['48', '60', '72'][: length or 3])}"
     if dataclasses.is_dataclass(hint):

@@ -144,7 +144,7 @@ class Config:
 
     def __post_init__(self):
         if self.tier not in (0, *TIERS):
-            raise ValueError(f"tier={self.tier}; choose one of {TIERS}, or 0 for the dataset's")
+            raise ValueError(f"tier={self.tier}; choose one of {TIERS}, or 0 for the tier of the dataset")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed={self.seed}; it must lie in [0, 2**32)")
 
@@ -225,12 +225,12 @@ def check_data_size(config: Config) -> None:
             f"data.n={data.n} rows at {notes} notes a preset are {presets} preset; the split takes at least 2: set "
             f"data.n to {notes + 1} or more"
         )
-    validating = min(max(round(data.val_fraction * presets), 1), presets - 1)
-    most = min((presets - validating) * notes, data.n - 1)
+    n_validation = min(max(round(data.val_fraction * presets), 1), presets - 1)
+    most = min((presets - n_validation) * notes, data.n - 1)
     if config.train.batch_size > most:
         raise ValueError(
             f"train.batch_size={config.train.batch_size} does not fit data.n={data.n} rows, of which at most {most} "
-            "train; lower train.batch_size or raise data.n"
+            "are for training; lower train.batch_size or raise data.n"
         )
 
 

@@ -29,7 +29,7 @@ def train_feed(reader: Reader, rows: np.ndarray, config: Config, first_step: int
     if data.resident:
         return resident_batches(reader, rows, batch_size, config.seed, first_step, mesh, config.augment)
     part, parts = jax.process_index(), jax.process_count()
-    return _placed(
+    return _sharded(
         train_batches(reader, rows, batch_size, config.seed, first_step, data.workers, config.augment, part, parts),
         mesh,
     )
@@ -40,10 +40,10 @@ def eval_feed(reader: Reader, rows: np.ndarray, batch_size: int, mesh: Mesh) -> 
 
     Raises ValueError if `batch_size` is not divisible by the number of processes and devices.
     """
-    return _placed(eval_batches(reader, rows, batch_size, jax.process_index(), jax.process_count()), mesh)
+    return _sharded(eval_batches(reader, rows, batch_size, jax.process_index(), jax.process_count()), mesh)
 
 
-def _placed(batches: Iterator[Batch], mesh: Mesh) -> Iterator[Batch]:
+def _sharded(batches: Iterator[Batch], mesh: Mesh) -> Iterator[Batch]:
     with contextlib.closing(batches):
         for batch in batches:
             yield shard_batch(batch, mesh)

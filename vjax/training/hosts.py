@@ -58,13 +58,13 @@ def joined(
             coordinator_address,
             num_processes,
             process_id,
-            # Given arguments replace the detection of a cluster, also inside a Slurm job.
+            # The arguments replace the detection of a cluster, also inside a Slurm job.
             cluster_detection_method=None if coordinator_address is None else "deactivate",
             initialization_timeout=int(timeout_s),
         )
     except ValueError as error:
         raise JoinError(
-            f"no cluster was found ({error}). Under Slurm start it by srun; elsewhere give each process "
+            f"no cluster was found ({error}). Under Slurm start it with srun; elsewhere give each process "
             "--coordinator-address HOST:PORT, --num-processes N and --process-id I"
         ) from error
     try:
@@ -112,7 +112,7 @@ def _check(address: str, num_processes: int, process_id: int, timeout_s: float) 
     if process_id == 0:
         _check_port_is_free(int(port))
     else:
-        _wait_for_answer(host.strip("[]"), int(port), timeout_s)
+        _wait_for_connection(host.strip("[]"), int(port), timeout_s)
 
 
 def _check_port_is_free(port: int) -> None:
@@ -126,7 +126,7 @@ def _check_port_is_free(port: int) -> None:
         ) from error
 
 
-def _wait_for_answer(host: str, port: int, timeout_s: float) -> None:
+def _wait_for_connection(host: str, port: int, timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
     while True:
         try:
@@ -135,8 +135,9 @@ def _wait_for_answer(host: str, port: int, timeout_s: float) -> None:
         except OSError as error:
             if time.monotonic() > deadline:
                 raise JoinError(
-                    f"no answer from {host}:{port} for {timeout_s:.0f} s ({error.strerror or error}). Does process 0 "
-                    "run there, does the name mean its machine here too, and is the port open to this one?"
+                    f"{host}:{port} did not respond within {timeout_s:.0f} s ({error.strerror or error}). Check that "
+                    "process 0 runs there, that the name resolves to its machine on this one, and that this machine "
+                    "can reach the port"
                 ) from error
         time.sleep(0.5)
 

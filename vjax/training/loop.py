@@ -45,8 +45,8 @@ from vjax.training.step import (
 from vjax.training.writer import Writer
 
 _REMEDY = (
-    "nothing was saved of it. Continue from the last checkpoint with a lower --config.optimizer.learning_rate, or look "
-    "at the data with `vjax inspect`"
+    "this state was not saved. Continue from the last checkpoint with a lower --config.optimizer.learning_rate, or "
+    "check the data with `vjax inspect`"
 )
 
 
@@ -119,7 +119,8 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
     hosts.on_leader("data", lambda: _prepare(config, workdir))
     if not workdir.is_dir():
         raise ValueError(
-            f"{workdir} was made, but is not to be seen in this process; choose a --workdir all hosts share"
+            f"process 0 made {workdir}, but process {jax.process_index()} does not find it; choose a --workdir that "
+            "all hosts share"
         )
     info = open_dataset(config.data.path or workdir / "data", config.data.wavetable_catalog)
     leader = hosts.is_leader()
@@ -240,7 +241,8 @@ def _prepare(config: Config, workdir: Path) -> None:
 def _announce(writer, info, tier, rows, parameters, mesh, first_step, total_steps, changes) -> None:
     parts = ", ".join(f"{name} {count:,}" for name, count in parameters.items() if name != "total")
     writer.line(
-        f"data: {info.n} rows, tier {tier}, routes {info.modulation}; {rows['train']} train, {rows['val']} validate"
+        f"data: {info.n} rows, tier {tier}, routes {info.modulation}; {rows['train']} for training, {rows['val']} for "
+        "validation"
     )
     devices = f"{mesh.size} {jax.devices()[0].platform} device(s) of {jax.process_count()} process(es)"
     writer.line(f"model: {parameters['total']:,} parameters ({parts}); {devices}")
@@ -248,15 +250,15 @@ def _announce(writer, info, tier, rows, parameters, mesh, first_step, total_step
     if changes:
         writer.line(f"changed since the checkpoint: {'; '.join(changes)}")
     if first_step and first_step >= total_steps:
-        writer.line("nothing is left to train; a higher --config.train.epochs goes on")
+        writer.line("all steps are done; raise --config.train.epochs to continue")
 
 
 def _log_step(writer: Writer, config: Config, step: int, metrics: dict[str, jax.Array]) -> dict[str, float]:
     """Fetches a step's values and checks them. Logs them every `log_every` steps."""
     values = {name: float(value) for name, value in jax.device_get(metrics).items()}
-    broken = {name: value for name, value in values.items() if not math.isfinite(value)}
-    if broken:
-        raise NonFiniteLossError(f"step {step}: {broken} (all: {values}); {_REMEDY}")
+    not_finite = {name: value for name, value in values.items() if not math.isfinite(value)}
+    if not_finite:
+        raise NonFiniteLossError(f"step {step}: {not_finite} (all: {values}); {_REMEDY}")
     if step % config.train.log_every == 0:
         writer.scalars("train", values, step)
         writer.line(f"step {step}: {_listed(values, _TRAIN_LINE)}", echo=False)
@@ -265,8 +267,8 @@ def _log_step(writer: Writer, config: Config, step: int, metrics: dict[str, jax.
 
 def _show(bar: tqdm, steps: int, batch_size: int, started: float, paused_s: float, progress: _Progress) -> None:
     rate = steps * batch_size / max(time.perf_counter() - started - paused_s, 1e-9)
-    known = (("loss", progress.train), ("val", progress.val))
-    losses = [f", {name} {values['loss']:.4f}" for name, values in known if values]
+    measured = (("loss", progress.train), ("val", progress.val))
+    losses = [f", {name} {values['loss']:.4f}" for name, values in measured if values]
     bar.set_postfix_str(f"{rate:.1f} samples/s{''.join(losses)}", refresh=False)
     bar.update()
 

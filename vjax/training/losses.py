@@ -135,7 +135,7 @@ def loss_masks(schema: Schema, tier: int, importance: np.ndarray | None = None) 
     knobs, menus = can_vary(schema, tier)
     importance = np.ones(len(knobs), np.float32) if importance is None else np.asarray(importance, np.float32)
     if importance.shape != knobs.shape:
-        raise ValueError(f"importance has shape {importance.shape}; expected one weight per knob, {knobs.shape}")
+        raise ValueError(f"importance has shape {importance.shape}; expected one weight per parameter, {knobs.shape}")
     for i in np.flatnonzero(~(np.isfinite(importance) & (importance >= 0)))[:1]:
         raise ValueError(f"the importance of {schema.continuous[i].name} is {importance[i]}; it must be finite, >= 0")
     return LossMasks(
@@ -184,14 +184,13 @@ def loss_weights(
     loss. Parameters that are inaudible for other reasons (a mode, a filter without input) keep their weight with any
     setting, because the results of the recipes were measured with these weights.
     """
-    known = target.modulation if target.routes is None else target.routes
+    routes = target.modulation if target.routes is None else target.routes
     sources = ("sources",) if config.gate_sources else ()
 
     def weights(weight: np.ndarray, side: str, parts: tuple[str, ...]) -> jax.Array:
-        heard = audible(masks.rules, target.continuous, target.categorical, known, parts)
-        heard = getattr(heard, side)
-        heard = heard if valid is None else heard & (valid[:, None] > 0)
-        return jnp.where(heard, weight, 0.0)
+        is_audible = getattr(audible(masks.rules, target.continuous, target.categorical, routes, parts), side)
+        counts = is_audible if valid is None else is_audible & (valid[:, None] > 0)
+        return jnp.where(counts, weight, 0.0)
 
     return (
         weights(masks.continuous_weight, "continuous", ("modules", *sources)),

@@ -82,9 +82,9 @@ def batch_metrics(
     - `mod_amount_mae`: see `modulation_metrics`, under the same condition.
     """
     rows = jnp.ones(len(targets.continuous), bool) if valid is None else valid > 0
-    known = targets.modulation if targets.routes is None else targets.routes
-    heard = audible(masks.rules, targets.continuous, targets.categorical, known)
-    knobs = heard.continuous & (masks.continuous_weight > 0) & rows[:, None]
+    routes = targets.modulation if targets.routes is None else targets.routes
+    is_audible = audible(masks.rules, targets.continuous, targets.categorical, routes)
+    knobs = is_audible.continuous & (masks.continuous_weight > 0) & rows[:, None]
     absolute, squared = (
         continuous_errors(prediction.continuous, targets.continuous, kind) for kind in ("absolute", "squared")
     )
@@ -110,7 +110,7 @@ def batch_metrics(
     metrics["menu_options"] = Mean(
         jnp.sum(chosen_options, axis=0, dtype=jnp.float32), jnp.sum(menus, axis=0, dtype=jnp.float32)[:, None]
     )
-    metrics["audible_categorical_accuracy"] = Mean.of(correct, menus & heard.categorical)
+    metrics["audible_categorical_accuracy"] = Mean.of(correct, menus & is_audible.categorical)
 
     if prediction.modulation is not None and targets.modulation is not None:
         metrics |= _route_counts(prediction.modulation, targets.modulation, threshold, rows)

@@ -62,9 +62,9 @@ def pack(
     source = _folder(checkpoint)
     out.mkdir(parents=True, exist_ok=True)
     _write(restored, out)
-    beside = source / BANK
-    if bank and beside.is_file():
-        shutil.copyfile(beside, out / BANK)
+    bank_file = source / BANK
+    if bank and bank_file.is_file():
+        shutil.copyfile(bank_file, out / BANK)
         if not credit and (source / CREDIT).is_file():  # a packed checkpoint is packed again
             credit = (source / CREDIT).read_text().strip()
         if credit:
@@ -83,7 +83,7 @@ def _write(restored: Restored, out: Path) -> None:
     params = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), restored.variables["params"])
     arguments = ocp.args.Composite(
         variables=ocp.args.StandardSave({**restored.variables, "params": params}),
-        meta=ocp.args.JsonSave(_without_places(restored.meta)),
+        meta=ocp.args.JsonSave(_without_paths(restored.meta)),
     )
     level, logger = logging.getLogger("absl").level, logging.getLogger("absl")
     logger.setLevel(logging.ERROR)  # Orbax warns that it cannot determine the best checkpoint
@@ -92,11 +92,11 @@ def _write(restored: Restored, out: Path) -> None:
             manager.save(restored.step, args=arguments)
     finally:
         logger.setLevel(level)
-    for note in out.rglob("commit_success.txt"):  # Orbax writes its path into it, and only checks that it exists
-        note.write_text("saved\n")
+    for marker in out.rglob("commit_success.txt"):  # Orbax writes its path into it, and only checks that it exists
+        marker.write_text("saved\n")
 
 
-def _without_places(meta: dict[str, Any]) -> dict[str, Any]:
+def _without_paths(meta: dict[str, Any]) -> dict[str, Any]:
     settings = {
         name: dict(section) if isinstance(section, dict) else section for name, section in meta["settings"].items()
     }
@@ -112,7 +112,7 @@ def _folder(checkpoint: str | os.PathLike) -> Path:
     if inner.is_dir():
         return inner
     if not folder.is_dir():
-        raise CheckpointError(f"there is no checkpoint folder at {folder}")
+        raise CheckpointError(f"there is no checkpoint folder at {folder}; give the --workdir of a training run")
     return folder
 
 

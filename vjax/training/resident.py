@@ -85,8 +85,8 @@ def _silence(mel: jax.Array, stripes: jax.Array, n_time: int) -> jax.Array:
     """Sets the stripes [b, n, 2] of mel [b, 1, n_mels, t] to 0. The first `n_time` stripes are in time."""
 
     def covered(stripes: jax.Array, length: int) -> jax.Array:  # [b, n, 2] to [b, length]
-        first, place = stripes[..., :1], jnp.arange(length)
-        return ((first <= place) & (place < first + stripes[..., 1:])).any(-2)
+        first, position = stripes[..., :1], jnp.arange(length)
+        return ((first <= position) & (position < first + stripes[..., 1:])).any(-2)
 
     frames = covered(stripes[:, :n_time], mel.shape[-1])[:, None, None, :]
     bands = covered(stripes[:, n_time:], mel.shape[-2])[:, None, :, None]
@@ -103,7 +103,7 @@ def _load(reader: Reader, rows: np.ndarray, example: Sample, block: int, mesh: M
         return jax.tree.map(lambda leaf: jnp.zeros((n, *leaf.shape), leaf.dtype), example)
 
     @functools.partial(jax.jit, donate_argnums=0)
-    def place(data: Any, part: Any, first: int) -> Any:
+    def write_block(data: Any, part: Any, first: int) -> Any:
         return jax.tree.map(lambda a, b: jax.lax.dynamic_update_slice_in_dim(a, b, first, 0), data, part)
 
     data = allocate()
@@ -112,7 +112,7 @@ def _load(reader: Reader, rows: np.ndarray, example: Sample, block: int, mesh: M
         samples = [reader[row] for row in rows[first : first + block]]
         part = jax.tree.map(lambda *leaves: np.stack(leaves), *samples)
         part = jax.tree.map(lambda a: jax.make_array_from_callback(a.shape, whole, a.__getitem__), part)
-        data = place(data, part, first)
+        data = write_block(data, part, first)
     return data
 
 
@@ -121,12 +121,12 @@ def _check_fits(n: int, row_bytes: int, mesh: Mesh) -> None:
     device, n_devices = mesh.local_devices[0], len(mesh.local_devices)
     stats = device.memory_stats()
     if stats:
-        room = stats["bytes_limit"] - stats["bytes_in_use"]
+        free_bytes = stats["bytes_limit"] - stats["bytes_in_use"]
     else:  # a CPU, whose devices share the machine's memory
-        room = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / n_devices
-    if n * row_bytes > _SHARE * room:
+        free_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / n_devices
+    if n * row_bytes > _SHARE * free_bytes:
         raise ValueError(
             f"the {n} training rows take {n * row_bytes / 1e9:.3g} GB ({row_bytes / 1e3:.3g} kB each), more than "
-            f"{_SHARE:.0%} of the {room / 1e9:.3g} GB of {device}; leave --config.data.resident off to read them while "
-            "training, or store the pictures as float16 (--config.generation.mel_dtype=float16)"
+            f"{_SHARE:.0%} of the {free_bytes / 1e9:.3g} GB of {device}; leave --config.data.resident off to read them "
+            "while training, or store the log-mel spectrograms as float16 (--config.generation.mel_dtype=float16)"
         )

@@ -83,8 +83,8 @@ def targets_of(batch: Batch, model: InverseModel) -> Targets:
 
 def _routes(batch: Batch) -> jax.Array | Routes | None:
     """Returns the routes of a batch, whether or not the model predicts them; None if the data have none."""
-    known = isinstance(batch.modulation, Routes) or batch.modulation.ndim == 4
-    return batch.modulation if known else None
+    has_routes = isinstance(batch.modulation, Routes) or batch.modulation.ndim == 4
+    return batch.modulation if has_routes else None
 
 
 def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]:

@@ -43,9 +43,9 @@ class Writer:
         peak = max(float(np.abs(audio).max()), 1.0)
         self._writer.add_audio(tag, (audio / peak).T, step, sample_rate=sample_rate)
 
-    def image(self, tag: str, picture: np.ndarray, step: int) -> None:
+    def image(self, tag: str, image: np.ndarray, step: int) -> None:
         """Logs an image, [height, width, 3] uint8."""
-        self._writer.add_image(tag, picture, step, dataformats="HWC")
+        self._writer.add_image(tag, image, step, dataformats="HWC")
 
     def text(self, tag: str, text: str, step: int) -> None:
         self._writer.add_text(tag, text, step)

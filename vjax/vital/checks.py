@@ -37,13 +37,13 @@ _MAX_DEPTH = 12  # the deepest real preset has 8 levels
 
 
 def check_json(value: Any, where: str, depth: int = 0) -> None:
-    """Raises ValueError if `value` nests deeper than any preset, or holds NaN, infinity or a lone surrogate."""
+    """Raises ValueError if `value` nests deeper than any preset, or contains NaN, infinity or a lone surrogate."""
     if depth > _MAX_DEPTH:
-        raise ValueError(f"{where} nests deeper than {_MAX_DEPTH} levels; no Vital preset does")
+        raise ValueError(f"{where} nests deeper than {_MAX_DEPTH} levels; expected at most {_MAX_DEPTH}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{where} is {value}; it must be a finite number")
     if isinstance(value, str) and not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise ValueError(f"{where} is {_brief(value)}; it holds a lone surrogate, which is no text")
+        raise ValueError(f"{where} is {_brief(value)}; expected text without lone surrogates")
     if isinstance(value, Mapping):
         for key, item in value.items():
             check_json(key, f"a name in {where}", depth)
@@ -65,14 +65,14 @@ def check_table(table: Any, where: str = "wavetable") -> None:
         for c, component in enumerate(components):
             _check_component(component, f"{where}.groups[{g}].components[{c}]")
     if not n_components:
-        raise ValueError(f"{where} has no components, so no sound; a wavetable needs at least one source")
+        raise ValueError(f"{where} has no components; expected at least one source")
 
 
 def _check_component(component: Any, where: str) -> None:
     _require(component, Mapping, where)
     kind = component.get("type")
     if not isinstance(kind, str) or kind not in COMPONENTS:
-        raise ValueError(f"{where} is of type {_brief(kind)}; Vital knows {sorted(COMPONENTS)}")
+        raise ValueError(f"{where} is of type {_brief(kind)}; expected one of {sorted(COMPONENTS)}")
     keyframes = component.get("keyframes")
     if keyframes is None and kind == "Line Source":  # Vital 1.0.6 writes it without keyframes
         return
@@ -80,13 +80,13 @@ def _check_component(component: Any, where: str) -> None:
         _require(keyframe, Mapping, f"{where}.keyframes[{k}]")
         position = _number(keyframe.get("position"), f"{where}.keyframes[{k}].position")
         if not 0 <= position <= POSITIONS:
-            raise ValueError(f"{where}.keyframes[{k}] stands at {position}; positions run from 0 to {POSITIONS}")
+            raise ValueError(f"{where}.keyframes[{k}] is at position {position}; positions run from 0 to {POSITIONS}")
         if kind == "Wave Source":
             data = _bytes(keyframe.get("wave_data"), f"{where}.keyframes[{k}].wave_data")
             if len(data) != 4 * FRAME:
                 raise ValueError(f"{where}.keyframes[{k}].wave_data has {len(data)} bytes; a cycle has {4 * FRAME}")
             if not np.isfinite(np.frombuffer(data, "<f4")).all():
-                raise ValueError(f"{where}.keyframes[{k}].wave_data holds NaN or infinity")
+                raise ValueError(f"{where}.keyframes[{k}].wave_data contains NaN or infinity")
         elif kind == "Line Source":
             check_curve(keyframe.get("line"), f"{where}.keyframes[{k}].line")
     if kind == "Audio File Source":
@@ -101,7 +101,7 @@ def check_curve(curve: Any, where: str) -> None:
     points, powers = (_require(curve.get(name), list, f"{where}.{name}") for name in ("points", "powers"))
     if not (2 <= n <= MAX_POINTS and n == int(n) and len(points) >= 2 * n and len(powers) >= n):
         raise ValueError(
-            f"{where} says {n} points and holds {len(points)} coordinates and {len(powers)} powers; "
+            f"{where} declares {n} points and has {len(points)} coordinates and {len(powers)} powers; "
             f"n points (2 to {MAX_POINTS}) need 2 n and n"
         )
     for i, value in enumerate(points + powers):
@@ -153,7 +153,7 @@ def _bytes(value: Any, where: str) -> bytes:
     try:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ValueError(f"{where} is no base64 text ({error})") from error
+        raise ValueError(f"{where} is not base64 text ({error})") from error
 
 
 def _brief(value: Any) -> str:

@@ -17,21 +17,24 @@ from vjax.vital.preset import MAX_BYTES, Preset, read_preset
 from vjax.vital.vocabulary import Vocabulary, audible_lfos, audible_oscillators
 from vjax.vital.wavetables import WavetableCatalog, table_key, unique_name
 
-UNTOLD = frozenset({"", "Init", "Triangle", "Linear"})
-"""Default names of Vital, which carry no information."""
+DEFAULT_NAMES = frozenset({"", "Init", "Triangle", "Linear"})
+"""Vital's default names. They do not describe the sound."""
 
 
 def read_table(path: str | os.PathLike) -> dict[str, Any]:
-    """Reads a `.vitaltable` file; the file's name replaces a name in `UNTOLD`. Raises ValueError naming the file."""
+    """Reads a `.vitaltable` file. The file's name replaces a name in `DEFAULT_NAMES`.
+
+    Raises ValueError naming the file.
+    """
     path = Path(path)
     if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path}: {path.stat().st_size} bytes is no wavetable; the limit is {MAX_BYTES}")
+        raise ValueError(f"{path}: {path.stat().st_size} bytes; expected a wavetable of at most {MAX_BYTES} bytes")
     try:
         table = json.loads(path.read_bytes())
         checks.check_json(table, "wavetable")
         checks.check_table(table)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: no Vital wavetable ({error})") from error
+        raise ValueError(f"{path}: not a Vital wavetable ({error})") from error
     return _named(table, stem_text(path))
 
 
@@ -47,19 +50,19 @@ def read_all(paths: Iterable[Path], read: Callable[[Path], Any], warn: Callable[
 
 
 def preset_tables(presets: Iterable[Preset]) -> list[dict[str, Any]]:
-    """The wavetables of oscillators that are on, in order; the preset's name replaces names in `UNTOLD`."""
+    """The wavetables of oscillators that are on, in order; the preset's name replaces names in `DEFAULT_NAMES`."""
     return [_named(one.wavetables[i], f"{one.name} {i + 1}") for one in presets for i in audible_oscillators(one)]
 
 
 def preset_shapes(presets: Iterable[Preset]) -> list[dict[str, Any]]:
-    """The shapes of LFOs that drive a route, in order; the preset's name replaces names in `UNTOLD`."""
+    """The shapes of LFOs that drive a route, in order; the preset's name replaces names in `DEFAULT_NAMES`."""
     return [_named(one.lfo_shapes[i], f"{one.name} LFO {i + 1}") for one in presets for i in audible_lfos(one)]
 
 
 def _named(part: Mapping[str, Any], instead: str) -> dict[str, Any]:
-    """A table or shape with its own name, or with `instead` if its name is in `UNTOLD`."""
+    """A table or shape with its own name, or with `instead` if its name is in `DEFAULT_NAMES`."""
     name = str(part.get("name", ""))
-    return {**part, "name": instead if name in UNTOLD else name}
+    return {**part, "name": instead if name in DEFAULT_NAMES else name}
 
 
 def commonest_first(items: Sequence[Mapping[str, Any]], key: Callable[[Mapping[str, Any]], str]) -> list[Any]:
@@ -158,33 +161,34 @@ def build_vocabulary(
     if limits.max_tables and len(catalog) > limits.max_tables:
         select = most_varied if limits.select == "varied" else best_cover
         catalog = select(catalog, limits.max_tables, keep=len(start.wavetables))
-    grown = start.lfo_shapes.extended(named_apart(shapes, start.lfo_shapes), limits.shape_threshold)
+    grown = start.lfo_shapes.extended(with_unique_names(shapes, start.lfo_shapes), limits.shape_threshold)
     if limits.max_shapes:
         grown = grown.first(limits.max_shapes)
     return Vocabulary(catalog, grown)
 
 
 def _extended(
-    held: WavetableCatalog, tables: Sequence[Mapping[str, Any]], progress: bool, warn: Callable[[str], None]
+    existing: WavetableCatalog, tables: Sequence[Mapping[str, Any]], progress: bool, warn: Callable[[str], None]
 ) -> WavetableCatalog:
-    """`held` with the tables that the engine can play, and the spectra of all."""
-    held = table_spectra.with_spectra(held)
-    grown = held.extended(tables)
-    new = range(len(held), len(grown))
-    heard = dict(zip(new, table_spectra.listen([grown.tables[i] for i in new], progress=progress), strict=True))
-    refused = {i: found for i, found in heard.items() if isinstance(found, str)}
-    for i, reason in refused.items():
+    """`existing` with the tables that the engine can play, and the spectra of all."""
+    existing = table_spectra.with_spectra(existing)
+    grown = existing.extended(tables)
+    new = range(len(existing), len(grown))
+    found = table_spectra.spectra_or_errors([grown.tables[i] for i in new], progress=progress)
+    measured = dict(zip(new, found, strict=True))
+    rejected = {i: one for i, one in measured.items() if isinstance(one, str)}
+    for i, reason in rejected.items():
         warn(f"left out: wavetable {grown.names[i]!r}: {reason}")
-    played = [i for i in new if i not in refused]
-    known = np.stack([*held.spectra, *(heard[i] for i in played)])
-    return dataclasses.replace(grown.chosen([*range(len(held)), *played]), spectra=known)
+    played = [i for i in new if i not in rejected]
+    spectra = np.stack([*existing.spectra, *(measured[i] for i in played)])
+    return dataclasses.replace(grown.chosen([*range(len(existing)), *played]), spectra=spectra)
 
 
-def named_apart(shapes: Sequence[Mapping[str, Any]], held: LfoShapeCatalog) -> list[dict[str, Any]]:
-    """The distinct shapes that `held` lacks, the most frequent first, with unique names."""
-    taken, named = set(held.names), []
+def with_unique_names(shapes: Sequence[Mapping[str, Any]], existing: LfoShapeCatalog) -> list[dict[str, Any]]:
+    """The distinct shapes that `existing` lacks, the most frequent first, with unique names."""
+    taken, named = set(existing.names), []
     for shape in commonest_first(shapes, shape_key):
-        if held.find(shape) is None:
+        if existing.find(shape) is None:
             name = unique_name(str(shape.get("name", "")), shape_key(shape), taken)
             taken.add(name)
             named.append({**shape, "name": name})
@@ -202,5 +206,5 @@ def collect(
     tables = read_all(find_files(folders, ".vitaltable"), read_table, warn)
     presets = read_all(find_files(folders, ".vital"), read_preset, warn)
     if not (tables or presets):
-        raise ValueError(f"no .vitaltable and no .vital file that can be read in {', '.join(map(str, folders))}")
+        raise ValueError(f"no readable .vitaltable or .vital file in {', '.join(map(str, folders))}")
     return build_vocabulary(start, tables + preset_tables(presets), preset_shapes(presets), limits, progress, warn)

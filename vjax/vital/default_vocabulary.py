@@ -1,7 +1,7 @@
 """The vocabulary that ships with vjax: computed tables and shapes, CC0 wavetables, and LFO shapes that people drew.
 
 `python -m vjax.vital.default_vocabulary TABLES PRESETS` makes its two files again: default_tables.npz (cycles as 16-bit
-integers, and the spectra of all tables) and default_shapes.json. CREDITS.md beside them names where they come from.
+integers, and the spectra of all tables) and default_shapes.json. CREDITS.md, beside them, lists their sources.
 """
 
 import argparse
@@ -61,16 +61,16 @@ def vocabulary_of(text: str | None, schema: Schema | None = None) -> Vocabulary:
     if schema is None:
         if not text:
             logging.warning(
-                "these data carry no catalog: their wavetables and LFO shapes, if they choose any, are taken from the "
+                "these data have no catalog: their wavetables and LFO shapes, if they choose any, are taken from the "
                 "shipped catalog and may be wrong"
             )
         return vocabulary
     for menu in schema.categorical:
         if menu.name in CATALOG_CHOICES:
-            held = vocabulary.wavetables if menu.name in WAVETABLE_CHOICES else vocabulary.lfo_shapes
-            size = len(held) if text else 1  # in every catalog, entry 0 is that of the init patch
+            catalog = vocabulary.wavetables if menu.name in WAVETABLE_CHOICES else vocabulary.lfo_shapes
+            size = len(catalog) if text else 1  # in every catalog, entry 0 is that of the init patch
             if menu.n_options > size:
-                found = f"their catalog holds {size}" if text else "they carry no catalog"
+                found = f"their catalog has {size}" if text else "they have no catalog"
                 raise ValueError(
                     f"these data choose {menu.name} from {menu.n_options} entries, but {found}; give them the catalog "
                     "that they were made with"
@@ -92,7 +92,7 @@ def read_vocabulary(path: str | os.PathLike) -> Vocabulary:
             checks.check_curve(shape, f"LFO shape {i}")
         return vocabulary
     except (ValueError, gzip.BadGzipFile, zlib.error, EOFError, RecursionError) as error:
-        raise ValueError(f"{path} is no catalog of `vjax catalog build`: {error}") from error
+        raise ValueError(f"{path} is not a catalog of `vjax catalog build`: {error}") from error
 
 
 def write_vocabulary(path: str | os.PathLike, vocabulary: Vocabulary) -> None:

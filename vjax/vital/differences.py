@@ -117,9 +117,9 @@ def _routes(target: Mapping[tuple[str, str], float], match: Mapping[tuple[str, s
 
 
 def _knobs(target: Preset, match: Preset, audible: tuple[Audible, Audible]) -> tuple[list[KnobDifference], int]:
-    schema, heard = controls(), [one.continuous for one in audible]
+    schema, audible_knobs = controls(), [one.continuous for one in audible]
     codes = np.array([bool(_CODE.fullmatch(name)) for name in schema.continuous_names])
-    either = (heard[0] | heard[1]) & ~schema.frozen_continuous() & ~codes
+    either = (audible_knobs[0] | audible_knobs[1]) & ~schema.frozen_continuous() & ~codes
     difference = np.where(either, np.abs(target.continuous - match.continuous), 0)
     knobs = []
     for i in np.argsort(-difference, kind="stable"):
@@ -129,7 +129,7 @@ def _knobs(target: Preset, match: Preset, audible: tuple[Audible, Audible]) -> t
         norms = [float(one.continuous[i]) for one in (target, match)]
         texts = [
             knob_text(name, schema.continuous[i].to_native(norm)) if on[i] else OFF
-            for norm, on in zip(norms, heard, strict=True)
+            for norm, on in zip(norms, audible_knobs, strict=True)
         ]
         knobs.append(KnobDifference(name, *texts, *norms))
     return knobs, int(either.sum())
@@ -138,26 +138,27 @@ def _knobs(target: Preset, match: Preset, audible: tuple[Audible, Audible]) -> t
 def _codes(target: Preset, match: Preset, audible: tuple[Audible, Audible]) -> list[MenuDifference]:
     """Continuous parameters whose number is a code: any other number is a difference, however near it is."""
     schema, differences = controls(), []
-    heard = [one.continuous for one in audible]
+    audible_knobs = [one.continuous for one in audible]
     for i, knob in enumerate(schema.continuous):
-        if not _CODE.fullmatch(knob.name) or not (heard[0][i] or heard[1][i]):
+        if not _CODE.fullmatch(knob.name) or not (audible_knobs[0][i] or audible_knobs[1][i]):
             continue
         codes = [round(knob.to_native(one.continuous[i])) for one in (target, match)]
         if codes[0] != codes[1]:
-            texts = [str(code) if on[i] else OFF for code, on in zip(codes, heard, strict=True)]
+            texts = [str(code) if on[i] else OFF for code, on in zip(codes, audible_knobs, strict=True)]
             differences.append(MenuDifference(knob.name, *texts))
     return differences
 
 
 def _menus(target: Preset, match: Preset, audible: tuple[Audible, Audible]) -> list[MenuDifference]:
-    schema, heard = controls(), [one.categorical for one in audible]
+    schema, audible_menus = controls(), [one.categorical for one in audible]
     frozen, menus = schema.frozen_categorical(), []
     for i, menu in enumerate(schema.categorical):
-        if target.categorical[i] == match.categorical[i] or frozen[i] or not (heard[0][i] or heard[1][i]):
+        same = target.categorical[i] == match.categorical[i]
+        if same or frozen[i] or not (audible_menus[0][i] or audible_menus[1][i]):
             continue
         texts = [
             menu.label(int(one.categorical[i])) if on[i] else OFF
-            for one, on in zip((target, match), heard, strict=True)
+            for one, on in zip((target, match), audible_menus, strict=True)
         ]
         menus.append(MenuDifference(menu.name, *texts))
     return menus

@@ -108,8 +108,8 @@ def _named(preset: Preset, number: int) -> bool:
 def carrying_routes(preset: Preset) -> Iterator[tuple[int, Route]]:
     """Yields (slot from 0, route) of routes to something audible whose amount is not 0 or is moved by another route."""
     opened = {route.destination for route in preset.routes if route is not None and not route.bypass}
-    for slot, (route, heard) in enumerate(zip(preset.routes, audible_of(preset).routes, strict=True)):
-        if heard and not route.bypass and (route.amount or f"modulation_{slot + 1}_amount" in opened):
+    for slot, (route, is_audible) in enumerate(zip(preset.routes, audible_of(preset).routes, strict=True)):
+        if is_audible and not route.bypass and (route.amount or f"modulation_{slot + 1}_amount" in opened):
             yield slot, route
 
 

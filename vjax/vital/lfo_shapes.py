@@ -99,7 +99,7 @@ class LfoShapeCatalog:
         return LfoShapeCatalog(self.shapes[:n])
 
     def extended(self, shapes: Iterable[Mapping[str, Any]], threshold: float = 0.0) -> "LfoShapeCatalog":
-        """This catalog with the shapes that it does not hold yet, in the order given.
+        """This catalog with the shapes that it does not contain yet, in the order given.
 
         With a `threshold`, a shape whose mean |difference| to an entry is at most that is not added.
         """

@@ -115,8 +115,8 @@ class Preset:
                 notes.append(f"{menu.name} {value:g} rounded to {round(value)}")
         routes = tuple(_read_route(settings, slot, native, notes) for slot in range(N_SLOTS))
         other_settings = _other_settings(settings, native, notes)
-        known = {*_TEXTS, *(f"macro{i + 1}" for i in range(4)), "settings", "synth_version"}
-        other = {key: raw[key] for key in raw if key not in known}
+        read_keys = {*_TEXTS, *(f"macro{i + 1}" for i in range(4)), "settings", "synth_version"}
+        other = {key: raw[key] for key in raw if key not in read_keys}
         notes += [f"kept aside: {key[:40]}" for key in sorted(other)]
         return cls(
             continuous=(np.array(knobs) - schema.minimum) / schema.span,
@@ -184,7 +184,7 @@ def read_json(path: str | os.PathLike) -> dict[str, Any]:
     """The JSON of a `.vital` file. Raises ValueError naming the file if it is too large or not JSON."""
     path = pathlib.Path(path)
     if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path}: {path.stat().st_size} bytes is no Vital preset; the limit is {MAX_BYTES}")
+        raise ValueError(f"{path}: {path.stat().st_size} bytes; expected a Vital preset of at most {MAX_BYTES} bytes")
     try:
         raw = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:  # ValueError: also for wrong encodings and too long numbers
@@ -225,7 +225,7 @@ def _settings(raw: Any) -> dict[str, Any]:
     for name, (least, most) in sizes.items():
         entries = settings.get(name)
         if not (isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)):
-            raise ValueError(f"`{name}` is no list of objects, so not a Vital preset")
+            raise ValueError(f"`{name}` is not a list of objects, so not a Vital preset")
         if not least <= len(entries) <= most:
             raise ValueError(f"`{name}` has {len(entries)} entries; Vital has {most}")
     for i, table in enumerate(settings["wavetables"], start=1):
@@ -243,7 +243,7 @@ def _check_version(version: str) -> None:
     """
     match = re.match(r"(\d{1,9})\.\d", version)
     if not match:
-        raise ValueError(f"synth_version is {version[:40]!r}; a Vital preset says for example {VITAL_VERSION!r}")
+        raise ValueError(f"synth_version is {version[:40]!r}; expected a version such as {VITAL_VERSION!r}")
     if int(match.group(1)) < 1:
         raise ValueError(f"synth_version is {version[:40]}, before 1.0; open the preset in Vital and save it again")
 
@@ -256,11 +256,11 @@ def _read_route(settings: Mapping[str, Any], slot: int, native, notes: list[str]
     sources, destinations = synth.modulation_names()
     if source not in sources or destination not in destinations:
         notes.append(
-            f"route {str(source)[:40]} -> {str(destination)[:40]}: no such name, so silent in Vital too; left out"
+            f"route {str(source)[:40]} -> {str(destination)[:40]}: unknown name, ignored by Vital too; left out"
         )
         return None
     extra = sorted(entry.keys() - {"source", "destination", "line_mapping"})
-    notes += [f"route {source} -> {destination}: {key[:40]} is nothing that vjax knows; left out" for key in extra]
+    notes += [f"route {source} -> {destination}: unknown key {key[:40]}; left out" for key in extra]
     if "line_mapping" in entry:
         checks.check_curve(entry["line_mapping"], f"the curve of route {source} -> {destination}")
     prefix = f"modulation_{slot + 1}_"
@@ -288,8 +288,8 @@ def _connection(route: Route | None) -> dict[str, Any]:
 def _other_settings(settings: Mapping[str, Any], native, notes: list[str]) -> dict[str, Any]:
     """Settings without a field in `Preset`: the editor's view, and settings of other versions of Vital."""
     slots = {f"modulation_{slot + 1}_{part}" for slot in range(N_SLOTS) for part in (*CHANNELS, "bypass")}
-    ours = {*controls().position, *slots, "modulations", "wavetables", "lfos", "sample"}
-    other = {key: value for key, value in settings.items() if key not in ours}
+    own_settings = {*controls().position, *slots, "modulations", "wavetables", "lfos", "sample"}
+    other = {key: value for key, value in settings.items() if key not in own_settings}
     for key in sorted(other.keys() - VIEW_CONTROLS):
         if other[key] != _UNUSED_IN_1_5.get(key):
             notes.append(f"kept aside: {key[:40]}, which {synth.VERSION} does not play")

@@ -57,14 +57,14 @@ def table_spectra(
 
     Raises ValueError naming a table that the engine cannot play.
     """
-    heard = listen(tables, positions, progress)
-    for table, found in zip(tables, heard, strict=True):
+    measured = spectra_or_errors(tables, positions, progress)
+    for table, found in zip(tables, measured, strict=True):
         if isinstance(found, str):
             raise ValueError(f"wavetable {table.get('name', '')!r}: {found}")
-    return np.stack(heard)
+    return np.stack(measured)
 
 
-def listen(
+def spectra_or_errors(
     tables: Sequence[Mapping[str, Any]], positions: Sequence[Sequence[float]] | None = None, progress: bool = False
 ) -> list[np.ndarray | str]:
     """As `table_spectra`: the bands of each table, [positions, BANDS], or the reason why the engine cannot play it."""
@@ -74,7 +74,7 @@ def listen(
             pool.isolated(synth.render_cycles, table, tuple(frames), _NOTE, _SECONDS, timeout_s=60)
             for table, frames in zip(tables, positions, strict=True)
         ]
-        bar = progress_bar(futures, desc="listening to tables", unit="table", disable=not progress)
+        bar = progress_bar(futures, desc="rendering tables", unit="table", disable=not progress)
         return [_spectrum_or_error(future) for future in bar]
 
 
@@ -88,13 +88,13 @@ def _spectrum_or_error(future: Future) -> np.ndarray | str:
 @functools.lru_cache(maxsize=8)  # each preset with a table outside the catalog needs it again
 def with_spectra(catalog: WavetableCatalog, progress: bool = False) -> WavetableCatalog:
     """The catalog with the spectra of its tables."""
-    known = catalog.spectra
-    if known is None:
-        known = np.full((len(catalog), len(FRAME_POSITIONS), BANDS), np.nan, np.float32)
-    missing = np.flatnonzero(np.isnan(known).any((1, 2)))
+    spectra = catalog.spectra
+    if spectra is None:
+        spectra = np.full((len(catalog), len(FRAME_POSITIONS), BANDS), np.nan, np.float32)
+    missing = np.flatnonzero(np.isnan(spectra).any((1, 2)))
     if not missing.size:
         return catalog
-    filled = known.copy()
+    filled = spectra.copy()
     filled[missing] = table_spectra([catalog.tables[i] for i in missing], progress=progress)
     return dataclasses.replace(catalog, spectra=filled)
 

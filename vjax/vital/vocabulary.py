@@ -105,7 +105,7 @@ def to_preset(parameters: Parameters, schema: Schema, vocabulary: Vocabulary, **
     native, menus = _encoding().decode_names(native, menus)
     unknown = sorted((native.keys() | menus.keys()) - controls.position.keys())
     if unknown:
-        raise ValueError(f"{unknown[0]} is no control of {synth.VERSION}: this schema is of another instrument")
+        raise ValueError(f"{unknown[0]} is not a control of {synth.VERSION}; expected a schema of this engine")
     continuous, categorical = init.continuous.copy(), init.categorical.copy()
     for name, value in native.items():
         continuous[controls.position[name]] = controls.continuous[controls.position[name]].to_norm(value)
@@ -172,13 +172,13 @@ def _encoding() -> TargetEncoding:
 
 
 def _choose_shapes(one, schema, catalog: LfoShapeCatalog, parameters: Parameters, stand_in: bool, lost: list[str]):
-    heard = audible_lfos(one)
+    in_use = audible_lfos(one)
     for lfo, choice in enumerate(LFO_SHAPE_CHOICES):
-        held = catalog if choice in schema.position else catalog.first(1)  # an older schema has no such choice
-        index = held.find(one.lfo_shapes[lfo])
-        if index is None and lfo in heard:
-            index, distance = held.nearest(one.lfo_shapes[lfo]) if stand_in else (0, 1.0)
-            lost.append(f"lfo_{lfo + 1} shape became {held.names[index]!r} ({distance:.2f} away)")
+        available = catalog if choice in schema.position else catalog.first(1)  # an older schema has no such choice
+        index = available.find(one.lfo_shapes[lfo])
+        if index is None and lfo in in_use:
+            index, distance = available.nearest(one.lfo_shapes[lfo]) if stand_in else (0, 1.0)
+            lost.append(f"lfo_{lfo + 1} shape became {available.names[index]!r} ({distance:.2f} away)")
         if choice in schema.position:
             parameters.categorical[schema.position[choice]] = index or 0
 
@@ -186,12 +186,14 @@ def _choose_shapes(one, schema, catalog: LfoShapeCatalog, parameters: Parameters
 def _choose_tables(one, schema, catalog: WavetableCatalog, parameters: Parameters, stand_in: bool, lost: list[str]):
     missing = []
     for oscillator, choice in enumerate(WAVETABLE_CHOICES):
-        held = catalog if choice in schema.position else catalog.chosen([0])  # the report's 126 menus have no choice
-        index = held.find(one.wavetables[oscillator])
+        # The report's 126 menus have no choice.
+        available = catalog if choice in schema.position else catalog.chosen([0])
+        index = available.find(one.wavetables[oscillator])
         if choice in schema.position:
             parameters.categorical[schema.position[choice]] = index or 0
         elif index is None and oscillator in audible_oscillators(one):
-            lost.append(f"oscillator {oscillator + 1}: wavetable {_name(one, oscillator)} became {held.names[0]!r}")
+            name = available.names[0]
+            lost.append(f"oscillator {oscillator + 1}: wavetable {_name(one, oscillator)} became {name!r}")
             continue
         if index is None and oscillator in audible_oscillators(one):
             missing.append(oscillator)
@@ -246,7 +248,7 @@ def _routes(one: Preset, schema: Schema, lost: list[str]) -> tuple[np.ndarray, n
             continue
         cell = sources[route.source] * len(destinations) + destinations[route.destination]
         if cell in holder:
-            lost.append(f"{label}: twice, the stronger one kept")
+            lost.append(f"{label}: set twice, the stronger one is kept")
             if abs(route.amount) <= abs(route_value[holder[cell], 0]):
                 continue
             route_index[holder[cell]], route_value[holder[cell]] = -1, 0.0
@@ -254,5 +256,5 @@ def _routes(one: Preset, schema: Schema, lost: list[str]) -> tuple[np.ndarray, n
         route_index[slot] = cell
         route_value[slot] = (route.amount, route.bipolar, route.power, route.stereo)
         if route.curve is not None:
-            lost.append(f"{label}: remapped curve made straight")
+            lost.append(f"{label}: the remapped curve became straight")
     return canonical_slots(route_index, route_value, schema)

@@ -33,7 +33,7 @@ def table_json(name: str, frames: np.ndarray) -> dict[str, Any]:
     if frames.ndim != 2 or frames.shape[1] != FRAME or not 1 <= len(frames) <= POSITIONS + 1:
         raise ValueError(f"frames have shape {frames.shape}; a table needs [n, {FRAME}], n from 1 to {POSITIONS + 1}")
     if not np.isfinite(frames).all():
-        raise ValueError(f"frame {np.argwhere(~np.isfinite(frames))[0, 0]} of {name!r} holds NaN or infinity")
+        raise ValueError(f"frame {np.argwhere(~np.isfinite(frames))[0, 0]} of {name!r} contains NaN or infinity")
     positions = np.rint(np.linspace(0, POSITIONS, len(frames))).astype(int)
     keyframes = [
         {"position": int(position), "wave_data": base64.b64encode(frame.tobytes()).decode("ascii")}
@@ -91,7 +91,7 @@ class WavetableCatalog:
         return self._positions.get(table_key(table))
 
     def extended(self, tables: Iterable[Mapping[str, Any]]) -> "WavetableCatalog":
-        """This catalog with the tables that it does not hold yet, in the order given, with unique names."""
+        """This catalog with the tables that it does not contain yet, in the order given, with unique names."""
         new: dict[str, dict[str, Any]] = {}
         taken = set(self.names)
         for table in tables:
@@ -151,4 +151,4 @@ def unique_name(name: str, key: str, taken: Collection[str]) -> str:
         candidate = f"{name} #{key[:length]}".strip()
         if candidate not in taken:
             return candidate
-    raise ValueError(f"wavetable {name!r} with key {key} is already held")
+    raise ValueError(f"wavetable {name!r} with key {key} is already in the catalog")

@@ -1,6 +1,6 @@
 """Patches made by hand, for the tests of this folder.
 
-The fixture `by_hand` holds functions that make presets, `sketch` those that make knobs of the model.
+The fixture `by_hand` has functions that make presets. `sketch` has functions that make knobs of the model.
 """
 
 import dataclasses
@@ -49,7 +49,7 @@ def with_cycles(preset: Preset, *cycles: np.ndarray) -> Preset:
 
 
 def patch(*routes: Route, values: Mapping[str, float] | None = None) -> Preset:
-    """A saw with envelopes and a filter, whose cutoff does not move unless routes move it."""
+    """A saw with envelopes and a filter. Its cutoff moves only by `routes`."""
     return with_routes(with_values(init(), ENVELOPES | FILTER | PITCHED | dict(values or {})), *routes)
 
 
@@ -94,7 +94,7 @@ def spacious() -> Preset:
 
 @pytest.fixture(scope="session")
 def by_hand() -> SimpleNamespace:
-    """`patches`, by name; and what makes others: `patch`, `route`, `cycle`, `with_cycles`, `with_lfo`."""
+    """`patches`, by name, and functions that make others: `patch`, `route`, `cycle`, `with_cycles`, `with_lfo`."""
     patches = (filtered, unfiltered, vibrato, tremolo, crowded, plucked, spacious)
     return SimpleNamespace(
         patches={make.__name__: make() for make in patches},
@@ -118,8 +118,8 @@ def knobs_of(spectra_db: np.ndarray, **others: float | np.ndarray) -> Knobs:
             values[name] = np.log(value / (1 - value))
         elif name in ("t60", "log_q") or name.endswith(("attack", "decay", "release")):
             values[name] = np.log(value)
-    rows = np.broadcast_to(spectra_db, (N_FRAMES, spectra_db.shape[-1]))
-    return Knobs(*(np.asarray({"spectrum_db": rows, **values}[name], np.float32) for name in Knobs._fields))
+    frames_db = np.broadcast_to(spectra_db, (N_FRAMES, spectra_db.shape[-1]))
+    return Knobs(*(np.asarray({"spectrum_db": frames_db, **values}[name], np.float32) for name in Knobs._fields))
 
 
 def line_tone(powers: np.ndarray, seconds: float, semitones: Callable[[np.ndarray], np.ndarray] | None = None):
@@ -135,14 +135,14 @@ def line_tone(powers: np.ndarray, seconds: float, semitones: Callable[[np.ndarra
 def bands_of(powers: np.ndarray) -> np.ndarray:
     """[frames, bands] in dB, as a spectrogram shows steady tones with lines of these powers [frames, n]."""
     each_s = 0.3
-    tones = np.concatenate([line_tone(row, each_s) for row in powers])
+    tones = np.concatenate([line_tone(frame, each_s) for frame in powers])
     shown = spectrogram(np.stack([tones, tones]).astype(np.float32), RENDER.sample_rate).db
     middles = np.split(shown[: round(100 * each_s) * len(powers)], len(powers))
     return np.stack([np.median(10 ** (part[5:-5] / 10), 0) for part in middles]).clip(1e-9)
 
 
 def axes(moved: Callable[[np.ndarray], np.ndarray] | None = None) -> Axes:
-    """Of the spectrogram of a render."""
+    """Returns the axes of the spectrogram of a render."""
     still = spectrogram(np.zeros((2, RENDER.samples), np.float32), RENDER.sample_rate)
     audible = still.band_hz > NOTE_HZ / 2**0.5
     semitones = moved(still.time_s) if moved else None
@@ -151,10 +151,10 @@ def axes(moved: Callable[[np.ndarray], np.ndarray] | None = None) -> Axes:
 
 @pytest.fixture(scope="session")
 def sketch() -> SimpleNamespace:
-    """Knobs, axes and tables of a patch at note 48, and what the engine plays of their preset.
+    """Knobs, axes and tables of a patch at note 48, and renders of its preset.
 
-    `saw` is [1, n] powers of lines; `spectra_db(powers)` how the model shows them; `play(*presets)` returns
-    [2, samples] each, by `render`.
+    `saw` is [1, n] powers of lines. `spectra_db(powers)` returns the spectrum that the model has for them.
+    `play(*presets)` returns [2, samples] for each, with the settings of `render`.
     """
     saw = 1 / np.arange(1, 169.0)[None] ** 2
 

@@ -1,4 +1,4 @@
-"""Sounds explained as patches, with the real engine: one whose preset is known, and those that no patch explains."""
+"""Sounds explained as patches, with the real engine: the render of a preset, and sounds that no patch explains."""
 
 import copy
 from collections.abc import Iterable, Iterator
@@ -21,7 +21,7 @@ HEADROOM_DB = 12.0  # of the volume, over its default
 
 
 class CrashingPool(RenderPool):
-    """One whose engine crashes in the first `n` jobs of every call: their wavetable is of a type that it lacks."""
+    """A pool whose engine crashes in the first `n` jobs of every call, by a wavetable of an unknown type."""
 
     n = 1
 
@@ -36,7 +36,7 @@ class CrashingPool(RenderPool):
 
 @pytest.fixture
 def hurried(monkeypatch):
-    """Where it does not matter how near a patch comes."""
+    """For tests that do not measure how near a patch comes."""
     for steps in ("FIRST_STEPS", "STEPS", "MORE_STEPS"):
         monkeypatch.setattr(fitting, steps, 2)
     monkeypatch.setattr(modules, "MOST_MODULES", 0)
@@ -61,12 +61,12 @@ def saw(sketch, by_hand) -> tuple[Sought, Explained]:
 def test_explained_saw_is_near_and_editable(sketch, saw):
     sought, found = saw
     assert 1 <= len(found.candidates) <= 3
-    assert len({start.label for start in found.candidates}) == len(found.candidates)
-    for start in found.candidates:
-        assert start.kind == Kind.PATCH
-        assert start.label.startswith("patch, ")
-        assert editability(start.preset).editable
-        assert start.preset.name == "Pluck"
+    assert len({one.label for one in found.candidates}) == len(found.candidates)
+    for one in found.candidates:
+        assert one.kind == Kind.PATCH
+        assert one.label.startswith("patch, ")
+        assert editability(one.preset).editable
+        assert one.preset.name == "Pluck"
     (audio,) = sketch.play(found.candidates[0].preset)
     gain = np.float32(np.sqrt(np.sum(sought.audio**2) / np.sum(audio**2)))
     assert mss(gain * audio, sought.audio, sought.sample_rate) < 2
@@ -74,9 +74,9 @@ def test_explained_saw_is_near_and_editable(sketch, saw):
     assert found.evals > 20
 
 
-def test_explained_saw_is_loud_enough_for_the_volume_to_reach_it(sketch, saw):
+def test_explained_saw_is_within_reach_of_the_volume(sketch, saw):
     sought, found = saw
-    for audio in sketch.play(*(start.preset for start in found.candidates)):
+    for audio in sketch.play(*(one.preset for one in found.candidates)):
         assert 10 * np.log10(np.sum(sought.audio**2) / np.sum(audio**2)) < HEADROOM_DB
 
 
@@ -102,22 +102,22 @@ def sounds(sketch) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("name", ["click", "silence with a click", "50 ms", "silence", "noise", "inverted"])
-def test_explained_sound_that_no_patch_fits_gives_patches_or_none(hurried, sketch, name):
+def test_explained_unsuitable_sound_returns_editable_patches_or_none(hurried, sketch, name):
     with RenderPool(sketch.render, 2) as pool:
         found = explained(sought_of(sketch, sounds(sketch)[name].astype(np.float32)), pool, "Odd")
     assert len(found.candidates) == (0 if name == "silence" else 3)
-    assert all(editability(start.preset).editable for start in found.candidates)
+    assert all(editability(one.preset).editable for one in found.candidates)
 
 
-def test_explained_chord_with_a_crashing_engine_loses_the_crashed_attempts_only(hurried, sketch):
+def test_explained_with_some_crashes_loses_only_the_crashed_attempts(hurried, sketch):
     chord = sounds(sketch)["chord"].astype(np.float32)
     with CrashingPool(sketch.render, 2) as pool:
         found = explained(sought_of(sketch, chord), pool, "Odd")
     assert len(found.candidates) == 3
 
 
-def test_explained_with_an_engine_that_always_crashes_gives_none(hurried, sketch, monkeypatch):
+def test_explained_with_an_engine_that_always_crashes_returns_none(hurried, sketch, monkeypatch):
     monkeypatch.setattr(CrashingPool, "n", 1000)
     click = sounds(sketch)["click"].astype(np.float32)
     with CrashingPool(sketch.render, 2) as pool:
-        assert explained(sought_of(sketch, click), pool, "Odd").starts == []
+        assert explained(sought_of(sketch, click), pool, "Odd").candidates == []

@@ -1,4 +1,4 @@
-"""Tests of finished patches by renders of the real engine: what velocity and macros change, and what they leave."""
+"""Tests of finished patches by renders of the real engine: what velocity and macros change and keep."""
 
 import dataclasses
 
@@ -23,7 +23,7 @@ MACROS = ("Brightness", "Movement", "Release", "Decay", "Space")
 
 @pytest.fixture(scope="session")
 def sounds(by_hand) -> dict[tuple[str, str], np.ndarray]:
-    """[2, samples] by patch and by what is played: `before`, `after`, `soft`, `hard`, or a macro at 1."""
+    """[2, samples] by patch and version: `before`, `after`, `soft`, `hard`, or a macro at 1."""
     jobs: dict[tuple[str, str], tuple[Preset, float]] = {}
     for name, preset in by_hand.patches.items():
         done = finished(preset, NOTE, RENDER.velocity)
@@ -42,7 +42,7 @@ def sounds(by_hand) -> dict[tuple[str, str], np.ndarray]:
 
 
 def loud_frames(audio: np.ndarray) -> np.ndarray:
-    """[frames, bins] power spectra of the held note, every 10 ms, without those 40 dB below the loudest."""
+    """[frames, bins] power spectra until note-off, every 10 ms, without those 40 dB below the loudest."""
     note = audio.mean(0)[: round(RENDER.note_s * RATE)]
     starts = range(0, len(note) - 4096, STEP)
     power = np.stack([np.abs(np.fft.rfft(note[at : at + 4096] * np.hanning(4096))) ** 2 for at in starts])
@@ -50,7 +50,7 @@ def loud_frames(audio: np.ndarray) -> np.ndarray:
 
 
 def centroid_hz(audio: np.ndarray) -> np.ndarray:
-    """[frames] over the held note."""
+    """[frames] until note-off."""
     power = loud_frames(audio)
     return power @ np.fft.rfftfreq(4096, 1 / RATE) / power.sum(1)
 
@@ -62,7 +62,7 @@ def blocks_db(audio: np.ndarray) -> np.ndarray:
 
 
 def tail_s(audio: np.ndarray) -> float:
-    """When the sound is last within 40 dB of its loudest moment."""
+    """Returns the last time at which the sound is within 40 dB of its maximum."""
     level_db = blocks_db(audio)
     return 0.01 * float(np.flatnonzero(level_db > level_db.max() - 40).max())
 
@@ -71,14 +71,14 @@ def having(by_hand, macro: str) -> list[str]:
     return [name for name, preset in by_hand.patches.items() if macro in finished(preset, NOTE).macro_names]
 
 
-def test_finished_macros_at_0_and_velocity_of_the_recording_leave_the_sound(by_hand, sounds):
+def test_finished_at_the_recorded_velocity_sounds_as_before(by_hand, sounds):
     for name in by_hand.patches:
         before, after = sounds[name, "before"], sounds[name, "after"]
         assert mss(after, before, RATE) < 0.05, name
         assert abs(loudness_lufs(after, RATE) - loudness_lufs(before, RATE)) < 0.05, name
 
 
-def test_finished_another_velocity_of_the_recording_is_the_one_that_sounds_as_before(by_hand):
+def test_finished_for_another_velocity_sounds_as_before_at_that_velocity(by_hand):
     preset = by_hand.patches["filtered"]
     with RenderPool(dataclasses.replace(RENDER, velocity=0.5), 2) as pool:
         jobs = [RenderJob(one.to_json(), (NOTE,)) for one in (preset, finished(preset, NOTE, velocity=0.5))]
@@ -86,7 +86,7 @@ def test_finished_another_velocity_of_the_recording_is_the_one_that_sounds_as_be
     assert np.abs(after - before).max() < 1e-5
 
 
-def test_finished_soft_notes_are_softer_and_darker_through_a_filter(by_hand, sounds):
+def test_finished_at_a_low_velocity_is_softer_and_darker(by_hand, sounds):
     for name, preset in by_hand.patches.items():
         soft, hard = sounds[name, "soft"], sounds[name, "hard"]
         assert loudness_lufs(soft, RATE) < loudness_lufs(hard, RATE) - 4, name
@@ -94,26 +94,26 @@ def test_finished_soft_notes_are_softer_and_darker_through_a_filter(by_hand, sou
             assert np.median(centroid_hz(soft)) < 0.9 * np.median(centroid_hz(hard)), name
 
 
-def test_finished_brightness_raises_the_centroid(by_hand, sounds):
+def test_finished_with_brightness_up_has_a_higher_centroid(by_hand, sounds):
     assert having(by_hand, "Brightness") == ["filtered", "unfiltered", "vibrato", "tremolo", "plucked", "spacious"]
     for name in having(by_hand, "Brightness"):
         ratio = np.median(centroid_hz(sounds[name, "Brightness"])) / np.median(centroid_hz(sounds[name, "after"]))
         assert ratio > 1.5, name
 
 
-def test_finished_movement_deepens_the_modulation(by_hand, sounds):
+def test_finished_with_movement_up_has_deeper_modulation(by_hand, sounds):
     assert having(by_hand, "Movement") == ["filtered", "vibrato", "tremolo", "plucked", "spacious"]
     for name in having(by_hand, "Movement"):
         still, moved = sounds[name, "after"], sounds[name, "Movement"]
         if name == "tremolo":
-            steady = slice(30, 78)  # the attack and the release are no tremolo
+            steady = slice(30, 78)  # without the attack and the release
             assert np.std(blocks_db(moved)[steady]) > 1.5 * np.std(blocks_db(still)[steady]), name
         else:
             spread = [np.ptp(np.log2(centroid_hz(audio))) for audio in (still, moved)]
             assert spread[1] > 1.1 * spread[0], name
 
 
-def test_finished_release_and_space_lengthen_the_tail(by_hand, sounds):
+def test_finished_with_release_or_space_up_has_a_longer_tail(by_hand, sounds):
     assert having(by_hand, "Release") == ["filtered", "unfiltered", "vibrato", "tremolo", "spacious"]
     assert having(by_hand, "Space") == ["filtered", "unfiltered", "tremolo", "plucked", "spacious"]
     for macro in ("Release", "Space"):
@@ -121,12 +121,12 @@ def test_finished_release_and_space_lengthen_the_tail(by_hand, sounds):
             assert tail_s(sounds[name, macro]) > tail_s(sounds[name, "after"]) + 0.3, (name, macro)
 
 
-def test_finished_sound_that_ends_while_the_key_is_held_gets_a_decay_instead(by_hand, sounds):
+def test_finished_sound_that_ends_before_note_off_has_a_decay_macro(by_hand, sounds):
     assert having(by_hand, "Decay") == ["plucked"]
     assert tail_s(sounds["plucked", "Decay"]) > tail_s(sounds["plucked", "after"]) + 0.3
 
 
-def test_finished_patches_stay_editable_and_are_finished_once(by_hand):
+def test_finished_twice_equals_once_and_is_editable(by_hand):
     for name, preset in by_hand.patches.items():
         once = finished(preset, NOTE)
         found = editability(once)
@@ -138,7 +138,7 @@ def test_finished_patches_stay_editable_and_are_finished_once(by_hand):
         np.testing.assert_array_equal(twice.continuous, once.continuous)
 
 
-def test_finished_macros_and_velocity_that_a_preset_has_stay(by_hand):
+def test_finished_preset_with_macros_and_velocity_keeps_them(by_hand):
     own = by_hand.patch(
         *(route for route in by_hand.patches["filtered"].routes if route),
         by_hand.route("velocity", "osc_1_level", 0.5),
@@ -153,17 +153,17 @@ def test_finished_macros_and_velocity_that_a_preset_has_stay(by_hand):
     assert all(route is None or route.source != "velocity" for route in done.routes[3:])
 
 
-def test_finished_distorted_sound_keeps_its_level_for_the_distortion(by_hand):
+def test_finished_distorted_sound_keeps_its_velocity_track(by_hand):
     done = finished(by_hand.patch(values={"distortion_on": 1, "distortion_drive": 12.0}), NOTE)
     assert value_of(done, "velocity_track") == 0
 
 
-def test_finished_volume_at_the_end_of_its_range_leaves_velocity_track(by_hand):
+def test_finished_with_full_volume_keeps_its_velocity_track(by_hand):
     loud = by_hand.patch(values={"volume": 7399.0})
     assert value_of(finished(loud, NOTE), "velocity_track") == 0
 
 
-def test_finished_effects_at_their_limit_leave_out_what_needs_another(by_hand):
+def test_finished_with_the_most_effects_adds_no_other_effect(by_hand):
     three = {"chorus_on": 1, "phaser_on": 1, "flanger_on": 1}
     without = finished(by_hand.patch(values=three | {"filter_1_on": 0}), NOTE)
     assert without.macro_names[:2] == ("Release", "MACRO 2")
@@ -171,7 +171,7 @@ def test_finished_effects_at_their_limit_leave_out_what_needs_another(by_hand):
     assert [r.destination for r in delayed.routes if r and r.source == "macro_control_3"] == ["delay_dry_wet"]
 
 
-def test_finished_drawn_loudness_is_neither_moved_nor_released_where_it_ends_the_sound(by_hand):
+def test_finished_drawn_loudness_that_ends_the_sound_has_no_release_macro(by_hand):
     def drawn(end: float) -> Preset:
         curve = shape_json("Level", [(0, 1), (1, end)])
         preset = by_hand.patch(by_hand.route("lfo_1", "voice_amplitude", 1.0), values={"voice_amplitude": 0.0})
@@ -181,7 +181,7 @@ def test_finished_drawn_loudness_is_neither_moved_nor_released_where_it_ends_the
     assert finished(drawn(0.5), NOTE).macro_names == ("Brightness", "Release", "Space", "MACRO 4")
 
 
-def test_finished_release_is_left_out_where_the_filter_shuts_before_it(by_hand):
+def test_finished_filter_that_closes_early_has_no_release_macro(by_hand):
     preset = by_hand.patches["filtered"]  # its filter comes to rest at 262 Hz
     assert "Release" in finished(preset, 60).macro_names
     assert finished(preset, 84).macro_names == ("Brightness", "Movement", "Space", "MACRO 4")
@@ -189,8 +189,8 @@ def test_finished_release_is_left_out_where_the_filter_shuts_before_it(by_hand):
     assert "Release" in finished(slow, 84).macro_names
 
 
-def test_finished_resonance_that_carries_the_note_stays_on_it(by_hand):
-    """A dense table through a narrow filter: anything that moves the cutoff off the note makes it silent."""
+def test_finished_resonance_at_the_note_stays_there(by_hand):
+    """A dense table through a narrow filter. The note is silent if the cutoff moves away from it."""
     values = {"filter_1_cutoff": NOTE + 0.5, "filter_1_resonance": 0.8}
     ready = finished(by_hand.patch(values=values), NOTE)
     bright = with_values(ready, {f"macro_control_{ready.macro_names.index('Brightness') + 1}": 1.0})

@@ -1,4 +1,4 @@
-"""Fits of skeletons to spectrograms that the model made itself, whose knobs are known."""
+"""Skeletons fitted to spectrograms of the model, and compared with the true knobs."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -41,7 +41,7 @@ def rising(sketch) -> tuple[Spectrogram, Knobs, Axes]:
 
 @pytest.fixture(scope="module")
 def fitted(plucked, rising) -> dict[str, dict[str, Fit]]:
-    """By sound and skeleton. With half the steps: tests compile fast, and so descend slowly."""
+    """Fits by sound and skeleton, with half the steps, because tests run without optimised compilation."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "FIRST_STEPS", 50)
         patch.setattr(fitting, "STEPS", 100)
@@ -51,7 +51,7 @@ def fitted(plucked, rising) -> dict[str, dict[str, Fit]]:
 
 @pytest.fixture(scope="module")
 def hurried():
-    """Where it does not matter how good a fit is; tests that use it come last."""
+    """For tests that do not measure how good a fit is. They come last in this file."""
     with pytest.MonkeyPatch.context() as patch:
         for steps in ("FIRST_STEPS", "STEPS", "MORE_STEPS"):
             patch.setattr(fitting, steps, 2)
@@ -63,14 +63,14 @@ def hasty(hurried, plucked) -> list[Fit]:
     return fit(plucked[0], plucked[2])
 
 
-def test_fit_of_its_own_model_explains_it_by_the_skeletons_that_have_the_parts(fitted):
-    for fits in fitted.values():
-        assert list(fits) == list(SKELETONS)
-        assert all(np.isfinite(one.error_db) for one in fits.values())
+def test_fit_of_a_sound_of_the_model_is_near_with_the_right_skeletons(fitted):
+    for by_skeleton in fitted.values():
+        assert list(by_skeleton) == list(SKELETONS)
+        assert all(np.isfinite(one.error_db) for one in by_skeleton.values())
         for name in ("envelopes", "drawn level", "drawn filter", "moving table"):
-            assert fits[name].error_db < 0.6, name
-        assert fits["no filter"].error_db > 2
-        assert fits["envelopes"].error_db < fits["moving table, no filter"].error_db - 0.8
+            assert by_skeleton[name].error_db < 0.6, name
+        assert by_skeleton["no filter"].error_db > 2
+        assert by_skeleton["envelopes"].error_db < by_skeleton["moving table, no filter"].error_db - 0.8
 
 
 def test_fit_of_a_pluck_recovers_its_envelope(fitted, plucked):
@@ -81,18 +81,18 @@ def test_fit_of_a_pluck_recovers_its_envelope(fitted, plucked):
 
 
 @pytest.mark.parametrize("name", ["plucked", "rising"])
-def test_fit_recovers_slope_curve_of_the_level_and_of_the_cutoff(fitted, plucked, rising, name):
+def test_fit_of_a_sound_of_the_model_recovers_level_and_cutoff(fitted, plucked, rising, name):
     sound, truth, axes = {"plucked": plucked, "rising": rising}[name]
     found = fitted[name]["envelopes"]
     assert found.skeleton.steep == (name == "plucked")
     true_gain, gain = (np.asarray(gain_db(knobs, found.skeleton, axes)) for knobs in (truth, found.knobs))
     loud = (true_gain > -50) & (sound.weight > 0)
-    assert np.abs(gain - true_gain)[loud].mean() < (0.7 if name == "plucked" else 2.5)  # a filter that opens hides it
+    assert np.abs(gain - true_gain)[loud].mean() < (0.7 if name == "plucked" else 2.5)  # an opening filter hides it
     true_cutoff, cutoff = (np.asarray(cutoff_midi(knobs, found.skeleton, axes)) for knobs in (truth, found.knobs))
-    held = axes.time_s < axes.note_s
-    assert np.abs(cutoff - true_cutoff)[held].mean() < 2
+    while_on = axes.time_s < axes.note_s
+    assert np.abs(cutoff - true_cutoff)[while_on].mean() < 2
     assert cutoff[2] == pytest.approx(true_cutoff[2], abs=3)
-    assert cutoff[held][-1] == pytest.approx(true_cutoff[held][-1], abs=2)
+    assert cutoff[while_on][-1] == pytest.approx(true_cutoff[while_on][-1], abs=2)
 
 
 def test_refit_with_a_render_that_is_too_bright_darkens_the_table(sketch):
@@ -106,7 +106,7 @@ def test_refit_with_a_render_that_is_too_bright_darkens_the_table(sketch):
     step, seen = after - before, sound.db > FLOOR_DB + 6
     assert step[seen & upper].mean() - step[seen & ~upper].mean() == pytest.approx(-6, abs=1.5)
     off = (still - before)[seen]
-    assert np.abs(off - np.median(off)).mean() < 0.3  # the level is free: MSS is relative to a sound's maximum
+    assert np.abs(off - np.median(off)).mean() < 0.3  # without the level: MSS is relative to a sound's maximum
     table = (darker.spectrum_db - knobs.spectrum_db).mean(0)
     assert table[45:].mean() < table[5:35].mean() - 3
 
@@ -118,24 +118,24 @@ def test_refit_with_a_render_that_is_released_late_shortens_the_release(fitted, 
     (found,) = refit([(one.skeleton, one.knobs, axes)], longer.db[None], sound)
     assert np.exp(found.release - one.knobs.release) == pytest.approx(1 / 1.5, abs=0.15)
     before, after = (np.asarray(filter_db(knobs, one.skeleton, axes)) for knobs in (one.knobs, found))
-    held = axes.time_s < axes.note_s
-    assert np.abs(after - before)[held, :40].mean() < 1.5
+    while_on = axes.time_s < axes.note_s
+    assert np.abs(after - before)[while_on, :40].mean() < 1.5
 
 
-def test_fit_of_another_sound_of_that_length_compiles_nothing(hurried, hasty, sketch, plucked, rising):
-    """Neither do another note length, a pitch that moves, or as many patches as there may be in `refit`."""
+def test_fit_of_another_sound_of_the_same_length_compiles_nothing(hurried, hasty, sketch, plucked, rising):
+    """Nor do another note length, a pitch that moves, or more patches in `refit`."""
     sound, _, axes = plucked
     one = hasty[0]
     refit([(one.skeleton, one.knobs, axes)], sound.db[None], sound)
     functions = (descend, fitting._factors, fitting._mapped)
     before = [function._cache_size() for function in functions]
     moved = sketch.axes(lambda time_s: 5 * np.sin(30 * time_s))._replace(note_s=jnp.float32(0.3))
-    fits = fit(rising[0], moved)[:3]
-    refit([(one.skeleton, one.knobs, moved) for one in fits], np.stack([sound.db] * 3), sound)
+    others = fit(rising[0], moved)[:3]
+    refit([(one.skeleton, one.knobs, moved) for one in others], np.stack([sound.db] * 3), sound)
     assert [function._cache_size() for function in functions] == before
 
 
-def test_fit_of_the_same_sound_is_the_same(hurried, hasty, plucked):
+def test_fit_of_the_same_sound_twice_is_equal(hurried, hasty, plucked):
     sound, _, axes = plucked
     for one, other in zip(hasty, fit(sound, axes), strict=True):
         assert one.error_db == other.error_db

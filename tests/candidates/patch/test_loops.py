@@ -1,4 +1,4 @@
-"""Tests of periods found in curves."""
+"""Tests of the periods of curves."""
 
 import numpy as np
 import pytest

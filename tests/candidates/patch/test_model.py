@@ -81,7 +81,7 @@ def test_level_db_of_knobs_agrees_with_the_engine(differences_db, case):
     assert abs(differences_db[case].mean()) < 1.0
 
 
-def test_axes_of_a_steady_pitch_shows_each_band_as_itself(sketch):
+def test_axes_of_a_steady_pitch_map_each_band_to_itself(sketch):
     axes = sketch.axes()
     at = np.asarray(axes.below + axes.share)
     assert at == pytest.approx(np.broadcast_to(np.arange(64), at.shape), abs=1e-4)
@@ -91,7 +91,7 @@ def test_axes_of_a_steady_pitch_shows_each_band_as_itself(sketch):
     assert np.asarray(frame_shares(axes)).sum(1) == pytest.approx(1)
 
 
-def test_axes_of_a_moved_pitch_shows_the_band_of_the_source(sketch):
+def test_axes_of_a_moved_pitch_map_each_band_to_the_band_of_the_source(sketch):
     """An octave up, a band shows what lies an octave below it in the table."""
     axes = sketch.axes(lambda time_s: np.where(time_s < 0.4, 12.0, 0.0))
     at, band = np.asarray(axes.below + axes.share), np.asarray(axes.band)
@@ -102,7 +102,7 @@ def test_axes_of_a_moved_pitch_shows_the_band_of_the_source(sketch):
     assert (source[10, ~higher] == band[0]).all()
 
 
-def test_axes_of_a_falling_spectrum_measures_its_slope(sketch):
+def test_axes_of_a_falling_spectrum_measure_its_slope(sketch):
     axes = sketch.axes()
     octave = np.asarray(axes.band) / 12
     assert float(-5 * octave @ np.asarray(axes.tilt)) == pytest.approx(-5, abs=0.01)

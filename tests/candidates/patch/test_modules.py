@@ -5,7 +5,7 @@ from vjax.search.target import Sought
 from vjax.vital.values import with_values
 
 
-def test_with_modules_patch_that_plays_the_sound_but_softer_adds_none(by_hand):
+def test_with_modules_softer_patch_of_the_same_sound_adds_none(by_hand):
     patch = with_values(by_hand.patches["plucked"], {"osc_1_level": 0.1})
     with RenderPool(RenderConfig(), workers=2) as pool:
         rendered = pool.render(RenderJob(patch.to_json(), (48,))).audio[0]

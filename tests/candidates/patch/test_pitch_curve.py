@@ -1,4 +1,4 @@
-"""Tests of pitch curves by renders of the real engine: what moves a pitch is estimated, written back and played."""
+"""Tests of pitch curves by renders of the real engine: movements are estimated, written to a preset and rendered."""
 
 import dataclasses
 import math
@@ -117,7 +117,7 @@ def test_pitch_curve_of_a_movement_has_its_kind(curves, name):
 
 
 @pytest.mark.parametrize("name", [name for name, truth in TRUTH.items() if isinstance(truth, Glide)])
-def test_pitch_curve_of_a_glide_is_near_it(curves, name):
+def test_pitch_curve_of_a_glide_is_near_the_glide(curves, name):
     found, truth = curves[name].shape, TRUTH[name]
     time_s = np.linspace(0.01, 0.3, 50)
     assert found.glide_s == pytest.approx(truth.glide_s, rel=0.15)
@@ -145,7 +145,7 @@ def test_pitch_curve_of_a_vibrato_finds_rate_depth_and_delay(curves, name):
 
 
 @pytest.mark.parametrize("name", [name for name, truth in TRUTH.items() if isinstance(truth, DrawnCurve)])
-def test_pitch_curve_of_another_movement_follows_it(curves, name):
+def test_pitch_curve_of_a_drawn_curve_follows_it(curves, name):
     found, truth = curves[name], TRUTH[name]
     time_s = np.linspace(0.03, 1.45, 100)
     off = found.reference_midi + found.semitones(time_s) - NOTE - truth.semitones(time_s)
@@ -154,29 +154,29 @@ def test_pitch_curve_of_another_movement_follows_it(curves, name):
     assert (found.shape.period_s is None) == (truth.period_s is None)
 
 
-def test_with_pitch_curve_played_moves_as_the_original(tracks, curves, written):
+def test_with_pitch_curve_rendered_moves_like_the_original(tracks, curves, written):
     for name, audio in played(written).items():
         target, render = tracks[name], pitch_track(audio, RENDER.sample_rate)
         both = (target.strength > 0.7) & (render.strength > 0.7) & (target.time_s < RENDER.note_s - 0.02)
         off = np.abs(target.midi - render.midi)[both]
-        near = 0.5 if name != "zap" else 1.0  # which falls by 4 semitones a frame
+        near = 0.5 if name != "zap" else 1.0  # the zap falls by 4 semitones a frame
         assert both.mean() > 0.6, name
         assert (off < near).mean() > 0.85, name
         assert np.median(off) < 0.1, name
 
 
-def test_with_pitch_curve_takes_one_route_and_stays_editable(written):
+def test_with_pitch_curve_of_any_kind_uses_one_route_and_stays_editable(written):
     for name, preset in written.items():
         assert sum(route is not None for route in preset.routes) == 1, name
         assert editability(preset).editable, name
 
 
-def test_with_pitch_curve_of_a_full_or_taken_preset_fails(saw):
+def test_with_pitch_curve_without_a_free_route_or_source_raises(saw):
     curve = PitchCurve(NOTE, Glide(12.0, 0.1, -2.0), 0.0)
     full = with_routes(saw, *(Route("env_2", f"osc_1_{name}", 0.1) for name in ("pan", "level", "tune") * 2))
     with pytest.raises(ValueError, match="6 routes"):
         with_pitch_curve(full, curve, 2.0)
-    with pytest.raises(ValueError, match="env_3 moves something"):
+    with pytest.raises(ValueError, match="env_3 already moves another parameter"):
         with_pitch_curve(with_routes(saw, Route("env_3", "osc_1_pan", 0.1)), curve, 2.0)
 
 

@@ -1,4 +1,4 @@
-"""Tests of rhythms by renders of the real engine: presets with a known loop, and the same without it."""
+"""Tests of rhythms by renders of the real engine: presets with a loop, and the same presets without it."""
 
 import dataclasses
 import math
@@ -113,7 +113,7 @@ def needed(one: Played):
     return needed_curves(one.plain, *sounds, SHORT.note_s)
 
 
-def test_with_rhythm_known_loop_comes_nearer_to_the_sound_and_stays_so_when_held_longer(played):
+def test_with_rhythm_loop_is_nearer_to_the_sound_in_a_longer_note_too(played):
     for name in ("gate", "steps", "tremolo", "filter", "gate and filter", "dying gate", "unfiltered gate"):
         one = played[name]
         for sounds in (one.short, one.long):
@@ -122,7 +122,7 @@ def test_with_rhythm_known_loop_comes_nearer_to_the_sound_and_stays_so_when_held
             assert having < 0.9, (name, having, without)
 
 
-def test_with_rhythm_known_loop_stays_editable_with_few_points_and_loops_from_note_on(played):
+def test_with_rhythm_loop_is_editable_has_few_points_and_runs_from_note_on(played):
     for name, one in played.items():
         for preset in one.found:
             assert editability(preset).editable, name
@@ -144,7 +144,7 @@ def test_with_rhythm_note_too_short_for_a_loop_returns_nothing(played):
     assert with_rhythm(one.plain, *sounds, 0.1) == with_drawn_loops(one.full, 0.1) == []
 
 
-def test_level_rhythm_gate_at_a_tempo_returns_its_period_and_shuts(played):
+def test_level_rhythm_gate_at_a_tempo_returns_its_period_and_closes(played):
     for name in ("gate", "gate and filter", "dying gate", "unfiltered gate"):
         curves = needed(played[name])
         found = level_rhythm(curves.time_s, curves.gain_db)
@@ -171,7 +171,7 @@ def test_level_rhythm_tremolo_returns_its_depth(played):
     assert 1 - found.cycle.low**2 == pytest.approx(0.5, rel=0.15)
 
 
-def test_cutoff_rhythm_filter_lfo_returns_its_depth_with_a_gate_and_without(played):
+def test_cutoff_rhythm_filter_lfo_with_or_without_a_gate_returns_its_depth(played):
     for name in ("filter", "gate and filter"):
         curves = needed(played[name])
         found = cutoff_rhythm(curves.time_s, curves.cutoff)
@@ -181,14 +181,14 @@ def test_cutoff_rhythm_filter_lfo_returns_its_depth_with_a_gate_and_without(play
         assert found.fade is None, name
 
 
-def test_cutoff_rhythm_over_a_decay_gives_the_decay_to_an_envelope():
+def test_cutoff_rhythm_over_a_decay_returns_an_envelope_with_the_decay():
     time_s = np.arange(0.02, 1.49, 0.01)
     found = cutoff_rhythm(time_s, 60 + 6 * np.sin(2 * np.pi * 5 * time_s) + 24 * np.exp(-5 * time_s))
     assert found.cycle.high - found.cycle.low == pytest.approx(12, rel=0.15)
     assert found.fade.amount == pytest.approx(24, rel=0.3)
 
 
-def test_with_drawn_loops_curve_drawn_through_the_note_becomes_a_loop(by_hand):
+def test_with_drawn_loops_curve_that_repeats_becomes_a_loop(by_hand):
     period_s = 0.24
     times_s = np.arange(0, 1.5, period_s / 2)
     ends_s = np.append(times_s[1:], 2.0)

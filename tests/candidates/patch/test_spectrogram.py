@@ -1,4 +1,4 @@
-"""The spectrogram in which patches are fitted, of sounds with known levels, bands and lengths."""
+"""The spectrogram to which patches are fitted, of sounds with given levels, bands and lengths."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_spectrogram_of_another_gain_is_equal():
     assert low.db == pytest.approx(high.db, abs=0.01)
 
 
-def test_spectrogram_of_inverted_channels_is_that_of_equal_ones():
+def test_spectrogram_of_inverted_channels_equals_that_of_equal_channels():
     inverted = sine(440) * np.array([[1], [-1]], np.float32)
     assert spectrogram(inverted, RATE).db == pytest.approx(spectrogram(sine(440), RATE).db, abs=1e-3)
 
@@ -56,7 +56,7 @@ def test_spectrogram_of_one_channel_is_silent_in_the_other():
     assert (equal.db[~seen] < FLOOR_DB + 3.1).all()
 
 
-def test_spectrogram_differences_follow_mss():
+def test_spectrogram_of_two_sounds_differs_as_mss_measures():
     """Of a sound and the same with its upper half softer by 12 dB."""
     low, high = sine(300), sine(6000)
     first, second = low + high, low + 0.25 * high
@@ -73,7 +73,7 @@ def test_spectrogram_of_silence_and_short_sounds_is_finite(seconds):
         assert found.weight[0] == 1
 
 
-def test_at_level_of_a_soft_copy_is_as_near_as_the_sound_itself():
+def test_at_level_of_with_a_soft_copy_is_as_near_as_the_sound_itself():
     decay = np.exp(-8 * np.arange(RATE) / RATE)
     sound = (0.5 * decay * np.random.default_rng(0).standard_normal((2, RATE)) * decay).astype(np.float32)
     soft = 0.005 * sound
@@ -83,6 +83,6 @@ def test_at_level_of_a_soft_copy_is_as_near_as_the_sound_itself():
 
 
 @pytest.mark.parametrize("level", [0.0, 1e-6])
-def test_at_level_of_silence_stays_silent(level: float):
+def test_at_level_of_with_silence_stays_silent(level: float):
     silence = np.full((2, RATE), level, np.float32)
     np.testing.assert_array_equal(at_level_of(silence, np.ones((2, RATE), np.float32), 30.0), silence)

@@ -1,4 +1,4 @@
-"""Powers of lines of synthetic tones, whose harmonics and gains are known."""
+"""Powers of lines of synthetic tones with given harmonics and gains."""
 
 import numpy as np
 import pytest
@@ -58,8 +58,8 @@ def test_line_powers_of_extreme_pitches_are_finite(hz):
     assert steady[1:].sum() < 0.05
 
 
-def test_solve_of_a_known_gain_recovers_the_powers(sketch):
-    """A gain that falls by 60 dB, and a filter that closes: the noise that then remains counts little."""
+def test_solve_with_the_true_gain_recovers_the_powers(sketch):
+    """A gain that falls by 60 dB, and a filter that closes. The noise that remains has little weight."""
     rate = sketch.render.sample_rate
     time_s, _ = lines(sketch, sketch.tone(POWERS, 0.8))
     fall = 10 ** (-0.08 * np.arange(152) * time_s[:, None] - 1.5 * time_s[:, None])
@@ -100,7 +100,7 @@ def test_solve_without_gain_or_sound_is_finite():
 
 
 @pytest.mark.parametrize("n", [1, 3, 40, 152, 1023])
-def test_cycles_have_the_powers_of_their_harmonics(n):
+def test_cycles_of_any_number_of_harmonics_have_their_powers(n):
     powers = np.stack([1 / np.arange(1, n + 1.0), 1 / np.arange(1, n + 1.0) ** 3])
     found = cycles(powers)
     assert found.shape == (2, 2048)
@@ -114,7 +114,7 @@ def test_cycles_have_the_powers_of_their_harmonics(n):
     assert np.cos(phase[0] - phase[1]) == pytest.approx(1, abs=1e-2)  # frames fade without cancelling
 
 
-def test_cycles_continue_upwards_but_no_louder():
+def test_cycles_of_few_harmonics_continue_upwards_without_a_rise():
     found = np.abs(np.fft.rfft(cycles(POWERS[None])[0])) ** 2
     assert 0 < found[41:1023].max() <= 1.01 * found[21:41].max()
 
@@ -123,7 +123,7 @@ def test_cycles_of_silence_are_silent():
     assert not cycles(np.zeros((2, 30))).any()
 
 
-def test_with_correction_changes_lines_by_their_band():
+def test_with_correction_of_bands_changes_their_lines():
     band_hz = np.array([100.0, 1000.0, 10000.0])
     step_db = np.array([[6.0, 0.0, -20.0], [0.0, 0.0, 0.0]])
     powers = np.ones((2, 100))
@@ -134,8 +134,8 @@ def test_with_correction_changes_lines_by_their_band():
     assert with_correction(powers, 20.0, band_hz, step_db)[0, 0] == pytest.approx(10**0.6)  # below: as the lowest band
 
 
-def test_solve_lines_that_the_filter_shuts_do_not_fill_the_table():
-    """What a low-pass leaves of the noise of a recording would make the table loud where no one hears it."""
+def test_solve_with_a_closed_filter_leaves_its_lines_soft():
+    """The noise of a recording above a low-pass would make inaudible lines of the table loud."""
     gains = np.repeat([[1.0, 1.0, 0.1, 1e-10, 1e-12]], 20, 0)
     powers = np.repeat([[1.0, 0.5, 0.01, 1e-9, 1e-9]], 20, 0)
     for frames in (1, 4):

@@ -8,7 +8,7 @@ from vjax.vital.values import value_of
 NOTE = 48
 
 
-def test_with_key_tracking_filter_that_would_shut_an_octave_above_follows_the_keyboard(by_hand):
+def test_with_key_tracking_filter_closed_an_octave_above_follows_the_keyboard(by_hand):
     shut = by_hand.patch(values={"filter_1_cutoff": NOTE + 2.0})
     with RenderPool(RenderConfig(), workers=2) as pool:
         found = with_key_tracking(shut, NOTE, (), pool)
@@ -19,7 +19,7 @@ def test_with_key_tracking_filter_that_would_shut_an_octave_above_follows_the_ke
     assert np.std(after[1]) > np.std(after[0]) / 2
 
 
-def test_with_key_tracking_filter_that_lets_the_octave_through_stays_as_it_is(by_hand):
+def test_with_key_tracking_filter_open_an_octave_above_is_unchanged(by_hand):
     for name in ("filtered", "unfiltered"):
         found = with_key_tracking(by_hand.patches[name], NOTE, (), None)
         assert value_of(found.preset, "filter_1_keytrack") == 0

@@ -1,4 +1,4 @@
-"""Modules that patches get, or not, with the real engine."""
+"""Tests of the modules that patches get, by renders of the real engine."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ NOISE = {"sample_on": 1, "sample_level": 0.2, "sample_destination": 3}
 
 
 def improved(sketch, patch: Preset, truth: Preset) -> Improved:
-    """`patch` with the modules that bring it nearer to what `truth` plays."""
+    """Returns `patch` with the modules that bring it nearer to the render of `truth`."""
     (audio,) = sketch.play(truth)
     sought = Sought(audio, sketch.note, sketch.render.note_s, sketch.render.sample_rate)
     with RenderPool(sketch.render, 2) as pool:
@@ -25,7 +25,7 @@ def improved(sketch, patch: Preset, truth: Preset) -> Improved:
 
 
 @pytest.mark.parametrize(("values", "module"), [(UNISON, "unison"), (NOISE, "noise")])
-def test_with_modules_sound_with_a_module_adds_it(sketch, by_hand, values, module):
+def test_with_modules_sound_with_a_module_adds_that_module(sketch, by_hand, values, module):
     patch = by_hand.patches["filtered"]
     found = improved(sketch, patch, with_values(patch, values))
     assert found.modules[0] == module

@@ -1,4 +1,4 @@
-"""Presets of fitted patches: their values, what the engine plays of them, and the laws that they invert."""
+"""Presets of fitted patches: their values, their renders, and the laws that they invert."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def wild_knobs(seed: int) -> Knobs:
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 2**31), st.sampled_from(sorted(SKELETONS)), st.integers(1, 2), st.floats(-48, 48))
-def test_patch_preset_of_any_knobs_is_in_range_editable_and_survives_json(sketch, seed, name, n, semitones):
+def test_patch_preset_of_any_knobs_is_in_range_and_equal_after_json(sketch, seed, name, n, semitones):
     preset = patch_preset(SKELETONS[name], wild_knobs(seed), sketch.axes(), [TABLE] * n, semitones, "Found")
     schema = controls()
     assert (preset.continuous >= -1e-6).all()
@@ -62,7 +62,7 @@ def test_patch_preset_of_two_tables_plays_them_left_and_right(sketch):
     assert 20 * np.log10(left / right) == pytest.approx(20 * np.log10(4), abs=0.2)
 
 
-def test_patch_preset_of_one_table_writes_what_the_knobs_say(sketch):
+def test_patch_preset_of_one_table_writes_the_values_of_the_knobs(sketch):
     knobs = sketch.knobs(np.zeros(64), attack=0.05, decay=0.4, sustain=0.3, release=0.25, cutoff=60.0, amount=32.0, q=2)
     preset = patch_preset(SKELETONS["envelopes"]._replace(steep=1), knobs, sketch.axes(), [TABLE], -12.25, "Found")
     for stage, seconds in (("attack", 0.05), ("decay", 0.4), ("release", 0.25)):
@@ -76,8 +76,8 @@ def test_patch_preset_of_one_table_writes_what_the_knobs_say(sketch):
     assert (route.source, route.destination, route.amount) == ("env_2", "filter_1_cutoff", 0.25)
 
 
-def test_patch_preset_of_a_drawn_level_plays_straight_in_db(sketch):
-    """Two nodes 40 dB apart, and nothing between: the engine's level is on the line."""
+def test_patch_preset_of_a_drawn_level_is_linear_in_db(sketch):
+    """Two nodes are 40 dB apart. Between them, the engine's level is on a line in dB."""
     axes = sketch.axes()
     node_s = np.asarray(axes.node_s)
     gain_db = np.interp(node_s, [0, 0.1, 0.45, 0.8], [0, 0, -40, -40])
@@ -103,7 +103,7 @@ curves = st.lists(st.floats(-60, 60, allow_subnormal=False), min_size=2, max_siz
 
 @settings(deadline=None)
 @given(curves, st.integers(2, 30), st.floats(0.01, 10))
-def test_simplified_has_few_points_and_stays_near_where_it_can(values, most, tolerance):
+def test_simplified_of_any_curve_has_few_points_and_stays_near(values, most, tolerance):
     x = np.arange(len(values), dtype=float)
     kept = simplified(x, values, most, tolerance)
     assert kept == sorted(set(kept))
@@ -121,7 +121,7 @@ def test_simplified_of_a_bent_line_keeps_its_bend():
 
 
 @pytest.mark.parametrize("q", [0.5, 0.7, 1.0, 2.0, 4.0, 8.0])
-def test_digital_resonance_gives_the_filter_that_q(q):
+def test_digital_resonance_of_a_q_gives_the_filter_that_q(q):
     """At the cutoff a two-pole low-pass has the gain Q; the engine's compensation for resonance divides it."""
     resonance = digital_resonance(q)
     gain_db = float(low_pass_gain_db(500.0, 500.0, resonance))
@@ -130,7 +130,7 @@ def test_digital_resonance_gives_the_filter_that_q(q):
 
 
 @pytest.mark.parametrize("q", [0.5, 0.7, 1.0, 2.0, 4.0])
-def test_analog_resonance_gives_the_filter_that_q(q):
+def test_analog_resonance_of_a_q_gives_the_filter_that_q(q):
     resonance = analog_resonance(q)
     at, far = (float(low_pass_gain_db(hz, 500.0, resonance, model=ANALOG)) for hz in (500.0, 5.0))
     assert at - far == pytest.approx(20 * np.log10(q), abs=0.6)
@@ -139,7 +139,7 @@ def test_analog_resonance_gives_the_filter_that_q(q):
 
 
 @given(st.floats(-5, 1e4))
-def test_resonances_of_any_q_are_knobs(q):
+def test_resonances_of_any_q_are_between_0_and_1(q):
     q = max(q, 1e-3)
     assert 0 <= digital_resonance(q) <= 1
     assert 0 <= analog_resonance(q) <= 1
@@ -154,14 +154,14 @@ def test_patch_preset_of_a_reverb_inverts_the_mix_and_the_decay(sketch, wet_db, 
     assert 20 * np.log10(wet / dry) + reverb_gain_db(t60_s) == pytest.approx(wet_db, abs=0.05)
 
 
-def test_reverb_gain_db_is_what_the_engine_adds(sketch):
-    """A held saw through a reverb of equal mix gains by what the law says; its tail builds up for the most part."""
+def test_reverb_gain_db_of_a_long_note_agrees_with_the_engine(sketch):
+    """With equal mix, a steady saw becomes louder as the law predicts, after its tail has mostly built up."""
     t60_s = 0.4
     knobs = sketch.knobs(np.zeros(64), sustain=0.999, wet_db=reverb_gain_db(t60_s), t60=t60_s)
     wet = patch_preset(SKELETONS["envelopes, reverb"]._replace(filtered=0), knobs, sketch.axes(), [TABLE], 0.0, "Found")
     dry = with_values(wet, {"reverb_on": 0})
     assert value_of(wet, "reverb_dry_wet") == pytest.approx(0.5, abs=1e-3)
-    held = slice(round(0.3 * sketch.render.sample_rate), round(0.5 * sketch.render.sample_rate))
-    power = [float((audio[:, held] ** 2).mean()) for audio in sketch.play(dry, wet)]
+    steady = slice(round(0.3 * sketch.render.sample_rate), round(0.5 * sketch.render.sample_rate))
+    power = [float((audio[:, steady] ** 2).mean()) for audio in sketch.play(dry, wet)]
     # At equal mix both gains are -3 dB.
     assert 10 * np.log10(2 * power[1] / power[0] - 1) == pytest.approx(reverb_gain_db(t60_s), abs=1.5)

@@ -21,7 +21,7 @@ SAMPLES = RATE // 4
 T = np.arange(SAMPLES) / RATE
 
 
-def test_amplitudes_are_those_of_the_sines():
+def test_harmonic_amplitudes_of_two_sines_are_their_amplitudes():
     sound = 0.5 * np.sin(2 * np.pi * 220 * T) + 0.1 * np.cos(2 * np.pi * 660 * T)
     found = harmonic_amplitudes(sound, RATE, 220.0, 4, 9)
     assert found.shape == (9, 4)
@@ -30,7 +30,7 @@ def test_amplitudes_are_those_of_the_sines():
     assert inside[:, [1, 3]].max() < 0.01
 
 
-def test_a_sweep_reads_cycle_after_cycle_as_numpy_does():
+def test_sweep_of_several_cycles_agrees_with_numpy():
     rng = np.random.default_rng(0)
     spectra = np.zeros((5, HARMONICS), np.complex64)
     spectra[:, :3] = rng.normal(size=(5, 3)) + 1j * rng.normal(size=(5, 3))
@@ -45,7 +45,7 @@ def test_a_sweep_reads_cycle_after_cycle_as_numpy_does():
     np.testing.assert_allclose(found, expected, atol=2e-3 * np.abs(expected).max())
 
 
-def test_what_a_spectrum_cannot_tell_descent_finds():
+def test_fit_cycles_of_a_fast_tremolo_comes_nearer_with_more_steps():
     # Tremolo of 40 Hz is faster than the window that the cycles begin with.
     sound = (np.sin(2 * np.pi * 220 * T) * (1 + 0.9 * np.sin(2 * np.pi * 40 * T)) * 0.2).astype(np.float32)
     envelope = np.ones(SAMPLES, np.float32)
@@ -61,15 +61,15 @@ def test_what_a_spectrum_cannot_tell_descent_finds():
     assert distances[1] < 0.5 * distances[0]
 
 
-def test_where_the_envelope_is_down_no_cycle_is_louder_than_the_others():
+def test_fit_cycles_with_a_low_envelope_makes_no_cycle_louder():
     envelope = np.where(T < 0.125, 1.0, 1e-3).astype(np.float32)
     sound = (0.3 * np.sin(2 * np.pi * 220 * T)).astype(np.float32)
     peaks = np.abs(fit_cycles(sound, RATE, 220.0, envelope, WavetableFitConfig(frames=9, steps=3))).max(1)
     assert peaks.max() == pytest.approx(peaks[:4].max())
 
 
-def test_fit_cycles_steady_sound_last_cycle_is_like_the_others():
-    """A sweep that only comes to its last cycle when the sound ends leaves it to chance, and a held key stays there."""
+def test_fit_cycles_of_a_steady_sound_makes_the_last_cycle_like_the_others():
+    """A longer note stays on the last cycle, so it must be fitted to a part of the sound."""
     sound = sum(np.sin(2 * np.pi * 220 * k * T) / k for k in range(1, 20))
     cycles = fit_cycles(
         (0.2 * sound).astype(np.float32), RATE, 220.0, np.ones(SAMPLES), WavetableFitConfig(frames=65, steps=60)
@@ -79,7 +79,7 @@ def test_fit_cycles_steady_sound_last_cycle_is_like_the_others():
     assert np.linalg.norm(spectra[-1]) == pytest.approx(np.linalg.norm(spectra[10:-5].mean(0)), rel=0.1)
 
 
-def test_sweep_positions_short_sound_is_read_every_seven_milliseconds():
+def test_sweep_positions_of_a_short_sound_change_every_seven_milliseconds():
     found = sweep_positions(SAMPLES, RATE, WavetableFitConfig(frames=257))
     assert (found.shape, found.dtype) == ((SAMPLES,), np.float32)
     assert found[0] == 0
@@ -88,8 +88,8 @@ def test_sweep_positions_short_sound_is_read_every_seven_milliseconds():
     assert np.abs(found - np.clip((T - 0.0074) / 0.225, 0, 1) * 192).max() < 1  # 0.225 s, behind by the 7.4 ms
 
 
-def test_harmonics_beyond_hearing_go_on_as_the_last_octave_falls():
-    """Of a saw (-6 dB an octave) whose odd lines alone are there, and of one that has no room above."""
+def test_filled_upwards_of_a_saw_continues_the_slope_of_the_last_octave():
+    """A saw (-6 dB an octave) with odd lines only, and cycles that already have all harmonics."""
     orders = np.arange(1, 501)
     spectra = np.zeros((2, HARMONICS + 2), complex)
     spectra[:, 1:501] = np.where(orders % 2, 1 / orders, 0) * np.array([[1.0], [0.5]])
@@ -105,7 +105,7 @@ def test_harmonics_beyond_hearing_go_on_as_the_last_octave_falls():
 
 
 @pytest.mark.parametrize(("seconds", "frames"), [(2.0, 257), (1.0, 129), (0.4, 65), (0.05, 9)])
-def test_spread_over_short_sound_has_no_cycle_that_is_left_out(seconds, frames):
+def test_spread_over_a_short_sound_skips_no_cycle(seconds, frames):
     config = WavetableFitConfig().spread_over(seconds)
     assert config.frames == frames
     read = sweep_positions(round(seconds * RATE), RATE, config)
@@ -116,6 +116,6 @@ def test_spread_over_short_sound_has_no_cycle_that_is_left_out(seconds, frames):
     ("wrong", "message"),
     [({"frames": 1}, "frames=1; give 9 to 257"), ({"learning_rate": 0.0}, "learning_rate=0.0.*positive")],
 )
-def test_settings_that_fit_nothing_are_refused(wrong, message):
+def test_wavetable_fit_config_with_a_wrong_setting_raises(wrong, message):
     with pytest.raises(ValueError, match=message):
         WavetableFitConfig(**wrong)

@@ -49,7 +49,7 @@ def play() -> Callable[..., np.ndarray]:
 
 @pytest.fixture(scope="session")
 def harmonics_db() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
-    """`harmonics_db(audio, pitch_hz=55)`: (frequencies, levels in dB) in the last 0.2 s, which hold whole periods."""
+    """`harmonics_db(audio, pitch_hz=55)`: (frequencies, levels in dB) in the last 0.2 s, a whole number of periods."""
 
     def measure(audio: np.ndarray, pitch_hz: float = 55.0) -> tuple[np.ndarray, np.ndarray]:
         periods, samples = round(pitch_hz * 0.2), 8820

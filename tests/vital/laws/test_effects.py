@@ -7,7 +7,7 @@ from vjax.vital.laws.effects import mix_gains, reverb_t60_s, soft_clip
 from vjax.vital.laws.oscillators import volume_knob
 
 
-def test_mix_gains_are_the_engines(play):
+def test_mix_gains_equal_the_engine(play):
     """Of the reverb: the dry gain before its first echo, the wet one after that."""
     mixes = (0.0, 0.25, 0.6, 1.0)
     variations = [{"reverb_dry_wet": mix} for mix in mixes]
@@ -21,7 +21,7 @@ def test_mix_gains_are_the_engines(play):
     np.testing.assert_allclose(level / level[-1], mix_gains(np.array(mixes))[1], atol=0.02)
 
 
-def test_reverb_t60_s_is_the_engines(play):
+def test_reverb_t60_s_equals_the_engine(play):
     """Within 12 %, of the fall from 10 to 40 dB below all that follows the note, with the shelves off."""
     cases = [(0.0, 0.5), (1.0, 0.5), (1.0, 1.0), (1.5, 0.75)]
     settings = {
@@ -41,7 +41,7 @@ def test_reverb_t60_s_is_the_engines(play):
 
 
 @pytest.mark.parametrize("drive_db", [-12.0, 6.0, 18.0])
-def test_soft_clip_is_the_engines(play, drive_db):
+def test_soft_clip_equals_the_engine(play, drive_db):
     """Sample by sample, of a tone without much that folds at the sample rate."""
     settings = {"volume": float(volume_knob(0.0)), "osc_1_level": 0.7, "filter_1_on": 1.0, "filter_1_cutoff": 70.0}
     dry, wet = play([{}, {"distortion_on": 1.0, "distortion_drive": drive_db}], settings)[:, 0, -8820:]

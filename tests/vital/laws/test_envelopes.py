@@ -41,17 +41,17 @@ def measured(play):
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_voice_amplitude_of_an_envelope_is_the_engines(measured, name):
+def test_voice_amplitude_of_an_envelope_equals_the_engine(measured, name):
     """In the mean 0.4 % of the peak and 0.2 dB. A release begins up to 3 ms late, at the engine's next block."""
     time_s, amplitudes = measured
     predicted, amplitude = np.asarray(voice_amplitude(law(SHAPES[name], time_s))), amplitudes[name]
     assert np.abs(predicted - amplitude).mean() < 0.004
-    heard = np.minimum(predicted, amplitude) > 1e-3
-    assert heard.mean() > 0.05
-    assert np.abs(20 * np.log10(predicted[heard] / amplitude[heard])).mean() < 0.2
+    audible = np.minimum(predicted, amplitude) > 1e-3
+    assert audible.mean() > 0.05
+    assert np.abs(20 * np.log10(predicted[audible] / amplitude[audible])).mean() < 0.2
 
 
-def test_voice_amplitude_follows_velocity_as_the_engine(play):
+def test_voice_amplitude_with_velocity_equals_the_engine(play):
     tracks = (-1.0, 0.0, 0.5, 1.0)
     variations = [{"velocity_track": track} for track in tracks] + [{"velocity_track": 1.0, "voice_amplitude": 0.7}]
     level = np.sqrt((play(variations, velocity=0.5)[:, 0, -8820:] ** 2).mean(-1))
@@ -66,7 +66,7 @@ def test_knob_seconds_and_seconds_knob_are_inverses():
 
 @given(x=st.floats(0, 1), power=st.floats(-20, 20))
 @settings(deadline=None)  # jax compiles in the first call
-def test_power_scale_is_the_formula_of_the_source(x, power):
+def test_power_scale_equals_the_formula_of_the_source(x, power):
     formula = np.expm1(power * x) / np.expm1(power) if abs(power) >= 0.01 else x
     assert float(power_scale(x, power)) == pytest.approx(formula, abs=2e-3 if abs(power) < 0.011 else 1e-5)
 

@@ -26,13 +26,13 @@ SETTINGS = (
     (76.0, 0.4, 0.0, 2.0),
     (90.0, 0.2, 16.0, 1.2),
 )
-HEARD_DB = 80.0  # below the loudest harmonic; what is weaker counts for nothing
+AUDIBLE_DB = 80.0  # below the loudest harmonic; weaker ones are ignored
 CASES = list(itertools.product(MODELS.values(), STYLES.values(), SETTINGS))
 
 
 @pytest.fixture(scope="module")
 def measured(play, harmonics_db):
-    """(frequencies, {(model, style, setting): gain in dB, NaN where nothing is heard})."""
+    """(frequencies, {(model, style, setting): gain in dB, NaN where nothing is audible})."""
     variations = [
         {
             "osc_1_destination": 0.0,
@@ -48,13 +48,13 @@ def measured(play, harmonics_db):
     audio = play([{"osc_1_destination": 3.0}, *variations], {"filter_1_on": 1.0})
     frequency_hz, level_db = harmonics_db(audio[:, 0])
     dry, wet = level_db[0], level_db[1:]
-    gain_db = np.where(wet > dry.max() - HEARD_DB, wet - dry, np.nan)
+    gain_db = np.where(wet > dry.max() - AUDIBLE_DB, wet - dry, np.nan)
     return frequency_hz, dict(zip(CASES, gain_db, strict=True))
 
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-def test_filter_gain_db_is_the_engines(measured, model, style):
+def test_filter_gain_db_equals_the_engine(measured, model, style):
     frequency_hz, gains = measured
     for setting in SETTINGS:
         cutoff, resonance, drive_db, blend = setting
@@ -94,13 +94,13 @@ def test_low_pass_gain_db_of_louder_input_errs_as_stated(play, harmonics_db):
     frequency_hz, level_db = harmonics_db(audio[:, 0])
     for ((model, style, bound_db), cutoff, resonance), wet in zip(cases, level_db[1:], strict=True):
         law = filters.low_pass_gain_db(frequency_hz, note_hz(cutoff), resonance, 0.0, MODELS[model], STYLES[style])
-        heard = wet > level_db[0].max() - HEARD_DB
-        error_db = np.abs(np.asarray(law) - (wet - level_db[0]))[heard]
+        audible = wet > level_db[0].max() - AUDIBLE_DB
+        error_db = np.abs(np.asarray(law) - (wet - level_db[0]))[audible]
         assert error_db.mean() < bound_db, (model, style, cutoff, resonance)
 
 
-def test_cutoff_semitones_with_key_tracking_is_the_engines(play, harmonics_db):
-    """At note 45 (110 Hz), where key tracking opens the filter by less than nothing: the note is below 60."""
+def test_cutoff_semitones_with_key_tracking_equals_the_engine(play, harmonics_db):
+    """At note 45 (110 Hz). A positive key tracking closes the filter there, because the note is below 60."""
     keytracks = (-0.5, 0.5, 1.0)
     variations = [{"osc_1_destination": 0.0, "filter_1_keytrack": keytrack} for keytrack in keytracks]
     settings = {"filter_1_on": 1.0, "filter_1_model": float(DIGITAL), "filter_1_cutoff": 70.0}
@@ -112,7 +112,7 @@ def test_cutoff_semitones_with_key_tracking_is_the_engines(play, harmonics_db):
         assert np.abs(law - (wet - level_db[0]))[:20].mean() < 0.02
 
 
-def test_filter_mix_is_a_linear_fade_of_the_complex_response(play, harmonics_db):
+def test_filter_response_with_mix_is_a_linear_fade(play, harmonics_db):
     settings = {"filter_1_on": 1.0, "filter_1_model": 0.0, "filter_1_cutoff": 80.0}
     audio = play([{"osc_1_destination": 3.0}, {"osc_1_destination": 0.0, "filter_1_mix": 0.4}], settings)
     frequency_hz, level_db = harmonics_db(audio[:, 0])

@@ -41,7 +41,7 @@ def drawn(shape):
 
 
 @pytest.mark.parametrize("bipolar", [0.0, 1.0])
-def test_shape_route_is_the_engines(play, bipolar):
+def test_shape_route_equals_the_engine(play, bipolar):
     """Macro 1 moves a level: what a route adds comes before the square, and its negative in the right channel."""
     macros, powers, amounts = (0.0, 0.3, 0.8), (0.0, 3.0, -6.0), (0.6, -0.4)
     cases = list(itertools.product(macros, powers, amounts, (0.0, 1.0)))
@@ -67,7 +67,7 @@ def test_shape_route_is_the_engines(play, bipolar):
         np.testing.assert_allclose(channels, np.maximum(knobs, 0) ** 2, atol=3e-3)
 
 
-def test_route_to_moves_the_cutoff_as_the_engine(play, harmonics_db):
+def test_route_to_a_cutoff_equals_the_engine(play, harmonics_db):
     """Envelope 2 at sustain 0.6 opens the filter by 128 semitones times the amount times 0.6."""
     amounts = (0.25, -0.2)
     settings = {
@@ -115,7 +115,7 @@ def lfo_in_the_engine(play):
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_lfo_value_is_the_engines_in_every_sync_type(lfo_in_the_engine, name):
+def test_lfo_value_in_every_sync_type_equals_the_engine(lfo_in_the_engine, name):
     cases = [
         (TRIGGER, 1.0, 0.0, 0.0),
         (TRIGGER, 2.3, 0.4, 0.2),
@@ -140,7 +140,7 @@ def test_lfo_value_is_the_engines_in_every_sync_type(lfo_in_the_engine, name):
         assert np.abs(law - measured).mean() < 0.01, (sync_type, phase, delay_s)
 
 
-def test_lfo_fade_and_smooth_values_are_the_engines(lfo_in_the_engine):
+def test_lfo_fade_and_smooth_values_equal_the_engine(lfo_in_the_engine):
     variations = [
         {"lfo_1_frequency": 1.0, "lfo_1_fade_time": 0.5},
         {"lfo_1_frequency": 1.0, "lfo_1_smooth_mode": 1.0, "lfo_1_smooth_time": -1.0},
@@ -158,7 +158,7 @@ def test_lfo_fade_and_smooth_values_are_the_engines(lfo_in_the_engine):
     assert np.abs(law - delayed).mean() < 0.01
 
 
-def test_tempo_and_keytrack_frequency_hz_are_the_engines(lfo_in_the_engine):
+def test_tempo_and_keytrack_frequency_hz_equal_the_engine(lfo_in_the_engine):
     """At 120 and 150 beats a minute; note 69 tracked five octaves below itself."""
     cases = [(8, 2.0, TEMPO), (7, 2.5, DOTTED), (9, 2.5, TRIPLET)]
     variations = [
@@ -175,7 +175,7 @@ def test_tempo_and_keytrack_frequency_hz_are_the_engines(lfo_in_the_engine):
         assert np.abs(law - measured).mean() < 0.03, frequency_hz
 
 
-def test_lfo_value_draws_as_shape_values():
+def test_lfo_value_equals_shape_values():
     """The same curve as vjax/vital/lfo_shapes.py draws with NumPy."""
     for shape in SHAPES.values():
         law = lfo_value(jnp.linspace(0, 1, 512), *drawn(shape))

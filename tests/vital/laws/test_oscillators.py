@@ -50,7 +50,7 @@ def partials(sound: np.ndarray, frequencies_hz: np.ndarray) -> tuple[np.ndarray,
         (8, {"detune": 8.0, "detune_power": -2.0, "detune_range": 3.0, "blend": 1.0}),
     ],
 )
-def test_unison_cents_and_gains_are_the_engines(play, sine, voices, knobs):
+def test_unison_cents_and_gains_equal_the_engine(play, sine, voices, knobs):
     """Partials at the law's frequencies explain 99.7 % of either channel's power, at the law's amplitudes."""
     native = {"detune": 4.4721360206604, "detune_power": 1.5, "detune_range": 2.0, "blend": 0.8} | knobs
     names = {"detune": "unison_detune", "blend": "unison_blend"}
@@ -65,7 +65,7 @@ def test_unison_cents_and_gains_are_the_engines(play, sine, voices, knobs):
         np.testing.assert_allclose(amplitudes / single, gains, rtol=5e-3)
 
 
-def test_stereo_shares_are_the_engines(play, sine):
+def test_stereo_shares_equal_the_engine(play, sine):
     """With two voices: the other channel's voice appears in this one."""
     spreads = (0.0, 0.4, 1.0)
     variations = [{}, *({"osc_1_unison_voices": 2.0, "osc_1_stereo_spread": spread} for spread in spreads)]
@@ -76,7 +76,7 @@ def test_stereo_shares_are_the_engines(play, sine):
         np.testing.assert_allclose(amplitudes / single, stereo_shares(spread), atol=0.01)
 
 
-def test_level_pan_and_volume_are_the_engines(play):
+def test_level_pan_and_volume_equal_the_engine(play):
     variations = [
         {},
         {"osc_1_level": 0.5},
@@ -93,7 +93,7 @@ def test_level_pan_and_volume_are_the_engines(play):
     assert 20 * np.log10(left[4]) == pytest.approx(gain_db, abs=0.01)
 
 
-def test_played_frame_is_the_engines(play, harmonics_db):
+def test_played_frame_equals_the_engine(play, harmonics_db):
     """Of a table whose odd frames alone have a second harmonic."""
     turns = 2 * np.pi * np.arange(2048) / 2048
     frames = np.stack([np.sin(turns) + 0.8 * (i % 2) * np.sin(2 * turns) for i in range(257)])

@@ -48,21 +48,21 @@ def mean_error_db(play, harmonics_db):
         errors = []
         for (style, knobs), wet in zip(cases, level_db[1:], strict=True):
             predicted = 20 * np.log10(np.abs(np.asarray(law(frequency_hz, knobs, style))) + 1e-9)
-            heard = wet > level_db[0].max() - 80
-            errors.append(np.abs(predicted - (wet - level_db[0]))[heard].mean())
+            audible = wet > level_db[0].max() - 80
+            errors.append(np.abs(predicted - (wet - level_db[0]))[audible].mean())
         return np.array(errors)
 
     return measure
 
 
-def test_comb_response_is_the_engines(mean_error_db):
+def test_comb_response_equals_the_engine(mean_error_db):
     names = ["filter_1_cutoff", "filter_1_resonance", "filter_1_blend", "filter_1_blend_transpose"]
     cases = list(itertools.product(range(6), COMBS))
     errors = mean_error_db(COMB, names, cases, lambda f, knobs, style: comb_response(f, *knobs, style))
     np.testing.assert_array_less(errors, 0.05)
 
 
-def test_phaser_response_is_the_engines(mean_error_db):
+def test_phaser_response_equals_the_engine(mean_error_db):
     names = ["filter_1_cutoff", "filter_1_resonance", "filter_1_drive", "filter_1_blend"]
     cases = list(itertools.product(range(2), PHASERS))
     errors = mean_error_db(
@@ -71,7 +71,7 @@ def test_phaser_response_is_the_engines(mean_error_db):
     np.testing.assert_array_less(errors, 0.05)
 
 
-def test_formant_response_is_the_engines(mean_error_db):
+def test_formant_response_equals_the_engine(mean_error_db):
     names = [f"filter_1_formant_{knob}" for knob in ("x", "y", "resonance", "transpose", "spread")]
     cases = list(itertools.product(range(2), FORMANTS))
     errors = mean_error_db(FORMANT, names, cases, lambda f, knobs, style: formant_response(f, *knobs, style))

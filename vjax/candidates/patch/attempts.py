@@ -144,12 +144,12 @@ def _at_level(one: Attempt, sought: Sought) -> np.ndarray:
 
 
 def corrected(attempts: Sequence[Attempt], sound: Spectrogram, sought: Sought) -> list[Attempt]:
-    """Returns played attempts, fitted anew to how their renders differ from the sound. They must be played again."""
+    """Returns played attempts, fitted again to how their renders differ from the sound. They must be played again."""
     if not attempts:
         return []
     rendered = [spectrogram_of(one, sought) for one in attempts]
-    fits = [(one.fit.skeleton, one.fit.knobs, one.ground.axes) for one in attempts]
-    found = refit(fits, np.stack([one.db for one in rendered]), sound)
+    before = [(one.fit.skeleton, one.fit.knobs, one.ground.axes) for one in attempts]
+    found = refit(before, np.stack([one.db for one in rendered]), sound)
     better = []
     for one, knobs, render in zip(attempts, found, rendered, strict=True):
         steps_db = np.clip(_STEP * (knobs.spectrum_db - one.fit.knobs.spectrum_db), -_MOST_DB, _MOST_DB)

@@ -73,9 +73,9 @@ def needed_curves(preset: Preset, sound: Spectrogram, rendered: Spectrogram, not
     Both sounds are decomposed in the same way, by medians. Their difference is added to the patch's own curves, so that
     errors of the method cancel out.
     """
-    held = (sound.time_s <= note_s - FIRST_S) & (sound.time_s >= FIRST_S)
-    own = own_curves(preset, sound.time_s[held], note_s)
-    sound_db, rendered_db = sound.db[held], rendered.db[held]
+    while_on = (sound.time_s <= note_s - FIRST_S) & (sound.time_s >= FIRST_S)
+    own = own_curves(preset, sound.time_s[while_on], note_s)
+    sound_db, rendered_db = sound.db[while_on], rendered.db[while_on]
     if own.cutoff is None:
         gain_db = np.array([_gain_db(a, b) for a, b in zip(sound_db, rendered_db, strict=True)])
         return own._replace(gain_db=own.gain_db + gain_db)
@@ -84,12 +84,12 @@ def needed_curves(preset: Preset, sound: Spectrogram, rendered: Spectrogram, not
     band = 69 + 12 * np.log2(sound.band_hz / 440)
     responses = np.asarray(low_pass_db(jnp.asarray(band), jnp.asarray(_CUTOFFS)[:, None], q, steep))
     playing = responses[np.clip(np.searchsorted(_CUTOFFS, own.cutoff), 0, len(_CUTOFFS) - 1)]
-    heard = rendered_db > FLOOR_DB + _SEEN_DB
-    source = np.where(heard, rendered_db - playing - own.gain_db[:, None], np.nan)
-    some = heard.sum(0) > _FEW
+    audible = rendered_db > FLOOR_DB + _SEEN_DB
+    source = np.where(audible, rendered_db - playing - own.gain_db[:, None], np.nan)
+    some = audible.sum(0) > _FEW
     source_db = np.full(len(band), np.nan)
     source_db[some] = np.nanmedian(source[:, some], 0)
-    wanted, played = (_taken_apart(one, source_db, responses) for one in (sound_db, rendered_db))
+    wanted, played = (_decomposed(one, source_db, responses) for one in (sound_db, rendered_db))
     gain_db, cutoff = own.gain_db + wanted[0] - played[0], own.cutoff + wanted[1] - played[1]
     silent = maximum_filter1d(~np.isfinite(cutoff) | (gain_db < gain_db.max() - _SOFT_DB), 2 * _CLICK + 1)
     return Curves(own.time_s, gain_db, np.where(silent, np.nan, cutoff))
@@ -100,26 +100,26 @@ def _gain_db(sound_db: np.ndarray, rendered_db: np.ndarray) -> float:
 
     If these are too few, it returns the floor if the render has enough of them, and 0 otherwise.
     """
-    heard, played = (one > FLOOR_DB + _SEEN_DB for one in (sound_db, rendered_db))
-    if heard.sum() >= _FEW:
-        return float(np.median((sound_db - rendered_db)[heard]))
-    return FLOOR_DB if played.sum() >= _FEW else 0.0
+    in_sound, in_render = (one > FLOOR_DB + _SEEN_DB for one in (sound_db, rendered_db))
+    if in_sound.sum() >= _FEW:
+        return float(np.median((sound_db - rendered_db)[in_sound]))
+    return FLOOR_DB if in_render.sum() >= _FEW else 0.0
 
 
-def _taken_apart(frames_db: np.ndarray, source_db: np.ndarray, responses_db: np.ndarray) -> np.ndarray:
-    """Returns gain in dB and cutoff, [2, t], of each frame of a sound with a known source.
+def _decomposed(frames_db: np.ndarray, source_db: np.ndarray, responses_db: np.ndarray) -> np.ndarray:
+    """Returns gain in dB and cutoff, [2, t], of each frame of a sound with a given source.
 
     The cutoff of a silent frame is NaN.
     """
-    known = np.isfinite(source_db)
-    through = (source_db + responses_db)[:, known]
+    finite = np.isfinite(source_db)
+    through = (source_db + responses_db)[:, finite]
     found = []
-    for frame in frames_db[:, known]:
-        heard = frame > FLOOR_DB + _SEEN_DB
-        if heard.sum() < _FEW:
+    for frame in frames_db[:, finite]:
+        audible = frame > FLOOR_DB + _SEEN_DB
+        if audible.sum() < _FEW:
             found.append((FLOOR_DB, np.nan))
             continue
-        gains = np.median(frame[heard] - through[:, heard], 1)
+        gains = np.median(frame[audible] - through[:, audible], 1)
         error = np.abs(np.maximum(through + gains[:, None], FLOOR_DB) - frame).mean(1)
         best = int(error.argmin())
         found.append((gains[best], _CUTOFFS[best]))

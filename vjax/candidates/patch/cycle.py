@@ -93,7 +93,7 @@ def cycle_of(
     seen: Callable[[np.ndarray], np.ndarray],
     target: np.ndarray,
 ) -> Cycle:
-    """Returns the simplest shape that draws a curve of known period: the least sum of error and cost of its points.
+    """Returns the simplest shape that draws a curve of a given period: the least sum of error and cost of its points.
 
     Args:
       time_s: [t].
@@ -184,8 +184,8 @@ def _pieces(edges, phase, values, weight, period_s, curve) -> list[tuple[float, 
     for begin, end in itertools.pairwise(bounds):
         low = edges[-1] - 1 if wrap and begin == 0 else begin
         high = 1 + edges[0] if wrap and end == 1 else end
-        place = (phase - low) % 1
-        inner = (weight > 0) & (place >= margin) & (place <= high - low - margin)
+        position = (phase - low) % 1
+        inner = (weight > 0) & (position >= margin) & (position <= high - low - margin)
         middle = int(((low + high) / 2 % 1) * _PHASES) % _PHASES
         steps.append((begin, end, float(np.median(values[inner])) if inner.sum() > 1 else float(curve[middle])))
     same = _SAME * np.ptp([value for *_, value in steps])

@@ -30,7 +30,7 @@ _LOWEST = 12.0  # MIDI pitch of a table's first line
 _TRANSPOSE = 48  # semitones, osc_N_transpose
 _NARROW = 0.03  # of the middle's power: less at the sides is hardly audible
 _KEPT = (8, 4, 2)  # patches that are corrected in each round
-_FITS, _FITS_OF_TWO = 6, 4
+_SKELETONS, _SKELETONS_OF_TWO = 6, 4  # fitted skeletons that are played, on one ground or on each of two
 _OVER_FLOOR_DB = 5.0
 _HEADROOM_DB = 8.0  # of the volume: 12 dB above its default, minus what velocity needs
 
@@ -43,7 +43,7 @@ class Explained(NamedTuple):
 
 
 def explain(clip: Clip, pool: RenderPool, note: int) -> Preset:
-    """Returns the best patch of a clip whose note is as long as `pool`'s config says.
+    """Returns the best patch of a clip. Its note is as long as in `pool`'s config.
 
     Raises ValueError if the engine cannot play any patch of it.
     """
@@ -52,7 +52,7 @@ def explain(clip: Clip, pool: RenderPool, note: int) -> Preset:
     sought = Sought(clip.stereo(config.samples), note, config.note_s, clip.sample_rate, pitch)
     found = explained(sought, pool, clip.title, most=1).candidates
     if not found:
-        raise ValueError(f"{clip.name}: the engine played no patch of it at note {note}; give another note")
+        raise ValueError(f"{clip.name}: the engine could not play any of its patches at note {note}; give another note")
     return found[0].preset
 
 
@@ -80,8 +80,8 @@ def explained(
     grounds = _grounds(sought, sound)
     attempts = []
     for ground in grounds:
-        fits = sorted(fit(sound, ground.axes), key=lambda one: one.error_db + complexity_db(one.skeleton))
-        for one in fits[: _FITS if len(grounds) == 1 else _FITS_OF_TWO]:
+        fitted = sorted(fit(sound, ground.axes), key=lambda one: one.error_db + complexity_db(one.skeleton))
+        for one in fitted[: _SKELETONS if len(grounds) == 1 else _SKELETONS_OF_TWO]:
             for density in _DENSITIES if sought.pitch else _UNPITCHED_DENSITIES:
                 midi = _first_line(ground.midi, density, sought.note)
                 attempts.append(Attempt(one, ground, midi, solved(one, channels, sought.sample_rate, ground, midi)))
@@ -95,8 +95,8 @@ def explained(
     for one in sorted(done, key=lambda one: one.distance_db):
         if one.audio is not None:
             best.setdefault(one.label, one)
-    held = after is not None and sought.note_s >= pool.config.seconds
-    fall = sustain_of(sought.audio, after, sought.sample_rate, sought.note_s).fall if held else None
+    continues = after is not None and sought.note_s >= pool.config.seconds
+    fall = sustain_of(sought.audio, after, sought.sample_rate, sought.note_s).fall if continues else None
     evals = len(done)
     ready = []
     for one in list(best.values())[:most]:

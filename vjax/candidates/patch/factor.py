@@ -1,4 +1,7 @@
-"""Decomposes a log-mel spectrogram into spectrum, filter and gain by alternating medians, as the start of a fit."""
+"""Decomposes a log-mel spectrogram into spectrum, filter and gain by alternating medians.
+
+A fit begins with the result.
+"""
 
 from typing import NamedTuple
 
@@ -64,8 +67,8 @@ def factor(sound_db: jax.Array, band: jax.Array, q: jax.Array, steep: jax.Array,
 def as_a_saw(factors: Factors, q: float, steep: float, axes: Axes) -> Factors:
     """Moves a part of the spectrum into the filter, so that the source falls as nearly as possible like a saw.
 
-    If a filter does not move, the sound does not show which part is the filter's and which is the source's. The sources
-    of musicians are bright.
+    If a filter does not move, the sound does not show which part is the filter's and which is the source's. Musicians
+    use bright sources.
     """
     audible = np.asarray(axes.tilt) != 0
     band = np.asarray(axes.band)
@@ -81,18 +84,20 @@ def as_a_saw(factors: Factors, q: float, steep: float, axes: Axes) -> Factors:
     )
 
 
-def start(factors: Factors, skeleton: Skeleton, q: float, decay_s: float, sound: Spectrogram, axes: Axes) -> Knobs:
+def initial_knobs(
+    factors: Factors, skeleton: Skeleton, q: float, decay_s: float, sound: Spectrogram, axes: Axes
+) -> Knobs:
     """Returns the initial parameters that the decomposed curves suggest."""
     time_s, gain, cutoff = sound.time_s, factors.gain_db, factors.cutoff
-    held = time_s < float(axes.note_s)
+    while_on = time_s < float(axes.note_s)
     loudest_db = gain.max()
     attack_s = max(float(time_s[np.argmax(gain > loudest_db - 6)]), 0.004)
-    audible = held & (gain > loudest_db - 50)
+    audible = while_on & (gain > loudest_db - 50)
     moves = cutoff[audible] if audible.any() else cutoff
     first, last = float(np.median(moves[:5])), float(np.median(moves[-10:]))
     rising = bool(skeleton.filter_envelope) and last > first
     base = first if rising else last if skeleton.filter_envelope else float(np.median(moves))
-    sustain = float(np.clip(10 ** ((np.median(gain[held][-10:]) - loudest_db) / 40), 0.02, 0.98))
+    sustain = float(np.clip(10 ** ((np.median(gain[while_on][-10:]) - loudest_db) / 40), 0.02, 0.98))
     node_s = np.asarray(axes.node_s)
     return Knobs(
         spectrum_db=np.tile(factors.spectrum_db + loudest_db, (N_FRAMES, 1)),

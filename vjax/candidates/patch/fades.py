@@ -33,7 +33,7 @@ class Fade(NamedTuple):
     amount: float = 0.0
 
     def values(self, time_s: np.ndarray) -> np.ndarray:
-        return np.asarray(_held(time_s, *self[:4]))
+        return np.asarray(_while_on(time_s, *self[:4]))
 
 
 def seen_db(level: np.ndarray) -> np.ndarray:
@@ -46,7 +46,7 @@ def level_fade(taps_s: np.ndarray, cycle: np.ndarray, target_db: np.ndarray) -> 
 
     def best(*knobs: Sequence[float], every: int = 1) -> tuple[float, ...]:
         grid, seen = _grid(*knobs), target_db[::every]
-        levels = np.asarray(_held(taps_s[::every], *grid.T[..., None, None])) * cycle[::every]
+        levels = np.asarray(_while_on(taps_s[::every], *grid.T[..., None, None])) * cycle[::every]
         off = seen_db(levels) - seen
         loud = seen > DEEPEST_DB + 1
         off = off - np.median(off[:, loud] if loud.any() else off, 1, keepdims=True)
@@ -72,7 +72,7 @@ def cutoff_fade(time_s: np.ndarray, slow: np.ndarray, weight: np.ndarray) -> Fad
     Returns None if the envelope would hardly move the cutoff, or explains too little of the movement.
     """
     grid = _grid(_ATTACKS_S, _DECAYS_S, [0.0, 1.0], _DECAY_POWERS)
-    shapes = np.asarray(_held(time_s, *grid.T[..., None]))
+    shapes = np.asarray(_while_on(time_s, *grid.T[..., None]))
     share = weight / weight.sum()
     centred = shapes - (shapes @ share)[:, None]
     rest = slow - slow @ share
@@ -96,6 +96,6 @@ def _grid(*knobs: Sequence[float]) -> np.ndarray:
 
 
 @jax.jit
-def _held(time_s, attack_s, decay_s, sustain, decay_power):
+def _while_on(time_s, attack_s, decay_s, sustain, decay_power):
     """Returns values [...] of an envelope without note-off."""
     return envelope(time_s, 1e6, 0.0, attack_s, 0.0, decay_s, sustain, 1.0, 0.0, decay_power)

@@ -1,11 +1,11 @@
-"""Finishes a patch: adds velocity, macros, a name, a style and a description. So a musician can play and read it."""
+"""Finishes a patch for a musician: adds velocity, macros, a name, a style and a description."""
 
 import dataclasses
 
+from vjax.candidates.patch.describe import describe
 from vjax.candidates.patch.macros import with_macros
 from vjax.candidates.patch.naming import short_name, style_tag
 from vjax.candidates.patch.velocity import with_velocity
-from vjax.candidates.patch.words import words
 from vjax.vital.preset import Preset
 
 
@@ -22,5 +22,5 @@ def finished(preset: Preset, note: int, velocity: float = 0.8, name: str = "") -
         ready,
         name=name or short_name(ready, note),
         style=style_tag(ready, note),
-        comments=words(ready, note, velocity),
+        comments=describe(ready, note, velocity),
     )

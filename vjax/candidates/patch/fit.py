@@ -1,6 +1,7 @@
-"""Fits skeletons of patches to a log-mel spectrogram: alternating medians, then gradient descent from several starts.
+"""Fits skeletons of patches to a log-mel spectrogram.
 
-Everything is compiled once for each length of sound, because note, pitch, skeleton and start are data.
+Alternating medians give several sets of initial values. Gradient descent begins with each of them. Everything is
+compiled once for each length of sound, because note, pitch, skeleton and initial values are data.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vjax.candidates.patch.factor import Factors, as_a_saw, factor, start
+from vjax.candidates.patch.factor import Factors, as_a_saw, factor, initial_knobs
 from vjax.candidates.patch.model import Axes, Knobs, Skeleton, filter_db, level_db, source_db
 from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram
 
 FIRST_STEPS, STEPS, MORE_STEPS = 100, 200, 60
-"""Steps of descent: from every start on half the frames, then from the best of each skeleton, and in `refit`."""
+"""Steps of descent: from all initial values on half the frames, then from the best of each skeleton; in `refit`."""
 
 _QS = (0.7, 1.5, 4.0)
 _DECAYS_S = (0.1, 0.6)
@@ -119,15 +120,15 @@ def fit_all(sounds: Sequence[Spectrogram], axes: Sequence[Axes]) -> list[list[Fi
     All sounds must have the same length.
     """
     names: list[str] = []
-    lanes, starts, owners = [], [], []
+    lanes, initial, owners = [], [], []
     for owner, (sound, its) in enumerate(zip(sounds, axes, strict=True)):
         every_second = its._replace(time_s=its.time_s[::2], below=its.below[::2], share=its.share[::2])
-        for name, skeleton, knobs in _starts(sound, its):
+        for name, skeleton, knobs in _initial(sound, its):
             names.append(name)
             owners.append(owner)
             lanes.append(Lane(skeleton, every_second, sound.db[::2], sound.weight[::2]))
-            starts.append(knobs)
-    first = descend(_stacked(starts), _stacked(lanes), FIRST_STEPS, 1.0)
+            initial.append(knobs)
+    first = descend(_stacked(initial), _stacked(lanes), FIRST_STEPS, 1.0)
     best = {}
     for i in np.argsort(-np.asarray(first.loss)):
         best[owners[i], names[i]] = i
@@ -139,14 +140,14 @@ def fit_all(sounds: Sequence[Spectrogram], axes: Sequence[Axes]) -> list[list[Fi
     ]
     begun = jax.tree.map(lambda field: np.asarray(field)[chosen], first.knobs)
     knobs, errors, _ = jax.tree.map(np.asarray, descend(begun, _stacked(lanes), STEPS, 1.0))
-    fits: list[list[Fit]] = [[] for _ in sounds]
+    results: list[list[Fit]] = [[] for _ in sounds]
     for i, (owner, name) in enumerate(keys):
-        fits[owner].append(Fit(name, lanes[i].skeleton, Knobs(*(field[i] for field in knobs)), float(errors[i])))
-    return fits
+        results[owner].append(Fit(name, lanes[i].skeleton, Knobs(*(field[i] for field in knobs)), float(errors[i])))
+    return results
 
 
-def _starts(sound: Spectrogram, axes: Axes) -> Iterator[tuple[str, Skeleton, Knobs]]:
-    """Yields the starts of each skeleton, from the two filter settings that decompose the sound best."""
+def _initial(sound: Spectrogram, axes: Axes) -> Iterator[tuple[str, Skeleton, Knobs]]:
+    """Yields the initial values of each skeleton, from the two filter settings that decompose the sound best."""
     slopes = [(q, steep, 1.0) for steep in (0.0, 1.0) for q in _QS] + [(1.0, 0.0, 0.0)]
     q, steep, filtered = (jnp.asarray(column, jnp.float32) for column in zip(*slopes, strict=True))
     factors = jax.tree.map(np.asarray, _factors(jnp.asarray(sound.db), axes.band, q, steep, filtered))
@@ -156,35 +157,36 @@ def _starts(sound: Spectrogram, axes: Axes) -> Iterator[tuple[str, Skeleton, Kno
             shape = skeleton._replace(steep=slopes[i][1])
             one = Factors(*(field[i] for field in factors))
             for decay_s in _DECAYS_S:
-                yield name, shape, start(one, shape, slopes[i][0], decay_s, sound, axes)
+                yield name, shape, initial_knobs(one, shape, slopes[i][0], decay_s, sound, axes)
             if skeleton.filtered:
                 saw = as_a_saw(one, *slopes[i][:2], axes)
-                yield name, shape, start(saw, shape, slopes[i][0], _DECAYS_S[-1], sound, axes)
+                yield name, shape, initial_knobs(saw, shape, slopes[i][0], _DECAYS_S[-1], sound, axes)
 
 
 _factors = jax.jit(jax.vmap(factor, (None, None, 0, 0, 0)))
 
 
-def refit(fits: Sequence[tuple[Skeleton, Knobs, Axes]], rendered_db: np.ndarray, sound: Spectrogram) -> list[Knobs]:
+def refit(fitted: Sequence[tuple[Skeleton, Knobs, Axes]], rendered_db: np.ndarray, sound: Spectrogram) -> list[Knobs]:
     """Returns parameters that take into account how the engine's renders differ from the model.
 
     The model is fitted to model + (sound - render), where the model in the sum is constant. So its parameters move as
     far as the render must move (output space mapping; Bandler et al., IEEE Trans. MTT 2004).
 
     Args:
+      fitted: the skeletons, their parameters and axes, at most as many as there are `SKELETONS`.
       rendered_db: [n, t, bands], spectrograms of the renders.
     """
-    rest = len(SKELETONS) - len(fits)  # always the same size, so that it is compiled once
+    rest = len(SKELETONS) - len(fitted)  # always the same size, so that it is compiled once
     rendered = [*rendered_db, *[rendered_db[-1]] * rest]
     lanes = _stacked(
         [
             Lane(skeleton, axes, sound.db - render, sound.weight)
-            for (skeleton, _, axes), render in zip([*fits, *[fits[-1]] * rest], rendered, strict=True)
+            for (skeleton, _, axes), render in zip([*fitted, *[fitted[-1]] * rest], rendered, strict=True)
         ]
     )
-    knobs = _stacked([one[1] for one in [*fits, *[fits[-1]] * rest]])
+    knobs = _stacked([one[1] for one in [*fitted, *[fitted[-1]] * rest]])
     found = jax.tree.map(np.asarray, descend(knobs, _mapped(knobs, lanes), MORE_STEPS, 0.3).knobs)
-    return [Knobs(*(field[i] for field in found)) for i in range(len(fits))]
+    return [Knobs(*(field[i] for field in found)) for i in range(len(fitted))]
 
 
 @jax.jit

@@ -1,4 +1,4 @@
-"""Makes a patch fall as its recording continues to fall, while the key is held longer than the analysed sound."""
+"""Makes a patch fall as its recording continues to fall, in a note that is longer than the analysed sound."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ _LONGEST_HOLD_S = 4.0  # of an envelope
 
 
 def with_fall(preset: Preset, fall: Fall | None, note_s: float) -> Preset:
-    """Returns the patch whose loudness continues to fall when its key is held longer than `note_s` seconds.
+    """Returns the patch whose loudness continues to fall in a note that is longer than `note_s` seconds.
 
     Envelope 1 gets another decay and sustain. These play the first `note_s` seconds as before and then continue to
     fall. If the envelope's level stays, or a curve draws the level, the envelope holds first and then falls. The patch
@@ -33,8 +33,8 @@ def with_fall(preset: Preset, fall: Fall | None, note_s: float) -> Preset:
     seconds = {name: value_of(preset, f"env_1_{name}") ** 4 for name in names}
     sustain, power = value_of(preset, "env_1_sustain"), value_of(preset, "env_1_decay_power")
     if sustain > 0.99 and note_s <= _LONGEST_HOLD_S:
-        held = {"hold": max(note_s - seconds["attack"] - seconds["delay"], 0.0), "decay": fall.seconds}
-        knobs = {f"env_1_{name}": value**0.25 for name, value in held.items()}
+        stages = {"hold": max(note_s - seconds["attack"] - seconds["delay"], 0.0), "decay": fall.seconds}
+        knobs = {f"env_1_{name}": value**0.25 for name, value in stages.items()}
         return with_values(preset, within_ranges(knobs | {"env_1_sustain": 0.0, "env_1_decay_power": -fall.power}))
     time_s = np.arange(seconds["attack"] + _STEP_S, note_s + LONGEST_S, _STEP_S)
     inside = time_s < note_s

@@ -15,7 +15,7 @@ _FEW = 16  # frames: fewer are too few
 _LEAST_EXPLAINED = 0.6
 _AS_GOOD = 0.06  # a shorter period is preferred if it explains less by at most this
 _DIP = 0.3  # some lag shorter than the period must explain less by this
-_GOES_ON = 0.2  # share of the variation that the second half must have; an attack and a decay are over by then
+_CONTINUES = 0.2  # share of the variation that the second half must have; an attack and a decay are over by then
 _LEAST_SCALE = 0.1  # from one cycle to a later one: at half a period the curve may be mirrored
 
 
@@ -43,13 +43,13 @@ def period_of(time_s: np.ndarray, curve: np.ndarray, least: float = 0.02) -> Loo
       curve: [t], NaN where it is unknown.
       least: root mean square of the variation around a slow trend, in the curve's unit; less is not a rhythm.
     """
-    known = np.isfinite(curve)
-    if known.sum() < _FEW:
+    finite = np.isfinite(curve)
+    if finite.sum() < _FEW:
         return None
-    time_s, curve = np.asarray(time_s, float)[known], np.asarray(curve, float)[known]
+    time_s, curve = np.asarray(time_s, float)[finite], np.asarray(curve, float)[finite]
     length_s = time_s[-1] - time_s[0]
     spline = CubicSpline(time_s, curve)
-    gap_s = 0.6 * np.diff(time_s).max() if known.all() else 1.5 * np.median(np.diff(time_s))
+    gap_s = 0.6 * np.diff(time_s).max() if finite.all() else 1.5 * np.median(np.diff(time_s))
 
     def follow(at_s: np.ndarray) -> np.ndarray:
         after = np.clip(np.searchsorted(time_s, at_s), 1, len(time_s) - 1)
@@ -60,7 +60,7 @@ def period_of(time_s: np.ndarray, curve: np.ndarray, least: float = 0.02) -> Loo
     longest_s = length_s / LEAST_CYCLES * _STEP  # slightly more, because curves begin and end between frames
     lags_s = _SHORTEST_S * _STEP ** np.arange(np.log(1.15 * longest_s / _SHORTEST_S) / np.log(_STEP))
     whole, second = _variation(grid_s, follow(grid_s)), _variation(*_second_half(grid_s, follow))
-    if len(lags_s) < 3 or second < max(least, _GOES_ON * whole):
+    if len(lags_s) < 3 or second < max(least, _CONTINUES * whole):
         return None
     explained = np.array([_explained(grid_s, follow, lag_s) for lag_s in lags_s])
     inner = np.arange(1, len(lags_s) - 1)
@@ -95,12 +95,12 @@ def _explained(time_s: np.ndarray, follow: Follow, lag_s: float) -> float:
     """Returns the share of the curve's variation around a parabola that the curve `lag_s` earlier explains."""
     earlier_s = time_s[time_s <= time_s[-1] - lag_s]
     earlier, later = follow(earlier_s), follow(earlier_s + lag_s)
-    place = np.linspace(-1, 1, len(earlier))
+    position = np.linspace(-1, 1, len(earlier))
     both = np.isfinite(earlier) & np.isfinite(later)
     if both.sum() < _FEW:
         return 0.0
-    earlier_s, earlier, later, place = earlier_s[both], earlier[both], later[both], place[both]
-    basis = np.stack([earlier, place * earlier, np.ones_like(place), place], 1)
+    earlier_s, earlier, later, position = earlier_s[both], earlier[both], later[both], position[both]
+    basis = np.stack([earlier, position * earlier, np.ones_like(position), position], 1)
     weights = np.linalg.lstsq(basis, later, rcond=None)[0]
     if weights[0] < _LEAST_SCALE:
         return 0.0
@@ -110,8 +110,8 @@ def _explained(time_s: np.ndarray, follow: Follow, lag_s: float) -> float:
 
 def _variation(time_s: np.ndarray, curve: np.ndarray) -> float:
     """Returns the root mean square deviation from a parabola."""
-    known = np.isfinite(curve)
-    if known.sum() < _FEW:
+    finite = np.isfinite(curve)
+    if finite.sum() < _FEW:
         return 0.0
-    place, curve = (time_s[known] - time_s.mean()) / np.ptp(time_s), curve[known]
-    return float(np.sqrt(np.mean((curve - np.polyval(np.polyfit(place, curve, 2), place)) ** 2)))
+    position, curve = (time_s[finite] - time_s.mean()) / np.ptp(time_s), curve[finite]
+    return float(np.sqrt(np.mean((curve - np.polyval(np.polyfit(position, curve, 2), position)) ** 2)))

@@ -36,8 +36,8 @@ _FOLLOWS = 0.1  # a modulation that cannot grow by this share of itself gets no 
 
 # How audible a route of amount 1 is, relative to a cutoff's 128 semitones. Pitch is more audible: a semitone of pitch
 # is about as audible as an octave of cutoff.
-_HEARD = {"transpose": 9.0, "tune": 0.2, "cutoff": 1.0, "level": 0.7, "wave_frame": 0.7}
-_HEARD_ELSE = 0.3
+_AUDIBILITY = {"transpose": 9.0, "tune": 0.2, "cutoff": 1.0, "level": 0.7, "wave_frame": 0.7}
+_AUDIBILITY_ELSE = 0.3
 _MOST_DEEPER = {"cutoff": 32 / CUTOFF_SPAN}
 
 
@@ -113,7 +113,7 @@ def _movement(preset: Preset) -> Macro | None:
     """Returns a macro that deepens the most audible modulation."""
     moved = {route.destination for route in preset.routes if route is not None}
     found = [
-        (abs(route.amount) * _by_kind(_HEARD, route.destination, _HEARD_ELSE), slot, route)
+        (abs(route.amount) * _by_kind(_AUDIBILITY, route.destination, _AUDIBILITY_ELSE), slot, route)
         for slot, route in carrying_routes(preset)
         if route.source not in STEADY
         and route.destination not in ("voice_amplitude", "volume")  # loudness is not movement: it belongs to the sound

@@ -122,14 +122,14 @@ def axes_of(
     """
     band = 69 + 12 * np.log2(band_hz / 440)
     moved = np.zeros(len(time_s)) if moved is None else moved
-    place = np.interp(band - moved[:, None], band, np.arange(len(band)))
-    below = np.minimum(place.astype(int), len(band) - 2)
+    position = np.interp(band - moved[:, None], band, np.arange(len(band)))
+    below = np.minimum(position.astype(int), len(band) - 2)
     octave = np.log2(band_hz)
     off = np.where(audible, octave - octave[audible].mean(), 0)
     onset = np.arange(8) * 0.0125
     end_s = float(time_s[-1])
     floats = (
-        place - below,
+        position - below,
         np.concatenate([onset, np.linspace(0.1, end_s, N_NODES - len(onset))]),
         np.linspace(0, 0.95 * end_s, N_FRAMES),
         note_s,

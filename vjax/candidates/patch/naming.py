@@ -1,6 +1,6 @@
 """Derives a style tag and a short name for a patch from its parameters."""
 
-from vjax.candidates.patch.words import oscillator_timbre
+from vjax.candidates.patch.describe import oscillator_timbre
 from vjax.sound.schema import N_OSCILLATORS
 from vjax.vital.editability import carrying_routes
 from vjax.vital.lfo_shapes import shape_values
@@ -40,9 +40,9 @@ def short_name(preset: Preset, note: int) -> str:
     if oscillators:
         loudest = oscillators[0]
         timbre = oscillator_timbre(preset, loudest, note, value_of(preset, f"osc_{loudest + 1}_wave_frame"))
-        sounds = timbre.word.removesuffix("-like") if timbre else ""
-    words = [begins if style != "Percussion" else "", sounds, _OF_STYLE.get(style, style.lower())]
-    name = " ".join(word for word in words if word)
+        sounds = timbre.label.removesuffix("-like") if timbre else ""
+    parts = [begins if style != "Percussion" else "", sounds, _OF_STYLE.get(style, style.lower())]
+    name = " ".join(part for part in parts if part)
     return name[0].upper() + name[1:]
 
 

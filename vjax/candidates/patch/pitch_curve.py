@@ -67,8 +67,8 @@ def pitch_curve(track: Track, pitch_midi: float | None = None, note_s: float = m
         their tails. It counts if it is most of the sound, as in a kick.
     """
     loud = track.amplitude > _LOUD
-    held = loud & (track.time_s <= note_s)
-    loud = held if held.sum() > loud.sum() / 2 else loud
+    while_on = loud & (track.time_s <= note_s)
+    loud = while_on if while_on.sum() > loud.sum() / 2 else loud
     if loud.sum() < _LEAST_FRAMES:
         return None
     strength = np.average(track.strength[loud], weights=track.amplitude[loud])

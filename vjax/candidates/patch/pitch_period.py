@@ -41,8 +41,8 @@ def period_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> float
     # The multiples of a period give it more precisely than the grid.
     times = np.arange(1, max(int((n - 8) / (best + 2)), 1) + 1)
     fine = best + np.linspace(-1.5, 1.5, 61)
-    fits = np.array([np.mean([share(round(k * lag)) for k in times if round(k * lag) < n - 4]) for lag in fine])
-    return float(fine[fits >= fits.max() - 1e-9].mean() * step_s)
+    agreement = np.array([np.mean([share(round(k * lag)) for k in times if round(k * lag) < n - 4]) for lag in fine])
+    return float(fine[agreement >= agreement.max() - 1e-9].mean() * step_s)
 
 
 def folded(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray, period_s: float) -> np.ndarray:

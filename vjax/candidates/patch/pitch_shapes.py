@@ -1,7 +1,7 @@
-"""Shapes of pitch movement that a musician would use, and their fits to a track.
+"""Shapes of pitch movement that a musician would use, fitted to a track.
 
-Each fit takes times [n] in s, MIDI pitches [n] and weights [n]. It returns the pitch to which the shape is relative,
-and the shape; None if there is no fit.
+Each function takes times [n] in s, MIDI pitches [n] and weights [n]. It returns the pitch to which the shape is
+relative, and the shape; None if no shape fits.
 """
 
 from typing import NamedTuple
@@ -105,10 +105,10 @@ def glide_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> tuple[
     _, end, off, glide_s, power = best
     if not off:
         return None
-    start = np.array([end, off, np.log(glide_s), power])
+    initial = np.array([end, off, np.log(glide_s), power])
     low = np.array([end - 12, -MOST_SEMITONES, np.log(0.008), -10.0])
     high = np.array([end + 12, MOST_SEMITONES, np.log(max(1.5 * time_s[-1], 0.03)), 1.0])
-    end, off, log_s, power = least_squares(misses, np.clip(start, low, high), bounds=(low, high), loss="soft_l1").x
+    end, off, log_s, power = least_squares(misses, np.clip(initial, low, high), bounds=(low, high), loss="soft_l1").x
     return float(end), Glide(float(off), float(np.exp(log_s)), float(power))
 
 
@@ -125,11 +125,11 @@ def vibrato_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> tupl
     if not best[1]:
         return None
     step = rates[1] / rates[0]
-    fits = []
+    trials = []
     for rate_hz in best[1] * step ** np.linspace(-1, 1, 9):
         for delay_s in np.maximum(best[2] + np.linspace(-0.05, 0.05, 11), 0):
-            fits.append((_robust(_waves(time_s, rate_hz, delay_s), midi, weight), rate_hz, delay_s))
-    (knobs, _), rate_hz, delay_s = min(fits, key=lambda one: one[0][1])
+            trials.append((_robust(_waves(time_s, rate_hz, delay_s), midi, weight), rate_hz, delay_s))
+    (knobs, _), rate_hz, delay_s = min(trials, key=lambda one: one[0][1])
 
     def misses(knobs: np.ndarray) -> np.ndarray:
         return np.sqrt(weight) * (midi - _waves(time_s, knobs[3], delay_s) @ knobs[:3])

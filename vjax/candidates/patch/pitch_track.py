@@ -86,8 +86,8 @@ def _followed(mono: np.ndarray, sample_rate: int, time_s: np.ndarray) -> tuple[n
     for slope in _SLOPES if len(unsure) else ():
         sloped = differences(unsure, slope) / np.maximum(shorter[unsure], 1e-6) + _SLOPE_COST
         best[unsure] = np.minimum(best[unsure], sloped)
-    place, strength = _candidates(1 - best, allowed)
-    return _path(place, strength, lags_s)
+    position, strength = _candidates(1 - best, allowed)
+    return _path(position, strength, lags_s)
 
 
 def _lags() -> np.ndarray:
@@ -133,34 +133,34 @@ def _at(signal: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 
 def _candidates(strength: np.ndarray, allowed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns (place [n, k], strength [n, k]) of the highest peaks of each frame.
+    """Returns (position [n, k], strength [n, k]) of the highest peaks of each frame.
 
-    The place is the index of the lag, with a fraction. The strength is -inf if a frame has fewer peaks.
+    The position is the index of the lag, with a fraction. The strength is -inf if a frame has fewer peaks.
     """
     peaks = np.zeros(strength.shape, bool)
     peaks[:, 1:-1] = (strength[:, 1:-1] > strength[:, :-2]) & (strength[:, 1:-1] >= strength[:, 2:])
     cost = _OCTAVE_COST * np.arange(strength.shape[1]) / _AN_OCTAVE
     ranked = np.where(peaks & allowed, strength - cost, -np.inf)
     chosen = np.argsort(-ranked, 1)[:, :_CANDIDATES]
-    rows = np.arange(len(strength))[:, None]
+    frames = np.arange(len(strength))[:, None]
     middle = np.clip(chosen, 1, strength.shape[1] - 2)
-    before, here, after = (strength[rows, middle + step] for step in (-1, 0, 1))
+    before, here, after = (strength[frames, middle + step] for step in (-1, 0, 1))
     bend = np.minimum(before - 2 * here + after, -1e-9)
     offset = np.clip(0.5 * (before - after) / bend, -0.5, 0.5)
     value = here - 0.25 * (before - after) * offset
-    return middle + offset, np.where(np.isfinite(ranked[rows, chosen]), value, -np.inf)
+    return middle + offset, np.where(np.isfinite(ranked[frames, chosen]), value, -np.inf)
 
 
-def _path(place: np.ndarray, strength: np.ndarray, lags_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _path(position: np.ndarray, strength: np.ndarray, lags_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns (midi [n], strength [n]) of the path with high strength and few jumps (Viterbi).
 
     Frames where its strength is low have no pitch.
     """
-    n, k = place.shape
-    own = np.where(np.isfinite(strength), strength - _OCTAVE_COST * place / _AN_OCTAVE, -1.0)
+    n, k = position.shape
+    own = np.where(np.isfinite(strength), strength - _OCTAVE_COST * position / _AN_OCTAVE, -1.0)
     total, back = own[0], np.zeros((n, k), int)
     for i in range(1, n):
-        jumps = np.abs(place[i][:, None] - place[i - 1]) / _AN_OCTAVE
+        jumps = np.abs(position[i][:, None] - position[i - 1]) / _AN_OCTAVE
         scores = total - _JUMP_COST * np.minimum(jumps, 2)
         back[i] = scores.argmax(1)
         total = scores.max(1) + own[i]
@@ -168,8 +168,8 @@ def _path(place: np.ndarray, strength: np.ndarray, lags_s: np.ndarray) -> tuple[
     at[-1] = total.argmax()
     for i in range(n - 1, 0, -1):
         at[i - 1] = back[i][at[i]]
-    rows = np.arange(n)
-    chosen, value = place[rows, at], strength[rows, at]
+    frames = np.arange(n)
+    chosen, value = position[frames, at], strength[frames, at]
     hz = 2 * HIGHEST_HZ / 2 ** (chosen / _AN_OCTAVE)
     pitched = value >= _LEAST_STRENGTH
     midi = np.where(pitched, 69 + 12 * np.log2(hz / 440), np.nan)

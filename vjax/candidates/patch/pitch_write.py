@@ -40,9 +40,11 @@ def with_pitch_curve(preset: Preset, curve: PitchCurve, duration_s: float) -> Pr
     source = f"env_{PITCH_ENVELOPE}" if isinstance(curve.shape, Glide) else f"lfo_{PITCH_LFO}"
     routes = [route for route in preset.routes if route is not None]
     if len(routes) >= MOST_ROUTES:
-        raise ValueError(f"the preset has {len(routes)} routes; at most {MOST_ROUTES - 1} leave one for the pitch")
+        raise ValueError(
+            f"the preset has {len(routes)} routes; expected at most {MOST_ROUTES - 1}; the pitch needs another"
+        )
     if any(route.source == source for route in routes):
-        raise ValueError(f"{source} moves something already; the pitch needs it for itself. Take another source there")
+        raise ValueError(f"{source} already moves another parameter; the pitch needs it. Use another source there")
     match curve.shape:
         case Glide():
             return _with_glide(preset, curve.shape)

@@ -40,7 +40,7 @@ _TEMPO_STEP_S = 0.05  # a rhythm with a shorter period has a rate, not a tempo
 _TEMPOS_BPM = (60.0, 180.0)
 _MIDDLE_BPM = 120.0
 _WHOLE = 0.005  # share by which a tempo may be changed to become a whole number
-_FITS = 0.01  # share by which a period may differ from a tempo that another rhythm has set
+_TEMPO_TOLERANCE = 0.01  # share by which a period may differ from a tempo that another rhythm has set
 _SYNCED = ("delay", "chorus", "flanger", "phaser")
 
 
@@ -258,7 +258,7 @@ def _at_tempo(one: Rhythm, tempo_bps: float | None) -> tuple[float, int] | None:
     if tempo_bps is not None:
         off = np.abs(bpm / (60 * tempo_bps) - 1)
         best = int(off.argmin())
-        return (tempo_bps, options[best]) if off[best] <= _FITS else None
+        return (tempo_bps, options[best]) if off[best] <= _TEMPO_TOLERANCE else None
     if one.cycle.waving:
         return None
     best = int(np.abs(np.log(bpm / _MIDDLE_BPM)).argmin())

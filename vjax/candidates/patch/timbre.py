@@ -1,4 +1,4 @@
-"""Describes the timbre of a wavetable's cycle by a word and a few numbers."""
+"""Describes the timbre of a wavetable's cycle by a label and a few numbers."""
 
 import base64
 from collections.abc import Mapping
@@ -22,14 +22,14 @@ class Timbre(NamedTuple):
     """A cycle's timbre.
 
     Attributes:
-      word: `sine-like`, `square-like`, `triangle-like`, `hollow`, `pulse-like`, `saw-like`, `bright`, `mellow`,
+      label: `sine-like`, `square-like`, `triangle-like`, `hollow`, `pulse-like`, `saw-like`, `bright`, `mellow`,
         `inharmonic`, `noise-like` or `silent`.
       slope_db: mean change of the harmonics' level per octave; negative if they fall. 0 for a single harmonic.
       missing: n if every n-th harmonic is missing; 0 if none is.
       first: the number of its lowest harmonic. The pitch of the sound is this factor above the oscillator's.
     """
 
-    word: str
+    label: str
     slope_db: float
     missing: int
     first: int
@@ -53,12 +53,12 @@ def timbre_of(cycle: np.ndarray, highest: int = FRAME // 2 - 1) -> Timbre:
         return Timbre("sine-like", 0.0, 0, first)
     slope_db, missing = _slope_db(level_db), _missing(level_db)
     if missing == 2:
-        word = "hollow" if slope_db > _BRIGHT_DB else "square-like" if slope_db > _MELLOW_DB else "triangle-like"
+        label = "hollow" if slope_db > _BRIGHT_DB else "square-like" if slope_db > _MELLOW_DB else "triangle-like"
     elif missing:
-        word = "pulse-like"
+        label = "pulse-like"
     else:
-        word = "bright" if slope_db > _BRIGHT_DB else "mellow" if slope_db < _MELLOW_DB else "saw-like"
-    return Timbre(word, slope_db, missing, first)
+        label = "bright" if slope_db > _BRIGHT_DB else "mellow" if slope_db < _MELLOW_DB else "saw-like"
+    return Timbre(label, slope_db, missing, first)
 
 
 def cycle_at(table: Mapping[str, Any], position: float) -> np.ndarray | None:
@@ -86,12 +86,12 @@ def _first(power: np.ndarray) -> int:
 def _slope_db(level_db: np.ndarray) -> float:
     """Returns the slope in dB per octave of a line through the harmonics. Each octave has the same weight."""
     number = np.arange(1, len(level_db) + 1)
-    heard = level_db > level_db.max() + _FLOOR_DB
-    if np.count_nonzero(heard) < 2:
+    audible = level_db > level_db.max() + _FLOOR_DB
+    if np.count_nonzero(audible) < 2:
         return 0.0
-    octave, weight = np.log2(number[heard]), 1 / number[heard]
+    octave, weight = np.log2(number[audible]), 1 / number[audible]
     centred = octave - np.average(octave, weights=weight)
-    return float(np.sum(weight * centred * level_db[heard]) / np.sum(weight * centred**2))
+    return float(np.sum(weight * centred * level_db[audible]) / np.sum(weight * centred**2))
 
 
 def _missing(level_db: np.ndarray) -> int:
@@ -99,10 +99,10 @@ def _missing(level_db: np.ndarray) -> int:
     number = np.arange(1, len(level_db) + 1)
     line_db = _slope_db(level_db) * np.log2(number)
     flat_db = np.maximum(level_db, level_db.max() + _FLOOR_DB) - line_db
-    heard = (line_db > _FLOOR_DB - 1.2 * _MISSING_DB) & (number <= 16)  # all higher ones are weak
+    audible = (line_db > _FLOOR_DB - 1.2 * _MISSING_DB) & (number <= 16)  # all higher ones are weak
     for n in range(2, _MOST_MISSING + 1):
-        those = (number % n == 0) & heard
-        rest = (number % n != 0) & heard
+        those = (number % n == 0) & audible
+        rest = (number % n != 0) & audible
         if those.any() and flat_db[those].max() < np.median(flat_db[rest]) + _MISSING_DB:
             return n
     return 0

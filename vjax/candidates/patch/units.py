@@ -93,8 +93,8 @@ def _tempos() -> tuple[str, ...]:
 
 def control_text(name: str) -> str:
     """Returns a control's name for people, for example `oscillator 1 wave frame`."""
-    for prefix, word in _MODULES:
-        name = re.sub(rf"^{prefix}(?=\d)", word, name)
+    for prefix, text in _MODULES:
+        name = re.sub(rf"^{prefix}(?=\d)", text, name)
     return name.replace("dry_wet", "mix").replace("_", " ")
 
 

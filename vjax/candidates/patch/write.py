@@ -75,8 +75,8 @@ def patch_preset(
         native |= {"filter_1_cutoff": base, "filter_1_resonance": digital_resonance(math.exp(knobs.log_q))}
     if drawn:
         gain_db = np.asarray(knobs.drawn_gain_db, float)
-        held = node_s <= float(axes.note_s) - 0.001
-        gain_db = np.where(held, gain_db, gain_db[held][-1])
+        while_on = node_s <= float(axes.note_s) - 0.001
+        gain_db = np.where(while_on, gain_db, gain_db[while_on][-1])
         gain_db = gain_db - gain_db.max()
         kept = simplified(node_s, gain_db, _MOST_POINTS, _TOLERANCE_DB)
         # The amplitude is the square of what an LFO adds to `voice_amplitude`.
@@ -86,8 +86,8 @@ def patch_preset(
         menus |= _once_menus(LEVEL_LFO)
         routes.append(Route(f"lfo_{LEVEL_LFO}", "voice_amplitude", 1.0))
     if skeleton.moving:
-        place = np.arange(N_FRAMES) / (N_FRAMES - 1)
-        shapes[FRAME_LFO - 1] = _curve("Table", np.asarray(axes.frame_s, float), place, period_s)
+        position = np.arange(N_FRAMES) / (N_FRAMES - 1)
+        shapes[FRAME_LFO - 1] = _curve("Table", np.asarray(axes.frame_s, float), position, period_s)
         native |= _once(FRAME_LFO, period_s)
         menus |= _once_menus(FRAME_LFO)
         routes += [Route(f"lfo_{FRAME_LFO}", f"osc_{i + 1}_wave_frame", 1.0) for i in range(len(tables))]

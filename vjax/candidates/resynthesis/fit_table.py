@@ -23,7 +23,7 @@ WINDOW = 2048
 """Samples of the window whose spectrum a cycle begins with: 46 ms at 44.1 kHz."""
 
 _HIGHEST_HZ = 20000.0
-_FLOOR = 1e-5  # of the loudest harmonic: added to all amplitudes at the start, because their logarithm is taken
+_FLOOR = 1e-5  # of the loudest harmonic: added to all initial amplitudes, because their logarithm is taken
 _STILL = 1e-6  # noise added, of full scale: logarithms and square roots have no gradient at digital silence
 _FADE_S = 0.007  # interval at which the engine reads a position; it fades to it until the next one (measured)
 _LATENCY_S = 0.0004  # of the LFO that sets the position
@@ -37,7 +37,7 @@ class WavetableFitConfig:
 
     Attributes:
       frames: cycles of a table. `swept` of them are spread evenly over the sound, and the engine moves linearly from
-        one to the next. The others are for a key that is held longer.
+        one to the next. The others are for a longer note.
       steps, learning_rate: of Adam. The rate falls to 0 along a cosine.
       seed: of the harmonics' initial phases. Equal phases would make each cycle a click.
     """
@@ -98,14 +98,14 @@ def fit_cycles(
     begin /= np.maximum(envelope[centres], _DOWN)[:, None]
     log_amplitude = np.log(begin + _FLOOR * begin.max()).astype(np.float32)
     phase = np.random.default_rng(config.seed).uniform(0, 2 * np.pi, HARMONICS).astype(np.float32)
-    heard = np.arange(HARMONICS) < n
+    audible = np.arange(HARMONICS) < n
     cycles = np.asarray(
         _fitted(
             {"log_amplitude": log_amplitude, "phase": phase},
             jnp.asarray(audio, jnp.float32)[None],
             jnp.float32(frequency_hz / sample_rate),
             jnp.asarray(envelope, jnp.float32),
-            heard,
+            audible,
             sweep_positions(len(audio), sample_rate, config),
             config.learning_rate,
             sample_rate,
@@ -193,8 +193,8 @@ def sweep(spectra: jax.Array, frequency: jax.Array, position: np.ndarray) -> jax
     frame = jnp.minimum(position.astype(np.int32), len(cycles) - 2)
     share = position - frame
 
-    def read(row: jax.Array) -> jax.Array:
-        return cycles[row, at] * (1 - part) + cycles[row, (at + 1) % FRAME] * part
+    def read(index: jax.Array) -> jax.Array:
+        return cycles[index, at] * (1 - part) + cycles[index, (at + 1) % FRAME] * part
 
     return read(frame) * (1 - share) + read(frame + 1) * share
 
@@ -204,13 +204,13 @@ def _cycles(spectra: jax.Array) -> jax.Array:
     return jnp.fft.irfft(jnp.pad(spectra, ((0, 0), (1, 1))), FRAME) * (FRAME / 2)
 
 
-def _spectra(parameters: dict[str, jax.Array], heard: jax.Array) -> jax.Array:
-    return jnp.where(heard, jnp.exp(parameters["log_amplitude"]), 0) * jnp.exp(1j * parameters["phase"])
+def _spectra(parameters: dict[str, jax.Array], audible: jax.Array) -> jax.Array:
+    return jnp.where(audible, jnp.exp(parameters["log_amplitude"]), 0) * jnp.exp(1j * parameters["phase"])
 
 
 @functools.partial(jax.jit, static_argnames=("sample_rate", "steps"))
 def _fitted(
-    parameters, audio, frequency, envelope, heard, position, learning_rate: float, sample_rate: int, steps: int
+    parameters, audio, frequency, envelope, audible, position, learning_rate: float, sample_rate: int, steps: int
 ) -> jax.Array:
     """Returns cycles [swept, 2048] after all steps.
 
@@ -219,7 +219,7 @@ def _fitted(
       audio: [1, samples].
       frequency: cycles per sample.
       envelope: [samples].
-      heard: [1023] bool, the harmonics that are fitted.
+      audible: [1023] bool, the harmonics that are fitted.
       position: [samples], as in `sweep`.
     """
     samples = audio.shape[-1]
@@ -230,7 +230,7 @@ def _fitted(
 
     def sound(parameters) -> tuple[SoundSpectra, jax.Array]:
         """Returns the spectra of the sweep, and the gain [] in dB that brings it to the target's level."""
-        swept = sweep(_spectra(parameters, heard), frequency, position)
+        swept = sweep(_spectra(parameters, audible), frequency, position)
         spectra = sound_spectra((swept * envelope * fade + still)[None], sample_rate)
         return spectra, target.level_db - spectra.level_db
 
@@ -248,4 +248,4 @@ def _fitted(
         return (optax.apply_updates(parameters, updates), state), None
 
     (parameters, _), _ = jax.lax.scan(step, (parameters, optimizer.init(parameters)), length=steps)
-    return _cycles(_spectra(parameters, heard)) * 10 ** (sound(parameters)[1] / 20)
+    return _cycles(_spectra(parameters, audible)) * 10 ** (sound(parameters)[1] / 20)

@@ -3,7 +3,7 @@
 An oscillator goes once through the cycles of a table that was fitted to the sound (`fit_table.py`). A wide stereo sound
 gets two oscillators, one for each channel. The preset follows the keyboard like any other.
 
-A key may be held longer than the sound's own note (`sustain.py`). Then:
+A note may be longer than the sound's own (`sustain.py`). Then:
 
 - An LFO in Vital's "Sustain Envelope" mode stays at the cycle where the note ended.
 - A second LFO moves from there through further cycles, back and forth.
@@ -41,9 +41,9 @@ _TRANSPOSE = 48  # semitones, limit of osc_N_transpose
 _ENVELOPE, _SUSTAIN_ENVELOPE, _LOOP_POINT = 2, 3, 4  # lfo_N_sync_type
 _SECONDS = 0  # lfo_N_sync
 
-_GATE_S = 0.01  # after the end of the note: if the key is released in time, nothing changes
+_GATE_S = 0.01  # after the end of the note: a note-off before that changes nothing
 _LONGEST_DELAY_S = 4.0  # of an envelope and of an LFO
-_SHORTEST_S = 0.05  # from the first to the last cycle for a held key
+_SHORTEST_S = 0.05  # from the first to the last cycle for a longer note
 
 _NARROW = 0.03  # of the middle's power: less at the sides is hardly audible
 
@@ -54,8 +54,8 @@ _OVER_DB = 50.0  # a sound this far below its loudest moment has ended: it has n
 
 
 @dataclasses.dataclass(frozen=True)
-class Held:
-    """What a preset does while its key is held longer than `render.note_s`.
+class LongNote:
+    """What a preset does in a note that is longer than `render.note_s`, until note-off.
 
     Attributes:
       cycles: number of cycles at the end of its tables that it goes through meanwhile.
@@ -79,7 +79,9 @@ def resynthesised(
     pitch: Pitch | None = None,
     after: np.ndarray | None = None,
 ) -> list[Candidate]:
-    """Makes presets from a sound, to be played at `note` as `render` says. This takes seconds and needs no render.
+    """Makes presets from a sound, to be played at `note` with the settings of `render`.
+
+    This takes seconds and needs no render.
 
     Returns two presets, or one if the pitch is so low that both would have the same table.
 
@@ -87,7 +89,7 @@ def resynthesised(
       audio: float32 [2, samples], as long as a render.
       config: how tables are fitted.
       name: of the presets.
-      pitch: of the sound, if it is known.
+      pitch: of the sound; by default it is detected.
       after: float32 [2, m], the recording after `audio`, if there is more of it.
     """
     pitch = pitch or detect_pitch(audio, render.sample_rate)
@@ -95,10 +97,10 @@ def resynthesised(
     whole = render.note_s >= render.seconds
     sustain = sustain_of(audio, after if whole else None, render.sample_rate, render.note_s)
     release_s = release_of(audio, render)
-    if sustain.let_go_s is not None:
+    if sustain.note_off_s is not None:
         long = np.concatenate([audio, after], 1)
         release_s = release_of(
-            long, dataclasses.replace(render, seconds=long.shape[1] / render.sample_rate, note_s=sustain.let_go_s)
+            long, dataclasses.replace(render, seconds=long.shape[1] / render.sample_rate, note_s=sustain.note_off_s)
         )
     envelope = amplitude(release_s, render)
     # The two pitches may be equal. Then there is one preset.
@@ -108,7 +110,7 @@ def resynthesised(
     step_s = (render.seconds - stay_s(render.seconds)) / (config.swept - 1)
 
     def table(midi: float, i: int) -> tuple[np.ndarray, int, float]:
-        """Returns a channel's cycles at a pitch, how many are for a held key, and how many seconds those take."""
+        """Returns a channel's cycles at a pitch, how many are for a longer note, and how many seconds those take."""
         hz = midi_to_hz(midi)
         # Each channel has its own phases, so that differences between the channels stay separate.
         seeded = dataclasses.replace(config, seed=config.seed + i)
@@ -131,8 +133,8 @@ def resynthesised(
     for midi, label in pitches.items():
         made = [tables[midi, i] for i in range(len(channels))]
         _, n_more, seconds = made[-1]
-        held = Held(n_more, max(seconds, _SHORTEST_S), 0.5 if sustain.after.size else 0.0, sustain.fall)
-        preset = swept_preset([t for t, *_ in made], midi - note, release_s, render, name, held)
+        long_note = LongNote(n_more, max(seconds, _SHORTEST_S), 0.5 if sustain.after.size else 0.0, sustain.fall)
+        preset = swept_preset([t for t, *_ in made], midi - note, release_s, render, name, long_note)
         found.append(Candidate(label, preset, kind=Kind.RESYNTHESIS))
     return found
 
@@ -143,7 +145,7 @@ def swept_preset(
     release_s: float | None,
     render: RenderConfig,
     name: str,
-    held: Held | None = None,
+    long_note: LongNote | None = None,
 ) -> Preset:
     """Returns the init preset with one oscillator, or with two panned left and right, swept once during a render.
 
@@ -151,7 +153,7 @@ def swept_preset(
       tables: the cycles [frames, 2048] of each oscillator. Their loudness relative to each other counts.
       semitones: by how much they are transposed.
       release_s: of the amplitude envelope; None leaves it unchanged.
-      held: what the preset does while the key is held longer; None stays at one cycle.
+      long_note: what the preset does in a longer note; None stays at one cycle.
     """
     schema = controls()
     continuous, categorical = init().continuous.copy(), init().categorical.copy()
@@ -162,16 +164,16 @@ def swept_preset(
     menus = {"lfo_1_sync": _SECONDS, "lfo_1_sync_type": _ENVELOPE, "lfo_1_smooth_mode": 0}
     if render.note_s < render.seconds:  # otherwise the sound after note-off is unknown
         menus["lfo_1_sync_type"] = _SUSTAIN_ENVELOPE
-        knobs["lfo_1_phase"] = render.note_s / render.seconds  # where it stays while the key is held
+        knobs["lfo_1_phase"] = render.note_s / render.seconds  # where it stays until note-off
     if release_s is not None:
         knobs["env_1_release"] = release_s**0.25
     frames = len(tables[0])
-    swept = frames - held.cycles if held else frames
+    swept = frames - long_note.cycles if long_note else frames
     sweep = shape_json("Sweep", [(0, 0), (1 - stay_s(render.seconds) / render.seconds, 1), (1, 1)])
     shapes = [sweep, *init().lfo_shapes[1:]]
     routes = [Route("lfo_1", f"osc_{i + 1}_wave_frame", (swept - 1) / (frames - 1)) for i in range(len(tables))]
-    if held and render.note_s + _GATE_S <= _LONGEST_DELAY_S:
-        more_knobs, more_menus, shapes[1], more_routes = _holding(held, frames, len(tables), render)
+    if long_note and render.note_s + _GATE_S <= _LONGEST_DELAY_S:
+        more_knobs, more_menus, shapes[1], more_routes = _holding(long_note, frames, len(tables), render)
         knobs, menus, routes = knobs | more_knobs, menus | more_menus, routes + more_routes
     peaks = np.array([np.abs(table).max() for table in tables])
     # Vital scales each table to its peak. A level is the square of its parameter.
@@ -203,7 +205,7 @@ def swept_preset(
 
 
 def _holding(
-    held: Held, frames: int, oscillators: int, render: RenderConfig
+    long_note: LongNote, frames: int, oscillators: int, render: RenderConfig
 ) -> tuple[dict[str, float], dict[str, int], dict[str, Any], list[Route]]:
     """Returns (knobs, menus, shape of LFO 2, routes) for the time after `render.note_s`.
 
@@ -213,13 +215,14 @@ def _holding(
     the tables have cycles of the release, envelope 2 closes these routes at note-off. Otherwise the routes last as long
     as the release.
     """
-    swept = frames - held.cycles
+    swept = frames - long_note.cycles
     hold = hold_cycle(render, swept)
     reach = frames - 1 - hold
     first = (swept - hold) / reach
-    once = held.seconds + 2 * (1 - held.back) * held.seconds  # to the last cycle, then back and to the last again
-    there, back = held.seconds / once, (2 - held.back) * held.seconds / once
-    shape = shape_json("Hold", [(0, first), (there, 1), (back, first + held.back * (1 - first)), (1, 1)])
+    seconds, share = long_note.seconds, long_note.back
+    once = seconds + 2 * (1 - share) * seconds  # to the last cycle, then back and to the last again
+    there, back = seconds / once, (2 - share) * seconds / once
+    shape = shape_json("Hold", [(0, first), (there, 1), (back, first + share * (1 - first)), (1, 1)])
     released = render.note_s < render.seconds
     knobs = {
         "lfo_2_frequency": -math.log2(once),
@@ -232,11 +235,11 @@ def _holding(
         "env_2_release": 0.0 if released else LONGEST_FALL_S**0.25,
         "env_2_release_power": 0.0 if released else 20.0,  # it falls only at the end
     }
-    if held.fall:
+    if long_note.fall:
         knobs |= {
             "env_1_hold": render.note_s**0.25,
-            "env_1_decay": held.fall.seconds**0.25,
-            "env_1_decay_power": -held.fall.power,
+            "env_1_decay": long_note.fall.seconds**0.25,
+            "env_1_decay_power": -long_note.fall.power,
             "env_1_sustain": 0.0,
         }
     menus = {"lfo_2_sync": _SECONDS, "lfo_2_sync_type": _LOOP_POINT, "lfo_2_smooth_mode": 0}

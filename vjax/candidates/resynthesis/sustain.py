@@ -1,4 +1,4 @@
-"""Estimates how a sound continues while its key is held longer than the analysed clip.
+"""Estimates how a sound continues if its note is longer than the analysed clip.
 
 Three things are estimated: how fast the sound falls, when note-off was, and the cycles that an oscillator goes through
 meanwhile. The estimates use the last part of the note and, if the recording is longer than the clip, the rest of it.
@@ -30,7 +30,7 @@ LONGEST_FALL_S = 32.0
 _STEEPEST = 30.0  # largest exponent
 _POWER = 8.0
 _DB = 40 / np.log(10)  # an envelope of exp(-x) is an amplitude of exp(-2 x): this many dB for an x of 1
-_LET_GO_S, _LET_GO_DB = 0.5, 12.0  # after note-off, a sound falls by this many dB more in this time than before
+_NOTE_OFF_S, _NOTE_OFF_DB = 0.5, 12.0  # after note-off, a sound falls by this many dB more in this time than before
 _LEAST_S = 0.3  # a shorter continuation does not show how the sound continues
 _MOST_GROWTH = 10.0  # largest factor on a harmonic's amplitude after the clip
 _FLOOR = 1e-4  # of the loudest harmonic: less is noise
@@ -65,13 +65,13 @@ class Sustain:
 
     Attributes:
       fall: how the level falls from the end of the note on; None if the level stays.
-      after: float32 [2, samples], the recording after the clip up to note-off; empty if unknown.
-      let_go_s: seconds from the beginning of the clip to note-off; None if the recording does not show it.
+      after: float32 [2, samples], the recording after the clip up to note-off; empty if there is none.
+      note_off_s: seconds from the beginning of the clip to note-off; None if the recording does not show it.
     """
 
     fall: Fall | None
     after: np.ndarray
-    let_go_s: float | None
+    note_off_s: float | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,15 +93,15 @@ def sustain_of(audio: np.ndarray, after: np.ndarray | None, sample_rate: int, no
     """
     samples = audio.shape[1]
     whole = audio if after is None else np.concatenate([audio, after], 1)
-    end_s = let_go_s = None
+    end_s = note_off_s = None
     if whole.shape[1] > samples:
-        let_go_s = let_go_after(whole, sample_rate, samples / sample_rate)
-        end_s = whole.shape[1] / sample_rate if let_go_s is None else let_go_s - 2 * _BLOCK_S  # without the release
+        note_off_s = note_off_after(whole, sample_rate, samples / sample_rate)
+        end_s = whole.shape[1] / sample_rate if note_off_s is None else note_off_s - 2 * _BLOCK_S  # without the release
         end_s = min(end_s, samples / sample_rate + LONGEST_S)
     if end_s is None or end_s < note_s + _LEAST_S:
-        return Sustain(fall_of(whole, sample_rate, note_s / 4, note_s, _SLOWEST_DB_S[1]), whole[:, :0], let_go_s)
+        return Sustain(fall_of(whole, sample_rate, note_s / 4, note_s, _SLOWEST_DB_S[1]), whole[:, :0], note_off_s)
     fall = fall_of(whole, sample_rate, note_s - _LEAST_S, end_s, _SLOWEST_DB_S[0])
-    return Sustain(fall and fall.begun(end_s - note_s), whole[:, samples : round(end_s * sample_rate)], let_go_s)
+    return Sustain(fall and fall.begun(end_s - note_s), whole[:, samples : round(end_s * sample_rate)], note_off_s)
 
 
 def fall_of(audio: np.ndarray, sample_rate: int, from_s: float, to_s: float, slowest_db_s: float) -> Fall | None:
@@ -124,11 +124,11 @@ def fall_of(audio: np.ndarray, sample_rate: int, from_s: float, to_s: float, slo
     octaves_db = _octaves_db(stretch, sample_rate)[:, :n]
     octaves_db = octaves_db[octaves_db.mean(1) > octaves_db.mean(1).max() - _OCTAVES_DB]
     slopes = np.polyfit(at_s, octaves_db.T, 1)[0]
-    slope, start = np.polyfit(at_s, level_db[:n], 1)
+    slope, end_db = np.polyfit(at_s, level_db[:n], 1)
     last_slope = np.polyfit(at_s[n // 2 :], level_db[n // 2 : n], 1)[0]
     if max(np.quantile(slopes, 0.75, method="higher"), slope, last_slope) > -slowest_db_s:
         return None
-    straight = np.std(level_db[:n] - slope * at_s - start)
+    straight = np.std(level_db[:n] - slope * at_s - end_db)
     seconds, powers = (grid.reshape(-1, 1) for grid in np.meshgrid(_FALLS_S, _POWERS))
     errors = np.std(level_db[:n] - 20 * np.log10(Fall(seconds, powers).amplitude(at_s)), 1)
     best = errors.argmin()
@@ -152,38 +152,38 @@ def _octaves_db(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     return 10 * np.log10(np.add.reduceat(power, edges, 1)[:, :-1].T + 1e-12)
 
 
-def let_go_after(audio: np.ndarray, sample_rate: int, from_s: float) -> float | None:
+def note_off_after(audio: np.ndarray, sample_rate: int, from_s: float) -> float | None:
     """Returns when, after `from_s`, a sound [channels, samples] begins to fall as after note-off; None if it does not.
 
     From there the sound falls by 12 dB more in half a second than in the half second before.
     """
     level_db = block_levels_db(audio, sample_rate, _BLOCK_S)
     level_db = np.maximum(level_db, level_db.max() - _RANGE_DB)
-    n = round(_LET_GO_S / _BLOCK_S)
+    n = round(_NOTE_OFF_S / _BLOCK_S)
     for at in range(round(from_s / _BLOCK_S), len(level_db) - 2):
         before = max(level_db[max(at - n, 0)] - level_db[at], 0.0)
         behind = level_db[at : at + 1 + n]
-        if level_db[at] - behind.min() > before + _LET_GO_DB:
-            lower = np.flatnonzero(behind < level_db[at] - before - _LET_GO_DB / 4)
+        if level_db[at] - behind.min() > before + _NOTE_OFF_DB:
+            lower = np.flatnonzero(behind < level_db[at] - before - _NOTE_OFF_DB / 4)
             return float((at + lower[0]) * _BLOCK_S)
     return None
 
 
 def sustain_cycles(
-    cycles: np.ndarray, n: int, hold: float, step_s: float, sound: np.ndarray, fit: "Lines", sustain: Sustain
+    cycles: np.ndarray, n: int, hold: float, step_s: float, sound: np.ndarray, lines: Lines, sustain: Sustain
 ) -> tuple[np.ndarray, float]:
     """Returns cycles that continue from the one where a sweep stays. They do not fall: the amplitude envelope does.
 
-    If the continuation of the sound is known, the cycles are the mean of the last cycles, changed as the spectrum of
-    the sound changes after the clip. Otherwise they are the last cycles in reverse order.
+    If the recording contains the continuation of the sound, the cycles are the mean of the last cycles, changed as the
+    spectrum of the sound changes after the clip. Otherwise they are the last cycles in reverse order.
 
     Args:
       cycles: [frames, 2048] of the sweep.
       n: how many cycles to return.
       hold: the cycle where the sweep stays; a fraction lies between two.
       step_s: seconds from one cycle to the next.
-      sound: float32 [samples], the sound to which the cycles were fitted, followed by its continuation if known.
-      fit: the lines that were fitted.
+      sound: float32 [samples], the sound to which the cycles were fitted, followed by its continuation, if recorded.
+      lines: the lines that were fitted.
       sustain: how the sound continues.
 
     Returns:
@@ -203,16 +203,16 @@ def sustain_cycles(
         back = np.linspace(0, min(n - 1, hold / 2), n)
         return np.fft.irfft(levelled(hold - back), FRAME).astype(np.float32), float(back[-1] * step_s)
     clip = len(sound) - m
-    before = np.linspace(clip - _LEAST_S * fit.sample_rate, clip - WINDOW / 2, 8)
+    before = np.linspace(clip - _LEAST_S * lines.sample_rate, clip - WINDOW / 2, 8)
     behind = np.linspace(clip, len(sound) - WINDOW / 2, n)
     centres = np.concatenate([before, behind])
-    found = amplitudes_at(sound, fit.sample_rate, fit.frequency_hz, fit.n, centres.astype(int))
-    found /= gone((centres - clip) / fit.sample_rate)
+    found = amplitudes_at(sound, lines.sample_rate, lines.frequency_hz, lines.n, centres.astype(int))
+    found /= gone((centres - clip) / lines.sample_rate)
     usual, found = np.sqrt((found[:8] ** 2).mean(0)), found[8:]
-    floor = _FLOOR * usual.max() + 1e-12
+    least = _FLOOR * usual.max() + 1e-12
     ratio = np.ones((n, FRAME // 2 + 1))
-    ratio[:, 1 : fit.n + 1] = np.minimum((found + floor) / (usual + floor), _MOST_GROWTH)
-    ratio[:, fit.n + 1 :] = np.sqrt((ratio[:, fit.n // 2 + 1 : fit.n + 1] ** 2).mean(1, keepdims=True))
+    ratio[:, 1 : lines.n + 1] = np.minimum((found + least) / (usual + least), _MOST_GROWTH)
+    ratio[:, lines.n + 1 :] = np.sqrt((ratio[:, lines.n // 2 + 1 : lines.n + 1] ** 2).mean(1, keepdims=True))
     last = levelled(np.linspace(max(hold - _LEAST_S / step_s, 0), hold, 8))
     mean = np.sqrt((np.abs(last) ** 2).mean(0)) * np.exp(1j * np.angle(last[-1]))
-    return np.fft.irfft(ratio * mean, FRAME).astype(np.float32), float((behind[-1] - clip) / fit.sample_rate)
+    return np.fft.irfft(ratio * mean, FRAME).astype(np.float32), float((behind[-1] - clip) / lines.sample_rate)

@@ -25,14 +25,14 @@ function drawVersions(node, sound, detail) {
       "aria-label": `Play ${methodName(version.method)}`, onclick: () => player.toggle(version.method),
     }, svg("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" },
       svg("path", { class: "to-play", d: "M4.5 2.5v11l9-5.5z" }), svg("path", { class: "to-pause", d: "M4 3h3v10H4zM9 3h3v10H9z" })));
-    const picture = el("div", { class: "picture", onclick: (event) => seek(event, version.method) },
+    const image = el("div", { class: "spectrogram", onclick: (event) => seek(event, version.method) },
       el("img", { src: version.picture, alt: `Mel spectrogram of ${methodName(version.method)}`, draggable: "false" }),
       report.ticks.map(([label, height]) => { const tick = el("span", { class: "tick" }, label); tick.style.bottom = `${100 * height}%`; return tick; }),
       el("span", { class: "playhead" }));
     const card = el("figure", { class: "version", "data-method": version.method },
       el("figcaption", {}, play, captionOf(sound, version.method)),
-      picture, player.audios.get(version.method));
-    cards.set(version.method, { card, play, picture });
+      image, player.audios.get(version.method));
+    cards.set(version.method, { card, play, image });
     grid.append(card);
   }
   const loop = el("button", { type: "button", class: "loop", "aria-pressed": "false", onclick: () => toggleLoop() }, "Loop");
@@ -91,7 +91,7 @@ function drawCaptions(node, sound) {
 function scoreTable(sound) {
   const head = el("tr", {}, el("th", { scope: "col" }, "Scores"),
     report.metrics.map((metric) => el("th", { scope: "col", class: "number" }, metric.label, el("small", {}, metric.unit))),
-    el("th", { scope: "col", class: "number" }, "Listened"), el("th", { scope: "col", class: "number" }, "Seconds"));
+    el("th", { scope: "col", class: "number" }, "Renders"), el("th", { scope: "col", class: "number" }, "Seconds"));
   const rows = report.methods.filter((method) => sound.rows[method]).map((method) => {
     const row = sound.rows[method];
     const about = [row.label, row.editing].filter((text) => text);

@@ -53,7 +53,7 @@ function methodName(method) {
   return spaced.charAt(0).toUpperCase() + spaced.slice(1);
 }
 
-/* Names of controls are read better with spaces; a no-break space keeps a module and its number together. */
+/* Names of controls are easier to read with spaces; a no-break space keeps a module and its number together. */
 function controlName(name) {
   return name.replace(/_(\d)(?=_|$)/g, "\u00a0$1").replaceAll("_", " ");
 }

@@ -1,7 +1,7 @@
 "use strict";
 
-/* One sound in several versions, of which one plays. Switching keeps the position, so that both are heard at the same
-   moment of the sound. */
+/* One sound in several versions, of which one plays. Switching keeps the position, so that the versions
+   can be compared at the same moment of the sound. */
 class Player {
   constructor(versions, changed) {
     this.changed = changed;
@@ -21,7 +21,7 @@ class Player {
   get playing() { return !this.audio.paused && !this.audio.ended; }
   get position() { return this.audio.currentTime; }
 
-  /* Chooses a version; it plays on if the one before was playing, or if `play` says so. */
+  /* Chooses a version; it plays on if the one before was playing, or if `play` is true. */
   choose(method, play = this.playing) {
     const before = this.audio;
     const at = before.ended ? 0 : before.currentTime;
@@ -59,7 +59,7 @@ class Player {
       const address = audio.src;
       audio.pause();
       audio.removeAttribute("src");
-      audio.load(); // ends a fetch under way, which would complain of an address that is gone
+      audio.load(); // ends a fetch under way, which would fail because its address is gone
       URL.revokeObjectURL(address);
     }
   }

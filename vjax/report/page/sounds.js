@@ -26,13 +26,13 @@ function soundRow(sound, index) {
   return { sound, index, node, opener, detail: null, hidden: false };
 }
 
-/* The chosen metric of every sound; the best answer of a row stands out. */
+/* The chosen metric of every sound; the best score of a row is bold. */
 function drawScores() {
   const { higher, digits } = report.metrics[chosen.metric];
   for (const { sound, node } of table.rows) {
     const scores = report.methods.map((method) => scoreOf(sound, method));
-    const answers = scores.filter((score, i) => score !== null && report.methods[i] !== "floor");
-    const best = higher ? Math.max(...answers) : Math.min(...answers);
+    const compared = scores.filter((score, i) => score !== null && report.methods[i] !== "floor");
+    const best = higher ? Math.max(...compared) : Math.min(...compared);
     report.methods.forEach((method, i) => {
       const cell = node.children[TEXT_COLUMNS.length + i];
       const row = sound.rows[method];

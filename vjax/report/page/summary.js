@@ -55,14 +55,14 @@ function plotRange() {
   };
 }
 
-function place(share, range) {
+function xOf(share, range) {
   const inside = Math.min(Math.max(share, range.low), range.high);
   return 6 + ((inside - range.low) / (range.high - range.low)) * (PLOT.width - 12);
 }
 
 function axis(range) {
   const labels = (PLOT.width > 200 ? [0, 0.5, 1] : [0, 1]).map((share) =>
-    svg("text", { x: place(share, range), y: 12, "text-anchor": share === 1 ? "end" : "middle" }, percent(share)));
+    svg("text", { x: xOf(share, range), y: 12, "text-anchor": share === 1 ? "end" : "middle" }, percent(share)));
   return svg("svg", { width: PLOT.width, height: 16, "aria-hidden": "true" }, labels);
 }
 
@@ -70,21 +70,21 @@ function mark(entry, range, method) {
   const share = shareOf(entry);
   const middle = PLOT.height / 2;
   const lines = [0, 0.5, 1].map((at) =>
-    svg("line", { class: "grid", x1: place(at, range), x2: place(at, range), y1: 0, y2: PLOT.height }));
-  const picture = svg("svg",
+    svg("line", { class: "grid", x1: xOf(at, range), x2: xOf(at, range), y1: 0, y2: PLOT.height }));
+  const plot = svg("svg",
     { width: PLOT.width, height: PLOT.height, role: "img", "aria-label": `${methodName(method)}: ${percent(share)}` }, lines);
-  if (share === null) return picture;
-  picture.append(svg("line", { class: "stem", x1: place(0, range), x2: place(share, range), y1: middle, y2: middle }));
+  if (share === null) return plot;
+  plot.append(svg("line", { class: "stem", x1: xOf(0, range), x2: xOf(share, range), y1: middle, y2: middle }));
   if (chosen.statistic === "mean" && entry.interval) {
-    const [low, high] = entry.interval.map((end) => place(end, range));
-    picture.append(svg("line", { class: "interval", x1: low, x2: high, y1: middle, y2: middle }));
+    const [low, high] = entry.interval.map((end) => xOf(end, range));
+    plot.append(svg("line", { class: "interval", x1: low, x2: high, y1: middle, y2: middle }));
   }
-  const x = place(share, range);
+  const x = xOf(share, range);
   const outside = share < range.low || share > range.high;
-  picture.append(outside
+  plot.append(outside
     ? svg("path", { class: "dot", d: share < 0 ? `M${x - 5} ${middle}l7 -4.5v9z` : `M${x + 5} ${middle}l-7 -4.5v9z` })
     : svg("circle", { class: "dot", cx: x, cy: middle, r: 4 }));
-  return picture;
+  return plot;
 }
 
 function drawFacts() {

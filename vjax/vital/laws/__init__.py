@@ -1,4 +1,4 @@
-"""The Vital engine's laws in closed form, as pure JAX functions. Gradient-based fits use them instead of audio.
+"""The Vital engine's laws in closed form, as pure JAX functions. Gradient-based methods use them instead of audio.
 
 Units are in the names. Every law is tested against the engine. Its error is stated in its docstring or in that of its
 module.

@@ -59,14 +59,14 @@ def envelope(
     in all of them almost everywhere.
     """
 
-    def held(time_s: ArrayLike) -> jax.Array:
+    def before_note_off(time_s: ArrayLike) -> jax.Array:
         after_delay_s = time_s - delay_s
         rise = power_scale(_position(after_delay_s, attack_s), -jnp.asarray(attack_power))
         fall = power_scale(_position(after_delay_s - attack_s - hold_s, decay_s), decay_power)
         return jnp.where(after_delay_s < attack_s, rise, 1 - (1 - sustain) * fall)
 
     fade = power_scale(_position(time_s - note_s, release_s), release_power)
-    return held(jnp.minimum(time_s, note_s)) * (1 - fade)
+    return before_note_off(jnp.minimum(time_s, note_s)) * (1 - fade)
 
 
 def _position(elapsed_s: ArrayLike, length_s: ArrayLike) -> jax.Array:

@@ -105,13 +105,13 @@ def lfo_phase(
         beyond = run(time_s) - 1
         looped = jnp.where(length > 0, phase + beyond % jnp.where(length > 0, length, 1), 1.0)
         return jnp.where(beyond < 0, 1 + beyond, looped)
-    held = run(jnp.minimum(time_s, note_s))
+    while_on = run(jnp.minimum(time_s, note_s))
     if sync_type == SUSTAIN_ENVELOPE:
-        held = jnp.minimum(held, phase)
+        while_on = jnp.minimum(while_on, phase)
     else:
-        held = jnp.where(phase > 0, held % jnp.where(phase > 0, phase, 1), jnp.minimum(held, 1))
+        while_on = jnp.where(phase > 0, while_on % jnp.where(phase > 0, phase, 1), jnp.minimum(while_on, 1))
     released = run(jnp.maximum(time_s, note_s)) - run(note_s)
-    return jnp.minimum(held + jnp.where(jnp.asarray(time_s) > note_s, released, 0.0), 1)
+    return jnp.minimum(while_on + jnp.where(jnp.asarray(time_s) > note_s, released, 0.0), 1)
 
 
 @functools.partial(jax.jit, static_argnames="smooth")

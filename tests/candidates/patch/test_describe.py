@@ -1,13 +1,13 @@
-"""Tests of the words for a patch: each follows the values that the preset holds, and some what the engine plays."""
+"""Tests of the description of a patch: it follows the values in the preset, and in part the renders of the engine."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
+from vjax.candidates.patch.describe import describe
 from vjax.candidates.patch.finish import finished
 from vjax.candidates.patch.units import rate_text
-from vjax.candidates.patch.words import words
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.vital.lfo_shapes import shape_json
@@ -19,22 +19,22 @@ RATE = 44100
 
 
 def line(preset: Preset, start: str, note: int = NOTE, velocity: float = 0.8) -> str:
-    """The line that begins so; empty if there is none."""
-    return next((text for text in words(preset, note, velocity).splitlines() if text.startswith(start)), "")
+    """Returns the line of the description that begins with `start`; empty if there is none."""
+    return next((text for text in describe(preset, note, velocity).splitlines() if text.startswith(start)), "")
 
 
-def test_words_plain_patch_is_described_whole(by_hand):
-    assert words(by_hand.patches["vibrato"], NOTE) == (
+def test_describe_plain_patch_names_all_parts(by_hand):
+    assert describe(by_hand.patches["vibrato"], NOTE) == (
         "Oscillator 1: a saw-like table (-6 dB an octave, odd and even harmonics), level -18.2 dB.\n"
         "Filter 1: Digital 24 dB low-pass, resonance 50 %, cutoff starting at 2.4 kHz, falling to 509 Hz in 300 ms, "
-        "after the key to 262 Hz in 150 ms (envelope 2) at C3.\n"
+        "after note-off to 262 Hz in 150 ms (envelope 2) at C3.\n"
         "Loudness (envelope 1): attack 5 ms, decay 500 ms to -6.2 dB, release 150 ms.\n"
         "LFO 1 ('Sine', 5.0 Hz) moves oscillator 1 tune by +-20 cents."
     )
 
 
 @pytest.mark.parametrize(
-    ("values", "start", "said"),
+    ("values", "start", "expected"),
     [
         ({"osc_1_transpose": -12}, "Oscillator 1", "12 semitones down"),
         ({"osc_1_tune": 0.25}, "Oscillator 1", "25 cents up"),
@@ -53,7 +53,7 @@ def test_words_plain_patch_is_described_whole(by_hand):
         ({"env_2_decay": 1.0}, "Filter 1", "falling to 509 Hz in 1.0 s"),
         ({"env_2_attack": 0.2**0.25}, "Filter 1", "rising from 262 Hz to 2.4 kHz in 200 ms, falling to 509 Hz"),
         ({"env_2_sustain": 0.0}, "Filter 1", "falling to 262 Hz in 300 ms (envelope 2)"),
-        ({"filter_1_cutoff": 130.0}, "Filter 1", "starting at 21.1 kHz, after the key to"),  # as high as it goes
+        ({"filter_1_cutoff": 130.0}, "Filter 1", "starting at 21.1 kHz, after note-off to"),  # as high as it goes
         ({"env_1_attack": 0.5**0.25}, "Loudness", "attack 500 ms"),
         ({"env_1_sustain": 1.0}, "Loudness", "full sustain, release 150 ms"),
         ({"env_1_sustain": 0.0}, "Loudness", "decay 500 ms to silence"),
@@ -67,12 +67,12 @@ def test_words_plain_patch_is_described_whole(by_hand):
         ({"osc_1_on": 0}, "Oscillator 1", ""),
     ],
 )
-def test_words_follow_the_values(by_hand, values: dict, start: str, said: str):
+def test_describe_with_changed_values_follows_them(by_hand, values: dict, start: str, expected: str):
     text = line(with_values(by_hand.patches["filtered"], values), start)
-    assert said in text if said else text == ""
+    assert expected in text if expected else text == ""
 
 
-def test_words_cutoff_follows_note_keyboard_and_velocity(by_hand):
+def test_describe_cutoff_follows_note_keyboard_and_velocity(by_hand):
     tracked = by_hand.patch(values={"filter_1_cutoff": 69.0, "filter_1_keytrack": 0.5})
     assert "cutoff 440 Hz at C4, following the keyboard by 50 %" in line(tracked, "Filter", 60)
     assert "cutoff 880 Hz at C6" in line(tracked, "Filter", 84)
@@ -81,15 +81,15 @@ def test_words_cutoff_follows_note_keyboard_and_velocity(by_hand):
     assert "cutoff 220 Hz" in line(soft, "Filter", velocity=0.5)
 
 
-def test_words_falling_and_bipolar_routes_say_where_the_cutoff_goes(by_hand):
+def test_describe_falling_and_bipolar_routes_names_the_cutoffs_reached(by_hand):
     closes = by_hand.patch(Route("env_2", "filter_1_cutoff", -12 / 128), values={"filter_1_cutoff": 69.0})
     assert "starting at 220 Hz, rising to 357 Hz" in line(closes, "Filter")
     both = by_hand.patch(Route("env_2", "filter_1_cutoff", 24 / 128, bipolar=True), values={"filter_1_cutoff": 69.0})
     assert "starting at 880 Hz" in line(both, "Filter")
-    assert "after the key to 220 Hz" in line(both, "Filter")
+    assert "after note-off to 220 Hz" in line(both, "Filter")
 
 
-def test_words_drawn_curves_say_where_they_go_and_how_long_they_take(by_hand):
+def test_describe_drawn_curves_names_range_and_duration(by_hand):
     once = {"lfo_1_sync": 0, "lfo_1_sync_type": 2, "lfo_1_frequency": -1.0, "filter_1_cutoff": 57.0}
     curve = shape_json("Cutoff", [(0, 0.5), (0.5, 1), (1, 0)])
     preset = by_hand.patch(by_hand.route("lfo_1", "filter_1_cutoff", 24 / 128), values=once)
@@ -103,7 +103,7 @@ def test_words_drawn_curves_say_where_they_go_and_how_long_they_take(by_hand):
 
 
 @pytest.mark.parametrize(
-    ("route", "said"),
+    ("route", "expected"),
     [
         (Route("lfo_1", "osc_1_level", 0.5), "moves oscillator 1 level up by 50 % of its range."),
         (Route("lfo_1", "filter_1_cutoff", -0.25), "moves filter 1 cutoff down by 32 semitones."),
@@ -111,18 +111,18 @@ def test_words_drawn_curves_say_where_they_go_and_how_long_they_take(by_hand):
         (Route("lfo_1", "osc_1_tune", 0.1, bypass=True), ""),
     ],
 )
-def test_words_other_routes_are_named_with_their_depth(by_hand, route: Route, said: str):
-    assert line(by_hand.patch(route), "LFO 1").endswith(said)
-    assert bool(line(by_hand.patch(route), "LFO 1")) == bool(said)
+def test_describe_other_routes_names_their_depth(by_hand, route: Route, expected: str):
+    assert line(by_hand.patch(route), "LFO 1").endswith(expected)
+    assert bool(line(by_hand.patch(route), "LFO 1")) == bool(expected)
 
 
-def test_words_moving_table_is_named_at_both_ends(by_hand):
+def test_describe_moving_table_names_both_ends(by_hand):
     saw = by_hand.cycle(1 / np.arange(1, 60))
     moving = by_hand.with_cycles(by_hand.patch(Route("env_2", "osc_1_wave_frame", 1.0)), by_hand.cycle([1]), saw)
     assert "a sine-like table, moving to a saw-like table (-6 dB an octave" in line(moving, "Oscillator 1")
 
 
-def test_words_macros_and_velocity_say_what_they_change(by_hand):
+def test_describe_macros_and_velocity_names_what_they_change(by_hand):
     done = finished(by_hand.patches["filtered"], NOTE)
     assert line(done, "Macros") == (
         "Macros: Brightness: filter 1 cutoff up by 36 semitones; Movement: envelope 2 on filter 1 cutoff from 38 "
@@ -135,16 +135,16 @@ def test_words_macros_and_velocity_say_what_they_change(by_hand):
     assert line(by_hand.patches["filtered"], "Macros") == line(by_hand.patches["filtered"], "Velocity") == ""
 
 
-def test_words_finished_patch_keeps_the_cutoff_that_it_had(by_hand):
+def test_describe_finished_patch_keeps_its_cutoff(by_hand):
     before = by_hand.patches["filtered"]
     assert line(finished(before, NOTE), "Filter") == line(before, "Filter")
 
 
-def test_finished_comment_name_and_style_are_in_the_preset(by_hand):
+def test_finished_preset_contains_comment_name_and_style(by_hand):
     plucked = with_values(by_hand.patches["plucked"], {"env_1_decay": 1.0})
     done = finished(plucked, 36)
     assert (done.name, done.style) == ("Plucked saw bass", "Bass")
-    assert done.comments == words(done, 36)
+    assert done.comments == describe(done, 36)
     assert finished(plucked, 36, name="kick").name == "kick"
 
 
@@ -158,19 +158,19 @@ def test_finished_comment_name_and_style_are_in_the_preset(by_hand):
         ({"osc_1_on": 0, "sample_on": 1}, 60, "Noise effect", "SFX"),
     ],
 )
-def test_finished_name_and_style_follow_the_envelope_and_the_note(by_hand, values, note, name, style):
+def test_finished_name_and_style_follow_envelope_and_note(by_hand, values, note, name, style):
     done = finished(by_hand.patch(values=values), note)
     assert (done.name, done.style) == (name, style)
 
 
-def test_finished_drawn_loudness_decides_about_the_style(by_hand):
+def test_finished_with_a_drawn_loudness_takes_the_style_from_it(by_hand):
     drawn = {"voice_amplitude": 0.0, "lfo_1_frequency": 0.0}
     preset = by_hand.patch(Route("lfo_1", "voice_amplitude", 1.0), values=drawn)  # a triangle
     assert finished(preset, 60).style == "Keys"
 
 
-def test_rate_text_is_the_rate_that_the_engine_plays(by_hand):
-    """LFO and delay at a tempo: the menu of the delay begins elsewhere, and names fewer options."""
+def test_rate_text_of_lfo_and_delay_agrees_with_the_engine(by_hand):
+    """LFO and delay at a tempo. The delay's menu begins at another option and has fewer options."""
     tremolo = with_values(by_hand.patches["tremolo"], {"lfo_1_sync": 1, "lfo_1_tempo": 9, "env_1_sustain": 1.0})
     assert rate_text(tremolo, "lfo_1") == "1/8 at 120 bpm"
     echo = with_values(
@@ -187,30 +187,30 @@ def test_rate_text_is_the_rate_that_the_engine_plays(by_hand):
     assert np.argmax(np.abs(late) > 0.1 * np.abs(late).max()) / RATE == pytest.approx(0.25, abs=0.01)
 
 
-def test_words_table_of_other_kinds_is_named(by_hand):
+def test_describe_table_of_another_kind_names_it(by_hand):
     preset = by_hand.patch()
     table = {**preset.wavetables[0], "name": "Strange", "groups": []}
     strange = dataclasses.replace(preset, wavetables=(table, *preset.wavetables[1:]))
     assert "the table 'Strange'" in line(strange, "Oscillator 1")
 
 
-def test_words_dense_table_says_how_many_periods_a_cycle_holds(by_hand):
+def test_describe_dense_table_names_the_periods_in_a_cycle(by_hand):
     dense = np.zeros(400)
     dense[3::4] = 1 / np.arange(1, 101)
     preset = by_hand.with_cycles(by_hand.patch(values={"osc_1_transpose": -24}), by_hand.cycle(dense))
-    said = "a saw-like table (-6 dB an octave, odd and even harmonics) of 4 periods a cycle, 24 semitones down"
-    assert said in line(preset, "Oscillator 1")
+    expected = "a saw-like table (-6 dB an octave, odd and even harmonics) of 4 periods a cycle, 24 semitones down"
+    assert expected in line(preset, "Oscillator 1")
 
 
-def test_words_effect_that_a_macro_mixes_in_names_the_macro(by_hand):
+def test_describe_effect_with_a_mix_of_0_names_the_macro_that_raises_it(by_hand):
     assert "reverb (mix 0 % until Space is turned up, T60 2.5 s)" in finished(by_hand.patches["filtered"], 48).comments
 
 
-def test_words_filter_that_an_envelope_cannot_open_further_does_not_move(by_hand):
+def test_describe_filter_that_is_fully_open_names_one_cutoff(by_hand):
     values = {"filter_1_cutoff": 136.0}
     assert "cutoff 21.1 kHz at" in line(with_values(by_hand.patches["filtered"], values), "Filter 1")
 
 
-def test_words_flat_table_has_no_negative_slope_of_nought(by_hand):
+def test_describe_flat_table_has_a_slope_without_a_sign(by_hand):
     flat = by_hand.with_cycles(by_hand.patches["filtered"], by_hand.cycle([*([1.0] * 9), 0.995, *([0.99] * 90)]))
     assert "(0 dB an octave" in line(flat, "Oscillator 1")

@@ -1,10 +1,10 @@
-"""Describes a patch in plain words, using only the values in the preset."""
+"""Describes a patch in plain text, using only the values in the preset."""
 
 import math
 
 import numpy as np
 
-from vjax.candidates.patch.filter_words import cutoff_text, filter_kind, filter_words, main_mover
+from vjax.candidates.patch.describe_filter import cutoff_text, describe_filter, filter_kind, main_mover
 from vjax.candidates.patch.timbre import Timbre, cycle_at, timbre_of
 from vjax.candidates.patch.units import (
     change_text,
@@ -32,7 +32,7 @@ from vjax.vital.wavetables import FRAME
 _HIGHEST_HZ = 20000.0
 
 
-def words(preset: Preset, note: int, velocity: float = 0.8) -> str:
+def describe(preset: Preset, note: int, velocity: float = 0.8) -> str:
     """Describes the parts of a patch and what they do at a note: one sentence per part, each on its own line.
 
     Args:
@@ -45,7 +45,7 @@ def words(preset: Preset, note: int, velocity: float = 0.8) -> str:
     described = {number: main_mover(preset, routes, number) for number in filters}
     lines = [_oscillator(preset, i, note) for i in range(N_OSCILLATORS) if f"osc_{i + 1}" in played]
     lines += [_noise(preset)] if "sample" in played else []
-    lines += [filter_words(preset, number, note, velocity, route) for number, route in described.items()]
+    lines += [describe_filter(preset, number, note, velocity, route) for number, route in described.items()]
     lines.append(_amplitude(preset))
     rest = [r for r in routes if r.source not in (*MACROS, "velocity") and r not in described.values()]
     lines += [_route(preset, route) for route in rest]
@@ -100,12 +100,12 @@ def _table(preset: Preset, number: int, note: int, frame: float) -> str:
     harmonics = {0: "odd and even harmonics", 2: "odd harmonics only"}
     slope = f"{round(timbre.slope_db):+d} dB" if round(timbre.slope_db) else "0 dB"
     detail = harmonics.get(timbre.missing, f"without every {timbre.missing}th harmonic")
-    if timbre.word in ("sine-like", "silent"):
-        text = f"a {timbre.word} table"
-    elif timbre.word in ("inharmonic", "noise-like"):
-        text = f"{'an' if timbre.word == 'inharmonic' else 'a'} {timbre.word} table ({slope} an octave)"
+    if timbre.label in ("sine-like", "silent"):
+        text = f"a {timbre.label} table"
+    elif timbre.label in ("inharmonic", "noise-like"):
+        text = f"{'an' if timbre.label == 'inharmonic' else 'a'} {timbre.label} table ({slope} an octave)"
     else:
-        text = f"a {timbre.word} table ({slope} an octave, {detail})"
+        text = f"a {timbre.label} table ({slope} an octave, {detail})"
     return text if timbre.first == 1 else f"{text} of {timbre.first} periods a cycle"
 
 

@@ -1,4 +1,4 @@
-"""Describes a filter of a patch in plain words: its kind, and how its cutoff moves."""
+"""Describes a filter of a patch in plain text: its kind, and how its cutoff moves."""
 
 import math
 
@@ -36,7 +36,7 @@ def main_mover(preset: Preset, routes: list[Route], number: int) -> Route | None
     return max(found, key=lambda route: abs(route.amount), default=None)
 
 
-def filter_words(preset: Preset, number: int, note: int, velocity: float, route: Route | None) -> str:
+def describe_filter(preset: Preset, number: int, note: int, velocity: float, route: Route | None) -> str:
     """Returns a sentence about filter `number` at a note and a velocity. `route` is what moves its cutoff most."""
     name = f"filter_{number}"
     kind = filter_kind(preset, name)
@@ -73,18 +73,18 @@ def _cutoff_moves(preset: Preset, base: float, route: Route) -> str:
     sustain = value_of(preset, f"{envelope}_sustain")
     away = CUTOFF_SPAN * route.amount
     rest = base - away / 2 if route.bipolar else base
-    peak, held = rest + away, rest + away * sustain
-    if len({cutoff_text(cutoff) for cutoff in (rest, peak, held)}) == 1:
+    peak, sustained = rest + away, rest + away * sustain
+    if len({cutoff_text(cutoff) for cutoff in (rest, peak, sustained)}) == 1:
         return f"cutoff {cutoff_text(peak)}"
     text = f"cutoff starting at {cutoff_text(peak)}"
     if attack_s >= _AT_ONCE_S:
         verb = "rising" if away > 0 else "falling"
         text = f"cutoff {verb} from {cutoff_text(rest)} to {cutoff_text(peak)} in {seconds_text(attack_s)}"
-    if sustain < 0.995 and cutoff_text(held) != cutoff_text(peak):
+    if sustain < 0.995 and cutoff_text(sustained) != cutoff_text(peak):
         verb = "falling" if away > 0 else "rising"
-        text += f", {verb} to {cutoff_text(held)} in {seconds_text(decay_s)}"
-    if sustain > 0.005 and cutoff_text(rest) != cutoff_text(held):
-        text += f", after the key to {cutoff_text(rest)} in {seconds_text(release_s)}"
+        text += f", {verb} to {cutoff_text(sustained)} in {seconds_text(decay_s)}"
+    if sustain > 0.005 and cutoff_text(rest) != cutoff_text(sustained):
+        text += f", after note-off to {cutoff_text(rest)} in {seconds_text(release_s)}"
     return f"{text} (envelope {envelope[-1]})"
 
 
