@@ -48,6 +48,13 @@ def test_checkpoint_bank_of_the_shipped_model_credits_its_sources():
         assert "CC-BY-4.0" in bank.preset(number).comments
 
 
+def test_load_checkpoint_of_the_shipped_model_has_the_new_name_of_an_old_setting():
+    """The file stores `data.answers`, the name of that time."""
+    data = Predictor.from_checkpoint(MODEL, batch_size=1).meta["settings"]["data"]
+    assert data["target_encoding"] is True
+    assert "answers" not in data
+
+
 def test_shipped_model_settings_equal_its_recipe():
     config = as_json(read_config(str(ROOT / "configs" / "shipped.py"), []))
     recipe = json.loads(json.dumps(config))

@@ -54,13 +54,6 @@ def test_refused_changes_of_a_kept_setting_name_both_values(info, name, value, e
     assert allowed_changes(before, now) == []
 
 
-def test_refused_changes_of_an_old_checkpoint_use_the_old_setting_name(info):
-    before, same, other = stored(meta_of(info)), meta_of(info), meta_of(info, **{"data.target_encoding": True})
-    before["settings"]["data"]["answers"] = before["settings"]["data"].pop("target_encoding")
-    assert refused_changes(before, same) == allowed_changes(before, same) == []
-    assert refused_changes(before, other) == ["data.target_encoding is True, expected False"]
-
-
 @pytest.mark.parametrize(
     ("name", "value", "change"),
     [

@@ -28,6 +28,9 @@ FORMAT = 1
 
 _ITEMS = ("variables", "opt", "meta")
 
+_OLD_SETTINGS = (("data", "answers", "target_encoding"),)
+"""(section, old name, new name) of settings that were renamed after checkpoints were written."""
+
 
 class CheckpointError(ValueError):
     """A folder has no usable checkpoint. The message states what was found and what to do."""
@@ -199,6 +202,10 @@ def _read_meta(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
     meta = manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
     if meta["format"] > FORMAT:
         raise CheckpointError(f"{manager.directory} has format {meta['format']}, newer than {FORMAT}: update vjax")
+    for section, old, new in _OLD_SETTINGS:
+        settings = meta["settings"].get(section, {})
+        if old in settings:
+            settings[new] = settings.pop(old)
     return meta
 
 

@@ -13,8 +13,6 @@ KEPT = ("seed", "data.val_fraction", "data.target_encoding", "train.batch_size",
 """Settings that must stay the same. Another split would validate on rows that were used for training. The order of rows
 and the learning rate depend on the step, which counts batches. The optimiser's state sums `accumulate` batches."""
 
-_OLD_NAMES = {"data.answers": "data.target_encoding"}  # of settings, in checkpoints of 2026-11 and before
-
 _FREE_MODEL_FIELDS = ("dropout", "compute_dtype")  # the weights do not depend on them
 
 
@@ -31,7 +29,7 @@ def allowed_changes(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
 
 
 def _kept(meta: Mapping[str, Any]) -> dict[str, Any]:
-    settings = _settings(meta)
+    settings = _flat(meta["settings"])
     schema = meta["schema"]
     kept = {key: settings[key] for key in KEPT if key in settings}
     kept |= {"tier": meta["tier"], "mel_shape": meta["mel_shape"], **_flat(meta["mel"], "mel")}
@@ -49,14 +47,9 @@ def _kept(meta: Mapping[str, Any]) -> dict[str, Any]:
 
 def _free(meta: Mapping[str, Any]) -> dict[str, Any]:
     kept = _kept(meta)
-    free = {key: value for key, value in _settings(meta).items() if key not in kept}
+    free = {key: value for key, value in _flat(meta["settings"]).items() if key not in kept}
     free |= _flat(meta.get("render") or {}, "the data's render")
     return free | _flat(meta.get("rows", {}), "rows")
-
-
-def _settings(meta: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a checkpoint by path, such as "data.val_fraction"; old names are replaced."""
-    return {_OLD_NAMES.get(path, path): value for path, value in _flat(meta["settings"]).items()}
 
 
 def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
