@@ -92,7 +92,7 @@ def _training(arguments) -> Callable[[int], None]:
 
     from vjax.data.reader import Routes
     from vjax.data.stream import Batch
-    from vjax.sound.schema import N_SLOTS
+    from vjax.sound.routes import N_SLOTS
     from vjax.training.losses import LossConfig, loss_masks
     from vjax.training.metrics import metric_layout
     from vjax.training.state import OptimizerConfig, create_state, make_optimizer

@@ -55,8 +55,8 @@ def main() -> None:
 def write_datasets(folder: Path, n: int) -> dict[str, int]:
     """Writes sparse.h5 and dense.h5, the same random rows twice. Returns what a row of each takes, in bytes."""
     from vjax.data import layout
-    from vjax.data.store import write_shard
-    from vjax.sound.schema import N_SLOTS, dense_routes
+    from vjax.data.write_shard import write_shard
+    from vjax.sound.routes import N_SLOTS, dense_routes
     from vjax.vital.default_vocabulary import default_vocabulary
 
     schema, rng = default_vocabulary().schema(), np.random.default_rng(0)

@@ -86,7 +86,7 @@ def random_batch(recipe, rows: int, seed: int = 0):
     """A batch of noise in the shape of sounds: as many routes as musicians' presets have, six in the mean."""
     from vjax.data.reader import Routes
     from vjax.data.stream import Batch
-    from vjax.sound.schema import N_SLOTS
+    from vjax.sound.routes import N_SLOTS
 
     rng, config = np.random.default_rng(seed), recipe.model.config
     n_menus = len(config.option_counts)

@@ -117,7 +117,8 @@ def _vjax_sides(recipe, batch: int, folder: Path, rows: int, workers: int) -> di
 
 def _dataset(recipe, folder: Path, rows: int):
     """A dataset of random rows in the store's own form."""
-    from vjax.data.store import open_dataset, write_shard
+    from vjax.data.store import open_dataset
+    from vjax.data.write_shard import write_shard
     from vjax.vital.default_vocabulary import default_vocabulary
 
     batch, rng = random_batch(recipe, rows, seed=1), np.random.default_rng(2)

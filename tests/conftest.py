@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vjax.data.store import write_shard
-from vjax.sound.schema import CHANNELS, N_SLOTS, Categorical, Continuous, Schema
+from vjax.data.write_shard import write_shard
+from vjax.sound.routes import CHANNELS, N_SLOTS
+from vjax.sound.schema import Categorical, Continuous, Schema
 
 # Before any test imports jax, and for the scripts that tests start: compiling takes most of the tests' time, and many
 # compile the same. A training step compiles in a quarter of the time at level 0 and without fusion emitters; it then

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from vjax.audio.distances import (
     _mss_figures,
-    dtw_distance,
     is_silent,
     loudness_difference,
     loudness_lufs,
@@ -24,6 +23,7 @@ from vjax.audio.distances import (
     sot,
     wmfcc,
 )
+from vjax.audio.dtw import dtw_distance
 from vjax.audio.spectra import mss_spectra
 
 RATE = 44100

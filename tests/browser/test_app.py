@@ -14,7 +14,8 @@ from vjax.browser.session import open_session, render_pair, stored_mel
 from vjax.browser.widgets import MelView, Sounds, Table
 from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader
-from vjax.data.store import open_dataset, write_shard
+from vjax.data.store import open_dataset
+from vjax.data.write_shard import write_shard
 from vjax.inference.predict_many import validation_split
 from vjax.training.checkpoint import CheckpointError
 from vjax.vital.preset import read_preset

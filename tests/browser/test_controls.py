@@ -5,8 +5,8 @@ import pytest
 
 from vjax.browser.controls import ControlTexts, compare_controls, compare_routes, named_routes
 from vjax.inference.confidence import confidence_maker
+from vjax.inference.decode import PredictedPreset
 from vjax.inference.decode_routes import PredictedRoute
-from vjax.inference.predict import PredictedPreset
 from vjax.sound.schema import Schema
 
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from vjax.candidates.predicted import variants
-from vjax.inference.predict import Predictor, decode
+from vjax.inference.decode import decode
+from vjax.inference.predict import Predictor
 from vjax.model.heads import split_logits
 
 

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from vjax.audio.distances import dtw_distance
+from vjax.audio.dtw import dtw_distance
 from vjax.audio.files import AudioError
 from vjax.audio.pitch import parse_note
 from vjax.cli.command import INTERNAL_ERROR, CommandError, UsageError, at_least, command_parser, run

@@ -20,7 +20,8 @@ from vjax.data.generate import GenerationConfig, generate
 from vjax.data.layout import DatasetError
 from vjax.data.preset_bank import load_bank
 from vjax.data.reader import Reader
-from vjax.data.sampling import SamplingConfig, parameters_hash
+from vjax.data.sampling import parameters_hash
+from vjax.data.sampling_config import SamplingConfig
 from vjax.data.shard import log_mel, rejection
 from vjax.data.store import open_dataset
 from vjax.engine import synth

@@ -10,8 +10,9 @@ import pytest
 
 from vjax.cli.inspect_dataset import main
 from vjax.data.inspection import format_report, inspect_dataset
-from vjax.data.store import write_shard
-from vjax.sound.schema import Categorical, dense_routes
+from vjax.data.write_shard import write_shard
+from vjax.sound.routes import dense_routes
+from vjax.sound.schema import Categorical
 
 
 def test_inspect_dataset_with_valid_rows_counts_them(tiny_dataset, schema, random_rows):

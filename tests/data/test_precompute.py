@@ -18,7 +18,8 @@ from vjax.cli.precompute import main
 from vjax.data.layout import DatasetError
 from vjax.data.precompute import mel_settings, precompute_mels, precompute_modulation
 from vjax.data.reader import Reader
-from vjax.data.store import open_dataset, write_shard
+from vjax.data.store import open_dataset
+from vjax.data.write_shard import write_shard
 
 CONFIG = MelConfig(sample_rate=8000, n_fft=256, hop=100, n_mels=16, f_max_hz=4000.0)
 

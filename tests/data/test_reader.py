@@ -16,7 +16,8 @@ import pytest
 from vjax.data import layout
 from vjax.data.layout import DatasetError
 from vjax.data.reader import MOST_OPEN_FILES, Reader, Routes, encoded, encoded_as
-from vjax.data.store import open_dataset, write_shard
+from vjax.data.store import open_dataset
+from vjax.data.write_shard import write_shard
 from vjax.sound.encoding import TargetEncoding
 
 

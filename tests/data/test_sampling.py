@@ -13,13 +13,8 @@ import sys
 import numpy as np
 import pytest
 
-from vjax.data.sampling import (
-    ORIGINS,
-    SamplingConfig,
-    cross_modules,
-    parameters_hash,
-    sample_block,
-)
+from vjax.data.sampling import ORIGINS, cross_modules, parameters_hash, sample_block
+from vjax.data.sampling_config import SamplingConfig
 from vjax.data.usage import QUANTILES, kind, load_usage
 from vjax.engine.schema import engine_schema
 from vjax.sound.audibility import audible

@@ -14,7 +14,8 @@ import pytest
 from vjax.data import layout
 from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader
-from vjax.data.store import digest, open_dataset, write_importance, write_shard
+from vjax.data.store import digest, open_dataset, write_importance
+from vjax.data.write_shard import write_shard
 
 CATALOG = '{"tables": [], "name": "Häuser"}'
 SHA256 = hashlib.sha256(CATALOG.encode("utf-8")).hexdigest()

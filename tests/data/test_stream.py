@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader
-from vjax.data.store import open_dataset, write_shard
+from vjax.data.store import open_dataset
 from vjax.data.stream import (
     SpecAugmentConfig,
     TrainingOrder,
@@ -21,6 +21,7 @@ from vjax.data.stream import (
     split,
     train_batches,
 )
+from vjax.data.write_shard import write_shard
 
 AUGMENT = SpecAugmentConfig(n_time=2, max_time=6, n_freq=2, max_freq=30)
 

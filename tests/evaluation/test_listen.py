@@ -20,7 +20,7 @@ from vjax.data.store import open_dataset
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.evaluation.listen import ROWS, make_listener
-from vjax.inference.predict import decode
+from vjax.inference.decode import decode
 from vjax.training.checkpoint import load_checkpoint
 from vjax.training.config import base_config, unpack
 from vjax.training.loop import Snapshot

@@ -8,7 +8,8 @@ import jax
 import numpy as np
 import pytest
 
-from vjax.data.store import open_dataset, write_shard
+from vjax.data.store import open_dataset
+from vjax.data.write_shard import write_shard
 from vjax.engine.config import RenderConfig
 from vjax.model.inverse import InverseModel, model_config
 from vjax.training.checkpoint import Checkpoints, make_meta

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vjax.inference.decode_routes import extract_routes, presence_probability, route_arrays
-from vjax.sound.schema import N_SLOTS, dense_routes
+from vjax.sound.routes import N_SLOTS, dense_routes
 from vjax.sound.slots import canonical_slots
 from vjax.training.modulation import MARGIN_WEIGHT, modulation_loss
 

@@ -12,7 +12,8 @@ import soxr
 from vjax.audio.files import AudioError
 from vjax.audio.mel import MelConfig, mel_spectrogram
 from vjax.engine.config import RenderConfig
-from vjax.inference.predict import Predictor, decode
+from vjax.inference.decode import decode
+from vjax.inference.predict import Predictor
 from vjax.inference.predict_many import predict_files
 from vjax.model.inverse import Prediction
 from vjax.training.checkpoint import CheckpointError, Checkpoints, load_checkpoint

@@ -10,8 +10,10 @@ import soundfile
 from vjax.audio.files import AudioError
 from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader, sample_parameters
-from vjax.data.store import open_dataset, write_shard
-from vjax.inference.predict import PredictedPreset, Predictor
+from vjax.data.store import open_dataset
+from vjax.data.write_shard import write_shard
+from vjax.inference.decode import PredictedPreset
+from vjax.inference.predict import Predictor
 from vjax.inference.predict_many import Failure, find_audio, predict_dataset, predict_files
 
 COMPILES = "/jax/core/compile/backend_compile_duration"

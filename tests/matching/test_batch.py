@@ -26,7 +26,7 @@ from vjax.inference.predict import Predictor, render_config
 from vjax.matching.batch import match_many
 from vjax.matching.config import PREDICTION_ONLY
 from vjax.matching.export import export_presets
-from vjax.matching.outputs import COLUMNS
+from vjax.matching.index import COLUMNS
 from vjax.matching.work import dataset_work, file_work
 from vjax.vital.default_vocabulary import vocabulary_of
 from vjax.vital.preset import read_json, read_preset

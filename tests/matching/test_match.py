@@ -22,7 +22,8 @@ from vjax.candidates.predicted import PREDICTION
 from vjax.candidates.resynthesis.fit_table import WavetableFitConfig
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.predict import PredictedPreset, Predictor, render_config
+from vjax.inference.decode import PredictedPreset
+from vjax.inference.predict import Predictor, render_config
 from vjax.inference.presets import export_preset
 from vjax.matching.config import DEFAULT, DEFAULT_NOTE, PREDICTION_ONLY, MatchConfig
 from vjax.matching.finish import FULL_SCALE

@@ -12,17 +12,9 @@ from PIL import Image
 
 from vjax.audio.metric_names import METRICS
 from vjax.audio.pitch import Pitch
-from vjax.inference.predict import PredictedPreset
-from vjax.matching.outputs import (
-    COLUMNS,
-    append_row,
-    check_writable,
-    index_row,
-    read_index,
-    result_json,
-    start_index,
-    write_result,
-)
+from vjax.inference.decode import PredictedPreset
+from vjax.matching.index import COLUMNS, append_row, index_row, read_index, start_index
+from vjax.matching.outputs import check_writable, result_json, write_result
 from vjax.matching.result import FoundPreset, MatchResult
 from vjax.search.candidate import Candidate, Kind
 from vjax.vital import preset as vital_preset

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from vjax.engine.schema import engine_schema
 from vjax.sound.audibility import PARTS, Audible, audible, can_vary
 from vjax.sound.encoding import TargetEncoding
+from vjax.sound.routes import CHANNELS, N_SLOTS, dense_routes
 from vjax.sound.rules import audibility_rules, shaped_source
-from vjax.sound.schema import CHANNELS, N_SLOTS, Categorical, Continuous, Parameters, Schema, dense_routes
+from vjax.sound.schema import Categorical, Continuous, Parameters, Schema
 
 PRESETS = sorted((Path(__file__).parents[1] / "data" / "presets").glob("*.vital"))
 VITAL = engine_schema(n_wavetables=3, n_lfo_shapes=2)

@@ -185,7 +185,8 @@ def test_target_encoding_of_an_encoded_schema_changes_nothing(controls):
 
 def test_to_preset_from_controls_and_from_the_encoding_is_the_same(controls):
     """For random sounds, except the inaudible part of the chain's number."""
-    from vjax.data.sampling import SamplingConfig, sample_block
+    from vjax.data.sampling import sample_block
+    from vjax.data.sampling_config import SamplingConfig
     from vjax.vital.default_vocabulary import default_vocabulary
     from vjax.vital.vocabulary import to_parameters, to_preset
 

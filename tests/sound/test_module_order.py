@@ -20,7 +20,8 @@ def instrument():
 
 @pytest.fixture(scope="module")
 def draws(instrument):
-    from vjax.data.sampling import SamplingConfig, sample_block
+    from vjax.data.sampling import sample_block
+    from vjax.data.sampling_config import SamplingConfig
 
     return [draw.parameters for draw in sample_block(instrument, SamplingConfig(), seed=3, block=1, size=24)]
 

@@ -12,19 +12,16 @@ from hypothesis import strategies as st
 
 from vjax.engine import synth
 from vjax.engine.schema import engine_schema
+from vjax.sound.routes import CHANNELS, N_SLOTS, dense_routes, sparse_routes
 from vjax.sound.schema import (
     CATALOG_CHOICES,
-    CHANNELS,
     LFO_SHAPE_CHOICES,
-    N_SLOTS,
     VIEW_CONTROLS,
     WAVETABLE_CHOICES,
     Categorical,
     Continuous,
     Schema,
     check_tier,
-    dense_routes,
-    sparse_routes,
 )
 
 VITAL = engine_schema(n_wavetables=24, n_lfo_shapes=30)

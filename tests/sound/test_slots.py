@@ -11,7 +11,7 @@ from vjax.engine import synth
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.engine.schema import engine_schema
-from vjax.sound.schema import N_SLOTS
+from vjax.sound.routes import N_SLOTS
 from vjax.sound.slots import canonical_slots, merge_slots
 
 VITAL = engine_schema()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vjax.sound.schema import N_SLOTS, dense_routes
+from vjax.sound.routes import N_SLOTS, dense_routes
 from vjax.training.dense_routes import scatter_routes
 
 SIZE = (3, 50)

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 import pytest
 
-from vjax.data.store import write_shard
+from vjax.data.write_shard import write_shard
 from vjax.training.checkpoint import load_checkpoint
 from vjax.training.config import base_config, unpack
 from vjax.training.hosts import JoinError, joined

@@ -44,7 +44,7 @@ def numbers(summary: dict) -> dict:
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory, schema, random_rows, shard_attributes):
     """Returns (dataset, workdir, summary) of a run without interruption."""
-    from vjax.data.store import write_shard
+    from vjax.data.write_shard import write_shard
 
     folder = tmp_path_factory.mktemp("uninterrupted")
     write_shard(folder / "data" / "shard-00000.h5", schema, random_rows(13, seed=1), shard_attributes)

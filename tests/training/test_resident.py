@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vjax.data.reader import Reader
-from vjax.data.store import open_dataset, write_shard
+from vjax.data.store import open_dataset
 from vjax.data.stream import SpecAugmentConfig, train_batches
+from vjax.data.write_shard import write_shard
 from vjax.model.inverse import InverseModel, model_config
 from vjax.training.losses import LossConfig, loss_masks
 from vjax.training.metrics import metric_layout

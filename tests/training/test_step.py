@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from vjax.data.reader import Reader
-from vjax.data.store import open_dataset, write_shard
+from vjax.data.store import open_dataset
 from vjax.data.stream import eval_batches
+from vjax.data.write_shard import write_shard
 from vjax.model.inverse import InverseModel, model_config
 from vjax.training.losses import LossConfig, loss_masks
 from vjax.training.metrics import merge_metrics, metric_layout

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from vjax.sound.schema import N_SLOTS
+from vjax.sound.routes import N_SLOTS
 from vjax.vital.differences import OFF, MenuDifference, RouteDifference, preset_difference
 from vjax.vital.preset import Preset, Route, controls, init
 

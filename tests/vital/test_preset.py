@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from vjax.engine import synth
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.sound.schema import N_SLOTS, VIEW_CONTROLS
+from vjax.sound.routes import N_SLOTS
+from vjax.sound.schema import VIEW_CONTROLS
 from vjax.vital import preset
 from vjax.vital.lfo_shapes import shape_json
 from vjax.vital.preset import Preset, Route, controls, init, read_json, read_preset, write_preset

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from vjax.sound.schema import N_SLOTS
+from vjax.sound.routes import N_SLOTS
 from vjax.vital.preset import Route, controls, init
 from vjax.vital.values import value_of, with_routes, with_values
 

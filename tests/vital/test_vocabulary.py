@@ -12,16 +12,11 @@ import vita
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vjax.data.sampling import SamplingConfig, sample_block
+from vjax.data.sampling import sample_block
+from vjax.data.sampling_config import SamplingConfig
 from vjax.engine import synth
-from vjax.sound.schema import (
-    CATALOG_CHOICES,
-    LFO_SHAPE_CHOICES,
-    N_SLOTS,
-    WAVETABLE_CHOICES,
-    Parameters,
-    Schema,
-)
+from vjax.sound.routes import N_SLOTS
+from vjax.sound.schema import CATALOG_CHOICES, LFO_SHAPE_CHOICES, WAVETABLE_CHOICES, Parameters, Schema
 from vjax.sound.slots import canonical_slots
 from vjax.vital import preset
 from vjax.vital.default_vocabulary import default_vocabulary

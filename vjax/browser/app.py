@@ -33,7 +33,7 @@ from vjax.browser.session import (
 )
 from vjax.browser.widgets import MelView, Sounds, Table
 from vjax.engine.pool import RenderPool
-from vjax.inference.predict import PredictedPreset
+from vjax.inference.decode import PredictedPreset
 
 Side = Literal["target", "prediction"]
 
@@ -143,7 +143,7 @@ class Browser(App[Exception]):
 
     @contextlib.contextmanager
     def _exit_on_error(self):
-        """Ends the browser at a ValueError or OSError inside the block. `run_tui` then raises this error."""
+        """Ends the browser at a ValueError or OSError inside the block. `run_browser` then raises this error."""
         try:
             yield
         except (ValueError, OSError) as error:
@@ -289,24 +289,3 @@ class Browser(App[Exception]):
             self.notify(f"not exported: {error}", severity="error", markup=False)
         else:
             self.notify(f"written: {path}", markup=False)
-
-
-def run_tui(checkpoint: str, dataset: str, which: str = "best", limit: int = 0) -> int:
-    """Opens the browser and waits until the user leaves it. Returns the exit code.
-
-    Args:
-      checkpoint: a training run's folder.
-      dataset: a file or a folder of shards.
-      which: "best" or "latest".
-      limit: at most N sounds; 0 for all.
-
-    Raises:
-      CheckpointError, DatasetError, ValueError: the checkpoint or the dataset cannot be used.
-    """
-    with contextlib.suppress(playback.PlaybackError):  # the keys t and p report it
-        playback.check_playback()
-    app = Browser(checkpoint, dataset, which, limit)
-    error = app.run()
-    if error is not None:
-        raise error
-    return app.return_code or 0

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vjax.inference.predict import PredictedPreset
+from vjax.inference.decode import PredictedPreset
 from vjax.sound.audibility import audible
+from vjax.sound.routes import CHANNELS
 from vjax.sound.rules import audibility_rules
-from vjax.sound.schema import CHANNELS, LFO_SHAPE_CHOICES, WAVETABLE_CHOICES, Parameters, Schema
+from vjax.sound.schema import LFO_SHAPE_CHOICES, WAVETABLE_CHOICES, Parameters, Schema
 from vjax.vital.knob_text import knob_text
 from vjax.vital.vocabulary import Vocabulary
 

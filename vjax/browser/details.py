@@ -8,7 +8,7 @@ from textual.widgets import Input, TabbedContent, TabPane
 from vjax.browser.controls import ControlTexts, compare_controls, compare_routes
 from vjax.browser.views import NARROW, WIDE, RowFilter, control_rows, menu_rows, route_rows
 from vjax.browser.widgets import Table
-from vjax.inference.predict import PredictedPreset
+from vjax.inference.decode import PredictedPreset
 
 TABS = ("parameters", "routes", "menus")
 

@@ -14,7 +14,8 @@ from vjax.browser.controls import ControlTexts
 from vjax.data.reader import Reader, encoded_as
 from vjax.data.store import DatasetInfo, open_dataset
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.predict import PredictedPreset, Predictor, render_config
+from vjax.inference.decode import PredictedPreset
+from vjax.inference.predict import Predictor, render_config
 from vjax.inference.predict_many import predict_dataset, validation_split
 from vjax.inference.presets import export_preset
 from vjax.vital.default_vocabulary import vocabulary_of

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from vjax.audio import pitch
 from vjax.browser.controls import Control, RoutePair
-from vjax.inference.predict import PredictedPreset
+from vjax.inference.decode import PredictedPreset
 
 
 class Column(NamedTuple):

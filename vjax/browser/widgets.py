@@ -14,7 +14,7 @@ from textual.widgets import DataTable
 from vjax.audio.mel import MelConfig
 from vjax.browser.mel_cells import frequency_ticks, mel_text
 from vjax.browser.views import Column, note_name, percent
-from vjax.inference.predict import PredictedPreset
+from vjax.inference.decode import PredictedPreset
 
 _TICK_WIDTH = 4
 

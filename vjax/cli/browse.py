@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
 def browse(arguments: argparse.Namespace) -> int:
     """Opens the browser with the arguments `checkpoint`, `dataset`, `which` and `limit`, and waits for its end."""
     try:
-        from vjax.browser.app import run_tui
+        from vjax.browser.run import run_browser
     except ModuleNotFoundError as error:
         raise CommandError(f"vjax browse needs {error.name}; install it with: pip install 'vjax[tui]'") from error
-    return run_tui(arguments.checkpoint, arguments.dataset, arguments.which, arguments.limit)
+    return run_browser(arguments.checkpoint, arguments.dataset, arguments.which, arguments.limit)

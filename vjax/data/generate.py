@@ -23,7 +23,8 @@ from vjax.data.layout import DatasetError
 from vjax.data.preset_bank import Bank, load_bank
 from vjax.data.sampling import parameters_hash
 from vjax.data.shard import CandidateCheck, GenerationConfig, OnCandidate, Shard, ShardInputs, make_shards
-from vjax.data.store import digest, write_shard
+from vjax.data.store import digest
+from vjax.data.write_shard import write_shard
 from vjax.engine.pool import RenderPool
 from vjax.engine.scheduler import Scheduler, scheduler_session
 from vjax.engine.synth import VERSION

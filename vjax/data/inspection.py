@@ -13,7 +13,8 @@ from vjax.data import layout
 from vjax.data.layout import open_hdf5
 from vjax.data.reader import Reader, Routes, Sample
 from vjax.data.store import DatasetInfo, open_dataset
-from vjax.sound.schema import CHANNELS, LFO_SHAPE_CHOICES, WAVETABLE_CHOICES, Schema
+from vjax.sound.routes import CHANNELS
+from vjax.sound.schema import LFO_SHAPE_CHOICES, WAVETABLE_CHOICES, Schema
 
 SILENT = 1e-6
 """A log-mel spectrogram is silent if all its values are below this. White noise of -75 dBFS RMS just reaches it."""

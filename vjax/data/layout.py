@@ -27,7 +27,8 @@ from typing import NamedTuple
 
 import h5py
 
-from vjax.sound.schema import CHANNELS, N_SLOTS, Schema
+from vjax.sound.routes import CHANNELS, N_SLOTS
+from vjax.sound.schema import Schema
 
 CONTINUOUS = "params/continuous"
 CATEGORICAL = "params/categorical"
@@ -52,6 +53,9 @@ ROWS_DONE = "rows_done"
 LIBVER = ("v108", "v108")
 
 TEXT = "text"
+
+REQUIRED_ATTRIBUTES = ("tier", "mel", "generator_version")
+"""Attributes that a shard needs besides the schema."""
 
 
 class DatasetError(ValueError):
@@ -89,6 +93,14 @@ def specs(schema: Schema) -> dict[str, Spec]:
 
 def fits(row_shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
     return len(row_shape) == len(expected) and all(e in (-1, s) for s, e in zip(row_shape, expected, strict=True))
+
+
+def check_shape(what: str, shape: tuple[int, ...], n: int, row_shape: tuple[int, ...]) -> None:
+    if not (len(shape) > 0 and shape[0] == n and fits(shape[1:], row_shape)):
+        raise DatasetError(
+            f"{what} has shape {list(shape)}; expected {describe_shape(row_shape)} with n = {n} rows, "
+            f"as in {CONTINUOUS}"
+        )
 
 
 def describe_shape(row_shape: tuple[int, ...]) -> str:

@@ -17,7 +17,8 @@ from absl import logging
 
 from vjax.data import layout
 from vjax.data.layout import DatasetError, text
-from vjax.sound.schema import CATALOG_CHOICES, CHANNELS, TIERS, WAVETABLE_CHOICES, Categorical, Continuous, Schema
+from vjax.sound.routes import CHANNELS
+from vjax.sound.schema import CATALOG_CHOICES, TIERS, WAVETABLE_CHOICES, Categorical, Continuous, Schema
 
 _BLOCK_ROWS = 4096
 

@@ -7,7 +7,6 @@ The tiers are those of the report:
 - 3: also modulation routes and everything that they make audible.
 """
 
-import dataclasses
 import functools
 import hashlib
 from collections.abc import Sequence
@@ -15,31 +14,21 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vjax.data.sample_routes import draw_routes, routed_sources
+from vjax.data.sampling_config import LEAST_COUNT, SamplingConfig
 from vjax.data.usage import QUANTILES, kind, load_usage
 from vjax.sound.audibility import audible
 from vjax.sound.module_order import canonical_order
 from vjax.sound.rules import audibility_rules, shaped_source
-from vjax.sound.schema import (
-    CATALOG_CHOICES,
-    CHANNELS,
-    LFO_SHAPE_CHOICES,
-    N_OSCILLATORS,
-    N_SLOTS,
-    Parameters,
-    Schema,
-    check_tier,
-)
-from vjax.sound.slots import canonical_slots, merge_slots
+from vjax.sound.schema import CATALOG_CHOICES, LFO_SHAPE_CHOICES, N_OSCILLATORS, Parameters, Schema
+from vjax.sound.slots import merge_slots
 
 ORIGINS = ("prior", "preset", "crossover", "mutation")
 """Where a sound comes from; stored in `metadata/source` as text."""
 
 _TIER_1_SWITCHES = ("osc_1_on", "osc_2_on", "osc_3_on", "filter_1_on", "filter_2_on")
-# Sources that do not change while one note is recorded, so that their routes are inaudible.
-_SILENT_SOURCES = frozenset({"aftertouch", "lift", "mod_wheel", "pitch_wheel", "slide"})
 _LEAST_CHANGE = 0.03  # least probability that a continuous parameter leaves its default, even if nobody changed it
 _PLAIN_LFO_SHARE = 0.4  # of LFOs in use: about half are not hand-drawn, and some catalog shapes are plain too
-_LEAST_COUNT = 0.3  # added to the counts of options, sources and destinations, so that unused ones are drawn too
 
 # Norm ranges outside which most sounds are silent, clip, or start after the recording has ended.
 _PLAUSIBLE = {
@@ -55,32 +44,6 @@ _PLAUSIBLE = {
     "filter_N_mix": (0.5, 1.0),
     "voice_transpose": (0.25, 0.75),
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class SamplingConfig:
-    """What to draw.
-
-    Attributes:
-      tier: 1 static sounds, 2 all modules and wavetables, 3 also modulation routes.
-      preset_share: share of the sounds that come from people's presets, if a bank of them is given.
-      route_p: a preset has Geometric(route_p) - 1 routes, as in the report.
-      max_routes: largest number of routes of a preset.
-    """
-
-    tier: int = 3
-    preset_share: float = 0.5
-    route_p: float = 0.15
-    max_routes: int = 20
-
-    def __post_init__(self):
-        check_tier(self.tier)
-        if not 0 <= self.preset_share <= 1:
-            raise ValueError(f"preset_share={self.preset_share} must lie in [0, 1]")
-        if not 0 < self.route_p <= 1:
-            raise ValueError(f"route_p={self.route_p} must lie in (0, 1]")
-        if not 0 <= self.max_routes <= N_SLOTS:
-            raise ValueError(f"max_routes={self.max_routes}; Vital has {N_SLOTS} slots")
 
 
 class SampledPreset(NamedTuple):
@@ -136,8 +99,8 @@ def _draw_prior(schema: Schema, config: SamplingConfig, uniform: np.ndarray, rng
     live_sources: set[str] = set()
     route_index, route_value = defaults.route_index, defaults.route_value
     if config.tier >= 3:
-        route_index, route_value = _draw_routes(schema, config, categorical, rng)
-        live_sources = _routed_sources(schema, route_index)
+        route_index, route_value = draw_routes(schema, config, categorical, rng)
+        live_sources = routed_sources(schema, route_index)
     turned = _invert_prior(schema, uniform)
     knobs_live, menus_live = _live_controls(schema, config.tier, turned, categorical, live_sources)
     continuous = np.where(knobs_live, turned, defaults.continuous).astype(np.float32)
@@ -191,7 +154,7 @@ def _draw_menus(schema: Schema, tier: int, rng: np.random.Generator) -> np.ndarr
             categorical[i] = 0
             continue
         counts = options.get(menu.name if is_switch else kind(menu.name), [])
-        weights = np.zeros(menu.n_options) + _LEAST_COUNT
+        weights = np.zeros(menu.n_options) + LEAST_COUNT
         weights[: len(counts)] += counts[: menu.n_options]
         categorical[i] = rng.choice(menu.n_options, p=weights / weights.sum())
     switches = [schema.position[f"osc_{n + 1}_on"] for n in range(N_OSCILLATORS)]
@@ -219,68 +182,10 @@ def _live_controls(
     return live(schema.continuous_names, on.continuous), live(schema.categorical_names, on.categorical)
 
 
-def _routed_sources(schema: Schema, route_index: np.ndarray) -> set[str]:
-    """Names of the sources that have a route, to any destination."""
-    return {schema.sources[cell // len(schema.destinations)] for cell in route_index[route_index >= 0]}
-
-
-def _draw_routes(schema: Schema, config: SamplingConfig, categorical: np.ndarray, rng: np.random.Generator):
-    """Draws route arrays among modules that are on. Sources and destinations are as frequent as in people's presets."""
-    usage = load_usage()
-    route_index = np.full(N_SLOTS, -1, np.int32)
-    route_value = np.zeros((N_SLOTS, len(CHANNELS)), np.float32)
-    n_routes = min(rng.geometric(config.route_p) - 1, config.max_routes)
-    if n_routes == 0:
-        return route_index, route_value
-    source_weights = np.array(
-        [0.0 if s in _SILENT_SOURCES else usage["sources"].get(s, 0) + _LEAST_COUNT for s in schema.sources]
-    )
-    sources = rng.choice(len(schema.sources), n_routes, p=source_weights / source_weights.sum())
-    destination_weights = _destination_weights(schema, categorical, {schema.sources[s] for s in sources})
-    n_routes = min(n_routes, np.count_nonzero(destination_weights))
-    destinations = rng.choice(
-        len(schema.destinations), n_routes, replace=False, p=destination_weights / destination_weights.sum()
-    )
-    _chain(schema, destinations, rng)
-    # Shares from FACTS.md, over 660 public presets: 11 % at full amount, 7 % negative, 10 % bipolar, 1.4 % stereo.
-    amount = np.where(rng.random(n_routes) < 0.11, 1.0, 0.05 + 0.95 * rng.random(n_routes) ** 1.5)
-    amount *= np.where(rng.random(n_routes) < 0.07, -1, 1)
-    power = np.where(rng.random(n_routes) < 0.004, rng.uniform(-10, 10, n_routes), 0.0)
-    bipolar, stereo = rng.random(n_routes) < 0.10, rng.random(n_routes) < 0.014
-    route_index[:n_routes] = sources[:n_routes] * len(schema.destinations) + destinations
-    route_value[:n_routes] = np.stack([amount, bipolar, power, stereo], axis=1)
-    return canonical_slots(route_index, route_value, schema)
-
-
-def _chain(schema: Schema, destinations: np.ndarray, rng: np.random.Generator) -> None:
-    """Points some of the last routes at the amount of an earlier route, as often as in people's presets."""
-    if not (schema.destination_slots >= 0).any() or len(destinations) < 2:
-        return
-    counts = load_usage()["destinations"]
-    share = sum(n for name, n in counts.items() if name.startswith("modulation_")) / sum(counts.values())
-    first = len(destinations) - rng.binomial(len(destinations) - 1, share)
-    for i in range(first, len(destinations)):
-        destinations[i] = schema.destinations.index(f"modulation_{rng.integers(first) + 1}_amount")
-
-
-def _destination_weights(schema: Schema, categorical: np.ndarray, live_sources: set[str]) -> np.ndarray:
-    usage, weights = load_usage()["destinations"], []
-    frozen = {knob.name for knob in schema.continuous if knob.frozen}
-    knobs = schema.default_parameters().continuous
-    on = audible(audibility_rules(schema), knobs, categorical, parts=("modules",)).destinations
-    for name, plays in zip(schema.destinations, on, strict=True):
-        # `_chain` draws the routes that point at routes, after the routes at which they point.
-        silent = name in frozen or name.startswith(("modulation_", "macro_control_"))
-        source = shaped_source(name, schema)
-        silent |= not plays or (source is not None and source not in live_sources)
-        weights.append(0.0 if silent else usage.get(kind(name), 0) + _LEAST_COUNT)
-    return np.array(weights)
-
-
 def _raise_macros(schema: Schema, parameters: Parameters, rng: np.random.Generator) -> Parameters:
     """Raises macros with routes to a random value in [0.2, 1], if they are below. At 0, their routes are inaudible."""
     continuous = parameters.continuous.copy()
-    for source in sorted(_routed_sources(schema, parameters.route_index)):
+    for source in sorted(routed_sources(schema, parameters.route_index)):
         if source.startswith("macro_control") and continuous[schema.position[source]] < 0.2:
             continuous[schema.position[source]] = rng.uniform(0.2, 1.0)
     return parameters._replace(continuous=continuous)

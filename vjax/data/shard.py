@@ -15,7 +15,8 @@ import numpy as np
 from vjax.audio.mel import MelConfig, mel_spectrogram, to_mono
 from vjax.data import layout
 from vjax.data.preset_bank import Bank
-from vjax.data.sampling import ORIGINS, SampledPreset, SamplingConfig, parameters_hash, sample_block
+from vjax.data.sampling import ORIGINS, SampledPreset, parameters_hash, sample_block
+from vjax.data.sampling_config import SamplingConfig
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import Rendering, RenderJob, RenderPool
 from vjax.sound.schema import Parameters, Schema

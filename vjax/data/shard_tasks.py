@@ -11,7 +11,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from vjax.data.shard import OnCandidate, Shard, ShardInputs, make_shard
-from vjax.engine.ray import become_worker, node_cpus
+from vjax.engine.ray_session import become_worker, node_cpus
 
 MAX_LOST = 20
 """How often a shard is made again after its worker or node was lost. After that, the shard is taken to be the cause."""

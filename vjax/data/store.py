@@ -1,12 +1,9 @@
 """Writes shards, and opens a dataset: one file, or a folder of shards with one schema. Imports neither vita nor jax."""
 
 import dataclasses
-import difflib
 import functools
 import json
 import os
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 import h5py
@@ -16,10 +13,7 @@ from vjax.audio.mel_config import MelConfig
 from vjax.data import layout, report_layout
 from vjax.data.layout import DatasetError, digest, open_hdf5, require, text
 from vjax.data.mel_settings import check_sample_rate, stored_mel
-from vjax.io.atomic import replacing
 from vjax.sound.schema import TIERS, Schema
-
-REQUIRED_ATTRIBUTES = ("tier", "mel", "generator_version")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,47 +49,6 @@ class DatasetInfo:
     def mel_config(self) -> MelConfig:
         """The mel settings; MelConfig's defaults if the file states none."""
         return MelConfig(**self.mel)
-
-
-def write_shard(
-    path: str | os.PathLike, schema: Schema, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]
-) -> None:
-    """Writes one shard. It appears at `path` only when it is complete. The same arrays give the same bytes.
-
-    Args:
-      path: written as `path + ".partial"`, synced, then renamed.
-      schema: stored as JSON.
-      arrays: by dataset path (`vjax.data.layout.specs`). Required are params/continuous, params/categorical,
-        metadata/midi_note, metadata/preset_hash, and features/mel_spectrogram or audio/waveforms.
-      attributes: `tier`, `mel` (dict of MelConfig fields) and `generator_version` are required. `catalog` is JSON text
-        or None. If another shard of the folder has the catalog, give only its `catalog_sha256`. Other attributes are
-        stored too: numbers and text as they are, anything else as JSON.
-
-    Raises:
-      DatasetError: something is missing, unknown, or of another type or shape than the schema requires.
-    """
-    rows = _checked_rows(arrays, schema)
-    for name in REQUIRED_ATTRIBUTES:
-        if name not in attributes:
-            raise DatasetError(f"attribute {name} is missing; a shard needs {', '.join(REQUIRED_ATTRIBUTES)}")
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    if attributes.get("catalog") is not None:
-        attributes = {**attributes, "catalog_sha256": digest(attributes["catalog"])}
-    with replacing(path) as partial:
-        with h5py.File(partial, "w", libver=layout.LIBVER) as file:
-            file.attrs["schema"] = schema.to_json()
-            for name in (*REQUIRED_ATTRIBUTES, *sorted(set(attributes) - set(REQUIRED_ATTRIBUTES))):
-                value = attributes[name]
-                if value is not None:
-                    plain = isinstance(value, (str, bool, int, float, np.generic))
-                    file.attrs[name] = value if plain else json.dumps(value, sort_keys=True)
-            for name, array in rows.items():
-                row_chunk = (1, *array.shape[1:]) if array.ndim > 1 else None
-                compression = "gzip" if name == layout.DENSE_ROUTES else None
-                file.create_dataset(name, data=array, chunks=row_chunk, compression=compression, track_times=False)
-            file.attrs["complete"] = True
-        with open(partial, "rb") as written:
-            os.fsync(written.fileno())
 
 
 def open_dataset(path: str | os.PathLike, wavetable_catalog: str | os.PathLike = "") -> DatasetInfo:
@@ -170,49 +123,6 @@ def remove_importance(path: str | os.PathLike) -> None:
                 del file[layout.IMPORTANCE]
 
 
-def _checked_rows(arrays: Mapping[str, np.ndarray], schema: Schema) -> dict[str, np.ndarray]:
-    """Checks the arrays and returns them in writing order and in the stored types."""
-    specs = layout.specs(schema)
-    for name in arrays:
-        if name not in specs:
-            near = difflib.get_close_matches(name, specs, n=2)
-            raise DatasetError(f"unknown dataset {name}" + (f"; did you mean {' or '.join(near)}?" if near else ""))
-    for name in (layout.CONTINUOUS, layout.CATEGORICAL, layout.MIDI_NOTE, layout.PRESET_HASH):
-        if name not in arrays:
-            raise DatasetError(f"dataset {name} is missing; every shard needs it")
-    if layout.MEL not in arrays and layout.WAVEFORMS not in arrays:
-        raise DatasetError(f"a shard needs {layout.MEL} or {layout.WAVEFORMS}; neither was given")
-    if (layout.ROUTE_INDEX in arrays) != (layout.ROUTE_VALUE in arrays):
-        raise DatasetError(f"{layout.ROUTE_INDEX} and {layout.ROUTE_VALUE} belong together; one is missing")
-    rows = {name: _stored(name, np.asarray(arrays[name]), spec) for name, spec in specs.items() if name in arrays}
-    n = len(rows[layout.CONTINUOUS])
-    for name, array in rows.items():
-        _check_shape(f"the array for {name}", array.shape, n, specs[name].row_shape)
-    return rows
-
-
-def _stored(name: str, array: np.ndarray, spec: layout.Spec) -> np.ndarray:
-    if spec.dtypes[0] == layout.TEXT:
-        if array.dtype.kind not in "OSU":
-            raise DatasetError(f"{name} is {array.dtype}; expected text")
-        encoded = array if array.dtype.kind == "S" else np.char.encode(array.astype(str), "utf-8")
-        # Fixed length, because variable-length text is stored in a heap whose bytes may differ from run to run.
-        return encoded.astype(h5py.string_dtype("utf-8", max(encoded.dtype.itemsize, 1)))
-    if array.dtype.name in spec.dtypes:
-        return array
-    if not np.can_cast(array.dtype, spec.dtypes[0], "same_kind"):
-        raise DatasetError(f"{name} is {array.dtype}; expected {' or '.join(spec.dtypes)}")
-    return array.astype(spec.dtypes[0])
-
-
-def _check_shape(what: str, shape: tuple[int, ...], n: int, row_shape: tuple[int, ...]) -> None:
-    if not (len(shape) > 0 and shape[0] == n and layout.fits(shape[1:], row_shape)):
-        raise DatasetError(
-            f"{what} has shape {list(shape)}; expected {layout.describe_shape(row_shape)} with n = {n} rows, "
-            f"as in {layout.CONTINUOUS}"
-        )
-
-
 def _check_importance(path: str, weights: np.ndarray, n_continuous: int) -> None:
     if weights.shape != (n_continuous,) or not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise DatasetError(
@@ -249,7 +159,7 @@ def _open_file(path: str, find_catalog: bool) -> tuple[DatasetInfo, bool]:
                 shape = file[name].shape
                 if name in (layout.MEL, layout.WAVEFORMS) and len(shape) == len(spec.row_shape):
                     shape = (shape[0], 1, *shape[1:])  # written without the channel axis
-                _check_shape(f"{path}: {name}", shape, n, spec.row_shape)
+                layout.check_shape(f"{path}: {name}", shape, n, spec.row_shape)
         importance = None
         if layout.IMPORTANCE in file:
             importance = file[layout.IMPORTANCE][...].astype(np.float32)
@@ -293,7 +203,7 @@ def _catalog(file: h5py.File) -> tuple[str | None, str | None]:
 
 def _vjax_attributes(file: h5py.File) -> tuple[Schema, int]:
     path, attributes = file.filename, file.attrs
-    for name in ("schema", *REQUIRED_ATTRIBUTES, "complete"):
+    for name in ("schema", *layout.REQUIRED_ATTRIBUTES, "complete"):
         if name not in attributes:
             raise DatasetError(f"{path} has no attribute {name}; the shard is incomplete: delete it, generate it again")
     if not attributes["complete"]:

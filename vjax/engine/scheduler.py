@@ -31,7 +31,7 @@ def scheduler_session(scheduler: Scheduler) -> Iterator[None]:
     # Ray reports a lost node on stdout, with pages of its log. This variable stops that. Ray reads it at import.
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     try:
-        from vjax.engine.ray import ray_session
+        from vjax.engine.ray_session import ray_session
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise

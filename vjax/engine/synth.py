@@ -25,7 +25,8 @@ import vita
 
 from vjax.engine.config import RenderConfig
 from vjax.engine.isolate import call_isolated
-from vjax.sound.schema import N_OSCILLATORS, N_SLOTS
+from vjax.sound.routes import N_SLOTS
+from vjax.sound.schema import N_OSCILLATORS
 
 VERSION = f"vita {importlib.metadata.version('vita')}"
 

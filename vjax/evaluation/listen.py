@@ -25,7 +25,7 @@ from vjax.data.store import DatasetInfo
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.evaluation.roundtrip import FLOOR_SEEDS
-from vjax.inference.predict import decode
+from vjax.inference.decode import decode
 from vjax.matching.config import PREDICTION_ONLY
 from vjax.matching.match import match
 from vjax.matching.result import MatchResult

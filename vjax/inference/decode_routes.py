@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit
 
-from vjax.sound.schema import CHANNELS, Schema, sparse_routes
+from vjax.sound.routes import CHANNELS, ROUTE_RANGES, sparse_routes
+from vjax.sound.schema import Schema
 from vjax.sound.slots import canonical_slots
 from vjax.training.losses import LossConfig
 from vjax.training.modulation import MARGIN_SHARPNESS, ROUTE_THRESHOLD
@@ -136,4 +137,7 @@ def _in_range(raw: np.ndarray) -> np.ndarray:
     amount, bipolar, power, stereo = (
         raw[..., CHANNELS.index(name)] for name in ("amount", "bipolar", "power", "stereo")
     )
-    return np.stack([np.clip(amount, -1, 1), bipolar > 0, np.clip(power, -10, 10), stereo > 0], axis=-1)
+    return np.stack(
+        [np.clip(amount, *ROUTE_RANGES["amount"]), bipolar > 0, np.clip(power, *ROUTE_RANGES["power"]), stereo > 0],
+        axis=-1,
+    )

@@ -18,7 +18,8 @@ from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.store import DatasetInfo, open_dataset
 from vjax.data.stream import split
-from vjax.inference.predict import BatchOutputs, PredictedPreset, Predictor, mono
+from vjax.inference.decode import PredictedPreset
+from vjax.inference.predict import BatchOutputs, Predictor, mono
 from vjax.sound.schema import Parameters, Schema
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")

@@ -1,6 +1,6 @@
 """Predictions as presets that open in Vital."""
 
-from vjax.inference.predict import PredictedPreset
+from vjax.inference.decode import PredictedPreset
 from vjax.sound.schema import Schema
 from vjax.vital.preset import Preset
 from vjax.vital.vocabulary import Vocabulary, to_preset

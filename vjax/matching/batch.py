@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import functools
 import itertools
-import json
 import math
 import sys
 import traceback
@@ -15,30 +14,25 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from vjax.audio.mel_images import log_comparison, save_image
+from vjax.audio.mel_images import log_comparison
 from vjax.engine.pool import RenderPool
 from vjax.engine.scheduler import Scheduler
 from vjax.inference.predict import Predictor, knob_errors
 from vjax.inference.predict_many import Failure, map_ahead
 from vjax.io.errors import error_text, show_tracebacks
 from vjax.io.file_names import as_text
-from vjax.io.json_files import number, write_json
 from vjax.io.progress import progress_bar
 from vjax.matching.config import DEFAULT, MatchConfig
 from vjax.matching.finish import finish
-from vjax.matching.outputs import (
-    TEXT_COLUMNS,
-    append_row,
-    check_name,
-    closest_path,
+from vjax.matching.index import (
     index_row,
-    read_index,
-    start_index,
-    write_result,
+    row_recorder,
+    write_summaries,
 )
+from vjax.matching.outputs import check_name, closest_path, write_result
 from vjax.matching.prepare import Banks, Prepared, no_banks, prepare
 from vjax.matching.result import MatchResult
-from vjax.matching.traces import TRACE_END, read_part, remove_part, trace_image, write_part
+from vjax.matching.traces import read_part, remove_part, write_part
 from vjax.matching.work import Sound, Work
 from vjax.search.evolution import Progress as SearchProgress
 from vjax.search.refine import refine
@@ -170,7 +164,7 @@ def match_many(
     """
     failures: list[Failure] = []
     done: list[Written] = []
-    record = _recorder(out, work)
+    record = row_recorder(out, work)
 
     def save(result: MatchResult | Failure) -> None:
         if isinstance(result, Failure):
@@ -210,7 +204,7 @@ def match_many(
             bar.update()
             if should_stop() and not config.refine:
                 break
-    _write_json(out, work)
+    write_summaries(out, work)
     return BatchReport(tuple(done), work.there, tuple(failures))
 
 
@@ -281,34 +275,3 @@ def _tried(name: str, work: Callable[[], Any]) -> Any:
             traceback.print_exc()
         text = error_text(error)
         return Failure(name, text if as_text(name) in text else f"{name}: {text}")
-
-
-def _recorder(out: Path, work: Work) -> Callable[[dict[str, Any]], None]:
-    """A function that writes the rows of a run. If `out` is a single preset, there is no index."""
-    if out.suffix == ".vital":
-        return lambda row: None
-    out.mkdir(parents=True, exist_ok=True)
-    index = out / "index.csv"
-    start_index(index, {as_text(name) for name in work.paths})
-    return functools.partial(append_row, index)
-
-
-def _write_json(out: Path, work: Work) -> None:
-    """Writes `index.json` (the rows of `index.csv` as one list) and the traces of all searches.
-
-    Each file is written whole or not at all.
-    """
-    if out.suffix == ".vital":
-        return
-    rows = [{key: _value(key, text) for key, text in row.items()} for row in read_index(out / "index.csv")]
-    write_json(out / "index.json", rows)
-    traces = [json.loads(path.read_text()) for path in sorted(out.rglob(f"*{TRACE_END}"))]
-    if traces:
-        write_json(out / "traces.json", traces)
-        save_image(out / "traces.png", trace_image({one["sound"]: one["search"]["trace"] for one in traces}))
-
-
-def _value(column: str, text: str) -> str | float | None:
-    if column in TEXT_COLUMNS:
-        return text
-    return number(float(text)) if text else None

@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 
 from vjax.audio.clip import Clip
 from vjax.engine.pool import RenderPool
-from vjax.inference.predict import PredictedPreset, Predictor, knob_errors
+from vjax.inference.decode import PredictedPreset
+from vjax.inference.predict import Predictor, knob_errors
 from vjax.matching.choose import Progress, Report
 from vjax.matching.config import DEFAULT, MatchConfig
 from vjax.matching.finish import finish

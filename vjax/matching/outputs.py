@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import math
 import os
 import tempfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vjax.audio.files import write_wav
 from vjax.audio.mel_images import comparison_image, save_image
-from vjax.audio.metric_names import METRICS
 from vjax.audio.pitch import Pitch, note_name
 from vjax.inference.predict_many import RENDER_END
-from vjax.io.atomic import replacing
 from vjax.io.file_names import as_text, shortened
 from vjax.io.json_files import number, write_json
 from vjax.matching.preferred import CLOSEST
@@ -29,17 +25,7 @@ if TYPE_CHECKING:  # `MatchResult.save` imports this module
 
 _IMAGE_END = "-vjax.png"
 
-COLUMNS = (
-    "name", "preset", "note", "note_s", "pitch_hz", "pitch_confidence", "pitch_error_cents", "label", "kind",
-    "candidates", *METRICS, "re_render_mss", "closest", "closest_label", "closest_kind", "closest_mss",
-    "evals", "seconds", "warnings", "error",
-)  # fmt: skip
-"""Columns of `index.csv`. The metrics are those of `preset`. `closest` is the closest preset, if it was written too."""
 
-TEXT_COLUMNS = ("name", "preset", "label", "kind", "closest", "closest_label", "closest_kind", "warnings", "error")
-"""Columns that hold text. The others hold numbers, or are empty."""
-
-_NEW_COLUMNS = ("kind", "closest", "closest_label", "closest_kind", "closest_mss")  # an older index lacks them
 _DIGEST = "vjax-preset-sha256"  # key in the image's metadata: the digest of the preset beside it, as vjax wrote it
 _CLOSEST_DIGEST = "vjax-closest-sha256"  # the same for the closest preset
 _TITLE_LETTERS = 40
@@ -153,63 +139,6 @@ def result_json(result: MatchResult) -> dict[str, Any]:
     }
 
 
-def index_row(result: MatchResult, preset_path: str | os.PathLike) -> dict[str, Any]:
-    """The row of a match in the index. A number that does not exist is left empty."""
-    return {
-        "name": as_text(result.name),
-        "preset": as_text(preset_path),
-        "note": result.note,
-        "note_s": round(result.note_s, 3),
-        "pitch_hz": _rounded(result.pitch.frequency_hz, 2),
-        "pitch_confidence": _rounded(result.pitch.confidence, 3),
-        "pitch_error_cents": _rounded(result.pitch_error_cents, 1),
-        "label": result.label,
-        "kind": result.kind,
-        "candidates": len(result.candidates),
-        **{name: _rounded(result.metrics[name], 4) for name in METRICS},
-        "re_render_mss": _rounded(result.re_render_db, 4),
-        "closest": as_text(closest_path(Path(preset_path))) if result.closest else "",
-        "closest_label": result.closest.label if result.closest else "",
-        "closest_kind": result.closest.kind if result.closest else "",
-        "closest_mss": _rounded(result.closest.mss_db, 4) if result.closest else "",
-        "evals": result.evals,
-        "seconds": round(result.seconds, 2),
-        "warnings": "; ".join(result.warnings),
-        "error": "",
-    }
-
-
-def start_index(path: str | os.PathLike, names: Collection[str]) -> None:
-    """Prepares `index.csv` for rows of the sounds `names`: creates it, or removes their earlier rows.
-
-    Raises ValueError if the file exists and has other columns.
-    """
-    path = Path(path)
-    kept = [row for row in read_index(path) if row["name"] not in names] if path.exists() else []
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(kept)
-
-
-def read_index(path: str | os.PathLike) -> list[dict[str, str]]:
-    """The rows of an index. Columns that an older index lacks are empty. Raises ValueError if it has other columns."""
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        older = tuple(name for name in COLUMNS if name not in _NEW_COLUMNS)
-        if tuple(reader.fieldnames or ()) not in (COLUMNS, older):
-            raise ValueError(
-                f"{path} has other columns than an index of this version; move it, or choose another folder"
-            )
-        return [dict.fromkeys(COLUMNS, "") | row for row in reader]
-
-
-def append_row(path: str | os.PathLike, row: Mapping[str, Any]) -> None:
-    """Appends a row to the index that `start_index` made, at once, so that a killed run keeps its rows."""
-    with open(path, "a", newline="", encoding="utf-8") as file:
-        csv.DictWriter(file, COLUMNS, restval="").writerow(row)
-
-
 def _write_trace(stem: Path, result: MatchResult) -> list[Path]:
     """Writes the course of a search: `X-trace.png`, and `X-trace.json` with everything that `result_json` returns."""
     image, text = (stem.with_name(stem.name + end) for end in ("-trace.png", TRACE_END))
@@ -311,7 +240,3 @@ def _candidate_json(candidate: Candidate) -> dict[str, Any]:
 
 def _pitch_json(pitch: Pitch) -> dict[str, float | None]:
     return {"hz": number(pitch.frequency_hz), "midi": number(pitch.midi), "confidence": pitch.confidence}
-
-
-def _rounded(value: float, digits: int) -> float | str:
-    return round(float(value), digits) if math.isfinite(value) else ""

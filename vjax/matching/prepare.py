@@ -19,7 +19,8 @@ from vjax.candidates.predicted import PREDICTION, VARIANT, variants
 from vjax.candidates.resynthesis.resynthesise import resynthesised
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderPool
-from vjax.inference.predict import PredictedPreset, Predictor
+from vjax.inference.decode import PredictedPreset
+from vjax.inference.predict import Predictor
 from vjax.inference.presets import export_preset
 from vjax.matching.choose import Choice, Progress, Report, choose
 from vjax.matching.config import DEFAULT, DEFAULT_NOTE, MatchConfig

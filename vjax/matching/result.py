@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vjax.audio.pitch import Pitch
-from vjax.inference.predict import PredictedPreset
+from vjax.inference.decode import PredictedPreset
 from vjax.search.candidate import Candidate, Kind
 from vjax.vital.preset import Preset
 

@@ -16,7 +16,8 @@ from vjax.data.reader import Reader
 from vjax.data.store import open_dataset
 from vjax.data.stream import split
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.inference.predict import PredictedPreset, Predictor
+from vjax.inference.decode import PredictedPreset
+from vjax.inference.predict import Predictor
 from vjax.inference.predict_many import Failure, find_audio, predict_dataset, predict_files
 from vjax.matching.config import MatchConfig
 from vjax.matching.outputs import changed_presets, closest_path

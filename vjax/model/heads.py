@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from vjax.sound.schema import CHANNELS
+from vjax.sound.routes import CHANNELS
 
 
 class ContinuousHead(nn.Module):
@@ -88,7 +88,7 @@ class ModulationHead(nn.Module):
     """Predicts the routing matrix as four bilinear forms of source and destination embeddings (the report, phase 3a).
 
     score[c, s, d] = source[s] . B[c] . destination[d], where both embeddings are linear in the features. The
-    channels are `vjax.sound.schema.CHANNELS`. Amount and power are values (power native, in [-10, 10]), bipolar and
+    channels are `vjax.sound.routes.CHANNELS`. Amount and power are values (power native, in [-10, 10]), bipolar and
     stereo are logits.
 
     Attributes:

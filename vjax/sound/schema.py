@@ -19,11 +19,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vjax.sound.routes import CHANNELS, N_SLOTS, ROUTE_RANGES
+
 N_OSCILLATORS = 3
 N_LFOS = 8
-N_SLOTS = 64
-CHANNELS = ("amount", "bipolar", "power", "stereo")
-"""Order of the four numbers of a route, in `Parameters.route_value` and on the matrix's first axis."""
 
 WAVETABLE_CHOICES = tuple(f"osc_{i + 1}_wavetable" for i in range(N_OSCILLATORS))
 LFO_SHAPE_CHOICES = tuple(f"lfo_{i + 1}_shape" for i in range(N_LFOS))
@@ -253,11 +252,11 @@ class Schema:
             raise ValueError(
                 f"slot {slot} routes cell {route_index[slot]}; cells run from 0 to {n_cells - 1}, -1 is none"
             )
-        low, high = np.array([-1, 0, -10, 0]), np.array([1, 1, 10, 1])
+        low, high = np.transpose(list(ROUTE_RANGES.values()))
         for slot, channel in np.argwhere(~((route_value >= low) & (route_value <= high)))[:1]:
             raise ValueError(
                 f"slot {slot} has {CHANNELS[channel]} {route_value[slot, channel]}; "
-                f"it must lie in [{low[channel]}, {high[channel]}]"
+                f"it must lie in [{low[channel]:g}, {high[channel]:g}]"
             )
 
     def to_json(self) -> str:
@@ -284,24 +283,3 @@ class Schema:
 def check_tier(tier: int) -> None:
     if tier not in TIERS:
         raise ValueError(f"tier {tier} does not exist; choose one of {TIERS}")
-
-
-def dense_routes(route_index: np.ndarray, route_value: np.ndarray, n_sources: int, n_destinations: int) -> np.ndarray:
-    """Converts sparse routes [64], [64, 4] to the matrix [4, n_sources, n_destinations], on the host."""
-    matrix = np.zeros((len(CHANNELS), n_sources * n_destinations), np.float32)
-    used = route_index >= 0
-    matrix[:, route_index[used]] = route_value[used].T
-    return matrix.reshape(len(CHANNELS), n_sources, n_destinations)
-
-
-def sparse_routes(matrix: np.ndarray, threshold: float = 1e-6, top_k: int = N_SLOTS) -> tuple[np.ndarray, np.ndarray]:
-    """The `top_k` strongest routes of a matrix with |amount| > threshold, as (route_index, route_value)."""
-    flat = np.asarray(matrix, np.float32).reshape(len(CHANNELS), -1)
-    strength = np.abs(flat[0])
-    cells = np.flatnonzero(strength > threshold)
-    cells = cells[np.argsort(-strength[cells], kind="stable")][: min(top_k, N_SLOTS)]
-    route_index = np.full(N_SLOTS, -1, np.int32)
-    route_value = np.zeros((N_SLOTS, len(CHANNELS)), np.float32)
-    route_index[: len(cells)] = cells
-    route_value[: len(cells)] = flat[:, cells].T
-    return route_index, route_value

@@ -14,7 +14,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from vjax.sound.schema import CHANNELS, N_SLOTS, Schema
+from vjax.sound.routes import CHANNELS, N_SLOTS
+from vjax.sound.schema import Schema
 
 Slot = tuple[int, int]  # (table, slot in that table)
 

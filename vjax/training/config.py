@@ -12,7 +12,7 @@ import ml_collections
 
 from vjax.audio.mel import MelConfig
 from vjax.data.generate import GenerationConfig
-from vjax.data.sampling import SamplingConfig
+from vjax.data.sampling_config import SamplingConfig
 from vjax.data.stream import SpecAugmentConfig
 from vjax.engine.config import RenderConfig
 from vjax.model.inverse import COMPUTE_DTYPES

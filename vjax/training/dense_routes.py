@@ -7,11 +7,11 @@ used.
 import jax
 import jax.numpy as jnp
 
-from vjax.sound.schema import CHANNELS
+from vjax.sound.routes import CHANNELS
 
 
 def scatter_routes(index: jax.Array, value: jax.Array, n_sources: int, n_destinations: int) -> jax.Array:
-    """Converts routes to matrices: the batched, jittable version of `vjax.sound.schema.dense_routes`.
+    """Converts routes to matrices: the batched, jittable version of `vjax.sound.routes.dense_routes`.
 
     Slots outside the matrix (-1 for an empty slot, or a cell past the end) are ignored. A dataset should not have
     several slots for one cell. If it does, any of them may be used, because XLA does not define the order.

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from vjax.data.generate import generate
 from vjax.data.reader import Reader, encoded
@@ -31,7 +30,9 @@ from vjax.training.feed import eval_feed, train_feed
 from vjax.training.losses import LossConfig, loss_masks
 from vjax.training.mean import Mean
 from vjax.training.metrics import knob_errors, merge_metrics, metric_layout
+from vjax.training.progress import RunProgress, count_stale, is_exhausted, show_progress
 from vjax.training.resume import allowed_changes
+from vjax.training.run_log import TRAIN_VALUES, VALIDATION_VALUES, announce, listed
 from vjax.training.state import TrainState, create_state, make_optimizer
 from vjax.training.step import (
     Recipe,
@@ -48,11 +49,6 @@ _REMEDY = (
     "this state was not saved. Continue from the last checkpoint with a lower --config.optimizer.learning_rate, or "
     "check the data with `vjax inspect`"
 )
-
-
-_TRAIN_LINE = ("loss", "cont_loss", "cat_loss", "mod_loss", "gradient_norm")
-_VAL_LINE = ("loss", "cont_loss", "cat_loss", "mod_loss", "continuous_mae", "categorical_accuracy", "mod_f1")
-"""Values of a step and of a validation that train.log shows. TensorBoard has all values."""
 
 
 class NonFiniteLossError(RuntimeError):
@@ -81,16 +77,6 @@ class Snapshot(NamedTuple):
 
 Evaluator = Callable[[Snapshot, Writer, Path], dict[str, Any]]
 """Called by the first process after a validation, with a folder to write to. The last result goes into summary.json."""
-
-
-@dataclasses.dataclass
-class _Progress:
-    """The values that resuming needs besides the arrays. The meta of each checkpoint stores them."""
-
-    best_val_loss: float | None = None
-    stale_validations: int = 0
-    train: dict[str, float] = dataclasses.field(default_factory=dict)
-    val: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] = ()) -> dict[str, Any]:
@@ -148,10 +134,10 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
 
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         # Restore
-        progress, changes = _Progress(), []
+        progress, changes = RunProgress(), []
         if checkpoints.latest_step is not None:
             state, restored = checkpoints.restore_latest(state, meta)
-            progress = _Progress(**restored["progress"])
+            progress = RunProgress(**restored["progress"])
             meta["knob_error_norm"] = restored.get("knob_error_norm")
             changes = allowed_changes(restored, meta)
         first_step = int(state.step)
@@ -160,7 +146,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
             write_json(workdir / "config.json", as_json(config))
 
         # Steps
-        stopped_early = _exhausted(config, progress)
+        stopped_early = is_exhausted(config, progress)
         paused_s = 0.0  # time spent on validation and evaluation, not on steps
         take_snapshot = functools.partial(_snapshot, info, reader, train_rows, val_rows, steps_per_epoch, apply)
         batches = train_feed(reader, train_rows, config, first_step, mesh)
@@ -168,7 +154,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
         with contextlib.ExitStack() as stack:
             writer = stack.enter_context(Writer(workdir / "tensorboard", next_step, leader, workdir / "train.log"))
             stack.enter_context(contextlib.closing(batches))
-            _announce(writer, info, tier, meta["rows"], parameters, mesh, first_step, total_steps, changes)
+            announce(writer, info, tier, meta["rows"], parameters, mesh, first_step, total_steps, changes)
             bar = stack.enter_context(
                 progress_bar(total=total_steps, initial=first_step, desc="training", unit="step", disable=not leader)
             )
@@ -183,7 +169,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
                 if pending:
                     progress.train = _log_step(writer, config, *pending)
                 pending = (step, metrics)
-                _show(bar, step - first_step, batch_size, loop_started, paused_s, progress)
+                show_progress(bar, step - first_step, batch_size, loop_started, paused_s, progress)
 
                 epoch, rest = divmod(step, steps_per_epoch)
                 if rest == 0 and (epoch % config.train.eval_every == 0 or step == total_steps):
@@ -191,7 +177,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
                     validation_started = time.perf_counter()
                     validated = _validate(eval_step, state, reader, val_rows, batch_size, mesh)
                     _record_validation(writer, progress, meta, validated, config.loss, step, epoch)
-                    stopped_early = _exhausted(config, progress)
+                    stopped_early = is_exhausted(config, progress)
                     checkpoints.save(state, {**meta, "progress": dataclasses.asdict(progress)}, progress.val["loss"])
                     last = step == total_steps or stopped_early
                     if not last and config.train.listen_every and epoch % config.train.listen_every == 0:
@@ -238,21 +224,6 @@ def _prepare(config: Config, workdir: Path) -> None:
         generate(config.generation, workdir / "data", data.n, config.seed, workers, presets)
 
 
-def _announce(writer, info, tier, rows, parameters, mesh, first_step, total_steps, changes) -> None:
-    parts = ", ".join(f"{name} {count:,}" for name, count in parameters.items() if name != "total")
-    writer.line(
-        f"data: {info.n} rows, tier {tier}, routes {info.modulation}; {rows['train']} for training, {rows['val']} for "
-        "validation"
-    )
-    devices = f"{mesh.size} {jax.devices()[0].platform} device(s) of {jax.process_count()} process(es)"
-    writer.line(f"model: {parameters['total']:,} parameters ({parts}); {devices}")
-    writer.line(f"steps: {first_step} of {total_steps} done" if first_step else f"steps: {total_steps}")
-    if changes:
-        writer.line(f"changed since the checkpoint: {'; '.join(changes)}")
-    if first_step and first_step >= total_steps:
-        writer.line("all steps are done; raise --config.train.epochs to continue")
-
-
 def _log_step(writer: Writer, config: Config, step: int, metrics: dict[str, jax.Array]) -> dict[str, float]:
     """Fetches a step's values and checks them. Logs them every `log_every` steps."""
     values = {name: float(value) for name, value in jax.device_get(metrics).items()}
@@ -261,16 +232,8 @@ def _log_step(writer: Writer, config: Config, step: int, metrics: dict[str, jax.
         raise NonFiniteLossError(f"step {step}: {not_finite} (all: {values}); {_REMEDY}")
     if step % config.train.log_every == 0:
         writer.scalars("train", values, step)
-        writer.line(f"step {step}: {_listed(values, _TRAIN_LINE)}", echo=False)
+        writer.line(f"step {step}: {listed(values, TRAIN_VALUES)}", echo=False)
     return values
-
-
-def _show(bar: tqdm, steps: int, batch_size: int, started: float, paused_s: float, progress: _Progress) -> None:
-    rate = steps * batch_size / max(time.perf_counter() - started - paused_s, 1e-9)
-    measured = (("loss", progress.train), ("val", progress.val))
-    losses = [f", {name} {values['loss']:.4f}" for name, values in measured if values]
-    bar.set_postfix_str(f"{rate:.1f} samples/s{''.join(losses)}", refresh=False)
-    bar.update()
 
 
 def _validate(eval_step, state: TrainState, reader: Reader, rows: np.ndarray, batch_size: int, mesh) -> dict[str, Mean]:
@@ -283,7 +246,7 @@ def _validate(eval_step, state: TrainState, reader: Reader, rows: np.ndarray, ba
 
 def _record_validation(
     writer: Writer,
-    progress: _Progress,
+    progress: RunProgress,
     meta: dict[str, Any],
     validated: dict[str, Mean],
     loss: LossConfig,
@@ -295,24 +258,9 @@ def _record_validation(
     if not math.isfinite(progress.val["loss"]):
         raise NonFiniteLossError(f"validation after step {step}: {progress.val}; {_REMEDY}")
     writer.scalars("val", progress.val, step)
-    _count_stale(progress)
+    count_stale(progress)
     best = f"best loss {progress.best_val_loss:.4f}"
-    writer.line(f"validation after epoch {epoch}, step {step}: {_listed(progress.val, _VAL_LINE)}; {best}")
-
-
-def _listed(values: dict[str, float], names: Sequence[str]) -> str:
-    return ", ".join(f"{name} {values[name]:.4f}" for name in names if name in values)
-
-
-def _count_stale(progress: _Progress) -> None:
-    if progress.best_val_loss is None or progress.val["loss"] < progress.best_val_loss:
-        progress.best_val_loss, progress.stale_validations = progress.val["loss"], 0
-    else:
-        progress.stale_validations += 1
-
-
-def _exhausted(config: Config, progress: _Progress) -> bool:
-    return 0 < config.train.patience <= progress.stale_validations
+    writer.line(f"validation after epoch {epoch}, step {step}: {listed(progress.val, VALIDATION_VALUES)}; {best}")
 
 
 def _snapshot(

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from vjax.data.reader import Routes
 from vjax.model.heads import RouteScores
 from vjax.sound.audibility import ACTIVE_AMOUNT
-from vjax.sound.schema import CHANNELS
+from vjax.sound.routes import CHANNELS
 from vjax.training.mean import Mean
 
 PRESENCES = ("report", "margin")

@@ -3,8 +3,8 @@
 import numpy as np
 
 from vjax.sound.audibility import Audible, audible
+from vjax.sound.routes import CHANNELS
 from vjax.sound.rules import audibility_rules
-from vjax.sound.schema import CHANNELS
 from vjax.vital.preset import Preset, controls
 
 

@@ -21,14 +21,14 @@ from vjax.engine import synth
 from vjax.engine.schema import engine_schema
 from vjax.io.atomic import replacing
 from vjax.io.file_names import stem_text
-from vjax.sound.schema import CATALOG_CHOICES, CHANNELS, N_LFOS, N_OSCILLATORS, N_SLOTS, VIEW_CONTROLS, Schema
+from vjax.sound.routes import CHANNELS, N_SLOTS, ROUTE_RANGES
+from vjax.sound.schema import CATALOG_CHOICES, N_LFOS, N_OSCILLATORS, VIEW_CONTROLS, Schema
 from vjax.vital import checks
 from vjax.vital.wavetables import VITAL_VERSION
 
 MAX_BYTES = 64 * 2**20
 """The largest preset file that is read. The largest one of a musician is under 3 MB."""
 
-ROUTE_RANGES = {"amount": (-1.0, 1.0), "bipolar": (0.0, 1.0), "power": (-10.0, 10.0), "stereo": (0.0, 1.0)}
 _TEXTS = {"preset_name": "name", "author": "author", "preset_style": "style", "comments": "comments"}
 _LINE = {"points": [0.0, 1.0, 0.5, 0.0, 1.0, 1.0], "powers": [0.0, 0.0, 0.0], "smooth": False}
 # Settings of Vital 1.5 that this engine does not have, at the values of a preset that does not use them.

@@ -16,15 +16,8 @@ import numpy as np
 from vjax.engine import synth
 from vjax.engine.schema import engine_schema
 from vjax.sound.encoding import TargetEncoding
-from vjax.sound.schema import (
-    CATALOG_CHOICES,
-    CHANNELS,
-    LFO_SHAPE_CHOICES,
-    N_SLOTS,
-    WAVETABLE_CHOICES,
-    Parameters,
-    Schema,
-)
+from vjax.sound.routes import CHANNELS, N_SLOTS
+from vjax.sound.schema import CATALOG_CHOICES, LFO_SHAPE_CHOICES, WAVETABLE_CHOICES, Parameters, Schema
 from vjax.sound.slots import canonical_slots
 from vjax.vital import preset, table_spectra
 from vjax.vital.lfo_shapes import LfoShapeCatalog, standard_shapes

@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 from vjax.audio.distances import mss
 from vjax.audio.pitch import detect_pitch
 from vjax.candidates.resynthesis.fit_table import WavetableFitConfig, harmonic_amplitudes
+from vjax.candidates.resynthesis.release import amplitude, release_of
 from vjax.candidates.resynthesis.resynthesise import (
     DENSE,
     RESYNTHESIS,
     LongNote,
     _on_keyboard,
-    amplitude,
-    release_of,
     resynthesised,
     swept_preset,
 )
