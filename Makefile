@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN ?= runs/demo
 
-.PHONY: demo test lint clean card recordings picture
+.PHONY: demo test lint clean card recordings image
 
 demo: $(VENV)/.installed  ## the shipped model on a sound; then a model of your own: render, train, refine, report
 	$(BIN)/vjax match tests/data/sounds/rhodes.wav -o $(RUN)/shipped/rhodes.vital
@@ -28,9 +28,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
-picture: $(VENV)/.installed  ## docs/match.png: what `vjax match` writes for the README's bass
-	$(BIN)/vjax match tests/data/sounds/bass.wav --note C2 -o runs/picture/bass.vital --overwrite
-	cp runs/picture/bass-vjax.png docs/match.png
+image: $(VENV)/.installed  ## docs/match.png: what `vjax match` writes for the README's bass
+	$(BIN)/vjax match tests/data/sounds/bass.wav --note C2 -o runs/image/bass.vital --overwrite
+	cp runs/image/bass-vjax.png docs/match.png
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache

@@ -65,7 +65,7 @@ def test_page_media_with_a_loud_sound_scales_all_by_one_gain(media):
 
 def test_page_media_images_share_level_and_length(media):
     page = media(loud=_tone(1000), soft=_tone(1000, level=0.005), short=_tone(1000, seconds=0.25))
-    loud, soft, short = (_image(page.sounds[label].picture) for label in ("loud", "soft", "short"))
+    loud, soft, short = (_image(page.sounds[label].image) for label in ("loud", "soft", "short"))
     assert loud.shape == soft.shape == short.shape == (128, 44)
     assert page.seconds == 0.5
     assert loud.max() > soft.max() + 50  # 40 dB
@@ -76,7 +76,7 @@ def test_page_media_images_share_level_and_length(media):
 def test_mel_ticks_match_the_image_rows_of_their_frequencies(media):
     for label, height in mel_ticks():
         frequency_hz = float(label.replace("k", "000"))
-        image = _image(media(a=_tone(frequency_hz)).sounds["a"].picture)
+        image = _image(media(a=_tone(frequency_hz)).sounds["a"].image)
         row = np.argmax(image[:, 15:30].mean(1))
         assert 1 - (row + 0.5) / 128 == pytest.approx(height, abs=0.02), label
 

@@ -27,7 +27,7 @@ def test_preset_difference_of_a_preset_to_itself_is_empty():
     difference = preset_difference(preset, preset)
     assert difference.found == (RouteDifference("lfo_1", "filter_1_cutoff", 0.5, 0.5),)
     assert (difference.missed, difference.invented, difference.knobs, difference.menus) == ((), (), (), ())
-    assert difference.knobs_heard > 20
+    assert difference.knobs_audible > 20
 
 
 def test_preset_difference_lists_routes_strongest_first():

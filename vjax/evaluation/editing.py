@@ -36,7 +36,7 @@ def summary(presets: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {"n": len(presets)} | shares | medians
 
 
-def words(found: Mapping[str, Any] | None) -> str:
+def text(found: Mapping[str, Any] | None) -> str:
     """One line for people about a result of `editing` or of `summary`; empty if there is no preset."""
     if not found or not found.get("n", 1):
         return ""

@@ -102,7 +102,7 @@ def page_data(evaluation: Evaluation) -> dict[str, Any]:
         "metrics": [_metric(name) for name in METRICS],
         "methods": evaluation.methods,
         "meanings": {method: meaning(method) for method in evaluation.methods},
-        "editing": {method: editing.words(_editing(evaluation, method)) for method in evaluation.methods},
+        "editing": {method: editing.text(_editing(evaluation, method)) for method in evaluation.methods},
         "facts": _facts(evaluation),
         "ticks": mel_ticks(),
         "summary": {
@@ -118,7 +118,7 @@ def page_data(evaluation: Evaluation) -> dict[str, Any]:
                         "shares": [short_number(share.by_sound[i]) for share in shares[method]],
                         **{field: getattr(row, field) for field in ("evals", "error", "label")},
                         "seconds": short_number(row.seconds),
-                        "editing": editing.words(row.editing),
+                        "editing": editing.text(row.editing),
                     }
                     for method, row in evaluation.rows[target.id].items()
                 },

@@ -34,7 +34,7 @@ class SoundMedia:
     """One sound: its audio and the image of its log-mel spectrogram, as `data:` URLs."""
 
     audio: str
-    picture: str
+    image: str
 
 
 @dataclasses.dataclass(frozen=True)

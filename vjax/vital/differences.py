@@ -65,7 +65,7 @@ class PresetDifference:
       found, missed, invented: routes in both, only in the target, only in the match; strongest first.
       knobs: continuous parameters that are audible in either preset, the largest difference first.
       menus: categorical ones that are audible in either preset, with the wavetables, LFO shapes and sample.
-      knobs_heard: how many continuous parameters were compared.
+      knobs_audible: how many continuous parameters were compared.
     """
 
     found: tuple[RouteDifference, ...]
@@ -73,7 +73,7 @@ class PresetDifference:
     invented: tuple[RouteDifference, ...]
     knobs: tuple[KnobDifference, ...]
     menus: tuple[MenuDifference, ...]
-    knobs_heard: int
+    knobs_audible: int
 
 
 def preset_difference(target: Preset, match: Preset, most_knobs: int = 20) -> PresetDifference:

@@ -42,7 +42,7 @@ function knobTable(difference) {
     return el("tr", {}, el("th", { scope: "row" }, controlName(knob.name)),
       el("td", { class: "number" }, minus(knob.target)), el("td", { class: "range" }, range), el("td", { class: "number accent" }, minus(knob.match)));
   });
-  const title = `${difference.knobs.length} of ${difference.knobs_heard} audible`;
+  const title = `${difference.knobs.length} of ${difference.knobs_audible} audible`;
   return el("section", {}, el("h4", {}, "Knobs that differ most", el("span", { class: "count" }, title)),
     el("table", { class: "knobs" },
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Knob"), el("th", { scope: "col", class: "number" }, "Target"),

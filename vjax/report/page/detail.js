@@ -26,7 +26,7 @@ function drawVersions(node, sound, detail) {
     }, svg("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" },
       svg("path", { class: "to-play", d: "M4.5 2.5v11l9-5.5z" }), svg("path", { class: "to-pause", d: "M4 3h3v10H4zM9 3h3v10H9z" })));
     const image = el("div", { class: "spectrogram", onclick: (event) => seek(event, version.method) },
-      el("img", { src: version.picture, alt: `Mel spectrogram of ${methodName(version.method)}`, draggable: "false" }),
+      el("img", { src: version.image, alt: `Mel spectrogram of ${methodName(version.method)}`, draggable: "false" }),
       report.ticks.map(([label, height]) => { const tick = el("span", { class: "tick" }, label); tick.style.bottom = `${100 * height}%`; return tick; }),
       el("span", { class: "playhead" }));
     const card = el("figure", { class: "version", "data-method": version.method },
