@@ -1,11 +1,10 @@
-"""Tests of writing shards and opening datasets: invalid or half-written data are refused."""
+"""Tests of opening datasets: invalid or half-written data are refused."""
 
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
-import time
 
 import h5py
 import numpy as np
@@ -37,37 +36,6 @@ def test_open_dataset_of_a_folder_describes_all_shards(tiny_dataset, schema, sha
     assert info.render == shard_attributes["render"]
     assert info.importance is None
     assert [os.path.basename(path) for path in info.paths] == ["shard-00000.h5", "shard-00001.h5"]
-
-
-def test_write_shard_stores_arrays_unchanged_with_one_chunk_a_row(shard, random_rows):
-    rows = random_rows(8, seed=1)
-    with h5py.File(shard) as file:
-        for name, array in rows.items():
-            stored = file[name][...]
-            text = stored.dtype.kind == "S"
-            np.testing.assert_array_equal(np.char.decode(stored, "utf-8") if text else stored, array, err_msg=name)
-            assert file[name].chunks == (None if array.ndim == 1 else (1, *array.shape[1:]))
-            assert file[name].compression is None
-
-
-def test_write_shard_with_the_same_arrays_gives_the_same_bytes(tmp_path, schema, random_rows, shard_attributes):
-    rows = random_rows(4)
-    write_shard(tmp_path / "a.h5", schema, rows, shard_attributes)
-    time.sleep(1.1)  # HDF5's time stamps count seconds
-    write_shard(tmp_path / "b.h5", schema, dict(reversed(rows.items())), dict(reversed(shard_attributes.items())))
-    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
-
-
-def test_write_shard_with_a_large_catalog_stores_it(tmp_path, schema, random_rows, shard_attributes):
-    catalog = '{"tables": "' + "x" * 5_000_000 + '"}'
-    write_shard(tmp_path / "a.h5", schema, random_rows(1), shard_attributes | {"catalog": catalog})
-    assert open_dataset(tmp_path / "a.h5").catalog_json == catalog
-
-
-def test_write_shard_without_a_catalog_stores_none(tmp_path, schema, random_rows, shard_attributes):
-    write_shard(tmp_path / "a.h5", schema, random_rows(1), shard_attributes | {"catalog": None})
-    info = open_dataset(tmp_path / "a.h5")
-    assert (info.catalog_json, info.catalog_sha256) == (None, None)
 
 
 @pytest.fixture
@@ -140,26 +108,11 @@ def test_open_dataset_with_older_shards_without_digests_reads_the_catalog(one_ca
         open_dataset(one_catalog)
 
 
-def test_write_shard_with_dense_routes_compresses_them(tmp_path, schema, random_rows, shard_attributes):
-    rows = {name: array for name, array in random_rows(2).items() if not name.startswith("modulation/")}
-    rows["params/modulation_t3"] = np.zeros((6, 4, 4, 10), np.float32)
-    write_shard(tmp_path / "a.h5", schema, rows, shard_attributes)
-    with h5py.File(tmp_path / "a.h5") as file:
-        assert file["params/modulation_t3"].compression == "gzip"
-    assert open_dataset(tmp_path / "a.h5").modulation == "dense"
-
-
 def test_open_dataset_with_a_partial_shard_ignores_it(tiny_dataset, shard):
     shutil.copy(shard, tiny_dataset / "shard-00002.h5.partial")
     assert open_dataset(tiny_dataset).n == 39
     with pytest.raises(DatasetError, match=r"\.partial is an unfinished shard"):
         open_dataset(tiny_dataset / "shard-00002.h5.partial")
-
-
-def test_write_shard_that_fails_leaves_no_file(tmp_path, schema, random_rows, shard_attributes):
-    with pytest.raises(TypeError):
-        write_shard(tmp_path / "a.h5", schema, random_rows(1), shard_attributes | {"strange": object()})
-    assert not (tmp_path / "a.h5").exists()
 
 
 def test_write_importance_of_a_folder_stores_weights_in_every_shard(tiny_dataset):
@@ -169,40 +122,6 @@ def test_write_importance_of_a_folder_stores_weights_in_every_shard(tiny_dataset
             np.testing.assert_allclose(open_dataset(path).importance, weights, atol=1e-6)
     with pytest.raises(DatasetError, match=r"shape \[11\]; expected \[12\].*`vjax importance`"):
         write_importance(tiny_dataset, np.ones(11))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"metadata/midi_note": None}, "dataset metadata/midi_note is missing"),
-        ({"features/mel_spectrogram": None}, "needs features/mel_spectrogram or audio/waveforms; neither"),
-        ({"modulation/value": None}, "modulation/index and modulation/value belong together"),
-        ({"params/continous": np.zeros((6, 12))}, r"unknown dataset params/continous; did you mean params/continuous"),
-        (
-            {"params/continuous": np.zeros((6, 11))},
-            r"params/continuous has shape \[6, 11\]; expected \[n, 12\] with n = 6",
-        ),
-        (
-            {"metadata/midi_note": np.zeros(5, np.int32)},
-            r"metadata/midi_note has shape \[5\]; expected \[n\] with n = 6",
-        ),
-        ({"features/mel_spectrogram": np.zeros((6, 128, 20))}, r"\[6, 128, 20\]; expected \[n, 1, any, any\]"),
-        ({"params/categorical": np.zeros((6, 6))}, "params/categorical is float64; expected int32"),
-        ({"metadata/preset_name": np.zeros(6)}, "metadata/preset_name is float64; expected text"),
-    ],
-)
-def test_write_shard_with_invalid_arrays_names_them(tmp_path, schema, random_rows, shard_attributes, change, message):
-    rows = {name: array for name, array in (random_rows(2) | change).items() if array is not None}
-    with pytest.raises(DatasetError, match=message):
-        write_shard(tmp_path / "a.h5", schema, rows, shard_attributes)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("name", ["tier", "mel", "generator_version"])
-def test_write_shard_with_a_missing_attribute_names_it(tmp_path, schema, random_rows, shard_attributes, name):
-    attributes = {key: value for key, value in shard_attributes.items() if key != name}
-    with pytest.raises(DatasetError, match=f"attribute {name} is missing"):
-        write_shard(tmp_path / "a.h5", schema, random_rows(2), attributes)
 
 
 @pytest.mark.parametrize(

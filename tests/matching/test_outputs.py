@@ -1,9 +1,7 @@
 """Tests of the files of a match, of overwriting, and of the index of many matches."""
 
-import csv
 import dataclasses
 import json
-import math
 
 import numpy as np
 import pytest
@@ -11,49 +9,11 @@ import soundfile
 from PIL import Image
 
 from vjax.audio.metric_names import METRICS
-from vjax.audio.pitch import Pitch
-from vjax.inference.decode import PredictedPreset
-from vjax.matching.index import COLUMNS, append_row, index_row, read_index, start_index
+from vjax.matching.index import index_row
 from vjax.matching.outputs import check_writable, result_json, write_result
-from vjax.matching.result import FoundPreset, MatchResult
-from vjax.search.candidate import Candidate, Kind
-from vjax.vital import preset as vital_preset
+from vjax.matching.result import FoundPreset
+from vjax.search.candidate import Kind
 from vjax.vital.preset import read_json, read_preset, write_preset
-
-
-@pytest.fixture
-def result(tone):
-    """A result of 0.1 s, made by hand."""
-    preset = dataclasses.replace(vital_preset.init(), name="a", style="Lead", comments="Made by hand.")
-    audio = np.repeat(2 * tone(220, 0.1), 2, axis=0)  # louder than full scale
-    candidates = (
-        Candidate("near", preset, 0.5, 12.34567, -0.02, 0.0, "", audio),
-        Candidate("prediction", preset, error="silent at note 57"),
-    )
-    return MatchResult(
-        name="sounds/a.wav",
-        preset=preset,
-        label="near",
-        kind=Kind.NEIGHBOUR,
-        audio=audio,
-        target=np.repeat(tone(220, 0.1), 2, axis=0),
-        sample_rate=44100,
-        note=57,
-        note_s=0.1,
-        velocity=0.8,
-        note_given=False,
-        pitch=Pitch(220.004, 57.0003, 0.98765),
-        plays=Pitch(219.75, 56.98, 0.9),
-        loss=0.5,
-        metrics=dict.fromkeys(METRICS, 1.5) | {"mss": 12.34567},
-        re_render_db=0.25,
-        candidates=candidates,
-        prediction=PredictedPreset("sounds/a.wav", None, ()),
-        predicted=candidates[1],
-        evals=7,
-        seconds=1.234,
-        warnings=("it is loud",),
-    )
 
 
 def test_write_result_writes_preset_render_and_image(result, tmp_path):
@@ -159,66 +119,6 @@ def test_result_json_equals_the_written_preset(result, tmp_path):
     assert content["prediction"]["error"] == "silent at note 57"
 
 
-def test_index_row_has_every_column(result):
-    row = index_row(result, "out/a.vital")
-    assert tuple(row) == COLUMNS
-    assert (row["name"], row["preset"], row["note"], row["label"]) == ("sounds/a.wav", "out/a.vital", 57, "near")
-    assert (row["pitch_hz"], row["pitch_confidence"], row["pitch_error_cents"]) == (220.0, 0.988, -2.0)
-    assert (row["mss"], row["evals"], row["seconds"]) == (12.3457, 7, 1.23)
-    assert row["warnings"] == "it is loud"
-
-
-def test_index_row_without_numbers_leaves_them_empty(result):
-    silent = dataclasses.replace(
-        result, pitch=Pitch(math.nan, math.nan, 0.0), metrics=dict.fromkeys(METRICS, math.nan), re_render_db=math.nan
-    )
-    row = index_row(silent, "a.vital")
-    assert (row["pitch_hz"], row["pitch_confidence"], row["mss"], row["re_render_mss"]) == ("", 0.0, "", "")
-
-
-def rows_of(path):
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def test_start_index_keeps_rows_of_other_sounds_with_any_text(tmp_path):
-    path = tmp_path / "index.csv"
-    start_index(path, [])
-    assert rows_of(path) == []
-    append_row(path, {"name": "Ünï, “cödé”.wav", "error": 'a "bad"\nfile', "note": 60})
-    append_row(path, {"name": "b.wav", "mss": 1.5})
-    start_index(path, ["c.wav"])
-    first, second = read_index(path)
-    assert (first["name"], first["error"], first["note"], first["mss"]) == (
-        "Ünï, “cödé”.wav",
-        'a "bad"\nfile',
-        "60",
-        "",
-    )
-    assert second["mss"] == "1.5"
-    assert tuple(first) == COLUMNS
-
-
-def test_start_index_removes_rows_of_the_named_sounds(tmp_path):
-    path = tmp_path / "index.csv"
-    start_index(path, [])
-    for name in "abc":
-        append_row(path, {"name": name, "note": 1})
-    start_index(path, {"a", "c"})
-    append_row(path, {"name": "c", "note": 2})
-    assert [(row["name"], row["note"]) for row in rows_of(path)] == [("b", "1"), ("c", "2")]
-    assert [file.name for file in tmp_path.iterdir()] == ["index.csv"]
-
-
-@pytest.mark.parametrize("content", ["my,own,table\n1,2,3\n", ""])
-def test_start_index_over_another_table_raises(tmp_path, content):
-    path = tmp_path / "index.csv"
-    path.write_text(content)
-    with pytest.raises(ValueError, match=r"index\.csv has other columns than an index"):
-        start_index(path, [])
-    assert path.read_text() == content
-
-
 def with_closest(result, name="a (closest)"):
     preset = dataclasses.replace(result.preset, name=name)
     metrics = dict.fromkeys(METRICS, 0.5)
@@ -276,15 +176,3 @@ def test_result_json_and_index_row_contain_the_closest_preset(result):
     assert (row["closest_label"], row["closest_kind"], row["closest_mss"]) == ("a table", "resynthesis", 0.5)
     row = index_row(result, "out/a.vital")
     assert {row[name] for name in ("closest", "closest_label", "closest_kind", "closest_mss")} == {""}
-
-
-def test_start_index_over_an_older_index_keeps_its_rows(tmp_path):
-    path = tmp_path / "index.csv"
-    older = [name for name in COLUMNS if name != "kind" and not name.startswith("closest")]
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, older)
-        writer.writeheader()
-        writer.writerow(dict.fromkeys(older, "1"))
-    start_index(path, [])
-    append_row(path, {"name": "b.wav", "kind": "patch"})
-    assert [(row["mss"], row["kind"], row["closest"]) for row in read_index(path)] == [("1", "", ""), ("", "patch", "")]

@@ -21,6 +21,6 @@ def checkpoint_vocabulary(meta: Mapping[str, Any], catalog_json: str | None, sch
         return vocabulary_of(catalog_json, schema)
     except ValueError as error:
         raise ValueError(
-            f"the checkpoint cannot name its wavetables and LFO shapes: {error}; train again on data that carry their "
-            "catalog (vjax generate makes them)"
+            f"the checkpoint cannot name its wavetables and LFO shapes: {error}, or train again on data with a "
+            "catalog (vjax generate writes it)"
         ) from error
