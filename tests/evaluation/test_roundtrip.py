@@ -11,7 +11,7 @@ import pytest
 from vjax.audio.distances import mss
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.evaluation.roundtrip import FLOOR_SEEDS, RoundTrip, as_json, round_trips, summarise, table_row
+from vjax.evaluation.roundtrip import REFERENCE_SEEDS, RoundTrip, as_json, round_trips, summarise, table_row
 from vjax.vital import preset as vital_preset
 from vjax.vital.default_vocabulary import default_vocabulary
 from vjax.vital.preset import Preset, read_json, write_preset
@@ -83,7 +83,7 @@ def test_round_trips_numbers_are_distances_of_renders(trips, files):
     parameters, _ = to_parameters(Preset.from_json(raw), schema, vocabulary)
     converted = from_parameters(parameters, schema, vocabulary)
     jobs = [RenderJob(raw, (NOTE,)), RenderJob(converted, (NOTE,))]
-    jobs += [RenderJob(raw, (NOTE,), seed) for seed in FLOOR_SEEDS]
+    jobs += [RenderJob(raw, (NOTE,), seed) for seed in REFERENCE_SEEDS]
     with RenderPool(RENDER, workers=2) as pool:
         original, *others = (rendering.audio[0] for rendering in pool.map(jobs))
     vocabulary_db, *reference_db = (float(mss(other, original)) for other in others)

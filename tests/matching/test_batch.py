@@ -125,7 +125,7 @@ def test_match_many_writes_preset_render_and_image_of_each_sound(exported, predi
     report, out, _ = exported
     expected = [f"{name}{end}" for name in PRESETS for end in (".vital", "-vjax.wav", "-vjax.png")]
     assert files_of(out) == sorted([*expected, "index.csv", "index.json"])
-    assert (len(report.written), report.there) == (4, 0)
+    assert (len(report.written), report.existing) == (4, 0)
     for name in PRESETS:
         assert read_preset(out / f"{name}.vital").name == Path(name).name.split("-")[0]
         audio, rate = soundfile.read(out / f"{name}-vjax.wav", dtype="float32")
@@ -196,7 +196,7 @@ def test_match_many_called_again_writes_nothing(again, exported):
     run, out = again
     before = times_of(out)
     report = run()
-    assert (len(report.written), report.there) == (0, 4)
+    assert (len(report.written), report.existing) == (0, 4)
     assert np.isnan(report.median_mss_db)
     assert len(report.failures) == 2
     assert times_of(out) == before
@@ -208,7 +208,7 @@ def test_match_many_after_a_stopped_run_writes_the_missing_files(again):
     (out / "kit" / "stereo.vital").unlink()
     before = times_of(out)
     report = run()
-    assert (len(report.written), report.there) == (1, 3)
+    assert (len(report.written), report.existing) == (1, 3)
     changed = {name for name, time in times_of(out).items() if before.get(name) != time}
     assert changed == {f"kit/stereo{end}" for end in (".vital", "-vjax.wav", "-vjax.png")}
 
@@ -217,7 +217,7 @@ def test_match_many_with_overwrite_writes_all_and_one_row_each(again, exported):
     run, out = again
     before = times_of(out)
     report = run(overwrite=True, note=48, tune=False)
-    assert (len(report.written), report.there) == (4, 0)
+    assert (len(report.written), report.existing) == (4, 0)
     assert all(time != before[name] for name, time in times_of(out).items())
     assert [row["note"] for row in rows_of(out).values() if not row["error"]] == ["48"] * 4
 
@@ -229,7 +229,7 @@ def test_file_work_with_a_limit_names_presets_as_without_a_limit(predictor, soun
     assert export_presets(work, predictor).written == 1
     assert files_of(out) == [f"{PRESETS[0]}.vital"]
     report = export_presets(file_work(predictor, [sounds], out, limit=3), predictor)
-    assert (report.written, report.there) == (2, 1)
+    assert (report.written, report.existing) == (2, 1)
     assert files_of(out) == sorted(f"{name}.vital" for name in PRESETS[:3])
 
 
@@ -268,7 +268,7 @@ def test_match_many_with_a_preset_path_writes_that_preset(predictor, sounds, tmp
     out = tmp_path / "any" / "own.vital"
     for written, there in ((1, 0), (0, 1)):
         report = run_files(predictor, out, str(sounds / "low.wav"), workers=1)
-        assert (len(report.written), report.there) == (written, there)
+        assert (len(report.written), report.existing) == (written, there)
     assert files_of(out.parent) == ["own-vjax.png", "own-vjax.wav", "own.vital"]
     assert read_preset(out).name == "low"  # as the sound; Vital shows the file's name
     report = run_files(predictor, tmp_path / "other.vital", str(sounds / "text.wav"))
@@ -283,14 +283,14 @@ def test_match_many_with_out_equal_to_the_sounds_skips_its_own_renders(predictor
     assert len(run_files(predictor, tmp_path, str(tmp_path)).written) == 2
     left = files_of(tmp_path)
     report = run_files(predictor, tmp_path, str(tmp_path))
-    assert (len(report.written), report.there) == (0, 2)
+    assert (len(report.written), report.existing) == (0, 2)
     assert files_of(tmp_path) == left
 
 
 def test_match_many_with_a_dataset_writes_targets_as_well(predictor, engine_run, tmp_path):
     out = tmp_path / "out"
     report = run_rows(predictor, out, engine_run / "data", limit=3)
-    assert (len(report.written), report.there, report.failures) == (3, 0, ())
+    assert (len(report.written), report.existing, report.failures) == (3, 0, ())
     ends = (".vital", "-vjax.wav", "-vjax.png", "-target.wav")
     assert files_of(out) == sorted(
         ["index.csv", "index.json", *(f"row-{row:06d}{end}" for row in range(3) for end in ends)]
@@ -306,7 +306,7 @@ def test_match_many_with_a_dataset_writes_targets_as_well(predictor, engine_run,
             np.testing.assert_array_equal(written.T, pool.render(job).audio[0])
             assert int(rows[f"row {row}"]["note"]) == reader[row].midi_note
     more = export_presets(dataset_work(predictor, engine_run / "data", out), predictor)
-    assert (more.written, more.there) == (1, 3)
+    assert (more.written, more.existing) == (1, 3)
 
 
 def test_match_many_with_a_silent_row_reports_a_failure(predictor, engine_run, tmp_path):
@@ -365,7 +365,7 @@ def test_match_many_with_resynthesis_writes_the_closest_preset_as_well(predictor
     assert (row["kind"], row["closest_kind"]) == ("prediction", "resynthesis")
     assert float(row["closest_mss"]) == pytest.approx(written.closest_mss_db, abs=1e-3)
     assert f"{written.closest_mss_db:.2f} dB MSS" in read_preset(written.closest).comments
-    assert run_files(predictor, tmp_path / "out", str(tmp_path / "low.wav"), **quick).there == 1
+    assert run_files(predictor, tmp_path / "out", str(tmp_path / "low.wav"), **quick).existing == 1
 
 
 def test_file_work_with_a_changed_closest_preset_raises(predictor, tone, tmp_path):

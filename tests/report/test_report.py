@@ -343,7 +343,7 @@ def test_page_data_of_an_older_folder_without_mss_padded_describes_its_mss(folde
         row["metrics"].pop("mss_padded")
     (copied / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     now, before = (dict(page_data(read_evaluation(each))["facts"]) for each in (folder, copied))
-    assert now["MSS"] == "over what either sound plays; padded: over the whole clip"
+    assert now["MSS"] == "over the time in which either sound plays; padded: over the whole clip"
     assert before["MSS"] == "over the whole clip, silence included: an older evaluation"
     data = page_data(read_evaluation(copied))
     assert data["summary"]["nearest"][METRICS.index("mss")]["n"] == 2

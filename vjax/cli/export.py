@@ -86,7 +86,7 @@ def _export(arguments: argparse.Namespace) -> int:
     if arguments.presets_only:
         report = export_presets(work, predictor)
         failed = len(report.failures)
-        print(f"{out}: presets written: {report.written}, existing: {report.there}, failed: {failed}")
+        print(f"{out}: presets written: {report.written}, existing: {report.existing}, failed: {failed}")
         return 1 if failed else 0
     config = dataclasses.replace(PREDICTION_ONLY, note=arguments.note, tune=not arguments.no_tune)
     with RenderPool(render_config(predictor), arguments.workers or None) as pool:

@@ -202,7 +202,7 @@ def print_report(report, out: Path) -> None:
         print(f"{one.mss_db:7.2f} dB  {as_text(Path(one.name).name)}: {as_text(one.label)}")
         if one.closest:
             print(f"{one.closest_mss_db:7.2f} dB    {as_text(one.closest.name)}: {as_text(one.closest_label)}")
-    print(f"{out}: presets written: {len(report.written)}, existing: {report.there}, failed: {len(report.failures)}")
+    print(f"{out}: presets written: {len(report.written)}, existing: {report.existing}, failed: {len(report.failures)}")
     if math.isfinite(report.median_mss_db):
         print(f"  median MSS {report.median_mss_db:.2f} dB")
     silent = sum(math.isnan(one.mss_db) for one in report.written)

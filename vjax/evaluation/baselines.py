@@ -10,7 +10,7 @@ from vjax.engine.pool import RenderJob
 from vjax.evaluation.baseline_bank import BaselineBank
 from vjax.evaluation.preset_files import PresetFile
 from vjax.evaluation.results import Row
-from vjax.evaluation.roundtrip import FLOOR_SEEDS
+from vjax.evaluation.roundtrip import REFERENCE_SEEDS
 from vjax.evaluation.targets import Task
 from vjax.evaluation.workbench import Workbench, broken, silence
 from vjax.io.json_files import short_number
@@ -48,7 +48,7 @@ def add_init(bench: Workbench, tasks: Sequence[Task]) -> None:
 def add_reference(bench: Workbench, tasks: Sequence[Task]) -> None:
     """Adds the re-render references: the target's own preset with other random phases.
 
-    Each metric is the mean over FLOOR_SEEDS. A method that does not reproduce the phases cannot come closer. A sound
+    Each metric is the mean over REFERENCE_SEEDS. A method that does not reproduce phases cannot come closer. A sound
     file has no preset, so it has no such row.
     """
     left = [task for task in bench.missing(tasks, "floor") if task.preset is not None]
@@ -56,11 +56,11 @@ def add_reference(bench: Workbench, tasks: Sequence[Task]) -> None:
     jobs = (
         RenderJob(preset, (task.target.note,), seed)
         for task, preset in zip(left, presets, strict=True)
-        for seed in FLOOR_SEEDS
+        for seed in REFERENCE_SEEDS
     )
     renderings = bench.pool.map(jobs)
     for task in left:
-        played = [next(renderings) for _ in FLOOR_SEEDS]
+        played = [next(renderings) for _ in REFERENCE_SEEDS]
         failed = [reason for rendering in played if (reason := broken(task, rendering))]
         if failed:
             bench.fail(task, ["floor"], failed[0])

@@ -24,7 +24,7 @@ from vjax.data.reader import Reader, Sample, sample_parameters
 from vjax.data.store import DatasetInfo
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.evaluation.roundtrip import FLOOR_SEEDS
+from vjax.evaluation.roundtrip import REFERENCE_SEEDS
 from vjax.inference.decode import decode
 from vjax.matching.config import PREDICTION_ONLY
 from vjax.matching.match import match
@@ -98,7 +98,7 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
             for sample, neighbour in zip(samples, nearest, strict=True):
                 target = _job(sample, info.schema, vocabulary)
                 jobs += [target, _job(neighbour, info.schema, vocabulary)]
-                jobs += [RenderJob(target.preset, target.notes, seed) for seed in FLOOR_SEEDS]
+                jobs += [RenderJob(target.preset, target.notes, seed) for seed in REFERENCE_SEEDS]
         except ValueError as error:
             writer.line(f"validation sounds are not rendered: the engine cannot render these data ({error})")
             return {}
@@ -111,7 +111,7 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
             folder.mkdir(exist_ok=True)
             found, silent = [], 0
             for i, prediction in enumerate(predictions):
-                played = list(itertools.islice(renderings, 2 + len(FLOOR_SEEDS)))
+                played = list(itertools.islice(renderings, 2 + len(REFERENCE_SEEDS)))
                 failed = [rendering.error for rendering in played if rendering.audio is None]
                 if failed:
                     writer.line(f"sound {i}: {failed[0]}; left out")

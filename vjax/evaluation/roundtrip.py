@@ -21,7 +21,7 @@ from vjax.sound.schema import Schema
 from vjax.vital.preset import Preset, read_json
 from vjax.vital.vocabulary import Vocabulary, from_parameters, to_parameters
 
-FLOOR_SEEDS = (1, 2, 3)
+REFERENCE_SEEDS = (1, 2, 3)
 """Seeds (positions of the engine's random generators) of the re-render reference, which is compared with seed 0."""
 
 
@@ -34,7 +34,7 @@ class RoundTrip:
 
     Attributes:
       file: path of the preset.
-      floor_db: the re-render reference: the preset itself with other random phases, mean over FLOOR_SEEDS.
+      floor_db: the re-render reference: the preset itself with other random phases, mean over REFERENCE_SEEDS.
       exact_db: the preset, read to a `Preset` and written back; same seed.
       exact_bits: whether that render is the same to the last bit.
       vocabulary_db: the preset, converted to `Parameters` with a vocabulary and back; same seed.
@@ -91,7 +91,7 @@ def _jobs(versions: Sequence[dict[str, Any]], note: int) -> list[RenderJob]:
     if not versions:
         return []
     return [RenderJob(version, (note,)) for version in versions] + [
-        RenderJob(versions[0], (note,), seed) for seed in FLOOR_SEEDS
+        RenderJob(versions[0], (note,), seed) for seed in REFERENCE_SEEDS
     ]
 
 

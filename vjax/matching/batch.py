@@ -71,12 +71,12 @@ class BatchReport:
 
     Attributes:
       written: presets that were written now.
-      there: number of presets that existed before.
+      existing: number of presets that existed before.
       failures: sounds without a preset.
     """
 
     written: tuple[Written, ...]
-    there: int
+    existing: int
     failures: tuple[Failure, ...]
 
     @property
@@ -205,7 +205,7 @@ def match_many(
             if should_stop() and not config.refine:
                 break
     write_summaries(out, work)
-    return BatchReport(tuple(done), work.there, tuple(failures))
+    return BatchReport(tuple(done), work.existing, tuple(failures))
 
 
 def _results(

@@ -20,7 +20,7 @@ class ExportReport:
     """The result of a run: presets that were written now, presets that existed before, and sounds without a preset."""
 
     written: int
-    there: int
+    existing: int
     failures: tuple[Failure, ...]
 
 
@@ -37,4 +37,4 @@ def export_presets(work: Work, predictor: Predictor) -> ExportReport:
             path.parent.mkdir(parents=True, exist_ok=True)
             preset = export_preset(prediction, predictor.schema, predictor.vocabulary, stem_text(path))
             write_preset(path, preset)
-    return ExportReport(len(work.paths) - len(failures), work.there, tuple(failures))
+    return ExportReport(len(work.paths) - len(failures), work.existing, tuple(failures))

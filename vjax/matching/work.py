@@ -56,7 +56,7 @@ class Work:
       sounds: a function of (pool, config) that yields the sounds of `paths`, in order.
       predictions: a function that yields the predictions for the same sounds.
       paths: the path of each sound's preset, by the sound's name.
-      there: number of presets that exist already.
+      existing: number of presets that exist already.
       found: number of sounds before a limit was applied.
       of_dataset: whether the sounds are rows of a dataset, which have their own notes and no sound files.
     """
@@ -64,14 +64,14 @@ class Work:
     sounds: Callable[[RenderPool, MatchConfig], Iterator[Sound | Failure]]
     predictions: Callable[[], Iterator[PredictedPreset | Failure]]
     paths: dict[str, Path]
-    there: int
+    existing: int
     found: int
     of_dataset: bool
 
     @property
     def limited(self) -> str:
         """A message for users if a limit leaves sounds out; else empty."""
-        taken = len(self.paths) + self.there
+        taken = len(self.paths) + self.existing
         return f"taking {taken} of {self.found} sounds (--limit)" if taken < self.found else ""
 
 
@@ -123,7 +123,7 @@ def file_work(
         sounds=sounds,
         predictions=predictions,
         paths=left,
-        there=len(paths) - len(left),
+        existing=len(paths) - len(left),
         found=found,
         of_dataset=False,
     )
@@ -160,7 +160,7 @@ def dataset_work(
         sounds=sounds,
         predictions=predictions,
         paths=left,
-        there=len(paths) - len(left),
+        existing=len(paths) - len(left),
         found=info.n if rows_given is None else len(paths),
         of_dataset=True,
     )

@@ -254,7 +254,7 @@ def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:
     if measured and not any("mss_padded" in metrics for metrics in measured):
         facts.append(("MSS", "over the whole clip, silence included: an older evaluation"))
     else:
-        facts.append(("MSS", "over what either sound plays; padded: over the whole clip"))
+        facts.append(("MSS", "over the time in which either sound plays; padded: over the whole clip"))
     failed = sum(bool(row.error) for rows in evaluation.rows.values() for row in rows.values())
     if failed:
         facts.append(("failed rows", str(failed)))
