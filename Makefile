@@ -40,7 +40,7 @@ PRESETS ?= ../shared/presets
 HELD_OUT = $(PRESETS)/BMuXBeats $(PRESETS)/TheSmallTeaBoi $(PRESETS)/christ-offer
 EVALUATE = $(BIN)/vjax evaluate --checkpoint shipped --presets $(HELD_OUT) --bank $(PRESETS)/instatetragrammaton
 
-card: $(VENV)/.installed  ## judges the shipped model: goes on where it was stopped
+card: $(VENV)/.installed  ## scores the shipped model; continues where it was stopped
 	$(EVALUATE) --out runs/card/all
 	$(BIN)/python benchmarks/elsewhere.py runs/card/all --methods nearest,knobs,patch,match,closest
 	$(EVALUATE) --out runs/card/refined --limit 10 --refine-evals 100,500
@@ -48,5 +48,5 @@ card: $(VENV)/.installed  ## judges the shipped model: goes on where it was stop
 # The same model on sounds that are not Vital's.
 SOUNDS ?= ../shared/sounds
 
-recordings: $(VENV)/.installed  ## goes on where it was stopped
+recordings: $(VENV)/.installed  ## continues where it was stopped
 	$(BIN)/python benchmarks/recordings.py $(SOUNDS) --bank $(PRESETS)/instatetragrammaton --out runs/card/recordings

@@ -15,7 +15,7 @@ import pytest
 
 from vjax.data import layout
 from vjax.data.layout import DatasetError
-from vjax.data.reader import MOST_OPEN_FILES, Reader, Routes, encoded, encoded_as
+from vjax.data.reader import MAX_OPEN_FILES, Reader, Routes, encoded, encoded_as
 from vjax.data.store import open_dataset
 from vjax.data.write_shard import write_shard
 from vjax.sound.encoding import TargetEncoding
@@ -174,18 +174,18 @@ def open_shards() -> int:
 def test_reader_of_many_compressed_shards_closes_those_beyond_the_limit(
     tmp_path, schema, random_rows, shard_attributes
 ):
-    many = MOST_OPEN_FILES + 20
+    many = MAX_OPEN_FILES + 20
     reader = Reader(open_dataset(many_gzip_shards(tmp_path, schema, random_rows, shard_attributes, many)))
     before = open_shards()
     together = reader.read(np.arange(len(reader)))
-    assert 0 < open_shards() - before <= MOST_OPEN_FILES
+    assert 0 < open_shards() - before <= MAX_OPEN_FILES
     for row in (0, 4, len(reader) - 1, 1):  # also in shards that are closed by now
         assert (reader[row].mel == together.mel[row]).all()
         assert row < 3 or (reader[row].mel == row // 3).all()
     with concurrent.futures.ThreadPoolExecutor(4) as pool:  # a shard leaves the cache while a thread reads it
         found = [sample.mel for sample in pool.map(reader.__getitem__, range(len(reader)))]
     np.testing.assert_array_equal(found, together.mel)
-    assert open_shards() - before <= MOST_OPEN_FILES
+    assert open_shards() - before <= MAX_OPEN_FILES
     del reader, pool
     assert open_shards() == before
 

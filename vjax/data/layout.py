@@ -91,12 +91,12 @@ def specs(schema: Schema) -> dict[str, Spec]:
     }
 
 
-def fits(row_shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+def matches_shape(row_shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
     return len(row_shape) == len(expected) and all(e in (-1, s) for s, e in zip(row_shape, expected, strict=True))
 
 
 def check_shape(what: str, shape: tuple[int, ...], n: int, row_shape: tuple[int, ...]) -> None:
-    if not (len(shape) > 0 and shape[0] == n and fits(shape[1:], row_shape)):
+    if not (len(shape) > 0 and shape[0] == n and matches_shape(shape[1:], row_shape)):
         raise DatasetError(
             f"{what} has shape {list(shape)}; expected {describe_shape(row_shape)} with n = {n} rows, "
             f"as in {CONTINUOUS}"

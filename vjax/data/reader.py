@@ -19,7 +19,7 @@ from vjax.sound.encoding import TargetEncoding
 from vjax.sound.routes import sparse_routes
 from vjax.sound.schema import Parameters, Schema
 
-MOST_OPEN_FILES = 64
+MAX_OPEN_FILES = 64
 """Files that one reader keeps open if only h5py can read them. Systems allow a process 256 to 1024 open files."""
 
 _BLOCK_ROWS = 4096
@@ -85,7 +85,7 @@ class Reader:
 
     Uncompressed data with one chunk per row are read with `os.pread` at the chunks' offsets in the file. h5py would
     take 2.8 times the CPU time (86 instead of 30 microseconds a row of full size), and a lock of the whole process. All
-    other data are read through h5py. For these, the MOST_OPEN_FILES shards that were read last stay open.
+    other data are read through h5py. For these, the MAX_OPEN_FILES shards that were read last stay open.
     """
 
     def __init__(self, info: DatasetInfo, use_pread: bool = True, encoding: TargetEncoding | None = None):
@@ -189,7 +189,7 @@ class Reader:
     def _file(self, path: str) -> h5py.File:
         """Returns the open file. A file that leaves the cache is closed when its last user releases it."""
         if self._opened is None:
-            self._opened = functools.lru_cache(MOST_OPEN_FILES)(_open)
+            self._opened = functools.lru_cache(MAX_OPEN_FILES)(_open)
         return self._opened(path)
 
     def _shard(self, number: int) -> "ShardFile":
