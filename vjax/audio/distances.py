@@ -61,7 +61,7 @@ def mss(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.nd
     Returns:
       [...] float32 from 0 to 80; NaN for silence.
     """
-    return mss_and_padded(pred, target, sample_rate)[0]
+    return mss_padded_rse(pred, target, sample_rate)[0]
 
 
 def mss_padded(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
@@ -70,15 +70,31 @@ def mss_padded(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -
     Earlier reports of vjax call this figure MSS. It equals `mss` where a sound lasts as long as the clip. It is smaller
     where both sounds end earlier: a kick of 0.2 s in a clip of 2 s has a tenth of its `mss`.
     """
-    return mss_and_padded(pred, target, sample_rate)[1]
+    return mss_padded_rse(pred, target, sample_rate)[1]
 
 
-def mss_and_padded(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> tuple[np.ndarray, np.ndarray]:
-    """Returns (`mss`, `mss_padded`) at the cost of one."""
+def rse(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
+    """Relative spectral error; lower is better, 0 is equal. Symmetric. Gain does not change it.
+
+    The spectrograms are those of `mss`, as magnitudes A and B: the square roots of the powers in mel bands. Each is
+    divided by its own norm, so that the error is the norm of A / |A| - B / |B|. It is averaged over the three
+    resolutions. MSS gives all levels down to -80 dB the same weight; the relative spectral error is about the loudest
+    parts. Magnitudes more than 80 dB below a sound's maximum count as 80 dB below it.
+
+    Returns:
+      [...] float32 from 0 to sqrt(2), where nothing sounds at the same time and frequency; NaN for silence.
+    """
+    return mss_padded_rse(pred, target, sample_rate)[2]
+
+
+def mss_padded_rse(
+    pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns (`mss`, `mss_padded`, `rse`) at the cost of one."""
     pred, target = _pair(pred, target)
     figures = _mss_figures(mss_spectra(pred, sample_rate), mss_spectra(target, sample_rate))
-    played, padded = (_scored(figure, pred, target) for figure in figures)
-    return played, padded
+    played, padded, relative = (_scored(figure, pred, target) for figure in figures)
+    return played, padded, relative
 
 
 def wmfcc(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
@@ -201,20 +217,27 @@ def mss_of(pred: MssSpectra, target: MssSpectra) -> jax.Array:
 
 
 @jax.jit
-def _mss_figures(pred: MssSpectra, target: MssSpectra) -> tuple[jax.Array, jax.Array]:
-    """Returns (mss, mss_padded) of each pair.
+def _mss_figures(pred: MssSpectra, target: MssSpectra) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Returns (mss, mss_padded, rse) of each pair.
 
     The number of frames that count is data and not a shape, so that another length needs no new compilation.
     """
     n_played = jnp.maximum(pred.played, target.played)
-    played, padded = [], []
+    played, padded, relative = [], [], []
     for i, (p, t) in enumerate(zip(pred.db, target.db, strict=True)):
         by_frame = jnp.abs(p - t).mean((-3, -2))
         n = n_played[..., i]
         counts = jnp.arange(by_frame.shape[-1]) < n[..., None]
         played.append(jnp.where(counts, by_frame, 0).sum(-1) / n)
         padded.append(by_frame.mean(-1))
-    return jnp.stack(played).mean(0), jnp.stack(padded).mean(0)
+        relative.append(jnp.sqrt(((_unit_magnitudes(p) - _unit_magnitudes(t)) ** 2).sum((-3, -2, -1))))
+    return tuple(jnp.stack(figures).mean(0) for figures in (played, padded, relative))
+
+
+def _unit_magnitudes(db: jax.Array) -> jax.Array:
+    """Levels in dB as magnitudes [..., channels, bands, t] of norm 1."""
+    magnitude = 10 ** (db / 20)
+    return magnitude / jnp.sqrt((magnitude**2).sum((-3, -2, -1), keepdims=True))
 
 
 @jax.jit

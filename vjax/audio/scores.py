@@ -3,7 +3,7 @@
 import numpy as np
 
 from vjax.audio import distances
-from vjax.audio.metric_names import METRICS
+from vjax.audio.metric_names import METRICS, TRAITS
 from vjax.io.json_files import short_number
 
 _LOUDNESS_NEEDS_S = 0.4  # one gating block of BS.1770
@@ -17,7 +17,7 @@ def scores(pred: np.ndarray, target: np.ndarray, sample_rate: int) -> dict[str, 
     define it.
     """
     found = dict.fromkeys(METRICS)
-    found["mss"], found["mss_padded"] = distances.mss_and_padded(pred, target, sample_rate)
+    found["mss"], found["mss_padded"], found["rse"] = distances.mss_padded_rse(pred, target, sample_rate)
     for name in METRICS:
         if found[name] is not None:
             continue
@@ -48,5 +48,5 @@ def pair_scores(bank: np.ndarray, targets: np.ndarray, sample_rate: int) -> dict
 
 
 def as_metrics(found: dict[str, np.ndarray]) -> dict[str, float | None]:
-    """Converts scalars of `scores` to the metrics of a row. NaN becomes None, because JSON has no NaN."""
-    return {name: short_number(float(found[name])) for name in METRICS}
+    """Converts scalars of `scores` and `trait_scores` to the metrics of a row. NaN becomes None: JSON has no NaN."""
+    return {name: short_number(float(found[name])) for name in (*METRICS, *TRAITS) if name in found}

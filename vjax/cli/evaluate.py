@@ -186,7 +186,7 @@ def _model_settings(arguments: argparse.Namespace, predictor) -> dict:
 
 
 def _plan_settings(arguments: argparse.Namespace, render) -> dict:
-    from vjax.audio.metric_names import METRICS
+    from vjax.audio.metric_names import METRICS, TRAITS
     from vjax.engine.synth import VERSION
     from vjax.evaluation.roundtrip import REFERENCE_SEEDS
     from vjax.search.refine_config import RefineConfig
@@ -202,7 +202,7 @@ def _plan_settings(arguments: argparse.Namespace, render) -> dict:
         "resynthesis": dataclasses.asdict(resynthesis) if resynthesis else None,
         "render": dataclasses.asdict(render),
         "floor_seeds": REFERENCE_SEEDS,
-        "metrics": METRICS,
+        "metrics": (*METRICS, *TRAITS),
         "random": "the median over all other presets of the bank, for recordings over a sample, metric by metric",
         "engine": VERSION,
     }

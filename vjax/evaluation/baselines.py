@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from vjax.audio.metric_names import METRICS
 from vjax.audio.scores import as_metrics, pair_scores, scores
+from vjax.audio.traits import trait_scores, traits_of
 from vjax.engine.pool import RenderJob
 from vjax.evaluation.baseline_bank import BaselineBank
 from vjax.evaluation.preset_files import PresetFile
@@ -70,7 +70,8 @@ def add_reference(bench: Workbench, tasks: Sequence[Task]) -> None:
         if np.isnan(found["mss"]).any():
             bench.fail(task, ["floor"], silence(task))
             continue
-        bench.add(Row(task.target.id, "floor", {name: short_number(float(found[name].mean())) for name in METRICS}))
+        found |= trait_scores([traits_of(sound, bench.sample_rate) for sound in again], bench.traits(task))
+        bench.add(Row(task.target.id, "floor", as_metrics({name: values.mean() for name, values in found.items()})))
 
 
 def add_bank_rows(bench: Workbench, tasks: Sequence[Task], bank: BaselineBank) -> None:
@@ -93,12 +94,14 @@ def add_bank_rows(bench: Workbench, tasks: Sequence[Task], bank: BaselineBank) -
     chosen: dict[Task, tuple[list[PresetFile], list[PresetFile]]] = {}
     for note in notes:
         files, sounds = bank.sounds(note)
+        traits = [traits_of(sound, bench.sample_rate) for sound in sounds]
         here = [task for task in left if bank_note(task) == note]
         for start in range(0, len(here), _TARGETS_AT_ONCE):
             chunk = here[start : start + _TARGETS_AT_ONCE]
             found = pair_scores(sounds, np.stack([bench.audio(task) for task in chunk]), bench.sample_rate)
             for column, task in enumerate(chunk):
                 metrics = {name: values[:, column] for name, values in found.items()}
+                metrics |= trait_scores(traits, bench.traits(task))
                 usable = _usable(files, metrics, task)
                 if task.target.note == note:
                     _add_rows(bench, task, files, sounds, metrics, usable)
@@ -111,6 +114,7 @@ def add_bank_rows(bench: Workbench, tasks: Sequence[Task], bank: BaselineBank) -
         files, sounds = bank.sounds(task.target.note, dict.fromkeys((*shortlist, *sample)))
         found = pair_scores(sounds, bench.audio(task)[None], bench.sample_rate)
         metrics = {name: values[:, 0] for name, values in found.items()}
+        metrics |= trait_scores([traits_of(sound, bench.sample_rate) for sound in sounds], bench.traits(task))
         _add_rows(bench, task, files, sounds, metrics, _usable(files, metrics, task), set(sample))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vjax.audio.metric_names import HIGHER_IS_BETTER, METRICS
+from vjax.audio.metric_names import HIGHER_IS_BETTER, METRICS, TRAITS
 from vjax.evaluation import editing
 from vjax.evaluation.preset_files import UNKNOWN
 from vjax.evaluation.results import Row, Target
@@ -22,8 +22,14 @@ _TITLES = {
     "rms_cosine": "RMS cosine",
     "loudness_difference": "loudness LU",
     "wmfcc": "wMFCC",
+    "attack_centroid": "attack octaves",
+    "attack_time": "attack ms",
+    "fall": "fall octaves",
+    "pitch": "pitch cents",
+    "width": "width dB",
 }
-_DECIMALS = {"sot": 3, "rms_cosine": 3}
+_DECIMALS = {"rse": 3, "sot": 3, "rms_cosine": 3, "attack_time": 0, "pitch": 1, "width": 1}
+_MEASURED = (*METRICS, *TRAITS)
 
 Rows = Mapping[tuple[str, str], Row]
 
@@ -60,7 +66,7 @@ def summarise(targets: Sequence[Target], rows: Sequence[Row], methods: Sequence[
     columns = {
         (method, metric): np.array([_value(found.get(target.id), metric) for target in targets])
         for method, found in by_method.items()
-        for metric in METRICS
+        for metric in _MEASURED
     }
     authors = [target.author or UNKNOWN for target in targets]
     failed = {
@@ -69,7 +75,7 @@ def summarise(targets: Sequence[Target], rows: Sequence[Row], methods: Sequence[
     described = {
         method: {
             "n_failed": len(failed[method]),
-            "metrics": {metric: _described(columns[method, metric], authors) for metric in METRICS},
+            "metrics": {metric: _described(columns[method, metric], authors) for metric in _MEASURED},
             "editing": editing.summary(row.editing for row in by_method[method].values() if row.editing),
         }
         for method in methods
@@ -86,7 +92,7 @@ def csv_text(targets: Sequence[Target], rows: Sequence[Row], summary: Mapping[st
     """CSV with a line for each row: its target, metrics, recovered share of MSS, and the parts of its preset."""
     about = {target.id: target for target in targets}
     shares = summary["recovered_share_by_sound"]["mss"]
-    names = ["target", "name", "author", "source", "note", "method", *METRICS, "recovered_share_mss"]
+    names = ["target", "name", "author", "source", "note", "method", *_MEASURED, "recovered_share_mss"]
     text = io.StringIO()
     names += ["evals", "seconds", "label", "kind", "error", "editable", *editing.PARTS]
     writer = csv.DictWriter(text, names, lineterminator="\n")
@@ -104,26 +110,48 @@ def table(summary: Mapping[str, Any]) -> str:
     """The printed table.
 
     It has a line for each method: the number of scored sounds; the recovered share, the mean and the mean over authors
-    of MSS; then the median of each metric with its interval. Below, a second table describes each method's presets.
+    of MSS; then the median of each metric with its interval. Below, a second table has the differences of traits, such
+    as the attack, and a third one describes each method's presets.
     """
-    titles = [_TITLES.get(metric, metric.upper()) for metric in METRICS]
     ends = f"{'share':>6} {'mean':>6} {'author':>6}"
     width = max(14, *map(len, summary["methods"]))
-    lines = [f"{'method':{width}} {'n':>4} {ends} {' '.join(f'{title:>15}' for title in titles)}"]
+    lines = [f"{'method':{width}} {'n':>4} {ends} {_titles(METRICS)}"]
     for method, described in summary["methods"].items():
         share = summary["recovered_share"]["mss"][method]
         mss = described["metrics"]["mss"]
         means = " ".join("     -" if mss[k] is None else f"{mss[k]:6.2f}" for k in ("mean", "macro_average"))
         shown = "-" if share is None else f"{share:.0%}"
-        cells = [f"{_cell(described['metrics'][metric], _DECIMALS.get(metric, 2)):>15}" for metric in METRICS]
-        lines.append(f"{method:{width}} {mss['n']:4} {shown:>6} {means} {' '.join(cells)}")
+        lines.append(f"{method:{width}} {mss['n']:4} {shown:>6} {means} {_cells(described, METRICS)}")
     lines.append("medians and 95 % intervals; share: recovered of MSS, from random to re-render reference (floor)")
     lines.append("mean and author: MSS over all sounds, and over authors with equal weights")
     lines.append("MSS is over the time in which either sound plays; MSS padded is over the whole clip")
     if any("+" in method for method in summary["methods"]):
         lines.append("refinement minimises MSS, MRSTFT and loudness; it does not minimise wMFCC, SOT and RMS cosine")
+    lines += _trait_table(summary, width)
     parts = editing.table({method: described["editing"] for method, described in summary["methods"].items()})
     return "\n".join([*lines, *([parts] if parts else [])])
+
+
+def _trait_table(summary: Mapping[str, Any], width: int) -> list[str]:
+    """The lines of the second table; none if no sound has traits, as in an evaluation by an older version."""
+    methods = summary["methods"].items()
+    if not any(described["metrics"][trait]["n"] for _, described in methods for trait in TRAITS):
+        return []
+    lines = ["", f"{'method':{width}} {_titles(TRAITS)}"]
+    lines += [f"{method:{width}} {_cells(described, TRAITS)}" for method, described in methods]
+    return [
+        *lines,
+        "medians and 95 % intervals of differences; 0 is equal. attack: centroid of the first 80 ms, and rise time;",
+        "fall: how fast the level falls (1 octave: twice or half as fast); pitch: where both are clear; width: stereo",
+    ]
+
+
+def _titles(metrics: Sequence[str]) -> str:
+    return " ".join(f"{_TITLES.get(metric, metric.upper()):>15}" for metric in metrics)
+
+
+def _cells(described: Mapping[str, Any], metrics: Sequence[str]) -> str:
+    return " ".join(f"{_cell(described['metrics'][metric], _DECIMALS.get(metric, 2)):>15}" for metric in metrics)
 
 
 def _value(row: Row | None, metric: str) -> float:
@@ -152,7 +180,7 @@ def _shares(
 ) -> dict[str, Any]:
     none = np.full(len(ids), np.nan)
     found: dict[str, dict] = {}
-    for metric in METRICS:
+    for metric in _MEASURED:
         ends = [columns.get((end, metric), none) for end in ("random", "floor")]
         for method in methods:
             share = recovered_share(ends[0], columns[method, metric], ends[1], metric in HIGHER_IS_BETTER)
@@ -170,5 +198,5 @@ def _shares(
 def _cell(described: Mapping[str, Any], decimals: int) -> str:
     if described["median"] is None:
         return "-"
-    low, high = (f"{end:.{decimals - 1}f}" for end in described["median_interval"])
+    low, high = (f"{end:.{max(decimals - 1, 0)}f}" for end in described["median_interval"])
     return f"{described['median']:.{decimals}f} {low}-{high}"

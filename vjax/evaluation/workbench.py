@@ -11,6 +11,7 @@ from vjax.audio.clip import Clip
 from vjax.audio.distances import is_silent
 from vjax.audio.files import read_audio, write_wav
 from vjax.audio.scores import as_metrics, scores
+from vjax.audio.traits import Traits, trait_differences, traits_of
 from vjax.engine.pool import Rendering, RenderJob, RenderPool
 from vjax.evaluation.editing import editing
 from vjax.evaluation.results import Results, Row, failed_row
@@ -35,6 +36,7 @@ class Workbench:
     results: Results
     pool: RenderPool
     bar: tqdm
+    _traits: dict[str, Traits] = dataclasses.field(default_factory=dict)
 
     @property
     def sample_rate(self) -> int:
@@ -53,6 +55,12 @@ class Workbench:
     def audio(self, task: Task) -> np.ndarray:
         """The target's sound, float32 [2, samples]. `play_targets` must have written it before."""
         return read_audio(self.path(task, "target.wav"), self.sample_rate)
+
+    def traits(self, task: Task) -> Traits:
+        """The traits of the target's sound, measured once."""
+        if task.target.id not in self._traits:
+            self._traits[task.target.id] = traits_of(self.audio(task), self.sample_rate)
+        return self._traits[task.target.id]
 
     def clip(self, task: Task) -> Clip:
         """The target's sound as `vjax match` takes it: a sound file as it reads the file, else the preset's render."""
@@ -93,7 +101,8 @@ class Workbench:
         if is_silent(audio):
             self.add(dataclasses.replace(failed_row(task.target.id, method, silence(task)), **fields))
             return
-        metrics = as_metrics(scores(audio, self.audio(task), self.sample_rate))
+        found = scores(audio, self.audio(task), self.sample_rate)
+        metrics = as_metrics(found | trait_differences(traits_of(audio, self.sample_rate), self.traits(task)))
         self.add(Row(task.target.id, method, metrics, **fields))
 
 

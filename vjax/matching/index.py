@@ -36,7 +36,14 @@ TEXT_COLUMNS = ("name", "preset", "label", "kind", "closest", "closest_label", "
 """Columns that hold text. The others hold numbers, or are empty."""
 
 
-_NEW_COLUMNS = ("kind", "closest", "closest_label", "closest_kind", "closest_mss")  # an older index lacks them
+_NEW_COLUMNS = (
+    "rse",
+    "kind",
+    "closest",
+    "closest_label",
+    "closest_kind",
+    "closest_mss",
+)  # an older index may lack them
 
 
 def index_row(result: MatchResult, preset_path: str | os.PathLike) -> dict[str, Any]:
@@ -82,8 +89,9 @@ def read_index(path: str | os.PathLike) -> list[dict[str, str]]:
     """The rows of an index. Columns that an older index lacks are empty. Raises ValueError if it has other columns."""
     with open(path, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
-        older = tuple(name for name in COLUMNS if name not in _NEW_COLUMNS)
-        if tuple(reader.fieldnames or ()) not in (COLUMNS, older):
+        found = tuple(reader.fieldnames or ())
+        readable = tuple(name for name in COLUMNS if name in found or name not in _NEW_COLUMNS)
+        if found != readable:
             raise ValueError(
                 f"{path} has other columns than an index of this version; move it, or choose another folder"
             )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vjax.audio.files import AudioError
-from vjax.audio.metric_names import HIGHER_IS_BETTER, METRICS
+from vjax.audio.metric_names import HIGHER_IS_BETTER, METRICS, TRAITS
 from vjax.evaluation import editing
 from vjax.evaluation.results import Results, Row, Target
 from vjax.evaluation.statistics import recovered_share
@@ -22,12 +22,19 @@ from vjax.vital.preset import read_preset
 _LABELS = {  # label, unit, decimals
     "mss": ("MSS", "dB", 2),
     "mss_padded": ("MSS padded", "dB", 2),
+    "rse": ("RSE", "", 3),
     "wmfcc": ("wMFCC", "", 2),
     "sot": ("SOT", "", 4),
     "rms_cosine": ("RMS cosine", "", 3),
     "mrstft": ("MRSTFT", "", 3),
     "loudness_difference": ("Loudness", "LU", 2),
+    "attack_centroid": ("Attack centroid", "octaves", 2),
+    "attack_time": ("Attack time", "ms", 0),
+    "fall": ("Fall", "octaves", 2),
+    "pitch": ("Pitch", "cents", 0),
+    "width": ("Width", "dB", 1),
 }
+_SHOWN = (*METRICS, *TRAITS)
 _MEANINGS = {
     "init": "the init patch",
     "random": "another preset, at random",
@@ -89,17 +96,17 @@ def read_evaluation(folder: Path) -> Evaluation:
 def page_data(evaluation: Evaluation) -> dict[str, Any]:
     """Everything that the page shows before a sound is opened, as JSON types."""
     scores = {method: _scores(evaluation, method) for method in evaluation.methods}
-    missing = np.full((len(METRICS), len(evaluation.targets)), np.nan)
+    missing = np.full((len(_SHOWN), len(evaluation.targets)), np.nan)
     random, reference = scores.get("random", missing), scores.get("floor", missing)
     shares = {
         method: [
             recovered_share(random[i], found[i], reference[i], name in HIGHER_IS_BETTER)
-            for i, name in enumerate(METRICS)
+            for i, name in enumerate(_SHOWN)
         ]
         for method, found in scores.items()
     }
     return {
-        "metrics": [_metric(name) for name in METRICS],
+        "metrics": [_metric(name) for name in _SHOWN],
         "methods": evaluation.methods,
         "meanings": {method: meaning(method) for method in evaluation.methods},
         "editing": {method: editing.text(_editing(evaluation, method)) for method in evaluation.methods},
@@ -202,11 +209,11 @@ def _order(method: str) -> tuple:
 
 def _scores(evaluation: Evaluation, method: str) -> np.ndarray:
     """[n_metrics, n_targets] float64; NaN where a sound has no such score."""
-    found = np.full((len(METRICS), len(evaluation.targets)), np.nan)
+    found = np.full((len(_SHOWN), len(evaluation.targets)), np.nan)
     for column, target in enumerate(evaluation.targets):
         row = evaluation.rows[target.id].get(method)
         if row is not None and row.scored:
-            values = [row.metrics.get(name) for name in METRICS]
+            values = [row.metrics.get(name) for name in _SHOWN]
             found[:, column] = [np.nan if value is None else value for value in values]
     return found
 
@@ -230,7 +237,14 @@ def _summary(values: np.ndarray, share: Any) -> dict[str, Any]:
 
 def _metric(name: str) -> dict[str, Any]:
     label, unit, digits = _LABELS[name]
-    return {"key": name, "label": label, "unit": unit, "digits": digits, "higher": name in HIGHER_IS_BETTER}
+    return {
+        "key": name,
+        "label": label,
+        "unit": unit,
+        "digits": digits,
+        "higher": name in HIGHER_IS_BETTER,
+        "trait": name in TRAITS,
+    }
 
 
 def _settings(folder: Path) -> dict[str, Any]:

@@ -19,12 +19,13 @@ function shareOf(entry) {
 
 function drawSummary() {
   const range = plotRange();
+  const columns = report.metrics.map((_, i) => i).filter((i) => report.metrics[i].trait === report.metrics[chosen.metric].trait);
   const head = el("tr", {},
     el("th", { scope: "col" }, "Method"),
     el("th", { scope: "col", class: "plot" }, axis(range)),
-    report.metrics.map((metric, i) =>
+    columns.map((i) =>
       el("th", { scope: "col", class: i === chosen.metric ? "number chosen" : "number" },
-        metric.label, el("small", {}, `${metric.unit} ${metric.higher ? "↑" : "↓"}`))),
+        report.metrics[i].label, el("small", {}, `${report.metrics[i].unit} ${report.metrics[i].higher ? "↑" : "↓"}`))),
   );
   const rows = report.methods.map((method) => {
     const entries = report.summary[method];
@@ -32,7 +33,8 @@ function drawSummary() {
     return el("tr", { "data-method": method },
       el("th", { scope: "row" }, methodName(method), about.map((text) => el("small", {}, text))),
       el("td", { class: "plot" }, mark(entries[chosen.metric], range, method)),
-      entries.map((entry, i) => {
+      columns.map((i) => {
+        const entry = entries[i];
         const value = number(entry[chosen.statistic], report.metrics[i].digits);
         const title = `${entry.n} sounds; mean ${number(entry.mean, report.metrics[i].digits)}, ` +
           `median ${number(entry.median, report.metrics[i].digits)}`;
