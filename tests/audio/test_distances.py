@@ -11,19 +11,20 @@ import scipy.fft
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vjax.audio.checks import is_silent
 from vjax.audio.distances import (
     _mss_figures,
-    is_silent,
     loudness_difference,
-    loudness_lufs,
     mrstft,
     mss,
     mss_padded,
     rms_cosine,
+    rse,
     sot,
     wmfcc,
 )
 from vjax.audio.dtw import dtw_distance
+from vjax.audio.loudness import loudness_lufs
 from vjax.audio.spectra import mss_spectra
 
 RATE = 44100
@@ -72,6 +73,20 @@ def reference_mss(pred, target, sample_rate):
 
 def reference_mss_padded(pred, target, sample_rate):
     return np.mean([frames.mean() for _, frames in mss_frames(pred, target, sample_rate)])
+
+
+def reference_rse(pred, target, sample_rate):
+    """By librosa: magnitudes at most 80 dB below the maximum, each spectrogram divided by its Frobenius norm."""
+    errors = []
+    for window_ms, hop_ms, n_mels in ((10, 5, 32), (25, 10, 64), (100, 50, 128)):
+        n_fft, hop = (int(ms * sample_rate / 1000) for ms in (window_ms, hop_ms))
+        settings = {"sr": sample_rate, "n_fft": n_fft, "hop_length": hop, "n_mels": n_mels}
+        a, b = (
+            np.sqrt(np.maximum(power, 1e-8 * power.max()))
+            for power in (librosa.feature.melspectrogram(y=y.astype(np.float64), **settings) for y in (pred, target))
+        )
+        errors.append(np.linalg.norm(a / np.linalg.norm(a) - b / np.linalg.norm(b)))
+    return np.mean(errors)
 
 
 def reference_wmfcc(pred, target, sample_rate):
@@ -143,6 +158,7 @@ def reference_loudness_difference(pred, target, sample_rate):
 REFERENCES = {
     mss: reference_mss,
     mss_padded: reference_mss_padded,
+    rse: reference_rse,
     wmfcc: reference_wmfcc,
     sot: reference_sot,
     rms_cosine: reference_rms_cosine,
@@ -199,7 +215,7 @@ def test_distance_of_many_candidates_broadcasts_one_target(distance):
     np.testing.assert_allclose(distance(target, candidates), distance(np.stack([target] * 3), candidates), rtol=1e-5)
 
 
-@each(mss, mss_padded, wmfcc, sot, rms_cosine, loudness_difference)
+@each(mss, mss_padded, rse, wmfcc, sot, rms_cosine, loudness_difference)
 def test_distance_with_the_sounds_swapped_is_equal(distance):
     a, b = pluck(0), pluck(1)
     np.testing.assert_allclose(distance(a, b), distance(b, a), rtol=1e-5)
@@ -213,12 +229,25 @@ def test_mrstft_with_another_gain_is_relative_to_the_target():
 
 @settings(max_examples=8, deadline=None)
 @given(gain=st.floats(0.2, 8))
-def test_mss_sot_and_rms_cosine_with_another_gain_are_equal(gain):
+def test_mss_rse_sot_and_rms_cosine_with_another_gain_are_equal(gain):
     sound, other = pluck(0), pluck(1)
-    for distance in (mss, sot, rms_cosine):
+    for distance in (mss, rse, sot, rms_cosine):
         same = 1 if distance is rms_cosine else 0
         assert distance(np.float32(gain) * sound, sound) == pytest.approx(same, abs=1e-3)
         assert distance(np.float32(gain) * sound, other) == pytest.approx(float(distance(sound, other)), rel=1e-3)
+
+
+def test_rse_of_sounds_that_share_nothing_is_the_square_root_of_two():
+    early, late = (sine(hz) * (np.arange(SAMPLES) // (SAMPLES // 2) == half) for hz, half in ((200, 0), (6000, 1)))
+    assert rse(early, late) == pytest.approx(np.sqrt(2), abs=0.02)
+
+
+def test_rse_ignores_what_is_faint_and_mss_does_not():
+    """Noise at -40 dB moves MSS, which gives all levels the same weight, and hardly moves RSE."""
+    sound = sine(440)
+    noisy = sound + 1e-2 * np.random.default_rng(0).standard_normal(sound.shape).astype(np.float32)
+    assert mss(noisy, sound) > 10
+    assert rse(noisy, sound) < 0.01
 
 
 def test_loudness_wmfcc_and_mrstft_with_another_gain_differ():

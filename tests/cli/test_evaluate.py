@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from vjax.audio.metric_names import METRICS
+from vjax.audio.metric_names import METRICS, TRAITS
 from vjax.cli.main import main
 from vjax.evaluation.results import Results
 
@@ -60,7 +60,7 @@ def test_evaluate_writes_json_csv_and_a_report(finished):
         assert "not JSON" in rows["bob-zero"]["error"]
         assert all(rows["bob-Rhodesy"]["metrics"][metric] is not None for metric in METRICS)
     share = content["summary"]["recovered_share"]
-    assert list(share) == list(METRICS)
+    assert list(share) == [*METRICS, *TRAITS]
     assert (share["mss"]["random"], share["mss"]["floor"]) == (0, 1)
     refined = by_method["nearest+9"]["bob-Rhodesy"]
     assert 0 < refined["evals"] <= 9

@@ -11,7 +11,7 @@ import pytest
 from vjax.audio.clip import Clip
 from vjax.audio.distances import mss, wmfcc
 from vjax.audio.files import read_audio, write_wav
-from vjax.audio.metric_names import METRICS
+from vjax.audio.metric_names import METRICS, TRAITS
 from vjax.audio.pitch import detect_pitch
 from vjax.candidates.bank import CHECKPOINT_BANK, write_checkpoint_bank
 from vjax.candidates.resynthesis.fit_table import WavetableFitConfig
@@ -118,8 +118,9 @@ def test_run_benchmark_adds_scores_or_an_error_for_each_target_and_method(finish
             assert ("silent at note 48" if row.target == "cid-silent" else "zero.vital: not JSON") in row.error
         else:
             assert row.error == ""
-            assert list(row.metrics) == list(METRICS)
-            assert all(np.isfinite(value) for value in row.metrics.values())
+            assert list(row.metrics) == [*METRICS, *TRAITS]
+            assert all(np.isfinite(row.metrics[name]) for name in METRICS)
+            assert all(row.metrics[name] is not None for name in TRAITS if name != "pitch")  # noise has no pitch
             assert (row.editing is None) == (row.method in ("init", "random", "floor"))
     assert Results(out).rows == results.rows
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from vjax.audio.metric_names import METRICS
+from vjax.audio.metric_names import METRICS, TRAITS
 from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
 from vjax.evaluation.results import Row, Target
 
@@ -28,6 +28,24 @@ def test_evaluation_with_rows_without_mss_padded_summarises_them():
     )
     assert table(summary).splitlines()[1].split()[:3] == ["random", "1", "-"]
     assert "editable" not in table(summary)
+
+
+def test_table_with_traits_has_a_second_table():
+    rows = {
+        ("a", method): Row("a", method, dict.fromkeys(METRICS, 1.5) | dict.fromkeys(TRAITS, value))
+        for method, value in (("random", 30.0), ("match", 1.2), ("floor", 0.0))
+    }
+    rows["a", "match"].metrics["pitch"] = None
+    summary = evaluation({}, TARGETS, rows, ("random", "match", "floor"))["summary"]
+    assert summary["recovered_share"]["attack_time"]["match"] == 0.96
+    lines = table(summary).splitlines()
+    second = lines[lines.index("") + 1 :]
+    assert [line.split()[0] for line in second[:4]] == ["method", "random", "match", "floor"]
+    assert "attack ms" in second[0]
+    assert " ".join(second[2].split()) == "match 1.20 1.2-1.2 1 1-1 1.20 1.2-1.2 - 1.2 1-1"
+    assert len({len(line) for line in second[:4]}) == 1
+    written = csv_text(TARGETS, list(rows.values()), summary).splitlines()
+    assert ",attack_centroid,attack_time,fall,pitch,width," in written[0]
 
 
 def test_table_and_csv_contain_the_editing_of_presets():

@@ -221,6 +221,12 @@ def test_report_metric_button_shows_the_scores_of_the_folder(opened, folder):
         for method in ("random", "floor")
     }
     assert shares == {"random": "0 %", "floor": "100 %"}
+    titles = [cell.text.split("\n")[0] for cell in opened.find_elements(By.CSS_SELECTOR, "#summary th.number")]
+    assert (titles[0], titles[-1], len(titles)) == ("MSS", "Loudness", len(METRICS))
+    opened.find_element(By.XPATH, "//button[text()='Attack time']").click()
+    titles = [cell.text.split("\n")[0] for cell in opened.find_elements(By.CSS_SELECTOR, "#summary th.number")]
+    assert titles == ["Attack centroid", "Attack time", "Fall", "Pitch", "Width"]
+    opened.find_element(By.XPATH, "//button[text()='RMS cosine']").click()
     assert len(opened.find_elements(By.CSS_SELECTOR, "#summary .dot")) == len(METHODS)
 
 

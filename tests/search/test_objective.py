@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from vjax.audio.distances import loudness_lufs, mrstft, mss, mss_padded
+from vjax.audio.distances import mrstft, mss, mss_padded
+from vjax.audio.loudness import loudness_lufs
 from vjax.search.objective import TERMS, TYPICAL, Objective, ObjectiveConfig
 
 SAMPLES, RATE = 22050, 44100

@@ -22,29 +22,13 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from vjax.audio.checks import checked_pair, scored
 from vjax.audio.dtw import dtw_distance
-from vjax.audio.loudness import METER_FILTERS
+from vjax.audio.loudness import loudness_lufs
 from vjax.audio.mel import to_mono
 from vjax.audio.spectra import MssSpectra, cumulative_spectra, mrstft_spectra, mss_spectra, stacked_mfcc, to_samples
 
-SILENCE_DBFS = -90.0
-"""A sound whose highest peak is below this is silent: it would not change the last bit of a 16-bit file."""
-
 _MAGNITUDE_FLOOR = 1e-5  # smallest magnitude that MRSTFT takes the logarithm of
-_GATING_BLOCK_S = 0.4  # BS.1770 measures loudness in blocks of this length
-_SILENCE_PEAK = 10 ** (SILENCE_DBFS / 20)
-
-
-def is_silent(audio: np.ndarray) -> np.ndarray:
-    """Whether the highest peak over all channels lies below `SILENCE_DBFS`.
-
-    Args:
-      audio: [..., channels, samples], mono or stereo.
-
-    Returns:
-      [...] bool. False for a sound with NaN samples: that is broken, not silent.
-    """
-    return _peak(_checked(audio, "audio")) < _SILENCE_PEAK
 
 
 def mss(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
@@ -91,9 +75,9 @@ def mss_padded_rse(
     pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns (`mss`, `mss_padded`, `rse`) at the cost of one."""
-    pred, target = _pair(pred, target)
+    pred, target = checked_pair(pred, target)
     figures = _mss_figures(mss_spectra(pred, sample_rate), mss_spectra(target, sample_rate))
-    played, padded, relative = (_scored(figure, pred, target) for figure in figures)
+    played, padded, relative = (scored(figure, pred, target) for figure in figures)
     return played, padded, relative
 
 
@@ -108,9 +92,9 @@ def wmfcc(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.
     Returns:
       [...] float32; NaN for silence.
     """
-    pred, target = _pair(pred, target)
+    pred, target = checked_pair(pred, target)
     costs = _frame_costs(stacked_mfcc(pred, sample_rate), stacked_mfcc(target, sample_rate))
-    return _scored(dtw_distance(np.asarray(costs)), pred, target)
+    return scored(dtw_distance(np.asarray(costs)), pred, target)
 
 
 def sot(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
@@ -125,8 +109,8 @@ def sot(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.nd
     Returns:
       [...] float32 from 0 to 1; NaN for silence.
     """
-    pred, target = (_mono(audio) for audio in _pair(pred, target))
-    return _scored(_sot(cumulative_spectra(pred, sample_rate), cumulative_spectra(target, sample_rate)), pred, target)
+    pred, target = (_mono(audio) for audio in checked_pair(pred, target))
+    return scored(_sot(cumulative_spectra(pred, sample_rate), cumulative_spectra(target, sample_rate)), pred, target)
 
 
 def rms_cosine(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
@@ -138,11 +122,11 @@ def rms_cosine(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -
     Returns:
       [...] float32 from 0 to 1; NaN for silence.
     """
-    pred, target = (_mono(audio) for audio in _pair(pred, target))
+    pred, target = (_mono(audio) for audio in checked_pair(pred, target))
     a, b = (_rms_envelope(audio[..., 0, :], sample_rate) for audio in (pred, target))
     with np.errstate(invalid="ignore"):  # 0 / 0: silence
         cosine = (a * b).sum(-1) / np.sqrt((a * a).sum(-1) * (b * b).sum(-1))
-    return _scored(np.minimum(cosine, 1), pred, target)
+    return scored(np.minimum(cosine, 1), pred, target)
 
 
 def mrstft(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
@@ -163,8 +147,8 @@ def mrstft(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np
     Returns:
       [...] float32; NaN for silence.
     """
-    pred, target = _pair(pred, target)
-    return _scored(mrstft_of(mrstft_spectra(pred, sample_rate), mrstft_spectra(target, sample_rate)), pred, target)
+    pred, target = checked_pair(pred, target)
+    return scored(mrstft_of(mrstft_spectra(pred, sample_rate), mrstft_spectra(target, sample_rate)), pred, target)
 
 
 def loudness_difference(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
@@ -176,38 +160,8 @@ def loudness_difference(pred: np.ndarray, target: np.ndarray, sample_rate: int =
     Raises:
       ValueError: the sounds are shorter than one gating block of 0.4 s.
     """
-    pred, target = _pair(pred, target)
-    return _scored(np.abs(loudness_lufs(pred, sample_rate) - loudness_lufs(target, sample_rate)), pred, target)
-
-
-def loudness_lufs(audio: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
-    """Integrated loudness by ITU-R BS.1770-4, gated.
-
-    Args:
-      audio: [..., channels, samples], mono or stereo.
-
-    Returns:
-      [...] float64 in LUFS; NaN for silence, and for a sound that stays below the standard's gate of -70 LUFS.
-
-    Raises:
-      ValueError: the sound is shorter than one gating block of 0.4 s.
-    """
-    import pyloudnorm  # imported here: with its parts of SciPy, it would double the import time of this module
-
-    audio = _checked(audio, "audio")
-    samples = audio.shape[-1]
-    if samples < _GATING_BLOCK_S * sample_rate:
-        raise ValueError(
-            f"loudness needs at least {_GATING_BLOCK_S} s of sound, not {samples / sample_rate:.3f} s "
-            f"({samples} samples at {sample_rate} Hz); render longer, or leave loudness out"
-        )
-    meter = pyloudnorm.Meter(sample_rate, filter_class=METER_FILTERS)
-    lufs = np.full(audio.shape[:-2], np.nan)
-    for index in np.ndindex(lufs.shape):
-        if _scorable(audio[index]):
-            loudness = meter.integrated_loudness(audio[index].T.astype(np.float64))
-            lufs[index] = loudness if np.isfinite(loudness) else np.nan
-    return lufs
+    pred, target = checked_pair(pred, target)
+    return scored(np.abs(loudness_lufs(pred, sample_rate) - loudness_lufs(target, sample_rate)), pred, target)
 
 
 @jax.jit
@@ -276,40 +230,3 @@ def _rms_envelope(mono: np.ndarray, sample_rate: int) -> np.ndarray:
 
 def _mono(audio: np.ndarray) -> np.ndarray:
     return to_mono(audio)[..., None, :]
-
-
-def _peak(audio: np.ndarray) -> np.ndarray:
-    return np.maximum(audio.max((-2, -1)), -audio.min((-2, -1)))
-
-
-def _scorable(audio: np.ndarray) -> np.ndarray:
-    peak = _peak(audio)
-    return (peak >= _SILENCE_PEAK) & (peak < np.inf)
-
-
-def _scored(distances: np.ndarray, pred: np.ndarray, target: np.ndarray) -> np.ndarray:
-    return np.where(_scorable(pred) & _scorable(target), distances, np.nan).astype(np.float32)
-
-
-def _checked(audio: np.ndarray, name: str) -> np.ndarray:
-    audio = np.asarray(audio, np.float32)
-    if audio.ndim < 2 or audio.shape[-2] not in (1, 2) or not audio.shape[-1]:
-        raise ValueError(
-            f"{name} has shape {audio.shape}; expected [..., channels, samples] with one or two channels: "
-            f"give {name}[None] for [samples], {name}.T for [samples, channels]"
-        )
-    return audio
-
-
-def _pair(pred: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    pred, target = _checked(pred, "pred"), _checked(target, "target")
-    shapes = f"pred has shape {pred.shape}, target {target.shape}"
-    if pred.shape[-1] != target.shape[-1]:
-        raise ValueError(f"{shapes}: the lengths differ; cut the longer one, or pad the shorter one with zeros")
-    if pred.shape[-2] != target.shape[-2]:
-        raise ValueError(f"{shapes}: the channels differ; compare in mono, with stereo.mean(-2, keepdims=True)")
-    try:
-        np.broadcast_shapes(pred.shape[:-2], target.shape[:-2])
-    except ValueError as error:
-        raise ValueError(f"{shapes}: the axes before channels must be equal, or broadcast") from error
-    return pred, target

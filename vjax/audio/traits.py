@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from vjax.audio.distances import is_silent
+from vjax.audio.checks import is_silent
 from vjax.audio.levels import block_levels_db
 from vjax.audio.metric_names import TRAITS
 from vjax.audio.pitch import CLEAR, detect_pitch

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from vjax.audio.distances import is_silent
+from vjax.audio.checks import is_silent
 from vjax.audio.mel import MelConfig, power_db
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.shard import log_mel

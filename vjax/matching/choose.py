@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vjax.audio.distances import is_silent
+from vjax.audio.checks import is_silent
 from vjax.audio.pitch import detect_pitch
 from vjax.candidates.harmonic_eq import average_power, with_spectrum
 from vjax.engine.pool import Rendering, RenderJob, RenderPool

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vjax.audio.distances import loudness_lufs, mss
+from vjax.audio.distances import mss
+from vjax.audio.loudness import loudness_lufs
 from vjax.audio.metric_names import METRICS
 from vjax.audio.pitch import Pitch, detect_pitch, note_name
 from vjax.engine.pool import RenderJob, RenderPool

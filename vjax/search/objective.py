@@ -22,7 +22,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vjax.audio.distances import is_silent, mrstft_of, mss_of
+from vjax.audio.checks import is_silent
+from vjax.audio.distances import mrstft_of, mss_of
 from vjax.audio.loudness import k_weighting
 from vjax.audio.mel import mel_centres_hz
 from vjax.audio.spectra import MssSpectra, mrstft_configs, mrstft_spectra, mss_spectra

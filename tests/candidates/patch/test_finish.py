@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from vjax.audio.distances import loudness_lufs, mss
+from vjax.audio.distances import mss
+from vjax.audio.loudness import loudness_lufs
 from vjax.candidates.patch.finish import finished
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool

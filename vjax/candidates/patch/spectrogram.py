@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vjax.audio.distances import is_silent
+from vjax.audio.checks import is_silent
 from vjax.audio.mel import MelConfig, mel_centres_hz
 from vjax.audio.spectra import mss_spectra, to_samples
 
