@@ -42,8 +42,7 @@ EVALUATE = $(BIN)/vjax evaluate --checkpoint shipped --presets $(HELD_OUT) --ban
 
 card: $(VENV)/.installed  ## scores the shipped model; continues where it was stopped
 	$(EVALUATE) --out runs/card/all
-	$(BIN)/python benchmarks/elsewhere.py runs/card/all --methods nearest,knobs,patch,match,closest
-	$(EVALUATE) --out runs/card/refined --limit 10 --refine-evals 100,500
+	$(EVALUATE) --out runs/card/refined --limit 10 --refine-evals 100,500 --no-elsewhere
 
 # The same model on sounds that are not Vital's.
 SOUNDS ?= ../shared/sounds

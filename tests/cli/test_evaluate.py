@@ -47,7 +47,7 @@ def finished(command, tmp_path_factory):
 
 def test_evaluate_writes_json_csv_and_a_report(finished):
     content = json.loads((finished / "evaluation.json").read_text())
-    assert list(content) == ["settings", "targets", "rows", "summary"]
+    assert list(content) == ["settings", "targets", "rows", "summary", "elsewhere"]
     assert content["settings"]["refine_evals"] == [9]
     assert content["settings"]["render"]["seconds"] == 0.4
     assert {target["author"] for target in content["targets"] if target["author"]} == {"ann", "bob"}
@@ -59,6 +59,10 @@ def test_evaluate_writes_json_csv_and_a_report(finished):
         assert set(rows) == {"ann-FM_Bass1", "ann-Sine2Saw", "bob-Rhodesy", "bob-zero"}
         assert "not JSON" in rows["bob-zero"]["error"]
         assert all(rows["bob-Rhodesy"]["metrics"][metric] is not None for metric in METRICS)
+    assert list(content["elsewhere"]) == ["nearest", "prediction", "match", "closest", "nearest+9", "floor"]
+    for described in content["elsewhere"].values():
+        assert described["instrument"]["n"] == 3
+        assert described["instrument"]["mean"] > 0
     share = content["summary"]["recovered_share"]
     assert list(share) == [*METRICS, *TRAITS]
     assert (share["mss"]["random"], share["mss"]["floor"]) == (0, 1)
@@ -84,6 +88,7 @@ def test_evaluate_called_again_renders_nothing_and_prints_the_table(finished, co
     assert [line.split()[0] for line in lines[1 : len(METHODS) + 1]] == METHODS
     assert next(line for line in lines if line.startswith("floor")).split()[1:3] == ["3", "100%"]
     assert any(line.startswith(f"no score: bob-zero ({', '.join(METHODS)}): the target: ") for line in lines)
+    assert any(line.split()[:2] == ["MSS", "dB"] and "octave up" in line for line in lines)
     assert any(line.startswith("left out of the bank: ") and "zero.vital: not JSON" in line for line in lines)
     for name in ("evaluation.json", "evaluation.csv", "report.html", "sounds"):
         assert str(finished / name) in lines[-1]
@@ -100,7 +105,7 @@ def test_evaluate_of_several_folders_takes_their_names_as_authors(tmp_path, caps
         (tmp_path / author).mkdir()
         shutil.copy(PRESETS / f"{name}.vital", tmp_path / author)
     arguments = ["--presets", str(tmp_path / "ann"), str(tmp_path / "bob"), "--bank", str(tmp_path / "bob")]
-    arguments += ["--no-resynthesis", "--checkpoint", "shipped", "--out", str(tmp_path / "out")]
+    arguments += ["--no-resynthesis", "--no-elsewhere", "--checkpoint", "shipped", "--out", str(tmp_path / "out")]
     assert main(["evaluate", *arguments, "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     found = {(target["id"], target["author"]) for target in content["targets"]}
@@ -147,8 +152,9 @@ def test_evaluate_killed_and_called_again_gives_the_same_scores(finished, comman
 def test_evaluate_of_a_dataset_scores_its_validation_rows(engine_run, tmp_path):
     """They are rendered from their own parameters, with the model's settings. Without a bank there is no share."""
     arguments = ["--dataset", str(engine_run / "data"), "--checkpoint", str(engine_run), "--out", str(tmp_path)]
-    assert main(["evaluate", *arguments]) == 0
+    assert main(["evaluate", *arguments, "--no-elsewhere"]) == 0
     content = json.loads((tmp_path / "evaluation.json").read_text())
+    assert content["elsewhere"] == {}
     assert content["settings"]["source"] == "dataset"
     (target,) = content["targets"]  # one preset of four
     assert target["id"].startswith("row-00000")

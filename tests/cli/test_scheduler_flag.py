@@ -22,7 +22,7 @@ def test_evaluate_with_either_scheduler_gives_the_same_rows(engine_run, tmp_path
         (tmp_path / "presets" / author).mkdir(parents=True)
         shutil.copy(PRESETS / f"{name}.vital", tmp_path / "presets" / author)
     arguments = ["evaluate", "--presets", str(tmp_path / "presets"), "--checkpoint", str(engine_run), "--workers", "2"]
-    arguments += ["--no-patch", "--no-resynthesis"]
+    arguments += ["--no-patch", "--no-resynthesis", "--no-elsewhere"]
     assert main([*arguments, "--out", str(tmp_path / "local")]) == 0
     command = [sys.executable, "-m", "vjax", *arguments, "--scheduler", "ray", "--out", str(tmp_path / "ray"), "--json"]
     environment = {**os.environ, "RAY_ADDRESS": "local"}

@@ -19,11 +19,14 @@ from selenium.webdriver.support.wait import WebDriverWait
 from vjax.audio.files import write_wav
 from vjax.audio.metric_names import METRICS
 from vjax.audio.scores import as_metrics, scores
+from vjax.audio.traits import trait_scores, traits_of
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.evaluation.editing import editing
+from vjax.evaluation.elsewhere import COLUMNS, INSTRUMENT, play_elsewhere, read_elsewhere, summarise
 from vjax.evaluation.results import Results, Row, Target, failed_row, start_folder
-from vjax.report.content import page_data, read_evaluation, sound_detail
+from vjax.report.content import page_data, sound_detail
+from vjax.report.evaluation_folder import read_evaluation
 from vjax.report.report import embedded_json, write_report
 from vjax.vital.preset import Route, controls, init, read_preset, write_preset
 
@@ -62,6 +65,8 @@ def folder(tmp_path_factory) -> Path:
             jobs += [RenderJob(one.to_json(), (60,), 7 * (method == "floor")) for method, one in by_method.items()]
             target, *audio = (rendering.audio[0] for rendering in pool.map(jobs))
             found = scores(np.stack(audio), target[None], RENDER.sample_rate)
+            traits = [traits_of(sound, RENDER.sample_rate) for sound in (target, *audio)]
+            found |= trait_scores(traits[1:], traits[0])
             sounds = folder / "sounds" / f"t{i}"
             sounds.mkdir(parents=True)
             for name, sound in zip(("target", *by_method), (target, *audio), strict=True):
@@ -75,6 +80,7 @@ def folder(tmp_path_factory) -> Path:
                 results.add(Row(f"t{i}", method, metrics, label=label, editing=parts))
     for method in METHODS:
         results.add(failed_row("t2", method, BROKEN))
+    play_elsewhere(folder, targets[:1], METHODS, RENDER, workers=2)
     return folder
 
 
@@ -228,6 +234,29 @@ def test_report_metric_button_shows_the_scores_of_the_folder(opened, folder):
     assert titles == ["Attack centroid", "Attack time", "Fall", "Pitch", "Width"]
     opened.find_element(By.XPATH, "//button[text()='RMS cosine']").click()
     assert len(opened.find_elements(By.CSS_SELECTOR, "#summary .dot")) == len(METHODS)
+
+
+def test_report_shows_what_presets_play_elsewhere(opened, folder):
+    found = summarise(read_elsewhere(folder), METHODS)
+    assert opened.find_element(By.ID, "elsewhere-section").is_displayed()
+    head = [cell.text for cell in opened.find_elements(By.CSS_SELECTOR, "#elsewhere thead th")]
+    assert head == ["Method", *COLUMNS]
+    rows = {
+        row.get_attribute("data-method"): [cell.text for cell in row.find_elements(By.TAG_NAME, "td")]
+        for row in opened.find_elements(By.CSS_SELECTOR, "#elsewhere tbody tr")
+    }
+    assert list(rows) == list(found)
+    for method, cells in rows.items():
+        assert [float(cell) for cell in cells] == pytest.approx([found[method][c]["mean"] for c in COLUMNS], abs=0.006)
+    assert float(rows["prediction"][COLUMNS.index(INSTRUMENT)]) > 0
+
+
+def test_report_without_presets_played_elsewhere_hides_the_section(browser, folder, tmp_path):
+    copied = Path(shutil.copytree(folder, tmp_path / "copy"))
+    (copied / "elsewhere.jsonl").unlink()
+    browser.get(write_report(copied).as_uri())
+    assert not browser.find_element(By.ID, "elsewhere-section").is_displayed()
+    assert browser.get_log("browser") == []
 
 
 def test_report_with_hostile_names_shows_them_as_text(opened, page):

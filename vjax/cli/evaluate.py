@@ -98,6 +98,11 @@ def main(argv: list[str] | None = None) -> int:
         "--workers", type=at_least(0), default=0, metavar="N", help="number of render processes (0 = all cores)"
     )
     add_resynthesis(parser)
+    parser.add_argument(
+        "--no-elsewhere",
+        action="store_true",
+        help="do not play the presets at other notes, lengths and velocities",
+    )
     add_scheduler_flag(parser)
     parser.add_argument("--tui", action="store_true", help=argparse.SUPPRESS)  # the old name of `vjax browse`
     arguments = parser.parse_args(argv)
@@ -128,6 +133,7 @@ def _methods(text: str) -> tuple[str, ...]:
 def _evaluate(arguments: argparse.Namespace) -> int:
     from vjax.cli.match_flags import read_checkpoint
     from vjax.engine.scheduler import open_render_pool
+    from vjax.evaluation import elsewhere
     from vjax.evaluation.baseline_bank import BaselineBank
     from vjax.evaluation.benchmark import Plan, run_benchmark
     from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
@@ -148,7 +154,11 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         bank = BaselineBank(bank_files, bank_path, out / "bank", pool) if bank_path else None
         match = _match(predictor, arguments, pool) if predictor else None
         results = run_benchmark(tasks, out, plan, pool, bank, match, _refine(predictor, arguments, pool))
-    content = evaluation(settings, targets, results.rows, plan.order(tasks))
+    methods = plan.order(tasks)
+    content = evaluation(settings, targets, results.rows, methods) | {"elsewhere": {}}
+    if not arguments.no_elsewhere:
+        played = elsewhere.play_elsewhere(out, targets, methods, render, workers, arguments.scheduler)
+        content["elsewhere"] = elsewhere.summarise(played, methods)
     rows = [results.rows[row["target"], row["method"]] for row in content["rows"]]
     write_json(out / "evaluation.json", content)
     (out / "evaluation.csv").write_text(csv_text(targets, rows, content["summary"]), encoding="utf-8")
@@ -157,6 +167,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         print(json.dumps(content, allow_nan=False))
     else:
         print(table(content["summary"]))
+        if content["elsewhere"]:
+            print(elsewhere.table(content["elsewhere"]))
         _print_failures(rows, bank.failures if bank else {})
         files = [out / "evaluation.json", out / "evaluation.csv", report, out / "sounds"]
         print("written: " + ", ".join(map(str, files)))

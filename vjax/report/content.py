@@ -1,8 +1,7 @@
 """Reads an evaluation's folder and builds the report's content: the summary, the scores, and the details of sounds."""
 
 import dataclasses
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,12 @@ import numpy as np
 
 from vjax.audio.files import AudioError
 from vjax.audio.metric_names import HIGHER_IS_BETTER, METRICS, TRAITS
-from vjax.evaluation import editing
-from vjax.evaluation.results import Results, Row, Target
+from vjax.evaluation import editing, elsewhere
+from vjax.evaluation.results import Target
 from vjax.evaluation.statistics import recovered_share
 from vjax.io.file_names import shortened
 from vjax.io.json_files import short_number
+from vjax.report.evaluation_folder import Evaluation
 from vjax.report.media import mel_ticks, page_media
 from vjax.vital.differences import preset_difference
 from vjax.vital.preset import read_preset
@@ -50,49 +50,6 @@ _NOT_EMBEDDED = frozenset({"init", "random"})  # the page has scores of these me
 _LONGEST_FACT = 60
 
 
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """The folder of a `vjax evaluate` run, finished or not.
-
-    Attributes:
-      folder: its path.
-      targets: in the order of targets.json.
-      rows: by target id, then by method.
-      methods: all methods that have a row, in the order of the page.
-      settings: of the run; empty if the folder does not contain them.
-    """
-
-    folder: Path
-    targets: tuple[Target, ...]
-    rows: Mapping[str, Mapping[str, Row]]
-    methods: tuple[str, ...]
-    settings: Mapping[str, Any]
-
-
-def read_evaluation(folder: Path) -> Evaluation:
-    """Reads targets.json, results.jsonl and the settings.
-
-    Raises ValueError if the folder contains no evaluation, or if an id or a method is not a plain file name. Such a
-    name could lead out of the folder.
-    """
-    path = folder / "targets.json"
-    if not path.is_file():
-        raise ValueError(f"{folder} does not contain targets.json; give a folder that `vjax evaluate` wrote")
-    try:
-        targets = tuple(Target(**target) for target in json.loads(path.read_text()))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not a list of targets ({error}); run `vjax evaluate` again") from error
-    rows: dict[str, dict[str, Row]] = {target.id: {} for target in targets}
-    for (target, method), row in Results(folder).rows.items():
-        if target in rows:  # a smaller run into the same folder leaves rows of other targets
-            rows[target][method] = row
-    methods = sorted({method for by_method in rows.values() for method in by_method}, key=_order)
-    for name in (*rows, *methods):
-        if name != Path(name).name or name in ("", ".", "..") or "\\" in name:
-            raise ValueError(f"{name!r} in {folder} is not a file name; ids and methods must not contain a path")
-    return Evaluation(folder, targets, rows, tuple(methods), _settings(folder))
-
-
 def page_data(evaluation: Evaluation) -> dict[str, Any]:
     """Everything that the page shows before a sound is opened, as JSON types."""
     scores = {method: _scores(evaluation, method) for method in evaluation.methods}
@@ -109,6 +66,7 @@ def page_data(evaluation: Evaluation) -> dict[str, Any]:
         "metrics": [_metric(name) for name in _SHOWN],
         "methods": evaluation.methods,
         "meanings": {method: meaning(method) for method in evaluation.methods},
+        "elsewhere": _elsewhere(evaluation),
         "editing": {method: editing.text(_editing(evaluation, method)) for method in evaluation.methods},
         "facts": _facts(evaluation),
         "ticks": mel_ticks(),
@@ -194,19 +152,6 @@ def _differences(folder: Path, methods: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _order(method: str) -> tuple:
-    """The sort key of a method.
-
-    Methods without refinement come first, baselines before estimates. Then come refinements by budget, with those from
-    `best` behind the others. The re-render reference (floor) comes last.
-    """
-    refined, _, evals = method.partition("+")
-    order = ("init", "random", "nearest", "prediction", "match", "closest", "knobs", "patch")
-    position = order.index(refined) if refined in order else len(order)
-    budget = int(evals) if evals.isdigit() else 0
-    return (method == "floor", refined == "best", bool(evals), budget, position, method)
-
-
 def _scores(evaluation: Evaluation, method: str) -> np.ndarray:
     """[n_metrics, n_targets] float64; NaN where a sound has no such score."""
     found = np.full((len(_SHOWN), len(evaluation.targets)), np.nan)
@@ -247,19 +192,19 @@ def _metric(name: str) -> dict[str, Any]:
     }
 
 
-def _settings(folder: Path) -> dict[str, Any]:
-    """The settings of a run; empty if the folder does not contain them."""
-    for name, field in (("evaluation.json", "settings"), ("settings.json", None)):
-        path = folder / name
-        if path.is_file():
-            try:
-                content = json.loads(path.read_text())
-            except ValueError:
-                continue  # the report shows settings but does not need them
-            found = content.get(field) if field and isinstance(content, dict) else content
-            if isinstance(found, dict):
-                return found
-    return {}
+def _elsewhere(evaluation: Evaluation) -> dict[str, Any]:
+    """The conditions, and for each method its cells in their order; no methods if nothing was played elsewhere."""
+    ids = {target.id for target in evaluation.targets}
+    lines = [line for line in elsewhere.read_elsewhere(evaluation.folder) if line["target"] in ids]
+    summary = elsewhere.summarise(lines, evaluation.methods)
+    columns = elsewhere.COLUMNS
+    return {
+        "conditions": columns,
+        "methods": [
+            {"method": method, "cells": _rounded([described[name] for name in columns])}
+            for method, described in summary.items()
+        ],
+    }
 
 
 def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:

@@ -20,7 +20,8 @@ from vjax.engine.pool import default_workers
 from vjax.evaluation.results import Target
 from vjax.inference.predict_many import map_ahead
 from vjax.io.atomic import replacing
-from vjax.report.content import page_data, read_evaluation, sound_detail
+from vjax.report.content import page_data, sound_detail
+from vjax.report.evaluation_folder import read_evaluation
 
 SOUNDS_LIMIT = 150
 """How many sounds a page contains with audio and images: about 40 MB with seven versions of 2 s each."""

@@ -157,4 +157,5 @@ document.addEventListener("keydown", (event) => {
 drawFacts();
 drawChoices();
 drawSummary();
+drawElsewhere();
 drawSounds();

@@ -5,12 +5,26 @@ const chosen = { metric: 0, statistic: "mean" };
 const PLOT = { width: window.innerWidth < 640 ? 130 : 240, height: 22, low: -0.5, high: 1.15 };
 
 function drawChoices() {
-  const metrics = report.metrics.map((metric, i) => [i, metric.label]);
+  const metrics = report.metrics.map((metric, i) => [i, metric.label])
+    .filter(([i]) => report.methods.some((method) => report.summary[method][i].n));
   const statistics = [["mean", "Mean"], ["median", "Median"]];
   document.getElementById("choices").append(
     segmented("Metric", metrics, chosen.metric, (value) => { chosen.metric = value; drawSummary(); drawScores(); }),
-    segmented("Average", statistics, chosen.statistic, (value) => { chosen.statistic = value; drawSummary(); }),
+    segmented("Average", statistics, chosen.statistic, (value) => { chosen.statistic = value; drawSummary(); drawElsewhere(); }),
   );
+}
+
+/* The table of conditions that were not recorded; hidden without any. */
+function drawElsewhere() {
+  const { conditions, methods } = report.elsewhere;
+  document.getElementById("elsewhere-section").hidden = !methods.length;
+  document.getElementById("elsewhere-statistic").textContent = chosen.statistic;
+  const head = el("tr", {}, el("th", { scope: "col" }, "Method"),
+    conditions.map((name) => el("th", { scope: "col", class: "number" }, name)));
+  const rows = methods.map(({ method, cells }) => el("tr", { "data-method": method },
+    el("th", { scope: "row" }, methodName(method)),
+    cells.map((cell) => el("td", { class: "number", title: `${cell.n} sounds` }, number(cell[chosen.statistic], 2)))));
+  document.getElementById("elsewhere").replaceChildren(el("thead", {}, head), el("tbody", {}, rows));
 }
 
 function shareOf(entry) {
@@ -19,7 +33,8 @@ function shareOf(entry) {
 
 function drawSummary() {
   const range = plotRange();
-  const columns = report.metrics.map((_, i) => i).filter((i) => report.metrics[i].trait === report.metrics[chosen.metric].trait);
+  const columns = report.metrics.map((_, i) => i).filter((i) => report.metrics[i].trait === report.metrics[chosen.metric].trait
+    && report.methods.some((method) => report.summary[method][i].n));  // an older evaluation lacks some metrics
   const head = el("tr", {},
     el("th", { scope: "col" }, "Method"),
     el("th", { scope: "col", class: "plot" }, axis(range)),
