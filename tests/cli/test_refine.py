@@ -132,4 +132,4 @@ def test_refine_with_invalid_flags_fails_with_a_message(engine_run, tmp_path, ca
     assert main([*command, "--note", "60"]) == 2
     assert "--note is for sound files" in capsys.readouterr().err
     assert main([*command, "--bank", str(tmp_path / "none"), "--evals", "5"]) == 1
-    assert "holds no .vital file" in capsys.readouterr().err
+    assert f"there is nothing at {tmp_path / 'none'}; give a folder" in capsys.readouterr().err
