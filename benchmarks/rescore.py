@@ -25,6 +25,8 @@ def main() -> None:
     shutil.copy(folder / "results.jsonl", folder / "results.jsonl.before")
     lines = [json.dumps(row) + "\n" for row in rescored(folder, settings["render"]["sample_rate"])]
     (folder / "results.jsonl").write_text("".join(lines))
+    if "places" in settings["refine"]:  # the former name
+        settings["refine"]["parallel"] = settings["refine"].pop("places")
     write_json(folder / "settings.json", settings | {"metrics": (*METRICS, *TRAITS)})
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from vjax.audio.clip import Clip
-from vjax.audio.held import is_held
+from vjax.audio.note_off import continues_after_note_off
 from vjax.audio.scores import scores
 from vjax.candidates.bank import SoundBank, index_mel
 from vjax.candidates.patch.explain import Explained, explained
@@ -207,12 +207,11 @@ def note_of(clip: Clip, config: MatchConfig = DEFAULT) -> int:
 def note_length_s(clip: Clip, render: RenderConfig, config: MatchConfig = DEFAULT) -> float:
     """Seconds from note-on to note-off, from `config` if it has a value.
 
-    Else it is the length of a render if the sound continues as if no note-off came (`is_held`), or the render config's
-    note length.
+    Else it is the length of a render if the sound continues as if no note-off came, or the render config's note length.
     """
     if config.note_s is not None:
         return config.note_s
-    lasts = is_held(clip.stereo(render.samples), render.sample_rate, render.note_s)
+    lasts = continues_after_note_off(clip.stereo(render.samples), render.sample_rate, render.note_s)
     return render.seconds if lasts else render.note_s
 
 

@@ -1,9 +1,9 @@
-"""Tests of is_held: whether a recording ended before the note-off."""
+"""Tests of continues_after_note_off: whether a recording ended before the note-off."""
 
 import numpy as np
 import pytest
 
-from vjax.audio.held import is_held
+from vjax.audio.note_off import continues_after_note_off
 
 RATE = 8000
 T_S = np.arange(2 * RATE) / RATE
@@ -22,11 +22,11 @@ T_S = np.arange(2 * RATE) / RATE
     ],
     ids=["sustain", "decay", "tremolo", "note-off", "decay, note-off", "ends", "ended"],
 )
-def test_is_held_with_a_level_that_continues_as_before_is_true_else_false(level_db, expected):
+def test_continues_after_note_off_with_a_level_that_continues_as_before_is_true_else_false(level_db, expected):
     sound = 0.5 * 10 ** (level_db / 20) * np.sin(2 * np.pi * 220 * T_S)
-    assert is_held(np.stack([sound, 0 * sound]), RATE, 1.5) is expected
+    assert continues_after_note_off(np.stack([sound, 0 * sound]), RATE, 1.5) is expected
 
 
-def test_is_held_of_a_recording_without_the_note_off_is_false():
-    assert not is_held(np.ones((1, RATE)), RATE, 1.0)
-    assert not is_held(np.ones((1, 100)), RATE, 1.5)
+def test_continues_after_note_off_of_a_recording_without_the_note_off_is_false():
+    assert not continues_after_note_off(np.ones((1, RATE)), RATE, 1.0)
+    assert not continues_after_note_off(np.ones((1, 100)), RATE, 1.5)

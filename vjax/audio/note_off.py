@@ -9,7 +9,7 @@ _MAX_FALL_DB = 6.0  # by how much more the level may fall after the note-off tha
 _ENDED_DB = 50.0  # a sound this far below its maximum has ended
 
 
-def is_held(audio: np.ndarray, sample_rate: int, note_s: float) -> bool:
+def continues_after_note_off(audio: np.ndarray, sample_rate: int, note_s: float) -> bool:
     """Returns whether a sound continues after `note_s` as before, so that there is no note-off at `note_s`.
 
     Both conditions must hold:
