@@ -66,7 +66,7 @@ def measure(sounds: Sequence[Path], out: Path, bank: Path | None = None, checkpo
     from vjax.matching.batch import match_each
     from vjax.report.report import write_report
     from vjax.shipped import checkpoint_folder
-    from vjax.vital.files import find_presets
+    from vjax.vital.find_files import find_presets
 
     files = [file.absolute() for sound in sounds for file in (find_audio(sound) if sound.is_dir() else [sound])]
     folder = Path(os.path.commonpath([file.parent for file in files]))

@@ -28,9 +28,9 @@ from pathlib import Path
 import numpy as np
 from draw_patches import NOTES, draw_patch
 
-from vjax.audio.checks import is_silent
 from vjax.audio.clip import Clip, make_clip
 from vjax.audio.distances import mss
+from vjax.audio.silence import is_silent
 from vjax.candidates.patch.low_pass import CUTOFF_SPAN, cutoff_at_rest, main_low_pass
 from vjax.candidates.patch.units import plays_once
 from vjax.engine.config import RenderConfig

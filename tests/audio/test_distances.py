@@ -11,7 +11,6 @@ import scipy.fft
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vjax.audio.checks import is_silent
 from vjax.audio.distances import (
     _mss_figures,
     loudness_difference,
@@ -25,6 +24,7 @@ from vjax.audio.distances import (
 )
 from vjax.audio.dtw import dtw_distance
 from vjax.audio.loudness import loudness_lufs
+from vjax.audio.silence import is_silent
 from vjax.audio.spectra import mss_spectra
 
 RATE = 44100

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vjax.audio.checks import is_silent
+from vjax.audio.silence import is_silent
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.io.json_lines import read_lines

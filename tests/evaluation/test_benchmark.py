@@ -33,7 +33,7 @@ from vjax.matching.match import match
 from vjax.search.candidate import Candidate, Kind
 from vjax.search.refine_config import RefineConfig
 from vjax.vital import preset as vital_preset
-from vjax.vital.files import find_presets
+from vjax.vital.find_files import find_presets
 from vjax.vital.preset import controls, read_json, read_preset, write_preset
 
 PEOPLE = Path(__file__).parents[1] / "data" / "presets"

@@ -2,7 +2,7 @@
 
 from vjax.evaluation.targets import preset_tasks
 from vjax.vital import preset as vital_preset
-from vjax.vital.files import find_presets
+from vjax.vital.find_files import find_presets
 from vjax.vital.preset import write_preset
 
 NOTE = 48

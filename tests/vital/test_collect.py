@@ -23,7 +23,7 @@ from vjax.vital.collect import (
     without_alike,
 )
 from vjax.vital.default_vocabulary import default_vocabulary
-from vjax.vital.files import find_files
+from vjax.vital.find_files import find_files
 from vjax.vital.lfo_shapes import shape_json, shape_key, standard_shapes
 from vjax.vital.preset import MAX_BYTES, Route, init, read_preset
 from vjax.vital.table_spectra import BANDS, FRAME_POSITIONS, table_spectra

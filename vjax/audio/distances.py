@@ -22,10 +22,10 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from vjax.audio.checks import checked_pair, scored
 from vjax.audio.dtw import dtw_distance
 from vjax.audio.loudness import loudness_lufs
 from vjax.audio.mel import to_mono
+from vjax.audio.silence import checked_pair, scored
 from vjax.audio.spectra import MssSpectra, cumulative_spectra, mrstft_spectra, mss_spectra, stacked_mfcc, to_samples
 
 _MAGNITUDE_FLOOR = 1e-5  # smallest magnitude that MRSTFT takes the logarithm of

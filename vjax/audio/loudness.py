@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vjax.audio.checks import checked, scorable
+from vjax.audio.silence import checked, scorable
 
 METER_FILTERS = "DeMan"
 """pyloudnorm's name of the filters with the standard's coefficients. Its default filters are 0.04 LU off at 997 Hz."""

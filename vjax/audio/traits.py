@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from vjax.audio.checks import is_silent
 from vjax.audio.levels import block_levels_db
 from vjax.audio.metric_names import TRAITS
 from vjax.audio.pitch import CLEAR, detect_pitch
+from vjax.audio.silence import is_silent
 
 ATTACK_S = 0.08
 """The length of the attack, in which the centroid is measured."""

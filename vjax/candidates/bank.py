@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from vjax.audio.checks import is_silent
 from vjax.audio.mel import MelConfig, power_db
+from vjax.audio.silence import is_silent
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.shard import log_mel
 from vjax.data.store import DatasetInfo
@@ -34,7 +34,7 @@ from vjax.io.file_names import as_text
 from vjax.io.progress import progress_bar
 from vjax.sound.schema import Parameters, Schema
 from vjax.training.packing import BANK, CREDIT
-from vjax.vital.files import find_presets
+from vjax.vital.find_files import find_presets
 from vjax.vital.preset import Preset, read_preset
 from vjax.vital.transpose import transposed
 from vjax.vital.vocabulary import Vocabulary, to_preset

@@ -52,7 +52,7 @@ def _roundtrip(arguments: argparse.Namespace) -> int:
     from vjax.evaluation.roundtrip import HEADER, as_json, round_trips, summarise, table_row
     from vjax.io.progress import progress_bar
     from vjax.vital.default_vocabulary import default_vocabulary, read_vocabulary
-    from vjax.vital.files import find_files
+    from vjax.vital.find_files import find_files
 
     files = find_files(arguments.path, ".vital")[: arguments.limit or None]
     if not files:

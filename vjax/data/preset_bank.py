@@ -7,7 +7,7 @@ from collections.abc import Callable
 from vjax.io.file_names import as_text, stem_text
 from vjax.sound.schema import Parameters
 from vjax.vital.default_vocabulary import default_vocabulary
-from vjax.vital.files import find_files
+from vjax.vital.find_files import find_files
 from vjax.vital.preset import read_preset
 from vjax.vital.vocabulary import Vocabulary, to_parameters
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from vjax.audio.checks import is_silent
 from vjax.audio.clip import Clip
 from vjax.audio.files import read_audio, write_wav
 from vjax.audio.scores import as_metrics, scores
+from vjax.audio.silence import is_silent
 from vjax.audio.traits import Traits, trait_differences, traits_of
 from vjax.engine.pool import Rendering, RenderJob, RenderPool
 from vjax.evaluation.editing import editing

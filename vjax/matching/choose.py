@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vjax.audio.checks import is_silent
 from vjax.audio.pitch import detect_pitch
+from vjax.audio.silence import is_silent
 from vjax.candidates.harmonic_eq import average_power, with_spectrum
 from vjax.engine.pool import Rendering, RenderJob, RenderPool
 from vjax.search.candidate import FAMILIES, Candidate

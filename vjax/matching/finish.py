@@ -12,7 +12,7 @@ from vjax.audio.loudness import loudness_lufs
 from vjax.audio.metric_names import METRICS
 from vjax.audio.pitch import Pitch, detect_pitch, note_name
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.matching.describe import comment, style_of
+from vjax.matching.comment import comment, style_of
 from vjax.matching.preferred import CLOSEST, FAR_DB
 from vjax.matching.prepare import Prepared
 from vjax.matching.result import Comparison, FoundPreset, MatchResult

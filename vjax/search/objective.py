@@ -22,10 +22,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vjax.audio.checks import is_silent
 from vjax.audio.distances import mrstft_of, mss_of
 from vjax.audio.loudness import k_weighting
 from vjax.audio.mel import mel_centres_hz
+from vjax.audio.silence import is_silent
 from vjax.audio.spectra import MssSpectra, mrstft_configs, mrstft_spectra, mss_spectra
 
 TERMS = ("mss", "mrstft", "ltas", "loudness")

@@ -30,9 +30,9 @@ from vjax.training.feed import eval_feed, train_feed
 from vjax.training.losses import LossConfig, loss_masks
 from vjax.training.mean import Mean
 from vjax.training.metrics import knob_errors, merge_metrics, metric_layout
-from vjax.training.progress import RunProgress, count_stale, is_exhausted, show_progress
 from vjax.training.resume import allowed_changes
 from vjax.training.run_log import TRAIN_VALUES, VALIDATION_VALUES, announce, listed
+from vjax.training.run_progress import RunProgress, count_stale, is_exhausted, show_progress
 from vjax.training.state import TrainState, create_state, make_optimizer
 from vjax.training.step import (
     Recipe,

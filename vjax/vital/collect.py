@@ -11,7 +11,7 @@ import numpy as np
 
 from vjax.io.file_names import stem_text
 from vjax.vital import checks, table_spectra
-from vjax.vital.files import find_files
+from vjax.vital.find_files import find_files
 from vjax.vital.lfo_shapes import LfoShapeCatalog, shape_key
 from vjax.vital.preset import MAX_BYTES, Preset, read_preset
 from vjax.vital.vocabulary import Vocabulary, audible_lfos, audible_oscillators

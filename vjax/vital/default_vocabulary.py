@@ -122,7 +122,7 @@ def to_cycles(table: Mapping[str, Any], n: int = len(FRAME_POSITIONS)) -> np.nda
 
 def main() -> None:
     from vjax.vital.collect import Limits, build_vocabulary, preset_shapes, read_all, read_table
-    from vjax.vital.files import find_files
+    from vjax.vital.find_files import find_files
     from vjax.vital.preset import read_preset
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

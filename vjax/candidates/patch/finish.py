@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from vjax.candidates.patch.describe import describe
+from vjax.candidates.patch.describe_patch import describe
 from vjax.candidates.patch.macros import with_macros
 from vjax.candidates.patch.naming import short_name, style_tag
 from vjax.candidates.patch.velocity import with_velocity

@@ -1,6 +1,6 @@
 """Derives a style tag and a short name for a patch from its parameters."""
 
-from vjax.candidates.patch.describe import oscillator_timbre
+from vjax.candidates.patch.describe_patch import oscillator_timbre
 from vjax.sound.schema import N_OSCILLATORS
 from vjax.vital.editability import carrying_routes
 from vjax.vital.lfo_shapes import shape_values

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vjax.audio.checks import is_silent
 from vjax.audio.mel import MelConfig, mel_centres_hz
+from vjax.audio.silence import is_silent
 from vjax.audio.spectra import mss_spectra, to_samples
 
 WINDOW_MS, HOP_MS, BANDS = 25, 10, 64

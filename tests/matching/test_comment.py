@@ -1,11 +1,11 @@
-"""Tests of vjax.matching.describe."""
+"""Tests of vjax.matching.comment."""
 
 import numpy as np
 import pytest
 
 import vjax
 from vjax.audio.metric_names import METRICS
-from vjax.matching.describe import comment, style_of
+from vjax.matching.comment import comment, style_of
 
 RATE = 44100
 

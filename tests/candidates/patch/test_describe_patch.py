@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from vjax.candidates.patch.describe import describe
+from vjax.candidates.patch.describe_patch import describe
 from vjax.candidates.patch.finish import finished
 from vjax.candidates.patch.units import rate_text
 from vjax.engine.config import RenderConfig
