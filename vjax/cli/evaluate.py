@@ -29,7 +29,13 @@ Each target is a preset of a folder, a sound file, or a validation row of a data
   floor        the re-render reference: the target's own preset with other random phases
 
 All are settled renders by the real engine. The recovered share is 0 % at the random preset and 100 % at the floor. A
-silent preset is reported and has no score. A second table shows how editable the presets are.
+silent preset is reported and has no score. docs/metrics.md explains the tables:
+
+- distances of spectra;
+- differences of attack, fall, pitch and stereo width;
+- how editable the presets are;
+- elsewhere: MSS where each preset and the target's own preset play other notes, other lengths and softly. The mean of
+  these is the preset's score as an instrument. Recordings have no preset, so they have no such table.
 
 The author of a preset is the first folder below the given one, or else the author field of the preset. --limit takes a
 random sample, always the same one. The same command continues a run that was stopped; --limit may then be larger, and
