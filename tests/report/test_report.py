@@ -2,14 +2,12 @@
 
 import dataclasses
 import json
-import os
 import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from selenium import webdriver
 from selenium.common.exceptions import NoAlertPresentException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -27,7 +25,8 @@ from vjax.evaluation.elsewhere import COLUMNS, INSTRUMENT, play_elsewhere, read_
 from vjax.evaluation.results import Results, Row, Target, failed_row, start_folder
 from vjax.report.content import page_data, sound_detail
 from vjax.report.evaluation_folder import read_evaluation
-from vjax.report.report import embedded_json, write_report
+from vjax.report.page_parts import embedded_json
+from vjax.report.report import write_report
 from vjax.vital.preset import Route, controls, init, read_preset, write_preset
 
 PRESETS = Path(__file__).parents[1] / "data" / "presets"
@@ -88,26 +87,6 @@ def folder(tmp_path_factory) -> Path:
 def page(folder: Path, tmp_path_factory) -> Path:
     """The report alone in another folder, because it must not need other files."""
     return Path(shutil.copy(write_report(folder), tmp_path_factory.mktemp("moved") / "report.html"))
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    chromium, driver = (shutil.which(name) for name in ("chromium", "chromedriver"))
-    if not (chromium and driver):
-        reason = "no chromium and chromedriver found; apt-get install chromium chromium-driver"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    flags = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
-    for flag in (*flags.split(), "disable-component-update", "disable-sync", "window-size=1300,1000"):
-        options.add_argument(f"--{flag}")
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield browser
-    browser.quit()
 
 
 @pytest.fixture

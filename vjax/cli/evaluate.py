@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from vjax.cli.browse import browse
-from vjax.cli.command import UsageError, at_least, command_parser, run
+from vjax.cli.command import CommandError, UsageError, at_least, command_parser, run
 from vjax.cli.evaluate_targets import evaluation_bank, evaluation_targets
 from vjax.cli.match_flags import add_checkpoint, midi_note
 from vjax.cli.refine_flags import add_resynthesis, resynthesis_config
@@ -42,12 +42,17 @@ random sample, always the same one. The same command continues a run that was st
 --refine-evals may have more budgets. The folder --out gets evaluation.json, evaluation.csv, report.html, and in sounds/
 every sound and preset.
 
+It also gets listen.html, a blind listening test: a person plays the target and two candidates without names, and
+answers which one is more like it. The page exports the answers as a file. --listen FILE prints how often each method
+wins, with intervals.
+
 {SCHEDULER_HELP}
 examples:
   vjax evaluate --presets ~/Documents/Vital --limit 24                       # baselines: the nearest of your presets
   vjax evaluate --checkpoint runs/tier3 --presets presets --limit 24 --refine-evals 100
   vjax evaluate --checkpoint runs/tier3 --presets presets --refine-evals 100,500 --starts prediction,best --out runs/ev
   vjax evaluate --checkpoint runs/tier3 --audio recordings --bank presets    # sounds: no floor, no share
+  vjax evaluate --listen answers-*.json                                      # the results of listen.html
   vjax evaluate --checkpoint runs/tier3 --dataset runs/tier3/data --limit 50 --bank presets --json
 exit codes: 0 if at least one target has a score, else 1
 """
@@ -64,6 +69,12 @@ def main(argv: list[str] | None = None) -> int:
     )
     what.add_argument("--audio", metavar="DIR", help="targets: a folder of sound files, or one")
     what.add_argument("--dataset", metavar="PATH", help="targets: the validation presets of a dataset, one row of each")
+    what.add_argument(
+        "--listen",
+        nargs="+",
+        metavar="FILE",
+        help="no targets: the results of a listening test, from the files that its page exported",
+    )
     parser.add_argument(
         "--bank", metavar="DIR", help="presets of the baselines random and nearest (default: --presets)"
     )
@@ -112,7 +123,9 @@ def main(argv: list[str] | None = None) -> int:
     add_scheduler_flag(parser)
     parser.add_argument("--tui", action="store_true", help=argparse.SUPPRESS)  # the old name of `vjax browse`
     arguments = parser.parse_args(argv)
-    return run(parser.prog, lambda: _browse(parser.prog, arguments) if arguments.tui else _evaluate(arguments))
+    if arguments.tui:
+        return run(parser.prog, lambda: _browse(parser.prog, arguments))
+    return run(parser.prog, lambda: _listen(arguments) if arguments.listen else _evaluate(arguments))
 
 
 def _browse(prog: str, arguments: argparse.Namespace) -> int:
@@ -168,7 +181,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     rows = [results.rows[row["target"], row["method"]] for row in content["rows"]]
     write_json(out / "evaluation.json", content)
     (out / "evaluation.csv").write_text(csv_text(targets, rows, content["summary"]), encoding="utf-8")
-    report = _report(out)
+    pages = _pages(out)
     if arguments.json:
         print(json.dumps(content, allow_nan=False))
     else:
@@ -176,7 +189,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         if content["elsewhere"]:
             print(elsewhere.table(content["elsewhere"]))
         _print_failures(rows, bank.failures if bank else {})
-        files = [out / "evaluation.json", out / "evaluation.csv", report, out / "sounds"]
+        files = [out / "evaluation.json", out / "evaluation.csv", *pages, out / "sounds"]
         print("written: " + ", ".join(map(str, files)))
     return 0 if any(row.scored for row in rows) else 1
 
@@ -254,10 +267,24 @@ def _refine(predictor, arguments: argparse.Namespace, pool):
     return refine
 
 
-def _report(out: Path) -> Path:
+def _pages(out: Path) -> list[Path]:
+    """Writes the report, and the page of a listening test if there are sounds to compare."""
+    from vjax.report.listening_page import write_listening_page
     from vjax.report.report import write_report
 
-    return write_report(out)
+    pages = [write_report(out), write_listening_page(out)]
+    return [page for page in pages if page is not None]
+
+
+def _listen(arguments: argparse.Namespace) -> int:
+    """Prints the results of a listening test."""
+    from vjax.evaluation.listening import read_answers, results, table
+
+    found = results(read_answers(arguments.listen))
+    if not found:
+        raise CommandError(f"{', '.join(arguments.listen)}: no answers yet; answer some trials, and export again")
+    print(json.dumps(found, allow_nan=False) if arguments.json else table(found))
+    return 0
 
 
 def _print_failures(rows, bank_failures: dict[str, str]) -> None:

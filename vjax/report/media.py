@@ -74,7 +74,7 @@ def page_media(files: Mapping[str, Path]) -> PageMedia:
     for label, sound in sounds.items():
         key = sound.tobytes()
         if key not in encoded:
-            encoded[key] = SoundMedia(_mp3(gain * sound), _mel_image(mels[label], top_db))
+            encoded[key] = SoundMedia(mp3_address(gain * sound), _mel_image(mels[label], top_db))
         media[label] = encoded[key]
     return PageMedia(media, longest / SAMPLE_RATE, 20 * float(np.log10(gain)))
 
@@ -89,7 +89,7 @@ def _mel(sound: np.ndarray, samples: int) -> np.ndarray:
     return mel_db(np.pad(sound, ((0, 0), (0, samples - sound.shape[-1]))), _MEL)
 
 
-def _mp3(sound: np.ndarray) -> str:
+def mp3_address(sound: np.ndarray) -> str:
     buffer = io.BytesIO()
     soundfile.write(
         buffer,

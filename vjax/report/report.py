@@ -7,12 +7,7 @@ Names come from strangers' presets and are not trusted. The page stores them as 
 insert them as text. A content security policy allows only the page's own script, by its hash, and no network address.
 """
 
-import base64
-import hashlib
 import html
-import importlib.resources
-import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +17,12 @@ from vjax.inference.predict_many import map_ahead
 from vjax.io.atomic import replacing
 from vjax.report.content import page_data, sound_detail
 from vjax.report.evaluation_folder import read_evaluation
+from vjax.report.page_parts import MARK, asset, embedded_json, policy
 
 SOUNDS_LIMIT = 150
 """How many sounds a page contains with audio and images: about 40 MB with seven versions of 2 s each."""
 
 _SCRIPTS = ("elements.js", "summary.js", "player.js", "comparison.js", "detail.js", "sounds.js")
-_MARK = re.compile(r"<!--([A-Z]+)-->")
 
 
 def write_report(folder: str | Path, sounds_limit: int = SOUNDS_LIMIT) -> Path:
@@ -50,10 +45,10 @@ def write_report(folder: str | Path, sounds_limit: int = SOUNDS_LIMIT) -> Path:
         raise ValueError(f"sounds_limit={sounds_limit}; give 0 or more")
     folder = Path(folder)
     evaluation = read_evaluation(folder)
-    style, script = _asset("style.css"), "\n".join(_asset(name) for name in _SCRIPTS)
+    style, script = asset("style.css"), "\n".join(asset(name) for name in _SCRIPTS)
     title = f"vjax evaluation: {folder.resolve().name}"
     parts = {
-        "CSP": _policy(style, script),
+        "CSP": policy(style, script),
         "TITLE": html.escape(title),
         "STYLE": style,
         "DATA": embedded_json(page_data(evaluation)),
@@ -67,39 +62,12 @@ def write_report(folder: str | Path, sounds_limit: int = SOUNDS_LIMIT) -> Path:
         return sound_detail(evaluation, target)
 
     path = folder / "report.html"
-    head, tail = _asset("page.html").split("<!--DETAILS-->")
+    head, tail = asset("page.html").split("<!--DETAILS-->")
     with replacing(path) as partial, open(partial, "w", encoding="utf-8") as page:
-        page.write(_MARK.sub(lambda mark: parts[mark.group(1)], head))
+        page.write(MARK.sub(lambda mark: parts[mark.group(1)], head))
         workers = default_workers()
         details = map_ahead(detail_of, enumerate(evaluation.targets), workers, most=2 * workers)
         for i, detail in enumerate(details):
             page.write(f'<script type="application/json" id="detail-{i}">{embedded_json(detail)}</script>\n')
         page.write(tail)
     return path
-
-
-def embedded_json(content: Any) -> str:
-    """JSON that is safe inside a `<script>` element, whatever its strings contain.
-
-    Inside the element, HTML parsers look for `</script` and `<!--`. Text without any `<` contains neither.
-    """
-    return json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _policy(style: str, script: str) -> str:
-    """A content security policy for a page of one style and one script: nothing else runs, and nothing is fetched."""
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii") for text in (style, script)]
-    rules = (
-        "default-src 'none'",
-        "img-src data:",
-        "media-src blob: data:",
-        f"style-src 'sha256-{hashes[0]}'",
-        f"script-src 'sha256-{hashes[1]}'",
-        "base-uri 'none'",
-        "form-action 'none'",
-    )
-    return f'<meta http-equiv="Content-Security-Policy" content="{"; ".join(rules)}">'
-
-
-def _asset(name: str) -> str:
-    return importlib.resources.files("vjax.report").joinpath("page", name).read_text(encoding="utf-8")
