@@ -47,7 +47,7 @@ def finished(command, tmp_path_factory):
 
 def test_evaluate_writes_json_csv_and_a_report(finished):
     content = json.loads((finished / "evaluation.json").read_text())
-    assert list(content) == ["settings", "targets", "rows", "summary", "elsewhere"]
+    assert list(content) == ["settings", "targets", "rows", "summary", "turns", "elsewhere"]
     assert content["settings"]["refine_evals"] == [9]
     assert content["settings"]["render"]["seconds"] == 0.4
     assert {target["author"] for target in content["targets"] if target["author"]} == {"ann", "bob"}
@@ -59,6 +59,8 @@ def test_evaluate_writes_json_csv_and_a_report(finished):
         assert set(rows) == {"ann-FM_Bass1", "ann-Sine2Saw", "bob-Rhodesy", "bob-zero"}
         assert "not JSON" in rows["bob-zero"]["error"]
         assert all(rows["bob-Rhodesy"]["metrics"][metric] is not None for metric in METRICS)
+    assert list(content["turns"]) == ["nearest", "prediction", "match", "closest", "nearest+9"]
+    assert all(found["n"] == 3 and found["kilobytes"] > 10 for found in content["turns"].values())
     assert list(content["elsewhere"]) == ["nearest", "prediction", "match", "closest", "nearest+9", "floor"]
     for described in content["elsewhere"].values():
         assert described["instrument"]["n"] == 3

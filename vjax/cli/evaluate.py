@@ -33,7 +33,7 @@ silent preset is reported and has no score. docs/metrics.md explains the tables:
 
 - distances of spectra;
 - differences of attack, fall, pitch and stereo width;
-- how editable the presets are;
+- how editable the presets are, and whether cutoff and macros do something when they are turned;
 - elsewhere: MSS where each preset and the target's own preset play other notes, other lengths and softly. The mean of
   these is the preset's score as an instrument. Recordings have no preset, so they have no such table.
 
@@ -152,7 +152,7 @@ def _methods(text: str) -> tuple[str, ...]:
 def _evaluate(arguments: argparse.Namespace) -> int:
     from vjax.cli.match_flags import read_checkpoint
     from vjax.engine.scheduler import open_render_pool
-    from vjax.evaluation import elsewhere
+    from vjax.evaluation import elsewhere, turns
     from vjax.evaluation.baseline_bank import BaselineBank
     from vjax.evaluation.benchmark import Plan, run_benchmark
     from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
@@ -174,7 +174,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         match = _match(predictor, arguments, pool) if predictor else None
         results = run_benchmark(tasks, out, plan, pool, bank, match, _refine(predictor, arguments, pool))
     methods = plan.order(tasks)
-    content = evaluation(settings, targets, results.rows, methods) | {"elsewhere": {}}
+    turned = turns.play_turns(out, targets, methods, render, workers, arguments.scheduler)
+    content = evaluation(settings, targets, results.rows, methods)
+    content |= {"turns": turns.summarise(turned, methods), "elsewhere": {}}
     if not arguments.no_elsewhere:
         played = elsewhere.play_elsewhere(out, targets, methods, render, workers, arguments.scheduler)
         content["elsewhere"] = elsewhere.summarise(played, methods)
@@ -186,6 +188,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         print(json.dumps(content, allow_nan=False))
     else:
         print(table(content["summary"]))
+        if content["turns"]:
+            print(turns.table(content["turns"]))
         if content["elsewhere"]:
             print(elsewhere.table(content["elsewhere"]))
         _print_failures(rows, bank.failures if bank else {})

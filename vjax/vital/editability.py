@@ -89,10 +89,16 @@ def editability(preset: Preset) -> Editability:
     return Editability(
         **counts,
         sound_routes=sum(route.source not in _PLAYED for route in routes),
-        macros=sum(_named(preset, i) and any(r.source == MACROS[i] for r in routes) for i in range(N_MACROS)),
+        macros=len(named_macros(preset)),
         env_1_alone=not any(r.destination in _LEVELS and r.source not in STEADY for _, r in carrying_routes(preset)),
         reasons=tuple(reasons),
     )
+
+
+def named_macros(preset: Preset) -> tuple[int, ...]:
+    """The numbers, from 0, of the macros with a name of their own and a route."""
+    sources = {route.source for route in preset.routes if route is not None}
+    return tuple(i for i in range(N_MACROS) if _named(preset, i) and MACROS[i] in sources)
 
 
 def macro_is_free(preset: Preset, number: int) -> bool:
