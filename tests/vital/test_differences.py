@@ -1,6 +1,7 @@
 """Tests of vjax.vital.differences: routes, knobs and menus of two presets."""
 
 import dataclasses
+import math
 
 import pytest
 
@@ -102,14 +103,17 @@ def test_preset_difference_lists_audible_menus_tables_and_shapes_by_name():
 
 
 def test_preset_difference_lists_codes_as_menus():
-    natives = {"effect_chain_order": 1.0, "osc_1_transpose_quantize": 2.0, "osc_2_transpose_quantize": 2.0}
+    last_chain = float(math.factorial(9) - 1)  # all effects in the opposite order
+    natives = {"effect_chain_order": last_chain, "osc_1_transpose_quantize": 2.0, "osc_2_transpose_quantize": 2.0}
     two_effects = {"chorus_on": 1, "reverb_on": 1}
     difference = preset_difference(_preset(menus=two_effects), _preset(menus=two_effects, **natives))
     assert difference.knobs == ()
     assert {(menu.name, menu.target, menu.match) for menu in difference.menus} == {
-        ("effect_chain_order", "0", "1"),
+        ("effect_chain_order", "chorus > reverb", "reverb > chorus"),
         ("osc_1_transpose_quantize", "0", "2"),
     }
+    same = preset_difference(_preset(menus=two_effects), _preset(menus=two_effects, effect_chain_order=1.0))
+    assert same.menus == ()  # chain 1 exchanges two effects that are off
     alone = preset_difference(init(), _preset(**natives))  # without effects, no order is audible
     assert [menu.name for menu in alone.menus] == ["osc_1_transpose_quantize"]
 

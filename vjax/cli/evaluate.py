@@ -2,13 +2,13 @@
 
 import argparse
 import dataclasses
-import hashlib
 import json
 import sys
 from pathlib import Path
 
 from vjax.cli.browse import browse
 from vjax.cli.command import CommandError, UsageError, at_least, command_parser, run
+from vjax.cli.evaluate_settings import model_settings, plan_settings
 from vjax.cli.evaluate_targets import evaluation_bank, evaluation_targets
 from vjax.cli.match_flags import add_checkpoint, midi_note
 from vjax.cli.refine_flags import add_resynthesis, resynthesis_config
@@ -166,7 +166,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     plan = Plan(
         bank_path is not None, predictor is not None, arguments.starts, arguments.refine_evals, not arguments.no_patch
     )
-    settings |= bank_settings | _model_settings(arguments, predictor) | _plan_settings(arguments, render)
+    settings |= bank_settings | model_settings(arguments, predictor) | plan_settings(arguments, render)
     targets = [task.target for task in tasks]
     start_folder(out, settings, targets)
     with open_render_pool(render, workers, arguments.scheduler) as pool:
@@ -196,51 +196,6 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         files = [out / "evaluation.json", out / "evaluation.csv", *pages, out / "sounds"]
         print("written: " + ", ".join(map(str, files)))
     return 0 if any(row.scored for row in rows) else 1
-
-
-def _model_settings(arguments: argparse.Namespace, predictor) -> dict:
-    """The settings of the model. A digest of the weights identifies it, because training changes a folder's model."""
-    import jax
-    import numpy as np
-
-    from vjax.matching.config import MatchConfig
-
-    if predictor is None:
-        return {"checkpoint": None}
-    digest = hashlib.sha256()
-    for leaf in jax.tree.leaves(predictor.variables):
-        digest.update(np.asarray(leaf).tobytes())
-    return {
-        "checkpoint": str(Path(arguments.checkpoint).absolute()),
-        "which": arguments.which,
-        "step": predictor.step,
-        "patch": not arguments.no_patch,
-        "prefer": MatchConfig.prefer,  # of `match`; older folders lack it, and their `match` is the closest candidate
-        "weights_sha256": digest.hexdigest(),
-    }
-
-
-def _plan_settings(arguments: argparse.Namespace, render) -> dict:
-    from vjax.audio.metric_names import METRICS, TRAITS
-    from vjax.engine.synth import VERSION
-    from vjax.evaluation.roundtrip import REFERENCE_SEEDS
-    from vjax.search.refine_config import RefineConfig
-
-    resynthesis = resynthesis_config(arguments)
-    refine = dataclasses.asdict(RefineConfig())
-    del refine["evals"]  # the budgets, which may grow
-    return {
-        "limit": arguments.limit,
-        "starts": arguments.starts,
-        "refine_evals": arguments.refine_evals,
-        "refine": refine,
-        "resynthesis": dataclasses.asdict(resynthesis) if resynthesis else None,
-        "render": dataclasses.asdict(render),
-        "floor_seeds": REFERENCE_SEEDS,
-        "metrics": (*METRICS, *TRAITS),
-        "random": "the median over all other presets of the bank, for recordings over a sample, metric by metric",
-        "engine": VERSION,
-    }
 
 
 def _match(predictor, arguments: argparse.Namespace, pool):

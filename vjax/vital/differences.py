@@ -12,9 +12,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from vjax.sound.audibility import Audible
+from vjax.sound.encoding import CHAIN, EFFECTS, chain_ranks
 from vjax.vital.audible import audible_of
 from vjax.vital.knob_text import knob_text
 from vjax.vital.preset import Preset, Route, controls
+from vjax.vital.values import value_of
 from vjax.vital.wavetables import table_key
 
 LEAST_NORM = 0.01
@@ -144,9 +146,21 @@ def _codes(target: Preset, match: Preset, audible: tuple[Audible, Audible]) -> l
             continue
         codes = [round(knob.to_native(one.continuous[i])) for one in (target, match)]
         if codes[0] != codes[1]:
-            texts = [str(code) if on[i] else OFF for code, on in zip(codes, audible_knobs, strict=True)]
-            differences.append(MenuDifference(knob.name, *texts))
+            texts = [
+                _code_text(knob.name, code, one) if on[i] else OFF
+                for code, one, on in zip(codes, (target, match), audible_knobs, strict=True)
+            ]
+            if texts[0] != texts[1]:  # two numbers may order the effects that are on alike
+                differences.append(MenuDifference(knob.name, *texts))
     return differences
+
+
+def _code_text(name: str, code: int, preset: Preset) -> str:
+    """The number as text; of the effects' order, the names of those that are on, such as "delay > reverb"."""
+    if name != CHAIN:
+        return str(code)
+    by_rank = sorted(zip(chain_ranks(np.array([code]))[0], EFFECTS, strict=True))
+    return " > ".join(effect for _, effect in by_rank if value_of(preset, f"{effect}_on"))
 
 
 def _menus(target: Preset, match: Preset, audible: tuple[Audible, Audible]) -> list[MenuDifference]:
