@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -215,6 +216,34 @@ def test_report_metric_button_shows_the_scores_of_the_folder(opened, folder):
     assert len(opened.find_elements(By.CSS_SELECTOR, "#summary .dot")) == len(METHODS)
 
 
+def test_report_links_to_each_preset_and_shows_its_comment(opened, folder):
+    _open(opened, 0)
+    links = {link.get_attribute("download"): link for link in opened.find_elements(By.CSS_SELECTOR, ".preset a")}
+    assert {f"{name}.vital" for name in ("target", "prediction", "nearest")} <= set(links)
+    for name, link in links.items():
+        assert (folder / unquote(link.get_dom_attribute("href"))).resolve() == (
+            folder / "sounds" / "t0" / name
+        ).resolve()
+        assert (folder / "sounds" / "t0" / name).is_file()
+    comment = read_preset(folder / "sounds" / "t0" / "target.vital").comments
+    shown = [part.get_attribute("textContent") for part in opened.find_elements(By.CSS_SELECTOR, ".preset p")]
+    assert comment == "" or comment in shown
+
+
+def test_report_of_recordings_has_no_shares(browser, folder, tmp_path):
+    """Without a re-render reference no share is defined, so neither the plot nor columns of dashes are shown."""
+    copied = Path(shutil.copytree(folder, tmp_path / "copy"))
+    rows = [json.loads(line) for line in (copied / "results.jsonl").read_text().splitlines()]
+    kept = [json.dumps(row) + "\n" for row in rows if row["method"] != "floor"]
+    (copied / "results.jsonl").write_text("".join(kept))
+    browser.get(write_report(copied).as_uri())
+    _open(browser, 0)
+    assert not browser.find_elements(By.CSS_SELECTOR, ".share, #summary .plot, .gauge")
+    assert not browser.find_element(By.ID, "shares").is_displayed()
+    assert "%" not in browser.find_element(By.CSS_SELECTOR, ".version[data-method='nearest'] .score").text
+    assert browser.get_log("browser") == []
+
+
 def test_report_shows_what_presets_play_elsewhere(opened, folder):
     found = summarise(read_elsewhere(folder), METHODS)
     assert opened.find_element(By.ID, "elsewhere-section").is_displayed()
@@ -263,6 +292,8 @@ def test_report_opened_sound_shows_spectrograms_and_preset_differences(opened):
     )
     assert sizes == [44] * 5
     comparison = opened.find_element(By.CSS_SELECTOR, ".comparison")
+    heads = [cell.text for cell in comparison.find_elements(By.CSS_SELECTOR, "th.accent")]
+    assert set(heads) == {"Prediction"}  # the chosen method
     assert "lfo 8→osc 1 pan" in comparison.text.replace("\u00a0", " ")
     first = comparison.find_element(By.CSS_SELECTOR, ".knobs tbody tr")
     assert first.text.replace("\u00a0", " ").split("\n") == ["osc 1 pan 0 %", f"{MINUS}80.0 %"]

@@ -1,5 +1,6 @@
 """Reads an evaluation's folder and builds the report's content: the summary, the scores, and the details of sounds."""
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,7 +77,7 @@ def page_data(evaluation: Evaluation) -> dict[str, Any]:
         },
         "sounds": [
             {
-                **{field: getattr(target, field) for field in ("name", "author", "note", "path")},
+                **{field: getattr(target, field) for field in ("id", "name", "author", "note", "path")},
                 "rows": {
                     method: {
                         "metrics": [short_number(value) for value in scores[method][:, i]],
@@ -102,7 +103,12 @@ def sound_detail(evaluation: Evaluation, target: Target) -> dict[str, Any]:
     methods = [method for method in evaluation.methods if method not in _NOT_EMBEDDED]
     files = {method: folder / f"{method}.wav" for method in ("target", *methods)}
     files = {method: path for method, path in files.items() if path.is_file()}
-    detail: dict[str, Any] = {"versions": [], "differences": _differences(folder, methods), "problem": ""}
+    detail: dict[str, Any] = {
+        "versions": [],
+        "differences": _differences(folder, methods),
+        "comments": _comments(folder, ("target", *methods)),
+        "problem": "",
+    }
     if not files:
         return {**detail, "problem": f"No sounds in {folder}."}
     try:
@@ -149,6 +155,16 @@ def _differences(folder: Path, methods: Sequence[str]) -> dict[str, Any]:
             found[method] = _rounded(dataclasses.asdict(preset_difference(target, read_preset(path))))
         except ValueError as error:
             found[method] = {"problem": str(error)}
+    return found
+
+
+def _comments(folder: Path, methods: Sequence[str]) -> dict[str, str]:
+    """The comment of each preset that can be read, by method. `vjax match` describes a patch in it."""
+    found = {}
+    for method in methods:
+        path = folder / f"{method}.vital"
+        with contextlib.suppress(ValueError, OSError):
+            found[method] = read_preset(path).comments
     return found
 
 

@@ -3,22 +3,22 @@
 /* Target and one version beside each other: routes, knobs, menus. `differences`: by method. */
 function drawComparison(node, differences) {
   const methods = Object.keys(differences);
-  const first = methods.find((method) => method.startsWith("prediction")) || methods[0];
+  const first = ["match", "prediction"].find((method) => methods.includes(method)) || methods[0];
   const body = el("div", { class: "comparison" });
-  const draw = (method) => body.replaceChildren(...comparisonOf(differences[method]));
+  const draw = (method) => body.replaceChildren(...comparisonOf(differences[method], methodName(method)));
   const choice = segmented("Compare with", methods.map((method) => [method, methodName(method)]), first, draw);
   node.append(el("div", { class: "bar" }, el("h3", {}, "The preset, beside the target’s"), choice), body);
   draw(first);
 }
 
-function comparisonOf(difference) {
+function comparisonOf(difference, name) {
   if (difference.problem) return [el("p", { class: "problem" }, difference.problem)];
   return [
     el("div", { class: "routes" },
       routeList("Routes found", difference.found, true),
       routeList("Missed", difference.missed, false),
       routeList("Invented", difference.invented, false)),
-    el("div", { class: "controls" }, knobTable(difference), menuTable(difference.menus)),
+    el("div", { class: "controls" }, knobTable(difference, name), menuTable(difference.menus, name)),
     el("p", { class: "hint" }, "Compared by name. Oscillators, LFOs and envelopes can stand in for each other, so two presets that differ here may sound alike."),
   ];
 }
@@ -31,7 +31,7 @@ function routeList(title, routes, both) {
     items.length ? el("ul", {}, items) : el("p", { class: "muted" }, "None"));
 }
 
-function knobTable(difference) {
+function knobTable(difference, name) {
   const rows = difference.knobs.map((knob) => {
     const range = el("span", { class: "track" }, el("span", { class: "span" }), el("span", { class: "from" }), el("span", { class: "to" }));
     const [low, high] = [knob.target_norm, knob.match_norm].sort((a, b) => a - b);
@@ -46,14 +46,14 @@ function knobTable(difference) {
   return el("section", {}, el("h4", {}, "Knobs that differ most", el("span", { class: "count" }, title)),
     el("table", { class: "knobs" },
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Knob"), el("th", { scope: "col", class: "number" }, "Target"),
-        el("th", { scope: "col", class: "range" }, "Range"), el("th", { scope: "col", class: "number accent" }, "Match"))),
+        el("th", { scope: "col", class: "range" }, "Range"), el("th", { scope: "col", class: "number accent" }, name))),
       el("tbody", {}, rows)));
 }
 
-function menuTable(menus) {
+function menuTable(menus, name) {
   const rows = menus.map((menu) => el("tr", {},
     el("th", { scope: "row" }, controlName(menu.name)), el("td", {}, menu.target), el("td", { class: "accent" }, menu.match)));
-  const head = el("tr", {}, el("th", { scope: "col" }, "Menu"), el("th", { scope: "col" }, "Target"), el("th", { scope: "col", class: "accent" }, "Match"));
+  const head = el("tr", {}, el("th", { scope: "col" }, "Menu"), el("th", { scope: "col" }, "Target"), el("th", { scope: "col", class: "accent" }, name));
   return el("section", {}, el("h4", {}, "Menus that differ", el("span", { class: "count" }, String(menus.length))),
     menus.length ? el("table", { class: "menus" }, el("thead", {}, head), el("tbody", {}, rows)) : el("p", { class: "muted" }, "None"));
 }

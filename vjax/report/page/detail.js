@@ -31,7 +31,7 @@ function drawVersions(node, sound, detail) {
       el("span", { class: "playhead" }));
     const card = el("figure", { class: "version", "data-method": version.method },
       el("figcaption", {}, play, captionOf(sound, version.method)),
-      image, player.audios.get(version.method));
+      image, player.audios.get(version.method), presetOf(sound, version.method, (detail.comments || {})[version.method]));
     cards.set(version.method, { card, play, image });
     grid.append(card);
   }
@@ -78,13 +78,24 @@ function captionOf(sound, method) {
     row ? el("small", { class: "score" }) : null, label ? el("small", {}, label) : null);
 }
 
+/* The preset's comment, which describes its parts, and a link to its file beside the report. */
+function presetOf(sound, method, comments) {
+  if (comments === undefined) return null;
+  const path = ["sounds", sound.id, `${method}.vital`].map(encodeURIComponent).join("/");
+  return el("details", { class: "preset" },
+    el("summary", {}, "The preset"),
+    comments ? el("p", {}, comments) : null,
+    el("a", { href: path, download: `${method}.vital` }, `${method}.vital`));
+}
+
 function drawCaptions(node, sound) {
   const { label, digits } = report.metrics[chosen.metric];
   for (const card of node.querySelectorAll(".version")) {
     const row = sound.rows[card.dataset.method];
     const score = card.querySelector(".score");
     if (!score) continue;
-    score.textContent = `${label} ${number(row.metrics[chosen.metric], digits)}, ${percent(row.shares[chosen.metric])}`;
+    const share = row.shares[chosen.metric];
+    score.textContent = `${label} ${number(row.metrics[chosen.metric], digits)}${share === null ? "" : `, ${percent(share)}`}`;
   }
 }
 
@@ -103,7 +114,7 @@ function scoreTable(sound) {
         const bar = el("span", { class: "gauge" }, el("span", {}));
         bar.firstChild.style.width = `${100 * Math.min(Math.max(share || 0, 0), 1)}%`;
         return el("td", { class: "number" }, number(value, report.metrics[i].digits),
-          el("span", { class: "share" }, percent(share)), share === null ? null : bar);
+          ...(hasShares(i) ? [el("span", { class: "share" }, percent(share)), share === null ? null : bar] : []));
       }),
       el("td", { class: "number" }, row.evals ? String(row.evals) : "–"),
       el("td", { class: "number" }, row.seconds ? number(row.seconds, 1) : "–"));

@@ -27,6 +27,11 @@ function drawElsewhere() {
   document.getElementById("elsewhere").replaceChildren(el("thead", {}, head), el("tbody", {}, rows));
 }
 
+/* Without a random preset or a re-render reference, as for recordings, a metric has no shares. */
+function hasShares(metric) {
+  return report.methods.some((method) => shareOf(report.summary[method][metric]) !== null);
+}
+
 function shareOf(entry) {
   return chosen.statistic === "mean" ? entry.share : entry.share_of_medians;
 }
@@ -35,9 +40,11 @@ function drawSummary() {
   const range = plotRange();
   const columns = report.metrics.map((_, i) => i).filter((i) => report.metrics[i].trait === report.metrics[chosen.metric].trait
     && report.methods.some((method) => report.summary[method][i].n));  // an older evaluation lacks some metrics
+  const shares = hasShares(chosen.metric);
+  document.getElementById("shares").hidden = !columns.some(hasShares);
   const head = el("tr", {},
     el("th", { scope: "col" }, "Method"),
-    el("th", { scope: "col", class: "plot" }, axis(range)),
+    shares ? el("th", { scope: "col", class: "plot" }, axis(range)) : null,
     columns.map((i) =>
       el("th", { scope: "col", class: i === chosen.metric ? "number chosen" : "number" },
         report.metrics[i].label, el("small", {}, `${report.metrics[i].unit} ${report.metrics[i].higher ? "↑" : "↓"}`))),
@@ -47,14 +54,14 @@ function drawSummary() {
     const about = [report.meanings[method], report.editing[method]].filter((text) => text);
     return el("tr", { "data-method": method },
       el("th", { scope: "row" }, methodName(method), about.map((text) => el("small", {}, text))),
-      el("td", { class: "plot" }, mark(entries[chosen.metric], range, method)),
+      shares ? el("td", { class: "plot" }, mark(entries[chosen.metric], range, method)) : null,
       columns.map((i) => {
         const entry = entries[i];
         const value = number(entry[chosen.statistic], report.metrics[i].digits);
         const title = `${entry.n} sounds; mean ${number(entry.mean, report.metrics[i].digits)}, ` +
           `median ${number(entry.median, report.metrics[i].digits)}`;
         return el("td", { class: i === chosen.metric ? "number chosen" : "number", title },
-          value, el("span", { class: "share" }, percent(shareOf(entry))));
+          value, hasShares(i) ? el("span", { class: "share" }, percent(shareOf(entry))) : null);
       }),
     );
   });
