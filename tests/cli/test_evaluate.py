@@ -200,7 +200,7 @@ def test_evaluate_with_invalid_paths_fails_in_one_line_before_the_work(tmp_path,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "one of the arguments --presets --audio --dataset is required"),
+        ([], "one of the arguments --presets --audio --dataset --listen is required"),
         (["--presets", "a", "--audio", "b"], "not allowed with argument --presets"),
         (["--presets", "a", "--refine-evals", "100,zero"], "expected an integer, got 'zero'"),
         (["--presets", "a", "--refine-evals", "0"], "expected 1 or more, got 0"),

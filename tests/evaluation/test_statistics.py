@@ -77,6 +77,23 @@ def test_bootstrap_interval_contains_the_true_mean_at_its_level():
     assert 0.88 <= inside / 200 <= 0.99
 
 
+def test_bootstrap_interval_of_one_value_or_equal_values_has_no_width():
+    assert bootstrap_interval(np.array([2.5]), mean) == (2.5, 2.5)
+    assert bootstrap_interval(np.full(5, 2.5), mean) == (2.5, 2.5)
+
+
+def test_bootstrap_interval_leaves_out_resamples_without_a_result():
+    """A ratio whose denominator is 0 in some resamples."""
+    pairs = np.array([[1.0, 2.0, 3.0], [1.0, 0.0, 0.0]])
+
+    def ratio(resampled):
+        total = resampled.sum(-1)
+        return np.where(total[1] > 0, total[0] / np.maximum(total[1], 1), np.nan)
+
+    low, high = bootstrap_interval(pairs, ratio)
+    assert 1 <= low < high <= 7
+
+
 @pytest.mark.parametrize(("values", "level"), [([], 0.95), ([1.0], 0.0), ([1.0], 1.0)])
 def test_bootstrap_interval_with_no_values_or_an_invalid_level_raises(values, level):
     with pytest.raises(ValueError, match="give at least one value"):

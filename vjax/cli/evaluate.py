@@ -18,18 +18,18 @@ EPILOG = f"""\
 Each target is a preset of a folder, a sound file, or a validation row of a dataset. The report has these rows:
 
   init         the init patch
-  random       the presets of a bank that are by other authors: their median
-  nearest      the preset of them that is nearest by MSS: the baseline
+  random       the median over the presets of a bank that are by other authors
+  nearest      the nearest of these by MSS: the baseline
   prediction   the preset that the network predicts
-  match        the preset that `vjax match` writes, which is editable
+  match        the preset that `vjax match` writes, in most cases a patch
   closest      its closest candidate, mostly a wavetable made of the sound itself
   knobs        its best candidate of the network and the bank
   patch        its best patch
   START+N      the preset that a search finds from START with N renders (best: nearest, prediction and match compete)
   floor        the re-render reference: the target's own preset with other random phases
 
-All are settled renders by the real engine. The recovered share is 0 % at the random preset and 100 % at the floor. A
-silent preset is reported and has no score. docs/metrics.md explains the tables:
+The real engine renders each preset after its parameters have stopped gliding. The recovered share is 0 % at the random
+preset and 100 % at the floor. A silent preset is reported and has no score. docs/metrics.md explains the tables:
 
 - distances of spectra;
 - differences of attack, fall, pitch and stereo width;
@@ -93,7 +93,7 @@ def main(argv: list[str] | None = None) -> int:
         type=_methods,
         default=_methods(_SEARCHED),
         metavar="A,B",
-        help=f"methods whose presets searches start from (default {_SEARCHED})",
+        help=f"rows of the report whose presets searches start from (default {_SEARCHED})",
     )
     parser.add_argument(
         "--note",

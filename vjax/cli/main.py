@@ -33,13 +33,14 @@ COMMANDS = (
     Command("importance", "vjax.cli.importance", "weight the parameters of a dataset by how audible they are"),
     Command("precompute", "vjax.cli.precompute", "fill features/* of a dataset of another program"),
     Command("config", "vjax.cli.config", "print every setting of a recipe with its meaning"),
-    Command("train", "vjax.cli.train", "train the inverse model"),
+    Command("train", "vjax.cli.train", "train the network that predicts presets from sounds"),
     Command("diagnose", "vjax.cli.diagnose", "report what each head of a checkpoint has learnt"),
     Command("pack", "vjax.cli.pack", "make a small copy of a checkpoint to share"),
 )
 
 EXAMPLES = """\
 examples:
+  vjax match bass.wav --note C2                         # writes bass.vital
   vjax train --config tier3:demo --workdir runs/demo    # a small run: data, training, presets to listen to
   vjax inspect runs/demo/data
   vjax COMMAND --help                                   # the options of a command, with examples

@@ -26,8 +26,8 @@ The real engine renders many candidates:
   prediction    the preset that the network predicts, and variants of it
   neighbours    the nearest sounds of the model's bank, and of --bank
   resynthesis   an oscillator swept through a wavetable made of the sound: mostly the nearest, but it has no filter
-Each candidate is tuned to the sound and set to its level. The wavetables of the best six of each kind are equalised to
-its spectrum.
+Each candidate is tuned to the sound and set to its level. The wavetables of the best six resyntheses, and of the best
+six presets of network and bank, are equalised to its spectrum.
 
 The patch is written. Its comment describes what was found, in Hz, ms and dB. Soft notes are softer and darker. Its
 macros have names (Brightness, Movement, Release, Space, as many as there is room for) and change nothing at 0. If the
@@ -37,14 +37,14 @@ and the bank, then that preset is written, and a warning gives the reason. --pre
 
 For X.wav, vjax writes the preset X.vital, its render X-vjax.wav, and an image of the sounds X-vjax.png. If another
 candidate is nearer, it also writes X (closest).vital and X (closest)-vjax.wav. All files go to the current folder, or
-to the path of --out. A preset that someone has changed is not overwritten.
+beside the preset that --out names. A preset that someone has changed is not overwritten.
 
 A folder or several sounds give a folder of presets with an index (index.csv, index.json). Sounds whose preset exists
 are skipped, so the same command continues a run that was stopped.
 
 Several recordings of one instrument give one preset for all of them: give a note for each with --note, or add
 --together. Patches are fitted to the first recording, and the others decide how their filters follow the keyboard.
-Candidates are ranked by the first recording, and the best of each kind then by their mean loss over all.
+Candidates are ranked by the first recording. Then the best of each kind are ranked again by their mean loss over all.
 
 {SCHEDULER_HELP}
 examples:

@@ -8,7 +8,7 @@ SCHEDULER_HELP = """\
 scheduler:
   With --scheduler ray, the render jobs go to a Ray cluster: the one at RAY_ADDRESS, else the one started by `ray start`
   on this machine. If there is none, the command starts a cluster of this machine's cores and stops it at the end. On
-  machines of one kind the results are the same, bit for bit. A lost machine costs only the sound that it was rendering.
+  machines of one kind the results are the same, bit for bit. If a machine is lost, another one renders its sound again.
   Each machine needs the same version of vjax with its extra, vjax[cluster]. Files are read and written on this machine
   only.
 """

@@ -7,9 +7,9 @@ from vjax.cli.command import CommandError, UsageError, at_least, command_parser,
 from vjax.cli.recipe import SETTINGS_HELP, add_config_flag, parse_arguments, read_config
 
 DESCRIPTION = """\
-Trains the inverse model. Without --config.data.path the run first renders its own data. The same command continues a
-run that was stopped or killed, also with another number of processes. It prints the settings that were changed, and
-fails if the checkpoint depends on one of them, such as train.batch_size.
+Trains the network that predicts presets from sounds. Without --config.data.path the run first renders its own data. The
+same command continues a run that was stopped or killed, also with another number of processes. It prints the settings
+that were changed, and fails if the checkpoint depends on one of them, such as train.batch_size.
 """
 EPILOG = f"""\
 {SETTINGS_HELP}

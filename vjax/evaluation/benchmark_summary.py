@@ -126,9 +126,7 @@ def table(summary: Mapping[str, Any]) -> str:
     lines.append("mean and author: MSS over all sounds, and over authors with equal weights")
     lines.append("MSS is over the time in which either sound plays; MSS padded is over the whole clip")
     if any("+" in method for method in summary["methods"]):
-        lines.append(
-            "refinement minimises MSS, MRSTFT and loudness; the other metrics and the traits are only reported"
-        )
+        lines.append("searches minimise MSS, MRSTFT, loudness and the average spectrum; the others are only reported")
     lines += _trait_table(summary, width)
     parts = editing.table({method: described["editing"] for method, described in summary["methods"].items()})
     return "\n".join([*lines, *([parts] if parts else [])])

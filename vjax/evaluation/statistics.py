@@ -4,10 +4,11 @@ NaN marks a score that does not exist (silence, a preset that failed). It is nev
 """
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.stats import bootstrap
+from scipy.stats import DegenerateDataWarning, bootstrap
 
 LEVEL = 0.95
 """The confidence level of all intervals."""
@@ -91,16 +92,19 @@ def bootstrap_interval(
     if values.shape[-1] == 1:  # SciPy resamples at least two
         only = float(statistic(values[..., None, :])[0])
         return only, only
-    found = bootstrap(
-        tuple(np.atleast_2d(values)),
-        lambda *columns, axis: statistic(np.stack(columns) if values.ndim > 1 else columns[0]),
-        paired=True,  # so that the columns are resampled together
-        vectorized=True,
-        n_resamples=_RESAMPLES,
-        batch=_BLOCK,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).bootstrap_distribution
+    with warnings.catch_warnings():
+        # Results that are equal or NaN are fine here. SciPy warns of them, because its own interval would be NaN.
+        warnings.simplefilter("ignore", DegenerateDataWarning)
+        found = bootstrap(
+            tuple(np.atleast_2d(values)),
+            lambda *columns, axis: statistic(np.stack(columns) if values.ndim > 1 else columns[0]),
+            paired=True,  # so that the columns are resampled together
+            vectorized=True,
+            n_resamples=_RESAMPLES,
+            batch=_BLOCK,
+            method="percentile",
+            rng=np.random.default_rng(seed),
+        ).bootstrap_distribution
     low, high = np.quantile(found[~np.isnan(found)], [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 

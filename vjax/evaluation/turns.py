@@ -101,7 +101,7 @@ def works(change_db: float | None) -> bool:
 def table(summary: Mapping[str, Mapping[str, Any]]) -> str:
     """The printed table: a line for each method that has presets."""
     width = max(14, *map(len, summary)) if summary else 14
-    lines = [f"{'knobs':{width}} {'n':>4} {'cutoff':>8} {'macros':>8} {'kB':>8}"]
+    lines = [f"{'turned':{width}} {'n':>4} {'cutoff':>8} {'macros':>8} {'kB':>8}"]
     for method, found in summary.items():
         macros = "-" if found["macros"] is None else f"{found['macros']:.0%}"
         lines.append(f"{method:{width}} {found['n']:4} {found['cutoff']:>8.0%} {macros:>8} {found['kilobytes']:>8.0f}")
