@@ -15,7 +15,7 @@ from selenium.webdriver.common.by import By
 from vjax.audio.files import write_wav
 from vjax.audio.loudness import loudness_lufs
 from vjax.cli.main import main
-from vjax.evaluation.listening import read_answers, results
+from vjax.evaluation.listener_answers import read_answers, results
 from vjax.evaluation.results import Results, Row, Target, failed_row, start_folder
 from vjax.report.evaluation_folder import read_evaluation
 from vjax.report.listening_page import COMPARISONS, comparisons, write_listening_page

@@ -237,7 +237,7 @@ def _pages(out: Path) -> list[Path]:
 
 def _listen(arguments: argparse.Namespace) -> int:
     """Prints the results of a listening test."""
-    from vjax.evaluation.listening import read_answers, results, table
+    from vjax.evaluation.listener_answers import read_answers, results, table
 
     found = results(read_answers(arguments.listen))
     if not found:

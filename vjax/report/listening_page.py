@@ -2,7 +2,7 @@
 
 Each trial plays the target and two candidates, A and B, without names, and asks which one is more like the target. Each
 comparison occurs twice, in both orders. The browser shuffles the trials. At the end the listener exports the answers as
-a file, which `vjax evaluate --listen FILE` reads (`vjax.evaluation.listening`).
+a file, which `vjax evaluate --listen FILE` reads (`vjax.evaluation.listener_answers`).
 """
 
 import html

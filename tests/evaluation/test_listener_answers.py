@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from vjax.evaluation.listening import read_answers, results, table
+from vjax.evaluation.listener_answers import read_answers, results, table
 
 
 def given(listener: str, *answers: tuple[str, str, str, str], evaluation: str = "all") -> dict:
