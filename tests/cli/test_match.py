@@ -239,6 +239,7 @@ def test_match_of_several_recordings_writes_one_preset(recordings, engine_run, t
         ),
         (["{low}", "--note", "36,48"], "--note names 2 notes, and the number of sounds is 1"),
         (["{folder}", "--together"], "is a folder; give the recordings of one instrument as sound files"),
+        (["{low}", "--evals", "20", "--seed", "1"], "--evals, --seed has no effect without a search; add --refine"),
         (["{low}", "{high}", "--together", "--refine"], "--refine searches for one recording"),
     ],
 )

@@ -82,6 +82,12 @@ def test_read_answers_of_another_file_names_it(write, broken):
         read_answers([write("x.json", broken)])
 
 
+def test_read_answers_of_a_missing_file_names_it(tmp_path):
+    for path in (tmp_path, tmp_path / "none.json"):
+        with pytest.raises(ValueError, match=r"is not a file; give the files that listen\.html exported"):
+            read_answers([path])
+
+
 def test_read_answers_of_two_evaluations_is_an_error(write):
     files = [write("a.json", given("ann")), write("b.json", given("bob", evaluation="other"))]
     with pytest.raises(ValueError, match="of different evaluations \\(all, other\\)"):

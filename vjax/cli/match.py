@@ -64,6 +64,9 @@ exit codes: 0 done; 1 a sound failed, or its preset is silent; 2 wrong usage; 13
 """
 
 
+_SEARCH = ("evals", "seconds", "strategy", "seed")  # flags that only a search uses
+
+
 def main(argv: list[str] | None = None) -> int:
     """Runs the command with the arguments `argv`, by default the process's own. Returns the exit code."""
     parser = command_parser("match", "Writes the Vital preset of a sound.", EPILOG)
@@ -91,10 +94,14 @@ def main(argv: list[str] | None = None) -> int:
     )
     add_refining(parser)
     arguments = parser.parse_args(argv)
-    return run(parser.prog, lambda: _match(arguments))
+    unused = [f"--{name}" for name in _SEARCH if getattr(arguments, name) != parser.get_default(name)]
+    return run(parser.prog, lambda: _match(arguments, [] if arguments.refine else unused))
 
 
-def _match(arguments: argparse.Namespace) -> int:
+def _match(arguments: argparse.Namespace, unused: list[str]) -> int:
+    """Matches the sounds. `unused` are the flags of a search that is not requested."""
+    if unused:
+        raise UsageError(f"{', '.join(unused)} has no effect without a search; add --refine, or leave it out")
     sounds, notes = [Path(sound) for sound in arguments.sounds], arguments.note
     several = isinstance(notes, tuple)
     if several and len(notes) != len(sounds):

@@ -96,6 +96,8 @@ def _result(pair: tuple[str, str], by_target: Mapping[tuple[str, str], Sequence[
 
 
 def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ValueError(f"{path} is not a file; give the files that listen.html exported")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         valid = content["version"] == VERSION and all(
