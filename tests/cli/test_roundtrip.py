@@ -65,7 +65,7 @@ def test_roundtrip_with_a_catalog_and_a_limit_uses_both(presets, engine_vocabula
         (["{tmp}/empty"], "no .vital file in {tmp}/empty"),
         (["{tmp}/nowhere"], "there is nothing at {tmp}/nowhere; give a folder or a *.vital file"),
         (["{tmp}/presets", "--catalog", "{tmp}/presets/zero.vital"], "{tmp}/presets/zero.vital is not a catalog of "),
-        (["{tmp}/presets", "--catalog", "{tmp}/nothing.json"], "[Errno 2] No such file or directory: "),
+        (["{tmp}/presets", "--catalog", "{tmp}/nothing.json"], "{tmp}/nothing.json: no such file or directory"),
     ],
 )
 def test_roundtrip_with_invalid_paths_fails_in_one_line(presets, tmp_path, capsys, arguments, message):

@@ -4,6 +4,8 @@ import dis
 import os
 from pathlib import Path
 
+from vjax.io.file_names import as_text
+
 _PACKAGE = Path(__file__).parents[1]
 
 
@@ -14,6 +16,9 @@ def show_tracebacks() -> bool:
 
 def error_text(error: Exception) -> str:
     """An error in one line: its own message if it is expected, else a message that it is a defect of vjax."""
+    # The system's own text is such as "[Errno 2] No such file or directory: 'x'". A file without a name has a number.
+    if isinstance(error, OSError) and isinstance(error.filename, str | bytes) and error.strerror:
+        return f"{as_text(error.filename)}: {error.strerror[:1].lower()}{error.strerror[1:]}"
     if is_expected(error):
         return str(error)
     message = " ".join(str(error).split()) or "no message"

@@ -19,7 +19,10 @@ def open_banks(predictor: Predictor, checkpoint: str, folder: str = "", pool: Re
       pool: renders the folder.
     """
     if folder:
-        find_presets(folder)  # raises now if there are none, and not after the first sound was analysed
+        try:
+            find_presets(folder)  # now, and not after the first sound was analysed
+        except ValueError as error:
+            raise ValueError(f"the bank: {error}") from error
     own = checkpoint_bank(checkpoint, predictor.schema, predictor.vocabulary)
     at_note: dict[int, SoundBank] = {}
     rendering = threading.Lock()  # sounds are matched in several threads

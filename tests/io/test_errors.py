@@ -1,0 +1,35 @@
+import os
+
+import numpy as np
+import pytest
+
+from vjax.io.errors import error_text, is_expected
+from vjax.io.json_files import write_json
+
+
+def caught(work) -> Exception:
+    with pytest.raises(Exception) as found:  # noqa: PT011, any error
+        work()
+    return found.value
+
+
+def test_error_text_of_the_system_names_the_file_first(tmp_path):
+    missing, folder = tmp_path / "a" / "b.json", tmp_path
+    assert error_text(caught(lambda: missing.read_text())) == f"{missing}: no such file or directory"
+    assert error_text(caught(lambda: folder.read_text())) == f"{folder}: is a directory"
+    assert error_text(caught(lambda: os.stat(bytes(missing)))) == f"{missing}: no such file or directory"
+    assert error_text(caught(lambda: write_json(missing, {}))).endswith(": no such file or directory")
+
+
+def test_error_text_of_an_error_without_a_file_is_its_message():
+    assert error_text(PermissionError("x cannot be written; give another path")) == (
+        "x cannot be written; give another path"
+    )
+    assert "Bad file descriptor" in error_text(caught(lambda: os.fsync(10_000)))
+
+
+def test_error_text_of_a_defect_names_its_type():
+    error = caught(lambda: np.zeros(3).reshape(2, 2))
+    assert not is_expected(error)
+    assert error_text(error).startswith("internal error of vjax, which is not your mistake: ValueError: ")
+    assert error_text(RuntimeError()) == "internal error of vjax, which is not your mistake: RuntimeError: no message"
