@@ -237,11 +237,23 @@ def _log_step(writer: Writer, config: Config, step: int, metrics: dict[str, jax.
 
 
 def _validate(eval_step, state: TrainState, reader: Reader, rows: np.ndarray, batch_size: int, mesh) -> dict[str, Mean]:
-    metrics = None
+    """The metrics of all rows, on the host.
+
+    They are merged on the host. Between steps of several processes, many small operations on the device may deadlock on
+    a CPU: they wait for threads that the step's collectives occupy. The next step runs while a batch is merged.
+    """
+    metrics, found = None, None
     for batch in eval_feed(reader, rows, batch_size, mesh):
+        before = found
         _, found = eval_step(state.params, state.batch_stats, batch)
-        metrics = found if metrics is None else merge_metrics(metrics, found)
-    return jax.device_get(metrics)
+        if before is not None:
+            metrics = _merged(metrics, before)
+    return _merged(metrics, found)
+
+
+def _merged(metrics: dict[str, Mean] | None, found: dict[str, Mean]) -> dict[str, Mean]:
+    found = jax.device_get(found)
+    return found if metrics is None else merge_metrics(metrics, found)
 
 
 def _record_validation(
