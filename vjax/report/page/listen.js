@@ -2,7 +2,7 @@
 
 const test = JSON.parse(document.getElementById("listen-data").textContent);
 const CHOICES = [["first", "A is nearer"], ["same", "No difference"], ["second", "B is nearer"]];
-const listener = crypto.randomUUID();
+const listener = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 const trials = shuffledTrials();
 const answers = [];
 const players = new Map();  // audio elements by the number of the sound
