@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vjax.audio.distances import mrstft, mss, mss_padded
+from vjax.audio.distances import ATTACK_MS, mrstft, mss, mss_padded, rse
 from vjax.audio.loudness import loudness_lufs
 from vjax.search.objective import TERMS, TYPICAL, Objective, ObjectiveConfig
 
@@ -34,7 +34,9 @@ def test_distances_equal_the_distances_of_the_reports(objective, sounds):
         target = sounds[lane]
         assert found[i, 0] == pytest.approx(float(mss(sounds[i + 1], target)), rel=1e-4, abs=1e-4)
         assert found[i, 1] == pytest.approx(float(mrstft(sounds[i + 1], target)), rel=1e-4, abs=1e-4)
-    weights = np.array([1 / TYPICAL["mss"], 1 / TYPICAL["mrstft"], 1 / TYPICAL["ltas"], 0.25 / TYPICAL["loudness"]])
+        assert found[i, TERMS.index("rse")] == pytest.approx(float(rse(sounds[i + 1], target)), rel=1e-4, abs=1e-4)
+    defaults = {"mss": 1, "mrstft": 1, "ltas": 1, "loudness": 0.25, "rse": 0, "attack": 0}
+    weights = np.array([defaults[term] / TYPICAL[term] for term in TERMS])
     np.testing.assert_allclose(losses, found @ weights, rtol=1e-5)
 
 
@@ -78,6 +80,27 @@ def test_distances_of_reversed_noise_have_no_ltas(objective, sounds):
     terms = dict(zip(TERMS, found[0], strict=True))
     assert terms["mss"] > 2
     assert terms["ltas"] < 0.2
+
+
+def test_distances_attack_compares_the_first_80_ms_alone(objective, sounds):
+    """One sound is the target with noise after the attack, the other one with noise in it, at the same level."""
+    after = round((ATTACK_MS + 15) * RATE / 1000)  # the window of the last frame, and a little more
+    late, early = sounds[0].copy(), sounds[0].copy()
+    late[:, after:] += sounds[2, :, after:]
+    early[:, :after] += sounds[2, :, :after]
+    _, found = objective.distances(np.stack([late, early]), [0, 0])
+    attack = found[:, TERMS.index("attack")]
+    assert attack[0] < 0.5
+    assert attack[1] > 10
+
+
+def test_objective_with_a_weight_of_rse_adds_that_term_to_the_loss(objective, sounds):
+    weighted = Objective(ObjectiveConfig(rse=2.0), lanes=1, batch=3, samples=SAMPLES, sample_rate=RATE)
+    weighted.set_target(0, sounds[0])
+    losses, found = weighted.distances(sounds[1:], [0, 0, 0])
+    plain, _ = objective.distances(sounds[1:], [0, 0, 0])
+    added = 2.0 / TYPICAL["rse"] * found[:, TERMS.index("rse")]
+    np.testing.assert_allclose(losses - plain, added, rtol=1e-4)
 
 
 def test_levelled_equals_the_loss_of_the_candidate_with_that_gain(objective, sounds):

@@ -26,7 +26,18 @@ from vjax.audio.dtw import dtw_distance
 from vjax.audio.loudness import loudness_lufs
 from vjax.audio.mel import to_mono
 from vjax.audio.silence import checked_pair, scored
-from vjax.audio.spectra import MssSpectra, cumulative_spectra, mrstft_spectra, mss_spectra, stacked_mfcc, to_samples
+from vjax.audio.spectra import (
+    FINEST_HOP_MS,
+    MssSpectra,
+    cumulative_spectra,
+    mrstft_spectra,
+    mss_spectra,
+    stacked_mfcc,
+    to_samples,
+)
+
+ATTACK_MS = 80
+"""The length of the attack that `attack_of` compares."""
 
 _MAGNITUDE_FLOOR = 1e-5  # smallest magnitude that MRSTFT takes the logarithm of
 
@@ -168,6 +179,19 @@ def loudness_difference(pred: np.ndarray, target: np.ndarray, sample_rate: int =
 def mss_of(pred: MssSpectra, target: MssSpectra) -> jax.Array:
     """`mss` of the results of `mss_spectra`, for callers that are jitted themselves. Silence does not give NaN here."""
     return _mss_figures(pred, target)[0]
+
+
+@jax.jit
+def mss_rse_of(pred: MssSpectra, target: MssSpectra) -> tuple[jax.Array, jax.Array]:
+    """`mss` and `rse` of the results of `mss_spectra`, as `mss_of`."""
+    played, _, relative = _mss_figures(pred, target)
+    return played, relative
+
+
+def attack_of(pred: MssSpectra, target: MssSpectra) -> jax.Array:
+    """[...]: `mss` in dB at its finest resolution, over the first `ATTACK_MS` of the clips alone."""
+    frames = 1 + ATTACK_MS // FINEST_HOP_MS
+    return jnp.abs(pred.db[0][..., :frames] - target.db[0][..., :frames]).mean((-3, -2, -1))
 
 
 @jax.jit

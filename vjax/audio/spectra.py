@@ -13,7 +13,10 @@ import numpy as np
 
 from vjax.audio.mel import MelConfig, mel_filterbank
 
-_MSS_RESOLUTIONS = ((10, 5, 32), (25, 10, 64), (100, 50, 128))  # window in ms, hop in ms, mel bands
+FINEST_HOP_MS = 5
+"""The hop of the first resolution of MSS."""
+
+_MSS_RESOLUTIONS = ((10, FINEST_HOP_MS, 32), (25, 10, 64), (100, 50, 128))  # window in ms, hop in ms, mel bands
 _MRSTFT_FFT_SIZES = (1024, 2048, 8192)
 _N_MFCC = 20
 _POWER_FLOOR = 1e-10  # keeps the logarithm of digital silence finite

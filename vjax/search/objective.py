@@ -11,6 +11,8 @@ is the sum of the weights if all terms have their typical values. The terms:
 - `ltas`: mean |difference| of long-term average spectra in dB, band by band. It has no time axis, so it ignores phases,
   shifted envelopes and LFOs out of step. It has a useful slope where frame-by-frame distances are flat.
 - `loudness`: |difference| of K-weighted levels in dB: BS.1770's loudness without its gate.
+- `rse`: `vjax.audio.distances.rse`, which weighs the loudest parts most. It does not depend on gain.
+- `attack`: `vjax.audio.distances.attack_of`, MSS of the first 80 ms. It does not depend on gain.
 """
 
 import dataclasses
@@ -22,14 +24,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vjax.audio.distances import mrstft_of, mss_of
+from vjax.audio.distances import attack_of, mrstft_of, mss_rse_of
 from vjax.audio.loudness import k_weighting
 from vjax.audio.mel import mel_centres_hz
 from vjax.audio.silence import is_silent
 from vjax.audio.spectra import MssSpectra, mrstft_configs, mrstft_spectra, mss_spectra
 
-TERMS = ("mss", "mrstft", "ltas", "loudness")
-TYPICAL = {"mss": 19.0, "mrstft": 4.8, "ltas": 15.4, "loudness": 4.8}
+TERMS = ("mss", "mrstft", "ltas", "loudness", "rse", "attack")
+TYPICAL = {"mss": 19.0, "mrstft": 4.8, "ltas": 15.4, "loudness": 4.8, "rse": 1.0, "attack": 21.0}
 """Medians over 115 pairs of musicians' presets (BUILD_NOTES.md). Units: dB, none, dB, LU."""
 
 _RANGE_DB = 80.0
@@ -44,6 +46,8 @@ class ObjectiveConfig:
     mrstft: float = 1.0
     ltas: float = 1.0
     loudness: float = 0.25
+    rse: float = 0.0
+    attack: float = 0.0
 
     def __post_init__(self):
         weights = dataclasses.astuple(self)
@@ -153,12 +157,14 @@ def sound_spectra(audio: jax.Array, sample_rate: int) -> SoundSpectra:
     return SoundSpectra(mss_spectra(audio, sample_rate), mrstft, db, 10 * jnp.log10(jnp.maximum(level, 1e-10)))
 
 
-def spectral_terms(found: SoundSpectra, target: SoundSpectra, gain_db: jax.Array) -> tuple[jax.Array, ...]:
-    """(mss, mrstft, ltas), [...] each, of sounds that are made louder by `gain_db` [...]; channels broadcast."""
+def spectral_terms(found: SoundSpectra, target: SoundSpectra, gain_db: jax.Array) -> dict[str, jax.Array]:
+    """All terms but `loudness`, [...] each, of sounds that are made louder by `gain_db` [...]; channels broadcast."""
     factor = 10 ** (gain_db[..., None, None, None] / 20)
     mrstft = [magnitudes * factor for magnitudes in found.mrstft]
     ltas = jnp.abs(found.ltas_db + gain_db[..., None, None] - target.ltas_db).mean((-2, -1))
-    return mss_of(found.mss, target.mss), mrstft_of(mrstft, target.mrstft), ltas
+    mss, rse = mss_rse_of(found.mss, target.mss)
+    attack = attack_of(found.mss, target.mss)
+    return {"mss": mss, "mrstft": mrstft_of(mrstft, target.mrstft), "ltas": ltas, "rse": rse, "attack": attack}
 
 
 _jitted_spectra = jax.jit(sound_spectra, static_argnames="sample_rate")
@@ -181,7 +187,8 @@ def _distances(
     target = jax.tree.map(lambda leaf: leaf[lanes], targets)
     missing_db = target.level_db - found.level_db
     gain_db = jnp.clip(missing_db, range_db[:, 0], range_db[:, 1])
-    return jnp.stack([*spectral_terms(found, target, gain_db), jnp.abs(missing_db - gain_db)], -1), gain_db
+    terms = spectral_terms(found, target, gain_db) | {"loudness": jnp.abs(missing_db - gain_db)}
+    return jnp.stack([terms[name] for name in TERMS], -1), gain_db
 
 
 def _k_weights(sample_rate: int) -> np.ndarray:

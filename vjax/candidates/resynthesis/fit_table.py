@@ -237,7 +237,7 @@ def _fitted(
     def loss(parameters) -> jax.Array:
         found, gain_db = sound(parameters)
         terms = spectral_terms(found, target, gain_db)
-        return sum(term / TYPICAL[name] for name, term in zip(("mss", "mrstft", "ltas"), terms, strict=True))
+        return sum(terms[name] / TYPICAL[name] for name in ("mss", "mrstft", "ltas"))
 
     optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, max(steps, 1)), b2=0.99)
 
