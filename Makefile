@@ -4,7 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN ?= runs/demo
 
-.PHONY: demo test lint clean card recordings image
+.PHONY: help demo test lint clean card recordings image
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: $(VENV)/.installed  ## the shipped model on a sound; then a model of your own: render, train, refine, report
 	$(BIN)/vjax match tests/data/sounds/rhodes.wav -o $(RUN)/shipped/rhodes.vital
@@ -32,7 +35,7 @@ image: $(VENV)/.installed  ## docs/match.png: what `vjax match` writes for the R
 	$(BIN)/vjax match tests/data/sounds/bass.wav --note C2 -o runs/image/bass.vital --overwrite
 	cp runs/image/bass-vjax.png docs/match.png
 
-clean:
+clean:  ## removes the environment and caches
 	rm -rf $(VENV) .pytest_cache .ruff_cache
 
 # The scores of vjax/shipped/MODEL_CARD.md: presets by authors that the model was not trained on, and the bank it was.
