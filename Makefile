@@ -26,7 +26,7 @@ lint: $(VENV)/.installed  ## style, and who may import whom (pyproject.toml)
 	$(BIN)/lint-imports --no-logo
 
 docs: $(VENV)/.docs  ## the documentation as a site, build/docs/index.html; a broken link or name is an error
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("vjax needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
