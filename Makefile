@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN ?= runs/demo
 
-.PHONY: help demo test lint clean card recordings image
+.PHONY: help demo test lint docs clean card recordings image
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -25,18 +25,25 @@ lint: $(VENV)/.installed  ## style, and who may import whom (pyproject.toml)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
 
+docs: $(VENV)/.docs  ## the documentation as a site, build/docs/index.html; a broken link or name is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("vjax needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	touch $@
+
 image: $(VENV)/.installed  ## docs/match.png: what `vjax match` writes for the README's bass
 	$(BIN)/vjax match tests/data/sounds/bass.wav --note C2 -o runs/image/bass.vital --overwrite
 	cp runs/image/bass-vjax.png docs/match.png
 
-clean:  ## removes the environment and caches
-	rm -rf $(VENV) .pytest_cache .ruff_cache
+clean:  ## removes the environment, the site and caches
+	rm -rf $(VENV) build/docs .pytest_cache .ruff_cache
 
 # The scores of vjax/shipped/MODEL_CARD.md: presets by authors that the model was not trained on, and the bank it was.
 PRESETS ?= ../shared/presets

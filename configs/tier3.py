@@ -5,7 +5,7 @@
 
 `--config configs/tier3.py:demo` reads this file, or a changed copy of it.
 
-Expected numbers are in BUILD_NOTES.md, beside the command that gave them.
+What such runs have reached is in docs/results.md and docs/decisions/, beside the commands.
 """
 
 import ml_collections

@@ -44,7 +44,7 @@ CHECKPOINT_BANK = BANK
 MOST_TRAINING_SOUNDS = 20000
 """The most sounds in a checkpoint's bank. One takes 0.9 kB where spectrograms are 128 x 87.
 
-BUILD_NOTES.md shows that thousands of sounds are worth it.
+docs/decisions/0007-shipped-model-and-bank.md shows that thousands of sounds are worth it.
 """
 
 _RANGE_DB = 80.0

@@ -63,7 +63,7 @@ def add_refining(parser: argparse.ArgumentParser) -> None:
         "--strategy",
         choices=STRATEGY_NAMES,
         default=STRATEGY_NAMES[0],
-        help="evolution strategy; BUILD_NOTES.md compares them (default %(default)s)",
+        help="evolution strategy; docs/decisions/0010-search.md compares them (default %(default)s)",
     )
     group.add_argument(
         "--seed", type=at_least(0), default=0, metavar="N", help="seed of the search (default %(default)s)"

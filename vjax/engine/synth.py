@@ -1,7 +1,7 @@
 """The Vital engine. This is the only module that imports vita.
 
 `render_notes` is a pure function of its arguments, bit for bit. This takes three measures (their effect was measured,
-see BUILD_NOTES.md):
+see docs/decisions, 1 and 2):
 
 1. A Synth keeps state from earlier renders. Each note is therefore rendered by a process of its own, forked from one
    with an unused Synth (`prepare`). Forking copies that Synth in 1 ms, and building one takes 75 ms.
@@ -34,7 +34,7 @@ WARMUP_S = 0.5
 """Length of the discarded note: exact for 34 of the 37 shared presets that can be compared bit for bit.
 
 In two presets, it leaves -90 and -96 dB of the glide, and in one slow kick -36 dB. A length of 1.0 s leaves a rest only
-in the kick (-59 dB). 2.0 s leaves none and takes 0.1 s more per render (BUILD_NOTES.md).
+in the kick (-59 dB). 2.0 s leaves none and takes 0.1 s more per render (docs/decisions/0002-silent-warm-up.md).
 """
 
 VARIATION_WARMUP_S = 0.1

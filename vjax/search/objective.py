@@ -32,7 +32,7 @@ from vjax.audio.spectra import MssSpectra, mrstft_configs, mrstft_spectra, mss_s
 
 TERMS = ("mss", "mrstft", "ltas", "loudness", "rse", "attack")
 TYPICAL = {"mss": 19.0, "mrstft": 4.8, "ltas": 15.4, "loudness": 4.8, "rse": 1.0, "attack": 21.0}
-"""Medians over 115 pairs of musicians' presets (BUILD_NOTES.md). Units: dB, none, dB, LU."""
+"""Medians over 115 pairs of musicians' presets (docs/decisions/0010-search.md). Units: dB, none, dB, LU."""
 
 _RANGE_DB = 80.0
 _LTAS_SIZE = 1  # the resolution of 2048 samples, of MRSTFT's three

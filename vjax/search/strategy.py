@@ -26,7 +26,7 @@ _MULTIPLE = 64  # spaces are padded to a multiple of it; most presets have 60 to
 
 @dataclasses.dataclass(frozen=True)
 class StrategyConfig:
-    """The strategy and its first steps. The defaults were chosen by measurement, see BUILD_NOTES.md.
+    """The strategy and its first steps. The defaults were chosen by measurement, see docs/decisions/0010-search.md.
 
     Attributes:
       name: one of STRATEGIES.

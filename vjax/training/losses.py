@@ -29,7 +29,7 @@ KNOB_ERRORS = ("squared", "absolute")
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
-    """Weights and switches of `total_loss`. Defaults are the report's, except `presence` (BUILD_NOTES.md states why).
+    """Weights and switches of `total_loss`. Defaults are the report's, except `presence` (docs/decisions, 5).
 
     Attributes:
       knob_error: error of continuous parameters, "squared" as in the report, or "absolute". The median minimises the
