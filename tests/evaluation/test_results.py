@@ -112,6 +112,16 @@ def test_start_folder_with_other_settings_raises_and_changes_nothing(tmp_path, o
     assert len(json.loads((tmp_path / "targets.json").read_text())) == 1
 
 
+def test_start_folder_with_a_moved_checkpoint_of_the_same_weights_continues(tmp_path):
+    model = {"checkpoint": "/a/shipped", "weights_sha256": "12"}
+    start_folder(tmp_path, SETTINGS | model, [TARGET])
+    start_folder(tmp_path, SETTINGS | model | {"checkpoint": "/b/shipped"}, [TARGET])
+    with pytest.raises(ValueError, match='with checkpoint="/b/shipped", now it is "/a/shipped"'):
+        start_folder(tmp_path, SETTINGS | model | {"weights_sha256": "34"}, [])
+    with pytest.raises(ValueError, match='with checkpoint="/b/shipped", now it is null'):
+        start_folder(tmp_path, SETTINGS | {"checkpoint": None}, [])
+
+
 def test_start_folder_with_a_limit_after_all_targets_raises(tmp_path):
     start_folder(tmp_path, SETTINGS | {"limit": 0}, [TARGET])
     with pytest.raises(ValueError, match="with limit=0, now it is 3; it may only grow: give --limit 0"):

@@ -90,7 +90,7 @@ def test_sound_files_ignore_the_index_of_matches(folder):
 def test_sound_files_with_an_invalid_index_raise_and_name_it(folder, text, message):
     path = Path(folder / "INDEX.csv")
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(ValueError, match="INDEX.csv") as raised:
+    with pytest.raises(ValueError, match=r"INDEX\.csv") as raised:
         described(folder)
     assert message in str(raised.value)
 

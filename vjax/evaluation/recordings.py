@@ -80,12 +80,12 @@ def _class(
     known = [target for target in targets if target.known_note is not None]
     described: dict[str, dict] = {}
     for method in methods:
-        own = [rows[target.id, method] for target in targets if (target.id, method) in rows]
+        own = [(target.id, method) for target in targets if (target.id, method) in rows]
         if own:
-            described[method] = {metric: _described([row.metrics.get(metric) for row in own]) for metric in SCORES}
-            described[method]["pitch"] = right_pitch(
-                errors[target.id, method] for target in targets if (target.id, method) in errors
-            )
+            described[method] = {
+                metric: _described([rows[one].metrics.get(metric) for one in own]) for metric in SCORES
+            }
+            described[method]["pitch"] = right_pitch(errors[one] for one in own if one in errors)
     return {
         "class": name,
         "n": len(targets),
