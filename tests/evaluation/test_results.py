@@ -122,6 +122,20 @@ def test_start_folder_with_a_moved_checkpoint_of_the_same_weights_continues(tmp_
         start_folder(tmp_path, SETTINGS | {"checkpoint": None}, [])
 
 
+def test_start_folder_with_settings_that_changed_no_row_continues(tmp_path):
+    """The order of the metrics is only that of the tables, and without a search its settings have no effect."""
+    given = SETTINGS | {"refine_evals": (), "metrics": ("mss", "rse"), "refine": {"sigma": 0.1}}
+    start_folder(tmp_path, given, [TARGET])
+    start_folder(tmp_path, given | {"metrics": ("rse", "mss"), "refine": {"sigma": 0.2}}, [TARGET])
+    start_folder(tmp_path, given | {"refine": {"sigma": 0.3}, "refine_evals": (100,)}, [TARGET])
+    with pytest.raises(ValueError, match="with refine="):
+        start_folder(tmp_path, given | {"refine": {"sigma": 0.4}, "refine_evals": (100,)}, [TARGET])
+    with pytest.raises(ValueError, match="with metrics="):
+        start_folder(
+            tmp_path, given | {"refine": {"sigma": 0.3}, "refine_evals": (100,), "metrics": ("mss",)}, [TARGET]
+        )
+
+
 def test_start_folder_with_a_limit_after_all_targets_raises(tmp_path):
     start_folder(tmp_path, SETTINGS | {"limit": 0}, [TARGET])
     with pytest.raises(ValueError, match="with limit=0, now it is 3; it may only grow: give --limit 0"):

@@ -128,7 +128,8 @@ def start_folder(folder: Path, settings: Mapping[str, Any], targets: Sequence[Ta
     """Writes settings.json and targets.json.
 
     If the folder has settings already, they must be the same, or `limit`, `refine_evals` and `starts` may have grown.
-    The folder of the checkpoint may be another one with the same weights.
+    These may differ too: the folder of the checkpoint, if the weights are the same; the order of the metrics; and the
+    settings of searches, if there was no search.
 
     Raises ValueError that names the first setting that differs, and what to do.
     """
@@ -137,10 +138,11 @@ def start_folder(folder: Path, settings: Mapping[str, Any], targets: Sequence[Ta
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
         same_model = settings.get("weights_sha256") and before.get("weights_sha256") == settings["weights_sha256"]
+        same_metrics = set(before.get("metrics", ())) == set(settings.get("metrics", ()))
+        equal = {"checkpoint": same_model, "metrics": same_metrics, "refine": not before.get("refine_evals")}
         for name in [*settings, *(name for name in before if name not in settings)]:
-            if name == "checkpoint" and same_model:  # the folder of the model may have moved
-                continue
-            _check_setting(path, name, before.get(name), settings.get(name))
+            if not equal.get(name):
+                _check_setting(path, name, before.get(name), settings.get(name))
     write_json(path, settings)
     write_json(folder / "targets.json", [dataclasses.asdict(target) for target in targets])
 
