@@ -81,6 +81,11 @@ def test_start_folder_with_the_same_settings_keeps_the_folder(tmp_path):
     assert [Target(**target) for target in json.loads((tmp_path / "targets.json").read_text())] == [TARGET]
 
 
+def test_target_of_an_older_folder_has_no_class():
+    older = {"id": "a", "name": "A", "author": "", "source": "audio", "path": "a.wav", "note": 48}
+    assert (Target(**older).sound_class, Target(**older).known_note) == ("", None)
+
+
 @pytest.mark.parametrize(
     "more", [{"limit": 7}, {"limit": 0}, {"refine_evals": (20, 100)}, {"starts": ("nearest", "prediction")}]
 )

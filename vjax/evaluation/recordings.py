@@ -52,7 +52,8 @@ def summarise(folder: Path, targets: Sequence[Target], rows: Rows, methods: Sequ
         `interval` (None for fewer than INTERVAL_NEEDS), and `pitch`, see `right_pitch`.
       - `judged`: the method of the next two; None if there is neither `match` nor `nearest`.
       - `causes`: a list of {"cause", "meaning", "n", "failed", "mss"}: the sounds to which it applies, how many of them
-        fail, and their median MSS. `NO_CAUSE` counts sounds to which none applies.
+        fail, and their median MSS. `NO_CAUSE` counts sounds to which none applies. Sounds that were not measured are
+        left out.
       - `failures`: a list of {"target", "name", "class", "mss", "rse", "what", "why"}: the sounds that fail, those
         without a score first, then by MSS from the largest.
     """
@@ -69,7 +70,7 @@ def summarise(folder: Path, targets: Sequence[Target], rows: Rows, methods: Sequ
     return {
         "classes": [_class(name, group, rows, methods, errors) for name, group in (*groups, (ALL, targets))],
         "judged": judged,
-        "causes": _causes(found),
+        "causes": _causes([sound for sound in found if sound["target"] in causes]),
         "failures": [sound for sound in found if sound["what"]],
     }
 

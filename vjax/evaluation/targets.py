@@ -88,13 +88,12 @@ def audio_tasks(files: Sequence[SoundFile], render: RenderConfig, limit: int = 0
     for file, identity in _sample(files, _ids([file.name for file in files]), limit):
         about = {"sound_class": file.sound_class, "known_note": file.known_note}
         target = Target(identity, as_text(file.path.name), "", "audio", as_text(file.path), note=DEFAULT_NOTE, **about)
-        read = reader(file.path)
+        read, takes = reader(file.path), tuple(reader(path) for path in file.takes)
         try:
             clip = read()
         except (ValueError, OSError) as error:
-            tasks.append(Task(target, error=str(error)))
+            tasks.append(Task(target, takes=takes, error=str(error)))
             continue
-        takes = tuple(reader(path) for path in file.takes)
         tasks.append(Task(dataclasses.replace(target, note=note_of(clip)), clip=read, takes=takes))
     return tasks
 
