@@ -58,4 +58,4 @@ card: $(VENV)/.installed  ## scores the shipped model; continues where it was st
 SOUNDS ?= ../shared/sounds
 
 recordings: $(VENV)/.installed  ## continues where it was stopped
-	$(BIN)/python benchmarks/recordings.py $(SOUNDS) --bank $(PRESETS)/instatetragrammaton --out runs/card/recordings
+	$(BIN)/vjax evaluate --checkpoint shipped --audio $(SOUNDS) --bank $(PRESETS)/instatetragrammaton --out runs/card/recordings

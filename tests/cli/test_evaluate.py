@@ -17,6 +17,7 @@ from vjax.cli.main import main
 from vjax.evaluation.results import Results
 
 PRESETS = Path(__file__).parents[1] / "data" / "presets"
+SOUNDS = Path(__file__).parents[1] / "data" / "sounds"
 METHODS = ["init", "random", "nearest", "prediction", "match", "closest", "nearest+9", "floor"]
 
 
@@ -47,7 +48,8 @@ def finished(command, tmp_path_factory):
 
 def test_evaluate_writes_json_csv_and_a_report(finished):
     content = json.loads((finished / "evaluation.json").read_text())
-    assert list(content) == ["settings", "targets", "rows", "summary", "turns", "elsewhere"]
+    assert list(content) == ["settings", "targets", "rows", "summary", "turns", "elsewhere", "recordings"]
+    assert content["recordings"] == {}
     assert content["settings"]["refine_evals"] == [9]
     assert content["settings"]["render"]["seconds"] == 0.4
     assert {target["author"] for target in content["targets"] if target["author"]} == {"ann", "bob"}
@@ -167,6 +169,72 @@ def test_evaluate_of_a_dataset_scores_its_validation_rows(engine_run, tmp_path):
     assert content["summary"]["recovered_share"]["mss"] == dict.fromkeys(methods)
 
 
+@pytest.fixture(scope="module")
+def recorded(engine_run, tmp_path_factory):
+    """(command, out) of a finished evaluation of three recordings of two classes; two of them are takes."""
+    folder = tmp_path_factory.mktemp("recorded")
+    for name in ("keys/rhodes.wav", "keys/again.wav", "bass/bass.wav"):
+        (folder / "sounds" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(SOUNDS / name.replace("again", "rhodes").split("/")[1], folder / "sounds" / name)
+    (folder / "takes.csv").write_text(
+        "file,class,known_midi_note,take_of\nkeys/again.wav,e-piano,,keys/rhodes.wav\nkeys/rhodes.wav,e-piano,C4,\n"
+    )
+    command = ["evaluate", "--audio", str(folder / "sounds"), "--index", str(folder / "takes.csv")]
+    command += ["--checkpoint", str(engine_run), "--bank", str(PRESETS), "--no-resynthesis", "--no-patch"]
+    command += ["--workers", "2", "--out", str(folder / "out")]
+    assert main(command) == 0
+    return command, folder / "out"
+
+
+def test_evaluate_of_recordings_has_classes_takes_pitches_and_failures(recorded):
+    _, out = recorded
+    content = json.loads((out / "evaluation.json").read_text())
+    rows = {(row["target"], row["method"]): row for row in content["rows"]}
+    methods = ["init", "random", "nearest", "prediction", "match", "closest"]
+    assert {target for target, method in rows if method == "take"} == {"keys-again.wav", "keys-rhodes.wav"}
+    assert rows["keys-rhodes.wav", "take"]["metrics"]["mss"] == 0  # the takes are the same file
+    assert {method for target, method in rows if target == "bass-bass.wav"} == set(methods)
+    found = content["recordings"]
+    assert [(one["class"], one["n"]) for one in found["classes"]] == [("bass", 1), ("e-piano", 2), ("all sounds", 3)]
+    keys = found["classes"][1]
+    assert list(keys["methods"]) == [*methods, "take"]
+    scores = sorted(rows[name, "match"]["metrics"]["mss"] for name in ("keys-again.wav", "keys-rhodes.wav"))
+    assert keys["methods"]["match"]["mss"]["median"] == pytest.approx(sum(scores) / 2, rel=1e-4)
+    assert keys["methods"]["take"]["pitch"]["n"] == 2
+    assert keys["note"]["n"] == 1
+    assert found["judged"] == "match"
+    assert {one["target"] for one in found["failures"]} <= {target["id"] for target in content["targets"]}
+    with open(out / "evaluation.csv", newline="") as file:
+        classes = {(row["target"], row["class"], row["known_note"]) for row in csv.DictReader(file)}
+    assert classes == {
+        ("keys-again.wav", "e-piano", ""),
+        ("keys-rhodes.wav", "e-piano", "60"),
+        ("bass-bass.wav", "bass", ""),
+    }
+
+
+def test_evaluate_of_recordings_called_again_measures_nothing_and_prints_the_tables(recorded, capsys):
+    command, out = recorded
+    before = {path: path.stat().st_mtime_ns for path in (*out.glob("*.jsonl"), *out.rglob("*.wav"))}
+    assert {path.name for path in before} >= {"results.jsonl", "turns.jsonl", "pitches.jsonl", "causes.jsonl"}
+    assert main(command) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    for title in ("Recordings by class: MSS dB", "Recordings by class: RSE", "Right pitch"):
+        following = printed[printed.index(title) + 2 :]
+        assert any(line.startswith("e-piano ") for line in following[:2])
+    with open(out / "report.html", encoding="utf-8") as page:
+        assert '"title":"Recordings by class: MSS dB","head":["class","n","init"' in page.read()
+
+
+def test_evaluate_of_recordings_with_other_takes_fails_in_one_line(recorded, tmp_path, capsys):
+    command, _ = recorded
+    (tmp_path / "none.csv").write_text("file,class\nkeys/rhodes.wav,keys\n")
+    at = command.index("--index") + 1
+    assert main([*command[:at], str(tmp_path / "none.csv"), *command[at + 1 :]]) == 1
+    assert "holds an evaluation with takes_sha256=" in capsys.readouterr().err
+
+
 def test_evaluate_without_any_score_returns_1(engine_run, tmp_path, capsys):
     (tmp_path / "sounds").mkdir()
     (tmp_path / "sounds" / "a.wav").write_text("not a sound")
@@ -202,6 +270,7 @@ def test_evaluate_with_invalid_paths_fails_in_one_line_before_the_work(tmp_path,
     [
         ([], "one of the arguments --presets --audio --dataset --listen is required"),
         (["--presets", "a", "--audio", "b"], "not allowed with argument --presets"),
+        (["--presets", "a", "--index", "b"], "--index describes the sounds of --audio; give both, or neither"),
         (["--presets", "a", "--refine-evals", "100,zero"], "expected an integer, got 'zero'"),
         (["--presets", "a", "--refine-evals", "0"], "expected 1 or more, got 0"),
         (

@@ -24,6 +24,7 @@ from vjax.evaluation.baseline_bank import BaselineBank
 from vjax.evaluation.benchmark import Plan, run_benchmark
 from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
 from vjax.evaluation.results import Results, Target
+from vjax.evaluation.sound_index import sound_files
 from vjax.evaluation.targets import Task, audio_tasks, dataset_tasks, preset_tasks
 from vjax.inference.predict import Predictor
 from vjax.matching.banks import open_banks
@@ -96,6 +97,10 @@ def finished(preset_folder, matching, tmp_path_factory):
         bank = BaselineBank(find_presets(preset_folder), preset_folder, out / "bank", pool)
         results = run_benchmark(tasks, out, plan, pool, bank, matching(pool), searching(searches, pool))
     return out, tasks, plan, results, searches
+
+
+def all_sounds(folder):
+    return sound_files(sorted(path for path in folder.rglob("*") if path.suffix == ".wav"), folder)
 
 
 def sound(out, target, name):
@@ -328,7 +333,7 @@ def test_evaluation_summary_csv_and_table_contain_all_numbers(finished):
     assert f"{np.median(values['nearest']):.2f}" in next(line for line in lines if line.startswith("nearest "))
     rows = csv_text(targets, [results.rows[key] for key in results.rows], summary).splitlines()
     assert len(rows) == 1 + len(results.rows)
-    assert rows[0].startswith("target,name,author,source,note,method,mss,")
+    assert rows[0].startswith("target,name,author,class,source,note,method,mss,")
 
 
 def test_run_benchmark_with_sound_files_has_no_reference_and_no_share(preset_folder, tmp_path):
@@ -336,7 +341,7 @@ def test_run_benchmark_with_sound_files_has_no_reference_and_no_share(preset_fol
     (tmp_path / "sounds").mkdir()
     write_wav(tmp_path / "sounds" / "bass.wav", audio[:1], RATE)
     (tmp_path / "sounds" / "broken.wav").write_text("not a sound")
-    tasks = audio_tasks(sorted((tmp_path / "sounds").iterdir()), tmp_path / "sounds", RENDER)
+    tasks = audio_tasks(all_sounds(tmp_path / "sounds"), RENDER)
     plan = Plan(has_bank=True, has_model=False, refine_evals=(3,))
     with RenderPool(RENDER, workers=2) as pool:
         bank = BaselineBank(find_presets(preset_folder), preset_folder, tmp_path / "bank", pool)
@@ -354,6 +359,38 @@ def test_run_benchmark_with_sound_files_has_no_reference_and_no_share(preset_fol
     assert " - " in table(summary)
 
 
+def test_run_benchmark_with_takes_adds_their_mean_distance(tmp_path):
+    """Three takes of a note, a sound without another take, and one whose other take is broken."""
+    takes = [rendered(read_json(PEOPLE / "Rhodesy.vital"), seed=seed) for seed in (0, 1, 2)]
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    for i, audio in enumerate(takes):
+        write_wav(folder / f"take{i}.wav", audio, RATE)
+    for name in ("alone", "first"):
+        write_wav(folder / f"{name}.wav", takes[0], RATE)
+    (folder / "broken.wav").write_text("not a sound")
+    (folder / "INDEX.csv").write_text(
+        "file,class,take_of\ntake0.wav,keys,\ntake1.wav,keys,take0.wav\ntake2.wav,keys,take0.wav\n"
+        "broken.wav,keys,first.wav\n"
+    )
+    tasks = audio_tasks(all_sounds(folder), RENDER)
+    plan = Plan(has_bank=False, has_model=False)
+    with RenderPool(RENDER, workers=1) as pool:
+        rows = run_benchmark(tasks, tmp_path / "out", plan, pool).rows
+    assert plan.order(tasks) == ("init", "take")
+    assert {name for name, method in rows if method == "take"} == {
+        *("take0.wav", "take1.wav", "take2.wav"),
+        *("first.wav", "broken.wav"),  # both with an error
+    }
+    targets = [sound(tmp_path / "out", f"take{i}.wav", "target") for i in range(3)]
+    for i in range(3):
+        row, others = rows[f"take{i}.wav", "take"], targets[:i] + targets[i + 1 :]
+        assert row.metrics["mss"] == pytest.approx(np.mean([float(mss(one, targets[i])) for one in others]), rel=1e-4)
+        assert row.label == "2 other takes"
+        assert np.array_equal(sound(tmp_path / "out", f"take{i}.wav", "take"), others[0])
+    assert "broken.wav" in rows["first.wav", "take"].error
+
+
 def test_run_benchmark_with_many_notes_renders_a_shortlist_at_each_note(preset_folder, tmp_path, monkeypatch):
     """The whole bank is rendered at the nearest of BANK_NOTES, and only a shortlist at each recording's note."""
     monkeypatch.setattr(baselines, "SHORTLIST", 2)
@@ -362,7 +399,7 @@ def test_run_benchmark_with_many_notes_renders_a_shortlist_at_each_note(preset_f
     for note in (57, 58, 62, 63):
         audio = rendered(read_json(PEOPLE / "Sine2Saw.vital"), note)
         write_wav(tmp_path / "sounds" / f"{note}.wav", audio, RATE)
-    found = audio_tasks(sorted((tmp_path / "sounds").iterdir()), tmp_path / "sounds", RENDER)
+    found = audio_tasks(all_sounds(tmp_path / "sounds"), RENDER)
     notes = [int(Path(task.target.id).stem) for task in found]
     targets = [dataclasses.replace(task.target, note=note) for task, note in zip(found, notes, strict=True)]
     tasks = [dataclasses.replace(task, target=target) for task, target in zip(found, targets, strict=True)]

@@ -1,6 +1,8 @@
 """Tests of the summary and the printed table of an evaluation."""
 
+import csv
 import dataclasses
+import io
 
 from vjax.audio.metric_names import METRICS, TRAITS
 from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
@@ -25,7 +27,7 @@ def test_evaluation_with_rows_without_mss_padded_summarises_them():
     assert summary["methods"]["random"]["metrics"]["mss_padded"]["n"] == 0
     head, first = (line.split(",") for line in csv_text(TARGETS, list(rows.values()), summary).splitlines()[:2])
     written = dict(zip(head, first, strict=True))
-    assert first[:6] == ["a", "A", "ann", "presets", "48", "random"]
+    assert first[:7] == ["a", "A", "ann", "", "presets", "48", "random"]
     assert (written["mss"], written["mss_padded"]) == ("1.5", "")
     assert table(summary).splitlines()[1].split()[:3] == ["random", "1", "-"]
     assert "editable" not in table(summary)
@@ -72,5 +74,13 @@ def test_table_and_csv_contain_the_editing_of_presets():
     assert ["match", "2", "50%", "50%", "2", "1", "1", "6", "1"] in lines
     assert sum(line[:1] == ["init"] for line in lines) == 1
     written = csv_text(targets, list(rows.values()), summary).splitlines()
-    assert written[0].endswith(",error,editable,oscillators,filters,effects,routes,cycles,macros")
+    assert written[0].endswith(",error,known_note,editable,oscillators,filters,effects,routes,cycles,macros")
     assert written[2].endswith(",False,2,1,1,9,1,0")
+
+
+def test_csv_contains_the_class_and_the_known_note_of_a_recording():
+    targets = [Target("a", "a.wav", "", "audio", "a.wav", 48, sound_class="drums, loud", known_note=36)]
+    rows = {("a", "match"): Row("a", "match", dict.fromkeys(METRICS, 1.5))}
+    summary = evaluation({}, targets, rows, ("match",))["summary"]
+    (line,) = csv.DictReader(io.StringIO(csv_text(targets, list(rows.values()), summary)))
+    assert (line["class"], line["known_note"], line["note"]) == ("drums, loud", "36", "48")

@@ -81,6 +81,11 @@ def test_start_folder_with_the_same_settings_keeps_the_folder(tmp_path):
     assert [Target(**target) for target in json.loads((tmp_path / "targets.json").read_text())] == [TARGET]
 
 
+def test_target_of_an_older_folder_has_no_class():
+    older = {"id": "a", "name": "A", "author": "", "source": "audio", "path": "a.wav", "note": 48}
+    assert (Target(**older).sound_class, Target(**older).known_note) == ("", None)
+
+
 @pytest.mark.parametrize(
     "more", [{"limit": 7}, {"limit": 0}, {"refine_evals": (20, 100)}, {"starts": ("nearest", "prediction")}]
 )
@@ -110,6 +115,30 @@ def test_start_folder_with_other_settings_raises_and_changes_nothing(tmp_path, o
         start_folder(tmp_path, SETTINGS | other, [])
     assert (tmp_path / "settings.json").read_bytes() == before
     assert len(json.loads((tmp_path / "targets.json").read_text())) == 1
+
+
+def test_start_folder_with_a_moved_checkpoint_of_the_same_weights_continues(tmp_path):
+    model = {"checkpoint": "/a/shipped", "weights_sha256": "12"}
+    start_folder(tmp_path, SETTINGS | model, [TARGET])
+    start_folder(tmp_path, SETTINGS | model | {"checkpoint": "/b/shipped"}, [TARGET])
+    with pytest.raises(ValueError, match='with checkpoint="/b/shipped", now it is "/a/shipped"'):
+        start_folder(tmp_path, SETTINGS | model | {"weights_sha256": "34"}, [])
+    with pytest.raises(ValueError, match='with checkpoint="/b/shipped", now it is null'):
+        start_folder(tmp_path, SETTINGS | {"checkpoint": None}, [])
+
+
+def test_start_folder_with_settings_that_changed_no_row_continues(tmp_path):
+    """The order of the metrics is only that of the tables, and without a search its settings have no effect."""
+    given = SETTINGS | {"refine_evals": (), "metrics": ("mss", "rse"), "refine": {"sigma": 0.1}}
+    start_folder(tmp_path, given, [TARGET])
+    start_folder(tmp_path, given | {"metrics": ("rse", "mss"), "refine": {"sigma": 0.2}}, [TARGET])
+    start_folder(tmp_path, given | {"refine": {"sigma": 0.3}, "refine_evals": (100,)}, [TARGET])
+    with pytest.raises(ValueError, match="with refine="):
+        start_folder(tmp_path, given | {"refine": {"sigma": 0.4}, "refine_evals": (100,)}, [TARGET])
+    with pytest.raises(ValueError, match="with metrics="):
+        start_folder(
+            tmp_path, given | {"refine": {"sigma": 0.3}, "refine_evals": (100,), "metrics": ("mss",)}, [TARGET]
+        )
 
 
 def test_start_folder_with_a_limit_after_all_targets_raises(tmp_path):

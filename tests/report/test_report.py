@@ -244,6 +244,30 @@ def test_report_of_recordings_has_no_shares(browser, folder, tmp_path):
     assert browser.get_log("browser") == []
 
 
+def test_report_of_recordings_shows_their_tables_and_classes(browser, folder, tmp_path):
+    copied = Path(shutil.copytree(folder, tmp_path / "copy"))
+    targets = json.loads((copied / "targets.json").read_text())
+    about = [{"source": "audio", "sound_class": name} for name in ("keys", "<b>bass</b>", "keys")]
+    (copied / "targets.json").write_text(json.dumps([one | more for one, more in zip(targets, about, strict=True)]))
+    found = page_data(read_evaluation(copied))["recordings"]
+    browser.get(write_report(copied).as_uri())
+    sections = browser.find_elements(By.CSS_SELECTOR, ".recordings")
+    assert [part.find_element(By.TAG_NAME, "h2").text for part in sections] == [one["title"] for one in found]
+    for part, one in zip(sections, found, strict=True):
+        shown = [
+            [cell.text for cell in row.find_elements(By.CSS_SELECTOR, "th, td")]
+            for row in part.find_elements(By.TAG_NAME, "tr")
+        ]
+        assert shown == [list(one["head"]), *map(list, one["rows"])]
+    classes = [
+        row.find_elements(By.TAG_NAME, "td")[1].text for row in browser.find_elements(By.CSS_SELECTOR, "tr.sound")
+    ]
+    assert classes == ["keys", "<b>bass</b>", "keys"]
+    browser.find_element(By.ID, "filter").send_keys("BASS")
+    assert [row.is_displayed() for row in browser.find_elements(By.CSS_SELECTOR, "tr.sound")] == [False, True, False]
+    assert browser.get_log("browser") == []
+
+
 def test_report_shows_what_presets_play_elsewhere(opened, folder):
     found = summarise(read_elsewhere(folder), METHODS)
     assert opened.find_element(By.ID, "elsewhere-section").is_displayed()

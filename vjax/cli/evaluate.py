@@ -27,6 +27,7 @@ Each target is a preset of a folder, a sound file, or a validation row of a data
   patch        its best patch
   START+N      the preset that a search finds from START with N renders (best: nearest, prediction and match compete)
   floor        the re-render reference: the target's own preset with other random phases
+  take         for a recording, the other takes of the same note: what a musician who plays it again scores
 
 The real engine renders each preset after its parameters have stopped gliding. The recovered share is 0 % at the random
 preset and 100 % at the floor. A silent preset is reported and has no score. docs/metrics.md explains the tables:
@@ -35,7 +36,18 @@ preset and 100 % at the floor. A silent preset is reported and has no score. doc
 - differences of attack, fall, pitch and stereo width;
 - how editable the presets are, and whether cutoff and macros do something when they are turned;
 - elsewhere: MSS where each preset and the target's own preset play other notes, other lengths and softly. The mean of
-  these is the preset's score as an instrument. Recordings have no preset, so they have no such table.
+  these is the preset's score as an instrument. Recordings have no preset, so they have no such table;
+- recordings (--audio): scores and right pitches by class, and which sounds fail and why.
+
+The class of a recording is the first folder below the given one. Or an index states it: a CSV file, INDEX.csv in the
+folder or --index FILE, with the columns
+
+  file, class      the path below the folder, and its class
+  known_midi_note  optional: the note that was played (57 or A3). It is compared with the estimated note. The match does
+                   not use it.
+  take_of          optional: files with the same text here are takes of one note, played on the same instrument with the
+                   same velocity. An empty cell is the file's own name, so give the name of the first take, or any name
+                   that all takes share.
 
 The author of a preset is the first folder below the given one, or else the author field of the preset. --limit takes a
 random sample, always the same one. The same command continues a run that was stopped; --limit may then be larger, and
@@ -51,7 +63,7 @@ examples:
   vjax evaluate --presets ~/Documents/Vital --limit 24                       # baselines: the nearest of your presets
   vjax evaluate --checkpoint runs/tier3 --presets presets --limit 24 --refine-evals 100
   vjax evaluate --checkpoint runs/tier3 --presets presets --refine-evals 100,500 --starts prediction,best --out runs/ev
-  vjax evaluate --checkpoint runs/tier3 --audio recordings --bank presets    # sounds: no floor, no share
+  vjax evaluate --checkpoint runs/tier3 --audio recordings --bank presets    # sounds: no floor, no share, but classes
   vjax evaluate --listen answers-*.json                                      # the results of listen.html
   vjax evaluate --checkpoint runs/tier3 --dataset runs/tier3/data --limit 50 --bank presets --json
 exit codes: 0 if at least one target has a score, else 1
@@ -74,6 +86,9 @@ def main(argv: list[str] | None = None) -> int:
         nargs="+",
         metavar="FILE",
         help="no targets: the results of a listening test, from the files that its page exported",
+    )
+    parser.add_argument(
+        "--index", metavar="FILE", help="classes, notes and takes of --audio (default: INDEX.csv in its folder)"
     )
     parser.add_argument(
         "--bank", metavar="DIR", help="presets of the baselines random and nearest (default: --presets)"
@@ -123,6 +138,8 @@ def main(argv: list[str] | None = None) -> int:
     add_scheduler_flag(parser)
     parser.add_argument("--tui", action="store_true", help=argparse.SUPPRESS)  # the old name of `vjax browse`
     arguments = parser.parse_args(argv)
+    if arguments.index and not arguments.audio:
+        parser.error("--index describes the sounds of --audio; give both, or neither")
     if arguments.tui:
         return run(parser.prog, lambda: _browse(parser.prog, arguments))
     return run(parser.prog, lambda: _listen(arguments) if arguments.listen else _evaluate(arguments))
@@ -152,10 +169,12 @@ def _methods(text: str) -> tuple[str, ...]:
 def _evaluate(arguments: argparse.Namespace) -> int:
     from vjax.cli.match_flags import read_checkpoint
     from vjax.engine.scheduler import open_render_pool
-    from vjax.evaluation import elsewhere, turns
+    from vjax.evaluation import elsewhere, recording_tables, recordings, turns
     from vjax.evaluation.baseline_bank import BaselineBank
     from vjax.evaluation.benchmark import Plan, run_benchmark
     from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
+    from vjax.evaluation.causes import measure_causes
+    from vjax.evaluation.pitches import measure_pitches
     from vjax.evaluation.results import start_folder
     from vjax.io.json_files import write_json
 
@@ -180,6 +199,10 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     if not arguments.no_elsewhere:
         played = elsewhere.play_elsewhere(out, targets, methods, render, workers, arguments.scheduler)
         content["elsewhere"] = elsewhere.summarise(played, methods)
+    recorded = [task for task in tasks if task.clip is not None]
+    measure_pitches(out, [task.target for task in recorded], methods, render.sample_rate)
+    measure_causes(out, recorded)
+    content["recordings"] = recordings.summarise(out, targets, results.rows, methods)
     rows = [results.rows[row["target"], row["method"]] for row in content["rows"]]
     write_json(out / "evaluation.json", content)
     (out / "evaluation.csv").write_text(csv_text(targets, rows, content["summary"]), encoding="utf-8")
@@ -192,6 +215,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             print(turns.table(content["turns"]))
         if content["elsewhere"]:
             print(elsewhere.table(content["elsewhere"]))
+        if content["recordings"]:
+            print("\n" + recording_tables.text(recording_tables.tables(content["recordings"])))
         _print_failures(rows, bank.failures if bank else {})
         files = [out / "evaluation.json", out / "evaluation.csv", *pages, out / "sounds"]
         print("written: " + ", ".join(map(str, files)))

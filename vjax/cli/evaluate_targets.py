@@ -16,6 +16,7 @@ def evaluation_targets(arguments: argparse.Namespace, predictor) -> tuple:
     from vjax.engine.config import RenderConfig
     from vjax.evaluation import targets
     from vjax.evaluation.preset_files import folder_digest
+    from vjax.evaluation.sound_index import sound_files, takes_digest
     from vjax.inference.predict import render_config
     from vjax.inference.predict_many import find_audio
     from vjax.training.config import DataConfig
@@ -33,8 +34,9 @@ def evaluation_targets(arguments: argparse.Namespace, predictor) -> tuple:
         if not path.exists():
             raise ValueError(f"there is nothing at {path}; give a sound file, or a folder of them")
         files = find_audio(path) if path.is_dir() else [path]
-        about |= {"source": "audio", "sha256": folder_digest(files, path)}
-        return render, targets.audio_tasks(files, path, render, limit), about
+        sounds = sound_files(files, path, Path(arguments.index) if arguments.index else None)
+        about |= {"source": "audio", "sha256": folder_digest(files, path), "takes_sha256": takes_digest(sounds)}
+        return render, targets.audio_tasks(sounds, render, limit), about
     info = open_dataset(path)
     if predictor is None and info.render:
         render = RenderConfig(**info.render)

@@ -1,4 +1,7 @@
-"""The reference rows of a benchmark: init patch, random preset, nearest preset, and the re-render reference (floor)."""
+"""The reference rows of a benchmark: init patch, random preset, nearest preset, and the two references of a target.
+
+A preset has the re-render reference (floor), a recording with another take has that take.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -16,6 +19,9 @@ from vjax.evaluation.workbench import Workbench, broken, silence
 from vjax.io.json_files import short_number
 from vjax.vital import preset as vital_preset
 from vjax.vital.preset import read_preset
+
+TAKE = "take"
+"""The method whose sound is another recording of the same note."""
 
 BANK_NOTES = (36, 48, 60, 72, 84)
 """MIDI notes at which the whole bank is rendered, if the targets have many different notes."""
@@ -65,13 +71,33 @@ def add_reference(bench: Workbench, tasks: Sequence[Task]) -> None:
         if failed:
             bench.fail(task, ["floor"], failed[0])
             continue
-        again = np.stack([rendering.audio[0] for rendering in played])
-        found = scores(again, bench.audio(task), bench.sample_rate)
-        if np.isnan(found["mss"]).any():
-            bench.fail(task, ["floor"], silence(task))
+        _add_mean(bench, task, "floor", np.stack([rendering.audio[0] for rendering in played]))
+
+
+def add_takes(bench: Workbench, tasks: Sequence[Task]) -> None:
+    """Adds the distances of the other takes of each recording: what a musician who plays it again scores.
+
+    Each metric is the mean over the other takes. The sound of the row is the first of these.
+    """
+    for task in bench.missing(tasks, TAKE):
+        try:
+            again = np.stack([read().stereo(bench.pool.config.samples) for read in task.takes])
+        except (ValueError, OSError) as error:
+            bench.fail(task, [TAKE], str(error))
             continue
-        found |= trait_scores([traits_of(sound, bench.sample_rate) for sound in again], bench.traits(task))
-        bench.add(Row(task.target.id, "floor", as_metrics({name: values.mean() for name, values in found.items()})))
+        bench.keep(task, TAKE, again[0])
+        _add_mean(bench, task, TAKE, again, label=f"{len(again)} other take{'s' * (len(again) > 1)}")
+
+
+def _add_mean(bench: Workbench, task: Task, method: str, again: np.ndarray, label: str = "") -> None:
+    """Adds a row with the mean of each metric over sounds [n, 2, samples]."""
+    found = scores(again, bench.audio(task), bench.sample_rate)
+    if np.isnan(found["mss"]).any():
+        bench.fail(task, [method], silence(task))
+        return
+    found |= trait_scores([traits_of(sound, bench.sample_rate) for sound in again], bench.traits(task))
+    metrics = as_metrics({name: values.mean() for name, values in found.items()})
+    bench.add(Row(task.target.id, method, metrics, label=label))
 
 
 def add_bank_rows(bench: Workbench, tasks: Sequence[Task], bank: BaselineBank) -> None:

@@ -19,7 +19,7 @@ from vjax.evaluation.attempts import (
     match_methods,
 )
 from vjax.evaluation.baseline_bank import BaselineBank
-from vjax.evaluation.baselines import add_bank_rows, add_init, add_reference
+from vjax.evaluation.baselines import TAKE, add_bank_rows, add_init, add_reference, add_takes
 from vjax.evaluation.results import Results
 from vjax.evaluation.targets import Task
 from vjax.evaluation.workbench import Workbench, play_targets
@@ -68,7 +68,7 @@ class Plan:
         bank = ("random", "nearest") if self.has_bank else ()
         model = match_methods(self.has_patches) if self.has_model else ()
         refined = tuple(f"{start}+{evals}" for start, evals in self.refinements)
-        reference = ("floor",) if task.target.source != "audio" else ()
+        reference = ("floor",) if task.target.source != "audio" else (TAKE,) * bool(task.takes)
         return ("init", *bank, *model, *refined, *reference)
 
     def order(self, tasks: Sequence[Task]) -> tuple[str, ...]:
@@ -105,6 +105,7 @@ def run_benchmark(
         usable = [task for task in tasks if task.target.id not in failed]
         add_init(bench, usable)
         add_reference(bench, usable)
+        add_takes(bench, [task for task in usable if task.takes])
         if plan.has_bank:
             add_bank_rows(bench, usable, bank)
         if plan.has_model:

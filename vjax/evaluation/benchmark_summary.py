@@ -92,14 +92,15 @@ def csv_text(targets: Sequence[Target], rows: Sequence[Row], summary: Mapping[st
     """CSV with a line for each row: its target, metrics, recovered share of MSS, and the parts of its preset."""
     about = {target.id: target for target in targets}
     shares = summary["recovered_share_by_sound"]["mss"]
-    names = ["target", "name", "author", "source", "note", "method", *_MEASURED, "recovered_share_mss"]
+    names = ["target", "name", "author", "class", "source", "note", "method", *_MEASURED, "recovered_share_mss"]
     text = io.StringIO()
-    names += ["evals", "seconds", "label", "kind", "error", "editable", *editing.PARTS]
+    names += ["evals", "seconds", "label", "kind", "error", "known_note", "editable", *editing.PARTS]
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         target = dataclasses.asdict(about[row.target])
-        described = {name: target[name] for name in ("name", "author", "source", "note")}
+        described = {name: target[name] for name in ("name", "author", "source", "note", "known_note")}
+        described["class"] = target["sound_class"]
         plain = {name: value for name, value in dataclasses.asdict(row).items() if name not in ("metrics", "editing")}
         share = shares.get(row.method, {}).get(row.target)
         writer.writerow({**described, **plain, **row.metrics, **(row.editing or {}), "recovered_share_mss": share})

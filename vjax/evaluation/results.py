@@ -7,6 +7,8 @@
     evaluation.csv     one line for each row
     report.html        the report
     sounds/ID/         target.wav, nearest.wav, prediction.wav, ... and their presets
+    elsewhere.jsonl, turns.jsonl, pitches.jsonl, causes.jsonl
+                       what was measured on these, see the modules of these names
     bank/NOTE/         a cache of the bank's sounds; it may be deleted
 
 This module imports neither vita nor jax.
@@ -37,6 +39,8 @@ class Target:
       source: `presets`, `audio` or `dataset`.
       path: of the file, or of the dataset.
       note: MIDI note at which presets are played for this target.
+      sound_class: of a sound file, such as "drums"; empty if unknown, and in older folders.
+      known_note: the MIDI note that was played, if a sound file has a known one. The match does not use it.
     """
 
     id: str
@@ -45,6 +49,8 @@ class Target:
     source: str
     path: str
     note: int
+    sound_class: str = ""
+    known_note: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +59,8 @@ class Row:
 
     Attributes:
       target: id of the target.
-      method: for example `init`, `random`, `nearest`, `prediction`, `match` or `floor`; or a refinement, named by its
-        start and budget, such as `prediction+100`.
+      method: for example `init`, `random`, `nearest`, `prediction`, `match`, `floor` or `take`; or a refinement, named
+        by its start and budget, such as `prediction+100`.
       metrics: by name of METRICS; None where there is no number, as for silence. A folder without `mss_padded` is
         older: its `mss` is what is called `mss_padded` today.
       evals: the number of renders that a match or a refinement took.
@@ -122,6 +128,8 @@ def start_folder(folder: Path, settings: Mapping[str, Any], targets: Sequence[Ta
     """Writes settings.json and targets.json.
 
     If the folder has settings already, they must be the same, or `limit`, `refine_evals` and `starts` may have grown.
+    These may differ too: the folder of the checkpoint, if the weights are the same; the order of the metrics; and the
+    settings of searches, if there was no search.
 
     Raises ValueError that names the first setting that differs, and what to do.
     """
@@ -129,8 +137,12 @@ def start_folder(folder: Path, settings: Mapping[str, Any], targets: Sequence[Ta
     path, settings = folder / "settings.json", json.loads(json.dumps(settings))  # tuples become lists, as in the file
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
+        same_model = settings.get("weights_sha256") and before.get("weights_sha256") == settings["weights_sha256"]
+        same_metrics = set(before.get("metrics", ())) == set(settings.get("metrics", ()))
+        equal = {"checkpoint": same_model, "metrics": same_metrics, "refine": not before.get("refine_evals")}
         for name in [*settings, *(name for name in before if name not in settings)]:
-            _check_setting(path, name, before.get(name), settings.get(name))
+            if not equal.get(name):
+                _check_setting(path, name, before.get(name), settings.get(name))
     write_json(path, settings)
     write_json(folder / "targets.json", [dataclasses.asdict(target) for target in targets])
 

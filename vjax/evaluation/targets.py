@@ -22,6 +22,7 @@ from vjax.data.stream import split
 from vjax.engine.config import RenderConfig
 from vjax.evaluation.preset_files import read_file, relative_name
 from vjax.evaluation.results import Target
+from vjax.evaluation.sound_index import SoundFile
 from vjax.io.file_names import as_text, stem_text
 from vjax.matching.config import DEFAULT_NOTE
 from vjax.matching.prepare import note_of
@@ -39,6 +40,7 @@ class Task:
       target: as the results store it.
       preset: reads the preset that made the sound; None for a sound file.
       clip: reads the sound file; None if there is a preset.
+      takes: each reads another recording of the same note.
       authors, content: as in `PresetFile`; empty if unknown. Presets with one of these authors, or with this content,
         are left out when the target is compared with a bank.
       error: why the target cannot be used; empty if it can.
@@ -47,6 +49,7 @@ class Task:
     target: Target
     preset: Callable[[], Preset] | None = None
     clip: Callable[[], Clip] | None = None
+    takes: tuple[Callable[[], Clip], ...] = ()
     authors: frozenset[str] = frozenset()
     content: str = ""
     error: str = ""
@@ -71,23 +74,27 @@ def preset_tasks(files: Sequence[Path], folder: Path, note: int, limit: int = 0)
     return tasks
 
 
-def audio_tasks(files: Sequence[Path], folder: Path, render: RenderConfig, limit: int = 0) -> list[Task]:
+def audio_tasks(files: Sequence[SoundFile], render: RenderConfig, limit: int = 0) -> list[Task]:
     """Tasks of sound files. Each sound starts at its onset and is as long as a render.
 
-    Presets are played at the note that is estimated from the sound. A file that cannot be read becomes a task with an
-    `error`.
+    Presets are played at the note that is estimated from the sound, even if its note is known. A file that cannot be
+    read becomes a task with an `error`.
     """
     tasks = []
-    names = [as_text(path.relative_to(folder if folder.is_dir() else folder.parent).as_posix()) for path in files]
-    for path, identity in _sample(files, _ids(names), limit):
-        target = Target(identity, as_text(path.name), "", "audio", as_text(path), DEFAULT_NOTE)
-        read = functools.partial(load_clip, path, render.sample_rate, render.samples)
+
+    def reader(path: Path) -> Callable[[], Clip]:
+        return functools.partial(load_clip, path, render.sample_rate, render.samples)
+
+    for file, identity in _sample(files, _ids([file.name for file in files]), limit):
+        about = {"sound_class": file.sound_class, "known_note": file.known_note}
+        target = Target(identity, as_text(file.path.name), "", "audio", as_text(file.path), note=DEFAULT_NOTE, **about)
+        read, takes = reader(file.path), tuple(reader(path) for path in file.takes)
         try:
             clip = read()
         except (ValueError, OSError) as error:
-            tasks.append(Task(target, error=str(error)))
+            tasks.append(Task(target, takes=takes, error=str(error)))
             continue
-        tasks.append(Task(dataclasses.replace(target, note=note_of(clip)), clip=read))
+        tasks.append(Task(dataclasses.replace(target, note=note_of(clip)), clip=read, takes=takes))
     return tasks
 
 

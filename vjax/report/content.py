@@ -10,7 +10,7 @@ import numpy as np
 
 from vjax.audio.files import AudioError
 from vjax.audio.metric_names import HIGHER_IS_BETTER, METRICS, TRAITS
-from vjax.evaluation import editing, elsewhere
+from vjax.evaluation import editing, elsewhere, recording_tables, recordings
 from vjax.evaluation.results import Target
 from vjax.evaluation.statistics import recovered_share
 from vjax.io.file_names import shortened
@@ -46,6 +46,7 @@ _MEANINGS = {
     "knobs": "the nearest of those that were not made from the sound",
     "patch": "the nearest patch: an editable preset explained from the sound",
     "floor": "the target with other random phases",
+    "take": "another recording of the same note",
 }
 _NOT_EMBEDDED = frozenset({"init", "random"})  # the page has scores of these methods, but not their sounds
 _LONGEST_FACT = 60
@@ -68,6 +69,7 @@ def page_data(evaluation: Evaluation) -> dict[str, Any]:
         "methods": evaluation.methods,
         "meanings": {method: meaning(method) for method in evaluation.methods},
         "elsewhere": _elsewhere(evaluation),
+        "recordings": _recordings(evaluation),
         "editing": {method: editing.text(_editing(evaluation, method)) for method in evaluation.methods},
         "facts": _facts(evaluation),
         "ticks": mel_ticks(),
@@ -78,6 +80,7 @@ def page_data(evaluation: Evaluation) -> dict[str, Any]:
         "sounds": [
             {
                 **{field: getattr(target, field) for field in ("id", "name", "author", "note", "path")},
+                "class": target.sound_class,
                 "rows": {
                     method: {
                         "metrics": [short_number(value) for value in scores[method][:, i]],
@@ -221,6 +224,12 @@ def _elsewhere(evaluation: Evaluation) -> dict[str, Any]:
             for method, described in summary.items()
         ],
     }
+
+
+def _recordings(evaluation: Evaluation) -> list[dict[str, Any]]:
+    rows = {(target, method): row for target, found in evaluation.rows.items() for method, row in found.items()}
+    summary = recordings.summarise(evaluation.folder, evaluation.targets, rows, evaluation.methods)
+    return [table._asdict() for table in recording_tables.tables(summary)]
 
 
 def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:

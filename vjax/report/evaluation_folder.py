@@ -56,13 +56,13 @@ def method_order(method: str) -> tuple:
     """The sort key of a method.
 
     Methods without refinement come first, baselines before estimates. Then come refinements by budget, with those from
-    `best` behind the others. The re-render reference (floor) comes last.
+    `best` behind the others. The references (floor and take) come last.
     """
     refined, _, evals = method.partition("+")
     order = ("init", "random", "nearest", "prediction", "match", "closest", "knobs", "patch")
     position = order.index(refined) if refined in order else len(order)
     budget = int(evals) if evals.isdigit() else 0
-    return (method == "floor", refined == "best", bool(evals), budget, position, method)
+    return (method in ("floor", "take"), refined == "best", bool(evals), budget, position, method)
 
 
 def _settings(folder: Path) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 "use strict";
 
 /* The table of sounds: sorting, filtering, and the one that is open. */
-const TEXT_COLUMNS = [["name", "Sound"], ["author", "Author"], ["note", "Note"]];
+const GROUP = report.sounds.some((sound) => sound.class) ? ["class", "Class"] : ["author", "Author"];
+const TEXT_COLUMNS = [["name", "Sound"], GROUP, ["note", "Note"]];
+const REFERENCES = ["floor", "take"];
 const table = { key: null, ascending: true, open: null, rows: [] };
 
 function drawSounds() {
@@ -21,7 +23,7 @@ function drawSounds() {
 function soundRow(sound, index) {
   const opener = el("button", { type: "button", class: "opener", "aria-expanded": "false" }, sound.name);
   const node = el("tr", { class: "sound", "data-index": index, onclick: () => toggleSound(table.rows[index]) },
-    el("td", { class: "name" }, opener), el("td", {}, sound.author), el("td", { class: "number" }, String(sound.note ?? "–")),
+    el("td", { class: "name" }, opener), el("td", {}, sound[GROUP[0]]), el("td", { class: "number" }, String(sound.note ?? "–")),
     report.methods.map((method) => el("td", { class: "number", "data-method": method })));
   return { sound, index, node, opener, detail: null, hidden: false };
 }
@@ -31,7 +33,7 @@ function drawScores() {
   const { higher, digits } = report.metrics[chosen.metric];
   for (const { sound, node } of table.rows) {
     const scores = report.methods.map((method) => scoreOf(sound, method));
-    const compared = scores.filter((score, i) => score !== null && report.methods[i] !== "floor");
+    const compared = scores.filter((score, i) => score !== null && !REFERENCES.includes(report.methods[i]));
     const best = higher ? Math.max(...compared) : Math.min(...compared);
     report.methods.forEach((method, i) => {
       const cell = node.children[TEXT_COLUMNS.length + i];
@@ -39,7 +41,7 @@ function drawScores() {
       cell.textContent = row && row.error ? "failed" : number(scores[i], digits);
       cell.title = row ? row.error || row.label || "" : "";
       cell.classList.toggle("failed", Boolean(row && row.error));
-      cell.classList.toggle("best", scores[i] === best && method !== "floor");
+      cell.classList.toggle("best", scores[i] === best && !REFERENCES.includes(method));
     });
   }
   if (table.open) drawCaptions(table.open.detail, table.open.sound);
@@ -81,7 +83,7 @@ function sortValue(sound) {
 function filterBy(text) {
   const wanted = text.trim().toLowerCase();
   for (const row of table.rows) {
-    row.hidden = !`${row.sound.name}\n${row.sound.author}`.toLowerCase().includes(wanted);
+    row.hidden = !`${row.sound.name}\n${row.sound.author}\n${row.sound.class}`.toLowerCase().includes(wanted);
     row.node.hidden = row.hidden;
     if (row.hidden && row === table.open) closeSound();
   }
@@ -158,4 +160,5 @@ drawFacts();
 drawChoices();
 drawSummary();
 drawElsewhere();
+drawRecordings();
 drawSounds();

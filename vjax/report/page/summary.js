@@ -27,6 +27,19 @@ function drawElsewhere() {
   document.getElementById("elsewhere").replaceChildren(el("thead", {}, head), el("tbody", {}, rows));
 }
 
+/* The tables about recordings, whose cells are texts; none without recordings. */
+function drawRecordings() {
+  const kind = (i, numbers) => (i > 0 && i <= numbers ? "number" : null);
+  const parts = report.recordings.map(({ title, head, rows, numbers, note }) => el("section", { class: "recordings" },
+    el("h2", {}, title),
+    el("div", { class: "scroll", tabindex: "-1" }, el("table", {},
+      el("thead", {}, el("tr", {}, head.map((name, i) => el("th", { scope: "col", class: kind(i, numbers) }, name)))),
+      el("tbody", {}, rows.map(([first, ...others]) => el("tr", {}, el("th", { scope: "row" }, first),
+        others.map((text, i) => el("td", { class: kind(i + 1, numbers) }, text))))))),
+    el("p", { class: "hint" }, note)));
+  document.getElementById("elsewhere-section").after(...parts);
+}
+
 /* Without a random preset or a re-render reference, as for recordings, a metric has no shares. */
 function hasShares(metric) {
   return report.methods.some((method) => shareOf(report.summary[method][metric]) !== null);
