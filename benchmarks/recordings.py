@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from instrument import measured
 
-from vjax.io.json_lines import end_last_line, read_lines
+from vjax.io.json_lines import append_line, read_lines
 
 METHODS = ("patch", "match", "closest", "knobs", "prediction", "nearest")
 WRITTEN = "match"
@@ -89,11 +89,8 @@ def measure(sounds: Sequence[Path], out: Path, bank: Path | None = None, checkpo
         log = out / "recordings.jsonl"
         done = {row["sound"] for row in read_lines(log)}
         left = [task for task in tasks if task.target.id not in done and results.rows[task.target.id, WRITTEN].scored]
-        end_last_line(log)
-        with log.open("a") as file:
-            for task in progress_bar(left, desc="playing written presets", unit="sound"):
-                file.write(json.dumps(_played(task, out / "sounds" / task.target.id, pool)) + "\n")
-                file.flush()  # a run that is killed continues from here
+        for task in progress_bar(left, desc="playing written presets", unit="sound"):
+            append_line(log, _played(task, out / "sounds" / task.target.id, pool))
 
 
 def _played(task, folder: Path, pool) -> dict:
