@@ -24,9 +24,9 @@ from vjax.engine.pool import RenderJob, RenderPool
 from vjax.evaluation.editing import editing
 from vjax.evaluation.elsewhere import COLUMNS, INSTRUMENT, play_elsewhere, read_elsewhere, summarise
 from vjax.evaluation.results import Results, Row, Target, failed_row, start_folder
+from vjax.page.parts import embedded_json
 from vjax.report.content import page_data, sound_detail
 from vjax.report.evaluation_folder import read_evaluation
-from vjax.report.page_parts import embedded_json
 from vjax.report.report import write_report
 from vjax.vital.preset import Route, controls, init, read_preset, write_preset
 

@@ -103,6 +103,7 @@ def match_many(
     workers: int | None = None,
     limit: int = 0,
     overwrite: bool = False,
+    page: bool = False,
     config: MatchConfig | None = None,
 ) -> BatchReport:
     """Writes the presets of many sounds to the folder `out`, as `vjax match FOLDER -o out` does.
@@ -113,6 +114,7 @@ def match_many(
       sounds: one or several sound files or folders. Folders are searched with their subfolders.
       limit: at most N sounds; 0 takes all.
       overwrite: also match sounds whose preset exists.
+      page: also write the page of each match, see `MatchResult.save`.
 
     The other arguments are those of `match`.
     """
@@ -124,7 +126,7 @@ def match_many(
     work = file_work(predictor, given, out, limit, overwrite)
     with RenderPool(render_config(predictor), workers) as pool:
         banks = open_banks(predictor, folder, os.fspath(bank), pool)
-        return match_work(work, out, predictor, pool, config, banks)
+        return match_work(work, out, predictor, pool, config, banks, page=page)
 
 
 def render(

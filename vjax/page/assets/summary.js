@@ -1,7 +1,5 @@
 "use strict";
 
-const report = JSON.parse(document.getElementById("report-data").textContent);
-const chosen = { metric: 0, statistic: "mean" };
 const PLOT = { width: window.innerWidth < 640 ? 130 : 240, height: 22, low: -0.5, high: 1.15 };
 
 function drawChoices() {
@@ -25,11 +23,6 @@ function drawElsewhere() {
     el("th", { scope: "row" }, methodName(method)),
     cells.map((cell) => el("td", { class: "number", title: `${cell.n} sounds` }, number(cell[chosen.statistic], 2)))));
   document.getElementById("elsewhere").replaceChildren(el("thead", {}, head), el("tbody", {}, rows));
-}
-
-/* Without a random preset or a re-render reference, as for recordings, a metric has no shares. */
-function hasShares(metric) {
-  return report.methods.some((method) => shareOf(report.summary[method][metric]) !== null);
 }
 
 function shareOf(entry) {
@@ -109,9 +102,4 @@ function mark(entry, range, method) {
     ? svg("path", { class: "dot", d: share < 0 ? `M${x - 5} ${middle}l7 -4.5v9z` : `M${x + 5} ${middle}l-7 -4.5v9z` })
     : svg("circle", { class: "dot", cx: x, cy: middle, r: 4 }));
   return plot;
-}
-
-function drawFacts() {
-  document.getElementById("facts").append(...report.facts.map(([name, text]) =>
-    el("span", {}, el("span", { class: "muted" }, `${name} `), text)));
 }
