@@ -122,7 +122,7 @@ def test_evaluate_with_other_settings_fails_in_one_line(finished, command, capsy
     assert main([*command, "--out", str(finished), "--note", "50"]) == 1
     error = capsys.readouterr().err
     assert error.startswith(
-        f"vjax evaluate: {finished} holds an evaluation with note=48, now it is 50; give another --out"
+        f"vjax evaluate: {finished} contains an evaluation with note=48, now it is 50; give another --out"
     )
     assert len(error.splitlines()) == 1
 

@@ -140,7 +140,7 @@ def _check_setting(path: Path, name: str, before: Any, now: Any) -> None:
             return
         remedy = f"it may only grow: name {','.join(map(str, before))} too in {_GROWS[name]}, or give another --out"
     raise ValueError(
-        f"{path.parent} holds an evaluation with {name}={_short(before)}, now it is {_short(now)}; {remedy}"
+        f"{path.parent} contains an evaluation with {name}={_short(before)}, now it is {_short(now)}; {remedy}"
     )
 
 
