@@ -52,7 +52,7 @@ def play_turns(
       each macro with a name is turned; and the size of the file.
     """
     log = folder / _FILE
-    lines = read_lines(log)
+    lines = read_turns(folder)
     done = {(line["target"], line["method"]) for line in lines}
     left = [
         (target, method)
@@ -67,6 +67,11 @@ def play_turns(
                 append_line(log, line)
     ids = {target.id for target in targets}
     return [line for line in lines if line["target"] in ids]
+
+
+def read_turns(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a folder's `turns.jsonl`; none without the file."""
+    return read_lines(folder / _FILE)
 
 
 def summarise(lines: Iterable[Mapping[str, Any]], methods: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -89,6 +94,19 @@ def summarise(lines: Iterable[Mapping[str, Any]], methods: Sequence[str]) -> dic
             "kilobytes": float(np.median([line["bytes"] for line in own])) / 1000,
         }
     return found
+
+
+def text(line: Mapping[str, Any]) -> str:
+    """What a line says about its preset, for people."""
+    cutoff = "no filter" if line["cutoff"] is None else f"cutoff {_effect(line['cutoff'])}"
+    macros = "no named macros"
+    if line["macros"]:
+        macros = f"{sum(map(works, line['macros']))} of {len(line['macros'])} named macros change the sound"
+    return f"turned: {cutoff}; {macros}; {line['bytes'] / 1000:.0f} kB"
+
+
+def _effect(change_db: float) -> str:
+    return f"changes the sound by {change_db:.1f} dB" if works(change_db) else "has no effect"
 
 
 def works(change_db: float | None) -> bool:

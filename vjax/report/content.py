@@ -10,7 +10,7 @@ import numpy as np
 
 from vjax.audio.files import AudioError, read_audio
 from vjax.audio.metric_names import HIGHER_IS_BETTER
-from vjax.evaluation import editing, elsewhere
+from vjax.evaluation import editing, elsewhere, turns
 from vjax.evaluation.results import Target
 from vjax.evaluation.statistics import recovered_share
 from vjax.io.file_names import shortened
@@ -52,6 +52,7 @@ def page_data(evaluation: Evaluation) -> dict[str, Any]:
         "methods": evaluation.methods,
         "meanings": {method: meaning(method) for method in evaluation.methods},
         "elsewhere": _elsewhere(evaluation),
+        "turns": _turns(evaluation),
         "editing": {method: editing.text(_editing(evaluation, method)) for method in evaluation.methods},
         "facts": _facts(evaluation),
         "ticks": mel_ticks(),
@@ -87,10 +88,12 @@ def sound_detail(evaluation: Evaluation, target: Target) -> dict[str, Any]:
     methods = [method for method in evaluation.methods if method not in _NOT_EMBEDDED]
     files = {method: folder / f"{method}.wav" for method in ("target", *methods)}
     files = {method: path for method, path in files.items() if path.is_file()}
+    turned = (line for line in turns.read_turns(evaluation.folder) if line["target"] == target.id)
     detail: dict[str, Any] = {
         "versions": [],
         "differences": _differences(folder, methods),
         "comments": _comments(folder, ("target", *methods)),
+        "turned": {line["method"]: turns.text(line) for line in turned},
         "problem": "",
     }
     if not files:
@@ -193,6 +196,14 @@ def _elsewhere(evaluation: Evaluation) -> dict[str, Any]:
             for method, described in summary.items()
         ],
     }
+
+
+def _turns(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """For each method whose knobs were turned, its summary; empty if no knob was turned."""
+    ids = {target.id for target in evaluation.targets}
+    lines = [line for line in turns.read_turns(evaluation.folder) if line["target"] in ids]
+    summary = turns.summarise(lines, evaluation.methods)
+    return [{"method": method} | _rounded(found) for method, found in summary.items()]
 
 
 def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:

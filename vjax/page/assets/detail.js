@@ -83,6 +83,7 @@ function presetOf(sound, method, detail) {
   const comments = (detail.comments || {})[method];
   if (comments === undefined) return null;
   const row = sound.rows[method];
+  const turned = (detail.turned || {})[method];
   const embedded = (detail.presets || {})[method];
   const file = embedded ? embedded.file : `${method}.vital`;
   const address = embedded
@@ -91,6 +92,7 @@ function presetOf(sound, method, detail) {
   return el("details", { class: "preset", open: Boolean(embedded) },
     el("summary", {}, "The preset"),
     comments || row ? el("p", {}, comments || row.editing) : null,
+    turned ? el("p", { class: "muted" }, turned) : null,
     el("a", { href: address, download: file }, file));
 }
 

@@ -143,4 +143,5 @@ drawFacts();
 drawChoices();
 drawSummary();
 drawElsewhere();
+drawTurns();
 drawSounds();

@@ -25,6 +25,19 @@ function drawElsewhere() {
   document.getElementById("elsewhere").replaceChildren(el("thead", {}, head), el("tbody", {}, rows));
 }
 
+/* The table of knobs that were turned; hidden without any. */
+function drawTurns() {
+  document.getElementById("turns-section").hidden = !report.turns.length;
+  const columns = [["Presets", "n", (n) => String(n)], ["Cutoff works", "cutoff", percent], ["Macros work", "macros", percent],
+    ["File (kB)", "kilobytes", (size) => number(size, 0)]];
+  const head = el("tr", {}, el("th", { scope: "col" }, "Method"),
+    columns.map(([title]) => el("th", { scope: "col", class: "number" }, title)));
+  const rows = report.turns.map((found) => el("tr", { "data-method": found.method },
+    el("th", { scope: "row" }, methodName(found.method)),
+    columns.map(([, key, text]) => el("td", { class: "number" }, text(found[key])))));
+  document.getElementById("turns").replaceChildren(el("thead", {}, head), el("tbody", {}, rows));
+}
+
 function shareOf(entry) {
   return chosen.statistic === "mean" ? entry.share : entry.share_of_medians;
 }
