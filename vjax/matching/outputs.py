@@ -152,10 +152,16 @@ def result_json(result: MatchResult) -> dict[str, Any]:
 
 
 def _write_trace(stem: Path, result: MatchResult) -> list[Path]:
-    """Writes the course of a search: `X-trace.png`, and `X-trace.json` with everything that `result_json` returns."""
+    """Writes the course of a search: `X-trace.png`, and `X-trace.json` with everything that `result_json` returns.
+
+    There is no image if the ranking of the candidates took all renders: it would be empty.
+    """
     image, text = (stem.with_name(stem.name + end) for end in ("-trace.png", TRACE_END))
-    save_image(image, trace_image({as_text(stem.name): result.trace}))
     write_json(text, result_json(result))
+    if not result.trace[1:]:
+        image.unlink(missing_ok=True)  # of an earlier match
+        return [text]
+    save_image(image, trace_image({as_text(stem.name): result.trace}))
     return [image, text]
 
 
