@@ -45,14 +45,13 @@ image: $(VENV)/.installed  ## docs/match.png: what `vjax match` writes for the R
 clean:  ## removes the environment, the site and caches
 	rm -rf $(VENV) build/docs .pytest_cache .ruff_cache
 
-# The scores of vjax/shipped/MODEL_CARD.md: presets by authors that the model was not trained on, and the bank it was.
+# The scores of vjax/shipped/MODEL_CARD.md; docs/reproduce.md explains how to get its presets.
 PRESETS ?= ../shared/presets
-HELD_OUT = $(PRESETS)/BMuXBeats $(PRESETS)/TheSmallTeaBoi $(PRESETS)/christ-offer
-EVALUATE = $(BIN)/vjax evaluate --checkpoint shipped --presets $(HELD_OUT) --bank $(PRESETS)/instatetragrammaton
+CARD ?= runs/card
+LIMIT ?= 0
 
-card: $(VENV)/.installed  ## scores the shipped model; continues where it was stopped
-	$(EVALUATE) --out runs/card/all
-	$(EVALUATE) --out runs/card/refined --limit 10 --refine-evals 100,500 --no-elsewhere
+card: $(VENV)/.installed  ## scores the shipped model; continues where it was stopped; LIMIT=2 for a trial of two targets
+	$(BIN)/python benchmarks/card.py --presets $(PRESETS) --out $(CARD) --limit $(LIMIT)
 
 # The same model on sounds that are not Vital's.
 SOUNDS ?= ../shared/sounds

@@ -35,7 +35,7 @@ from vjax.candidates.patch.low_pass import CUTOFF_SPAN, cutoff_at_rest, main_low
 from vjax.candidates.patch.units import plays_once
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.io.json_lines import end_last_line, read_lines
+from vjax.io.json_lines import append_line, read_lines
 from vjax.io.progress import progress_bar
 from vjax.vital.editability import carrying_routes
 from vjax.vital.laws import envelope
@@ -81,8 +81,7 @@ def measure(fit: Callable[[Clip, RenderPool, int], Preset], patches: int, seed: 
     """Fits patches 0 to `patches` - 1, and appends a line for each that `log` lacks."""
     done = {(row["seed"], row["patch"]) for row in read_lines(log)}
     left = [number for number in range(patches) if (seed, number) not in done]
-    end_last_line(log)
-    with RenderPool(RenderConfig(velocity=VELOCITY)) as pool, log.open("a") as file:
+    with RenderPool(RenderConfig(velocity=VELOCITY)) as pool:
         config = pool.config
         for number in progress_bar(left, desc="recovery", unit="patch"):
             rng = np.random.default_rng((seed, number))
@@ -98,8 +97,7 @@ def measure(fit: Callable[[Clip, RenderPool, int], Preset], patches: int, seed: 
                 row |= recovered(truth, found, note, config.note_s)
                 if again.audio is not None:
                     row["mss"] = _number(mss(again.audio[0], audio, config.sample_rate))
-            file.write(json.dumps(row) + "\n")
-            file.flush()  # a run that is killed continues from here
+            append_line(log, row)
 
 
 def recovered(truth: Preset, found: Preset, note: int, note_s: float = 1.5) -> dict:

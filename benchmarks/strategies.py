@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vjax.io.json_lines import end_last_line, read_lines
+from vjax.io.json_lines import append_line, read_lines
 
 
 def main() -> None:
@@ -169,9 +169,7 @@ def _run(arguments, kind: str, strategy: str, name: str, targets: list[dict], lo
         row |= {"trace": refined.trace, "dimensions": refined.dimensions, "restarts": refined.restarts}
         row |= {"before": refined.before.distances, "after": refined.after.distances}
         row |= {"loss_before": refined.before.loss, "loss_after": refined.after.loss}
-        end_last_line(log)
-        with log.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        append_line(log, row, allow_nan=True)
         print(
             f"{name:12} {kind:10} {refined.name:30} {refined.before.loss:.3f} -> {refined.after.loss:.3f}", flush=True
         )

@@ -124,7 +124,7 @@ def test_evaluate_with_other_settings_fails_in_one_line(finished, command, capsy
     assert main([*command, "--out", str(finished), "--note", "50"]) == 1
     error = capsys.readouterr().err
     assert error.startswith(
-        f"vjax evaluate: {finished} holds an evaluation with note=48, now it is 50; give another --out"
+        f"vjax evaluate: {finished} contains an evaluation with note=48, now it is 50; give another --out"
     )
     assert len(error.splitlines()) == 1
 
@@ -250,10 +250,10 @@ def test_evaluate_without_any_score_returns_1(engine_run, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--presets", "{tmp}/nowhere"], "there is nothing at {tmp}/nowhere; give a folder"),
-        (["--presets", "{tmp}"], "{tmp} holds no .vital file; give a folder of presets"),
+        (["--presets", "{tmp}"], "{tmp} contains no .vital file; give a folder of presets"),
         (["--audio", "{tmp}/nowhere"], "there is nothing at {tmp}/nowhere; give a sound file"),
         (["--dataset", "{tmp}/nowhere"], "{tmp}/nowhere"),
-        (["--presets", "{tmp}", "--checkpoint", "{tmp}"], "--checkpoint {tmp}: {tmp} holds no finished checkpoint"),
+        (["--presets", "{tmp}", "--checkpoint", "{tmp}"], "--checkpoint {tmp}: {tmp} contains no finished checkpoint"),
     ],
 )
 def test_evaluate_with_invalid_paths_fails_in_one_line_before_the_work(tmp_path, capsys, arguments, message):

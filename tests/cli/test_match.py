@@ -65,7 +65,7 @@ def test_match_writes_a_preset_its_render_and_an_image(sounds, engine_run, tmp_p
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(out)]
     assert main([*command, "--no-resynthesis"]) == 0
     printed = capsys.readouterr().out
-    files = [out, out.with_name("x-vjax.wav"), out.with_name("x-vjax.png")]
+    files = [out, *(out.with_name(f"x{end}") for end in ("-vjax.wav", "-vjax.png", ".html"))]
     assert sorted(out.parent.iterdir()) == sorted(files)
     assert read_preset(out).name == "saw"
     assert f"{sounds / 'saw.wav'}: note 57 (A3), estimated from A3 (2" in printed
@@ -76,13 +76,27 @@ def test_match_writes_a_preset_its_render_and_an_image(sounds, engine_run, tmp_p
     assert f"written: {', '.join(map(str, files))}" in printed
 
 
+@pytest.mark.parametrize(
+    ("sound", "out", "flags", "pages"),
+    [
+        ("saw.wav", "a.vital", ["--no-page"], []),
+        ("", "presets", [], []),
+        ("", "presets", ["--page"], ["presets/noise.html", "presets/saw.html"]),
+    ],
+)
+def test_match_writes_pages_for_one_sound_or_with_the_flag(sounds, engine_run, tmp_path, sound, out, flags, pages):
+    command = ["match", str(sounds / sound), "--checkpoint", str(engine_run), "--variants", "0", "--no-patch"]
+    assert main([*command, "-o", str(tmp_path / out), *flags]) == 0
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.html")) == pages
+
+
 def test_match_json_describes_the_files_on_disk(sounds, engine_run, tmp_path, capsys):
     out = tmp_path / "a.vital"
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(out), "--json"]
     assert main([*command, "--no-resynthesis"]) == 0
     content = strict_json(capsys.readouterr().out)
     assert content["sound"] == str(sounds / "saw.wav")
-    assert content["files"] == [str(out), str(tmp_path / "a-vjax.wav"), str(tmp_path / "a-vjax.png")]
+    assert content["files"] == [str(out), *(str(tmp_path / f"a{end}") for end in ("-vjax.wav", "-vjax.png", ".html"))]
     assert (content["note"], content["note_name"], content["step"]) == (57, "A3", 3)
     assert content["pitch"]["hz"] == pytest.approx(220, rel=0.01)
     preset = read_preset(out)
@@ -134,13 +148,13 @@ def test_match_writes_the_preferred_preset_and_the_closest_beside_it(sounds, eng
     printed = capsys.readouterr().out
     found = re.search(r"of \d+ candidates, preferred, prediction: (.+)\n +([\d.]+) dB MSS from the written", printed)
     closest = re.search(r"([\d.]+) dB MSS from the closest, written beside it, to the sound: (resynthesis.*)", printed)
-    files = [out, tmp_path / "a-vjax.wav", tmp_path / "a-vjax.png"]
+    files = [out, tmp_path / "a-vjax.wav", tmp_path / "a-vjax.png", tmp_path / "a.html"]
     files += [tmp_path / "a (closest).vital", tmp_path / "a (closest)-vjax.wav"]
     assert f"written: {', '.join(map(str, files))}" in printed
     assert sorted(tmp_path.iterdir()) == sorted(files)
     for path, name, label, mss_db in (
         (out, "saw", found[1], found[2]),
-        (files[3], "saw (closest)", closest[2], closest[1]),
+        (files[4], "saw (closest)", closest[2], closest[1]),
     ):
         preset = read_preset(path)
         assert preset.name == name
@@ -149,7 +163,7 @@ def test_match_writes_the_preferred_preset_and_the_closest_beside_it(sounds, eng
     assert main([*command, "--json"]) == 0  # it replaces its own files
     content = strict_json(capsys.readouterr().out)
     assert content["files"] == [str(path) for path in files]
-    assert content["closest"]["comments"] == read_preset(files[3]).comments
+    assert content["closest"]["comments"] == read_preset(files[4]).comments
     assert (content["preset"]["kind"], content["closest"]["kind"]) == ("prediction", "resynthesis")
 
 
@@ -241,6 +255,7 @@ def test_match_of_several_recordings_writes_one_preset(recordings, engine_run, t
         (["{folder}", "--together"], "is a folder; give the recordings of one instrument as sound files"),
         (["{low}", "--evals", "20", "--seed", "1"], "--evals, --seed has no effect without a search; add --refine"),
         (["{low}", "{high}", "--together", "--refine"], "--refine searches for one recording"),
+        (["{low}", "--together"], "there is 1 sound; give the others too, or leave --together out"),
     ],
 )
 def test_match_of_recordings_with_invalid_flags_is_wrong_usage(recordings, tmp_path, capsys, arguments, message):
@@ -255,7 +270,7 @@ def test_match_in_a_new_process_writes_to_the_current_folder(sounds, engine_run,
     command += ["--no-resynthesis", "--no-patch"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    assert strict_json(result.stdout)["files"] == ["saw.vital", "saw-vjax.wav", "saw-vjax.png"]
+    assert strict_json(result.stdout)["files"] == ["saw.vital", "saw-vjax.wav", "saw-vjax.png", "saw.html"]
     assert (tmp_path / "saw.vital").exists()
     assert sorted(path.name for path in sounds.iterdir()) == ["noise.wav", "saw.wav"]  # no new file
 
@@ -306,10 +321,14 @@ def test_match_of_a_folder_killed_and_called_again_continues(sounds, engine_run,
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["{sounds}/missing.wav", "--checkpoint", "{run}"], 1, "no sound file at .*missing.wav"),
+        (["{sounds}/missing.wav", "--checkpoint", "{run}"], 1, "no sound file at .*missing.wav; give a WAV, FLAC"),
         (["{run}/checkpoints/3/metrics/metrics", "--checkpoint", "{run}"], 1, "cannot be read as audio"),
-        (["{sounds}/saw.wav", "--checkpoint", "none"], 1, "--checkpoint none: there is no checkpoint folder at "),
-        (["{sounds}/saw.wav", "--checkpoint", "{sounds}"], 1, "--checkpoint .*: .* holds no finished checkpoint"),
+        (
+            ["{sounds}/saw.wav", "--checkpoint", "none"],
+            1,
+            "--checkpoint none: there is no .*, or 'shipped': the",
+        ),
+        (["{sounds}/saw.wav", "--checkpoint", "{sounds}"], 1, "--checkpoint .*: .* contains no finished checkpoint"),
         (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "a.wav"], 2, "a.wav is not the name of a preset; give X"),
         (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "folder.vital"], 2, "folder.vital is a folder; give"),
         (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "file/a.vital"], 1, "file is a file; file/a.vital cannot"),

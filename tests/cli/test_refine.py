@@ -43,7 +43,7 @@ def test_match_refine_prints_and_writes_its_search(sounds, engine_run, tmp_path,
     )
     assert after <= before
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "sine-trace.json", "sine-trace.png", "sine-vjax.png", "sine-vjax.wav", "sine.vital"
+        "sine-trace.json", "sine-trace.png", "sine-vjax.png", "sine-vjax.wav", "sine.html", "sine.vital"
     ]  # fmt: skip
     assert read_preset(out).name == "sine"
     assert "after a search of 25 renders" in read_preset(out).comments

@@ -7,7 +7,7 @@ import pytest
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderPool
 from vjax.evaluation.results import Target
-from vjax.evaluation.turns import WORKS_DB, play_turns, summarise, table
+from vjax.evaluation.turns import WORKS_DB, play_turns, summarise, table, text
 from vjax.vital.preset import Route, init, write_preset
 from vjax.vital.values import with_values
 
@@ -57,14 +57,29 @@ def test_play_turns_measures_what_each_knob_changes(folder):
 def test_play_turns_that_was_stopped_plays_only_what_is_missing(folder, monkeypatch):
     whole = play_turns(folder, [TARGET], tuple(PRESETS), RENDER, workers=2)
     log = folder / "turns.jsonl"
-    text = log.read_text()
-    log.write_text("\n".join(text.splitlines()[:-1]) + '\n{"target": "a", ')
+    before = log.read_text()
+    log.write_text("\n".join(before.splitlines()[:-1]) + '\n{"target": "a", ')
     played = []
     jobs = RenderPool.map
     monkeypatch.setattr(RenderPool, "map", lambda pool, work: jobs(pool, (played.append(1) or one for one in work)))
     assert play_turns(folder, [TARGET], tuple(PRESETS), RENDER, workers=2) == whole
     assert len(played) == 2  # the last preset, and its cutoff
-    assert log.read_text() == text
+    assert log.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ({"cutoff": None, "macros": [], "bytes": 41234}, "turned: no filter; no named macros; 41 kB"),
+        (
+            {"cutoff": 3.21, "macros": [2.0, 0.1, None], "bytes": 500},
+            "turned: cutoff changes the sound by 3.2 dB; 1 of 3 named macros change the sound; 0 kB",
+        ),
+        ({"cutoff": 0.2, "macros": [], "bytes": 900}, "turned: cutoff has no effect; no named macros; 1 kB"),
+    ],
+)
+def test_text_describes_what_the_knobs_do(line, expected):
+    assert text(line) == expected
 
 
 def test_play_turns_with_a_silent_preset_has_no_change(folder):

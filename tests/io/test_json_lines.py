@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from vjax.io.json_lines import end_last_line, read_lines
+from vjax.io.json_lines import append_line, read_lines
 
 ROWS = [{"name": "é", "x": 1}, {"name": "b", "x": [2, 3]}]
 WHOLE = b"".join(json.dumps(row).encode() + b"\n" for row in ROWS)
@@ -18,15 +18,12 @@ def test_read_lines_of_a_file_cut_anywhere_returns_whole_rows_only(tmp_path, cut
     n_whole = sum(cut >= end for end in (FIRST - 1, len(WHOLE) - 1))  # a row may lack the end of its line
     assert read_lines(path) == ROWS[:n_whole]
     assert path.read_bytes() == WHOLE[:cut]
-    end_last_line(path)
-    with open(path, "ab") as file:
-        file.write(WHOLE[FIRST:])
+    append_line(path, ROWS[1])
     assert read_lines(path) == [*ROWS[:n_whole], ROWS[1]]
 
 
 def test_read_lines_without_a_file_returns_nothing(tmp_path):
     assert read_lines(tmp_path / "none.jsonl") == []
-    end_last_line(tmp_path / "none.jsonl")
     assert not list(tmp_path.iterdir())
 
 
@@ -34,3 +31,11 @@ def test_read_lines_with_a_damaged_line_names_the_line(tmp_path):
     (tmp_path / "rows.jsonl").write_bytes(WHOLE[:FIRST] + b'{"na\n' + WHOLE[FIRST:])
     with pytest.raises(ValueError, match=r"rows\.jsonl: line 2 is not JSON .*delete the line"):
         read_lines(tmp_path / "rows.jsonl")
+
+
+def test_append_line_with_nan_writes_nothing(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(WHOLE[: FIRST + 3])
+    with pytest.raises(ValueError, match="JSON compliant"):
+        append_line(path, {"x": float("nan")})
+    assert path.read_bytes() == WHOLE[: FIRST + 3]

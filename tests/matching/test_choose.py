@@ -73,6 +73,10 @@ def test_choose_with_different_volumes_sets_levels_without_a_render(organ):
     assert losses_again(organ, choice) == pytest.approx([first.loss, second.loss], rel=1e-2)
     volumes = [one.preset.continuous[controls().position["volume"]] for one in choice.candidates]
     assert volumes[0] == pytest.approx(volumes[1], abs=0.01)
+    for one in choice.candidates:
+        (audio,) = organ.judge.play([one.preset], 48)
+        np.testing.assert_allclose(one.levelled_audio, audio, atol=1e-3)
+        assert np.abs(one.audio - audio).max() > 0.01
     played = {one.label: one.preset.continuous[controls().position["volume"]] for one in choice.as_played}
     assert played == {"soft": 0.2, "loud": 0.9}
 

@@ -42,6 +42,14 @@ def test_write_result_of_a_search_writes_its_trace(result, tmp_path):
     assert json.loads(files[4].read_text())["search"] == {"evals": 7, "trace": [[4, 2.0], [13, 1.25]]}
 
 
+def test_write_result_of_a_search_without_a_step_writes_no_image(result, tmp_path):
+    """The ranking of the candidates took all renders."""
+    write_result(dataclasses.replace(result, trace=((4, 2.0), (13, 1.25))), tmp_path / "a.vital")
+    files = write_result(dataclasses.replace(result, trace=((4, 2.0),)), tmp_path / "a.vital")
+    assert [file.name for file in files[3:]] == ["a-trace.json"]
+    assert not (tmp_path / "a-trace.png").exists()
+
+
 def test_write_result_killed_before_the_preset_leaves_the_other_files(result, tmp_path):
     """A sound whose preset exists is in the index, even if the run was killed."""
 

@@ -21,12 +21,14 @@ from vjax.audio.scores import as_metrics, scores
 from vjax.audio.traits import trait_scores, traits_of
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
+from vjax.evaluation import turns
 from vjax.evaluation.editing import editing
 from vjax.evaluation.elsewhere import COLUMNS, INSTRUMENT, play_elsewhere, read_elsewhere, summarise
 from vjax.evaluation.results import Results, Row, Target, failed_row, start_folder
+from vjax.evaluation.turns import play_turns
+from vjax.page.parts import embedded_json
 from vjax.report.content import page_data, sound_detail
 from vjax.report.evaluation_folder import read_evaluation
-from vjax.report.page_parts import embedded_json
 from vjax.report.report import write_report
 from vjax.vital.preset import Route, controls, init, read_preset, write_preset
 
@@ -81,6 +83,7 @@ def folder(tmp_path_factory) -> Path:
     for method in METHODS:
         results.add(failed_row("t2", method, BROKEN))
     play_elsewhere(folder, targets[:1], METHODS, RENDER, workers=2)
+    play_turns(folder, targets, ("nearest", "prediction"), RENDER, workers=2)
     return folder
 
 
@@ -283,11 +286,32 @@ def test_report_shows_what_presets_play_elsewhere(opened, folder):
     assert float(rows["prediction"][COLUMNS.index(INSTRUMENT)]) > 0
 
 
-def test_report_without_presets_played_elsewhere_hides_the_section(browser, folder, tmp_path):
+def test_report_shows_what_turned_knobs_change(opened, folder):
+    lines = turns.read_turns(folder)
+    found = turns.summarise(lines, METHODS)
+    assert list(found) == ["nearest", "prediction"]
+    rows = {
+        row.get_attribute("data-method"): [cell.text for cell in row.find_elements(By.TAG_NAME, "td")]
+        for row in opened.find_elements(By.CSS_SELECTOR, "#turns tbody tr")
+    }
+    for method, one in found.items():
+        macros = "\u2013" if one["macros"] is None else f"{one['macros']:.0%}"
+        shown = [cell.replace("\u00a0", "").replace(" %", "%") for cell in rows[method]]
+        assert shown == [str(one["n"]), f"{one['cutoff']:.0%}", macros, f"{one['kilobytes']:.0f}"]
+    _open(opened, 0)
+    card = opened.find_element(By.CSS_SELECTOR, '.version[data-method="prediction"]')
+    card.find_element(By.TAG_NAME, "summary").click()
+    (line,) = (one for one in lines if (one["target"], one["method"]) == ("t0", "prediction"))
+    assert turns.text(line) in card.text
+
+
+def test_report_without_presets_played_again_hides_the_sections(browser, folder, tmp_path):
     copied = Path(shutil.copytree(folder, tmp_path / "copy"))
     (copied / "elsewhere.jsonl").unlink()
+    (copied / "turns.jsonl").unlink()
     browser.get(write_report(copied).as_uri())
     assert not browser.find_element(By.ID, "elsewhere-section").is_displayed()
+    assert not browser.find_element(By.ID, "turns-section").is_displayed()
     assert browser.get_log("browser") == []
 
 

@@ -35,9 +35,13 @@ patch is silent, plays a wrong note, or is more than 1 dB MSS farther from the s
 and the bank, then that preset is written, and a warning gives the reason. --prefer knobs always writes that preset, and
 --prefer closest the nearest candidate of all.
 
-For X.wav, vjax writes the preset X.vital, its render X-vjax.wav, and an image of the sounds X-vjax.png. If another
-candidate is nearer, it also writes X (closest).vital and X (closest)-vjax.wav. All files go to the current folder, or
-beside the preset that --out names. A preset that someone has changed is not overwritten.
+For X.wav, vjax writes the preset X.vital, its render X-vjax.wav, an image X-vjax.png of the sounds, and a page X.html.
+If another candidate is nearer, it also writes X (closest).vital and X (closest)-vjax.wav. All files go to the current
+folder, or beside the preset that --out names. A preset that someone has changed is not overwritten.
+
+X.html opens in any browser, without a network. It plays the sound, the written preset, the closest candidate, the best
+neighbour and the prediction at the same moment, describes them, and contains their presets to download. Many sounds get
+pages with --page.
 
 A folder or several sounds give a folder of presets with an index (index.csv, index.json). Sounds whose preset exists
 are skipped, so the same command continues a run that was stopped.
@@ -81,6 +85,11 @@ def main(argv: list[str] | None = None) -> int:
         action="store_true",
         help="the sounds are recordings of one instrument at several notes: write one preset for all of them",
     )
+    parser.add_argument(
+        "--page",
+        action=argparse.BooleanOptionalAction,
+        help="write the page X.html (default: for one sound, but not for each of many)",
+    )
     parser.add_argument("--json", action="store_true", help="print everything found as one JSON object")
     parser.add_argument(
         "--limit", type=at_least(0), default=0, metavar="N", help="at most N of many sounds (default 0: all of them)"
@@ -114,8 +123,13 @@ def _match(arguments: argparse.Namespace, unused: list[str]) -> int:
         return _many(arguments) if len(sounds) > 1 or folders else _one(arguments)
     if folders:
         raise UsageError(f"{folders[0]} is a folder; give the recordings of one instrument as sound files")
-    if arguments.refine and len(sounds) > 1:
-        raise UsageError("--refine searches for one recording; leave it out, or give one sound")
+    if len(sounds) == 1:
+        raise UsageError(
+            "--together is for several recordings of one instrument, and there is 1 sound; "
+            "give the others too, or leave --together out"
+        )
+    if arguments.refine:
+        raise UsageError("--refine searches for one recording; leave it out, or give one sound without --together")
     return _one(arguments)
 
 
@@ -132,7 +146,8 @@ def _one(arguments: argparse.Namespace) -> int:
     out = Path(arguments.out) if arguments.out else Path(sounds[0].with_suffix(".vital").name)
     for sound in sounds:
         _check_out(out, sound)
-    check_writable(out, arguments.overwrite)
+    page = arguments.page is not False
+    check_writable(out, arguments.overwrite, page)
     config = match_config(arguments)
     predictor = read_checkpoint(arguments, batch_size=1)
     clip, *others = (load_clip(sound, predictor.sample_rate, predictor.samples) for sound in sounds)
@@ -147,7 +162,7 @@ def _one(arguments: argparse.Namespace) -> int:
     ):
         banks = open_banks(predictor, arguments.checkpoint, arguments.bank, pool)
         result = match(clip, predictor, pool, config, banks, others=others, on_progress=show, should_stop=should_stop)
-    files = result.save(out, arguments.overwrite)
+    files = result.save(out, arguments.overwrite, page)
     if arguments.json:
         written = {"files": [as_text(path) for path in files], "step": predictor.step}
         print(json.dumps(written | result.as_json(), allow_nan=False))
@@ -194,7 +209,15 @@ def _many(arguments: argparse.Namespace) -> int:
     ):
         banks = open_banks(predictor, arguments.checkpoint, arguments.bank, pool)
         report = match_many(
-            work, out, predictor, pool, config, banks, scheduler=arguments.scheduler, should_stop=should_stop
+            work,
+            out,
+            predictor,
+            pool,
+            config,
+            banks,
+            scheduler=arguments.scheduler,
+            should_stop=should_stop,
+            page=bool(arguments.page),
         )
     print_report(report, out)
     if should_stop():

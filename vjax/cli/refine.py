@@ -104,7 +104,8 @@ def _refine(arguments: argparse.Namespace) -> int:
             work, out, predictor, pool, config, banks, scheduler=arguments.scheduler, should_stop=should_stop
         )
     print_report(report, out)
-    print(f"  traces: {out / 'traces.png'}")
+    if (out / "traces.png").exists():
+        print(f"  traces: {out / 'traces.png'}")
     if should_stop():
         return 130
     return 1 if report.failures else 0

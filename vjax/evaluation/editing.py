@@ -5,11 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from vjax.vital.editability import editability
+from vjax.vital.editability import PARTS, counts_text, editability, editing_text
 from vjax.vital.preset import Preset
-
-PARTS = ("oscillators", "filters", "effects", "routes", "cycles", "macros")
-"""Attributes of `Editability` that an evaluation reports."""
 
 _TITLES = ("osc", "filters", "effects", "routes", "cycles")
 
@@ -40,11 +37,10 @@ def text(found: Mapping[str, Any] | None) -> str:
     """One line for people about a result of `editing` or of `summary`; empty if there is no preset."""
     if not found or not found.get("n", 1):
         return ""
-    parts = PARTS[:-1] if "n" in found else PARTS
-    counts = ", ".join(f"{found[part]:g} {part if found[part] != 1 else part[:-1]}" for part in parts)
-    if "n" in found:
-        return f"{found['editable']:.0%} editable, {found['macros']:.0%} with named macros; medians: {counts}"
-    return f"{'editable' if found['editable'] else 'not easy to edit'}: {counts}"
+    if "n" not in found:
+        return editing_text(found)
+    shares = f"{found['editable']:.0%} editable, {found['macros']:.0%} with named macros"
+    return f"{shares}; medians: {counts_text(found, PARTS[:-1])}"
 
 
 def table(summaries: Mapping[str, Mapping[str, Any]]) -> str:

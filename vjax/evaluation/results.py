@@ -16,14 +16,13 @@ This module imports neither vita nor jax.
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vjax.audio.metric_names import METRICS
 from vjax.io.json_files import write_json
-from vjax.io.json_lines import end_last_line, read_lines
+from vjax.io.json_lines import append_line, read_lines
 
 _GROWS = {"limit": "--limit", "refine_evals": "--refine-evals", "starts": "--starts"}
 
@@ -105,19 +104,12 @@ class Results:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "results.jsonl"
-        self._is_writer = False
         self.rows: dict[tuple[str, str], Row] = {}
         for row in _read_rows(self._path):
             self.rows[row.target, row.method] = row
 
     def add(self, row: Row) -> None:
-        if not self._is_writer:
-            end_last_line(self._path)
-            self._is_writer = True
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(dataclasses.asdict(row), allow_nan=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        append_line(self._path, dataclasses.asdict(row))
         self.rows[row.target, row.method] = row
 
     def has(self, target: str, method: str) -> bool:
@@ -160,7 +152,7 @@ def _check_setting(path: Path, name: str, before: Any, now: Any) -> None:
             return
         remedy = f"it may only grow: name {','.join(map(str, before))} too in {_GROWS[name]}, or give another --out"
     raise ValueError(
-        f"{path.parent} holds an evaluation with {name}={_short(before)}, now it is {_short(now)}; {remedy}"
+        f"{path.parent} contains an evaluation with {name}={_short(before)}, now it is {_short(now)}; {remedy}"
     )
 
 

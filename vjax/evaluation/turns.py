@@ -5,7 +5,6 @@ without an effect. `turns.jsonl`, in the evaluation's folder, has one line for e
 not played again.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from vjax.engine.pool import RenderJob, RenderPool
 from vjax.engine.scheduler import Scheduler, open_render_pool
 from vjax.evaluation.results import Target
 from vjax.io.json_files import number
-from vjax.io.json_lines import end_last_line, read_lines
+from vjax.io.json_lines import append_line, read_lines
 from vjax.io.progress import progress_bar
 from vjax.vital.editability import MACROS, named_macros
 from vjax.vital.preset import Preset, read_preset
@@ -53,7 +52,7 @@ def play_turns(
       each macro with a name is turned; and the size of the file.
     """
     log = folder / _FILE
-    lines = read_lines(log)
+    lines = read_turns(folder)
     done = {(line["target"], line["method"]) for line in lines}
     left = [
         (target, method)
@@ -62,14 +61,17 @@ def play_turns(
         if (target.id, method) not in done and (folder / "sounds" / target.id / f"{method}.vital").exists()
     ]
     if left:
-        end_last_line(log)
-        with open_render_pool(render, workers, scheduler) as pool, open(log, "a", encoding="utf-8") as file:
+        with open_render_pool(render, workers, scheduler) as pool:
             for line in progress_bar(_play(folder, left, pool), total=len(left), desc="turning knobs", unit="preset"):
                 lines.append(line)
-                file.write(json.dumps(line) + "\n")
-                file.flush()  # a run that is killed continues from here
+                append_line(log, line)
     ids = {target.id for target in targets}
     return [line for line in lines if line["target"] in ids]
+
+
+def read_turns(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a folder's `turns.jsonl`; none without the file."""
+    return read_lines(folder / _FILE)
 
 
 def summarise(lines: Iterable[Mapping[str, Any]], methods: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -92,6 +94,19 @@ def summarise(lines: Iterable[Mapping[str, Any]], methods: Sequence[str]) -> dic
             "kilobytes": float(np.median([line["bytes"] for line in own])) / 1000,
         }
     return found
+
+
+def text(line: Mapping[str, Any]) -> str:
+    """What a line says about its preset, for people."""
+    cutoff = "no filter" if line["cutoff"] is None else f"cutoff {_effect(line['cutoff'])}"
+    macros = "no named macros"
+    if line["macros"]:
+        macros = f"{sum(map(works, line['macros']))} of {len(line['macros'])} named macros change the sound"
+    return f"turned: {cutoff}; {macros}; {line['bytes'] / 1000:.0f} kB"
+
+
+def _effect(change_db: float) -> str:
+    return f"changes the sound by {change_db:.1f} dB" if works(change_db) else "has no effect"
 
 
 def works(change_db: float | None) -> bool:

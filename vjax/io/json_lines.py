@@ -29,11 +29,23 @@ def read_lines(path: Path) -> list[Any]:
     return values
 
 
-def end_last_line(path: Path) -> None:
-    """Repairs the last line; a writer calls it before it appends.
+def append_line(path: Path, value: dict[str, Any], allow_nan: bool = False) -> None:
+    """Appends a value as one line, which is on the disk before this returns. So a run that is killed continues from it.
 
-    A line that only lacks its line break gets one. A line that was cut short is removed.
+    Before that, it repairs the last line. A line that only lacks its line break gets one; one that was cut short is
+    removed.
+
+    Raises ValueError for NaN or infinity, unless `allow_nan` permits what Python writes for them.
     """
+    text = json.dumps(value, allow_nan=allow_nan) + "\n"
+    _end_last_line(path)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _end_last_line(path: Path) -> None:
     if not path.exists():
         return
     last = path.read_bytes().rpartition(b"\n")[2]

@@ -50,15 +50,15 @@ def match(
     """Estimates the Vital preset of a sound, as `vjax match` does.
 
     Args:
-      sound: a sound file; or floats [samples] or [channels, samples], full scale at +-1. A list holds recordings of one
-        instrument: the preset is then estimated for all of them, see `recordings` of the result.
+      sound: a sound file; or floats [samples] or [channels, samples], full scale at +-1. A list contains recordings of
+        one instrument: the preset is then estimated for all of them, see `recordings` of the result.
       note: MIDI note that was played, a number or a name such as "C2"; None estimates it. For several recordings, one
         note for all of them or a list.
       sample_rate: of an array, Hz.
       name: name of an array's preset. A file's preset is named after the file.
       checkpoint: a training run's folder, or "shipped", the model that comes with vjax.
       bank: a folder of presets; the nearest of them compete as well. Empty for none.
-      prefer: which preset is preferred. If the closest candidate is another one, `closest` of the result holds it.
+      prefer: which preset is preferred. If the closest candidate is another one, it is `closest` of the result.
         `editable`: a preset of oscillators, filters, envelopes and routes; usually a patch, where there is one.
         `closest`: the closest of all candidates, mostly a resynthesis.
         `knobs`: the closest candidate that was not made from the sound.
@@ -103,6 +103,7 @@ def match_many(
     workers: int | None = None,
     limit: int = 0,
     overwrite: bool = False,
+    page: bool = False,
     config: MatchConfig | None = None,
 ) -> BatchReport:
     """Writes the presets of many sounds to the folder `out`, as `vjax match FOLDER -o out` does.
@@ -113,6 +114,7 @@ def match_many(
       sounds: one or several sound files or folders. Folders are searched with their subfolders.
       limit: at most N sounds; 0 takes all.
       overwrite: also match sounds whose preset exists.
+      page: also write the page of each match, see `MatchResult.save`.
 
     The other arguments are those of `match`.
     """
@@ -124,7 +126,7 @@ def match_many(
     work = file_work(predictor, given, out, limit, overwrite)
     with RenderPool(render_config(predictor), workers) as pool:
         banks = open_banks(predictor, folder, os.fspath(bank), pool)
-        return match_work(work, out, predictor, pool, config, banks)
+        return match_work(work, out, predictor, pool, config, banks, page=page)
 
 
 def render(

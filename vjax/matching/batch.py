@@ -151,6 +151,7 @@ def match_many(
     tensorboard: str = "",
     overwrite: bool = False,
     should_stop: Callable[[], bool] = lambda: False,
+    page: bool = False,
 ) -> BatchReport:
     """Matches the sounds of `work`, and writes for each the files that `MatchResult.save` writes.
 
@@ -161,6 +162,7 @@ def match_many(
     Args:
       tensorboard: a folder for sounds and images as TensorBoard events; empty for none.
       scheduler: of the search's renders.
+      page: also write the page of each match.
     """
     failures: list[Failure] = []
     done: list[Written] = []
@@ -180,7 +182,7 @@ def match_many(
             return
         # The row comes before the preset: a sound whose preset exists is skipped, and must be in the index.
         row = index_row(result, path)
-        write_result(result, path, overwrite=True, with_target=work.of_dataset, before_preset=lambda: record(row))
+        write_result(result, path, True, with_target=work.of_dataset, before_preset=lambda: record(row), page=page)
         for warning in result.warnings:
             tqdm.write(f"warning: {as_text(result.name)}: {warning}", file=sys.stderr)
         if writer:

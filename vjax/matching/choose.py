@@ -27,6 +27,7 @@ from vjax.search.judge import Judge
 from vjax.search.objective import Objective
 from vjax.search.refine_config import RefineConfig
 from vjax.search.target import Ranking, RefineTarget, Sought
+from vjax.vital.level import level_db
 from vjax.vital.preset import Preset
 from vjax.vital.transpose import transposed
 
@@ -200,7 +201,14 @@ def levelled(candidates: Sequence[Candidate], judge: Judge, lane: int, level: bo
         if not one.error:
             _, loss, mss_db, preset = next(found)
             error = "it could not be scored" if np.isnan(loss) else ""
-            one = dataclasses.replace(one, preset=preset, loss=float(loss), mss_db=float(mss_db), error=error)
+            one = dataclasses.replace(
+                one,
+                preset=preset,
+                loss=float(loss),
+                mss_db=float(mss_db),
+                gain_db=level_db(preset) - level_db(one.preset),
+                error=error,
+            )
         levelled.append(one)
     return levelled
 

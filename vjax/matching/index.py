@@ -33,7 +33,7 @@ COLUMNS = (
 
 
 TEXT_COLUMNS = ("name", "preset", "label", "kind", "closest", "closest_label", "closest_kind", "warnings", "error")
-"""Columns that hold text. The others hold numbers, or are empty."""
+"""Columns of text. The others contain numbers, or are empty."""
 
 
 _NEW_COLUMNS = (
@@ -130,7 +130,9 @@ def write_summaries(out: Path, work: Work) -> None:
     traces = [json.loads(path.read_text()) for path in sorted(out.rglob(f"*{TRACE_END}"))]
     if traces:
         write_json(out / "traces.json", traces)
-        save_image(out / "traces.png", trace_image({one["sound"]: one["search"]["trace"] for one in traces}))
+        courses = {one["sound"]: one["search"]["trace"] for one in traces}
+        if any(course[1:] for course in courses.values()):  # else no search began, and the image would be empty
+            save_image(out / "traces.png", trace_image(courses))
 
 
 def _value(column: str, text: str) -> str | float | None:

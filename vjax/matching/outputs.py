@@ -1,4 +1,4 @@
-"""Writes the files of a match (the preset, its render, an image, its JSON), and the index of many matches."""
+"""Writes the files of a match (the preset, its render, an image, its page, its JSON), and the index of many matches."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from vjax.audio.pitch import Pitch, note_name
 from vjax.inference.predict_many import RENDER_END
 from vjax.io.file_names import as_text, shortened
 from vjax.io.json_files import number, write_json
+from vjax.matching.page import PAGE_END, is_page, write_page
 from vjax.matching.preferred import CLOSEST
 from vjax.matching.traces import TRACE_END, trace_image
 from vjax.search.candidate import Candidate
@@ -38,6 +39,7 @@ def write_result(
     overwrite: bool = False,
     with_target: bool = False,
     before_preset: Callable[[], None] = lambda: None,
+    page: bool = False,
 ) -> list[Path]:
     """See `MatchResult.save`.
 
@@ -46,7 +48,7 @@ def write_result(
       before_preset: called when all other files exist. A run that is killed then has no preset, and begins again.
     """
     path = Path(path)
-    check_writable(path, overwrite)
+    check_writable(path, overwrite, page)
     path.parent.mkdir(parents=True, exist_ok=True)
     stem = path.with_suffix("")
     wav, image, target = (stem.with_name(stem.name + end) for end in (RENDER_END, _IMAGE_END, "-target.wav"))
@@ -63,13 +65,16 @@ def write_result(
     sounds = {"sound": result.target}
     for which, found in zip(("preset", CLOSEST), presets.values(), strict=False):
         sounds[f"{which}: {shortened(as_text(found.label), _TITLE_LETTERS)}"] = found.audio
+    pages = [write_page(result, path.with_suffix(PAGE_END))] if page else []
+    if not page:
+        _remove_page(path)
     digests = dict(zip((_DIGEST, _CLOSEST_DIGEST), map(_digest, partials.values()), strict=False))
     save_image(image, comparison_image(sounds, result.sample_rate, _title(result)), digests)
     before_preset()
     for file, partial in reversed(partials.items()):  # the preset is replaced last
         os.replace(partial, file)
     closest = [name for file in presets if file != path for name in (file, _beside(file, RENDER_END))]
-    return [path, wav, image, *closest, *traces, *([target] if with_target else [])]
+    return [path, wav, image, *pages, *closest, *traces, *([target] if with_target else [])]
 
 
 def closest_path(path: Path) -> Path:
@@ -77,8 +82,8 @@ def closest_path(path: Path) -> Path:
     return path.with_name(f"{path.stem} ({CLOSEST}).vital")
 
 
-def check_writable(path: str | os.PathLike, overwrite: bool = False) -> None:
-    """Raises what `MatchResult.save` would raise for this path, before the match and not after it."""
+def check_writable(path: str | os.PathLike, overwrite: bool = False, page: bool = False) -> None:
+    """Raises what `MatchResult.save` would raise for these arguments, before the match and not after it."""
     path = Path(path)
     if path.suffix != ".vital" or path.is_dir():
         raise ValueError(f"{path} is {'a folder' if path.is_dir() else 'not the name of a preset'}; give X.vital")
@@ -86,6 +91,12 @@ def check_writable(path: str | os.PathLike, overwrite: bool = False) -> None:
     for file in changed_presets(path) if not overwrite else ():
         raise ValueError(
             f"{file} exists, and it is not as an earlier match wrote it; choose another name, or --overwrite it"
+        )
+    web_page = path.with_suffix(PAGE_END)
+    if page and not overwrite and web_page.exists() and not (web_page.is_file() and is_page(web_page)):
+        raise ValueError(
+            f"{web_page} exists, and it is not the page of a match; choose another name, --overwrite it, or leave the "
+            "page out by --no-page"
         )
     folder = next(folder for folder in path.absolute().parents if folder.exists())
     if not folder.is_dir():
@@ -96,7 +107,8 @@ def check_writable(path: str | os.PathLike, overwrite: bool = False) -> None:
     except OSError as error:
         raise PermissionError(f"{folder} cannot be written ({error.strerror}); give another path by --out") from error
     closest = closest_path(path)
-    for file in (path, _beside(path, RENDER_END), _beside(path, _IMAGE_END), closest, _beside(closest, RENDER_END)):
+    files = [path, _beside(path, RENDER_END), _beside(path, _IMAGE_END), closest, _beside(closest, RENDER_END)]
+    for file in [*files, *([web_page] if page else [])]:
         if file.exists() and not os.access(file, os.W_OK):
             raise PermissionError(f"{file} cannot be written; give another path by --out")
 
@@ -140,10 +152,16 @@ def result_json(result: MatchResult) -> dict[str, Any]:
 
 
 def _write_trace(stem: Path, result: MatchResult) -> list[Path]:
-    """Writes the course of a search: `X-trace.png`, and `X-trace.json` with everything that `result_json` returns."""
+    """Writes the course of a search: `X-trace.png`, and `X-trace.json` with everything that `result_json` returns.
+
+    There is no image if the ranking of the candidates took all renders: it would be empty.
+    """
     image, text = (stem.with_name(stem.name + end) for end in ("-trace.png", TRACE_END))
-    save_image(image, trace_image({as_text(stem.name): result.trace}))
     write_json(text, result_json(result))
+    if not result.trace[1:]:
+        image.unlink(missing_ok=True)  # of an earlier match
+        return [text]
+    save_image(image, trace_image({as_text(stem.name): result.trace}))
     return [image, text]
 
 
@@ -158,6 +176,13 @@ def _remove_closest(path: Path) -> None:
     if closest.exists() and closest not in changed_presets(path):
         for file in (closest, _beside(closest, RENDER_END)):
             file.unlink(missing_ok=True)
+
+
+def _remove_page(path: Path) -> None:
+    """Removes the page of an earlier match: it does not belong to this match. Another file of this name is kept."""
+    page = path.with_suffix(PAGE_END)
+    if page.is_file() and is_page(page):
+        page.unlink()
 
 
 def _digests(path: Path) -> dict[str, str]:

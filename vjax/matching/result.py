@@ -156,7 +156,7 @@ class MatchResult:
         both = self.pitch.clear and plays.clear
         return 100 * (plays.midi - self.pitch.midi) if both else float("nan")
 
-    def save(self, path: str | os.PathLike, overwrite: bool = False) -> list[Path]:
+    def save(self, path: str | os.PathLike, overwrite: bool = False, page: bool = False) -> list[Path]:
         """Writes `X.vital`, its render `X-vjax.wav` and an image of the sounds `X-vjax.png`; the preset last.
 
         If there is a `closest` preset, it also writes `X (closest).vital` and `X (closest)-vjax.wav`. The image then
@@ -165,17 +165,20 @@ class MatchResult:
         Args:
           path: X.vital.
           overwrite: replace an existing preset, even if someone has changed it since vjax wrote it.
+          page: also write `X.html`, which plays and shows the sound, the preset and other candidates in a browser, and
+            contains their presets. Without it, the page of an earlier match is removed.
 
         Returns:
           The files, the preset first.
 
         Raises:
-          ValueError: the path does not end in `.vital`, or a preset exists there that is not as vjax wrote it.
+          ValueError: the path does not end in `.vital`, or a preset exists there that is not as vjax wrote it; or the
+            page would replace a file that is not the page of a match.
           OSError: the files cannot be written there.
         """
         from vjax.matching.outputs import write_result
 
-        return write_result(self, path, overwrite)
+        return write_result(self, path, overwrite, page=page)
 
     def as_json(self) -> dict[str, Any]:
         """Everything but the sounds and the preset itself, for `json.dumps`."""

@@ -8,34 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from vjax.audio.files import AudioError
-from vjax.audio.metric_names import HIGHER_IS_BETTER, METRICS, TRAITS
-from vjax.evaluation import editing, elsewhere, recording_tables, recordings
+from vjax.audio.files import AudioError, read_audio
+from vjax.audio.metric_names import HIGHER_IS_BETTER
+from vjax.evaluation import editing, elsewhere, recording_tables, recordings, turns
 from vjax.evaluation.results import Target
 from vjax.evaluation.statistics import recovered_share
 from vjax.io.file_names import shortened
 from vjax.io.json_files import short_number
+from vjax.page.media import SAMPLE_RATE, mel_ticks, page_media
+from vjax.page.metric_columns import SHOWN, metric_columns
 from vjax.report.evaluation_folder import Evaluation
-from vjax.report.media import mel_ticks, page_media
 from vjax.vital.differences import preset_difference
 from vjax.vital.preset import read_preset
 
-_LABELS = {  # label, unit, decimals
-    "mss": ("MSS", "dB", 2),
-    "mss_padded": ("MSS padded", "dB", 2),
-    "rse": ("RSE", "", 3),
-    "wmfcc": ("wMFCC", "", 2),
-    "sot": ("SOT", "", 4),
-    "rms_cosine": ("RMS cosine", "", 3),
-    "mrstft": ("MRSTFT", "", 3),
-    "loudness_difference": ("Loudness", "LU", 2),
-    "attack_centroid": ("Attack centroid", "octaves", 2),
-    "attack_time": ("Attack time", "ms", 0),
-    "fall": ("Fall", "octaves", 2),
-    "pitch": ("Pitch", "cents", 0),
-    "width": ("Width", "dB", 1),
-}
-_SHOWN = (*METRICS, *TRAITS)
 _MEANINGS = {
     "init": "the init patch",
     "random": "another preset, at random",
@@ -55,21 +40,21 @@ _LONGEST_FACT = 60
 def page_data(evaluation: Evaluation) -> dict[str, Any]:
     """Everything that the page shows before a sound is opened, as JSON types."""
     scores = {method: _scores(evaluation, method) for method in evaluation.methods}
-    missing = np.full((len(_SHOWN), len(evaluation.targets)), np.nan)
+    missing = np.full((len(SHOWN), len(evaluation.targets)), np.nan)
     random, reference = scores.get("random", missing), scores.get("floor", missing)
     shares = {
         method: [
-            recovered_share(random[i], found[i], reference[i], name in HIGHER_IS_BETTER)
-            for i, name in enumerate(_SHOWN)
+            recovered_share(random[i], found[i], reference[i], name in HIGHER_IS_BETTER) for i, name in enumerate(SHOWN)
         ]
         for method, found in scores.items()
     }
     return {
-        "metrics": [_metric(name) for name in _SHOWN],
+        "metrics": metric_columns(),
         "methods": evaluation.methods,
         "meanings": {method: meaning(method) for method in evaluation.methods},
         "elsewhere": _elsewhere(evaluation),
         "recordings": _recordings(evaluation),
+        "turns": _turns(evaluation),
         "editing": {method: editing.text(_editing(evaluation, method)) for method in evaluation.methods},
         "facts": _facts(evaluation),
         "ticks": mel_ticks(),
@@ -106,16 +91,18 @@ def sound_detail(evaluation: Evaluation, target: Target) -> dict[str, Any]:
     methods = [method for method in evaluation.methods if method not in _NOT_EMBEDDED]
     files = {method: folder / f"{method}.wav" for method in ("target", *methods)}
     files = {method: path for method, path in files.items() if path.is_file()}
+    turned = (line for line in turns.read_turns(evaluation.folder) if line["target"] == target.id)
     detail: dict[str, Any] = {
         "versions": [],
         "differences": _differences(folder, methods),
         "comments": _comments(folder, ("target", *methods)),
+        "turned": {line["method"]: turns.text(line) for line in turned},
         "problem": "",
     }
     if not files:
         return {**detail, "problem": f"No sounds in {folder}."}
     try:
-        media = page_media(files)
+        media = page_media({method: read_audio(path, SAMPLE_RATE)[:2] for method, path in files.items()})
     except AudioError as error:
         return {**detail, "problem": str(error)}
     versions = {method: dataclasses.asdict(sound) for method, sound in media.sounds.items()}
@@ -173,11 +160,11 @@ def _comments(folder: Path, methods: Sequence[str]) -> dict[str, str]:
 
 def _scores(evaluation: Evaluation, method: str) -> np.ndarray:
     """[n_metrics, n_targets] float64; NaN where a sound has no such score."""
-    found = np.full((len(_SHOWN), len(evaluation.targets)), np.nan)
+    found = np.full((len(SHOWN), len(evaluation.targets)), np.nan)
     for column, target in enumerate(evaluation.targets):
         row = evaluation.rows[target.id].get(method)
         if row is not None and row.scored:
-            values = [row.metrics.get(name) for name in _SHOWN]
+            values = [row.metrics.get(name) for name in SHOWN]
             found[:, column] = [np.nan if value is None else value for value in values]
     return found
 
@@ -196,18 +183,6 @@ def _summary(values: np.ndarray, share: Any) -> dict[str, Any]:
         "share": short_number(share.share),
         "share_of_medians": short_number(share.of_medians),
         "interval": None if np.isnan(share.interval).any() else [short_number(end) for end in share.interval],
-    }
-
-
-def _metric(name: str) -> dict[str, Any]:
-    label, unit, digits = _LABELS[name]
-    return {
-        "key": name,
-        "label": label,
-        "unit": unit,
-        "digits": digits,
-        "higher": name in HIGHER_IS_BETTER,
-        "trait": name in TRAITS,
     }
 
 
@@ -230,6 +205,14 @@ def _recordings(evaluation: Evaluation) -> list[dict[str, Any]]:
     rows = {(target, method): row for target, found in evaluation.rows.items() for method, row in found.items()}
     summary = recordings.summarise(evaluation.folder, evaluation.targets, rows, evaluation.methods)
     return [table._asdict() for table in recording_tables.tables(summary)]
+
+
+def _turns(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """For each method whose knobs were turned, its summary; empty if no knob was turned."""
+    ids = {target.id for target in evaluation.targets}
+    lines = [line for line in turns.read_turns(evaluation.folder) if line["target"] in ids]
+    summary = turns.summarise(lines, evaluation.methods)
+    return [{"method": method} | _rounded(found) for method, found in summary.items()]
 
 
 def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:

@@ -15,9 +15,9 @@ import numpy as np
 from vjax.audio.files import read_audio
 from vjax.audio.loudness import loudness_lufs
 from vjax.io.atomic import replacing
+from vjax.page.media import SAMPLE_RATE, mp3_address
+from vjax.page.parts import MARK, asset, embedded_json, policy
 from vjax.report.evaluation_folder import Evaluation, read_evaluation
-from vjax.report.media import SAMPLE_RATE, mp3_address
-from vjax.report.page_parts import MARK, asset, embedded_json, policy
 
 PAIRS = (("match", "nearest"), ("match", "closest"), ("patch", "knobs"))
 """Methods that are compared with each other."""

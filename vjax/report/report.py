@@ -15,14 +15,23 @@ from vjax.engine.pool import default_workers
 from vjax.evaluation.results import Target
 from vjax.inference.predict_many import map_ahead
 from vjax.io.atomic import replacing
+from vjax.page.parts import MARK, asset, embedded_json, policy
 from vjax.report.content import page_data, sound_detail
 from vjax.report.evaluation_folder import read_evaluation
-from vjax.report.page_parts import MARK, asset, embedded_json, policy
 
 SOUNDS_LIMIT = 150
 """How many sounds a page contains with audio and images: about 40 MB with seven versions of 2 s each."""
 
-_SCRIPTS = ("elements.js", "summary.js", "player.js", "comparison.js", "detail.js", "sounds.js")
+_SCRIPTS = (
+    "elements.js",
+    "data.js",
+    "summary.js",
+    "player.js",
+    "comparison.js",
+    "detail.js",
+    "keys.js",
+    "sounds.js",
+)
 
 
 def write_report(folder: str | Path, sounds_limit: int = SOUNDS_LIMIT) -> Path:

@@ -53,6 +53,7 @@ class Candidate:
       tuned_semitones: by how much it was transposed.
       error: why it has no loss; empty if it has one.
       audio: float32 [2, samples], its render before its level was set; None if it could not be rendered.
+      gain_db: by how much its level was changed after this render.
       by_machine: whether the error is a fault of the machine, and not of the preset.
       kind: where the preset comes from, as a value for code.
       each_mss_db: MSS to each recording, where it was rendered for several. `loss` and `mss_db` are then means, and
@@ -67,6 +68,7 @@ class Candidate:
     tuned_semitones: float = 0.0
     error: str = ""
     audio: np.ndarray | None = None
+    gain_db: float = 0.0
     by_machine: bool = False
     kind: Kind = Kind.GIVEN
     each_mss_db: tuple[float, ...] = ()
@@ -74,3 +76,8 @@ class Candidate:
     @property
     def wrong_note(self) -> bool:
         return abs(self.pitch_error_semitones) > WRONG_NOTE_SEMITONES  # False for NaN
+
+    @property
+    def levelled_audio(self) -> np.ndarray | None:
+        """What `preset` plays: `audio` at the level that was set."""
+        return None if self.audio is None else self.audio * np.float32(10 ** (self.gain_db / 20))

@@ -1,7 +1,8 @@
 """Measures how well a musician can edit a preset: how many parts it has, and whether they do what they seem to do."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from vjax.sound.encoding import EFFECTS
 from vjax.sound.schema import N_OSCILLATORS
@@ -30,6 +31,10 @@ PLAYERS = (*(f"osc_{i + 1}" for i in range(N_OSCILLATORS)), "sample")
 
 _LEVELS = frozenset({*(f"{player}_level" for player in PLAYERS), "voice_amplitude", "volume"})
 _FILTER_1, _FILTER_2, _BOTH = 0, 1, 2  # options of `*_destination`
+
+
+PARTS = ("oscillators", "filters", "effects", "routes", "cycles", "macros")
+"""Attributes of `Editability` that reports show."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +98,15 @@ def editability(preset: Preset) -> Editability:
         env_1_alone=not any(r.destination in _LEVELS and r.source not in STEADY for _, r in carrying_routes(preset)),
         reasons=tuple(reasons),
     )
+
+
+def editing_text(found: Mapping[str, Any]) -> str:
+    """One line for people: whether a preset is `editable`, and the count of each of PARTS."""
+    return f"{'editable' if found['editable'] else 'not easy to edit'}: {counts_text(found, PARTS)}"
+
+
+def counts_text(found: Mapping[str, Any], parts: Sequence[str]) -> str:
+    return ", ".join(f"{found[part]:g} {part if found[part] != 1 else part[:-1]}" for part in parts)
 
 
 def named_macros(preset: Preset) -> tuple[int, ...]:

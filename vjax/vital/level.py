@@ -27,6 +27,11 @@ def level_range_db(preset: Preset) -> tuple[float, float]:
     return lowest - now, highest - now
 
 
+def level_db(preset: Preset) -> float:
+    """The level that the volume sets, in dB; only differences between levels have a meaning."""
+    return _levels_db(preset)[1]
+
+
 def with_gain(preset: Preset, gain_db: float) -> Preset:
     """The preset with its volume changed by `gain_db`, within `level_range_db`. An inaudible gain changes nothing."""
     if abs(gain_db) < _LEAST_DB:

@@ -130,30 +130,15 @@ function stepSound(step) {
   next.node.scrollIntoView({ block: "start" });
 }
 
-function stepVersion(step) {
-  const { player } = table.open;
-  const methods = [...player.audios.keys()];
-  player.choose(methods[(methods.indexOf(player.current) + step + methods.length) % methods.length]);
-  player.focus();
-}
-
-document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest("input");
-  if (!table.open || typing || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+listenToKeys((event) => {
+  if (!table.open) return {};
   const { player, opener } = table.open;
-  const steps = {
+  return {
+    ...playerKeys(player, event),
     ArrowUp: () => stepSound(-1),
     ArrowDown: () => stepSound(1),
-    ArrowLeft: player && (() => stepVersion(-1)),
-    ArrowRight: player && (() => stepVersion(1)),
-    " ": player && !event.target.closest("button") && (() => player.toggle()), // a focused button has its own Space
-    l: player && (() => player.toggleLoop()),
     Escape: () => { closeSound(); opener.focus(); },
   };
-  const step = steps[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  if (!step) return;
-  event.preventDefault();
-  step();
 });
 
 drawFacts();
@@ -161,4 +146,5 @@ drawChoices();
 drawSummary();
 drawElsewhere();
 drawRecordings();
+drawTurns();
 drawSounds();

@@ -10,12 +10,11 @@ import dataclasses
 import functools
 import io
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import soundfile
+import soxr
 
-from vjax.audio.files import read_audio
 from vjax.audio.mel import MelConfig, bands_below
 from vjax.audio.mel_images import RANGE_DB, mel_db
 
@@ -39,7 +38,7 @@ class SoundMedia:
 
 @dataclasses.dataclass(frozen=True)
 class PageMedia:
-    """The sounds of one row of the page.
+    """Sounds that a page compares.
 
     Attributes:
       sounds: by label.
@@ -52,19 +51,17 @@ class PageMedia:
     gain_db: float
 
 
-def page_media(files: Mapping[str, Path]) -> PageMedia:
-    """Reads sound files and encodes them, with the same gain, time scale and level scale for all.
+def page_media(sounds: Mapping[str, np.ndarray], sample_rate: int = SAMPLE_RATE) -> PageMedia:
+    """Encodes sounds, with the same gain, time scale and level scale for all.
 
     Equal sounds (for example of a refinement and of the best of several) are encoded once.
 
     Args:
-      files: path by label.
-
-    Raises:
-      AudioError: a file contains no sound.
-      FileNotFoundError: a file is missing.
+      sounds: by label, [1 or 2, samples] each; at least one.
+      sample_rate: Hz, of all sounds.
     """
-    sounds = {label: read_audio(path, SAMPLE_RATE)[:2] for label, path in files.items()}
+    if sample_rate != SAMPLE_RATE:
+        sounds = {label: soxr.resample(sound.T, sample_rate, SAMPLE_RATE).T for label, sound in sounds.items()}
     longest = max(sound.shape[-1] for sound in sounds.values())
     gain = 1 / max(1.0, *(float(np.abs(sound).max()) for sound in sounds.values()))
     mels = {label: _mel(sound, longest) for label, sound in sounds.items()}

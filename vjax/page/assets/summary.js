@@ -1,7 +1,5 @@
 "use strict";
 
-const report = JSON.parse(document.getElementById("report-data").textContent);
-const chosen = { metric: 0, statistic: "mean" };
 const PLOT = { width: window.innerWidth < 640 ? 130 : 240, height: 22, low: -0.5, high: 1.15 };
 
 function drawChoices() {
@@ -40,9 +38,17 @@ function drawRecordings() {
   document.getElementById("elsewhere-section").after(...parts);
 }
 
-/* Without a random preset or a re-render reference, as for recordings, a metric has no shares. */
-function hasShares(metric) {
-  return report.methods.some((method) => shareOf(report.summary[method][metric]) !== null);
+/* The table of knobs that were turned; hidden without any. */
+function drawTurns() {
+  document.getElementById("turns-section").hidden = !report.turns.length;
+  const columns = [["Presets", "n", (n) => String(n)], ["Cutoff works", "cutoff", percent], ["Macros work", "macros", percent],
+    ["File (kB)", "kilobytes", (size) => number(size, 0)]];
+  const head = el("tr", {}, el("th", { scope: "col" }, "Method"),
+    columns.map(([title]) => el("th", { scope: "col", class: "number" }, title)));
+  const rows = report.turns.map((found) => el("tr", { "data-method": found.method },
+    el("th", { scope: "row" }, methodName(found.method)),
+    columns.map(([, key, text]) => el("td", { class: "number" }, text(found[key])))));
+  document.getElementById("turns").replaceChildren(el("thead", {}, head), el("tbody", {}, rows));
 }
 
 function shareOf(entry) {
@@ -122,9 +128,4 @@ function mark(entry, range, method) {
     ? svg("path", { class: "dot", d: share < 0 ? `M${x - 5} ${middle}l7 -4.5v9z` : `M${x + 5} ${middle}l-7 -4.5v9z` })
     : svg("circle", { class: "dot", cx: x, cy: middle, r: 4 }));
   return plot;
-}
-
-function drawFacts() {
-  document.getElementById("facts").append(...report.facts.map(([name, text]) =>
-    el("span", {}, el("span", { class: "muted" }, `${name} `), text)));
 }

@@ -32,6 +32,16 @@ class Player {
     this.changed();
   }
 
+  /* Switches to the target, and from the target back to the version before it. */
+  compare() {
+    if (this.current !== "target") {
+      this.compared = this.current;
+      this.choose("target");
+    } else {
+      this.choose(this.compared || [...this.audios.keys()].find((method) => method !== "target") || "target");
+    }
+  }
+
   seek(seconds) {
     this.audio.currentTime = seconds;
     this.changed();

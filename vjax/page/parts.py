@@ -34,4 +34,4 @@ def policy(style: str, script: str) -> str:
 
 
 def asset(name: str) -> str:
-    return importlib.resources.files("vjax.report").joinpath("page", name).read_text(encoding="utf-8")
+    return importlib.resources.files("vjax.page").joinpath("assets", name).read_text(encoding="utf-8")

@@ -31,7 +31,7 @@ function drawVersions(node, sound, detail) {
       el("span", { class: "playhead" }));
     const card = el("figure", { class: "version", "data-method": version.method },
       el("figcaption", {}, play, captionOf(sound, version.method)),
-      image, player.audios.get(version.method), presetOf(sound, version.method, (detail.comments || {})[version.method]));
+      image, player.audios.get(version.method), presetOf(sound, version.method, detail));
     cards.set(version.method, { card, play, image });
     grid.append(card);
   }
@@ -78,14 +78,22 @@ function captionOf(sound, method) {
     row ? el("small", { class: "score" }) : null, label ? el("small", {}, label) : null);
 }
 
-/* The preset's comment, which describes its parts, and a link to its file beside the report. */
-function presetOf(sound, method, comments) {
+/* The preset's comment, which describes its parts, and a link to its file: in the page itself, or beside the report. */
+function presetOf(sound, method, detail) {
+  const comments = (detail.comments || {})[method];
   if (comments === undefined) return null;
-  const path = ["sounds", sound.id, `${method}.vital`].map(encodeURIComponent).join("/");
-  return el("details", { class: "preset" },
+  const row = sound.rows[method];
+  const turned = (detail.turned || {})[method];
+  const embedded = (detail.presets || {})[method];
+  const file = embedded ? embedded.file : `${method}.vital`;
+  const address = embedded
+    ? URL.createObjectURL(new Blob([embedded.text], { type: "application/json" }))
+    : ["sounds", sound.id, file].map(encodeURIComponent).join("/");
+  return el("details", { class: "preset", open: Boolean(embedded) },
     el("summary", {}, "The preset"),
-    comments ? el("p", {}, comments) : null,
-    el("a", { href: path, download: `${method}.vital` }, `${method}.vital`));
+    comments || row ? el("p", {}, comments || row.editing) : null,
+    turned ? el("p", { class: "muted" }, turned) : null,
+    el("a", { href: address, download: file }, file));
 }
 
 function drawCaptions(node, sound) {
