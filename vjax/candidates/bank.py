@@ -140,7 +140,7 @@ def folder_bank(folder: str | os.PathLike, note: int, pool: RenderPool, mel: Mel
     with progress_bar(total=len(missing), desc="rendering the bank", unit="preset", disable=not missing) as bar:
         for start in range(0, len(missing), _SAVED_TOGETHER):  # a run that is killed keeps its renders
             index |= _rendered(missing[start : start + _SAVED_TOGETHER], note, pool, mel, bar)
-            _write_index(path, index, set(contents))
+            path = _write_index(path, index, set(contents))
     # A preset that cannot be played is indexed as silence, so that it is not tried again.
     audible = [i for i, key in enumerate(keys) if key in index and index[key].max() > -_RANGE_DB]
     if not audible:
@@ -251,17 +251,21 @@ def _rendered(
     return found
 
 
-def _index_path(folder: Path) -> Path:
-    """Returns the path of a folder's index: in the folder, or in the user's cache if the folder is not writable."""
+def _index_path(folder: Path) -> Path | None:
+    """Returns the path of a folder's index: in the folder, or in the user's cache if the folder is not writable.
+
+    Returns None if neither can be written.
+    """
     if os.access(folder, os.W_OK):
         return folder / FOLDER_INDEX
-    cache = cache_folder() / "banks"
-    cache.mkdir(parents=True, exist_ok=True)
-    return cache / f"{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}.npz"
+    cache = cache_folder("banks")
+    return cache and cache / f"{hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]}.npz"
 
 
-def _read_index(path: Path) -> dict[str, Any]:
+def _read_index(path: Path | None) -> dict[str, Any]:
     """Reads index entries by key, `CONTENT-NOTE-SETTINGS-ENGINE`. Those of the most recent settings come last."""
+    if path is None:
+        return {}
     try:
         with open(path, "rb") as file, np.load(file) as stored:
             index: dict[str, Any] = {}
@@ -277,11 +281,15 @@ def _read_index(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _write_index(path: Path, index: dict[str, Any], contents: set[str]) -> None:
+def _write_index(path: Path | None, index: dict[str, Any], contents: set[str]) -> Path | None:
     """Writes the entries of presets that exist and were rendered by this engine version, for the most recent settings.
 
     Checkpoints that share a folder may have different settings, and so entries of different sizes.
+
+    Returns the path to write to the next time: None if the file cannot be written.
     """
+    if path is None:
+        return None
     by_settings: dict[str, list[str]] = {}
     for key in reversed(index):  # new entries are at the end
         content, _, settings, engine = key.split("-", 3)
@@ -291,7 +299,12 @@ def _write_index(path: Path, index: dict[str, Any], contents: set[str]) -> None:
     for settings in reversed(list(by_settings)[:_MOST_SETTINGS]):
         keys = by_settings[settings][::-1]
         arrays |= {f"{settings}_keys": np.array(keys), f"{settings}_pictures": np.stack([index[key] for key in keys])}
-    _write_npz(path, **arrays)
+    try:
+        _write_npz(path, **arrays)
+    except OSError as error:  # an index saves time, and nothing depends on it
+        tqdm.write(f"the renders of the bank are not kept: {as_text(path)}: {error.strerror or error}", file=sys.stderr)
+        return None
+    return path
 
 
 def _write_npz(path: Path, **arrays: np.ndarray) -> None:
