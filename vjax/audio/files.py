@@ -1,14 +1,35 @@
 """Reads sound files as arrays, and writes arrays as sound files."""
 
+import io
 import os
 
 import numpy as np
 import soundfile
 import soxr
 
+_PIPED_BYTES = 2**30  # the most that is read from a pipe, which may be endless
+
 
 class AudioError(ValueError):
     """A file that holds no usable sound, or an array that cannot be written as one."""
+
+
+def open_sound(path: str | os.PathLike) -> str | bytes | io.BytesIO:
+    """What soundfile can open for a path: the path of a file, or all bytes of a pipe, in which it cannot seek.
+
+    Raises:
+      FileNotFoundError: there is no such file or pipe.
+      AudioError: the pipe has more than 1 GiB.
+    """
+    if os.path.isfile(path):
+        return os.fspath(path)
+    if not os.path.exists(path) or os.path.isdir(path):
+        raise FileNotFoundError(f"no sound file at {path}")
+    with open(path, "rb") as pipe:
+        data = pipe.read(_PIPED_BYTES + 1)
+    if len(data) > _PIPED_BYTES:
+        raise AudioError(f"{path} has more than {_PIPED_BYTES // 2**20} MiB; give a shorter sound")
+    return io.BytesIO(data)
 
 
 def read_audio(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
@@ -21,10 +42,13 @@ def read_audio(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
       FileNotFoundError: there is no such file.
       AudioError: the file is not audio, is empty, or holds NaN or infinite samples.
     """
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"no sound file at {path}")
+    return decode_sound(open_sound(path), path, sample_rate)
+
+
+def decode_sound(source: str | bytes | io.BytesIO, path: str | os.PathLike, sample_rate: int) -> np.ndarray:
+    """As `read_audio`, of what `open_sound` returned for a path."""
     try:
-        audio, file_rate = soundfile.read(path, dtype="float32", always_2d=True)
+        audio, file_rate = soundfile.read(source, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{path} cannot be read as audio ({error}); convert it to WAV or FLAC") from error
     if not len(audio):
