@@ -60,13 +60,13 @@ def measure(sounds: Sequence[Path], out: Path, bank: Path | None = None, checkpo
     from vjax.evaluation.targets import audio_tasks
     from vjax.inference.predict import Predictor, render_config
     from vjax.inference.predict_many import find_audio
+    from vjax.io.find_files import find_presets
     from vjax.io.json_files import write_json
     from vjax.io.progress import progress_bar
     from vjax.matching.banks import open_banks
     from vjax.matching.batch import match_each
     from vjax.report.report import write_report
     from vjax.shipped import checkpoint_folder
-    from vjax.vital.find_files import find_presets
 
     files = [file.absolute() for sound in sounds for file in (find_audio(sound) if sound.is_dir() else [sound])]
     folder = Path(os.path.commonpath([file.parent for file in files]))

@@ -88,6 +88,19 @@ def test_folder_bank_with_an_unreadable_index_makes_it_again(pool, folder, capsy
     assert "is made again" in capsys.readouterr().err
 
 
+def test_folder_bank_with_a_file_that_cannot_be_opened_leaves_it_out(pool, folder, monkeypatch, capsys):
+    read = Path.read_bytes
+
+    def read_bytes(path):
+        if path.name == "Rhodesy.vital":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    assert sorted(folder_bank(folder, 55, pool, MelConfig()).names) == ["FM_Bass1", "more/Sine2Saw"]
+    assert f"left out: {folder / 'Rhodesy.vital'}: permission denied" in capsys.readouterr().err
+
+
 def test_folder_bank_without_a_place_for_its_index_works_without_one(pool, folder, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         patch.setattr(os, "access", lambda path, mode: mode != os.W_OK)

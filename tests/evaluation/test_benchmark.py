@@ -26,6 +26,7 @@ from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
 from vjax.evaluation.results import Results, Target
 from vjax.evaluation.targets import Task, audio_tasks, dataset_tasks, preset_tasks
 from vjax.inference.predict import Predictor
+from vjax.io.find_files import find_presets
 from vjax.matching.banks import open_banks
 from vjax.matching.batch import match_each, search_each
 from vjax.matching.config import MatchConfig
@@ -33,7 +34,6 @@ from vjax.matching.match import match
 from vjax.search.candidate import Candidate, Kind
 from vjax.search.refine_config import RefineConfig
 from vjax.vital import preset as vital_preset
-from vjax.vital.find_files import find_presets
 from vjax.vital.preset import controls, read_json, read_preset, write_preset
 
 PEOPLE = Path(__file__).parents[1] / "data" / "presets"

@@ -30,11 +30,12 @@ from vjax.engine.pool import RenderJob, RenderPool
 from vjax.engine.synth import VERSION
 from vjax.io.atomic import replacing
 from vjax.io.cache_folder import cache_folder
+from vjax.io.errors import error_text
 from vjax.io.file_names import as_text
+from vjax.io.find_files import find_presets
 from vjax.io.progress import progress_bar
 from vjax.sound.schema import Parameters, Schema
 from vjax.training.packing import BANK, CREDIT
-from vjax.vital.find_files import find_presets
 from vjax.vital.preset import Preset, read_preset
 from vjax.vital.transpose import transposed
 from vjax.vital.vocabulary import Vocabulary, to_preset
@@ -130,10 +131,9 @@ def folder_bank(folder: str | os.PathLike, note: int, pool: RenderPool, mel: Mel
       ValueError: there is no `.vital` file that can be played.
     """
     folder = Path(folder)
-    files = find_presets(folder)
+    files, contents = _contents(find_presets(folder))
     path = _index_path(folder)
     settings = hashlib.sha256(json.dumps([dataclasses.asdict(pool.config), dataclasses.asdict(mel)]).encode())
-    contents = [hashlib.sha256(file.read_bytes()).hexdigest()[:24] for file in files]
     keys = [f"{content}-{note}-{settings.hexdigest()[:8]}-{VERSION}" for content in contents]
     index = _read_index(path)
     missing = [(key, file) for key, file in zip(keys, files, strict=True) if key not in index]
@@ -214,6 +214,17 @@ def checkpoint_bank(checkpoint: str | os.PathLike, schema: Schema, vocabulary: V
         return to_preset(parameters, schema, vocabulary, name=names[i], comments=comments)
 
     return SoundBank(arrays["pictures"], arrays["notes"], names, preset)
+
+
+def _contents(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Returns the files that can be read, and the digests of their contents."""
+    contents = {}
+    for file in files:
+        try:
+            contents[file] = hashlib.sha256(file.read_bytes()).hexdigest()[:24]
+        except OSError as error:
+            tqdm.write(f"left out: {error_text(error)}", file=sys.stderr)
+    return list(contents), list(contents.values())
 
 
 def _rendered(

@@ -50,11 +50,11 @@ def _roundtrip(arguments: argparse.Namespace) -> int:
 
     from vjax.engine.config import RenderConfig
     from vjax.evaluation.roundtrip import HEADER, as_json, round_trips, summarise, table_row
+    from vjax.io.find_files import PRESETS, find_files
     from vjax.io.progress import progress_bar
     from vjax.vital.default_vocabulary import default_vocabulary, read_vocabulary
-    from vjax.vital.find_files import find_files
 
-    files = find_files(arguments.path, ".vital")[: arguments.limit or None]
+    files = find_files(arguments.path, PRESETS)[: arguments.limit or None]
     if not files:
         raise ValueError(f"no .vital file in {', '.join(arguments.path)}")
     vocabulary = read_vocabulary(arguments.catalog) if arguments.catalog else default_vocabulary()

@@ -27,6 +27,7 @@ from typing import NamedTuple
 
 import h5py
 
+from vjax.io.find_files import SHARDS, find_files
 from vjax.sound.routes import CHANNELS, N_SLOTS
 from vjax.sound.schema import Schema
 
@@ -112,8 +113,8 @@ def shard_name(number: int) -> str:
 
 
 def sorted_shards(folder: Path) -> list[Path]:
-    """The `*.h5` files of a folder: numbered shards by number, others by name."""
-    return sorted(folder.glob("*.h5"), key=_shard_order)
+    """The `*.h5` files of a folder (see `find_files`): numbered shards by number, others by name."""
+    return sorted(find_files([folder], SHARDS, deep=False), key=_shard_order)
 
 
 def _shard_order(path: Path) -> tuple[str, int, str]:

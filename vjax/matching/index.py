@@ -15,6 +15,7 @@ from vjax.audio.mel_images import save_image
 from vjax.audio.metric_names import METRICS
 from vjax.io.atomic import replacing
 from vjax.io.file_names import as_text
+from vjax.io.find_files import Kind, find_files
 from vjax.io.json_files import number, write_json
 from vjax.matching.outputs import closest_path
 from vjax.matching.traces import TRACE_END, trace_image
@@ -127,7 +128,7 @@ def write_summaries(out: Path, work: Work) -> None:
         return
     rows = [{key: _value(key, text) for key, text in row.items()} for row in read_index(out / "index.csv")]
     write_json(out / "index.json", rows)
-    traces = [json.loads(path.read_text()) for path in sorted(out.rglob(f"*{TRACE_END}"))]
+    traces = [json.loads(path.read_text()) for path in find_files([out], Kind((TRACE_END,)))]
     if traces:
         write_json(out / "traces.json", traces)
         save_image(out / "traces.png", trace_image({one["sound"]: one["search"]["trace"] for one in traces}))
