@@ -174,6 +174,40 @@ with ThreadPoolExecutor(4) as threads:
 """
 
 
+def test_call_isolated_with_a_long_path_for_temporary_files_returns(tmp_path):
+    """The path of a socket has at most 108 bytes. The temporary folder of the fork server is removed at the end."""
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    code = """
+import multiprocessing.util, tempfile
+from vjax.engine.isolate import call_isolated
+if __name__ == "__main__":
+    print(call_isolated(abs, -3, timeout_s=60, method="forkserver"), tempfile.gettempdir())
+    print(multiprocessing.util.get_temp_dir())
+"""
+    environment = os.environ | {"TMPDIR": str(deep)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stderr == ""
+    first, used = done.stdout.splitlines()
+    assert first == f"3 {deep}"
+    assert not Path(used).is_relative_to(deep)
+    assert not Path(used).exists()
+
+
+def test_call_isolated_without_a_short_path_names_tmpdir(tmp_path):
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    code = """
+import os
+from vjax.engine.isolate import call_isolated
+os.access = lambda *_: False
+call_isolated(abs, -3, timeout_s=60, method="forkserver")
+"""
+    environment = os.environ | {"TMPDIR": str(deep)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert f"AF_UNIX path too long; set TMPDIR to a short path, it is {deep}" in done.stderr
+
+
 def test_call_isolated_from_several_threads_returns_every_result():
     """`Process.start` of one thread is delayed where it polls the processes of the other threads.
 

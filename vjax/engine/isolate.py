@@ -1,10 +1,14 @@
 """Runs one call in a fresh process of its own, so that a crash or a hang affects only that process."""
 
+import functools
 import math
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.spawn
+import multiprocessing.util
+import os
 import signal
+import tempfile
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -15,6 +19,13 @@ _TRIES = 3
 """Attempts to start a process.
 
 Another attempt is safe: a process that ends while it still receives its task has not begun the call.
+"""
+
+
+_SOCKET_FOLDER_BYTES = 70
+"""The longest folder for temporary files in which the fork server's socket still has a possible name.
+
+Python adds 32 bytes to it. The limit is 104 bytes on macOS, and 108 on Linux.
 """
 
 
@@ -59,7 +70,10 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
             break
         except (OSError, EOFError) as error:
             if not left:
-                raise MachineError(f"its process could not be started: {error or 'end of file'}") from error
+                remedy = (
+                    f"; set TMPDIR to a short path, it is {tempfile.gettempdir()}" if "AF_UNIX" in str(error) else ""
+                )
+                raise MachineError(f"its process could not be started: {error or 'end of file'}{remedy}") from error
     try:
         if not receiver.poll(timeout_s):
             raise IsolatedCallError(f"hung: no result within {timeout_s:g} s")
@@ -88,8 +102,20 @@ def start_process(process: multiprocessing.process.BaseProcess) -> None:
     starting and closing would cost a third of the calls per second.)
     """
     process.name = PROCESS_NAME
+    _use_short_socket_path()
     process.start()
     multiprocessing.process._children.discard(process)
+
+
+@functools.cache
+def _use_short_socket_path() -> None:
+    """Makes Python put the fork server's socket into /tmp, if the path would be too long in the folder of TMPDIR."""
+    usual = tempfile.gettempdir()
+    short = next((folder for folder in ("/tmp", "/var/tmp") if os.access(folder, os.W_OK | os.X_OK)), None)
+    if len(os.fsencode(usual)) > _SOCKET_FOLDER_BYTES and short:
+        tempfile.tempdir = short
+        multiprocessing.util.get_temp_dir()  # Python makes it once for each process, and removes it at the end
+        tempfile.tempdir = usual
 
 
 def _preparation_data(name: str, of_python=multiprocessing.spawn.get_preparation_data) -> dict[str, Any]:
