@@ -97,12 +97,34 @@ def test_call_isolated_with_a_crash_names_the_signal():
         call_isolated(segfault, timeout_s=30, method="forkserver")
 
 
-@pytest.mark.parametrize(("number", "kind"), [(signal.SIGKILL, MachineError), (signal.SIGSEGV, IsolatedCallError)])
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (signal.SIGKILL, MachineError),
+        (signal.SIGHUP, MachineError),
+        (signal.SIGINT, MachineError),
+        (signal.SIGSEGV, IsolatedCallError),
+    ],
+)
 def test_call_isolated_of_a_process_killed_from_outside_blames_the_machine(number, kind):
     """A machine without memory ends a process with SIGKILL. A defect of the call ends it with another signal."""
     with pytest.raises(IsolatedCallError, match=number.name) as caught:
         call_isolated(end_by, number, timeout_s=30, method="forkserver")
     assert type(caught.value) is kind
+
+
+def without_memory():
+    raise MemoryError
+
+
+def without_files():
+    raise OSError(24, "Too many open files")
+
+
+@pytest.mark.parametrize("call", [without_memory, without_files])
+def test_call_isolated_of_a_call_without_memory_or_files_blames_the_machine(call):
+    with pytest.raises(MachineError, match=r"failed: (MemoryError|OSError)"):
+        call_isolated(call, timeout_s=30, method="forkserver")
 
 
 def test_call_isolated_with_an_exit_status_is_a_crash():

@@ -33,8 +33,12 @@ PROCESS_NAME = "vjax-isolated"
 """Name of the processes that do not import their caller's main module, see `_preparation_data`."""
 
 
-_ENDED_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM) if hasattr(signal, "SIGKILL") else ()
-"""Exit codes that a defect of a preset does not cause, but a machine without memory does."""
+ENDED_FROM_OUTSIDE = tuple(
+    -getattr(signal, name)
+    for name in ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGXCPU", "SIGXFSZ")
+    if hasattr(signal, name)
+)
+"""Exit codes that a defect of a preset does not cause, but a machine without memory or a closed terminal does."""
 
 
 class IsolatedCallError(RuntimeError):
@@ -60,7 +64,8 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
     Raises:
       ValueError: raised by `function`.
       IsolatedCallError: the process died or ran longer than `timeout_s`, or `function` raised anything else.
-      MachineError: the process could not be started, or was killed by another; an IsolatedCallError too.
+      MachineError: the process could not be started, was killed by another, or lacked memory or files; an
+        IsolatedCallError too.
     """
     if method not in multiprocessing.get_all_start_methods():
         method = "spawn"
@@ -80,7 +85,7 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
         result = receiver.recv()
     except (EOFError, OSError):  # OSError: it died while it sent its result
         process.join()
-        kind = MachineError if process.exitcode in _ENDED_FROM_OUTSIDE else IsolatedCallError
+        kind = MachineError if process.exitcode in ENDED_FROM_OUTSIDE else IsolatedCallError
         raise kind(f"crashed: {_exit_reason(process.exitcode)}") from None
     finally:
         receiver.close()
@@ -88,7 +93,8 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
     if isinstance(result, (ValueError, IsolatedCallError)):
         raise result
     if isinstance(result, Exception):
-        raise IsolatedCallError(f"failed: {type(result).__name__}: {result}") from result
+        kind = MachineError if isinstance(result, (OSError, MemoryError)) else IsolatedCallError
+        raise kind(f"failed: {type(result).__name__}: {result}") from result
     return result
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.pool import RenderJob, RenderPool, reliable
 from vjax.evaluation.preset_files import PresetFile, read_file
 from vjax.io.atomic import replacing
 from vjax.io.progress import progress_bar
@@ -51,7 +51,7 @@ class BaselineBank:
         for note in wanted:
             (self._cache / str(note)).mkdir(parents=True, exist_ok=True)
         played: list[PresetFile] = []
-        renderings = self._pool.map(self._jobs(missing, played))
+        renderings = reliable(self._pool.map(self._jobs(missing, played)))
         with progress_bar(total=len(missing), desc="rendering the bank", unit="preset") as bar:
             for count, rendering in enumerate(renderings):
                 file = played[count]

@@ -28,10 +28,14 @@ RENDER_END = "-vjax.wav"
 
 
 class Failure(NamedTuple):
-    """A sound without a prediction or preset; `error` gives the reason and its name."""
+    """A sound without a prediction or preset; `error` gives the reason and its name.
+
+    `by_machine`: another attempt may succeed, because the machine is at fault, and not the sound or a preset.
+    """
 
     name: str
     error: str
+    by_machine: bool = False
 
 
 class _Sound(NamedTuple):

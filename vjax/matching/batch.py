@@ -15,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vjax.audio.mel_images import log_comparison
+from vjax.engine.isolate import MachineError
 from vjax.engine.pool import RenderPool
 from vjax.engine.scheduler import Scheduler
 from vjax.inference.predict import Predictor, knob_errors
@@ -274,4 +275,5 @@ def _tried(name: str, work: Callable[[], Any]) -> Any:
         if show_tracebacks():
             traceback.print_exc()
         text = error_text(error)
-        return Failure(name, text if as_text(name) in text else f"{name}: {text}")
+        by_machine = isinstance(error, (OSError, MemoryError, MachineError))
+        return Failure(name, text if as_text(name) in text else f"{name}: {text}", by_machine)
