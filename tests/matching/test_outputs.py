@@ -101,7 +101,7 @@ def test_check_writable_in_a_read_only_folder_raises():
 
 
 def test_check_writable_with_a_long_name_raises(tmp_path):
-    with pytest.raises(ValueError, match="has 267 bytes, at most 255 are possible; give a shorter name by --out"):
+    with pytest.raises(ValueError, match="would have 275 bytes, at most 255 are possible; make the name 20 bytes"):
         check_writable(tmp_path / f"{'a' * 247}.vital")
 
 

@@ -22,7 +22,7 @@ def open_sound(path: str | os.PathLike) -> str | bytes | io.BytesIO:
       AudioError: the pipe has more than 1 GiB.
     """
     if os.path.isfile(path):
-        return os.fspath(path)
+        return _name(path)
     if not os.path.exists(path) or os.path.isdir(path):
         raise FileNotFoundError(f"no sound file at {path}")
     with open(path, "rb") as pipe:
@@ -30,6 +30,11 @@ def open_sound(path: str | os.PathLike) -> str | bytes | io.BytesIO:
     if len(data) > _PIPED_BYTES:
         raise AudioError(f"{path} has more than {_PIPED_BYTES // 2**20} MiB; give a shorter sound")
     return io.BytesIO(data)
+
+
+def _name(path: str | os.PathLike) -> str | bytes:
+    """A path as soundfile takes it: as bytes, because it refuses a `str` of a name that is not UTF-8."""
+    return os.fsencode(path) if os.name == "posix" else os.fspath(path)
 
 
 def read_audio(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
@@ -75,6 +80,6 @@ def write_wav(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> N
     if not np.isfinite(audio).all():
         raise AudioError(f"{np.count_nonzero(~np.isfinite(audio))} of {audio.size} samples are NaN or infinite")
     try:
-        soundfile.write(path, audio.T, sample_rate, format="WAV", subtype="FLOAT")
+        soundfile.write(_name(path), audio.T, sample_rate, format="WAV", subtype="FLOAT")
     except soundfile.LibsndfileError as error:
         raise OSError(f"{path} cannot be written: {error.error_string}") from error

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -168,8 +169,8 @@ def _check_out(out: Path, sound: Path) -> None:
     from vjax.inference.predict_many import RENDER_END
     from vjax.matching.outputs import closest_path
 
-    if out.suffix != ".vital" or out.is_dir():
-        what = "a folder" if out.is_dir() else "not the name of a preset"
+    if out.suffix != ".vital" or os.path.isdir(out):
+        what = "a folder" if os.path.isdir(out) else "not the name of a preset"
         raise UsageError(f"--out {out} is {what}; give X.vital")
     renders = (preset.with_name(preset.stem + RENDER_END) for preset in (out, closest_path(out)))
     if sound.absolute() in (render.absolute() for render in renders):

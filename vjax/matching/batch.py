@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import functools
 import itertools
 import math
@@ -30,7 +31,7 @@ from vjax.matching.index import (
     row_recorder,
     write_summaries,
 )
-from vjax.matching.outputs import check_name, closest_path, write_result
+from vjax.matching.outputs import closest_path, write_result
 from vjax.matching.prepare import Banks, Prepared, no_banks, prepare
 from vjax.matching.result import MatchResult
 from vjax.matching.traces import read_part, remove_part, write_part
@@ -40,6 +41,8 @@ from vjax.search.refine import refine
 from vjax.search.refine_config import RefineConfig
 from vjax.search.target import RefineTarget
 from vjax.training.writer import Writer
+
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # no other sound can be written
 
 _AT_ONCE = 2  # sounds at a time on few cores: one is analysed while the engine renders the other's candidates
 _WORKERS_A_SOUND = 8  # with more workers within one sound, they wait for each other
@@ -174,14 +177,15 @@ def match_many(
             tqdm.write(f"failed: {as_text(result.error)}", file=sys.stderr)
             return
         path = work.paths[result.name]
-        try:
-            check_name(path)
-        except ValueError as error:
-            save(Failure(result.name, str(error)))
-            return
         # The row comes before the preset: a sound whose preset exists is skipped, and must be in the index.
         row = index_row(result, path)
-        write_result(result, path, overwrite=True, with_target=work.of_dataset, before_preset=lambda: record(row))
+        try:
+            write_result(result, path, overwrite=True, with_target=work.of_dataset, before_preset=lambda: record(row))
+        except OSError as error:
+            if error.errno in _OF_THE_DISK:
+                raise
+            save(Failure(result.name, f"{as_text(result.name)}: {error_text(error)}"))
+            return
         for warning in result.warnings:
             tqdm.write(f"warning: {as_text(result.name)}: {warning}", file=sys.stderr)
         if writer:

@@ -13,6 +13,7 @@ from vjax.audio.files import write_wav
 from vjax.audio.mel_images import comparison_image, save_image
 from vjax.audio.pitch import Pitch, note_name
 from vjax.inference.predict_many import RENDER_END
+from vjax.io.atomic import PARTIAL_END
 from vjax.io.file_names import as_text, shortened
 from vjax.io.json_files import number, write_json
 from vjax.matching.preferred import CLOSEST
@@ -29,7 +30,7 @@ _IMAGE_END = "-vjax.png"
 _DIGEST = "vjax-preset-sha256"  # key in the image's metadata: the digest of the preset beside it, as vjax wrote it
 _CLOSEST_DIGEST = "vjax-closest-sha256"  # the same for the closest preset
 _TITLE_LETTERS = 40
-_NAME_BYTES = 255  # longest file name on nearly all file systems
+_NAME_BYTES = 255  # longest file name on nearly all file systems; see `_most_bytes`
 
 
 def write_result(
@@ -80,14 +81,14 @@ def closest_path(path: Path) -> Path:
 def check_writable(path: str | os.PathLike, overwrite: bool = False) -> None:
     """Raises what `MatchResult.save` would raise for this path, before the match and not after it."""
     path = Path(path)
-    if path.suffix != ".vital" or path.is_dir():
-        raise ValueError(f"{path} is {'a folder' if path.is_dir() else 'not the name of a preset'}; give X.vital")
+    if path.suffix != ".vital" or os.path.isdir(path):
+        raise ValueError(f"{path} is {'a folder' if os.path.isdir(path) else 'not the name of a preset'}; give X.vital")
     check_name(path)
     for file in changed_presets(path) if not overwrite else ():
         raise ValueError(
             f"{file} exists, and it is not as an earlier match wrote it; choose another name, or --overwrite it"
         )
-    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    folder = next(folder for folder in path.absolute().parents if os.path.exists(folder))
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; {path} cannot be written below it")
     try:
@@ -103,12 +104,22 @@ def check_writable(path: str | os.PathLike, overwrite: bool = False) -> None:
 
 def check_name(path: Path) -> None:
     """Raises ValueError if the name of a file that belongs to X.vital would be too long."""
-    longest = f"{closest_path(path).name}.new"
-    if len(os.fsencode(longest)) > _NAME_BYTES:
+    longest = f"{closest_path(path).name}.new{PARTIAL_END}"
+    n_bytes, most = len(os.fsencode(longest)), _most_bytes(path)
+    if n_bytes > most:
         raise ValueError(
-            f"{longest:.40}... has {len(os.fsencode(longest))} bytes, at most {_NAME_BYTES} are possible; "
-            "give a shorter name by --out"
+            f"the name of a file beside {as_text(path.name):.40}... would have {n_bytes} bytes, at most {most} are "
+            f"possible; make the name {n_bytes - most} bytes shorter, by --out or by renaming the sound"
         )
+
+
+def _most_bytes(path: Path) -> int:
+    """The longest possible name of a file in the folder of `path`, or in the folder where that will be made."""
+    folder = next(folder for folder in path.absolute().parents if os.path.exists(folder))
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX")
+    except (OSError, ValueError, AttributeError):  # AttributeError: Windows
+        return _NAME_BYTES
 
 
 def changed_presets(path: Path) -> list[Path]:
