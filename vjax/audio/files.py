@@ -7,6 +7,8 @@ import numpy as np
 import soundfile
 import soxr
 
+from vjax.io.atomic import write_file
+
 _PIPED_BYTES = 2**30  # the most that is read from a pipe, which may be endless
 
 
@@ -70,6 +72,7 @@ def write_wav(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> N
 
     Raises:
       AudioError: `audio` is not [channels, samples], or is not finite.
+      OSError: the file cannot be written. There is no new file then.
     """
     audio = np.asarray(audio, np.float32)
     if audio.ndim != 2 or not 0 < audio.shape[0] <= 32:
@@ -79,7 +82,6 @@ def write_wav(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> N
         )
     if not np.isfinite(audio).all():
         raise AudioError(f"{np.count_nonzero(~np.isfinite(audio))} of {audio.size} samples are NaN or infinite")
-    try:
-        soundfile.write(_name(path), audio.T, sample_rate, format="WAV", subtype="FLOAT")
-    except soundfile.LibsndfileError as error:
-        raise OSError(f"{path} cannot be written: {error.error_string}") from error
+    wav = io.BytesIO()  # libsndfile would report a full disk too late, and leave a file that was cut short
+    soundfile.write(wav, audio.T, sample_rate, format="WAV", subtype="FLOAT")
+    write_file(path, wav.getbuffer())

@@ -157,6 +157,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from vjax.evaluation.benchmark import Plan, run_benchmark
     from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
     from vjax.evaluation.results import start_folder
+    from vjax.io.atomic import write_file
     from vjax.io.json_files import write_json
 
     out, workers = Path(arguments.out), arguments.workers or None
@@ -182,7 +183,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         content["elsewhere"] = elsewhere.summarise(played, methods)
     rows = [results.rows[row["target"], row["method"]] for row in content["rows"]]
     write_json(out / "evaluation.json", content)
-    (out / "evaluation.csv").write_text(csv_text(targets, rows, content["summary"]), encoding="utf-8")
+    write_file(out / "evaluation.csv", csv_text(targets, rows, content["summary"]))
     pages = _pages(out)
     if arguments.json:
         print(json.dumps(content, allow_nan=False))

@@ -82,9 +82,7 @@ class Workbench:
         """Writes a sound and its preset. Call it before the row about them is added."""
         if preset is not None:
             write_preset(self.path(task, f"{name}.vital"), preset)
-        partial = self.path(task, f"{name}.wav.partial")
-        write_wav(partial, audio, self.sample_rate)
-        partial.replace(self.path(task, f"{name}.wav"))
+        write_wav(self.path(task, f"{name}.wav"), audio, self.sample_rate)
 
     def add(self, row: Row) -> None:
         """Adds a row to the results. If `keep` wrote a preset for it, the row gets its `editing`."""

@@ -100,9 +100,17 @@ def read_index(path: str | os.PathLike) -> list[dict[str, str]]:
 
 
 def append_row(path: str | os.PathLike, row: Mapping[str, Any]) -> None:
-    """Appends a row to the index that `start_index` made, at once, so that a killed run keeps its rows."""
-    with open(path, "a", newline="", encoding="utf-8") as file:
-        csv.DictWriter(file, COLUMNS, restval="").writerow(row)
+    """Appends a row to the index that `start_index` made, at once, so that a killed run keeps its rows.
+
+    If the row cannot be written, the index is left without a part of it.
+    """
+    size = os.path.getsize(path)
+    try:
+        with open(path, "a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, COLUMNS, restval="").writerow(row)
+    except OSError as error:
+        os.truncate(path, size)
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
 def _rounded(value: float, digits: int) -> float | str:

@@ -55,20 +55,25 @@ def write_result(
     if closest_path(path) not in presets:
         _remove_closest(path)
     partials = {file: file.with_name(file.name + ".new") for file in presets}
-    for file, found in presets.items():
-        write_wav(_beside(file, RENDER_END), found.audio, result.sample_rate)
-        write_preset(partials[file], found.preset)
-    if with_target:
-        write_wav(target, result.target, result.sample_rate)
-    traces = _write_trace(stem, result) if result.trace else []
-    sounds = {"sound": result.target}
-    for which, found in zip(("preset", CLOSEST), presets.values(), strict=False):
-        sounds[f"{which}: {shortened(as_text(found.label), _TITLE_LETTERS)}"] = found.audio
-    digests = dict(zip((_DIGEST, _CLOSEST_DIGEST), map(_digest, partials.values()), strict=False))
-    save_image(image, comparison_image(sounds, result.sample_rate, _title(result)), digests)
-    before_preset()
-    for file, partial in reversed(partials.items()):  # the preset is replaced last
-        os.replace(partial, file)
+    try:
+        for file, found in presets.items():
+            write_wav(_beside(file, RENDER_END), found.audio, result.sample_rate)
+            write_preset(partials[file], found.preset)
+        if with_target:
+            write_wav(target, result.target, result.sample_rate)
+        traces = _write_trace(stem, result) if result.trace else []
+        sounds = {"sound": result.target}
+        for which, found in zip(("preset", CLOSEST), presets.values(), strict=False):
+            sounds[f"{which}: {shortened(as_text(found.label), _TITLE_LETTERS)}"] = found.audio
+        digests = dict(zip((_DIGEST, _CLOSEST_DIGEST), map(_digest, partials.values()), strict=False))
+        save_image(image, comparison_image(sounds, result.sample_rate, _title(result)), digests)
+        before_preset()
+        for file, partial in reversed(partials.items()):  # the preset is replaced last
+            os.replace(partial, file)
+    except BaseException:
+        for partial in partials.values():
+            partial.unlink(missing_ok=True)
+        raise
     closest = [name for file in presets if file != path for name in (file, _beside(file, RENDER_END))]
     return [path, wav, image, *closest, *traces, *([target] if with_target else [])]
 
