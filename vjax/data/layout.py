@@ -16,6 +16,7 @@ Arrays with one row per sample have one chunk per sample; `metadata/...` is cont
 """
 
 import contextlib
+import errno
 import gzip
 import hashlib
 import os
@@ -45,6 +46,8 @@ PRESET_NAME = "metadata/preset_name"
 IMPORTANCE = "importance_weights/weights"
 
 SHARD_DIGITS = 5  # at least; shard 100,000 has six digits
+
+_OVERHEAD_BYTES = 2**20  # of the names and indices of a few arrays
 
 ROWS_DONE = "rows_done"
 """Attribute of a dataset that is still being filled: the number of rows done. A finished dataset does not have it."""
@@ -157,6 +160,28 @@ def open_hdf5(path: str, mode: str = "r") -> Iterator[h5py.File]:
         ) from error
     with file:
         yield file
+
+
+@contextlib.contextmanager
+def growing(file: h5py.File, n_bytes: int) -> Iterator[None]:
+    """Reserves space on the disk for arrays of `n_bytes` that the block adds to an open file.
+
+    If HDF5 itself cannot write, as on a full disk, it ends the process with SIGSEGV.
+
+    Raises OSError, before the file is changed, if there is no space.
+    """
+    handle = file.id.get_vfd_handle()
+    size = os.fstat(handle).st_size
+    try:
+        if hasattr(os, "posix_fallocate"):  # not on macOS
+            os.posix_fallocate(handle, size, n_bytes + _OVERHEAD_BYTES + n_bytes // 8)
+    except OSError as error:
+        os.ftruncate(handle, size)
+        if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+            raise OSError(error.errno, error.strerror, file.filename) from error
+    yield
+    file.flush()
+    os.ftruncate(handle, file.id.get_filesize())
 
 
 def require(file: h5py.File, name: str, remedy: str) -> h5py.Dataset:
