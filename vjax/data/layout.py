@@ -16,7 +16,6 @@ Arrays with one row per sample have one chunk per sample; `metadata/...` is cont
 """
 
 import contextlib
-import errno
 import gzip
 import hashlib
 import os
@@ -28,6 +27,7 @@ from typing import NamedTuple
 
 import h5py
 
+from vjax.io.atomic import DISK_ERRORS
 from vjax.io.find_files import SHARDS, find_files
 from vjax.sound.routes import CHANNELS, N_SLOTS
 from vjax.sound.schema import Schema
@@ -177,7 +177,7 @@ def growing(file: h5py.File, n_bytes: int) -> Iterator[None]:
             os.posix_fallocate(handle, size, n_bytes + _OVERHEAD_BYTES + n_bytes // 8)
     except OSError as error:
         os.ftruncate(handle, size)
-        if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+        if error.errno in DISK_ERRORS:
             raise OSError(error.errno, error.strerror, file.filename) from error
     yield
     file.flush()

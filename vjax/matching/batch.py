@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import errno
 import functools
 import itertools
 import math
@@ -21,6 +20,7 @@ from vjax.engine.pool import RenderPool
 from vjax.engine.scheduler import Scheduler
 from vjax.inference.predict import Predictor, knob_errors
 from vjax.inference.predict_many import Failure, map_ahead
+from vjax.io.atomic import DISK_ERRORS
 from vjax.io.errors import error_text, show_tracebacks
 from vjax.io.file_names import as_text
 from vjax.io.progress import progress_bar
@@ -41,8 +41,6 @@ from vjax.search.refine import refine
 from vjax.search.refine_config import RefineConfig
 from vjax.search.target import RefineTarget
 from vjax.training.writer import Writer
-
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # no other sound can be written
 
 _AT_ONCE = 2  # sounds at a time on few cores: one is analysed while the engine renders the other's candidates
 _WORKERS_A_SOUND = 8  # with more workers within one sound, they wait for each other
@@ -182,7 +180,7 @@ def match_many(
         try:
             write_result(result, path, overwrite=True, with_target=work.of_dataset, before_preset=lambda: record(row))
         except OSError as error:
-            if error.errno in _OF_THE_DISK:
+            if error.errno in DISK_ERRORS:
                 raise
             save(Failure(result.name, f"{as_text(result.name)}: {error_text(error)}"))
             return
