@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from vjax.io.json_lines import end_last_line, read_lines
+from vjax.io.json_lines import append_line, end_last_line, read_lines
 
 ROWS = [{"name": "é", "x": 1}, {"name": "b", "x": [2, 3]}]
 WHOLE = b"".join(json.dumps(row).encode() + b"\n" for row in ROWS)
@@ -34,3 +34,15 @@ def test_read_lines_with_a_damaged_line_names_the_line(tmp_path):
     (tmp_path / "rows.jsonl").write_bytes(WHOLE[:FIRST] + b'{"na\n' + WHOLE[FIRST:])
     with pytest.raises(ValueError, match=r"rows\.jsonl: line 2 is not JSON .*delete the line"):
         read_lines(tmp_path / "rows.jsonl")
+
+
+def test_append_line_on_a_full_disk_names_the_file_and_continues_later(tmp_path, file_size_limit):
+    path = tmp_path / "rows.jsonl"
+    append_line(path, ROWS[0])
+    with file_size_limit(FIRST + 5), pytest.raises(OSError, match="File too large") as caught:
+        append_line(path, ROWS[1])
+    assert caught.value.filename == str(path)
+    assert read_lines(path) == ROWS[:1]
+    end_last_line(path)
+    append_line(path, ROWS[1])
+    assert read_lines(path) == ROWS

@@ -8,9 +8,7 @@ reference: the target against itself with other random phases.
 played again.
 """
 
-import contextlib
 import dataclasses
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +21,7 @@ from vjax.engine.pool import RenderJob, reliable
 from vjax.engine.scheduler import Scheduler, open_render_pool
 from vjax.evaluation.results import Target
 from vjax.io.json_files import number
-from vjax.io.json_lines import end_last_line, read_lines
+from vjax.io.json_lines import append_line, end_last_line, read_lines
 from vjax.io.progress import progress_bar
 from vjax.vital.preset import read_json
 
@@ -109,13 +107,11 @@ def play_elsewhere(
         if not left:
             continue
         end_last_line(log)
-        with open(log, "a", encoding="utf-8") as file, contextlib.ExitStack() as stack:
-            pool = stack.enter_context(open_render_pool(condition.render(render), workers, scheduler))
+        with open_render_pool(condition.render(render), workers, scheduler) as pool:
             for target, scores in _play(folder, left, name, condition, pool):
                 for method, distance in scores.items():
                     lines.append({"target": target.id, "method": method, "condition": name, "mss": distance})
-                    file.write(json.dumps(lines[-1]) + "\n")
-                file.flush()  # a run that is killed continues from here
+                    append_line(log, lines[-1])  # a run that is killed continues from here
     ids = {target.id for target in targets}
     return [line for line in lines if line["target"] in ids]
 

@@ -14,14 +14,13 @@ This module imports neither vita nor jax.
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vjax.audio.metric_names import METRICS
 from vjax.io.json_files import write_json
-from vjax.io.json_lines import end_last_line, read_lines
+from vjax.io.json_lines import append_line, end_last_line, read_lines
 
 _GROWS = {"limit": "--limit", "refine_evals": "--refine-evals", "starts": "--starts"}
 
@@ -108,10 +107,7 @@ class Results:
         if not self._is_writer:
             end_last_line(self._path)
             self._is_writer = True
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(dataclasses.asdict(row), allow_nan=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        append_line(self._path, dataclasses.asdict(row))
         self.rows[row.target, row.method] = row
 
     def has(self, target: str, method: str) -> bool:

@@ -5,7 +5,6 @@ without an effect. `turns.jsonl`, in the evaluation's folder, has one line for e
 not played again.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from vjax.engine.pool import RenderJob, RenderPool, reliable
 from vjax.engine.scheduler import Scheduler, open_render_pool
 from vjax.evaluation.results import Target
 from vjax.io.json_files import number
-from vjax.io.json_lines import end_last_line, read_lines
+from vjax.io.json_lines import append_line, end_last_line, read_lines
 from vjax.io.progress import progress_bar
 from vjax.vital.editability import MACROS, named_macros
 from vjax.vital.preset import Preset, read_preset
@@ -63,11 +62,10 @@ def play_turns(
     ]
     if left:
         end_last_line(log)
-        with open_render_pool(render, workers, scheduler) as pool, open(log, "a", encoding="utf-8") as file:
+        with open_render_pool(render, workers, scheduler) as pool:
             for line in progress_bar(_play(folder, left, pool), total=len(left), desc="turning knobs", unit="preset"):
                 lines.append(line)
-                file.write(json.dumps(line) + "\n")
-                file.flush()  # a run that is killed continues from here
+                append_line(log, line)  # a run that is killed continues from here
     ids = {target.id for target in targets}
     return [line for line in lines if line["target"] in ids]
 

@@ -44,6 +44,20 @@ def end_last_line(path: Path) -> None:
         os.truncate(path, path.stat().st_size - len(last))
 
 
+def append_line(path: Path, value: Any) -> None:
+    """Appends a value, which is on the disk before the function returns. Call `end_last_line` once before.
+
+    Raises OSError that names the file. It may end with a part of the line then, which `read_lines` ignores.
+    """
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(value, allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
 def _is_whole(line: bytes) -> bool:
     """Whether a line is a complete JSON object. The beginning of an object is not valid JSON."""
     try:
