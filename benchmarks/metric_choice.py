@@ -91,12 +91,12 @@ def edits_of(preset) -> dict[str, list]:
 
 
 def play_edits(paths: Sequence[Path], out: Path, limit: int, with_cdpam: bool) -> None:
-    """Writes a line for each preset and edit, with the metrics of each step: OUT/edits.jsonl."""
+    """Writes a line for each preset, with the metrics of each step of each edit: OUT/edits.jsonl."""
     from vjax.engine.config import RenderConfig
     from vjax.engine.pool import RenderJob, RenderPool
-    from vjax.io.json_lines import end_last_line
+    from vjax.io.find_files import find_presets
+    from vjax.io.json_lines import append_line
     from vjax.io.progress import progress_bar
-    from vjax.vital.find_files import find_presets
     from vjax.vital.preset import read_preset
 
     cdpam = None
@@ -109,8 +109,7 @@ def play_edits(paths: Sequence[Path], out: Path, limit: int, with_cdpam: bool) -
     out.mkdir(parents=True, exist_ok=True)
     log = out / "edits.jsonl"
     done = {line["preset"] for line in _lines(log)}
-    end_last_line(log)
-    with RenderPool(RenderConfig(seconds=2.0, note_s=1.5)) as pool, log.open("a") as stream:
+    with RenderPool(RenderConfig(seconds=2.0, note_s=1.5)) as pool:
         rate = pool.config.sample_rate
         for file in progress_bar([files[i] for i in chosen], desc="turning controls", unit="preset"):
             if file.stem in done:
@@ -124,12 +123,8 @@ def play_edits(paths: Sequence[Path], out: Path, limit: int, with_cdpam: bool) -
                 continue
             original, other, *edited = (audio[0] for audio in sounds)
             metrics = _metrics(np.stack([other, *edited]), original, rate, cdpam)
-            lines = []
-            for i, name in enumerate(edits):
-                rows = [metrics[0], *metrics[1 + STEPS * i : 1 + STEPS * (i + 1)]]
-                lines.append(json.dumps({"preset": file.stem, "edit": name, "steps": rows}) + "\n")
-            stream.write("".join(lines))
-            stream.flush()  # a run that is killed continues from here
+            rows = {name: [metrics[0], *metrics[1 + STEPS * i :][:STEPS]] for i, name in enumerate(edits)}
+            append_line(log, {"preset": file.stem, "edits": rows})
 
 
 def _metrics(sounds: np.ndarray, target: np.ndarray, rate: int, cdpam: Callable | None) -> list[dict]:
@@ -147,7 +142,7 @@ def _metrics(sounds: np.ndarray, target: np.ndarray, rate: int, cdpam: Callable 
 
 def edits_table(lines: Sequence[Mapping]) -> dict[str, dict[str, dict]]:
     """By metric and edit, and `all` for the mean over the edits: `right`, `interval`, `n` presets."""
-    rows = [(line["preset"], line["edit"], line["steps"]) for line in lines]
+    rows = [(line["preset"], edit, steps) for line in lines for edit, steps in line["edits"].items()]
     metrics = _with_sums([step for _, _, steps in rows for step in steps])
     edits = list(dict.fromkeys(edit for _, edit, _ in rows))
     table: dict[str, dict[str, dict]] = {}

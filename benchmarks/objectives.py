@@ -62,10 +62,10 @@ def main() -> None:
 
 
 def _files(targets: list[Path], limit: int) -> Iterator[Path]:
-    from vjax.inference.predict_many import AUDIO_SUFFIXES
+    from vjax.io.find_files import PRESETS, SOUNDS
 
     for target in targets:
-        known = (".vital", *AUDIO_SUFFIXES)
+        known = (*PRESETS.endings, *SOUNDS.endings)
         inside = sorted(file for file in target.rglob("*") if file.suffix.lower() in known) or [target]
         spread = np.linspace(0, len(inside) - 1, min(limit or len(inside), len(inside))).round().astype(int)
         yield from (inside[i] for i in spread)

@@ -67,9 +67,10 @@ def _presets(arguments) -> tuple[list, np.ndarray]:
     """Musicians' presets, evenly spread, and their sounds (each is sought from its neighbour in the list)."""
     from vjax.engine.config import RenderConfig
     from vjax.engine.pool import RenderJob, RenderPool
+    from vjax.io.find_files import find_presets
     from vjax.vital.preset import read_preset
 
-    files = sorted(arguments.presets.rglob("*.vital"))
+    files = find_presets(arguments.presets)
     chosen = [files[i] for i in np.linspace(0, len(files) - 1, arguments.targets).astype(int)]
     presets = [read_preset(file) for file in chosen]
     with RenderPool(RenderConfig()) as pool:

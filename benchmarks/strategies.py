@@ -61,10 +61,11 @@ def _targets(arguments) -> list[dict]:
     """Names, paths and sounds of the presets that are sought, spread over the authors, with their nearest others."""
     from vjax.audio.distances import mss
     from vjax.engine.pool import RenderJob, RenderPool
+    from vjax.io.find_files import find_presets
     from vjax.vital.preset import read_json
 
     cache = arguments.out / "bank.npz"
-    files = sorted(arguments.presets.rglob("*.vital"))
+    files = find_presets(arguments.presets)
     names = [file.relative_to(arguments.presets).as_posix() for file in files]
     made_of = json.dumps({"seconds": arguments.seconds, "files": names})
     if not cache.exists() or str(np.load(cache).get("made_of")) != made_of:

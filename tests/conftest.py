@@ -1,10 +1,12 @@
 """Fixtures for all tests: a small schema with gates, random rows that fit it, and a dataset of two real shards."""
 
+import contextlib
 import logging
 import os
+import resource
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +94,22 @@ def _random_rows(schema: Schema, n_presets: int, seed: int) -> dict[str, np.ndar
         "features/mel_spectrogram": rng.random((n, 1, 128, N_FRAMES), np.float32) * 3,
         "metadata/midi_note": np.tile(np.array(NOTES, np.int32), n_presets),
     }
+
+
+@pytest.fixture(scope="session")
+def file_size_limit() -> Callable[[int], contextlib.AbstractContextManager]:
+    """`with file_size_limit(n)`: no file can grow beyond `n` bytes. Writing fails as on a full disk, but with EFBIG."""
+
+    @contextlib.contextmanager
+    def limit(n_bytes: int) -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limit
 
 
 @pytest.fixture(scope="session")

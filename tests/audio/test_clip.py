@@ -1,13 +1,16 @@
 """Tests of clips from arrays and from files: onsets, lengths and errors."""
 
+import os
+import threading
+
 import numpy as np
 import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vjax.audio import clip
-from vjax.audio.clip import LEAD_S, dc_offset, prepare_clip, read_clip
+from vjax.audio import clip, files
+from vjax.audio.clip import LEAD_S, dc_offset, load_clip, prepare_clip, read_clip
 from vjax.audio.files import AudioError
 
 RATE = 44100
@@ -181,6 +184,24 @@ def test_read_clip_of_any_format_and_rate_returns_the_same_clip(tmp_path, ending
     assert LEAD <= np.argmax(np.abs(found[0]) > 0.25) < LEAD + 0.06 * RATE
     spectrum = np.abs(np.fft.rfft(found[0]))
     assert np.argmax(spectrum) * RATE / CLIP == pytest.approx(440, abs=2)
+
+
+def test_load_clip_of_a_pipe_is_the_clip_of_the_file(tmp_path):
+    """As in `cat x.wav | vjax match -`. libsndfile cannot seek in a pipe."""
+    soundfile.write(tmp_path / "x.wav", sine(1.0)[0], RATE)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes((tmp_path / "x.wav").read_bytes()))
+    writer.start()
+    clip = load_clip(pipe, RATE, CLIP)
+    writer.join()
+    np.testing.assert_array_equal(clip.audio, read_clip(tmp_path / "x.wav", RATE, CLIP))
+
+
+def test_load_clip_of_an_endless_pipe_is_an_error(monkeypatch):
+    monkeypatch.setattr(files, "_PIPED_BYTES", 2**20)
+    with pytest.raises(AudioError, match="/dev/zero has more than 1 MiB"):
+        load_clip("/dev/zero", RATE, CLIP)
 
 
 def test_read_clip_of_an_unusable_file_names_the_file(tmp_path):

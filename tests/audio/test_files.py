@@ -60,6 +60,13 @@ def test_read_audio_and_write_wav_with_nan_samples_are_errors(tmp_path):
         write_wav(tmp_path / "out.wav", np.array([[0, np.inf, 0]]), 44100)
 
 
+def test_write_wav_on_a_full_disk_leaves_no_file(tmp_path, file_size_limit):
+    with file_size_limit(5000), pytest.raises(OSError, match="File too large") as caught:
+        write_wav(tmp_path / "a.wav", np.zeros((2, 44100), np.float32), 44100)
+    assert caught.value.filename == str(tmp_path / "a.wav")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_write_wav_with_swapped_axes_is_an_error(tmp_path):
     with pytest.raises(AudioError, match=r"shape \(44100, 2\); expected \[channels, samples\]"):
         write_wav(tmp_path / "out.wav", np.zeros((44100, 2)), 44100)

@@ -1,5 +1,6 @@
 """Tests of vjax.candidates.bank: banks of a folder and of a checkpoint."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -85,6 +86,37 @@ def test_folder_bank_with_an_unreadable_index_makes_it_again(pool, folder, capsy
     (folder / FOLDER_INDEX).write_bytes(b"PK\x03\x04 no archive")
     assert len(folder_bank(folder, 55, pool, MelConfig()).names) == 3
     assert "is made again" in capsys.readouterr().err
+
+
+def test_folder_bank_with_a_file_that_cannot_be_opened_leaves_it_out(pool, folder, monkeypatch, capsys):
+    read = Path.read_bytes
+
+    def read_bytes(path):
+        if path.name == "Rhodesy.vital":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    assert sorted(folder_bank(folder, 55, pool, MelConfig()).names) == ["FM_Bass1", "more/Sine2Saw"]
+    assert f"left out: {folder / 'Rhodesy.vital'}: permission denied" in capsys.readouterr().err
+
+
+def test_folder_bank_without_a_place_for_its_index_works_without_one(pool, folder, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+        assert len(folder_bank(folder, 55, pool, MelConfig()).names) == 3
+    assert not (folder / FOLDER_INDEX).exists()
+    assert "index" not in capsys.readouterr().err
+
+
+def test_folder_bank_on_a_full_disk_prints_one_line_and_keeps_no_index(
+    pool, folder, monkeypatch, capsys, file_size_limit
+):
+    monkeypatch.setattr(bank, "_SAVED_TOGETHER", 1)
+    with file_size_limit(1000):
+        assert len(folder_bank(folder, 55, pool, MelConfig()).names) == 3
+    assert capsys.readouterr().err.count("the renders of the bank are not kept") == 1
+    assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
 
 
 def stored_keys(folder) -> list[str]:

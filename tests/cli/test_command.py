@@ -105,6 +105,14 @@ def test_run_keeps_compiled_functions_in_the_users_cache_folder(monkeypatch, tmp
     assert "JAX_COMPILATION_CACHE_MAX_SIZE" not in os.environ
 
 
+def test_run_without_a_cache_folder_works_without_a_cache(monkeypatch):
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_MAX_SIZE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")  # not a folder
+    assert run("vjax x", lambda: 0) == 0
+    assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
+
+
 COMPILES_FIVE = """
 import sys
 from vjax.cli.command import run
@@ -136,6 +144,15 @@ def test_run_keeps_compiled_functions_up_to_the_size_limit(tmp_path):
     assert len(everything) >= 5
     assert 0 < len(some) < len(everything)
     assert sum(some) <= limit_bytes
+
+
+def test_run_with_a_cache_that_cannot_be_written_compiles_without_a_word():
+    environment = os.environ | {
+        "JAX_COMPILATION_CACHE_DIR": "/dev/null/x",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+    done = subprocess.run([sys.executable, "-c", COMPILES_FIVE], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,9 @@ from vjax.data.sampling import parameters_hash
 from vjax.data.sampling_config import SamplingConfig
 from vjax.data.shard import log_mel, rejection
 from vjax.data.store import open_dataset
-from vjax.engine import synth
+from vjax.engine import isolate, synth
 from vjax.engine.config import RenderConfig
+from vjax.engine.isolate import MachineError
 from vjax.engine.pool import Rendering, RenderJob, RenderPool
 from vjax.engine.schema import engine_schema
 from vjax.sound.schema import Parameters, Schema
@@ -384,6 +385,18 @@ def test_generate_with_renders_that_time_out_reports_each(tmp_path, capsys):
     with pytest.raises(ValueError, match=r"shard 0: every candidate was rejected \({'hung': 2}\)"):
         make(tmp_path, config=config)
     assert "s5-b0-1: hung: no result within 2e-05 s; left out" in capsys.readouterr().out
+
+
+def test_generate_with_an_engine_that_cannot_start_rejects_no_candidate(tmp_path, monkeypatch):
+    """The bytes of a shard must not depend on the machine."""
+
+    def no_process(_):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(isolate, "start_process", no_process)
+    with pytest.raises(MachineError, match="the engine cannot run on this machine"):
+        make(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_generate_with_only_silent_candidates_raises_an_error(tmp_path):

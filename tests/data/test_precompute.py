@@ -18,7 +18,7 @@ from vjax.cli.precompute import main
 from vjax.data.layout import DatasetError
 from vjax.data.precompute import mel_settings, precompute_mels, precompute_modulation
 from vjax.data.reader import Reader
-from vjax.data.store import open_dataset
+from vjax.data.store import open_dataset, write_importance
 from vjax.data.write_shard import write_shard
 
 CONFIG = MelConfig(sample_rate=8000, n_fft=256, hop=100, n_mels=16, f_max_hz=4000.0)
@@ -64,6 +64,25 @@ def test_precompute_mels_of_stereo_sounds_uses_the_mean_of_the_channels(sounds):
         audio = file["audio/waveforms"][4].astype(np.float32)
     expected = np.asarray(mel_spectrogram((audio[0] + audio[1]) / 2, CONFIG))
     np.testing.assert_allclose(Reader(info)[12 + 4].mel[0], expected, atol=1e-4)
+
+
+def test_precompute_on_a_full_disk_changes_nothing_and_continues_later(sounds, dense, file_size_limit):
+    """HDF5 itself would end the process with SIGSEGV."""
+    fills = (
+        (sounds / "shard-00000.h5", lambda: precompute_mels(sounds, CONFIG, fake_mel, 2, progress=False)),
+        (dense, lambda: precompute_modulation(dense, progress=False)),
+        (dense, lambda: write_importance(dense, np.ones(12, np.float32))),
+    )
+    for path, fill in fills:
+        before = path.read_bytes()
+        with file_size_limit(len(before) + 500), pytest.raises(OSError, match="File too large") as caught:
+            fill()
+        assert caught.value.filename == str(path)
+        assert path.read_bytes() == before
+        fill()
+        with h5py.File(path) as file:
+            assert path.stat().st_size == file.id.get_filesize()
+        assert path.stat().st_size < len(before) + 2**19  # nothing of the reserve is left
 
 
 def test_precompute_mels_after_an_interruption_continues(sounds, tmp_path):

@@ -230,3 +230,8 @@ def test_importing_data_modules_imports_neither_vita_nor_jax():
     code = "import sys, vjax.data.reader, vjax.data.precompute; print([m for m in ('jax', 'vita') if m in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "[]"
+
+
+def test_open_dataset_ignores_the_hidden_files_of_macos(tiny_dataset):
+    (tiny_dataset / "._shard-00000.h5").write_bytes(b"\0\5\x16\7")
+    assert open_dataset(tiny_dataset).n == 39

@@ -1,5 +1,7 @@
 """Tests of writing shards: invalid or half-written data are refused."""
 
+import subprocess
+import sys
 import time
 
 import h5py
@@ -89,3 +91,37 @@ def test_write_shard_with_a_missing_attribute_names_it(tmp_path, schema, random_
     attributes = {key: value for key, value in shard_attributes.items() if key != name}
     with pytest.raises(DatasetError, match=f"attribute {name} is missing"):
         write_shard(tmp_path / "a.h5", schema, random_rows(2), attributes)
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from vjax.data.reader import Reader
+from vjax.data.store import open_dataset
+from vjax.data.write_shard import write_shard
+from vjax.io.errors import error_text
+
+source, path = sys.argv[1:]
+import h5py
+with h5py.File(source) as file:
+    names = []
+    file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+    arrays = {name: file[name][...] for name in names}
+    attributes = {name: file.attrs[name] for name in ("tier", "mel", "generator_version")}
+schema = open_dataset(source).schema
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+try:
+    write_shard(path, schema, arrays, attributes)
+except OSError as error:
+    print(error_text(error))
+"""
+
+
+def test_write_shard_on_a_full_disk_names_the_file(tiny_dataset, tmp_path):
+    """HDF5 itself would end the process with SIGSEGV."""
+    path = tmp_path / "new" / "shard-00000.h5"
+    command = [sys.executable, "-c", FULL_DISK, tiny_dataset / "shard-00000.h5", path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{path}: file too large\n", "")
+    assert list(path.parent.iterdir()) == []

@@ -97,12 +97,34 @@ def test_call_isolated_with_a_crash_names_the_signal():
         call_isolated(segfault, timeout_s=30, method="forkserver")
 
 
-@pytest.mark.parametrize(("number", "kind"), [(signal.SIGKILL, MachineError), (signal.SIGSEGV, IsolatedCallError)])
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (signal.SIGKILL, MachineError),
+        (signal.SIGHUP, MachineError),
+        (signal.SIGINT, MachineError),
+        (signal.SIGSEGV, IsolatedCallError),
+    ],
+)
 def test_call_isolated_of_a_process_killed_from_outside_blames_the_machine(number, kind):
     """A machine without memory ends a process with SIGKILL. A defect of the call ends it with another signal."""
     with pytest.raises(IsolatedCallError, match=number.name) as caught:
         call_isolated(end_by, number, timeout_s=30, method="forkserver")
     assert type(caught.value) is kind
+
+
+def without_memory():
+    raise MemoryError
+
+
+def without_files():
+    raise OSError(24, "Too many open files")
+
+
+@pytest.mark.parametrize("call", [without_memory, without_files])
+def test_call_isolated_of_a_call_without_memory_or_files_blames_the_machine(call):
+    with pytest.raises(MachineError, match=r"failed: (MemoryError|OSError)"):
+        call_isolated(call, timeout_s=30, method="forkserver")
 
 
 def test_call_isolated_with_an_exit_status_is_a_crash():
@@ -172,6 +194,40 @@ with ThreadPoolExecutor(4) as threads:
     lengths = threads.map(lambda _: call_isolated(len, bytes(300_000), timeout_s=20, method="forkserver"), range(100))
     print(set(lengths))
 """
+
+
+def test_call_isolated_with_a_long_path_for_temporary_files_returns(tmp_path):
+    """The path of a socket has at most 108 bytes. The temporary folder of the fork server is removed at the end."""
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    code = """
+import multiprocessing.util, tempfile
+from vjax.engine.isolate import call_isolated
+if __name__ == "__main__":
+    print(call_isolated(abs, -3, timeout_s=60, method="forkserver"), tempfile.gettempdir())
+    print(multiprocessing.util.get_temp_dir())
+"""
+    environment = os.environ | {"TMPDIR": str(deep)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stderr == ""
+    first, used = done.stdout.splitlines()
+    assert first == f"3 {deep}"
+    assert not Path(used).is_relative_to(deep)
+    assert not Path(used).exists()
+
+
+def test_call_isolated_without_a_short_path_names_tmpdir(tmp_path):
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    code = """
+import os
+from vjax.engine.isolate import call_isolated
+os.access = lambda *_: False
+call_isolated(abs, -3, timeout_s=60, method="forkserver")
+"""
+    environment = os.environ | {"TMPDIR": str(deep)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert f"AF_UNIX path too long; set TMPDIR to a short path, it is {deep}" in done.stderr
 
 
 def test_call_isolated_from_several_threads_returns_every_result():

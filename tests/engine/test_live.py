@@ -111,12 +111,11 @@ def test_live_pool_with_a_preset_that_is_not_loaded_returns_an_error():
 
 
 def test_live_cache_after_a_killed_process_loads_the_preset_again(preset):
-    """Only one render is lost. A worker that always failed would be the fastest, and would take all other work."""
+    """No render is lost. A worker that always failed would be the fastest, and would take all other work."""
     with LiveCache(1) as cache:
         arguments = (preset, 48, SHORT, 0)
         before = cache.render("key", arguments, {})
         os.kill(cache.get("key", *arguments)._process.pid, signal.SIGKILL)
-        assert "it was killed" in cache.render("key", arguments, {}).error
         np.testing.assert_array_equal(cache.render("key", arguments, {}).audio, before.audio)
 
 

@@ -7,9 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
-from vjax.engine import synth
+from vjax.engine import isolate, synth
 from vjax.engine.config import RenderConfig
-from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.isolate import MachineError
+from vjax.engine.pool import RenderJob, RenderPool, reliable
 
 SHORT = RenderConfig(seconds=0.2, note_s=0.1)
 
@@ -67,6 +68,37 @@ def test_map_with_a_hang_loses_only_that_job():
     assert hung.audio is None
     assert hung.error.startswith("hung: no result within")
     np.testing.assert_array_equal(before.audio, after.audio)
+
+
+def failing_starts(monkeypatch, n: int) -> None:
+    """The first `n` starts of a process fail, as on a machine without memory."""
+    left, start = [n], isolate.start_process
+
+    def start_process(process):
+        left[0] -= 1
+        if left[0] >= 0:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        start(process)
+
+    monkeypatch.setattr(isolate, "start_process", start_process)
+
+
+def test_render_after_a_fault_of_the_machine_tries_again(monkeypatch):
+    with RenderPool(SHORT, workers=1) as pool:
+        before = pool.render(RenderJob(preset(), (48,)))
+        failing_starts(monkeypatch, 5)
+        np.testing.assert_array_equal(pool.render(RenderJob(preset(), (48,))).audio, before.audio)
+
+
+def test_reliable_with_a_fault_of_the_machine_raises(monkeypatch):
+    failing_starts(monkeypatch, 1000)
+    invalid = RenderJob(preset(transpose=1000.0), (48,))
+    with RenderPool(SHORT, workers=1) as pool:
+        with pytest.raises(MachineError, match=r"temporarily unavailable\. Set TMPDIR to a short path"):
+            list(reliable(pool.map([RenderJob(preset(), (48,))])))
+        monkeypatch.undo()
+        (rendering,) = reliable(pool.map([invalid]))
+    assert rendering.error.startswith("invalid")
 
 
 def test_render_of_an_invalid_preset_returns_an_error():

@@ -8,8 +8,8 @@ import numpy as np
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderPool
 from vjax.evaluation.baseline_bank import BaselineBank
+from vjax.io.find_files import find_presets
 from vjax.vital import preset as vital_preset
-from vjax.vital.find_files import find_presets
 from vjax.vital.preset import write_preset
 
 RENDER = RenderConfig(seconds=0.4, note_s=0.3)

@@ -17,7 +17,9 @@ from vjax.candidates.bank import CHECKPOINT_BANK, write_checkpoint_bank
 from vjax.candidates.resynthesis.fit_table import WavetableFitConfig
 from vjax.data.reader import Reader
 from vjax.data.store import open_dataset
+from vjax.engine import isolate
 from vjax.engine.config import RenderConfig
+from vjax.engine.isolate import MachineError
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.evaluation import baselines
 from vjax.evaluation.baseline_bank import BaselineBank
@@ -27,6 +29,8 @@ from vjax.evaluation.results import Results, Target
 from vjax.evaluation.sound_index import sound_files
 from vjax.evaluation.targets import Task, audio_tasks, dataset_tasks, preset_tasks
 from vjax.inference.predict import Predictor
+from vjax.inference.predict_many import Failure
+from vjax.io.find_files import find_presets
 from vjax.matching.banks import open_banks
 from vjax.matching.batch import match_each, search_each
 from vjax.matching.config import MatchConfig
@@ -34,7 +38,6 @@ from vjax.matching.match import match
 from vjax.search.candidate import Candidate, Kind
 from vjax.search.refine_config import RefineConfig
 from vjax.vital import preset as vital_preset
-from vjax.vital.find_files import find_presets
 from vjax.vital.preset import controls, read_json, read_preset, write_preset
 
 PEOPLE = Path(__file__).parents[1] / "data" / "presets"
@@ -290,6 +293,49 @@ def test_run_benchmark_after_a_killed_run_adds_the_same_rows(finished, preset_fo
     assert np.array_equal(
         sound(tmp_path / "killed", "bob-Rhodesy", "prediction"), sound(out, "bob-Rhodesy", "prediction")
     )
+
+
+def no_process(_):
+    raise BlockingIOError(11, "Resource temporarily unavailable")
+
+
+@pytest.mark.parametrize("played_before", [False, True])
+def test_run_benchmark_with_an_engine_that_cannot_start_stores_no_row(
+    finished, preset_folder, tmp_path, monkeypatch, played_before
+):
+    """The same call adds the rows when the engine runs again."""
+    out, tasks, _, whole, _ = finished
+    plan = Plan(has_bank=True, has_model=False)
+    if played_before:
+        shutil.copytree(out / "sounds", tmp_path / "sounds")
+    with RenderPool(RENDER, workers=2) as pool:
+        bank = BaselineBank(find_presets(preset_folder), preset_folder, tmp_path / "bank", pool)
+        with monkeypatch.context() as no_processes:
+            no_processes.setattr(isolate, "start_process", no_process)
+            with pytest.raises(MachineError, match="the engine cannot run on this machine"):
+                run_benchmark(tasks, tmp_path, plan, pool, bank)
+        assert all("the engine cannot" not in row.error for row in Results(tmp_path).rows.values())
+        results = run_benchmark(tasks, tmp_path, plan, pool, bank)
+    assert results.rows == {key: row for key, row in whole.rows.items() if key[1] in plan.methods(tasks[0])}
+
+
+@pytest.mark.parametrize("method", ["match", "refine"])
+def test_run_benchmark_with_a_match_that_fails_by_the_machine_stores_no_row(finished, tmp_path, method):
+    out, tasks, *_ = finished
+    shutil.copytree(out, tmp_path / "more")
+    starts, evals = ("nearest",), (3,) if method == "refine" else ()
+    plan = Plan(has_bank=True, has_model=True, starts=starts, refine_evals=evals, has_patches=method == "match")
+    stored = (tmp_path / "more" / "results.jsonl").read_bytes()
+
+    def failing(sounds, *_):
+        return (Failure(one.name, f"{one.name}: its process could not be started", True) for one in sounds)
+
+    with RenderPool(RENDER, workers=1) as pool:
+        bank = BaselineBank([], out, tmp_path / "more" / "bank", pool)
+        with pytest.raises(MachineError, match="could not be started"):
+            run_benchmark(tasks, tmp_path / "more", plan, pool, bank, failing, failing)
+    assert (tmp_path / "more" / "results.jsonl").read_bytes().startswith(stored)
+    assert b"could not be started" not in (tmp_path / "more" / "results.jsonl").read_bytes()
 
 
 def test_evaluation_summary_csv_and_table_contain_all_numbers(finished):

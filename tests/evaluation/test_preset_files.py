@@ -9,8 +9,8 @@ import pytest
 
 from vjax.evaluation.preset_files import content_of, folder_digest, read_file
 from vjax.evaluation.targets import preset_tasks
+from vjax.io.find_files import find_presets
 from vjax.vital import preset as vital_preset
-from vjax.vital.find_files import find_presets
 from vjax.vital.preset import read_json, write_preset
 
 PEOPLE = Path(__file__).parents[1] / "data" / "presets"

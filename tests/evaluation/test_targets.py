@@ -1,8 +1,8 @@
 """Tests of the targets of an evaluation, and of their ids."""
 
 from vjax.evaluation.targets import preset_tasks
+from vjax.io.find_files import find_presets
 from vjax.vital import preset as vital_preset
-from vjax.vital.find_files import find_presets
 from vjax.vital.preset import write_preset
 
 NOTE = 48

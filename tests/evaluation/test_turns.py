@@ -4,7 +4,9 @@ import dataclasses
 
 import pytest
 
+from vjax.engine import isolate
 from vjax.engine.config import RenderConfig
+from vjax.engine.isolate import MachineError
 from vjax.engine.pool import RenderPool
 from vjax.evaluation.results import Target
 from vjax.evaluation.turns import WORKS_DB, play_turns, summarise, table, text
@@ -52,6 +54,17 @@ def test_play_turns_measures_what_each_knob_changes(folder):
     assert found["bypassed"]["cutoff"] < 0.1
     assert all(line["macros"] == [] for name, line in found.items() if name != "open")
     assert found["open"]["bytes"] == (folder / "sounds" / "a" / "open.vital").stat().st_size
+
+
+def test_play_turns_with_an_engine_that_cannot_start_stores_no_line(folder, monkeypatch):
+    def no_process(_):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    with monkeypatch.context() as no_processes:
+        no_processes.setattr(isolate, "start_process", no_process)
+        with pytest.raises(MachineError, match="the engine cannot run on this machine"):
+            play_turns(folder, [TARGET], ("unfiltered",), RENDER, workers=1)
+    assert not (folder / "turns.jsonl").exists()
 
 
 def test_play_turns_that_was_stopped_plays_only_what_is_missing(folder, monkeypatch):

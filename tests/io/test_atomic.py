@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from vjax.io.atomic import replacing
+from vjax.io.atomic import replacing, write_file
+from vjax.io.errors import error_text
 
 
 def test_replacing_replaces_the_file_at_the_end_of_the_block(tmp_path):
@@ -29,6 +30,17 @@ def test_replacing_with_an_error_keeps_the_old_file_and_leaves_no_other(tmp_path
 
     with pytest.raises(type(error)), replacing(path) as partial:
         fail(partial)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+@pytest.mark.parametrize("n_bytes", [100, 100_000])
+def test_write_file_on_a_full_disk_names_the_file_and_keeps_the_old_one(tmp_path, n_bytes, file_size_limit):
+    path = tmp_path / "a.json"
+    path.write_text("old")
+    with file_size_limit(50), pytest.raises(OSError, match="File too large") as caught:
+        write_file(path, bytes(n_bytes))
+    assert error_text(caught.value) == f"{path}: file too large"
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.json"]
 

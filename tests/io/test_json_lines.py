@@ -39,3 +39,14 @@ def test_append_line_with_nan_writes_nothing(tmp_path):
     with pytest.raises(ValueError, match="JSON compliant"):
         append_line(path, {"x": float("nan")})
     assert path.read_bytes() == WHOLE[: FIRST + 3]
+
+
+def test_append_line_on_a_full_disk_names_the_file_and_continues_later(tmp_path, file_size_limit):
+    path = tmp_path / "rows.jsonl"
+    append_line(path, ROWS[0])
+    with file_size_limit(FIRST + 5), pytest.raises(OSError, match="File too large") as caught:
+        append_line(path, ROWS[1])
+    assert caught.value.filename == str(path)
+    assert read_lines(path) == ROWS[:1]
+    append_line(path, ROWS[1])
+    assert read_lines(path) == ROWS

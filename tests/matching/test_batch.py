@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -383,9 +384,21 @@ def test_file_work_with_a_sound_named_like_a_closest_preset_raises(predictor, to
         file_work(predictor, [tmp_path], tmp_path / "out")
 
 
-def test_match_many_with_one_name_too_long_writes_the_others(predictor, tone, tmp_path):
-    for name in ("a" * 240, "b"):
-        soundfile.write(tmp_path / f"{name}.wav", tone(110).T, RATE)
-    report = run_files(predictor, tmp_path / "out", str(tmp_path))
-    assert [path.name for path in (tmp_path / "out").glob("*.vital")] == ["b.vital"]
-    assert "has 260 bytes, at most 255 are possible" in report.failures[0].error
+def test_match_many_with_names_too_long_or_not_utf_8_writes_all_that_it_can(predictor, tone, tmp_path, capsys):
+    """The names of other files of a match are longer than that of the sound. Nothing is matched in vain."""
+    sounds, out = tmp_path / "sounds", tmp_path / "out"
+    sounds.mkdir()
+    soundfile.write(sounds / "b.wav", tone(110).T, RATE)
+    (out / "blocked-vjax.png").mkdir(parents=True)
+    for name in ("a" * 232, "a" * 250, "blocked", os.fsdecode(b"caf\xe9")):
+        shutil.copy(sounds / "b.wav", sounds / f"{name}.wav")
+    report = run_files(predictor, out, str(sounds))
+    assert sorted(path.stem for path in out.glob("*.vital")) == ["b", os.fsdecode(b"caf\xe9")]
+    assert sorted(read_preset(path).name for path in out.glob("*.vital")) == ["b", "caf\ufffd"]
+    *long, blocked = report.failures
+    assert blocked.error.endswith(f"blocked.wav: {out / 'blocked-vjax.png'}: is a directory")
+    for failure, n_bytes in zip(long, (260, 278), strict=True):
+        assert f"would have {n_bytes} bytes, at most 255 are possible; make the name" in failure.error
+    again = run_files(predictor, out, str(sounds), limit=5)
+    assert (len(again.written), again.existing, len(again.failures)) == (0, 2, 3)
+    assert sorted(path.name for path in out.glob("*.partial")) == []

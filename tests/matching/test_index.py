@@ -81,3 +81,14 @@ def test_start_index_over_an_older_index_keeps_its_rows(tmp_path):
     start_index(path, [])
     append_row(path, {"name": "b.wav", "kind": "patch"})
     assert [(row["mss"], row["kind"], row["closest"]) for row in read_index(path)] == [("1", "", ""), ("", "patch", "")]
+
+
+def test_append_row_on_a_full_disk_leaves_no_part_of_the_row(tmp_path, file_size_limit):
+    path = tmp_path / "index.csv"
+    start_index(path, ())
+    append_row(path, {"name": "a"})
+    before = path.read_bytes()
+    with file_size_limit(len(before) + 10), pytest.raises(OSError, match="File too large") as caught:
+        append_row(path, {"name": "b" * 50})
+    assert caught.value.filename == str(path)
+    assert path.read_bytes() == before

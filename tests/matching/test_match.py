@@ -183,8 +183,12 @@ def test_match_with_a_preset_that_times_out_keeps_the_error(predictor, saw):
 
 
 def test_match_with_an_engine_that_cannot_start_raises_os_error(predictor, saw, tmp_path, monkeypatch):
-    """The path of a socket is too long. No candidate is reported as silent, and no file is written."""
-    code = "import sys, vjax; vjax.match(sys.argv[1], note=48, patch=False, resynthesis=False).save(sys.argv[2])"
+    """The path of a socket is too long, and no other can be written. No candidate is silent, and no file is written."""
+    code = """
+import os, sys, vjax
+os.access = lambda *_: False
+vjax.match(sys.argv[1], note=48, patch=False, resynthesis=False).save(sys.argv[2])
+"""
     soundfile.write(tmp_path / "saw.wav", saw.T, RATE)
     (tmp_path / ("t" * 120)).mkdir()
     environment = os.environ | {"TMPDIR": str(tmp_path / ("t" * 120))}

@@ -65,6 +65,20 @@ def test_write_result_killed_before_the_preset_leaves_the_other_files(result, tm
     assert path.exists()
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_write_result_on_a_full_disk_leaves_no_part_of_a_file(result, tmp_path, file_size_limit, first):
+    """The first file does not fit, or only the largest does not. The same call succeeds when there is room."""
+    path = tmp_path / "a.vital"
+    largest = max(file.stat().st_size for file in write_result(result, tmp_path / "whole" / "a.vital"))
+    n_bytes = 1000 if first else largest - 1
+    with file_size_limit(n_bytes), pytest.raises(OSError, match="File too large") as caught:
+        write_result(result, path)
+    assert caught.value.filename.startswith(str(tmp_path / "a"))
+    assert not any(file.suffix in (".partial", ".new", ".vital") for file in tmp_path.iterdir())
+    write_result(result, path)
+    assert path.exists()
+
+
 def test_write_result_over_an_unchanged_preset_replaces_it(result, tmp_path):
     path = tmp_path / "a.vital"
     write_result(result, path)
@@ -109,7 +123,7 @@ def test_check_writable_in_a_read_only_folder_raises():
 
 
 def test_check_writable_with_a_long_name_raises(tmp_path):
-    with pytest.raises(ValueError, match="has 267 bytes, at most 255 are possible; give a shorter name by --out"):
+    with pytest.raises(ValueError, match="would have 275 bytes, at most 255 are possible; make the name 20 bytes"):
         check_writable(tmp_path / f"{'a' * 247}.vital")
 
 

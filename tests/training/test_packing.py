@@ -1,7 +1,9 @@
 """Tests of packed checkpoints: they predict like the original, are a quarter of its size, and contain no paths."""
 
 import json
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,7 @@ import pytest
 
 from vjax.cli.main import main
 from vjax.inference.predict import Predictor
+from vjax.shipped import MODEL
 from vjax.training.checkpoint import CheckpointError, load_checkpoint
 from vjax.training.packing import pack
 
@@ -80,3 +83,12 @@ def test_pack_with_a_missing_checkpoint_or_full_folder_is_refused(engine_run, tm
     (tmp_path / "full" / "file").write_text(json.dumps({}))
     assert main(["pack", str(engine_run), "--out", str(tmp_path / "full")]) == 1
     assert "is not empty; choose another --out" in capsys.readouterr().err
+
+
+def test_pack_onto_a_full_disk_names_the_folder_and_leaves_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=10**6))
+    assert main(["pack", str(MODEL), "--out", str(tmp_path / "new")]) == 1
+    line = capsys.readouterr().err
+    assert line.startswith(f"vjax pack: {tmp_path}: the checkpoint could not be saved: it takes ")
+    assert "MB, and 1.0 MB are free" in line
+    assert list(tmp_path.iterdir()) == []

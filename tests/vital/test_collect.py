@@ -23,7 +23,6 @@ from vjax.vital.collect import (
     without_alike,
 )
 from vjax.vital.default_vocabulary import default_vocabulary
-from vjax.vital.find_files import find_files
 from vjax.vital.lfo_shapes import shape_json, shape_key, standard_shapes
 from vjax.vital.preset import MAX_BYTES, Route, init, read_preset
 from vjax.vital.table_spectra import BANDS, FRAME_POSITIONS, table_spectra
@@ -72,16 +71,6 @@ def test_read_table_of_a_too_large_file_raises_without_reading(tmp_path):
         file.truncate(MAX_BYTES + 1)  # takes no space
     with pytest.raises(ValueError, match=r"huge\.vitaltable: 67108865 bytes; expected a wavetable of at most 67108864"):
         read_table(tmp_path / "huge.vitaltable")
-
-
-def test_find_files_searches_folders_and_accepts_files(tmp_path):
-    b, a, c = (save(tmp_path / name, "") for name in ("b.vital", "deep/er/a.vital", "c.vital"))
-    save(tmp_path / "a.vitaltable", "")
-    save(tmp_path / "a.vital.partial", "")
-    assert find_files([tmp_path], ".vital") == [b, c, a]
-    assert find_files([c, tmp_path / "deep", tmp_path / "a.vitaltable"], ".vital") == [c, a]
-    with pytest.raises(ValueError, match=r"there is nothing at .*nowhere; give a folder or a \*\.vital file"):
-        find_files([tmp_path / "nowhere"], ".vital")
 
 
 def test_read_all_leaves_out_unreadable_files_with_a_warning(tmp_path):

@@ -2,13 +2,14 @@
 
 import dataclasses
 import functools
+import io
 import os
 
 import numpy as np
 import soundfile
 import soxr
 
-from vjax.audio.files import AudioError, read_audio
+from vjax.audio.files import AudioError, decode_sound, open_sound
 from vjax.audio.pitch import Pitch, detect_pitch
 from vjax.io.file_names import as_text, stem_text
 
@@ -118,9 +119,12 @@ def make_clip(
 
 def load_clip(path: str | os.PathLike, sample_rate: int, samples: int) -> Clip:
     """The clip of a sound file; its name is the path. Arguments and errors as in `read_clip`."""
-    if os.path.isfile(path):
-        _refuse_oversized(path, sample_rate)
-    return make_clip(read_audio(path, sample_rate), sample_rate, samples, as_text(path), stem_text(path))
+    source = open_sound(path)
+    _refuse_oversized(source, path, sample_rate)
+    if isinstance(source, io.BytesIO):
+        source.seek(0)
+    audio = decode_sound(source, path, sample_rate)
+    return make_clip(audio, sample_rate, samples, as_text(path), stem_text(path))
 
 
 def _from_onset(audio: np.ndarray, sample_rate: int, name: str, audio_rate: float) -> np.ndarray:
@@ -202,13 +206,13 @@ def _checked(audio: np.ndarray, name: str) -> np.ndarray:
     return audio
 
 
-def _refuse_oversized(path: str | os.PathLike, sample_rate: int) -> None:
+def _refuse_oversized(source: str | bytes | io.BytesIO, path: str | os.PathLike, sample_rate: int) -> None:
     """Raises AudioError for a file that is too long or has no known length. Reads only the header.
 
     Reading the file would allocate the length in the header. Resampling makes a file with a low rate larger.
     """
     try:
-        info = soundfile.info(path)
+        info = soundfile.info(source)
     except soundfile.LibsndfileError:
         return  # read_audio reports what is wrong with it
     except TypeError as error:  # soundfile raises it for the extension .raw

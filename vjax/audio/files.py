@@ -1,14 +1,42 @@
 """Reads sound files as arrays, and writes arrays as sound files."""
 
+import io
 import os
 
 import numpy as np
 import soundfile
 import soxr
 
+from vjax.io.atomic import write_file
+
+_PIPED_BYTES = 2**30  # the most that is read from a pipe, which may be endless
+
 
 class AudioError(ValueError):
     """A file that contains no usable sound, or an array that cannot be written as one."""
+
+
+def open_sound(path: str | os.PathLike) -> str | bytes | io.BytesIO:
+    """What soundfile can open for a path: the path of a file, or all bytes of a pipe, in which it cannot seek.
+
+    Raises:
+      FileNotFoundError: there is no such file or pipe.
+      AudioError: the pipe has more than 1 GiB.
+    """
+    if os.path.isfile(path):
+        return _name(path)
+    if not os.path.exists(path) or os.path.isdir(path):
+        raise FileNotFoundError(f"no sound file at {path}; give a WAV, FLAC, OGG, MP3 or AIFF file")
+    with open(path, "rb") as pipe:
+        data = pipe.read(_PIPED_BYTES + 1)
+    if len(data) > _PIPED_BYTES:
+        raise AudioError(f"{path} has more than {_PIPED_BYTES // 2**20} MiB; give a shorter sound")
+    return io.BytesIO(data)
+
+
+def _name(path: str | os.PathLike) -> str | bytes:
+    """A path as soundfile takes it: as bytes, because it refuses a `str` of a name that is not UTF-8."""
+    return os.fsencode(path) if os.name == "posix" else os.fspath(path)
 
 
 def read_audio(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
@@ -21,10 +49,13 @@ def read_audio(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
       FileNotFoundError: there is no such file.
       AudioError: the file is not audio, is empty, or contains NaN or infinite samples.
     """
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"no sound file at {path}; give a WAV, FLAC, OGG, MP3 or AIFF file")
+    return decode_sound(open_sound(path), path, sample_rate)
+
+
+def decode_sound(source: str | bytes | io.BytesIO, path: str | os.PathLike, sample_rate: int) -> np.ndarray:
+    """As `read_audio`, of what `open_sound` returned for a path."""
     try:
-        audio, file_rate = soundfile.read(path, dtype="float32", always_2d=True)
+        audio, file_rate = soundfile.read(source, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{path} cannot be read as audio ({error}); convert it to WAV or FLAC") from error
     if not len(audio):
@@ -43,6 +74,7 @@ def write_wav(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> N
 
     Raises:
       AudioError: `audio` is not [channels, samples], or is not finite.
+      OSError: the file cannot be written. There is no new file then.
     """
     audio = np.asarray(audio, np.float32)
     if audio.ndim != 2 or not 0 < audio.shape[0] <= 32:
@@ -52,7 +84,6 @@ def write_wav(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> N
         )
     if not np.isfinite(audio).all():
         raise AudioError(f"{np.count_nonzero(~np.isfinite(audio))} of {audio.size} samples are NaN or infinite")
-    try:
-        soundfile.write(path, audio.T, sample_rate, format="WAV", subtype="FLOAT")
-    except soundfile.LibsndfileError as error:
-        raise OSError(f"{path} cannot be written: {error.error_string}") from error
+    wav = io.BytesIO()  # libsndfile would report a full disk too late, and leave a file that was cut short
+    soundfile.write(wav, audio.T, sample_rate, format="WAV", subtype="FLOAT")
+    write_file(path, wav.getbuffer())

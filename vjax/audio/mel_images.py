@@ -1,5 +1,7 @@
 """Comparison images of several sounds side by side, for image files and TensorBoard."""
 
+import io
+import os
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from vjax.audio.mel import FLOOR_DB, MelConfig, bands_below, mel_filterbank, power_db
+from vjax.io.atomic import write_file
 
 RANGE_DB = 80.0
 """Levels this far below the maximum of all the sounds are drawn black."""
@@ -79,15 +82,17 @@ def figure_pixels(figure: Any) -> np.ndarray:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def save_image(path: Any, image: np.ndarray, texts: Mapping[str, str] | None = None) -> None:
-    """Writes [height, width, 3] uint8 in the format of the name's extension. A PNG file also stores `texts`."""
+def save_image(path: str | os.PathLike, image: np.ndarray, texts: Mapping[str, str] | None = None) -> None:
+    """Writes [height, width, 3] uint8 as PNG, with `texts`, atomically."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()
     for key, text in (texts or {}).items():
         info.add_text(key, text)
-    Image.fromarray(image).save(path, **({"pnginfo": info} if texts else {}))
+    png = io.BytesIO()
+    Image.fromarray(image).save(png, "PNG", pnginfo=info)
+    write_file(path, png.getbuffer())
 
 
 def log_comparison(writer: Any, tag: str, sounds: Mapping[str, np.ndarray], sample_rate: int, step: int) -> None:

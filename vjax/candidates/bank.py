@@ -30,11 +30,12 @@ from vjax.engine.pool import RenderJob, RenderPool
 from vjax.engine.synth import VERSION
 from vjax.io.atomic import replacing
 from vjax.io.cache_folder import cache_folder
+from vjax.io.errors import error_text
 from vjax.io.file_names import as_text
+from vjax.io.find_files import find_presets
 from vjax.io.progress import progress_bar
 from vjax.sound.schema import Parameters, Schema
 from vjax.training.packing import BANK, CREDIT
-from vjax.vital.find_files import find_presets
 from vjax.vital.preset import Preset, read_preset
 from vjax.vital.transpose import transposed
 from vjax.vital.vocabulary import Vocabulary, to_preset
@@ -130,17 +131,16 @@ def folder_bank(folder: str | os.PathLike, note: int, pool: RenderPool, mel: Mel
       ValueError: there is no `.vital` file that can be played.
     """
     folder = Path(folder)
-    files = find_presets(folder)
+    files, contents = _contents(find_presets(folder))
     path = _index_path(folder)
     settings = hashlib.sha256(json.dumps([dataclasses.asdict(pool.config), dataclasses.asdict(mel)]).encode())
-    contents = [hashlib.sha256(file.read_bytes()).hexdigest()[:24] for file in files]
     keys = [f"{content}-{note}-{settings.hexdigest()[:8]}-{VERSION}" for content in contents]
     index = _read_index(path)
     missing = [(key, file) for key, file in zip(keys, files, strict=True) if key not in index]
     with progress_bar(total=len(missing), desc="rendering the bank", unit="preset", disable=not missing) as bar:
         for start in range(0, len(missing), _SAVED_TOGETHER):  # a run that is killed keeps its renders
             index |= _rendered(missing[start : start + _SAVED_TOGETHER], note, pool, mel, bar)
-            _write_index(path, index, set(contents))
+            path = _write_index(path, index, set(contents))
     # A preset that cannot be played is indexed as silence, so that it is not tried again.
     audible = [i for i, key in enumerate(keys) if key in index and index[key].max() > -_RANGE_DB]
     if not audible:
@@ -216,6 +216,17 @@ def checkpoint_bank(checkpoint: str | os.PathLike, schema: Schema, vocabulary: V
     return SoundBank(arrays["pictures"], arrays["notes"], names, preset)
 
 
+def _contents(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Returns the files that can be read, and the digests of their contents."""
+    contents = {}
+    for file in files:
+        try:
+            contents[file] = hashlib.sha256(file.read_bytes()).hexdigest()[:24]
+        except OSError as error:
+            tqdm.write(f"left out: {error_text(error)}", file=sys.stderr)
+    return list(contents), list(contents.values())
+
+
 def _rendered(
     missing: Sequence[tuple[str, Path]], note: int, pool: RenderPool, mel: MelConfig, bar: tqdm
 ) -> dict[str, np.ndarray]:
@@ -251,17 +262,21 @@ def _rendered(
     return found
 
 
-def _index_path(folder: Path) -> Path:
-    """Returns the path of a folder's index: in the folder, or in the user's cache if the folder is not writable."""
+def _index_path(folder: Path) -> Path | None:
+    """Returns the path of a folder's index: in the folder, or in the user's cache if the folder is not writable.
+
+    Returns None if neither can be written.
+    """
     if os.access(folder, os.W_OK):
         return folder / FOLDER_INDEX
-    cache = cache_folder() / "banks"
-    cache.mkdir(parents=True, exist_ok=True)
-    return cache / f"{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}.npz"
+    cache = cache_folder("banks")
+    return cache and cache / f"{hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]}.npz"
 
 
-def _read_index(path: Path) -> dict[str, Any]:
+def _read_index(path: Path | None) -> dict[str, Any]:
     """Reads index entries by key, `CONTENT-NOTE-SETTINGS-ENGINE`. Those of the most recent settings come last."""
+    if path is None:
+        return {}
     try:
         with open(path, "rb") as file, np.load(file) as stored:
             index: dict[str, Any] = {}
@@ -277,11 +292,15 @@ def _read_index(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _write_index(path: Path, index: dict[str, Any], contents: set[str]) -> None:
+def _write_index(path: Path | None, index: dict[str, Any], contents: set[str]) -> Path | None:
     """Writes the entries of presets that exist and were rendered by this engine version, for the most recent settings.
 
     Checkpoints that share a folder may have different settings, and so entries of different sizes.
+
+    Returns the path to write to the next time: None if the file cannot be written.
     """
+    if path is None:
+        return None
     by_settings: dict[str, list[str]] = {}
     for key in reversed(index):  # new entries are at the end
         content, _, settings, engine = key.split("-", 3)
@@ -291,7 +310,12 @@ def _write_index(path: Path, index: dict[str, Any], contents: set[str]) -> None:
     for settings in reversed(list(by_settings)[:_MOST_SETTINGS]):
         keys = by_settings[settings][::-1]
         arrays |= {f"{settings}_keys": np.array(keys), f"{settings}_pictures": np.stack([index[key] for key in keys])}
-    _write_npz(path, **arrays)
+    try:
+        _write_npz(path, **arrays)
+    except OSError as error:  # an index saves time, and nothing depends on it
+        tqdm.write(f"the renders of the bank are not kept: {as_text(path)}: {error.strerror or error}", file=sys.stderr)
+        return None
+    return path
 
 
 def _write_npz(path: Path, **arrays: np.ndarray) -> None:

@@ -169,7 +169,7 @@ def _find(path: str | None):
         raise ValueError(
             f"there is nothing at {path}; give a file of `vjax catalog build`, a dataset, a checkpoint or 'shipped'"
         )
-    if path.endswith(".h5") or any(Path(path).glob("*.h5")):
+    if path.endswith(".h5") or any(Path(path).glob("[!.]*.[hH]5")):
         from vjax.data.store import open_dataset
 
         return vocabulary_of(open_dataset(path).catalog_json)

@@ -13,6 +13,7 @@ from typing import Any
 
 from vjax.io.compile_cache import keep_compiled
 from vjax.io.errors import error_text, is_expected, show_tracebacks
+from vjax.io.output import output_error, protect_output
 
 INTERNAL_ERROR = 70
 """The exit code for a defect of vjax; sysexits.h calls it EX_SOFTWARE."""
@@ -40,6 +41,7 @@ def command_parser(name: str, description: str, epilog: str) -> argparse.Argumen
     """
     global _with_traceback
     _with_traceback = False
+    protect_output()
     started = Path(sys.argv[0])
     is_script = started.suffix == ".py" and started.name != "__main__.py"
     parser = argparse.ArgumentParser(
@@ -104,7 +106,10 @@ def run(prog: str, work: Callable[[], int]) -> int:
     hook, sys.unraisablehook = sys.unraisablehook, _repeating_ctrl_c(sys.unraisablehook)
     keep_compiled()
     try:
-        return work()
+        code = work()
+        if error := output_error():
+            raise CommandError(f"the output could not be printed in full: {error.strerror}. The files are complete")
+        return code
     except KeyboardInterrupt as stop:
         print(f"{prog}: stopped by Ctrl-C", file=sys.stderr)
         atexit.register(_exit_now, 130, stop)

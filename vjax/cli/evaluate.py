@@ -176,6 +176,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from vjax.evaluation.causes import measure_causes
     from vjax.evaluation.pitches import measure_pitches
     from vjax.evaluation.results import start_folder
+    from vjax.io.atomic import write_file
     from vjax.io.json_files import write_json
 
     out, workers = Path(arguments.out), arguments.workers or None
@@ -205,7 +206,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     content["recordings"] = recordings.summarise(out, targets, results.rows, methods)
     rows = [results.rows[row["target"], row["method"]] for row in content["rows"]]
     write_json(out / "evaluation.json", content)
-    (out / "evaluation.csv").write_text(csv_text(targets, rows, content["summary"]), encoding="utf-8")
+    write_file(out / "evaluation.csv", csv_text(targets, rows, content["summary"]))
     pages = _pages(out)
     if arguments.json:
         print(json.dumps(content, allow_nan=False))

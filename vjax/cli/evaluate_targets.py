@@ -63,7 +63,7 @@ def _presets(given: list[str]) -> tuple[list[Path], Path]:
 
     If several folders are given, the latter is their common parent.
     """
-    from vjax.vital.find_files import find_presets
+    from vjax.io.find_files import find_presets
 
     files = {file.absolute() for folder in given for file in find_presets(Path(folder))}
     return sorted(files), Path(os.path.commonpath([Path(folder).absolute() for folder in given]))

@@ -1,6 +1,6 @@
 """`vjax COMMAND`: finds the command and passes it the rest of the command line.
 
-This module imports only the standard library, the version of vjax, and the module of the chosen command.
+This module imports only the standard library, two light parts of vjax, and the module of the chosen command.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import sys
 from typing import NamedTuple
 
 from vjax import __version__
+from vjax.io.output import protect_output
 
 
 class Command(NamedTuple):
@@ -52,6 +53,7 @@ exit codes: 0 done, 1 the work failed, 2 wrong usage, 70 internal error of vjax,
 def main(argv: list[str] | None = None) -> int:
     """Runs `vjax` with the arguments `argv`, by default the process's own. Returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
+    protect_output()
     parser = _parser()
     name = parser.parse_args(argv[:1]).command  # the command parses the rest itself
     if name is None:

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,6 +58,7 @@ examples:
   vjax match bass.wav --prefer closest       # writes the closest candidate instead of the patch
   vjax match bass.wav --no-patch             # candidates of the network and the bank, and a resynthesis
   vjax match bass.wav --no-resynthesis       # no wavetable made of the sound
+  cat bass.wav | vjax match - -o bass.vital  # a sound from another program
   vjax match recordings -o presets           # a folder of sounds; continues where it was stopped
   vjax match low.wav high.wav --note C2,C4 -o bass.vital        # one preset for two recordings of an instrument
   vjax match low.wav high.wav --together     # the same with estimated notes: writes low.vital
@@ -74,7 +76,9 @@ _SEARCH = ("evals", "seconds", "strategy", "seed")  # flags that only a search u
 def main(argv: list[str] | None = None) -> int:
     """Runs the command with the arguments `argv`, by default the process's own. Returns the exit code."""
     parser = command_parser("match", "Writes the Vital preset of a sound.", EPILOG)
-    parser.add_argument("sounds", nargs="+", metavar="SOUND", help="a sound file, several, or a folder of them")
+    parser.add_argument(
+        "sounds", nargs="+", metavar="SOUND", help="a sound file, several, or a folder of them; - is stdin"
+    )
     parser.add_argument(
         "-o", "--out", metavar="X.vital", help="the preset to write, or for many sounds the folder (default: presets)"
     )
@@ -111,6 +115,7 @@ def _match(arguments: argparse.Namespace, unused: list[str]) -> int:
     """Matches the sounds. `unused` are the flags of a search that is not requested."""
     if unused:
         raise UsageError(f"{', '.join(unused)} has no effect without a search; add --refine, or leave it out")
+    arguments.sounds = ["/dev/stdin" if sound == "-" else sound for sound in arguments.sounds]
     sounds, notes = [Path(sound) for sound in arguments.sounds], arguments.note
     several = isinstance(notes, tuple)
     if several and len(notes) != len(sounds):
@@ -179,8 +184,8 @@ def _check_out(out: Path, sound: Path) -> None:
     from vjax.inference.predict_many import RENDER_END
     from vjax.matching.outputs import closest_path
 
-    if out.suffix != ".vital" or out.is_dir():
-        what = "a folder" if out.is_dir() else "not the name of a preset"
+    if out.suffix != ".vital" or os.path.isdir(out):
+        what = "a folder" if os.path.isdir(out) else "not the name of a preset"
         raise UsageError(f"--out {out} is {what}; give X.vital")
     renders = (preset.with_name(preset.stem + RENDER_END) for preset in (out, closest_path(out)))
     if sound.absolute() in (render.absolute() for render in renders):

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 from vjax.cli.command import at_least, command_parser, make_writable, run
 from vjax.cli.match_flags import midi_note
@@ -52,11 +51,12 @@ def _roundtrip(arguments: argparse.Namespace) -> int:
 
     from vjax.engine.config import RenderConfig
     from vjax.evaluation.roundtrip import HEADER, as_json, round_trips, summarise, table_row
+    from vjax.io.atomic import write_file
+    from vjax.io.find_files import PRESETS, find_files
     from vjax.io.progress import progress_bar
     from vjax.vital.default_vocabulary import default_vocabulary, read_vocabulary
-    from vjax.vital.find_files import find_files
 
-    files = find_files(arguments.path, ".vital")[: arguments.limit or None]
+    files = find_files(arguments.path, PRESETS)[: arguments.limit or None]
     if not files:
         raise ValueError(f"no .vital file in {', '.join(arguments.path)}")
     vocabulary = read_vocabulary(arguments.catalog) if arguments.catalog else default_vocabulary()
@@ -78,6 +78,6 @@ def _roundtrip(arguments: argparse.Namespace) -> int:
             print(f"  {field:14}", ", ".join(f"{name} {value:.2f}" for name, value in summary[field].items()))
     if arguments.json:
         settings = {"note": arguments.note, "tables": len(vocabulary.wavetables), "shapes": len(vocabulary.lfo_shapes)}
-        Path(arguments.json).write_text(as_json(results, settings) + "\n")
+        write_file(arguments.json, as_json(results, settings) + "\n")
         print(f"  written to     {arguments.json}")
     return 1 if failed == len(files) else 0

@@ -8,7 +8,7 @@ import numpy as np
 from vjax.audio.mel import MelConfig
 from vjax.data.shard import MEL_BATCH, log_mel
 from vjax.engine.config import RenderConfig
-from vjax.engine.pool import Rendering, RenderJob, RenderPool
+from vjax.engine.pool import Rendering, RenderJob, RenderPool, reliable
 from vjax.io.progress import progress_bar
 from vjax.sound.audibility import audible
 from vjax.sound.rules import audibility_rules
@@ -90,7 +90,7 @@ def _log_mels(renderings: Iterable[Rendering], mel: MelConfig) -> Iterator[np.nd
 
     Yields None if the audio is missing or not finite.
     """
-    renderings = iter(renderings)
+    renderings = reliable(renderings)
     while chunk := [rendering.audio for rendering in itertools.islice(renderings, MEL_BATCH)]:
         finite = [audio is not None and bool(np.isfinite(audio).all()) for audio in chunk]
         sounds = list(itertools.compress(chunk, finite))

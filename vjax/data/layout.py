@@ -27,6 +27,8 @@ from typing import NamedTuple
 
 import h5py
 
+from vjax.io.atomic import DISK_ERRORS
+from vjax.io.find_files import SHARDS, find_files
 from vjax.sound.routes import CHANNELS, N_SLOTS
 from vjax.sound.schema import Schema
 
@@ -44,6 +46,8 @@ PRESET_NAME = "metadata/preset_name"
 IMPORTANCE = "importance_weights/weights"
 
 SHARD_DIGITS = 5  # at least; shard 100,000 has six digits
+
+_OVERHEAD_BYTES = 2**20  # of the names and indices of a few arrays
 
 ROWS_DONE = "rows_done"
 """Attribute of a dataset that is still being filled: the number of rows done. A finished dataset does not have it."""
@@ -112,8 +116,8 @@ def shard_name(number: int) -> str:
 
 
 def sorted_shards(folder: Path) -> list[Path]:
-    """The `*.h5` files of a folder: numbered shards by number, others by name."""
-    return sorted(folder.glob("*.h5"), key=_shard_order)
+    """The `*.h5` files of a folder (see `find_files`): numbered shards by number, others by name."""
+    return sorted(find_files([folder], SHARDS, deep=False), key=_shard_order)
 
 
 def _shard_order(path: Path) -> tuple[str, int, str]:
@@ -157,6 +161,28 @@ def open_hdf5(path: str, mode: str = "r") -> Iterator[h5py.File]:
         ) from error
     with file:
         yield file
+
+
+@contextlib.contextmanager
+def growing(file: h5py.File, n_bytes: int) -> Iterator[None]:
+    """Reserves space on the disk for arrays of `n_bytes` that the block adds to an open file.
+
+    If HDF5 itself cannot write, as on a full disk, it ends the process with SIGSEGV.
+
+    Raises OSError, before the file is changed, if there is no space.
+    """
+    handle = file.id.get_vfd_handle()
+    size = os.fstat(handle).st_size
+    try:
+        if hasattr(os, "posix_fallocate"):  # not on macOS
+            os.posix_fallocate(handle, size, n_bytes + _OVERHEAD_BYTES + n_bytes // 8)
+    except OSError as error:
+        os.ftruncate(handle, size)
+        if error.errno in DISK_ERRORS:
+            raise OSError(error.errno, error.strerror, file.filename) from error
+    yield
+    file.flush()
+    os.ftruncate(handle, file.id.get_filesize())
 
 
 def require(file: h5py.File, name: str, remedy: str) -> h5py.Dataset:

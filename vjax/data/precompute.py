@@ -7,6 +7,7 @@ is being added.
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Callable
 from typing import Any
@@ -79,8 +80,10 @@ def precompute_mels(
             return np.asarray(mel_fn(audio.mean(1) if audio.ndim == 3 else audio))[:, None]
 
         if not started:
-            file.attrs["mel"] = json.dumps(dataclasses.asdict(config), sort_keys=True)
-            _allocate(file, layout.MEL, (len(waveforms), *mels(0, min(batch_size, len(waveforms))).shape[1:]))
+            shape = (len(waveforms), *mels(0, min(batch_size, len(waveforms))).shape[1:])
+            with layout.growing(file, 4 * math.prod(shape)):
+                file.attrs["mel"] = json.dumps(dataclasses.asdict(config), sort_keys=True)
+                _allocate(file, layout.MEL, shape)
         return _fill(file[layout.MEL], mels, batch_size, bar)
 
     return _each_shard(path, layout.WAVEFORMS, fill, "mels", progress)
@@ -107,7 +110,8 @@ def precompute_modulation(path: str | os.PathLike, batch_size: int = 64, progres
             "it contains no modulation routes to copy; leave it out",
         )
         if layout.FAST_DENSE_ROUTES not in file:
-            _allocate(file, layout.FAST_DENSE_ROUTES, matrices.shape)
+            with layout.growing(file, 4 * math.prod(matrices.shape)):
+                _allocate(file, layout.FAST_DENSE_ROUTES, matrices.shape)
         return _fill(file[layout.FAST_DENSE_ROUTES], lambda start, stop: matrices[start:stop], batch_size, bar)
 
     return _each_shard(path, layout.DENSE_ROUTES, fill, "modulation", progress)

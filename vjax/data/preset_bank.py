@@ -5,9 +5,9 @@ import os
 from collections.abc import Callable
 
 from vjax.io.file_names import as_text, stem_text
+from vjax.io.find_files import PRESETS, find_files
 from vjax.sound.schema import Parameters
 from vjax.vital.default_vocabulary import default_vocabulary
-from vjax.vital.find_files import find_files
 from vjax.vital.preset import read_preset
 from vjax.vital.vocabulary import Vocabulary, to_parameters
 
@@ -31,7 +31,7 @@ def load_bank(directory: str | os.PathLike | None, warn: Callable[[str], None] =
     if not directory:
         return Bank((), default_vocabulary())
     presets = []
-    for path in find_files([directory], ".vital"):
+    for path in find_files([directory], PRESETS):
         try:
             presets.append((stem_text(path), read_preset(path)))
         except (ValueError, OSError) as error:

@@ -18,7 +18,7 @@ from vjax.data.preset_bank import Bank
 from vjax.data.sampling import ORIGINS, SampledPreset, parameters_hash, sample_block
 from vjax.data.sampling_config import SamplingConfig
 from vjax.engine.config import RenderConfig
-from vjax.engine.pool import Rendering, RenderJob, RenderPool
+from vjax.engine.pool import Rendering, RenderJob, RenderPool, reliable
 from vjax.sound.schema import Parameters, Schema
 from vjax.vital.vocabulary import from_parameters
 
@@ -191,7 +191,7 @@ def _render(
                 notes = config.notes_of(inputs.seed, shard, candidate)
                 yield RenderJob(preset, notes, seed=candidate % config.seeds)
 
-    for rendering in pool.map(jobs()):
+    for rendering in reliable(pool.map(jobs())):
         yield *pending.popleft(), rendering
 
 

@@ -112,7 +112,8 @@ def write_importance(path: str | os.PathLike, weights: np.ndarray) -> None:
             if layout.IMPORTANCE in file:
                 file[layout.IMPORTANCE][...] = weights
             else:
-                file.create_dataset(layout.IMPORTANCE, data=weights, track_times=False)
+                with layout.growing(file, weights.nbytes):
+                    file.create_dataset(layout.IMPORTANCE, data=weights, track_times=False)
 
 
 def remove_importance(path: str | os.PathLike) -> None:

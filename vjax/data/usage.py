@@ -80,7 +80,7 @@ def count_usage(presets: list, schema) -> dict:
 
 def main() -> None:
     from vjax.engine.schema import engine_schema
-    from vjax.vital.find_files import find_presets
+    from vjax.io.find_files import find_presets
     from vjax.vital.preset import read_preset
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -22,7 +22,7 @@ def write_shard(
     """Writes one shard. It appears at `path` only when it is complete. The same arrays give the same bytes.
 
     Args:
-      path: written as `path + ".partial"`, synced, then renamed.
+      path: written as `path + ".partial"`, synced, then renamed. Takes the memory of the arrays once more.
       schema: stored as JSON.
       arrays: by dataset path (`vjax.data.layout.specs`). Required are params/continuous, params/categorical,
         metadata/midi_note, metadata/preset_hash, and features/mel_spectrogram or audio/waveforms.
@@ -31,6 +31,7 @@ def write_shard(
         stored too: numbers and text as they are, anything else as JSON.
 
     Raises:
+      OSError: the file cannot be written. There is no new file then.
       DatasetError: something is missing, unknown, or of another type or shape than the schema requires.
     """
     rows = _checked_rows(arrays, schema)
@@ -40,21 +41,25 @@ def write_shard(
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     if attributes.get("catalog") is not None:
         attributes = {**attributes, "catalog_sha256": digest(attributes["catalog"])}
-    with replacing(path) as partial:
-        with h5py.File(partial, "w", libver=layout.LIBVER) as file:
-            file.attrs["schema"] = schema.to_json()
-            for name in (*layout.REQUIRED_ATTRIBUTES, *sorted(set(attributes) - set(layout.REQUIRED_ATTRIBUTES))):
-                value = attributes[name]
-                if value is not None:
-                    plain = isinstance(value, (str, bool, int, float, np.generic))
-                    file.attrs[name] = value if plain else json.dumps(value, sort_keys=True)
-            for name, array in rows.items():
-                row_chunk = (1, *array.shape[1:]) if array.ndim > 1 else None
-                compression = "gzip" if name == layout.DENSE_ROUTES else None
-                file.create_dataset(name, data=array, chunks=row_chunk, compression=compression, track_times=False)
-            file.attrs["complete"] = True
-        with open(partial, "rb") as written:
-            os.fsync(written.fileno())
+    # Built in memory: if HDF5 itself cannot write, as on a full disk, it ends the process with SIGSEGV.
+    with h5py.File("shard", "w", libver=layout.LIBVER, driver="core", backing_store=False) as file:
+        file.attrs["schema"] = schema.to_json()
+        for name in (*layout.REQUIRED_ATTRIBUTES, *sorted(set(attributes) - set(layout.REQUIRED_ATTRIBUTES))):
+            value = attributes[name]
+            if value is not None:
+                plain = isinstance(value, (str, bool, int, float, np.generic))
+                file.attrs[name] = value if plain else json.dumps(value, sort_keys=True)
+        for name, array in rows.items():
+            row_chunk = (1, *array.shape[1:]) if array.ndim > 1 else None
+            compression = "gzip" if name == layout.DENSE_ROUTES else None
+            file.create_dataset(name, data=array, chunks=row_chunk, compression=compression, track_times=False)
+        file.attrs["complete"] = True
+        file.flush()
+        content = file.id.get_file_image()
+    with replacing(path) as partial, open(partial, "wb") as written:
+        written.write(content)
+        written.flush()
+        os.fsync(written.fileno())
 
 
 def _checked_rows(arrays: Mapping[str, np.ndarray], schema: Schema) -> dict[str, np.ndarray]:

@@ -1,10 +1,14 @@
 """Runs one call in a fresh process of its own, so that a crash or a hang affects only that process."""
 
+import functools
 import math
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.spawn
+import multiprocessing.util
+import os
 import signal
+import tempfile
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -18,12 +22,23 @@ Another attempt is safe: a process that ends while it still receives its task ha
 """
 
 
+_SOCKET_FOLDER_BYTES = 70
+"""The longest folder for temporary files in which the fork server's socket still has a possible name.
+
+Python adds 32 bytes to it. The limit is 104 bytes on macOS, and 108 on Linux.
+"""
+
+
 PROCESS_NAME = "vjax-isolated"
 """Name of the processes that do not import their caller's main module, see `_preparation_data`."""
 
 
-_ENDED_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM) if hasattr(signal, "SIGKILL") else ()
-"""Exit codes that a defect of a preset does not cause, but a machine without memory does."""
+ENDED_FROM_OUTSIDE = tuple(
+    -getattr(signal, name)
+    for name in ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGXCPU", "SIGXFSZ")
+    if hasattr(signal, name)
+)
+"""Exit codes that a defect of a preset does not cause, but a machine without memory or a closed terminal does."""
 
 
 class IsolatedCallError(RuntimeError):
@@ -49,7 +64,8 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
     Raises:
       ValueError: raised by `function`.
       IsolatedCallError: the process died or ran longer than `timeout_s`, or `function` raised anything else.
-      MachineError: the process could not be started, or was killed by another; an IsolatedCallError too.
+      MachineError: the process could not be started, was killed by another, or lacked memory or files; an
+        IsolatedCallError too.
     """
     if method not in multiprocessing.get_all_start_methods():
         method = "spawn"
@@ -59,14 +75,17 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
             break
         except (OSError, EOFError) as error:
             if not left:
-                raise MachineError(f"its process could not be started: {error or 'end of file'}") from error
+                remedy = (
+                    f"; set TMPDIR to a short path, it is {tempfile.gettempdir()}" if "AF_UNIX" in str(error) else ""
+                )
+                raise MachineError(f"its process could not be started: {error or 'end of file'}{remedy}") from error
     try:
         if not receiver.poll(timeout_s):
             raise IsolatedCallError(f"hung: no result within {timeout_s:g} s")
         result = receiver.recv()
     except (EOFError, OSError):  # OSError: it died while it sent its result
         process.join()
-        kind = MachineError if process.exitcode in _ENDED_FROM_OUTSIDE else IsolatedCallError
+        kind = MachineError if process.exitcode in ENDED_FROM_OUTSIDE else IsolatedCallError
         raise kind(f"crashed: {_exit_reason(process.exitcode)}") from None
     finally:
         receiver.close()
@@ -74,7 +93,8 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
     if isinstance(result, (ValueError, IsolatedCallError)):
         raise result
     if isinstance(result, Exception):
-        raise IsolatedCallError(f"failed: {type(result).__name__}: {result}") from result
+        kind = MachineError if isinstance(result, (OSError, MemoryError)) else IsolatedCallError
+        raise kind(f"failed: {type(result).__name__}: {result}") from result
     return result
 
 
@@ -88,8 +108,20 @@ def start_process(process: multiprocessing.process.BaseProcess) -> None:
     starting and closing would cost a third of the calls per second.)
     """
     process.name = PROCESS_NAME
+    _use_short_socket_path()
     process.start()
     multiprocessing.process._children.discard(process)
+
+
+@functools.cache
+def _use_short_socket_path() -> None:
+    """Makes Python put the fork server's socket into /tmp, if the path would be too long in the folder of TMPDIR."""
+    usual = tempfile.gettempdir()
+    short = next((folder for folder in ("/tmp", "/var/tmp") if os.access(folder, os.W_OK | os.X_OK)), None)
+    if len(os.fsencode(usual)) > _SOCKET_FOLDER_BYTES and short:
+        tempfile.tempdir = short
+        multiprocessing.util.get_temp_dir()  # Python makes it once for each process, and removes it at the end
+        tempfile.tempdir = usual
 
 
 def _preparation_data(name: str, of_python=multiprocessing.spawn.get_preparation_data) -> dict[str, Any]:

@@ -23,8 +23,15 @@ import numpy as np
 from vjax.engine import synth
 from vjax.engine.affinity import AffinityPool
 from vjax.engine.config import RenderConfig
-from vjax.engine.isolate import IsolatedCallError, call_isolated, end_process, start_process
-from vjax.engine.pool import Rendering, default_workers, prepare_method
+from vjax.engine.isolate import (
+    ENDED_FROM_OUTSIDE,
+    IsolatedCallError,
+    MachineError,
+    call_isolated,
+    end_process,
+    start_process,
+)
+from vjax.engine.pool import TRIES, Rendering, default_workers, prepare_method
 
 _KEPT = 4  # a worker can keep at least this many presets loaded; each takes about 35 MB
 _GRACE_S = 10.0  # for loading and for sending the result, on a busy machine
@@ -42,7 +49,7 @@ class LivePreset:
 
     def __init__(self, preset: Mapping[str, Any], note: int, config: RenderConfig, seed: int = 0):
         self._limit_s = config.timeout_s + _GRACE_S
-        self._rendered, self._ended = False, ""
+        self._rendered, self._ended, self._killed = False, "", False
         context = multiprocessing.get_context(synth.start_method())
         self._connection, child_connection = context.Pipe()
         self._process = context.Process(target=_serve, args=(child_connection, preset, note, config, seed))
@@ -69,22 +76,24 @@ class LivePreset:
                 return self._end(f"hung: no result within {self._limit_s:g} s")
             result = self._connection.recv()
         except (EOFError, OSError):
-            why = "it was killed" if self._rendered else "it could not load this preset"
-            return self._end(f"crashed: the preset's process ended; {why}")
-        if isinstance(result, str):
-            return Rendering(None, result)
+            self._process.join(_GRACE_S)  # it has ended, because its end of the connection is closed
+            killed = self._rendered or self._process.exitcode in ENDED_FROM_OUTSIDE
+            why = "it was killed" if killed else "it could not load this preset"
+            return self._end(f"crashed: the preset's process ended; {why}", killed)
+        if isinstance(result, Rendering):
+            return result
         self._rendered = True
         return Rendering(result[None])
 
     @property
     def lost(self) -> bool:
-        """Whether the process ended although the preset had been rendered, so that loading it again will help."""
-        return bool(self._ended) and self._rendered
+        """Whether the process was killed, so that loading the preset again will help."""
+        return self._killed
 
-    def _end(self, error: str) -> Rendering:
+    def _end(self, error: str, killed: bool = False) -> Rendering:
         self.close()
-        self._ended = error
-        return Rendering(None, error)
+        self._ended, self._killed = error, killed
+        return Rendering(None, error, by_machine=killed)
 
     def close(self) -> None:
         """Ends the process. Renders after this are errors."""
@@ -121,11 +130,23 @@ class LiveCache:
         return tuple(self._live)
 
     def render(self, key: Any, arguments: tuple, values: Mapping[str, float]) -> Rendering:
-        """Renders a variation of `get(key, *arguments)`. Any exception becomes an error of this rendering."""
+        """Renders a variation of `get(key, *arguments)`. Any exception becomes an error of this rendering.
+
+        If the machine is at fault, it tries again, with the preset loaded again.
+        """
+        rendering = self._render(key, arguments, values)
+        for _ in range(TRIES - 1):
+            if not rendering.by_machine:
+                break
+            rendering = self._render(key, arguments, values)
+        return rendering
+
+    def _render(self, key: Any, arguments: tuple, values: Mapping[str, float]) -> Rendering:
         try:
             return self.get(key, *arguments).render(values)
         except Exception as error:
-            return Rendering(None, f"failed: {type(error).__name__}: {error}")
+            by_machine = isinstance(error, (OSError, EOFError, MemoryError))
+            return Rendering(None, f"failed: {type(error).__name__}: {error}", by_machine)
 
     def get(self, key: Any, *arguments: Any) -> LivePreset:
         """The preset kept under this key, or a new `LivePreset(*arguments)` if there is none or it was lost."""
@@ -152,16 +173,16 @@ def _serve(connection: Connection, preset: Mapping[str, Any], note: int, config:
             values = connection.recv()
         except (EOFError, OSError):  # the caller closed, or was killed
             return
-        result: np.ndarray | str = error
+        result: np.ndarray | Rendering = Rendering(None, error)
         if not error:
             try:
                 synth.validate_values(values)
                 performance = functools.partial(synth.play_variation, loaded, note, config, values)
                 result = call_isolated(performance, timeout_s=config.timeout_s, method="fork")
             except ValueError as refused:
-                result = f"invalid: {refused}"
+                result = Rendering(None, f"invalid: {refused}")
             except IsolatedCallError as broken:
-                result = str(broken)
+                result = Rendering(None, str(broken), isinstance(broken, MachineError))
         try:
             connection.send(result)
         except OSError:  # the caller closed meanwhile

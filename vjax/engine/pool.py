@@ -15,6 +15,11 @@ from vjax.engine import synth
 from vjax.engine.config import RenderConfig
 from vjax.engine.isolate import IsolatedCallError, MachineError, call_isolated
 
+MACHINE_REMEDY = "Set TMPDIR to a short path that can be written, such as /tmp, and free memory and processes"
+
+TRIES = 3
+"""Attempts to render if the machine is at fault."""
+
 
 @dataclasses.dataclass(frozen=True)
 class RenderJob:
@@ -42,6 +47,17 @@ class Rendering:
     audio: np.ndarray | None
     error: str = ""
     by_machine: bool = False
+
+
+def reliable(renderings: Iterable[Rendering]) -> Iterator[Rendering]:
+    """Yields the renderings, for a caller that stores what it concludes from them.
+
+    Raises MachineError for one that failed by a fault of the machine: this must not be stored as a fault of the preset.
+    """
+    for rendering in renderings:
+        if rendering.by_machine:
+            raise MachineError(f"the engine cannot run on this machine: {rendering.error}. {MACHINE_REMEDY}")
+        yield rendering
 
 
 def default_workers() -> int:
@@ -73,12 +89,14 @@ class RenderPool:
         self.config = config
         self.workers = workers or default_workers()
         self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="render")
+        self._closing = False
         self._method = prepare_method()
 
     def __enter__(self) -> "RenderPool":
         return self
 
     def __exit__(self, *_) -> None:
+        self._closing = True
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def isolated(self, function: Callable[..., Any], *arguments: Any, timeout_s: float) -> Future:
@@ -86,7 +104,15 @@ class RenderPool:
         return self._threads.submit(call_isolated, function, *arguments, timeout_s=timeout_s, method=self._method)
 
     def render(self, job: RenderJob) -> Rendering:
-        """Renders one job now, in the calling thread."""
+        """Renders one job now, in the calling thread. If the machine is at fault, it tries again."""
+        rendering = self._render(job)
+        for _ in range(TRIES - 1):
+            if not rendering.by_machine or self._closing:
+                break
+            rendering = self._render(job)
+        return rendering
+
+    def _render(self, job: RenderJob) -> Rendering:
         # The process enforces the limit of each note. The whole job gets this limit once per note and once to load.
         limit_s = self.config.timeout_s * (len(job.notes) + 1)
         arguments = (job.preset, job.notes, self.config.with_note_s(job.note_s), job.seed)

@@ -5,7 +5,8 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from vjax.candidates.predicted import PREDICTION
-from vjax.engine.pool import RenderJob
+from vjax.engine.isolate import MachineError
+from vjax.engine.pool import MACHINE_REMEDY, RenderJob
 from vjax.evaluation.targets import Task
 from vjax.evaluation.workbench import Workbench, broken
 from vjax.inference.predict_many import Failure
@@ -56,6 +57,7 @@ def add_matches(bench: Workbench, tasks: Sequence[Task], match: Match, patches: 
     methods = match_methods(patches)
     left = [task for task in tasks if any(bench.missing([task], method) for method in methods)]
     for task, result in zip(left, match(_sound(bench, task) for task in left), strict=True):
+        _refuse_faults_of_the_machine(result)
         if isinstance(result, Failure):
             bench.fail(task, methods, result.error)
             continue
@@ -109,7 +111,7 @@ def _add_candidate(bench: Workbench, task: Task, family: str, result: MatchResul
         bench.fail(task, [family], candidates[0].error if candidates else missing)
         return
     best = candidates[0]
-    played = bench.pool.render(RenderJob(best.preset.to_json(), (result.note,), JUDGE_SEEDS[0], result.note_s))
+    (played,) = bench.play([RenderJob(best.preset.to_json(), (result.note,), JUDGE_SEEDS[0], result.note_s)])
     if reason := broken(task, played):
         bench.fail(task, [family], reason)
         return
@@ -131,10 +133,18 @@ def add_refined(bench: Workbench, tasks: Sequence[Task], refine: Refine, start: 
                 bench.fail(task, [method], _why_no_candidate(bench, task, start))
 
     for result in refine(sounds(), evals):
+        _refuse_faults_of_the_machine(result)
         if isinstance(result, Failure):
             bench.fail(left[result.name], [method], result.error)
         else:
             _add_result(bench, left[result.name], method, result)
+
+
+def _refuse_faults_of_the_machine(result: MatchResult | Failure) -> None:
+    """Raises MachineError if a sound, or one of its candidates, failed by a fault of the machine; see `reliable`."""
+    found = (result,) if isinstance(result, Failure) else result.candidates
+    for fault in (one.error for one in found if one.by_machine):
+        raise MachineError(f"{result.name}: {fault}. {MACHINE_REMEDY}")
 
 
 def _candidates(bench: Workbench, task: Task, start: str) -> Iterator[Candidate]:

@@ -4,14 +4,15 @@ A cache keeps each render as `NOTE/CONTENT.npy`, where CONTENT is the digest of 
 what is missing. A preset that changed has another digest, so it is rendered again.
 """
 
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.pool import RenderJob, RenderPool, reliable
 from vjax.evaluation.preset_files import PresetFile, read_file
-from vjax.io.atomic import replacing
+from vjax.io.atomic import write_file
 from vjax.io.progress import progress_bar
 
 
@@ -51,7 +52,7 @@ class BaselineBank:
         for note in wanted:
             (self._cache / str(note)).mkdir(parents=True, exist_ok=True)
         played: list[PresetFile] = []
-        renderings = self._pool.map(self._jobs(missing, played))
+        renderings = reliable(self._pool.map(self._jobs(missing, played)))
         with progress_bar(total=len(missing), desc="rendering the bank", unit="preset") as bar:
             for count, rendering in enumerate(renderings):
                 file = played[count]
@@ -90,5 +91,6 @@ class BaselineBank:
 
 def _save(path: Path, audio: np.ndarray) -> None:
     """Writes the file atomically: it appears complete or not at all."""
-    with replacing(path) as partial, open(partial, "wb") as file:
-        np.save(file, audio)
+    content = io.BytesIO()  # into a file, NumPy's error for a full disk would lack the reason
+    np.save(content, audio)
+    write_file(path, content.getbuffer())

@@ -43,7 +43,7 @@ def add_init(bench: Workbench, tasks: Sequence[Task]) -> None:
     notes = sorted({task.target.note for task in left})
     if not notes:
         return
-    rendering = bench.pool.render(RenderJob(vital_preset.init().to_json(), tuple(notes)))
+    (rendering,) = bench.play([RenderJob(vital_preset.init().to_json(), tuple(notes))])
     for task in left:
         if rendering.audio is None:
             bench.fail(task, ["init"], rendering.error)
@@ -64,7 +64,7 @@ def add_reference(bench: Workbench, tasks: Sequence[Task]) -> None:
         for task, preset in zip(left, presets, strict=True)
         for seed in REFERENCE_SEEDS
     )
-    renderings = bench.pool.map(jobs)
+    renderings = bench.play(jobs)
     for task in left:
         played = [next(renderings) for _ in REFERENCE_SEEDS]
         failed = [reason for rendering in played if (reason := broken(task, rendering))]

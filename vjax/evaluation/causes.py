@@ -4,7 +4,6 @@
 measured again. `causes_of` applies the rules to them.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from vjax.audio.several_pitches import has_several_pitches
 from vjax.audio.traits import traits_of
 from vjax.evaluation.targets import Task
 from vjax.io.json_files import short_number
-from vjax.io.json_lines import end_last_line, read_lines
+from vjax.io.json_lines import append_line, read_lines
 from vjax.io.progress import progress_bar
 
 CAUSES = {
@@ -43,13 +42,9 @@ def measure_causes(folder: Path, tasks: Sequence[Task]) -> None:
     log = folder / _FILE
     done = {line["target"] for line in read_lines(log)}
     left = [task for task in tasks if task.clip is not None and task.target.id not in done]
-    if not left:
-        return
-    end_last_line(log)
-    with open(log, "a", encoding="utf-8") as file:
+    if left:  # without a bar of no steps
         for task in progress_bar(left, desc="measuring recordings", unit="sound"):
-            file.write(json.dumps({"target": task.target.id} | properties(task.clip())) + "\n")
-            file.flush()  # a run that is killed continues from here
+            append_line(log, {"target": task.target.id} | properties(task.clip()))
 
 
 def read_causes(folder: Path) -> dict[str, list[str]]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from vjax.audio.distances import mss
 from vjax.engine.config import RenderConfig
-from vjax.engine.pool import RenderJob
+from vjax.engine.pool import RenderJob, reliable
 from vjax.engine.scheduler import Scheduler, open_render_pool
 from vjax.evaluation.results import Target
 from vjax.io.json_files import number
@@ -189,7 +189,7 @@ def _play(
                 preset = truth if other_phases else read_json(sounds / f"{method}.vital")
                 yield RenderJob(preset, (note,), int(other_phases))
 
-    played = pool.map(jobs())
+    played = reliable(pool.map(jobs()))
     for target, methods in progress_bar(left, desc=name, unit="sound"):
         truth, *found = (next(played).audio for _ in range(1 + len(methods)))
         scores: dict[str, float | None] = dict.fromkeys(methods)

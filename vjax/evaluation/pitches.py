@@ -4,7 +4,6 @@
 again.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from vjax.audio.files import read_audio
 from vjax.audio.pitch import detect_pitch
 from vjax.evaluation.results import Target
 from vjax.io.json_files import number
-from vjax.io.json_lines import end_last_line, read_lines
+from vjax.io.json_lines import append_line, read_lines
 from vjax.io.progress import progress_bar
 
 RIGHT_SEMITONES = 0.5
@@ -39,15 +38,10 @@ def measure_pitches(folder: Path, targets: Sequence[Target], methods: Sequence[s
         for method in (RECORDING, *methods)
         if (target.id, method) not in done and (path := folder / "sounds" / target.id / f"{method}.wav").exists()
     ]
-    if not left:
-        return
-    end_last_line(log)
-    with open(log, "a", encoding="utf-8") as file:
+    if left:  # without a bar of no steps
         for target, method, path in progress_bar(left, desc="measuring pitches", unit="sound"):
             pitch = detect_pitch(read_audio(path, sample_rate), sample_rate)
-            line = {"target": target, "method": method, "midi": number(pitch.midi), "clear": pitch.clear}
-            file.write(json.dumps(line) + "\n")
-            file.flush()  # a run that is killed continues from here
+            append_line(log, {"target": target, "method": method, "midi": number(pitch.midi), "clear": pitch.clear})
 
 
 def pitch_errors(folder: Path, targets: Iterable[Target]) -> dict[tuple[str, str], float | None]:

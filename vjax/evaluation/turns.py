@@ -13,7 +13,7 @@ import numpy as np
 
 from vjax.audio.distances import mss
 from vjax.engine.config import RenderConfig
-from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.pool import RenderJob, RenderPool, reliable
 from vjax.engine.scheduler import Scheduler, open_render_pool
 from vjax.evaluation.results import Target
 from vjax.io.json_files import number
@@ -150,7 +150,7 @@ def _play(folder: Path, left: Sequence[tuple[Target, str]], pool: RenderPool) ->
             for one in (preset, *cutoffs, *macros):
                 yield RenderJob(one.to_json(), (target.note,), 0)
 
-    played = (rendering.audio for rendering in pool.map(jobs()))
+    played = (rendering.audio for rendering in reliable(pool.map(jobs())))
     for i, (target, method) in enumerate(left):
         plain = next(played)
         n_cutoffs, n_macros = counts[i]

@@ -12,7 +12,7 @@ from vjax.audio.files import read_audio, write_wav
 from vjax.audio.scores import as_metrics, scores
 from vjax.audio.silence import is_silent
 from vjax.audio.traits import Traits, trait_differences, traits_of
-from vjax.engine.pool import Rendering, RenderJob, RenderPool
+from vjax.engine.pool import Rendering, RenderJob, RenderPool, reliable
 from vjax.evaluation.editing import editing
 from vjax.evaluation.results import Results, Row, failed_row
 from vjax.evaluation.targets import Task
@@ -41,6 +41,10 @@ class Workbench:
     @property
     def sample_rate(self) -> int:
         return self.pool.config.sample_rate
+
+    def play(self, jobs: Iterable[RenderJob]) -> Iterator[Rendering]:
+        """Renders jobs in order. Raises MachineError for a fault of the machine, which must not become a row."""
+        return reliable(self.pool.map(jobs))
 
     def path(self, task: Task, name: str) -> Path:
         """The path `sounds/ID/NAME`. Creates the folder."""
@@ -78,9 +82,7 @@ class Workbench:
         """Writes a sound and its preset. Call it before the row about them is added."""
         if preset is not None:
             write_preset(self.path(task, f"{name}.vital"), preset)
-        partial = self.path(task, f"{name}.wav.partial")
-        write_wav(partial, audio, self.sample_rate)
-        partial.replace(self.path(task, f"{name}.wav"))
+        write_wav(self.path(task, f"{name}.wav"), audio, self.sample_rate)
 
     def add(self, row: Row) -> None:
         """Adds a row to the results. If `keep` wrote a preset for it, the row gets its `editing`."""
@@ -141,7 +143,7 @@ def play_targets(bench: Workbench, tasks: Sequence[Task]) -> dict[str, str]:
             if task.clip is not None:
                 keep(task, None, Rendering(task.clip().stereo(bench.pool.config.samples)[None]))
                 bar.update()
-        for count, rendering in enumerate(bench.pool.map(jobs())):
+        for count, rendering in enumerate(bench.play(jobs())):
             keep(*played[count], rendering)
             bar.update()
     return failed

@@ -20,20 +20,22 @@ from vjax.data.store import DatasetInfo, open_dataset
 from vjax.data.stream import split
 from vjax.inference.decode import PredictedPreset
 from vjax.inference.predict import BatchOutputs, Predictor, mono
+from vjax.io.find_files import SOUNDS, find_files
 from vjax.sound.schema import Parameters, Schema
-
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
-
 
 RENDER_END = "-vjax.wav"
 """End of the file name of a preset's render, which lies beside the preset."""
 
 
 class Failure(NamedTuple):
-    """A sound without a prediction or preset; `error` gives the reason and its name."""
+    """A sound without a prediction or preset; `error` gives the reason and its name.
+
+    `by_machine`: another attempt may succeed, because the machine is at fault, and not the sound or a preset.
+    """
 
     name: str
     error: str
+    by_machine: bool = False
 
 
 class _Sound(NamedTuple):
@@ -47,7 +49,7 @@ class _Sound(NamedTuple):
 
 
 def find_audio(folder: str | os.PathLike) -> list[Path]:
-    """All sound files in a folder and its subfolders, sorted; without hidden files and vjax's own renders.
+    """All sound files in a folder and its subfolders, sorted, without vjax's own renders; see `find_files`.
 
     Raises:
       FileNotFoundError: the folder does not exist.
@@ -56,11 +58,9 @@ def find_audio(folder: str | os.PathLike) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}; give a folder of sound files")
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
-    found = (path for path in found if path.is_file() and not path.name.startswith("."))
-    files = sorted(path for path in found if not is_render(path))
+    files = [path for path in find_files([folder], SOUNDS) if not is_render(path)]
     if not files:
-        raise AudioError(f"{folder} contains no sound file; vjax looks for {', '.join(AUDIO_SUFFIXES)}")
+        raise AudioError(f"{folder} contains no sound file; vjax looks for {', '.join(SOUNDS.endings)}")
     return files
 
 

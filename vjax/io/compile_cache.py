@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 
 from vjax.io.cache_folder import cache_folder
 
@@ -13,10 +14,11 @@ def keep_compiled() -> None:
     """Makes jax keep compiled functions on disk: the most recently used ones, at most _BYTES in all.
 
     If the user has set JAX_COMPILATION_CACHE_DIR, that folder is used, with the size limit that the user has set. An
-    empty value turns the cache off. Call this function before the first compilation.
+    empty value turns the cache off. Nothing is kept, and nothing fails, where files cannot be written. Call this
+    function before the first compilation.
     """
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        cache = cache_folder() / "compiled"
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")  # it compiles then
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ and (cache := cache_folder("compiled")):
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache)
         # Limit only our own folder. In a folder that jax filled without a limit, jax cannot see how old the files are,
         # and writes nothing more.

@@ -5,7 +5,7 @@ import math
 import os
 from typing import Any
 
-from vjax.io.atomic import replacing
+from vjax.io.atomic import write_file
 
 
 def number(value: float) -> float | None:
@@ -24,5 +24,4 @@ def write_json(path: str | os.PathLike, content: Any, allow_nan: bool = False) -
     Raises ValueError for NaN or infinity, unless `allow_nan` permits what Python writes for them.
     """
     text = json.dumps(content, indent=1, allow_nan=allow_nan, ensure_ascii=False) + "\n"
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    write_file(path, text)

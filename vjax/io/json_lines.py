@@ -35,14 +35,19 @@ def append_line(path: Path, value: dict[str, Any], allow_nan: bool = False) -> N
     Before that, it repairs the last line. A line that only lacks its line break gets one; one that was cut short is
     removed.
 
-    Raises ValueError for NaN or infinity, unless `allow_nan` permits what Python writes for them.
+    Raises:
+      ValueError: NaN or infinity, unless `allow_nan` permits what Python writes for them.
+      OSError: names the file. It may end with a part of the line then, which `read_lines` ignores.
     """
     text = json.dumps(value, allow_nan=allow_nan) + "\n"
-    _end_last_line(path)
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        _end_last_line(path)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
 def _end_last_line(path: Path) -> None:

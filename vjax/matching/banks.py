@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from vjax.candidates.bank import SoundBank, checkpoint_bank, folder_bank
 from vjax.engine.pool import RenderPool
 from vjax.inference.predict import Predictor
+from vjax.io.find_files import find_presets
 from vjax.matching.prepare import Banks
-from vjax.vital.find_files import find_presets
 
 
 def open_banks(predictor: Predictor, checkpoint: str, folder: str = "", pool: RenderPool | None = None) -> Banks:

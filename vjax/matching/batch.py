@@ -15,10 +15,12 @@ import numpy as np
 from tqdm import tqdm
 
 from vjax.audio.mel_images import log_comparison
+from vjax.engine.isolate import MachineError
 from vjax.engine.pool import RenderPool
 from vjax.engine.scheduler import Scheduler
 from vjax.inference.predict import Predictor, knob_errors
 from vjax.inference.predict_many import Failure, map_ahead
+from vjax.io.atomic import DISK_ERRORS
 from vjax.io.errors import error_text, show_tracebacks
 from vjax.io.file_names import as_text
 from vjax.io.progress import progress_bar
@@ -29,7 +31,7 @@ from vjax.matching.index import (
     row_recorder,
     write_summaries,
 )
-from vjax.matching.outputs import check_name, closest_path, write_result
+from vjax.matching.outputs import closest_path, write_result
 from vjax.matching.prepare import Banks, Prepared, no_banks, prepare
 from vjax.matching.result import MatchResult
 from vjax.matching.traces import read_part, remove_part, write_part
@@ -175,14 +177,15 @@ def match_many(
             tqdm.write(f"failed: {as_text(result.error)}", file=sys.stderr)
             return
         path = work.paths[result.name]
-        try:
-            check_name(path)
-        except ValueError as error:
-            save(Failure(result.name, str(error)))
-            return
         # The row comes before the preset: a sound whose preset exists is skipped, and must be in the index.
         row = index_row(result, path)
-        write_result(result, path, True, with_target=work.of_dataset, before_preset=lambda: record(row), page=page)
+        try:
+            write_result(result, path, True, with_target=work.of_dataset, before_preset=lambda: record(row), page=page)
+        except OSError as error:
+            if error.errno in DISK_ERRORS:
+                raise
+            save(Failure(result.name, f"{as_text(result.name)}: {error_text(error)}"))
+            return
         for warning in result.warnings:
             tqdm.write(f"warning: {as_text(result.name)}: {warning}", file=sys.stderr)
         if writer:
@@ -276,4 +279,5 @@ def _tried(name: str, work: Callable[[], Any]) -> Any:
         if show_tracebacks():
             traceback.print_exc()
         text = error_text(error)
-        return Failure(name, text if as_text(name) in text else f"{name}: {text}")
+        by_machine = isinstance(error, (OSError, MemoryError, MachineError))
+        return Failure(name, text if as_text(name) in text else f"{name}: {text}", by_machine)

@@ -21,7 +21,7 @@ import numpy as np
 from vjax.audio.pitch import detect_pitch
 from vjax.audio.silence import is_silent
 from vjax.candidates.harmonic_eq import average_power, with_spectrum
-from vjax.engine.pool import Rendering, RenderJob, RenderPool
+from vjax.engine.pool import MACHINE_REMEDY, Rendering, RenderJob, RenderPool
 from vjax.search.candidate import FAMILIES, Candidate
 from vjax.search.judge import Judge
 from vjax.search.objective import Objective
@@ -37,7 +37,6 @@ IN_TUNE_SEMITONES = 0.3
 FITTED = ", fitted"
 """Suffix of the label of a candidate whose wavetables were equalised."""
 
-_REMEDY = "Set TMPDIR to a short path that can be written, such as /tmp, and free memory and processes"
 _BATCH = 4  # candidates scored in one call
 _MOST_GAIN = 3.0  # equalising divides a loss by at most this: candidates with larger losses cannot become the best
 _STEPS = 3  # renders that equalising a candidate takes; a fourth gains little
@@ -112,7 +111,7 @@ def choose(
         played.append(candidate)
         report(Progress("playing candidates", len(played), max(n_candidates, len(played))))
     if played and all(one.by_machine for one in played):
-        raise OSError(f"the engine cannot run on this machine: {played[0].error}. {_REMEDY}")
+        raise OSError(f"the engine cannot run on this machine: {played[0].error}. {MACHINE_REMEDY}")
     evals = len(played)
     played, more = _tuned(played, sought, pool, budget - evals)
     evals += more

@@ -15,6 +15,7 @@ from vjax.audio.mel_images import save_image
 from vjax.audio.metric_names import METRICS
 from vjax.io.atomic import replacing
 from vjax.io.file_names import as_text
+from vjax.io.find_files import Kind, find_files
 from vjax.io.json_files import number, write_json
 from vjax.matching.outputs import closest_path
 from vjax.matching.traces import TRACE_END, trace_image
@@ -99,9 +100,17 @@ def read_index(path: str | os.PathLike) -> list[dict[str, str]]:
 
 
 def append_row(path: str | os.PathLike, row: Mapping[str, Any]) -> None:
-    """Appends a row to the index that `start_index` made, at once, so that a killed run keeps its rows."""
-    with open(path, "a", newline="", encoding="utf-8") as file:
-        csv.DictWriter(file, COLUMNS, restval="").writerow(row)
+    """Appends a row to the index that `start_index` made, at once, so that a killed run keeps its rows.
+
+    If the row cannot be written, the index is left without a part of it.
+    """
+    size = os.path.getsize(path)
+    try:
+        with open(path, "a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, COLUMNS, restval="").writerow(row)
+    except OSError as error:
+        os.truncate(path, size)
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
 def _rounded(value: float, digits: int) -> float | str:
@@ -127,7 +136,7 @@ def write_summaries(out: Path, work: Work) -> None:
         return
     rows = [{key: _value(key, text) for key, text in row.items()} for row in read_index(out / "index.csv")]
     write_json(out / "index.json", rows)
-    traces = [json.loads(path.read_text()) for path in sorted(out.rglob(f"*{TRACE_END}"))]
+    traces = [json.loads(path.read_text()) for path in find_files([out], Kind((TRACE_END,)))]
     if traces:
         write_json(out / "traces.json", traces)
         courses = {one["sound"]: one["search"]["trace"] for one in traces}

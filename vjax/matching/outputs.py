@@ -13,6 +13,7 @@ from vjax.audio.files import write_wav
 from vjax.audio.mel_images import comparison_image, save_image
 from vjax.audio.pitch import Pitch, note_name
 from vjax.inference.predict_many import RENDER_END
+from vjax.io.atomic import PARTIAL_END
 from vjax.io.file_names import as_text, shortened
 from vjax.io.json_files import number, write_json
 from vjax.matching.page import PAGE_END, is_page, write_page
@@ -30,7 +31,7 @@ _IMAGE_END = "-vjax.png"
 _DIGEST = "vjax-preset-sha256"  # key in the image's metadata: the digest of the preset beside it, as vjax wrote it
 _CLOSEST_DIGEST = "vjax-closest-sha256"  # the same for the closest preset
 _TITLE_LETTERS = 40
-_NAME_BYTES = 255  # longest file name on nearly all file systems
+_NAME_BYTES = 255  # longest file name on nearly all file systems; see `_most_bytes`
 
 
 def write_result(
@@ -56,23 +57,28 @@ def write_result(
     if closest_path(path) not in presets:
         _remove_closest(path)
     partials = {file: file.with_name(file.name + ".new") for file in presets}
-    for file, found in presets.items():
-        write_wav(_beside(file, RENDER_END), found.audio, result.sample_rate)
-        write_preset(partials[file], found.preset)
-    if with_target:
-        write_wav(target, result.target, result.sample_rate)
-    traces = _write_trace(stem, result) if result.trace else []
-    sounds = {"sound": result.target}
-    for which, found in zip(("preset", CLOSEST), presets.values(), strict=False):
-        sounds[f"{which}: {shortened(as_text(found.label), _TITLE_LETTERS)}"] = found.audio
-    pages = [write_page(result, path.with_suffix(PAGE_END))] if page else []
-    if not page:
-        _remove_page(path)
-    digests = dict(zip((_DIGEST, _CLOSEST_DIGEST), map(_digest, partials.values()), strict=False))
-    save_image(image, comparison_image(sounds, result.sample_rate, _title(result)), digests)
-    before_preset()
-    for file, partial in reversed(partials.items()):  # the preset is replaced last
-        os.replace(partial, file)
+    try:
+        for file, found in presets.items():
+            write_wav(_beside(file, RENDER_END), found.audio, result.sample_rate)
+            write_preset(partials[file], found.preset)
+        if with_target:
+            write_wav(target, result.target, result.sample_rate)
+        traces = _write_trace(stem, result) if result.trace else []
+        sounds = {"sound": result.target}
+        for which, found in zip(("preset", CLOSEST), presets.values(), strict=False):
+            sounds[f"{which}: {shortened(as_text(found.label), _TITLE_LETTERS)}"] = found.audio
+        pages = [write_page(result, path.with_suffix(PAGE_END))] if page else []
+        if not page:
+            _remove_page(path)
+        digests = dict(zip((_DIGEST, _CLOSEST_DIGEST), map(_digest, partials.values()), strict=False))
+        save_image(image, comparison_image(sounds, result.sample_rate, _title(result)), digests)
+        before_preset()
+        for file, partial in reversed(partials.items()):  # the preset is replaced last
+            os.replace(partial, file)
+    except BaseException:
+        for partial in partials.values():
+            partial.unlink(missing_ok=True)
+        raise
     closest = [name for file in presets if file != path for name in (file, _beside(file, RENDER_END))]
     return [path, wav, image, *pages, *closest, *traces, *([target] if with_target else [])]
 
@@ -85,8 +91,8 @@ def closest_path(path: Path) -> Path:
 def check_writable(path: str | os.PathLike, overwrite: bool = False, page: bool = False) -> None:
     """Raises what `MatchResult.save` would raise for these arguments, before the match and not after it."""
     path = Path(path)
-    if path.suffix != ".vital" or path.is_dir():
-        raise ValueError(f"{path} is {'a folder' if path.is_dir() else 'not the name of a preset'}; give X.vital")
+    if path.suffix != ".vital" or os.path.isdir(path):
+        raise ValueError(f"{path} is {'a folder' if os.path.isdir(path) else 'not the name of a preset'}; give X.vital")
     check_name(path)
     for file in changed_presets(path) if not overwrite else ():
         raise ValueError(
@@ -98,7 +104,7 @@ def check_writable(path: str | os.PathLike, overwrite: bool = False, page: bool 
             f"{web_page} exists, and it is not the page of a match; choose another name, --overwrite it, or leave the "
             "page out by --no-page"
         )
-    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    folder = next(folder for folder in path.absolute().parents if os.path.exists(folder))
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; {path} cannot be written below it")
     try:
@@ -115,12 +121,22 @@ def check_writable(path: str | os.PathLike, overwrite: bool = False, page: bool 
 
 def check_name(path: Path) -> None:
     """Raises ValueError if the name of a file that belongs to X.vital would be too long."""
-    longest = f"{closest_path(path).name}.new"
-    if len(os.fsencode(longest)) > _NAME_BYTES:
+    longest = f"{closest_path(path).name}.new{PARTIAL_END}"
+    n_bytes, most = len(os.fsencode(longest)), _most_bytes(path)
+    if n_bytes > most:
         raise ValueError(
-            f"{longest:.40}... has {len(os.fsencode(longest))} bytes, at most {_NAME_BYTES} are possible; "
-            "give a shorter name by --out"
+            f"the name of a file beside {as_text(path.name):.40}... would have {n_bytes} bytes, at most {most} are "
+            f"possible; make the name {n_bytes - most} bytes shorter, by --out or by renaming the sound"
         )
+
+
+def _most_bytes(path: Path) -> int:
+    """The longest possible name of a file in the folder of `path`, or in the folder where that will be made."""
+    folder = next(folder for folder in path.absolute().parents if os.path.exists(folder))
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX")
+    except (OSError, ValueError, AttributeError):  # AttributeError: Windows
+        return _NAME_BYTES
 
 
 def changed_presets(path: Path) -> list[Path]:

@@ -12,6 +12,7 @@ import numpy as np
 import soundfile
 
 from vjax.audio.clip import Clip
+from vjax.audio.files import AudioError, open_sound
 from vjax.data.reader import Reader
 from vjax.data.store import open_dataset
 from vjax.data.stream import split
@@ -20,7 +21,7 @@ from vjax.inference.decode import PredictedPreset
 from vjax.inference.predict import Predictor
 from vjax.inference.predict_many import Failure, find_audio, predict_dataset, predict_files
 from vjax.matching.config import MatchConfig
-from vjax.matching.outputs import changed_presets, closest_path
+from vjax.matching.outputs import changed_presets, check_name, closest_path
 from vjax.search.candidate import Candidate
 from vjax.vital.default_vocabulary import vocabulary_of
 from vjax.vital.vocabulary import from_parameters
@@ -110,7 +111,12 @@ def file_work(
         paths = dict(_limited(paths.items(), limit))
     left = _left(paths, overwrite)
 
-    predictions = functools.partial(predict_files, predictor, left, confidence=True)
+    failures = tuple(_unwritable(left))
+
+    def predictions() -> Iterator[PredictedPreset | Failure]:
+        yield from failures  # before the work, and not after it
+        failed = {failure.name for failure in failures}
+        yield from predict_files(predictor, [name for name in left if name not in failed], confidence=True)
 
     def sounds(pool: RenderPool, config: MatchConfig) -> Iterator[Sound | Failure]:
         for prediction in predictions():
@@ -173,10 +179,19 @@ def _left(paths: Mapping[str, Path], overwrite: bool) -> dict[str, Path]:
     """
     if overwrite:
         return dict(paths)
-    left = {name: path for name, path in paths.items() if not path.exists()}
+    left = {name: path for name, path in paths.items() if not os.path.exists(path)}  # too long: no
     for changed in (file for path in left.values() for file in changed_presets(path)):
         raise ValueError(f"{changed} exists, and it is not as an earlier match wrote it; move it, or --overwrite it")
     return left
+
+
+def _unwritable(paths: Mapping[str, Path]) -> Iterator[Failure]:
+    """The sounds whose preset would have a name that is too long."""
+    for name, path in paths.items():
+        try:
+            check_name(path)
+        except ValueError as error:
+            yield Failure(name, f"{name}: {error}")
 
 
 def _limited(items: Iterable[tuple[str, Path]], limit: int) -> Iterator[tuple[str, Path]]:
@@ -191,8 +206,8 @@ def _limited(items: Iterable[tuple[str, Path]], limit: int) -> Iterator[tuple[st
 
 def _is_audio(path: str) -> bool:
     try:
-        return soundfile.info(path).frames > 0
-    except (soundfile.LibsndfileError, TypeError):  # TypeError: a file with the suffix .raw
+        return soundfile.info(open_sound(path)).frames > 0
+    except (OSError, AudioError, soundfile.LibsndfileError, TypeError):  # TypeError: a file with the suffix .raw
         return False
 
 
@@ -211,7 +226,7 @@ def validation_presets(predictor: Predictor, dataset: str | os.PathLike, limit: 
 
 
 def _clip_of(prediction: PredictedPreset) -> Clip:
-    return prediction.clip
+    return dataclasses.replace(prediction.clip, name=prediction.name)  # its own name is text, see `as_text`
 
 
 def row_clip(name: str, preset: Mapping[str, Any], note: int, pool: RenderPool) -> Clip:

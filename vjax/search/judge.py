@@ -11,7 +11,7 @@ import numpy as np
 from vjax.audio.clip import Clip
 from vjax.audio.metric_names import METRICS
 from vjax.audio.scores import scores
-from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.pool import RenderJob, RenderPool, reliable
 from vjax.search.candidate import Candidate, Kind
 from vjax.search.objective import TERMS, Objective
 from vjax.search.target import RefineTarget, Sought
@@ -129,7 +129,7 @@ class Judge:
         return judged(0), judged(int(np.argmin(ranked)))
 
     def _sounds(self, jobs: Sequence[RenderJob]) -> list[np.ndarray | None]:
-        return [None if played.audio is None else played.audio[0] for played in self._pool.map(jobs)]
+        return [None if played.audio is None else played.audio[0] for played in reliable(self._pool.map(jobs))]
 
     def _score(
         self, sounds: Sequence[np.ndarray | None], lane: int, range_db: np.ndarray

@@ -19,8 +19,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import numpy as np
 
 from vjax.engine.config import RenderConfig
+from vjax.engine.isolate import MachineError
 from vjax.engine.live import LivePool, Variation
-from vjax.engine.pool import RenderPool
+from vjax.engine.pool import MACHINE_REMEDY, RenderPool
 from vjax.engine.scheduler import Scheduler, open_live_pool, open_render_pool
 from vjax.search.candidate import Kind
 from vjax.search.evolution import Progress, Search
@@ -139,7 +140,11 @@ def _generation(searches: dict[int, Search], objective: Objective, live: LivePoo
     variations = [Variation(searches[lane].live_key, searches[lane].values(asked[lane][k])) for lane, k in owners]
     losses = {lane: np.full(len(z), np.nan, np.float32) for lane, z in asked.items()}
     gains_db = {lane: np.zeros(len(z)) for lane, z in asked.items()}
+    faults = 0
     for i, rendering in live.render(variations):
+        faults += rendering.by_machine
+        if faults == len(variations):  # else single ones count as silent
+            raise MachineError(f"the engine cannot run on this machine: {rendering.error}. {MACHINE_REMEDY}")
         if rendering.audio is not None:
             lane, k = owners[i]
             found = objective.levelled(rendering.audio, [lane], np.array([searches[lane].range_db]))

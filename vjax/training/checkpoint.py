@@ -8,6 +8,8 @@ import contextlib
 import dataclasses
 import json
 import logging
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +20,7 @@ from orbax.checkpoint import checkpoint_managers
 
 import vjax
 from vjax.data.store import DatasetInfo
+from vjax.io.atomic import DISK_ERRORS
 from vjax.model.inverse import InverseModel, ModelConfig
 from vjax.sound.schema import Schema
 from vjax.training.resume import allowed_changes, refused_changes
@@ -108,13 +111,15 @@ class Checkpoints:
             cleanup_tmp_directories=True,  # removes what a killed save left behind
             single_host_load_and_broadcast=True,  # a shared file system may show hosts different steps for a while
         )
-        self._manager = ocp.CheckpointManager(Path(directory).absolute(), item_names=_ITEMS, options=options)
+        self._folder = Path(directory).absolute()
+        self._manager = ocp.CheckpointManager(self._folder, item_names=_ITEMS, options=options)
 
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, *_) -> None:
-        self._manager.close()  # waits for the last save, which runs in the background
+        with saving(self._folder):
+            self._manager.close()  # waits for the last save, which runs in the background
 
     @property
     def latest_step(self) -> int | None:
@@ -130,11 +135,12 @@ class Checkpoints:
             opt=ocp.args.StandardSave(_optimizer(state)),
             meta=ocp.args.JsonSave(meta),
         )
-        if val_loss is None:
-            with _quiet():  # Orbax warns that this checkpoint can never be the best, as intended
-                self._manager.save(step, args=arguments)
-        else:
-            self._manager.save(step, args=arguments, metrics={"val_loss": val_loss})
+        with saving(self._folder, tree_bytes((_variables(state), _optimizer(state)))):
+            if val_loss is None:
+                with _quiet():  # Orbax warns that this checkpoint can never be the best, as intended
+                    self._manager.save(step, args=arguments)
+            else:
+                self._manager.save(step, args=arguments, metrics={"val_loss": val_loss})
 
     def restore_latest(self, like: TrainState, meta: dict[str, Any]) -> tuple[TrainState, dict[str, Any]]:
         """Returns the latest state, placed on devices like `like`, and its meta.
@@ -210,6 +216,36 @@ def _read_meta(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
         if old in settings:
             settings[new] = settings.pop(old)
     return meta
+
+
+@contextlib.contextmanager
+def saving(folder: Path, n_bytes: int = 0) -> Iterator[None]:
+    """Raises CheckpointError if the disk has no space for `n_bytes`, or if it is full in the end.
+
+    In the latter case, Orbax also logs its own errors, of several types, and its threads continue for a while.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < n_bytes:
+        raise _not_saved(folder, f"it takes {n_bytes / 1e6:.1f} MB, and {free / 1e6:.1f} MB are free")
+    try:
+        yield
+    except Exception as error:
+        reason = next((os.strerror(number) for number in DISK_ERRORS if os.strerror(number) in str(error)), "")
+        if not reason:
+            raise
+        raise _not_saved(folder, reason) from error
+
+
+def _not_saved(folder: Path, reason: str) -> CheckpointError:
+    return CheckpointError(
+        f"{folder}: the checkpoint could not be saved: {reason}. Earlier ones are whole; free space, and run the same "
+        "command again"
+    )
+
+
+def tree_bytes(tree: Any) -> int:
+    """The size of all arrays of a tree."""
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(tree) if hasattr(leaf, "nbytes"))
 
 
 @contextlib.contextmanager

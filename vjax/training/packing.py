@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
-from vjax.training.checkpoint import CheckpointError, Restored, load_checkpoint
+from vjax.io.atomic import replacing
+from vjax.training.checkpoint import CheckpointError, Restored, load_checkpoint, saving, tree_bytes
 
 BANK = "bank.npz"
 """The bank's file, beside the steps' folders; see `vjax.candidates.bank`."""
@@ -52,7 +53,7 @@ def pack(
       credit: whose presets the bank was made from, see CREDIT. By default, the text of the run's folder, if any.
 
     Raises:
-      CheckpointError: there is no checkpoint.
+      CheckpointError: there is no checkpoint, or the disk is full. `out` is then as it was.
       ValueError: `out` is not empty.
     """
     out = Path(out)
@@ -60,15 +61,19 @@ def pack(
         raise ValueError(f"{out} is not empty; choose another --out, or remove it")
     restored = load_checkpoint(checkpoint, which)
     source = _folder(checkpoint)
-    out.mkdir(parents=True, exist_ok=True)
-    _write(restored, out)
     bank_file = source / BANK
-    if bank and bank_file.is_file():
-        shutil.copyfile(bank_file, out / BANK)
-        if not credit and (source / CREDIT).is_file():  # a packed checkpoint is packed again
-            credit = (source / CREDIT).read_text().strip()
-        if credit:
-            (out / CREDIT).write_text(credit + "\n")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    size = tree_bytes(restored.variables) // 2 + (bank_file.stat().st_size if bank_file.is_file() else 0)
+    with replacing(out.absolute()) as partial, saving(out.absolute().parent, size):
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        _write(restored, partial)
+        if bank and bank_file.is_file():
+            shutil.copyfile(bank_file, partial / BANK)
+            if not credit and (source / CREDIT).is_file():  # a packed checkpoint is packed again
+                credit = (source / CREDIT).read_text().strip()
+            if credit:
+                (partial / CREDIT).write_text(credit + "\n")
     return Packed(
         restored.step,
         sum(leaf.size for leaf in jax.tree.leaves(restored.variables["params"])),

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from vjax.io.file_names import stem_text
+from vjax.io.find_files import PRESETS, TABLES, find_files
 from vjax.vital import checks, table_spectra
-from vjax.vital.find_files import find_files
 from vjax.vital.lfo_shapes import LfoShapeCatalog, shape_key
 from vjax.vital.preset import MAX_BYTES, Preset, read_preset
 from vjax.vital.vocabulary import Vocabulary, audible_lfos, audible_oscillators
@@ -203,8 +203,8 @@ def collect(
     progress: bool = False,
 ) -> Vocabulary:
     """A vocabulary from `.vitaltable` and `.vital` files, or folders of them. Raises ValueError if there are none."""
-    tables = read_all(find_files(folders, ".vitaltable"), read_table, warn)
-    presets = read_all(find_files(folders, ".vital"), read_preset, warn)
+    tables = read_all(find_files(folders, TABLES), read_table, warn)
+    presets = read_all(find_files(folders, PRESETS), read_preset, warn)
     if not (tables or presets):
         raise ValueError(f"no readable .vitaltable or .vital file in {', '.join(map(str, folders))}")
     return build_vocabulary(start, tables + preset_tables(presets), preset_shapes(presets), limits, progress, warn)

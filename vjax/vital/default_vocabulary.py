@@ -124,8 +124,8 @@ def to_cycles(table: Mapping[str, Any], n: int = len(FRAME_POSITIONS)) -> np.nda
 
 
 def main() -> None:
+    from vjax.io.find_files import PRESETS, TABLES, find_files
     from vjax.vital.collect import Limits, build_vocabulary, preset_shapes, read_all, read_table
-    from vjax.vital.find_files import find_files
     from vjax.vital.preset import read_preset
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument("presets", type=pathlib.Path, help="folder of presets whose LFO shapes may be shipped")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("vjax/vital"))
     arguments = parser.parse_args()
-    originals = read_all(find_files([arguments.tables], ".vitaltable"), read_table, print)
+    originals = read_all(find_files([arguments.tables], TABLES), read_table, print)
     cycles = [to_cycles(table) for table in originals]
     scaled = [np.rint(table * (32767 / np.abs(table).max())).astype(np.int16) for table in cycles]
     tables = [
@@ -144,7 +144,7 @@ def main() -> None:
     print(
         f"cycles against files, dB over frames: median {np.median(distances):.2f}, most {distances.mean(-1).max():.2f}"
     )
-    presets = read_all(find_files([arguments.presets], ".vital"), read_preset, print)
+    presets = read_all(find_files([arguments.presets], PRESETS), read_preset, print)
     start = Vocabulary(with_spectra(standard_catalog()), standard_shapes())
     limits = Limits(max_tables=_MOST_TABLES, max_shapes=_MOST_SHAPES, select="varied")
     made = build_vocabulary(start, tables, preset_shapes(presets), limits)

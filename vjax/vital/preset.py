@@ -19,7 +19,7 @@ import numpy as np
 
 from vjax.engine import synth
 from vjax.engine.schema import engine_schema
-from vjax.io.atomic import replacing
+from vjax.io.atomic import write_file
 from vjax.io.file_names import stem_text
 from vjax.sound.routes import CHANNELS, N_SLOTS, ROUTE_RANGES
 from vjax.sound.schema import CATALOG_CHOICES, N_LFOS, N_OSCILLATORS, VIEW_CONTROLS, Schema
@@ -210,8 +210,7 @@ def write_preset(path: str | os.PathLike, preset: Preset | Mapping[str, Any]) ->
     """Writes a `.vital` file, completely or not at all."""
     path = pathlib.Path(path)
     text = json.dumps(preset.to_json() if isinstance(preset, Preset) else preset)
-    with replacing(path) as partial:
-        partial.write_text(text)
+    write_file(path, text)
 
 
 def _settings(raw: Any) -> dict[str, Any]:

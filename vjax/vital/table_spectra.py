@@ -14,7 +14,7 @@ import numpy as np
 
 from vjax.engine import synth
 from vjax.engine.config import RenderConfig
-from vjax.engine.isolate import IsolatedCallError
+from vjax.engine.isolate import IsolatedCallError, MachineError
 from vjax.engine.pool import RenderPool
 from vjax.io.progress import progress_bar
 from vjax.vital.wavetables import POSITIONS, WavetableCatalog
@@ -81,6 +81,8 @@ def spectra_or_errors(
 def _spectrum_or_error(future: Future) -> np.ndarray | str:
     try:
         return cycle_spectrum(future.result())
+    except MachineError:  # this is not the table's fault
+        raise
     except (ValueError, IsolatedCallError) as error:
         return str(error)
 
