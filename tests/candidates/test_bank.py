@@ -11,13 +11,13 @@ from vjax.audio.mel import MelConfig
 from vjax.candidates import bank
 from vjax.candidates.bank import (
     CHECKPOINT_BANK,
-    FOLDER_INDEX,
     SoundBank,
     checkpoint_bank,
     folder_bank,
     index_mel,
     write_checkpoint_bank,
 )
+from vjax.candidates.folder_index import FOLDER_INDEX
 from vjax.data.reader import Reader
 from vjax.data.shard import log_mel
 from vjax.data.store import open_dataset

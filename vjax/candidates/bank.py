@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import sys
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,13 +22,12 @@ from tqdm import tqdm
 
 from vjax.audio.mel import MelConfig, power_db
 from vjax.audio.silence import is_silent
+from vjax.candidates.folder_index import index_path, read_index, write_index, write_npz
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.shard import log_mel
 from vjax.data.store import DatasetInfo
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.engine.synth import VERSION
-from vjax.io.atomic import replacing
-from vjax.io.cache_folder import cache_folder
 from vjax.io.errors import error_text
 from vjax.io.file_names import as_text
 from vjax.io.find_files import find_presets
@@ -40,7 +38,6 @@ from vjax.vital.preset import Preset, read_preset
 from vjax.vital.transpose import transposed
 from vjax.vital.vocabulary import Vocabulary, to_preset
 
-FOLDER_INDEX = ".vjax-bank.npz"
 CHECKPOINT_BANK = BANK
 MOST_TRAINING_SOUNDS = 20000
 """The most sounds in a checkpoint's bank. One takes 0.9 kB where spectrograms are 128 x 87.
@@ -49,7 +46,6 @@ docs/decisions/0007-shipped-model-and-bank.md shows that thousands of sounds are
 """
 
 _RANGE_DB = 80.0
-_MOST_SETTINGS = 4  # render and mel settings whose entries a folder's index keeps, at most
 _SAVED_TOGETHER = 200  # presets of a folder that are added to its index in one write
 _SEARCHED_AT_ONCE = 2048  # index entries that are converted to float32 at a time
 _BANDS, _FRAMES = 2, 4  # of the spectrogram, averaged into one value
@@ -132,15 +128,15 @@ def folder_bank(folder: str | os.PathLike, note: int, pool: RenderPool, mel: Mel
     """
     folder = Path(folder)
     files, contents = _contents(find_presets(folder))
-    path = _index_path(folder)
+    path = index_path(folder)
     settings = hashlib.sha256(json.dumps([dataclasses.asdict(pool.config), dataclasses.asdict(mel)]).encode())
     keys = [f"{content}-{note}-{settings.hexdigest()[:8]}-{VERSION}" for content in contents]
-    index = _read_index(path)
+    index = read_index(path)
     missing = [(key, file) for key, file in zip(keys, files, strict=True) if key not in index]
     with progress_bar(total=len(missing), desc="rendering the bank", unit="preset", disable=not missing) as bar:
         for start in range(0, len(missing), _SAVED_TOGETHER):  # a run that is killed keeps its renders
             index |= _rendered(missing[start : start + _SAVED_TOGETHER], note, pool, mel, bar)
-            path = _write_index(path, index, set(contents))
+            path = write_index(path, index, set(contents))
     # A preset that cannot be played is indexed as silence, so that it is not tried again.
     audible = [i for i, key in enumerate(keys) if key in index and index[key].max() > -_RANGE_DB]
     if not audible:
@@ -170,7 +166,7 @@ def write_checkpoint_bank(path: str | os.PathLike, info: DatasetInfo, reader: Re
         notes.append(int(sample.midi_note))
         presets.append(sample_parameters(sample, info.schema))
     columns = Parameters(*(np.stack(column) for column in zip(*presets, strict=True)))
-    _write_npz(
+    write_npz(
         Path(path),
         pictures=np.stack(mels),
         notes=np.array(notes, np.int16),
@@ -260,64 +256,3 @@ def _rendered(
             silent = is_silent(rendering.audio[0])
             found[key] = silence if silent else index_mel(log_mel(rendering.audio, mel)[0]).astype(np.float16)
     return found
-
-
-def _index_path(folder: Path) -> Path | None:
-    """Returns the path of a folder's index: in the folder, or in the user's cache if the folder is not writable.
-
-    Returns None if neither can be written.
-    """
-    if os.access(folder, os.W_OK):
-        return folder / FOLDER_INDEX
-    cache = cache_folder("banks")
-    return cache and cache / f"{hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]}.npz"
-
-
-def _read_index(path: Path | None) -> dict[str, Any]:
-    """Reads index entries by key, `CONTENT-NOTE-SETTINGS-ENGINE`. Those of the most recent settings come last."""
-    if path is None:
-        return {}
-    try:
-        with open(path, "rb") as file, np.load(file) as stored:
-            index: dict[str, Any] = {}
-            for name in stored.files:
-                if name.endswith("_keys"):
-                    mels = stored[name.removesuffix("keys") + "pictures"]
-                    index |= dict(zip(stored[name].tolist(), mels, strict=True))
-            return index
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        print(f"{path} is not a readable index ({error}); it is made again", file=sys.stderr)
-        return {}
-
-
-def _write_index(path: Path | None, index: dict[str, Any], contents: set[str]) -> Path | None:
-    """Writes the entries of presets that exist and were rendered by this engine version, for the most recent settings.
-
-    Checkpoints that share a folder may have different settings, and so entries of different sizes.
-
-    Returns the path to write to the next time: None if the file cannot be written.
-    """
-    if path is None:
-        return None
-    by_settings: dict[str, list[str]] = {}
-    for key in reversed(index):  # new entries are at the end
-        content, _, settings, engine = key.split("-", 3)
-        if content in contents and engine == VERSION:
-            by_settings.setdefault(settings, []).append(key)
-    arrays = {}
-    for settings in reversed(list(by_settings)[:_MOST_SETTINGS]):
-        keys = by_settings[settings][::-1]
-        arrays |= {f"{settings}_keys": np.array(keys), f"{settings}_pictures": np.stack([index[key] for key in keys])}
-    try:
-        _write_npz(path, **arrays)
-    except OSError as error:  # an index saves time, and nothing depends on it
-        tqdm.write(f"the renders of the bank are not kept: {as_text(path)}: {error.strerror or error}", file=sys.stderr)
-        return None
-    return path
-
-
-def _write_npz(path: Path, **arrays: np.ndarray) -> None:
-    with replacing(path, unique=True) as partial, open(partial, "wb") as file:  # two runs may write one index
-        np.savez_compressed(file, **arrays)
