@@ -117,6 +117,14 @@ def test_start_folder_with_other_settings_raises_and_changes_nothing(tmp_path, o
     assert len(json.loads((tmp_path / "targets.json").read_text())) == 1
 
 
+@pytest.mark.parametrize(("name", "digest"), [("path", "sha256"), ("bank", "bank_sha256")])
+def test_start_folder_with_a_moved_folder_of_the_same_content_continues(tmp_path, name, digest):
+    start_folder(tmp_path, SETTINGS | {name: "/a", digest: "12"}, [TARGET])
+    start_folder(tmp_path, SETTINGS | {name: "/b", digest: "12"}, [TARGET])
+    with pytest.raises(ValueError, match=f'with {name}="/b", now it is "/c"'):
+        start_folder(tmp_path, SETTINGS | {name: "/c", digest: "34"}, [])
+
+
 def test_start_folder_with_a_moved_checkpoint_of_the_same_weights_continues(tmp_path):
     model = {"checkpoint": "/a/shipped", "weights_sha256": "12"}
     start_folder(tmp_path, SETTINGS | model, [TARGET])

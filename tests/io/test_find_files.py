@@ -31,7 +31,7 @@ def test_find_files_searches_folders_and_accepts_files(tmp_path):
 
 def test_find_presets_in_a_folder_without_presets_raises(tmp_path, capsys):
     made(tmp_path, "x.vitalbank")
-    with pytest.raises(ValueError, match=r"holds no \.vital file"):
+    with pytest.raises(ValueError, match=r"contains no \.vital file"):
         find_presets(tmp_path)
     assert capsys.readouterr().err == (f"{tmp_path}: passed over 1 that vjax cannot read (.vitalbank): x.vitalbank\n")
 

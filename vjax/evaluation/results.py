@@ -129,9 +129,10 @@ def start_folder(folder: Path, settings: Mapping[str, Any], targets: Sequence[Ta
     path, settings = folder / "settings.json", json.loads(json.dumps(settings))  # tuples become lists, as in the file
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
-        same_model = settings.get("weights_sha256") and before.get("weights_sha256") == settings["weights_sha256"]
         same_metrics = set(before.get("metrics", ())) == set(settings.get("metrics", ()))
-        equal = {"checkpoint": same_model, "metrics": same_metrics, "refine": not before.get("refine_evals")}
+        equal = {"metrics": same_metrics, "refine": not before.get("refine_evals")}
+        for name, digest in (("checkpoint", "weights_sha256"), ("path", "sha256"), ("bank", "bank_sha256")):
+            equal[name] = bool(settings.get(digest)) and before.get(digest) == settings[digest]
         for name in [*settings, *(name for name in before if name not in settings)]:
             if not equal.get(name):
                 _check_setting(path, name, before.get(name), settings.get(name))
