@@ -122,7 +122,7 @@ def _failures(failures: Sequence[Mapping[str, Any]], judged: str | None) -> Tabl
     ]
     note = (
         f"{judged}, worst sounds first. far: MSS of {FAR_DB:g} dB or more; attack, fall and width: off by more than an "
-        "octave, 50 ms, an octave, 10 dB"
+        "octave, 50 ms, an octave, 30 dB"
     )
     head = ("sound", "MSS dB", "RSE", "class", "what fails", "why")
     return Table("What fails and why", head, rows, 2, note)

@@ -37,7 +37,7 @@ _TRAITS = {  # metric: limit, failure
     "attack_centroid": (1.0, "brightness of the attack"),
     "attack_time": (50.0, "time of the attack"),
     "fall": (1.0, "fall"),
-    "width": (10.0, "stereo width"),
+    "width": (30.0, "stereo width"),  # below, both can be nearly mono
 }
 
 
