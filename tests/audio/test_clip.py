@@ -130,7 +130,7 @@ def test_prepare_clip_of_less_than_46_ms_is_an_error():
 def test_prepare_clip_with_nan_or_infinite_samples_is_an_error(bad):
     audio = sine(0.5).astype(np.float64)
     audio[0, 1000] = bad
-    with pytest.raises(AudioError, match="bell holds 1 samples that are NaN or infinite"):
+    with pytest.raises(AudioError, match="bell contains 1 samples that are NaN or infinite"):
         prepare_clip(audio, RATE, CLIP, name="bell")
 
 

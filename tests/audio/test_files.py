@@ -54,7 +54,7 @@ def test_read_audio_of_a_file_without_samples_is_an_error(tmp_path):
 
 def test_read_audio_and_write_wav_with_nan_samples_are_errors(tmp_path):
     soundfile.write(tmp_path / "nan.wav", np.array([0, np.nan, 0], np.float32), 44100, subtype="FLOAT")
-    with pytest.raises(AudioError, match=r"nan\.wav holds 1 samples that are NaN"):
+    with pytest.raises(AudioError, match=r"nan\.wav contains 1 samples that are NaN"):
         read_audio(tmp_path / "nan.wav", 44100)
     with pytest.raises(AudioError, match="1 of 3 samples are NaN"):
         write_wav(tmp_path / "out.wav", np.array([[0, np.inf, 0]]), 44100)

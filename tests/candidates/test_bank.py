@@ -148,7 +148,7 @@ def no_process(_):
 
 
 def test_folder_bank_without_an_audible_preset_raises(pool, tmp_path):
-    with pytest.raises(ValueError, match=r"holds no \.vital file"):
+    with pytest.raises(ValueError, match=r"contains no \.vital file"):
         folder_bank(tmp_path, 48, pool, MelConfig())
     init = vital_preset.init()
     continuous = init.continuous.copy()

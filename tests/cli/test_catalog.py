@@ -122,7 +122,20 @@ def test_catalog_show_of_a_dataset_or_a_checkpoint_prints_its_catalog(engine_run
         assert [entry["name"] for entry in shown["lfo_shapes"]] == list(engine_vocabulary.lfo_shapes.names)
 
 
-def test_catalog_show_in_a_new_process_prints_the_shipped_catalog():
+def test_catalog_show_of_the_shipped_model_prints_its_catalog(capsys):
+    """It is another one than the default catalog, as the help states."""
+    assert main(["catalog", "show", "shipped", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)["wavetables"]
+    assert len(shown) > len(default_vocabulary().wavetables)
+    with pytest.raises(SystemExit):
+        main(["catalog", "show", "--help"])
+    text = capsys.readouterr().out
+    assert "the default catalog, from which generation begins" in text
+    assert "vjax catalog show shipped " in text
+    assert "the shipped one" not in text
+
+
+def test_catalog_show_in_a_new_process_prints_the_default_catalog():
     result = subprocess.run([sys.executable, "-m", "vjax", "catalog", "show"], capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
     shipped = default_vocabulary()
@@ -131,25 +144,29 @@ def test_catalog_show_in_a_new_process_prints_the_shipped_catalog():
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "reason"),
     [
-        "not JSON",
-        "[]",
-        "{}",
-        '{"tables": []}',
-        '{"tables": [{}]}',
-        '{"tables": [{"groups": [{"components": [{"type": "Wave Source"}]}]}]}',
-        '{"settings": {"wavetables": []}}',
-        '{"tables": 3, "spectra": 4}',
+        ("not JSON", "line 1 is not JSON"),
+        ("[]", "it has no `tables`"),
+        ("{}", "it has no `tables`"),
+        ('{"tables": []}', "`tables` must be a list of at least one wavetable"),
+        ('{"tables": [{}]}', "wavetable 0"),
+        ('{"tables": [{"groups": [{"components": [{"type": "Wave Source"}]}]}]}', "wavetable 0"),
+        ('{"settings": {"wavetables": []}}', "it has no `tables`"),
+        ('{"tables": 3, "spectra": 4}', "its `spectra` cannot be read"),
+        ("\x1f\x8b", "it is damaged, or not JSON"),
+        (100_000 * "[", "it is damaged, or not JSON"),
     ],
 )
-def test_catalog_show_of_a_foreign_file_fails_in_one_line(content, tmp_path, capsys):
+def test_catalog_show_of_a_foreign_file_fails_in_one_line(content, reason, tmp_path, capsys):
     for name in ("foreign.json", "foreign.txt"):
-        (tmp_path / name).write_text(content)
+        (tmp_path / name).write_bytes(content.encode("latin-1"))
         assert main(["catalog", "show", str(tmp_path / name)]) == 1
         printed, error = capsys.readouterr()
         assert printed == ""
         assert error.startswith(f"vjax catalog: {tmp_path / name} is not a catalog of `vjax catalog build`: ")
+        assert reason in error
+        assert error.endswith("; give a file that this command wrote\n")
         assert len(error.splitlines()) == 1
 
 
@@ -168,7 +185,7 @@ def test_catalog_show_of_an_invalid_lfo_shape_names_it(engine_vocabulary, tmp_pa
         (["build", "{tmp}/nowhere", "--out", "a.json"], 1, "there is nothing at {tmp}/nowhere"),
         (["build", "{tmp}/empty", "--out", "a.txt"], 2, "--out a.txt must end in .json or .json.gz"),
         (["show", "{tmp}/nowhere"], 1, "there is nothing at {tmp}/nowhere; give a file of `vjax catalog build`"),
-        (["show", "{tmp}/empty"], 1, "{tmp}/empty holds no finished checkpoint"),
+        (["show", "{tmp}/empty"], 1, "{tmp}/empty contains no finished checkpoint"),
         (["show", "--image", "a.nothing"], 2, "--image a.nothing must end in .png"),
     ],
 )

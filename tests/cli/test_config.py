@@ -19,6 +19,13 @@ def test_config_prints_each_setting_in_one_line(recipe, capsys):
     assert line.split(None, 3) == ["train.batch_size", "64", "int", "number of rows of a batch, over all devices."]
 
 
+def test_config_of_an_unknown_recipe_names_no_flag_that_was_not_typed(capsys):
+    assert main(["config", "foo"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("vjax config: RECIPE foo: there is no recipe or file 'foo'; choose tier1")
+    assert "--config" not in error
+
+
 def test_config_with_overrides_prints_their_values(capsys):
     overrides = ["--config.train.batch_size=128", "--config.generation.notes=40,41", "--config.data.path=a b"]
     assert main(["config", "tier3:demo", *overrides]) == 0

@@ -182,10 +182,10 @@ def test_evaluate_without_any_score_returns_1(engine_run, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--presets", "{tmp}/nowhere"], "there is nothing at {tmp}/nowhere; give a folder"),
-        (["--presets", "{tmp}"], "{tmp} holds no .vital file; give a folder of presets"),
+        (["--presets", "{tmp}"], "{tmp} contains no .vital file; give a folder of presets"),
         (["--audio", "{tmp}/nowhere"], "there is nothing at {tmp}/nowhere; give a sound file"),
         (["--dataset", "{tmp}/nowhere"], "{tmp}/nowhere"),
-        (["--presets", "{tmp}", "--checkpoint", "{tmp}"], "--checkpoint {tmp}: {tmp} holds no finished checkpoint"),
+        (["--presets", "{tmp}", "--checkpoint", "{tmp}"], "--checkpoint {tmp}: {tmp} contains no finished checkpoint"),
     ],
 )
 def test_evaluate_with_invalid_paths_fails_in_one_line_before_the_work(tmp_path, capsys, arguments, message):

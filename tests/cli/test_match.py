@@ -255,6 +255,7 @@ def test_match_of_several_recordings_writes_one_preset(recordings, engine_run, t
         (["{folder}", "--together"], "is a folder; give the recordings of one instrument as sound files"),
         (["{low}", "--evals", "20", "--seed", "1"], "--evals, --seed has no effect without a search; add --refine"),
         (["{low}", "{high}", "--together", "--refine"], "--refine searches for one recording"),
+        (["{low}", "--together"], "there is 1 sound; give the others too, or leave --together out"),
     ],
 )
 def test_match_of_recordings_with_invalid_flags_is_wrong_usage(recordings, tmp_path, capsys, arguments, message):
@@ -269,7 +270,7 @@ def test_match_in_a_new_process_writes_to_the_current_folder(sounds, engine_run,
     command += ["--no-resynthesis", "--no-patch"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    assert strict_json(result.stdout)["files"] == ["saw.vital", "saw-vjax.wav", "saw-vjax.png"]
+    assert strict_json(result.stdout)["files"] == ["saw.vital", "saw-vjax.wav", "saw-vjax.png", "saw.html"]
     assert (tmp_path / "saw.vital").exists()
     assert sorted(path.name for path in sounds.iterdir()) == ["noise.wav", "saw.wav"]  # no new file
 
@@ -320,10 +321,14 @@ def test_match_of_a_folder_killed_and_called_again_continues(sounds, engine_run,
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["{sounds}/missing.wav", "--checkpoint", "{run}"], 1, "no sound file at .*missing.wav"),
+        (["{sounds}/missing.wav", "--checkpoint", "{run}"], 1, "no sound file at .*missing.wav; give a WAV, FLAC"),
         (["{run}/checkpoints/3/metrics/metrics", "--checkpoint", "{run}"], 1, "cannot be read as audio"),
-        (["{sounds}/saw.wav", "--checkpoint", "none"], 1, "--checkpoint none: there is no checkpoint folder at "),
-        (["{sounds}/saw.wav", "--checkpoint", "{sounds}"], 1, "--checkpoint .*: .* holds no finished checkpoint"),
+        (
+            ["{sounds}/saw.wav", "--checkpoint", "none"],
+            1,
+            "--checkpoint none: there is no .*, or 'shipped': the",
+        ),
+        (["{sounds}/saw.wav", "--checkpoint", "{sounds}"], 1, "--checkpoint .*: .* contains no finished checkpoint"),
         (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "a.wav"], 2, "a.wav is not the name of a preset; give X"),
         (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "folder.vital"], 2, "folder.vital is a folder; give"),
         (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "file/a.vital"], 1, "file is a file; file/a.vital cannot"),

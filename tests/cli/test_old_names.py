@@ -11,6 +11,8 @@ def parser():
     parser = argparse.ArgumentParser("vjax x")
     parser.add_argument("--per-sound", type=at_least(1), default=4)
     add_old_name(parser, "--each", "--per-sound", type=at_least(1))
+    parser.add_argument("--speed", choices=("fast", "faster"))
+    add_old_name(parser, "--how", "--speed", choices=("fast", "faster"))
     return parser
 
 
@@ -29,4 +31,8 @@ def test_add_old_name_without_the_old_flag_changes_nothing(parser, capsys):
 def test_add_old_name_checks_values_as_the_new_flag_does(parser, capsys):
     with pytest.raises(SystemExit):
         parser.parse_args(["--each", "0"])
-    assert "expected 1 or more, got 0" in capsys.readouterr().err
+    assert "argument --per-sound: expected 1 or more, got 0" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--how", "slow"])
+    assert "argument --speed: invalid choice: 'slow' (choose from fast, faster)" in capsys.readouterr().err
+    assert parser.parse_args(["--how", "faster"]).speed == "faster"

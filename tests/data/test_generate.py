@@ -264,7 +264,7 @@ def test_generate_with_more_than_five_digits_keeps_shards_in_order(made, tmp_pat
 
 
 def test_generate_with_fewer_rows_than_stored_is_refused(made):
-    with pytest.raises(DatasetError, match="made already holds 11 rows, more than the 10 requested"):
+    with pytest.raises(DatasetError, match="made already contains 11 rows, more than the 10 requested"):
         make(made[0], n=10)
 
 
@@ -294,7 +294,7 @@ def test_generate_with_another_timeout_keeps_the_shards(made):
 def test_generate_with_unrelated_files_in_the_folder_keeps_them(tmp_path):
     (tmp_path / "thesis.docx.partial").write_text("unsaved")
     (tmp_path / "old.h5").write_text("results")
-    with pytest.raises(DatasetError, match=r"holds old\.h5 where shard-00000\.h5 belongs"):
+    with pytest.raises(DatasetError, match=r"contains old\.h5 where shard-00000\.h5 belongs"):
         make(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"thesis.docx.partial", "old.h5"}
 
@@ -302,7 +302,7 @@ def test_generate_with_unrelated_files_in_the_folder_keeps_them(tmp_path):
 def test_generate_with_a_missing_shard_names_it(made, tmp_path):
     shutil.copytree(made[0], tmp_path / "gap")
     (tmp_path / "gap" / "shard-00001.h5").unlink()
-    with pytest.raises(DatasetError, match=r"holds shard-00002\.h5 where shard-00001\.h5 belongs"):
+    with pytest.raises(DatasetError, match=r"contains shard-00002\.h5 where shard-00001\.h5 belongs"):
         make(tmp_path / "gap")
 
 
@@ -525,7 +525,7 @@ def test_load_bank_without_a_folder_returns_the_shipped_vocabulary():
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("empty", r"empty holds no readable \.vital file"), ("missing", r"there is nothing at .*missing;")],
+    [("empty", r"empty contains no readable \.vital file"), ("missing", r"there is nothing at .*missing;")],
 )
 def test_load_bank_of_a_folder_without_presets_names_it(tmp_path, name, message):
     (tmp_path / "empty").mkdir()

@@ -139,7 +139,7 @@ def test_precompute_without_its_inputs_names_what_is_missing(tiny_dataset, sound
         with h5py.File(shard, "r+") as file:
             del file["modulation"], file["features"]
     with pytest.raises(
-        DatasetError, match=r"shard-00000\.h5 has no dataset params/modulation_t3; it holds no modulation"
+        DatasetError, match=r"shard-00000\.h5 has no dataset params/modulation_t3; it contains no modulation"
     ):
         precompute_modulation(tiny_dataset, progress=False)
     with pytest.raises(DatasetError, match=r"shard-00000\.h5 has no dataset audio/waveforms; log-mel spectrograms"):

@@ -256,7 +256,7 @@ def test_open_dataset_with_a_negative_option_index_is_refused(tmp_path):
     write_report_file(tmp_path / "report.h5")
     with h5py.File(tmp_path / "report.h5", "r+") as file:
         file["params/categorical"][1, 3] = -1
-    with pytest.raises(DatasetError, match=r"column 3 .* holds -1; menu indices"):
+    with pytest.raises(DatasetError, match=r"column 3 .* contains -1; menu indices"):
         open_dataset(tmp_path / "report.h5")
 
 

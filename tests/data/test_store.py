@@ -217,7 +217,7 @@ def test_open_dataset_with_shards_of_different_schemas_is_refused(tiny_dataset, 
 def test_open_dataset_of_an_empty_missing_or_damaged_path_names_it(tmp_path, tiny_dataset, shard):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "shard-00000.h5.partial").touch()
-    with pytest.raises(DatasetError, match=r"empty holds no \*\.h5 shard \(1 unfinished .*`vjax generate`"):
+    with pytest.raises(DatasetError, match=r"empty contains no \*\.h5 shard \(1 unfinished .*`vjax generate`"):
         open_dataset(tmp_path / "empty")
     with pytest.raises(DatasetError, match=r"there is no dataset at .*nowhere"):
         open_dataset(tmp_path / "nowhere")

@@ -74,7 +74,7 @@ def test_split_with_an_invalid_fraction_or_one_preset_is_refused(
     with pytest.raises(ValueError, match=r"val_fraction=1\.0 must lie between 0 and 1"):
         split(reader, 1.0, 0)
     write_shard(tiny_dataset / "one.h5", schema, random_rows(1), shard_attributes)
-    with pytest.raises(DatasetError, match="holds 1 preset; splitting it takes at least 2"):
+    with pytest.raises(DatasetError, match="contains 1 preset; splitting it takes at least 2"):
         split(Reader(open_dataset(tiny_dataset / "one.h5")), 0.5, 0)
 
 

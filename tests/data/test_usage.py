@@ -122,7 +122,7 @@ def test_usage_command_with_an_empty_folder_is_refused(tmp_path, monkeypatch, ca
     monkeypatch.setattr(sys, "argv", ["usage", str(tmp_path), "--out", str(tmp_path / "usage.json")])
     with pytest.raises(SystemExit):
         usage.main()
-    assert "holds no .vital file" in capsys.readouterr().err
+    assert "contains no .vital file" in capsys.readouterr().err
     assert not (tmp_path / "usage.json").exists()
 
 

@@ -33,7 +33,7 @@ def test_read_file_returns_authors_and_content(preset_folder, tmp_path):
 
 
 def test_find_presets_in_an_empty_folder_raises(tmp_path):
-    with pytest.raises(ValueError, match=r"holds no .vital file; give a folder of presets"):
+    with pytest.raises(ValueError, match=r"contains no .vital file; give a folder of presets"):
         find_presets(tmp_path)
 
 

@@ -82,7 +82,7 @@ def test_find_audio_returns_the_sounds_of_all_subfolders_sorted(folder, tmp_path
         (tmp_path / "empty" / name).write_bytes(b"")
     assert [path.name for path in find_audio(tmp_path / "empty")] == ["other-vjax.wav"]  # the first is vjax's render
     (tmp_path / "empty" / "other-vjax.wav").unlink()
-    with pytest.raises(AudioError, match=r"empty holds no sound file; vjax looks for \.wav"):
+    with pytest.raises(AudioError, match=r"empty contains no sound file; vjax looks for \.wav"):
         find_audio(tmp_path / "empty")
     with pytest.raises(FileNotFoundError, match="missing"):
         find_audio(tmp_path / "missing")

@@ -334,7 +334,7 @@ def test_work_with_impossible_arguments_raises_before_matching(predictor, sounds
     assert_raises("there is nothing at .*nowhere; give sound files", tmp_path, sounds / "nowhere")
     assert_raises("there is no dataset at .*nowhere", tmp_path, dataset=sounds / "nowhere")
     (tmp_path / "empty").mkdir()
-    assert_raises("empty holds no sound file", tmp_path, tmp_path / "empty")
+    assert_raises("empty contains no sound file", tmp_path, tmp_path / "empty")
     (tmp_path / "index.csv").write_text("another table\n")
     with pytest.raises(ValueError, match=r"index\.csv has other columns"):
         run_files(predictor, tmp_path, str(sounds))

@@ -254,7 +254,7 @@ def test_train_with_fewer_rows_than_a_batch_is_refused(uninterrupted, tmp_path):
     ("catalog", "reason"),
     [
         (None, "destination_7"),  # not a name of the engine
-        ('{"wavetables": []}', "not a wavetable catalog: 'tables'"),  # the form of the earlier program
+        ('{"wavetables": []}', "not a wavetable catalog: it has no `tables`"),  # the form of the earlier program
     ],
 )
 def test_train_on_data_that_cannot_be_rendered_skips_listening(tmp_path, capsys, catalog, reason):

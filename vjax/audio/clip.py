@@ -197,7 +197,7 @@ def _checked(audio: np.ndarray, name: str) -> np.ndarray:
         audio = audio[:2].astype(np.float32)
     if not np.isfinite(audio).all():
         raise AudioError(
-            f"{name} holds {np.count_nonzero(~np.isfinite(audio))} samples that are NaN or infinite; export it again"
+            f"{name} contains {np.count_nonzero(~np.isfinite(audio))} samples that are NaN or infinite; export it again"
         )
     return audio
 

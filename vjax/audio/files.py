@@ -8,7 +8,7 @@ import soxr
 
 
 class AudioError(ValueError):
-    """A file that holds no usable sound, or an array that cannot be written as one."""
+    """A file that contains no usable sound, or an array that cannot be written as one."""
 
 
 def read_audio(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
@@ -19,18 +19,20 @@ def read_audio(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
 
     Raises:
       FileNotFoundError: there is no such file.
-      AudioError: the file is not audio, is empty, or holds NaN or infinite samples.
+      AudioError: the file is not audio, is empty, or contains NaN or infinite samples.
     """
     if not os.path.isfile(path):
-        raise FileNotFoundError(f"no sound file at {path}")
+        raise FileNotFoundError(f"no sound file at {path}; give a WAV, FLAC, OGG, MP3 or AIFF file")
     try:
         audio, file_rate = soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{path} cannot be read as audio ({error}); convert it to WAV or FLAC") from error
     if not len(audio):
-        raise AudioError(f"{path} is an audio file of 0 samples")
+        raise AudioError(f"{path} is an audio file of 0 samples; record or export it again")
     if not np.isfinite(audio).all():
-        raise AudioError(f"{path} holds {np.count_nonzero(~np.isfinite(audio))} samples that are NaN or infinite")
+        raise AudioError(
+            f"{path} contains {np.count_nonzero(~np.isfinite(audio))} samples that are NaN or infinite; export it again"
+        )
     if file_rate != sample_rate:
         audio = soxr.resample(audio, file_rate, sample_rate)
     return np.ascontiguousarray(audio.T)

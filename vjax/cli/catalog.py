@@ -6,15 +6,17 @@ from pathlib import Path
 
 from vjax.cli.command import UsageError, at_least, command_parser, make_writable, run
 from vjax.cli.old_names import add_old_name
+from vjax.shipped import checkpoint_folder
 
 EPILOG = """\
 A catalog lists the wavetables and LFO shapes from which a model chooses. It contains each sound once: tables with the
 same content count as one, and so do tables that sound alike (nearer than --threshold-db over nine frames). `vjax
-generate --presets` extends the shipped catalog by itself. Build a catalog to measure it (`vjax roundtrip --catalog`) or
+generate --presets` extends the default catalog by itself. Build a catalog to measure it (`vjax roundtrip --catalog`) or
 to look at it.
 
 examples:
-  vjax catalog show                                             # the shipped one
+  vjax catalog show                                             # the default catalog, from which generation begins
+  vjax catalog show shipped                                     # what the model that comes with vjax chooses from
   vjax catalog build ~/Documents/Vital --out mine.json.gz       # what your presets and tables contain
   vjax catalog show mine.json.gz --image mine.png
 more: vjax catalog build --help, vjax catalog show --help
@@ -22,14 +24,15 @@ more: vjax catalog build --help, vjax catalog show --help
 
 _BUILD_EPILOG = """\
 examples:
-  vjax catalog build ~/Documents/Vital --out mine.json.gz       # the shipped catalog, and what your files add to it
+  vjax catalog build ~/Documents/Vital --out mine.json.gz       # the default catalog, and what your files add to it
   vjax catalog build presets tables --start init --max-tables 100 --out hundred.json.gz
   vjax catalog build presets --threshold-db 3 --shape-threshold 0.1 --out coarse.json.gz    # fewer that are alike
 """
 
 _SHOW_EPILOG = """\
 examples:
-  vjax catalog show                                             # the shipped one
+  vjax catalog show                                             # the default catalog, from which generation begins
+  vjax catalog show shipped                                     # what the model that comes with vjax chooses from
   vjax catalog show runs/tier3 --image choices.png              # what a model chooses from
   vjax catalog show runs/tier3/data --json
 """
@@ -51,7 +54,8 @@ def main(argv: list[str] | None = None) -> int:
         "--start",
         choices=("shipped", "standard", "init"),
         default="shipped",
-        help="what to begin with: the shipped catalog, its computed entries, or the init patch (default %(default)s)",
+        help="what to begin with: the default catalog, which is shipped with vjax, its computed entries, or the init "
+        "patch (default %(default)s)",
     )
     build.add_argument(
         "--threshold-db", type=float, default=1.0, metavar="DB", help="tables nearer than this count as one (default 1)"
@@ -76,7 +80,14 @@ def main(argv: list[str] | None = None) -> int:
         help="which ones --max-tables keeps: those that represent all best (default), or the most different ones",
     )
     show = actions.add_parser("show", help="list a catalog's entries", epilog=_SHOW_EPILOG, **settings)
-    show.add_argument("path", nargs="?", help="a file of `vjax catalog build`, a dataset or a checkpoint folder")
+    show.add_argument(
+        "path",
+        nargs="?",
+        type=checkpoint_folder,
+        metavar="PATH",
+        help="a file of `vjax catalog build`, a dataset, a training run's folder, or 'shipped': vjax's own model "
+        "(default: the default catalog)",
+    )
     show.add_argument("--json", action="store_true", help="print one JSON object instead")
     show.add_argument("--image", metavar="PNG", help="draw the spectra and the LFO shapes")
     add_old_name(show, "--picture", "--image")
@@ -149,13 +160,15 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _find(path: str | None):
-    """The vocabulary of a catalog file, a dataset or a checkpoint; the shipped one without a path."""
+    """The vocabulary of a catalog file, a dataset or a checkpoint; the default one without a path."""
     from vjax.vital.default_vocabulary import default_vocabulary, read_vocabulary, vocabulary_of
 
     if path is None:
         return default_vocabulary()
     if not Path(path).exists():
-        raise ValueError(f"there is nothing at {path}; give a file of `vjax catalog build`, a dataset or a checkpoint")
+        raise ValueError(
+            f"there is nothing at {path}; give a file of `vjax catalog build`, a dataset, a checkpoint or 'shipped'"
+        )
     if path.endswith(".h5") or any(Path(path).glob("*.h5")):
         from vjax.data.store import open_dataset
 

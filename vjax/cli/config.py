@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _config(arguments: argparse.Namespace, overrides: list[str]) -> int:
-    found = list(settings(read_config(arguments.config, overrides)))
+    found = list(settings(read_config(arguments.config, overrides, "RECIPE")))
     keys, values, types = (max(len(one[i]) for one in found) for i in range(3))
     indent = " " * (keys + values + types + 6)
     # Wrap lines only in a terminal: grep needs each setting in one line.

@@ -123,8 +123,13 @@ def _match(arguments: argparse.Namespace, unused: list[str]) -> int:
         return _many(arguments) if len(sounds) > 1 or folders else _one(arguments)
     if folders:
         raise UsageError(f"{folders[0]} is a folder; give the recordings of one instrument as sound files")
-    if arguments.refine and len(sounds) > 1:
-        raise UsageError("--refine searches for one recording; leave it out, or give one sound")
+    if len(sounds) == 1:
+        raise UsageError(
+            "--together is for several recordings of one instrument, and there is 1 sound; "
+            "give the others too, or leave --together out"
+        )
+    if arguments.refine:
+        raise UsageError("--refine searches for one recording; leave it out, or give one sound without --together")
     return _one(arguments)
 
 

@@ -3,6 +3,7 @@
 import argparse
 
 from vjax.cli.command import command_parser, run
+from vjax.shipped import checkpoint_folder
 
 DESCRIPTION = """\
 Writes a small copy of a training run's checkpoint: weights in bfloat16, no optimiser, no paths of this machine. Every
@@ -18,7 +19,7 @@ examples:
 def main(argv: list[str] | None = None) -> int:
     """Runs the command with the arguments `argv`, by default the process's own. Returns the exit code."""
     parser = command_parser("pack", DESCRIPTION, EPILOG)
-    parser.add_argument("checkpoint", metavar="RUN", help="a training run's folder")
+    parser.add_argument("checkpoint", metavar="RUN", type=checkpoint_folder, help="a training run's folder")
     parser.add_argument("--which", choices=("best", "latest"), default="best", help="which checkpoint (default best)")
     parser.add_argument("--no-bank", action="store_true", help="leave out the bank of training sounds")
     parser.add_argument(

@@ -27,6 +27,8 @@ RECIPE_HELP = (
     "after a colon (default %(default)s)"
 )
 
+_TYPES = {bool: "true or false", int: "an integer", float: "a number"}
+_BOOLEANS = ("true", "t", "1", "false", "f", "0", "")  # absl's; empty is a flag without a value
 _OVERRIDE = re.compile(r"--?(no)?config\.")
 
 
@@ -68,8 +70,11 @@ def parse_arguments(parser: argparse.ArgumentParser, argv: list[str] | None) -> 
     return arguments, overrides
 
 
-def read_config(text: str, overrides: list[str]) -> "Config":
+def read_config(text: str, overrides: list[str], argument: str = "--config") -> "Config":
     """The recipe `text` with its overrides. Also configures absl as jax, Orbax and Grain need it.
+
+    Args:
+      argument: what gives the recipe on the command line; errors name it.
 
     Raises UsageError, with a message of one line, if a recipe or a setting does not exist, or if a value is invalid.
     """
@@ -86,7 +91,7 @@ def read_config(text: str, overrides: list[str]) -> "Config":
     try:
         recipe = _load(text)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"--config {text}: {error}") from error
+        raise UsageError(f"{argument} {text}: {error}") from error
     values = flags.FlagValues()
     try:
         config_flags.DEFINE_config_dict("config", recipe, flag_values=values, sys_argv=overrides)
@@ -96,8 +101,36 @@ def read_config(text: str, overrides: list[str]) -> "Config":
         message = str(error).strip("\"'").replace("\\n", ". ").replace("\n", ". ").replace("\\", "")
         hint = "" if "Did you mean" in message else f" is not a setting; the sections are {', '.join(recipe)}"
         raise UsageError(f"a --config flag is wrong: {message}{hint}") from error
-    except (TypeError, ValueError, flags.Error) as error:  # an invalid value
-        raise UsageError(f"a --config flag is wrong: {' '.join(str(error).split())}") from error
+    except flags.IllegalFlagValueError as error:
+        raise UsageError(_expected_type(recipe, overrides) or f"a --config flag is wrong: {_line(error)}") from error
+    except (TypeError, ValueError, flags.Error) as error:  # a value that the recipe refuses
+        raise UsageError(f"a --config flag is wrong: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _expected_type(recipe: "ml_collections.ConfigDict", overrides: list[str]) -> str:
+    """The first override whose value has the wrong type, and what was expected; empty if there is none."""
+    for override in overrides:
+        name, _, value = override.partition("=")
+        setting = recipe
+        for part in name.split(".")[1:]:
+            setting = setting.get(part) if hasattr(setting, "get") else None
+        if type(setting) in _TYPES and not _is(type(setting), value):
+            return f"{name}: expected {_TYPES[type(setting)]}, got {value!r}"
+    return ""
+
+
+def _is(kind: type, text: str) -> bool:
+    if kind is bool:
+        return text.lower() in _BOOLEANS
+    try:
+        kind(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _load(text: str) -> "ml_collections.ConfigDict":

@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = command_parser("roundtrip", "Measures the round-trip error of the parameter encoding.", EPILOG)
     parser.add_argument("path", nargs="+", help=".vital files, or folders searched with their subfolders")
     parser.add_argument("--json", metavar="FILE", help="also write all numbers and reasons to this file")
-    parser.add_argument("--catalog", metavar="FILE", help="a file of `vjax catalog build`; by default the shipped one")
+    parser.add_argument("--catalog", metavar="FILE", help="a file of `vjax catalog build` (default: the default one)")
     parser.add_argument(
         "--note",
         type=midi_note,

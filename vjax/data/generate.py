@@ -68,7 +68,7 @@ def generate(
         folder of the other.
 
     Raises:
-      DatasetError: `out` holds data of other settings.
+      DatasetError: `out` contains data of other settings.
       ValueError: invalid settings, or a shard of which every candidate was rejected.
     """
     if n < 1:
@@ -169,7 +169,9 @@ def _finished_shards(out: Path, fingerprint: str, n: int) -> list[dict[str, Any]
     summaries = []
     for number, path in enumerate(layout.sorted_shards(out)):
         if path.name != layout.shard_name(number):
-            raise DatasetError(f"{out} holds {path.name} where {layout.shard_name(number)} belongs; remove {path.name}")
+            raise DatasetError(
+                f"{out} contains {path.name} where {layout.shard_name(number)} belongs; remove {path.name}"
+            )
         with layout.open_hdf5(str(path)) as file:
             found, summary = file.attrs.get("generation"), file.attrs.get("shard")
         if found != fingerprint:
@@ -182,7 +184,7 @@ def _finished_shards(out: Path, fingerprint: str, n: int) -> list[dict[str, Any]
         summaries.append(json.loads(summary))
     rows = sum(summary["rows"] for summary in summaries)
     if rows > n:
-        raise DatasetError(f"{out} already holds {rows} rows, more than the {n} requested; choose another --out")
+        raise DatasetError(f"{out} already contains {rows} rows, more than the {n} requested; choose another --out")
     for leftover in out.glob("shard-*.h5.partial"):
         leftover.unlink()
     if rows < n and summaries and summaries[-1]["cut"]:

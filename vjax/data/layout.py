@@ -133,7 +133,7 @@ def shard_paths(path: str | os.PathLike) -> tuple[str, ...]:
         if not shards:
             unfinished = len(list(path.glob("*.partial")))
             raise DatasetError(
-                f"{path} holds no *.h5 shard ({unfinished} unfinished *.partial files); "
+                f"{path} contains no *.h5 shard ({unfinished} unfinished *.partial files); "
                 "run `vjax generate` for this folder, or run it again if it was interrupted"
             )
         return shards
@@ -152,7 +152,8 @@ def open_hdf5(path: str, mode: str = "r") -> Iterator[h5py.File]:
         file = h5py.File(path, mode, locking="best-effort")
     except OSError as error:
         raise DatasetError(
-            f"{path} cannot be opened as HDF5 ({error}); it is damaged, in use, or not a dataset"
+            f"{path} cannot be opened as HDF5; it is damaged, in use, or not a dataset. Give an HDF5 file of "
+            "`vjax generate`, or a folder of *.h5 shards"
         ) from error
     with file:
         yield file

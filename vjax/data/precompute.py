@@ -95,13 +95,17 @@ def precompute_modulation(path: str | os.PathLike, batch_size: int = 64, progres
       Number of rows filled.
 
     Raises:
-      DatasetError: the file holds no routes at all.
+      DatasetError: the file contains no routes at all.
     """
 
     def fill(file: h5py.File, bar: tqdm) -> int:
         if layout.ROUTE_INDEX in file or layout.finished(file, layout.FAST_DENSE_ROUTES):
             return 0
-        matrices = require(file, layout.DENSE_ROUTES, "it holds no modulation routes to copy")
+        matrices = require(
+            file,
+            layout.DENSE_ROUTES,
+            "it contains no modulation routes to copy; leave it out",
+        )
         if layout.FAST_DENSE_ROUTES not in file:
             _allocate(file, layout.FAST_DENSE_ROUTES, matrices.shape)
         return _fill(file[layout.FAST_DENSE_ROUTES], lambda start, stop: matrices[start:stop], batch_size, bar)

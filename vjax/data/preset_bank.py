@@ -37,7 +37,7 @@ def load_bank(directory: str | os.PathLike | None, warn: Callable[[str], None] =
         except (ValueError, OSError) as error:
             warn(f"left out {as_text(path.name)}: {error}")
     if not presets:
-        raise ValueError(f"{directory} holds no readable .vital file; give a folder of presets, or no folder")
+        raise ValueError(f"{directory} contains no readable .vital file; give a folder of presets, or no folder")
     vocabulary = default_vocabulary().extended(preset for _, preset in presets)
     schema = vocabulary.schema()
     return Bank(tuple((name, to_parameters(preset, schema, vocabulary)[0]) for name, preset in presets), vocabulary)

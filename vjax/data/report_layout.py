@@ -133,7 +133,8 @@ def _menus(file: h5py.File, engine: Schema, width: int) -> tuple[tuple[Categoric
     lowest, highest = _extremes(file[layout.CATEGORICAL])
     for column in np.flatnonzero(lowest < 0)[:1]:
         raise DatasetError(
-            f"{file.filename}: column {column} of {layout.CATEGORICAL} holds {lowest[column]}; menu indices start at 0"
+            f"{file.filename}: column {column} of {layout.CATEGORICAL} contains {lowest[column]}; "
+            "menu indices start at 0"
         )
     named = tuple(menu for menu in engine.categorical if menu.name not in CATALOG_CHOICES)
     if width - len(named) not in (0, len(WAVETABLE_CHOICES), len(CATALOG_CHOICES)):
@@ -142,7 +143,7 @@ def _menus(file: h5py.File, engine: Schema, width: int) -> tuple[tuple[Categoric
     grown = [f"{menu.name} to {n}" for menu, n in zip(named, sizes, strict=True) if n > menu.n_options]
     if grown:
         _warn_once(
-            f"{file.filename}: menus hold options that {engine.engine} does not have; their sizes were raised: "
+            f"{file.filename}: menus contain options that {engine.engine} does not have; their sizes were raised: "
             f"{', '.join(grown)}. Were the columns written in another order?"
         )
     named = tuple(dataclasses.replace(menu, n_options=n) for menu, n in zip(named, sizes, strict=True))

@@ -134,10 +134,11 @@ def _check_importance(path: str, weights: np.ndarray, n_continuous: int) -> None
 def _open_file(path: str, find_catalog: bool) -> tuple[DatasetInfo, bool]:
     """Describes one file. Also returns whether it is in vjax's layout."""
     with open_hdf5(path) as file:
-        n = len(require(file, layout.CONTINUOUS, f"it holds {sorted(file) or 'nothing'}; is it a vjax dataset?"))
-        require(file, layout.CATEGORICAL, "every dataset needs it")
+        contained = ", ".join(sorted(file)) or "nothing"
+        n = len(require(file, layout.CONTINUOUS, f"it contains {contained}; give a file of `vjax generate`"))
+        require(file, layout.CATEGORICAL, "every dataset needs it; generate it again")
         if n == 0:
-            raise DatasetError(f"{path} holds 0 rows; leave it out of the dataset")
+            raise DatasetError(f"{path} contains 0 rows; leave it out of the dataset")
         is_vjax_layout = layout.is_vjax_layout(file)
         if is_vjax_layout:
             schema, tier = _vjax_attributes(file)

@@ -125,7 +125,7 @@ def split(reader: Reader, val_fraction: float, seed: int) -> tuple[np.ndarray, n
         raise ValueError(f"val_fraction={val_fraction} must lie between 0 and 1")
     presets, preset_of_row = np.unique(reader.preset_hashes(), return_inverse=True)
     if len(presets) < 2:
-        raise DatasetError(f"the dataset holds {len(presets)} preset; splitting it takes at least 2")
+        raise DatasetError(f"the dataset contains {len(presets)} preset; splitting it takes at least 2")
     n_val = min(max(round(val_fraction * len(presets)), 1), len(presets) - 1)
     key = str(seed).encode()
     rank = np.argsort([hashlib.blake2b(preset.tobytes(), digest_size=8, key=key).digest() for preset in presets])

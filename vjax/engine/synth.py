@@ -139,7 +139,7 @@ def render_notes(preset: Mapping[str, Any], notes: Sequence[int], config: Render
       float32 [len(notes), 2, samples].
 
     Raises:
-      ValueError: the preset holds a value or a route name that the engine cannot use.
+      ValueError: the preset contains a value or a route name that the engine cannot use.
       IsolatedCallError: a note crashed the engine or took longer than `config.timeout_s`.
     """
     synth = load(preset, config, seed)

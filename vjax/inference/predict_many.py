@@ -51,7 +51,7 @@ def find_audio(folder: str | os.PathLike) -> list[Path]:
 
     Raises:
       FileNotFoundError: the folder does not exist.
-      AudioError: it holds no sound file.
+      AudioError: it contains no sound file.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -60,7 +60,7 @@ def find_audio(folder: str | os.PathLike) -> list[Path]:
     found = (path for path in found if path.is_file() and not path.name.startswith("."))
     files = sorted(path for path in found if not is_render(path))
     if not files:
-        raise AudioError(f"{folder} holds no sound file; vjax looks for {', '.join(AUDIO_SUFFIXES)}")
+        raise AudioError(f"{folder} contains no sound file; vjax looks for {', '.join(AUDIO_SUFFIXES)}")
     return files
 
 

@@ -50,15 +50,15 @@ def match(
     """Estimates the Vital preset of a sound, as `vjax match` does.
 
     Args:
-      sound: a sound file; or floats [samples] or [channels, samples], full scale at +-1. A list holds recordings of one
-        instrument: the preset is then estimated for all of them, see `recordings` of the result.
+      sound: a sound file; or floats [samples] or [channels, samples], full scale at +-1. A list contains recordings of
+        one instrument: the preset is then estimated for all of them, see `recordings` of the result.
       note: MIDI note that was played, a number or a name such as "C2"; None estimates it. For several recordings, one
         note for all of them or a list.
       sample_rate: of an array, Hz.
       name: name of an array's preset. A file's preset is named after the file.
       checkpoint: a training run's folder, or "shipped", the model that comes with vjax.
       bank: a folder of presets; the nearest of them compete as well. Empty for none.
-      prefer: which preset is preferred. If the closest candidate is another one, `closest` of the result holds it.
+      prefer: which preset is preferred. If the closest candidate is another one, it is `closest` of the result.
         `editable`: a preset of oscillators, filters, envelopes and routes; usually a patch, where there is one.
         `closest`: the closest of all candidates, mostly a resynthesis.
         `knobs`: the closest candidate that was not made from the sound.

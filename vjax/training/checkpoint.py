@@ -175,7 +175,10 @@ def load_checkpoint(directory: str | Path, which: str = "best") -> Restored:
     if (directory / "checkpoints").is_dir():
         directory = directory / "checkpoints"
     if not directory.is_dir():
-        raise CheckpointError(f"there is no checkpoint folder at {directory}; give the --workdir of a training run")
+        raise CheckpointError(
+            f"there is no checkpoint folder at {directory}; give the --workdir of a training run, or 'shipped': the "
+            "model that comes with vjax"
+        )
     options = ocp.CheckpointManagerOptions(
         best_fn=lambda metrics: metrics["val_loss"],
         best_mode="min",
@@ -186,7 +189,7 @@ def load_checkpoint(directory: str | Path, which: str = "best") -> Restored:
     with _quiet(), ocp.CheckpointManager(directory, item_names=_ITEMS, options=options) as manager:
         step = manager.latest_step()
         if step is None:
-            raise CheckpointError(f"{directory} holds no finished checkpoint; train until the first one is saved")
+            raise CheckpointError(f"{directory} contains no finished checkpoint; train until the first one is saved")
         if which == "best" and manager.best_step() is not None:
             step = manager.best_step()
         meta = _read_meta(manager, step)

@@ -83,8 +83,8 @@ def read_vocabulary(path: str | os.PathLike) -> Vocabulary:
 
     Raises ValueError naming the file.
     """
+    raw = pathlib.Path(path).read_bytes()
     try:
-        raw = pathlib.Path(path).read_bytes()
         vocabulary = Vocabulary.from_json_string((gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode())
         for i, table in enumerate(vocabulary.wavetables.tables):
             checks.check_table(table, f"wavetable {i}")
@@ -92,7 +92,10 @@ def read_vocabulary(path: str | os.PathLike) -> Vocabulary:
             checks.check_curve(shape, f"LFO shape {i}")
         return vocabulary
     except (ValueError, gzip.BadGzipFile, zlib.error, EOFError, RecursionError) as error:
-        raise ValueError(f"{path} is not a catalog of `vjax catalog build`: {error}") from error
+        reason = str(error) if type(error) is ValueError else "it is damaged, or not JSON"
+        raise ValueError(
+            f"{path} is not a catalog of `vjax catalog build`: {reason}; give a file that this command wrote"
+        ) from error
 
 
 def write_vocabulary(path: str | os.PathLike, vocabulary: Vocabulary) -> None:

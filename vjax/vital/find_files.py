@@ -20,5 +20,5 @@ def find_presets(folder: str | os.PathLike) -> list[Path]:
     """All presets in a folder and its subfolders, sorted. Raises ValueError if there are none."""
     files = find_files([folder], ".vital")
     if not files:
-        raise ValueError(f"{folder} holds no .vital file; give a folder of presets")
+        raise ValueError(f"{folder} contains no .vital file; give a folder of presets")
     return files

@@ -127,12 +127,17 @@ class WavetableCatalog:
         """Reads `to_json_string`'s text. Raises ValueError for anything else."""
         try:
             content = json.loads(text)
-            tables, spectra = content["tables"], content.get("spectra")
-            if spectra is not None:
+        except json.JSONDecodeError as error:
+            raise ValueError(f"not a wavetable catalog: line {error.lineno} is not JSON") from error
+        if not isinstance(content, dict) or "tables" not in content:
+            raise ValueError("not a wavetable catalog: it has no `tables`")
+        tables, spectra = content["tables"], content.get("spectra")
+        if spectra is not None:
+            try:
                 tenths = np.frombuffer(base64.b64decode(spectra["tenths_of_db"]), "<i2").reshape(spectra["shape"])
-                spectra = np.where(tenths == _NO_SPECTRUM, np.nan, tenths / 10).astype(np.float32)
-        except (AttributeError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"not a wavetable catalog: {error}") from error
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError("not a wavetable catalog: its `spectra` cannot be read") from error
+            spectra = np.where(tenths == _NO_SPECTRUM, np.nan, tenths / 10).astype(np.float32)
         if not (isinstance(tables, list) and tables and all(isinstance(table, dict) for table in tables)):
             raise ValueError("not a wavetable catalog: `tables` must be a list of at least one wavetable")
         if spectra is not None and (spectra.ndim != 3 or len(spectra) != len(tables)):

@@ -49,7 +49,7 @@ class WavetableFitConfig:
 
     def __post_init__(self):
         if not 9 <= self.frames <= 257:
-            raise ValueError(f"frames={self.frames}; give 9 to 257, which is as many as a wavetable holds")
+            raise ValueError(f"frames={self.frames}; give 9 to 257; a wavetable has at most 257")
         if self.steps < 0 or not self.learning_rate > 0:
             raise ValueError(
                 f"steps={self.steps}, learning_rate={self.learning_rate}; give 0 steps or more, and a positive rate"
