@@ -113,6 +113,26 @@ def test_run_without_a_cache_folder_works_without_a_cache(monkeypatch):
     assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
 
 
+IMPORTS_MATPLOTLIB = """
+import sys
+from vjax.cli.command import run
+
+def work():
+    import matplotlib
+    matplotlib.get_cachedir()
+    return 0
+
+sys.exit(run("vjax x", work))
+"""
+
+
+def test_run_without_a_place_for_the_fonts_of_matplotlib_prints_nothing():
+    environment = os.environ | {"HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null", "XDG_CONFIG_HOME": "/dev/null"}
+    environment.pop("MPLCONFIGDIR", None)
+    done = subprocess.run([sys.executable, "-c", IMPORTS_MATPLOTLIB], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 COMPILES_FIVE = """
 import sys
 from vjax.cli.command import run

@@ -6,7 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from vjax.engine import isolate, live
 from vjax.engine.config import RenderConfig
+from vjax.engine.isolate import MachineError
 from vjax.engine.live import LivePool, Variation
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.matching.choose import rank
@@ -243,6 +245,20 @@ def test_refine_with_unusable_targets_returns_errors_for_them_only(sounds, brigh
     assert "all 1 candidates are silent at note 48" in found["silent candidate"].error
     assert "all 0 candidates are silent" in found["no candidate"].error
     assert not found["fine"].error
+
+
+def test_refine_with_an_engine_that_cannot_start_raises(sounds, bright, monkeypatch):
+    """All samples of a generation fail by the machine. The candidate must not be the result of the search."""
+
+    def no_process(_):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    targets = rank([RefineTarget("dark", sounds["dark"], 48, (bright,))], CONFIG, RenderPool(RENDER, 1))
+    target = next(iter(targets))
+    for module in (isolate, live):
+        monkeypatch.setattr(module, "start_process", no_process)
+    with pytest.raises(MachineError, match=r"the engine cannot run on this machine: .*temporarily unavailable"):
+        list(search([target], CONFIG, RENDER, 1))
 
 
 def test_refine_with_should_stop_returns_the_best_so_far(sounds, bright):

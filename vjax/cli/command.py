@@ -2,6 +2,7 @@
 
 import argparse
 import atexit
+import logging
 import os
 import signal
 import sys
@@ -105,6 +106,7 @@ def run(prog: str, work: Callable[[], int]) -> int:
     """
     hook, sys.unraisablehook = sys.unraisablehook, _repeating_ctrl_c(sys.unraisablehook)
     keep_compiled()
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns if it cannot keep its list of fonts
     try:
         code = work()
         if error := output_error():
