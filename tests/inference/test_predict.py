@@ -95,6 +95,12 @@ def test_predict_of_other_channels_rates_and_lengths_is_equal(predictor, tone):
     assert np.abs(wrong_rate - predictor.predict(faster, 48000).parameters.continuous).max() > 1e-5
 
 
+@pytest.mark.parametrize("right", [-1, -0.98, 0], ids=["inverted", "nearly inverted", "silent"])
+def test_predict_of_one_channel_inverted_or_silent_equals_that_of_the_other(predictor, tone, right):
+    sound = tone(220)
+    assert_same(predictor.predict(np.concatenate([sound, right * sound])), predictor.predict(sound))
+
+
 def test_predict_of_half_floats_at_another_rate_equals_that_of_floats(predictor, tone):
     half = tone(220, sample_rate=48000).astype(np.float16)
     assert_same(predictor.predict(half, 48000), predictor.predict(half.astype(np.float32), 48000))

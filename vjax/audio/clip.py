@@ -8,6 +8,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from vjax.audio.channels import without_dead_channel
 from vjax.audio.files import AudioError, read_audio
 from vjax.audio.pitch import Pitch, detect_pitch
 from vjax.io.file_names import as_text, stem_text
@@ -49,6 +50,7 @@ class Clip:
       audio: float32 [1 or 2, samples], from the onset on, as long as the model analyses.
       sample_rate: Hz.
       after: float32 [the same channels, m], the recording after `audio`, at most `AFTER_S`.
+      notes: texts for users: what was changed in the sound, and which of its channels is analysed.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Clip:
     audio: np.ndarray
     sample_rate: int
     after: np.ndarray
+    notes: tuple[str, ...] = ()
 
     @functools.cached_property
     def pitch(self) -> Pitch:
@@ -91,7 +94,8 @@ def prepare_clip(
       audio_rate: Hz, of `audio`; by default that of the clip.
 
     Returns:
-      float32 [1 or 2, samples], without the offset that `dc_offset` finds, which would be matched as a hum.
+      float32 [1 or 2, samples], without the offset that `dc_offset` finds, which would be matched as a hum, and without
+      a dead channel.
 
     Raises:
       AudioError: not [channels, samples] of floats, NaN or infinite, shorter than `SHORTEST_S`, silent, or a rate that
@@ -110,10 +114,11 @@ def make_clip(
 ) -> Clip:
     """The clip of a sound in memory, see `prepare_clip`. `title`: name of its preset; by default `name`."""
     whole = _from_onset(audio, sample_rate, name, sample_rate if audio_rate is None else audio_rate)
+    whole, notes = without_dead_channel(whole)
     after = whole[:, samples : samples + round(AFTER_S * sample_rate)]
     clip = whole[:, :samples]
     clip = np.pad(clip, ((0, 0), (0, samples - clip.shape[1])))
-    return Clip(name, title or name, clip, sample_rate, after)
+    return Clip(name, title or name, clip, sample_rate, after, notes)
 
 
 def load_clip(path: str | os.PathLike, sample_rate: int, samples: int) -> Clip:

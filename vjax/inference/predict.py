@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from vjax.audio.channels import to_mono
 from vjax.audio.clip import Clip, make_clip
 from vjax.audio.files import AudioError
 from vjax.audio.mel import MelConfig, mel_spectrogram
@@ -216,14 +217,14 @@ def knob_errors(predictor: Predictor) -> dict[str, float]:
 
 
 def mono(clip: np.ndarray, name: str) -> np.ndarray:
-    """[channels, samples] to [samples], on the host: the mean of the channels, as `vjax.audio.mel.to_mono`.
+    """[channels, samples] to [samples], see `to_mono`.
 
     Raises AudioError for a sound with a peak above `LOUDEST`.
     """
     peak = np.abs(clip).max()
     if peak > LOUDEST:
         raise AudioError(f"{name} peaks at {peak:.3g}, where full scale is 1; divide it by its peak")
-    return clip.mean(0)
+    return to_mono(clip)
 
 
 @functools.partial(jax.jit, static_argnames=("model", "mel"))
