@@ -6,6 +6,8 @@ import numpy as np
 import soundfile
 import soxr
 
+from vjax.audio.sample_rates import RATE_RANGE_HZ
+
 
 class AudioError(ValueError):
     """A file that holds no usable sound, or an array that cannot be written as one."""
@@ -27,6 +29,7 @@ def read_audio(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
         audio, file_rate = soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{path} cannot be read as audio ({error}); convert it to WAV or FLAC") from error
+    check_rate(file_rate, os.fspath(path))
     if not len(audio):
         raise AudioError(f"{path} is an audio file of 0 samples")
     if not np.isfinite(audio).all():
@@ -34,6 +37,16 @@ def read_audio(path: str | os.PathLike, sample_rate: int) -> np.ndarray:
     if file_rate != sample_rate:
         audio = soxr.resample(audio, file_rate, sample_rate)
     return np.ascontiguousarray(audio.T)
+
+
+def check_rate(rate_hz: float, name: str) -> None:
+    """Raises AudioError if `rate_hz` is not the sample rate of a sound. `name`: of the sound."""
+    lowest, highest = RATE_RANGE_HZ
+    if not lowest <= rate_hz <= highest:
+        raise AudioError(
+            f"{name} has a sample rate of {rate_hz} Hz; expected {lowest} to {highest} Hz. Give the rate it was "
+            "recorded at"
+        )
 
 
 def write_wav(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> None:
