@@ -5,7 +5,6 @@ import functools
 import os
 
 import numpy as np
-import soundfile
 import soxr
 
 from vjax.audio.channels import without_dead_channel
@@ -35,7 +34,6 @@ AFTER_S = 8.0
 """A clip keeps this much of the recording after the analysed part. It shows how a sustained note continues."""
 
 _OVERSHOOT = 1.25  # resampling may raise a peak above full scale
-_UNKNOWN_FRAMES = 2**60  # frames: libsndfile reports at least this for a FLAC that was written to a pipe
 _DC_BLOCK_S, _DC_BLOCKS = 0.1, 5
 _DC_WANDERS = 0.5  # share of the offset: limit for the 90 % quantile minus the 10 % quantile of the blocks
 _DC_DB = -60.0  # relative to the peak; a smaller offset is inaudible in the match
@@ -127,9 +125,8 @@ def make_clip(
 
 def load_clip(path: str | os.PathLike, sample_rate: int, samples: int) -> Clip:
     """The clip of a sound file; its name is the path. Arguments and errors as in `read_clip`."""
-    if os.path.isfile(path):
-        _refuse_oversized(path, sample_rate)
-    return make_clip(read_audio(path, sample_rate), sample_rate, samples, as_text(path), stem_text(path))
+    audio = read_audio(path, sample_rate, MAX_SAMPLES)
+    return make_clip(audio, sample_rate, samples, as_text(path), stem_text(path))
 
 
 def _from_onset(
@@ -226,24 +223,3 @@ def _scaled(audio: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     full = 2 ** (bits - 1)
     note = f"the samples of the sound reach {peak:.0f}, as {bits}-bit integers do, so they are divided by {full}"
     return audio / np.float32(full), (note,)
-
-
-def _refuse_oversized(path: str | os.PathLike, sample_rate: int) -> None:
-    """Raises AudioError for a file that is too long or has no known length. Reads only the header.
-
-    Reading the file would allocate the length in the header. Resampling makes a file with a low rate larger.
-    """
-    try:
-        info = soundfile.info(path)
-    except soundfile.LibsndfileError:
-        return  # read_audio reports what is wrong with it
-    except TypeError as error:  # soundfile raises it for the extension .raw
-        raise AudioError(f"{path} has no header with its sample rate and format; convert it to WAV or FLAC") from error
-    check_rate(info.samplerate, os.fspath(path))
-    if info.frames >= _UNKNOWN_FRAMES:
-        raise AudioError(f"{path} has no length in its header; convert it to WAV or FLAC again")
-    if info.channels * max(info.frames, info.duration * sample_rate) > MAX_SAMPLES:
-        raise AudioError(
-            f"{path} lasts {info.duration:.0f} s ({info.channels} channels at {info.samplerate} Hz); the limit is ten "
-            "minutes of stereo. Cut out the note that you want"
-        )
