@@ -36,6 +36,7 @@ from vjax.sound.schema import Parameters, Schema
 from vjax.training.packing import BANK, CREDIT
 from vjax.vital.find_files import find_presets
 from vjax.vital.preset import Preset, read_preset
+from vjax.vital.report_changes import report_changes
 from vjax.vital.transpose import transposed
 from vjax.vital.vocabulary import Vocabulary, to_preset
 
@@ -228,7 +229,7 @@ def _rendered(
     def jobs():
         for key, file in missing:
             try:
-                raw = read_preset(file).to_json()
+                raw = report_changes(read_preset(file), as_text(file)).to_json()
             except (ValueError, OSError) as error:
                 tqdm.write(f"left out: {error}", file=sys.stderr)
                 if not isinstance(error, OSError):
