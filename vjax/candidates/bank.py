@@ -153,7 +153,7 @@ def folder_bank(folder: str | os.PathLike, note: int, pool: RenderPool, mel: Mel
         mels=np.stack([index[keys[i]] for i in audible]),
         notes=np.full(len(audible), note),
         names=[as_text(files[i].relative_to(folder).with_suffix("")) for i in audible],
-        preset=lambda i: read_preset(files[audible[i]]),
+        preset=lambda i: report_changes(read_preset(files[audible[i]]), as_text(files[audible[i]])),
     )
 
 
