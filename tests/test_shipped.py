@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vjax.audio.clip import load_clip
+from vjax.audio.clip import load_clip, prepare_clip
 from vjax.audio.distances import mss
 from vjax.candidates.bank import checkpoint_bank
 from vjax.cli.main import main
@@ -53,6 +53,17 @@ def test_load_checkpoint_of_the_shipped_model_has_the_new_name_of_an_old_setting
     data = Predictor.from_checkpoint(MODEL, batch_size=1).meta["settings"]["data"]
     assert data["target_encoding"] is True
     assert "answers" not in data
+
+
+def test_shipped_model_predicts_ordinary_stereo_from_the_mean_of_its_channels():
+    """The sound is wide: its channels have a correlation of -0.3. No rule for broken recordings may change its bits."""
+    predictor = Predictor.from_checkpoint(MODEL, batch_size=1)
+    left, other = np.random.default_rng(0).normal(0, 0.02, (2, predictor.samples)).astype(np.float32)
+    stereo = np.stack([left, np.float32(0.9) * other - np.float32(0.3) * left])
+    expected = predictor.run(prepare_clip(stereo, predictor.sample_rate, predictor.samples).mean(0)[None])
+    found = predictor.predict(stereo)
+    np.testing.assert_array_equal(found.mel, expected.mels[0])
+    np.testing.assert_array_equal(found.network.continuous, expected.prediction.continuous[0])
 
 
 def test_shipped_model_settings_equal_its_recipe():

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vjax.audio import clip, files
-from vjax.audio.clip import LEAD_S, dc_offset, load_clip, prepare_clip, read_clip
+from vjax.audio.clip import LEAD_S, dc_offset, load_clip, make_clip, prepare_clip, read_clip
 from vjax.audio.files import AudioError
 
 RATE = 44100
@@ -166,10 +166,30 @@ def test_prepare_clip_of_an_array_with_its_axes_swapped_names_the_remedy():
         prepare_clip(np.zeros((48000, 1), np.float64), RATE, CLIP, audio_rate=48000)
 
 
-@pytest.mark.parametrize("audio_rate", [0, -44100, np.nan])
+@pytest.mark.parametrize("audio_rate", [0, -44100, np.nan, 3, 5e6])
 def test_prepare_clip_of_an_impossible_rate_is_an_error(audio_rate):
-    with pytest.raises(AudioError, match=r"kick has a sample rate of \S+ Hz; give the rate"):
+    with pytest.raises(AudioError, match=r"kick has a sample rate of \S+ Hz; expected 1000 to 768000 Hz"):
         prepare_clip(sine(0.5), RATE, CLIP, "kick", audio_rate)
+
+
+@pytest.mark.parametrize(("bits", "peak"), [(16, 19660), (16, 101), (16, 33000), (24, 6e6), (32, 1e9)])
+def test_make_clip_of_integers_as_floats_divides_them_with_a_note(bits, peak):
+    integers = sine(1.0, peak)
+    found = make_clip(integers, RATE, CLIP)
+    np.testing.assert_array_equal(found.audio, integers / 2 ** (bits - 1))
+    assert [f"as {bits}-bit integers do" in note for note in found.notes] == [True]
+
+
+@pytest.mark.parametrize("peak", [0.5, 1.5, 60])
+def test_make_clip_of_a_sound_beyond_full_scale_keeps_its_samples(peak):
+    found = make_clip(sine(1.0, peak), RATE, CLIP)
+    np.testing.assert_array_equal(found.audio, sine(1.0, peak))
+    assert not found.notes
+
+
+def test_make_clip_beyond_32_bit_integers_is_an_error():
+    with pytest.raises(AudioError, match=r"kick peaks at 1e\+10, where full scale is 1; divide it by its peak"):
+        make_clip(sine(1.0, 1e10), RATE, CLIP, "kick")
 
 
 @pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])
@@ -234,8 +254,14 @@ def test_read_clip_of_a_file_that_is_too_long_is_an_error_before_it_is_read(tmp_
 
 
 def test_read_clip_of_a_small_file_that_grows_when_resampled_is_an_error(tmp_path):
-    soundfile.write(tmp_path / "slow.wav", np.ones(5000), 1)  # 5000 s at 1 Hz: 220 million samples at 44.1 kHz
+    soundfile.write(tmp_path / "slow.wav", np.ones(5_000_000), 1000)  # 5000 s: 220 million samples at 44.1 kHz
     with pytest.raises(AudioError, match=r"slow\.wav lasts 5000 s"):
+        read_clip(tmp_path / "slow.wav", RATE, CLIP)
+
+
+def test_read_clip_with_a_rate_of_3_hz_is_an_error(tmp_path):
+    soundfile.write(tmp_path / "slow.wav", np.ones(50), 3)
+    with pytest.raises(AudioError, match=r"slow\.wav has a sample rate of 3 Hz; expected 1000 to 768000 Hz"):
         read_clip(tmp_path / "slow.wav", RATE, CLIP)
 
 

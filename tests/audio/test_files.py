@@ -46,6 +46,46 @@ def test_read_audio_of_a_file_that_is_not_audio_names_the_path(tmp_path):
         read_audio(tmp_path / "notes.wav", 44100)
 
 
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        (b"", r"is empty: it has 0 bytes; copy, download or export it again"),
+        (bytes(9000), r"begins with 4096 bytes of 0, so it is not a whole copy; copy"),
+        (b"\0\0\0\x20ftypM4A " + bytes(99), r"is an MP4 or M4A file, which is not supported; convert it to WAV"),
+        (b"<!DOCTYPE html><p>Not found", r"is a web page; download the sound itself"),
+        (b"version https://git-lfs.github.com/spec/v1", r"is a pointer of Git LFS; fetch the sound itself"),
+        (b"PK\x03\x04" + bytes(99), r"is a ZIP archive; unpack it"),
+        (b"RIFF\x24\0\0\0WAVEfmt \x12\0\0\0\x61\x01\x02\0", r"is a WAV file in the format 0x0161.*; export it as PCM"),
+        (b"RIFF\x24\0\0\0WAVEfm", r"is a WAV file that is damaged or cut off \(.*\); copy"),
+    ],
+    ids=["empty", "zeros", "m4a", "web page", "git lfs", "zip", "wma in wav", "part of a header"],
+)
+def test_read_audio_of_an_unreadable_file_names_cause_and_remedy(tmp_path, content, cause):
+    (tmp_path / "a.wav").write_bytes(content)
+    with pytest.raises(AudioError, match=rf"a\.wav {cause}") as raised:
+        read_audio(tmp_path / "a.wav", 44100)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("ending", "kind"), [("flac", "a FLAC file"), ("ogg", "an OGG file")])
+def test_read_audio_of_half_a_file_names_cause_and_remedy(tmp_path, ending, kind):
+    soundfile.write(tmp_path / f"a.{ending}", np.random.default_rng(0).uniform(-0.5, 0.5, 44100), 44100)
+    content = (tmp_path / f"a.{ending}").read_bytes()
+    (tmp_path / f"a.{ending}").write_bytes(content[: len(content) // 2])
+    with pytest.raises(AudioError, match=rf"a\.{ending} is {kind} that is damaged or cut off \(.*\); copy, download"):
+        read_audio(tmp_path / f"a.{ending}", 44100)
+
+
+def test_read_audio_of_an_mp3_with_a_large_cover_returns_its_samples(tmp_path):
+    soundfile.write(tmp_path / "a.mp3", sine(440, 44100), 44100)
+    expected = read_audio(tmp_path / "a.mp3", 44100)
+    size = 3_000_000
+    frame = b"APIC" + size.to_bytes(4, "big") + bytes(2) + np.random.default_rng(0).bytes(size)
+    length = bytes(len(frame) >> shift & 127 for shift in (21, 14, 7, 0))
+    (tmp_path / "a.mp3").write_bytes(b"ID3\x03\0\0" + length + frame + (tmp_path / "a.mp3").read_bytes())
+    np.testing.assert_array_equal(read_audio(tmp_path / "a.mp3", 44100), expected)
+
+
 def test_read_audio_of_a_file_without_samples_is_an_error(tmp_path):
     soundfile.write(tmp_path / "empty.wav", np.zeros((0, 2), np.float32), 44100)
     with pytest.raises(AudioError, match=r"empty\.wav is an audio file of 0 samples"):

@@ -9,7 +9,7 @@ import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vjax.audio.mel import MelConfig, mel_filterbank, mel_spectrogram, to_mono
+from vjax.audio.mel import MelConfig, mel_filterbank, mel_spectrogram
 
 CONFIG = MelConfig()
 
@@ -84,11 +84,6 @@ def test_mel_spectrogram_of_silence_is_zero():
 def test_mel_filterbank_equals_librosa():
     expected = librosa.filters.mel(sr=44100, n_fft=2048, n_mels=128)
     np.testing.assert_allclose(mel_filterbank(CONFIG), expected, atol=1e-7)
-
-
-def test_to_mono_of_stereo_is_the_mean_of_the_channels():
-    stereo = np.random.default_rng(4).standard_normal((5, 2, 100)).astype(np.float32)
-    np.testing.assert_allclose(np.asarray(to_mono(stereo)), (stereo[:, 0] + stereo[:, 1]) / 2, atol=1e-6)
 
 
 @settings(max_examples=8, deadline=None)

@@ -54,6 +54,11 @@ def test_mel_db_of_silence_is_the_lowest_level():
     assert (mel_db(np.zeros((1, 5000)), MelConfig()) == -100).all()
 
 
+def test_mel_db_of_channels_that_cancel_is_that_of_the_louder_one():
+    stereo = np.array([[1], [-0.98]]) * sine(440)
+    np.testing.assert_array_equal(mel_db(stereo, MelConfig()), mel_db(stereo[:1], MelConfig()))
+
+
 def test_comparison_image_is_rgb_and_its_width_grows_with_the_sounds():
     sounds = {"target": sine(440), "prediction": sine(500, channels=2), "refined": sine(450)}
     three = comparison_image(sounds, RATE, "three")

@@ -39,6 +39,7 @@ def files(tmp_path_factory):
     write_preset(folder / "fraction.vital", init_with(osc_2_on=0.3))
     write_preset(folder / "silent.vital", init_with(osc_1_on=0.0))
     write_preset(folder / "outside.vital", init_with(osc_1_level=7.0))
+    write_preset(folder / "a_little.vital", init_with(osc_1_random_phase=0.0, compressor_low_upper_ratio=1.0047))
     (folder / "broken.vital").write_text('{"settings": {}}')
     (folder / "text.vital").write_text("not a preset")
     return sorted(folder.iterdir())
@@ -63,6 +64,12 @@ def test_round_trips_with_random_phases_have_a_reference_above_zero(trips):
     assert trips["random"].floor_db > 0.05
     assert trips["Chippy_Klassic"].floor_db > 0.05
     assert trips["fixed"].floor_db == pytest.approx(0, abs=1e-3)
+
+
+def test_round_trips_with_a_value_a_little_out_of_range_has_a_distance_and_a_reason(trips):
+    assert trips["a_little"].exact_bits is True
+    assert trips["a_little"].exact_reasons == ("compressor_low_upper_ratio 1.0047 clipped to [0, 1]",)
+    assert trips["a_little"].error == ""
 
 
 def test_round_trips_outside_the_vocabulary_have_distances_and_reasons(trips):

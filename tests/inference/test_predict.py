@@ -9,11 +9,12 @@ import pytest
 import soundfile
 import soxr
 
+from vjax.audio.clip import Clip, as_stereo
 from vjax.audio.files import AudioError
 from vjax.audio.mel import MelConfig, mel_spectrogram
 from vjax.engine.config import RenderConfig
 from vjax.inference.decode import decode
-from vjax.inference.predict import Predictor
+from vjax.inference.predict import USUAL_DBFS, Predictor, network_input
 from vjax.inference.predict_many import predict_files
 from vjax.training.checkpoint import CheckpointError, Checkpoints, load_checkpoint
 
@@ -93,6 +94,28 @@ def test_predict_of_other_channels_rates_and_lengths_is_equal(predictor, tone):
     assert_same(predictor.predict(faster, sample_rate=48000), predictor.predict(resampled), rtol=1e-4, atol=1e-5)
     wrong_rate = predictor.predict(faster).parameters.continuous
     assert np.abs(wrong_rate - predictor.predict(faster, 48000).parameters.continuous).max() > 1e-5
+
+
+@pytest.mark.parametrize("right", [-1, -0.98, 0], ids=["inverted", "nearly inverted", "silent"])
+def test_predict_of_one_channel_inverted_or_silent_equals_that_of_the_other(predictor, tone, right):
+    sound = tone(220)
+    assert_same(predictor.predict(np.concatenate([sound, right * sound])), predictor.predict(sound))
+
+
+@pytest.mark.parametrize("dbfs", [-65, -45, 45])
+def test_predict_of_a_level_beyond_the_training_sounds_equals_that_at_a_usual_level(predictor, tone, dbfs):
+    clip = as_stereo(tone(220), predictor.samples) / np.abs(tone(220)).max()
+    usual, found = (
+        predictor.predict_clip(Clip("a", "a", clip * np.float32(10 ** (level / 20)), 44100, clip[:, :0]))
+        for level in (USUAL_DBFS, dbfs)
+    )
+    np.testing.assert_allclose(found.mel, usual.mel, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dbfs", [-39, -20, 0, 12])
+def test_network_input_of_an_ordinary_level_keeps_its_bits(tone, dbfs):
+    sound = tone(220) / np.abs(tone(220)).max() * np.float32(10 ** (dbfs / 20))
+    np.testing.assert_array_equal(network_input(sound), sound[0])
 
 
 def test_predict_of_half_floats_at_another_rate_equals_that_of_floats(predictor, tone):

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 import vjax.matching.prepare
-from vjax.audio.clip import Clip, load_clip
+from vjax.audio.clip import Clip, load_clip, make_clip
 from vjax.audio.distances import mss
 from vjax.audio.pitch import detect_pitch
 from vjax.candidates.bank import SoundBank, index_mel
@@ -101,6 +101,14 @@ def test_match_with_a_preset_out_of_tune_transposes_it(matched, predictor, saw, 
     assert untuned.predicted.tuned_semitones == 0
     assert untuned.plays.midi - untuned.pitch.midi == pytest.approx(semitones, abs=0.05)
     assert result.mss_db < untuned.mss_db
+
+
+def test_match_of_an_inverted_channel_warns_and_has_all_metrics(predictor, pool, saw):
+    clip = make_clip(saw[:1] * np.array([[1], [-0.98]], np.float32), RATE, saw.shape[1], "a sound")
+    result = match(clip, predictor, pool, PREDICTION_ONLY, prediction=predicted(predictor.schema))
+    assert any("channels of the sound cancel each other" in warning for warning in result.warnings)
+    assert np.isfinite(list(result.metrics.values())).all()
+    assert result.metrics["rms_cosine"] > 0.9
 
 
 def test_match_with_a_preset_in_tune_does_not_transpose(matched, predictor, saw):

@@ -103,6 +103,7 @@ def test_script_with_a_misspelled_override_names_the_nearest_setting(script, tmp
         ("generation.render.note_s", 2.5, "generation.render.note_s=2.5"),
         ("generation.render.velocity", 0.0, "generation.render.velocity=0.0"),
         ("generation.render.sample_rate", 0, "generation.render.sample_rate=0"),
+        ("generation.render.sample_rate", 3, "generation.render.sample_rate=3 must lie in"),
         ("generation.render.timeout_s", 0.0, "generation.render.timeout_s=0.0"),
         ("generation.render.sample_rate", 48000, "generation.mel.sample_rate=44100 differs"),
         ("generation.mel.n_fft", 0, "generation.mel.n_fft=0"),

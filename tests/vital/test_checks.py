@@ -91,7 +91,7 @@ BENT = np.where(np.arange(2048) == 7, np.nan, FRAMES[0]).astype("<f4")
         ((*COMPONENT, "type"), "No Such Source", "is of type 'No Such Source'; expected one of"),
         ((*COMPONENT, "type"), ["Wave Source"], r"is of type \['Wave Source'\]; expected one of"),
         ((*COMPONENT, "type"), GONE, "is of type None; expected one of"),
-        ((*COMPONENT, "keyframes"), GONE, "keyframes is None; it must be a list"),
+        ((*COMPONENT, "keyframes"), "none", "keyframes is 'none'; it must be a list"),
         (KEYFRAME, None, r"keyframes\[1\] is None; it must be an object"),
         ((*KEYFRAME, "position"), 1e6, r"keyframes\[1\] is at position 1000000\.0; positions run from 0 to 256"),
         ((*KEYFRAME, "position"), -1, r"keyframes\[1\] is at position -1; positions"),

@@ -2,14 +2,13 @@
 
 import dataclasses
 import functools
-import io
 import os
 
 import numpy as np
-import soundfile
 import soxr
 
-from vjax.audio.files import AudioError, decode_sound, open_sound
+from vjax.audio.channels import without_dead_channel
+from vjax.audio.files import AudioError, check_rate, read_audio
 from vjax.audio.pitch import Pitch, detect_pitch
 from vjax.io.file_names import as_text, stem_text
 
@@ -25,13 +24,16 @@ SILENCE_DBFS = -70.0
 Such a sound uses only the lowest ten steps of 16 bits, as the hum of an open input or the rounding of a recording does.
 """
 
+INTEGER_PEAK = 100.0
+"""Floats with a higher peak are integers that were stored as floats. No mix is at +40 dBFS."""
+
 SHORTEST_S = 0.046
 """Two windows of 1024 samples at 44.1 kHz. A shorter sound shows neither a pitch nor how the sound changes."""
 
 AFTER_S = 8.0
 """A clip keeps this much of the recording after the analysed part. It shows how a sustained note continues."""
 
-_UNKNOWN_FRAMES = 2**60  # frames: libsndfile reports at least this for a FLAC that was written to a pipe
+_OVERSHOOT = 1.25  # resampling may raise a peak above full scale
 _DC_BLOCK_S, _DC_BLOCKS = 0.1, 5
 _DC_WANDERS = 0.5  # share of the offset: limit for the 90 % quantile minus the 10 % quantile of the blocks
 _DC_DB = -60.0  # relative to the peak; a smaller offset is inaudible in the match
@@ -50,6 +52,7 @@ class Clip:
       audio: float32 [1 or 2, samples], from the onset on, as long as the model analyses.
       sample_rate: Hz.
       after: float32 [the same channels, m], the recording after `audio`, at most `AFTER_S`.
+      notes: texts for users: what was changed in the sound, and which of its channels is analysed.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Clip:
     audio: np.ndarray
     sample_rate: int
     after: np.ndarray
+    notes: tuple[str, ...] = ()
 
     @functools.cached_property
     def pitch(self) -> Pitch:
@@ -79,10 +83,10 @@ def prepare_clip(
 ) -> np.ndarray:
     """Resamples a sound, removes a recorder's DC offset, starts it at its onset, and cuts or zero-pads its end.
 
-    All files and arrays become clips here. The volume of the sound is not changed. The level of a sample is its
-    distance from the median of its channel, the larger of both channels. With the median, an offset does not count as
-    sound. The onset is the first sample whose level lies within `ONSET_DB` of the highest. The clip starts `LEAD_S`
-    before it.
+    All files and arrays become clips here. The volume of the sound is not changed, unless its floats are plainly
+    integers, see `INTEGER_PEAK`. The level of a sample is its distance from the median of its channel, the larger of
+    both channels. With the median, an offset does not count as sound. The onset is the first sample whose level lies
+    within `ONSET_DB` of the highest. The clip starts `LEAD_S` before it.
 
     Args:
       audio: [channels, samples] floats of any width, full scale at +-1. Channels after the second are dropped.
@@ -92,11 +96,12 @@ def prepare_clip(
       audio_rate: Hz, of `audio`; by default that of the clip.
 
     Returns:
-      float32 [1 or 2, samples], without the offset that `dc_offset` finds, which would be matched as a hum.
+      float32 [1 or 2, samples], without the offset that `dc_offset` finds, which would be matched as a hum, and without
+      a dead channel.
 
     Raises:
-      AudioError: not [channels, samples] of floats, NaN or infinite, shorter than `SHORTEST_S`, silent, or a rate that
-        is not above 0.
+      AudioError: not [channels, samples] of floats, NaN or infinite, shorter than `SHORTEST_S`, silent, beyond
+        32-bit integers, or a rate outside of `RATE_RANGE_HZ`.
     """
     return make_clip(audio, sample_rate, samples, name, audio_rate=audio_rate).audio
 
@@ -110,28 +115,26 @@ def make_clip(
     audio_rate: float | None = None,
 ) -> Clip:
     """The clip of a sound in memory, see `prepare_clip`. `title`: name of its preset; by default `name`."""
-    whole = _from_onset(audio, sample_rate, name, sample_rate if audio_rate is None else audio_rate)
+    whole, scaled = _from_onset(audio, sample_rate, name, sample_rate if audio_rate is None else audio_rate)
+    whole, used = without_dead_channel(whole)
     after = whole[:, samples : samples + round(AFTER_S * sample_rate)]
     clip = whole[:, :samples]
     clip = np.pad(clip, ((0, 0), (0, samples - clip.shape[1])))
-    return Clip(name, title or name, clip, sample_rate, after)
+    return Clip(name, title or name, clip, sample_rate, after, scaled + used)
 
 
 def load_clip(path: str | os.PathLike, sample_rate: int, samples: int) -> Clip:
     """The clip of a sound file; its name is the path. Arguments and errors as in `read_clip`."""
-    source = open_sound(path)
-    _refuse_oversized(source, path, sample_rate)
-    if isinstance(source, io.BytesIO):
-        source.seek(0)
-    audio = decode_sound(source, path, sample_rate)
+    audio = read_audio(path, sample_rate, MAX_SAMPLES)
     return make_clip(audio, sample_rate, samples, as_text(path), stem_text(path))
 
 
-def _from_onset(audio: np.ndarray, sample_rate: int, name: str, audio_rate: float) -> np.ndarray:
-    """float32 [1 or 2, m]: all of a sound from `LEAD_S` before its onset on, see `prepare_clip`."""
-    if not audio_rate > 0:
-        raise AudioError(f"{name} has a sample rate of {audio_rate} Hz; give the rate it was recorded at")
-    audio = _checked(np.asarray(audio), name)
+def _from_onset(
+    audio: np.ndarray, sample_rate: int, name: str, audio_rate: float
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """float32 [1 or 2, m]: all of a sound from `LEAD_S` before its onset, see `prepare_clip`; and notes for users."""
+    check_rate(audio_rate, name)
+    audio, notes = _scaled(_checked(np.asarray(audio), name), name)
     if audio_rate != sample_rate:
         audio = soxr.resample(audio.T, audio_rate, sample_rate).T
     length_s = audio.shape[1] / sample_rate
@@ -151,7 +154,7 @@ def _from_onset(audio: np.ndarray, sample_rate: int, name: str, audio_rate: floa
         )
     onset = int(np.argmax(level >= peak * 10 ** (-ONSET_DB / 20)))
     start = max(onset - round(LEAD_S * sample_rate), 0)
-    return audio[:, start:]
+    return audio[:, start:], notes
 
 
 def read_clip(path: str | os.PathLike, sample_rate: int, samples: int) -> np.ndarray:
@@ -206,21 +209,17 @@ def _checked(audio: np.ndarray, name: str) -> np.ndarray:
     return audio
 
 
-def _refuse_oversized(source: str | bytes | io.BytesIO, path: str | os.PathLike, sample_rate: int) -> None:
-    """Raises AudioError for a file that is too long or has no known length. Reads only the header.
+def _scaled(audio: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Divides integers that are stored as floats by their full scale, a power of two. Returns notes for users, too.
 
-    Reading the file would allocate the length in the header. Resampling makes a file with a low rate larger.
+    Raises AudioError for a peak beyond 32-bit integers.
     """
-    try:
-        info = soundfile.info(source)
-    except soundfile.LibsndfileError:
-        return  # read_audio reports what is wrong with it
-    except TypeError as error:  # soundfile raises it for the extension .raw
-        raise AudioError(f"{path} has no header with its sample rate and format; convert it to WAV or FLAC") from error
-    if info.frames >= _UNKNOWN_FRAMES:
-        raise AudioError(f"{path} has no length in its header; convert it to WAV or FLAC again")
-    if info.channels * max(info.frames, info.duration * sample_rate) > MAX_SAMPLES:
-        raise AudioError(
-            f"{path} lasts {info.duration:.0f} s ({info.channels} channels at {info.samplerate} Hz); the limit is ten "
-            "minutes of stereo. Cut out the note that you want"
-        )
+    peak = np.abs(audio).max(initial=0)
+    if peak <= INTEGER_PEAK:
+        return audio, ()
+    bits = next((bits for bits in (16, 24, 32) if peak <= _OVERSHOOT * 2 ** (bits - 1)), None)
+    if bits is None:
+        raise AudioError(f"{name} peaks at {peak:.3g}, where full scale is 1; divide it by its peak")
+    full = 2 ** (bits - 1)
+    note = f"the samples of the sound reach {peak:.0f}, as {bits}-bit integers do, so they are divided by {full}"
+    return audio / np.float32(full), (note,)

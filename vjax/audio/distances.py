@@ -7,7 +7,7 @@ normalised.
 
 A silent sound (`is_silent`) has no defined distance: the result is NaN. The same holds for a sound with NaN or infinite
 samples. Report the number of NaN results, because the mean of the others alone would reward silence. `sot` and
-`rms_cosine` compare the mean of the channels. For these two, a stereo sound whose channels cancel counts as silent too.
+`rms_cosine` compare the mean of the channels; of a sound whose channels cancel, the louder one (see `to_mono`).
 
 Short sounds are padded with silence to the length of a clip. Where both sounds are padded, they are equal. `mss` leaves
 this silence out. `mss_padded` and all other distances use the whole clip.
@@ -22,9 +22,9 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from vjax.audio.channels import to_mono
 from vjax.audio.dtw import dtw_distance
 from vjax.audio.loudness import loudness_lufs
-from vjax.audio.mel import to_mono
 from vjax.audio.silence import checked_pair, scored
 from vjax.audio.spectra import (
     FINEST_HOP_MS,

@@ -17,11 +17,6 @@ FLOOR_DB = -100.0
 """The lowest level of `power_db`; silence has it."""
 
 
-def to_mono(audio: jax.Array) -> jax.Array:
-    """[..., channels, samples] to [..., samples]: the mean of the channels."""
-    return audio.mean(-2)
-
-
 @functools.partial(jax.jit, static_argnames="config")
 def mel_spectrogram(audio: jax.Array, config: MelConfig) -> jax.Array:
     """log(1 + mel power spectrogram).

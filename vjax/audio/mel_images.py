@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from vjax.audio.channels import to_mono
 from vjax.audio.mel import FLOOR_DB, MelConfig, bands_below, mel_filterbank, power_db
 from vjax.io.atomic import write_file
 
@@ -23,7 +24,7 @@ def mel_db(audio: np.ndarray, config: MelConfig) -> np.ndarray:
 
     It runs on the host, in NumPy, so that drawing compiles nothing.
     """
-    padded = np.pad(audio.mean(0), config.n_fft // 2)
+    padded = np.pad(to_mono(audio), config.n_fft // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, config.n_fft)[:: config.hop]
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.n_fft) / config.n_fft)
     power = np.abs(np.fft.rfft(frames * window)) ** 2
@@ -50,7 +51,7 @@ def comparison_image(sounds: Mapping[str, np.ndarray], sample_rate: int, title: 
     for column, (label, audio) in enumerate(sounds.items()):
         seconds = audio.shape[-1] / sample_rate
         wave, mel = axes[:, column]
-        wave.plot(np.linspace(0, seconds, audio.shape[-1]), audio.mean(0), linewidth=0.4, color="#444")
+        wave.plot(np.linspace(0, seconds, audio.shape[-1]), to_mono(audio), linewidth=0.4, color="#444")
         wave.set(xlim=(0, longest_s), ylim=(-1.05 * peak, 1.05 * peak))
         wave.set_title(label, parse_math=False)
         mel.imshow(

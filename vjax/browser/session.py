@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vjax.audio.channels import to_mono
 from vjax.audio.distances import mss
-from vjax.audio.mel import mel_spectrogram, to_mono
+from vjax.audio.mel import mel_spectrogram
 from vjax.browser.controls import ControlTexts
 from vjax.data.reader import Reader, encoded_as
 from vjax.data.store import DatasetInfo, open_dataset

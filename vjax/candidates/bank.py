@@ -35,6 +35,7 @@ from vjax.io.progress import progress_bar
 from vjax.sound.schema import Parameters, Schema
 from vjax.training.packing import BANK, CREDIT
 from vjax.vital.preset import Preset, read_preset
+from vjax.vital.report_changes import report_changes
 from vjax.vital.transpose import transposed
 from vjax.vital.vocabulary import Vocabulary, to_preset
 
@@ -148,7 +149,7 @@ def folder_bank(folder: str | os.PathLike, note: int, pool: RenderPool, mel: Mel
         mels=np.stack([index[keys[i]] for i in audible]),
         notes=np.full(len(audible), note),
         names=[as_text(files[i].relative_to(folder).with_suffix("")) for i in audible],
-        preset=lambda i: read_preset(files[audible[i]]),
+        preset=lambda i: report_changes(read_preset(files[audible[i]]), as_text(files[audible[i]])),
     )
 
 
@@ -235,7 +236,7 @@ def _rendered(
     def jobs():
         for key, file in missing:
             try:
-                raw = read_preset(file).to_json()
+                raw = report_changes(read_preset(file), as_text(file)).to_json()
             except (ValueError, OSError) as error:
                 tqdm.write(f"left out: {error}", file=sys.stderr)
                 if not isinstance(error, OSError):

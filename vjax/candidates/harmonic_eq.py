@@ -97,7 +97,7 @@ def _filtered(table: Mapping[str, Any], gain_db: np.ndarray) -> dict[str, Any] |
     components = [component for group in fitted["groups"] for component in group["components"]]
     if any(component["type"] != "Wave Source" for component in components):
         return None
-    keyframes = [keyframe for component in components for keyframe in component["keyframes"]]
+    keyframes = [keyframe for component in components for keyframe in component.get("keyframes") or ()]
     if not keyframes:
         return None
     cycles = np.stack([np.frombuffer(base64.b64decode(keyframe["wave_data"]), "<f4") for keyframe in keyframes])

@@ -9,6 +9,7 @@ from vjax.io.find_files import PRESETS, find_files
 from vjax.sound.schema import Parameters
 from vjax.vital.default_vocabulary import default_vocabulary
 from vjax.vital.preset import read_preset
+from vjax.vital.report_changes import report_changes
 from vjax.vital.vocabulary import Vocabulary, to_parameters
 
 
@@ -33,7 +34,7 @@ def load_bank(directory: str | os.PathLike | None, warn: Callable[[str], None] =
     presets = []
     for path in find_files([directory], PRESETS):
         try:
-            presets.append((stem_text(path), read_preset(path)))
+            presets.append((stem_text(path), report_changes(read_preset(path), as_text(path))))
         except (ValueError, OSError) as error:
             warn(f"left out {as_text(path.name)}: {error}")
     if not presets:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vjax.audio.mel import MelConfig, mel_spectrogram, to_mono
+from vjax.audio.channels import to_mono
+from vjax.audio.mel import MelConfig, mel_spectrogram
 from vjax.data import layout
 from vjax.data.preset_bank import Bank
 from vjax.data.sampling import ORIGINS, SampledPreset, parameters_hash, sample_block

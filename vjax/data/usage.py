@@ -82,13 +82,14 @@ def main() -> None:
     from vjax.engine.schema import engine_schema
     from vjax.io.find_files import find_presets
     from vjax.vital.preset import read_preset
+    from vjax.vital.report_changes import report_changes
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=pathlib.Path, help="folder of .vital files, searched with its subfolders")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("vjax/data/usage.json"))
     arguments = parser.parse_args()
     try:
-        presets = [read_preset(path) for path in find_presets(arguments.directory)]
+        presets = [report_changes(read_preset(path), str(path)) for path in find_presets(arguments.directory)]
     except ValueError as error:
         parser.error(str(error))
     usage = count_usage(presets, engine_schema())

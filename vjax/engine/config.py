@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from vjax.audio.sample_rates import RATE_RANGE_HZ
+
 
 @dataclasses.dataclass(frozen=True)
 class RenderConfig:
@@ -26,9 +28,11 @@ class RenderConfig:
             raise ValueError(f"note_s={self.note_s} must lie in (0, seconds={self.seconds}]")
         if not 0 < self.velocity <= 1:
             raise ValueError(f"velocity={self.velocity} must lie in (0, 1]")
-        for field in ("sample_rate", "timeout_s"):
-            if not getattr(self, field) > 0:
-                raise ValueError(f"{field}={getattr(self, field)} must be above 0")
+        lowest, highest = RATE_RANGE_HZ
+        if not lowest <= self.sample_rate <= highest:
+            raise ValueError(f"sample_rate={self.sample_rate} must lie in [{lowest}, {highest}] Hz")
+        if not self.timeout_s > 0:
+            raise ValueError(f"timeout_s={self.timeout_s} must be above 0")
 
     @property
     def samples(self) -> int:

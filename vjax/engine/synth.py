@@ -163,6 +163,17 @@ def load(preset: Mapping[str, Any], config: RenderConfig, seed: int = 0) -> vita
     return synth
 
 
+def reloaded(preset: Mapping[str, Any]) -> dict[str, Any]:
+    """Vital JSON that the engine writes after it loaded a preset, whose older version it converts.
+
+    Run it in a process of its own: it is for presets that were not checked. Raises ValueError if the engine refuses it.
+    """
+    synth = prepare()
+    if not synth.load_json(json.dumps(preset)):
+        raise ValueError(_REFUSED)
+    return json.loads(synth.to_json())
+
+
 def play(synth: vita.Synth, note: int, config: RenderConfig) -> np.ndarray:
     """float32 [2, samples] of the loaded preset. The Synth keeps state from it: play in a fork of its process."""
     settle(synth, note, config.velocity)

@@ -9,6 +9,7 @@ from typing import Any
 
 from vjax.io.file_names import as_text, stem_text
 from vjax.vital.preset import Preset, read_json, read_preset
+from vjax.vital.report_changes import report_changes
 
 UNKNOWN = "unknown"
 
@@ -37,8 +38,8 @@ class PresetFile:
         return stem_text(self.path)
 
     def preset(self) -> Preset:
-        """Reads the preset. Raises ValueError or OSError, naming the file."""
-        return read_preset(self.path)
+        """Reads the preset, see `report_changes`. Raises ValueError or OSError, naming the file."""
+        return report_changes(read_preset(self.path), as_text(self.path))
 
 
 def read_file(path: Path, folder: Path) -> PresetFile:

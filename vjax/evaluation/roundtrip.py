@@ -18,7 +18,7 @@ from vjax.engine.config import RenderConfig
 from vjax.engine.pool import Rendering, RenderJob, RenderPool
 from vjax.io.file_names import stem_text
 from vjax.sound.schema import Schema
-from vjax.vital.preset import Preset, read_json
+from vjax.vital.preset import Preset, playable_json, read_json
 from vjax.vital.vocabulary import Vocabulary, from_parameters, to_parameters
 
 REFERENCE_SEEDS = (1, 2, 3)
@@ -81,7 +81,7 @@ def _prepare(path: Path, schema: Schema, vocabulary: Vocabulary) -> tuple[RoundT
         raw = read_json(path)
         preset = Preset.from_json(raw)
         parameters, lost = to_parameters(preset, schema, vocabulary)
-        versions = [raw, preset.to_json(), from_parameters(parameters, schema, vocabulary)]
+        versions = [playable_json(raw), preset.to_json(), from_parameters(parameters, schema, vocabulary)]
     except (ValueError, OSError) as error:
         return RoundTrip(str(path), error=str(error)), []
     return RoundTrip(str(path), exact_reasons=preset.notes, reasons=tuple(lost)), versions

@@ -19,7 +19,7 @@ from vjax.data.reader import Reader, sample_parameters
 from vjax.data.store import DatasetInfo, open_dataset
 from vjax.data.stream import split
 from vjax.inference.decode import PredictedPreset
-from vjax.inference.predict import BatchOutputs, Predictor, mono
+from vjax.inference.predict import BatchOutputs, Predictor, network_input
 from vjax.io.find_files import SOUNDS, find_files
 from vjax.sound.schema import Parameters, Schema
 
@@ -123,7 +123,7 @@ def _read_file(path: str | os.PathLike, sample_rate: int, samples: int) -> _Soun
     name = os.fspath(path)
     try:
         clip = load_clip(path, sample_rate, samples)
-        return _Sound(name, mono(clip.audio, name), clip=clip)
+        return _Sound(name, network_input(clip.audio), clip=clip)
     except (AudioError, OSError) as error:
         return Failure(name, str(error))
 

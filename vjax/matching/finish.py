@@ -38,7 +38,7 @@ def finish(prepared: Prepared, pool: RenderPool, refined: Refined | None = None)
     clip, sought, choice = prepared.clip, prepared.sought, prepared.choice
     if refined is not None and refined.error:
         raise ValueError(refined.error)
-    warnings = []
+    warnings = _notes(prepared)
     if prepared.config.note is None and not clip.pitch.clear:
         warnings.append(
             f"the sound has no clear pitch, so {note_name(sought.note)} is assumed; if it has a note, give it by --note"
@@ -89,6 +89,12 @@ def finish(prepared: Prepared, pool: RenderPool, refined: Refined | None = None)
         warnings=tuple(warnings),
         **vars(found),
     )
+
+
+def _notes(prepared: Prepared) -> list[str]:
+    """What was changed in the recordings, named if there are several."""
+    several = len(prepared.recordings) > 1
+    return [f"{one.clip.name}: {note}" if several else note for one in prepared.recordings for note in one.clip.notes]
 
 
 def _judged(

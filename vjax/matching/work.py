@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
 from vjax.audio.clip import Clip
 from vjax.audio.files import AudioError, open_sound
@@ -206,8 +205,9 @@ def _limited(items: Iterable[tuple[str, Path]], limit: int) -> Iterator[tuple[st
 
 def _is_audio(path: str) -> bool:
     try:
-        return soundfile.info(open_sound(path)).frames > 0
-    except (OSError, AudioError, soundfile.LibsndfileError, TypeError):  # TypeError: a file with the suffix .raw
+        with open_sound(path) as file:
+            return file.frames > 0
+    except (AudioError, OSError):
         return False
 
 

@@ -74,8 +74,8 @@ def _check_component(component: Any, where: str) -> None:
     if not isinstance(kind, str) or kind not in COMPONENTS:
         raise ValueError(f"{where} is of type {_brief(kind)}; expected one of {sorted(COMPONENTS)}")
     keyframes = component.get("keyframes")
-    if keyframes is None and kind == "Line Source":  # Vital 1.0.6 writes it without keyframes
-        return
+    if keyframes is None:  # Vital 1.0.6 writes a Line Source so; the engine plays or refuses other components
+        keyframes = []
     for k, keyframe in enumerate(_require(keyframes, list, f"{where}.keyframes")):
         _require(keyframe, Mapping, f"{where}.keyframes[{k}]")
         position = _number(keyframe.get("position"), f"{where}.keyframes[{k}].position")

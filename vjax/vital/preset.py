@@ -11,7 +11,6 @@ import json
 import math
 import os
 import pathlib
-import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -24,11 +23,13 @@ from vjax.io.file_names import stem_text
 from vjax.sound.routes import CHANNELS, N_SLOTS, ROUTE_RANGES
 from vjax.sound.schema import CATALOG_CHOICES, N_LFOS, N_OSCILLATORS, VIEW_CONTROLS, Schema
 from vjax.vital import checks
-from vjax.vital.wavetables import VITAL_VERSION
+from vjax.vital.conversion import converted
+from vjax.vital.wavetables import VITAL_VERSION, written_version
 
 MAX_BYTES = 64 * 2**20
 """The largest preset file that is read. The largest one of a musician is under 3 MB."""
 
+_A_LITTLE = 0.01  # of a range: some musicians' presets have a value of 1.0047 where 1 is the largest
 _TEXTS = {"preset_name": "name", "author": "author", "preset_style": "style", "comments": "comments"}
 _LINE = {"points": [0.0, 1.0, 0.5, 0.0, 1.0, 1.0], "powers": [0.0, 0.0, 0.0], "smooth": False}
 # Settings of Vital 1.5 that this engine does not have, at the values of a preset that does not use them.
@@ -66,6 +67,7 @@ class Preset:
       macro_names: of the four macros.
       other_settings, other: all other content of the file, kept and written back unchanged.
       notes: texts for people: what was clipped on reading, what is kept but not used.
+      changes: those of the notes that change the sound: values that this engine does not have.
     """
 
     continuous: np.ndarray
@@ -82,18 +84,20 @@ class Preset:
     other_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     other: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, raw: Any) -> "Preset":
-        """Reads Vital's JSON (versions 1.0.0 to 1.5).
+        """Reads Vital's JSON (versions to 1.5; the engine converts those before 1.0).
 
         Values outside a control's range are clipped, and fractional menu values are rounded. Both add a note. Missing
-        controls get their default, as in Vital.
+        controls, tables, shapes and routes get their default, as in Vital.
 
         Raises ValueError, which names the first item that is not valid in a preset, or on which the engine would hang
-        or crash.
+        or crash; OSError if a preset before 1.0 could not be converted for lack of a process.
         """
-        settings = _settings(raw)
+        raw = checked_json(raw)
+        settings = raw["settings"]
         notes: list[str] = []
         schema = controls()
 
@@ -115,6 +119,7 @@ class Preset:
                 notes.append(f"{menu.name} {value:g} rounded to {round(value)}")
         routes = tuple(_read_route(settings, slot, native, notes) for slot in range(N_SLOTS))
         other_settings = _other_settings(settings, native, notes)
+        changes = tuple(note for note in notes if not note.startswith("route "))
         read_keys = {*_TEXTS, *(f"macro{i + 1}" for i in range(4)), "settings", "synth_version"}
         other = {key: raw[key] for key in raw if key not in read_keys}
         notes += [f"kept aside: {key[:40]}" for key in sorted(other)]
@@ -129,6 +134,7 @@ class Preset:
             other_settings=other_settings,
             other=other,
             notes=tuple(notes),
+            changes=changes,
             **{field: str(raw.get(key) or "") for key, field in _TEXTS.items()},
         )
 
@@ -153,7 +159,9 @@ class Preset:
         settings |= copy.deepcopy(dict(self.other_settings))
         settings |= {
             "modulations": modulations,
-            "wavetables": [{**copy.deepcopy(dict(table)), "version": VITAL_VERSION} for table in self.wavetables],
+            "wavetables": [
+                {**copy.deepcopy(dict(table)), "version": written_version(table)} for table in self.wavetables
+            ],
             "lfos": copy.deepcopy(list(self.lfo_shapes)),
             "sample": dict(self.sample),
         }
@@ -181,7 +189,7 @@ def init() -> Preset:
 
 
 def read_json(path: str | os.PathLike) -> dict[str, Any]:
-    """The JSON of a `.vital` file. Raises ValueError naming the file if it is too large or not JSON."""
+    """The JSON of a `.vital` file, see `checked_json`. Raises ValueError naming the file if it is not such a preset."""
     path = pathlib.Path(path)
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"{path}: {path.stat().st_size} bytes; expected a Vital preset of at most {MAX_BYTES} bytes")
@@ -190,10 +198,9 @@ def read_json(path: str | os.PathLike) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:  # ValueError: also for wrong encodings and too long numbers
         raise ValueError(f"{path}: not JSON, so not a Vital preset ({error})") from error
     try:
-        _settings(raw)
+        return checked_json(raw)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return raw
 
 
 def read_preset(path: str | os.PathLike) -> Preset:
@@ -213,38 +220,54 @@ def write_preset(path: str | os.PathLike, preset: Preset | Mapping[str, Any]) ->
     write_file(path, text)
 
 
-def _settings(raw: Any) -> dict[str, Any]:
-    """The settings of Vital's JSON, after a check of their parts. Raises ValueError naming an invalid part."""
+def checked_json(raw: Any) -> dict[str, Any]:
+    """Vital's JSON, converted if it is before 1.0, with the init patch's tables and shapes where a file has fewer.
+
+    So does the engine. Raises ValueError naming an invalid part; OSError as `converted` does.
+    """
     settings = raw.get("settings") if isinstance(raw, dict) else None
+    sizes = {"modulations": N_SLOTS, "wavetables": N_OSCILLATORS, "lfos": N_LFOS}
     if not isinstance(settings, dict):
         raise ValueError("no `settings` object, so not a Vital preset")
-    _check_version(str(raw.get("synth_version", VITAL_VERSION)))
+    if not settings.keys() & sizes.keys():
+        raise ValueError(f"`settings` has none of {', '.join(sizes)}, so not a Vital preset")
     checks.check_json(raw, "preset")
-    sizes = {"modulations": (0, N_SLOTS), "wavetables": (N_OSCILLATORS,) * 2, "lfos": (N_LFOS,) * 2}
-    for name, (least, most) in sizes.items():
-        entries = settings.get(name)
+    raw = converted(raw)
+    settings = dict(raw["settings"])
+    for name, most in sizes.items():
+        entries = settings.get(name, [])
         if not (isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)):
             raise ValueError(f"`{name}` is not a list of objects, so not a Vital preset")
-        if not least <= len(entries) <= most:
+        if len(entries) > most:
             raise ValueError(f"`{name}` has {len(entries)} entries; Vital has {most}")
+        if name != "modulations":  # a route that is missing is an empty one
+            entries = entries + synth.init_preset()["settings"][name][len(entries) :]
+        settings[name] = entries
     for i, table in enumerate(settings["wavetables"], start=1):
         checks.check_table(table, f"wavetable {i}")
     for i, shape in enumerate(settings["lfos"], start=1):
         checks.check_curve(shape, f"LFO {i}")
     checks.check_sample(settings.get("sample"))
-    return settings
+    return {**raw, "settings": settings}
 
 
-def _check_version(version: str) -> None:
-    """Raises ValueError for a version before 1.0.
+def playable_json(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Vital's JSON, from `checked_json`, as the engine plays it.
 
-    Vital changed the meaning of values until 1.0. Since then they have kept it (all 115 presets were compared).
+    Values a little out of their ranges are clipped, which is what they sound like. Routes of unknown names are empty.
     """
-    match = re.match(r"(\d{1,9})\.\d", version)
-    if not match:
-        raise ValueError(f"synth_version is {version[:40]!r}; expected a version such as {VITAL_VERSION!r}")
-    if int(match.group(1)) < 1:
-        raise ValueError(f"synth_version is {version[:40]}, before 1.0; open the preset in Vital and save it again")
+    settings = dict(raw["settings"])
+    for name, (low, high) in synth.control_ranges().items():
+        if name in settings:
+            clipped = min(max(settings[name], low), high)
+            if abs(settings[name] - clipped) <= _A_LITTLE * (high - low):
+                settings[name] = clipped
+    sources, destinations = synth.modulation_names()
+    settings["modulations"] = [
+        route if route.get("source") in sources and route.get("destination") in destinations else _connection(None)
+        for route in settings["modulations"]
+    ]
+    return {**raw, "settings": settings}
 
 
 def _read_route(settings: Mapping[str, Any], slot: int, native, notes: list[str]) -> Route | None:

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ VITAL_VERSION = "1.5.5"
 
 
 _NO_SPECTRUM = -(2**15)
+_BEFORE_1_0 = re.compile(r"0\.\d")
 
 
 def table_json(name: str, frames: np.ndarray) -> dict[str, Any]:
@@ -50,9 +52,20 @@ def table_json(name: str, frames: np.ndarray) -> dict[str, Any]:
     }
 
 
+def written_version(table: Mapping[str, Any]) -> str:
+    """The version to write for a table. Versions before 1.0 are kept, because the engine plays such tables differently.
+
+    In a table before 0.4.7, for example, `full_normalize` has no effect.
+    """
+    version = table.get("version")
+    return version if isinstance(version, str) and _BEFORE_1_0.match(version) else VITAL_VERSION
+
+
 def table_key(table: Mapping[str, Any]) -> str:
-    """A table's identity: a hash of its sound content, without name, author or version."""
+    """A table's identity: a hash of its sound content, without name and author, and without a version since 1.0."""
     sound = {key: value for key, value in table.items() if key not in ("name", "author", "version")}
+    if written_version(table) != VITAL_VERSION:
+        sound["version"] = table["version"]
     return hashlib.sha256(json.dumps(sound, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -99,7 +112,7 @@ class WavetableCatalog:
             if key not in self._positions and key not in new:
                 name = unique_name(str(table.get("name", "")), key, taken)
                 taken.add(name)
-                new[key] = {**table, "name": name, "version": VITAL_VERSION}
+                new[key] = {**table, "name": name, "version": written_version(table)}
         spectra = self.spectra
         if spectra is not None:
             spectra = np.concatenate([spectra, np.full((len(new), *spectra.shape[1:]), np.nan, np.float32)])

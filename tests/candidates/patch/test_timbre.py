@@ -74,5 +74,8 @@ def test_cycle_at_a_position_between_two_cycles_is_their_mixture(by_hand):
 
 def test_cycle_at_a_table_without_plain_cycles_is_none():
     table = table_json("one", np.zeros((1, FRAME)))
-    table["groups"][0]["components"][0]["type"] = "Line Source"
+    (component,) = table["groups"][0]["components"]
+    component["type"] = "Line Source"
+    assert cycle_at(table, 0) is None
+    component |= {"type": "Wave Source", "keyframes": None}
     assert cycle_at(table, 0) is None

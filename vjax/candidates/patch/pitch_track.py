@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vjax.audio.channels import to_mono
+
 STEP_S = 0.004
 LOWEST_HZ, HIGHEST_HZ = 22.0, 2500.0
 
@@ -45,7 +47,7 @@ class Track(NamedTuple):
 
 def pitch_track(audio: np.ndarray, sample_rate: int) -> Track:
     """Returns the pitch track of a sound [channels, samples] or [samples] between 22 and 2500 Hz."""
-    mono = np.atleast_2d(np.asarray(audio, float)).mean(0)
+    mono = to_mono(np.atleast_2d(np.asarray(audio, float)))
     time_s = np.arange(STEP_S, max(len(mono) / sample_rate, 2 * STEP_S), STEP_S)
     amplitude = _amplitude(mono, sample_rate, time_s)
     loud = amplitude > 10 ** (_QUIET_DB / 20)

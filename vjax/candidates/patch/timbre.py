@@ -66,7 +66,7 @@ def cycle_at(table: Mapping[str, Any], position: float) -> np.ndarray | None:
     components = [component for group in table["groups"] for component in group["components"]]
     if len(components) != 1 or components[0].get("type") != "Wave Source":
         return None
-    keyframes = sorted(components[0]["keyframes"], key=lambda one: one["position"])
+    keyframes = sorted(components[0].get("keyframes") or (), key=lambda one: one["position"])
     if not keyframes or any("wave_data" not in one for one in keyframes):
         return None
     cycles = np.stack([np.frombuffer(base64.b64decode(one["wave_data"]), "<f4") for one in keyframes])

@@ -1,0 +1,109 @@
+"""Tests of presets of other versions: what vjax writes plays as the engine plays the original."""
+
+import base64
+import copy
+import json
+
+import numpy as np
+import pytest
+import vita
+
+from vjax.engine import synth
+from vjax.engine.config import RenderConfig
+from vjax.engine.isolate import call_isolated
+from vjax.engine.pool import prepare_method
+from vjax.vital.conversion import converted
+from vjax.vital.preset import Preset, playable_json
+from vjax.vital.wavetables import VITAL_VERSION, WavetableCatalog, table_key
+
+RENDER = RenderConfig(seconds=0.3, note_s=0.2)
+
+
+@pytest.fixture
+def vital_json() -> dict:
+    raw = copy.deepcopy(synth.init_preset())
+    raw["settings"] |= {"osc_1_random_phase": 0.0}
+    return raw
+
+
+def play(preset: dict) -> np.ndarray:
+    """The bare engine without vjax's checks, in a process of its own."""
+    engine = vita.Synth()
+    assert engine.load_json(json.dumps(preset))
+    return engine.render(48, 0.8, RENDER.note_s, RENDER.seconds)
+
+
+def played(preset: dict) -> np.ndarray:
+    return call_isolated(play, preset, timeout_s=60, method=prepare_method())
+
+
+def quieter(preset: dict, gain: float, version: str) -> dict:
+    """The cycles are softer: `full_normalize` makes them loud again since version 0.4.7."""
+    for table in preset["settings"]["wavetables"]:
+        for keyframe in table["groups"][0]["components"][0]["keyframes"]:
+            cycle = np.frombuffer(base64.b64decode(keyframe["wave_data"]), "<f4")
+            keyframe["wave_data"] = base64.b64encode((gain * cycle).astype("<f4").tobytes()).decode()
+        table["version"] = version
+    return preset
+
+
+@pytest.mark.parametrize("version", ["0.3.7", "0.4.6", "0.5.0", "1.0.6"])
+def test_to_json_with_an_old_wavetable_plays_the_same_bits(vital_json, version):
+    original = quieter(vital_json, 0.1, version)
+    np.testing.assert_array_equal(played(Preset.from_json(original).to_json()), played(original))
+
+
+def test_to_json_keeps_the_version_of_a_wavetable_only_before_1_0(vital_json):
+    for version, written in (("0.4.6", "0.4.6"), ("1.0.6", VITAL_VERSION), ("99999.9.9", VITAL_VERSION)):
+        vital_json["settings"]["wavetables"][0]["version"] = version
+        found = Preset.from_json(vital_json).to_json()["settings"]["wavetables"]
+        assert (found[0]["version"], found[1]["version"]) == (written, VITAL_VERSION)
+
+
+def test_extended_with_an_old_wavetable_keeps_its_version(vital_json):
+    new, _, _ = vital_json["settings"]["wavetables"]
+    old = {**new, "version": "0.4.6"}
+    assert table_key(old) != table_key(new)
+    assert table_key({**new, "version": "1.0.6"}) == table_key(new)
+    assert WavetableCatalog((new,)).extended([old]).tables[1]["version"] == "0.4.6"
+
+
+@pytest.mark.parametrize("version", ["0.4.6", "0.7.0", "0.9.0"])
+def test_from_json_before_1_0_plays_the_same_bits(vital_json, version):
+    original = {**vital_json, "synth_version": version, "author": "someone"}
+    found = Preset.from_json(original)
+    assert (found.author, found.to_json()["synth_version"]) == ("someone", VITAL_VERSION)
+    np.testing.assert_array_equal(played(found.to_json()), played(original))
+
+
+def test_converted_since_1_0_is_the_same_object(vital_json):
+    assert converted(vital_json) is vital_json
+
+
+@pytest.mark.parametrize(
+    ("part", "kept"), [("lfos", 0), ("lfos", 4), ("wavetables", 0), ("wavetables", 2), ("modulations", 0)]
+)
+def test_from_json_with_fewer_parts_plays_as_the_engine_does(vital_json, part, kept):
+    if kept:
+        del vital_json["settings"][part][kept:]
+    else:
+        del vital_json["settings"][part]
+    np.testing.assert_array_equal(played(Preset.from_json(vital_json).to_json()), played(vital_json))
+
+
+def test_from_json_with_a_component_without_keyframes_plays_as_the_engine_does(vital_json):
+    vital_json["settings"]["wavetables"][0]["groups"][0]["components"].append(
+        {"type": "Wave Folder", "interpolation": 1, "interpolation_style": 1}
+    )
+    np.testing.assert_array_equal(played(Preset.from_json(vital_json).to_json()), played(vital_json))
+
+
+def test_playable_json_clips_a_little_and_plays_the_same_bits(vital_json):
+    vital_json["settings"] |= {"compressor_on": 1.0, "compressor_low_upper_ratio": 1.0047, "osc_1_level": 7.0}
+    vital_json["settings"]["modulations"][0] = {"source": "lfo_99", "destination": "osc_1_pan"}
+    found = playable_json(vital_json)
+    assert found["settings"]["compressor_low_upper_ratio"] == 1
+    assert found["settings"]["osc_1_level"] == 7, "the engine plays it louder"
+    np.testing.assert_array_equal(played(found), played(vital_json))
+    found["settings"]["osc_1_level"] = 1.0
+    synth.validate_preset(found)
