@@ -7,11 +7,11 @@ import pytest
 
 from vjax.candidates.patch.describe_patch import describe
 from vjax.candidates.patch.finish import finished
-from vjax.candidates.patch.units import rate_text
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.vital.lfo_shapes import shape_json
 from vjax.vital.preset import Preset, Route
+from vjax.vital.units import rate_text
 from vjax.vital.values import with_routes, with_values
 
 NOTE = 48

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from vjax.candidates.patch.timbre import cycle_at, timbre_of
 from vjax.vital.standard_tables import standard_catalog
+from vjax.vital.timbre import cycle_at, timbre_of
 from vjax.vital.wavetables import FRAME, table_json
 
 K = np.arange(1, 200)

@@ -1,0 +1,96 @@
+"""Says how to make a modulation route, and how far it moves its destination."""
+
+import re
+
+from vjax.engine import synth
+from vjax.vital.preset import Route, controls
+from vjax.vital.tutorial.contents import is_straight, shape_text
+from vjax.vital.tutorial.draft import Draft, Reading
+from vjax.vital.tutorial.steps import Connection, Part
+from vjax.vital.tutorial.values import native_text, power_text, shift_text
+from vjax.vital.tutorial.words import control_title, source_title
+
+_SLOT = re.compile(r"modulation_(\d+)_(amount|power)")
+_BOTH_WAYS = ("pitch_wheel", "stereo")  # sources that do not go from 0 to 1
+
+
+def points_at_route(route: Route) -> bool:
+    """Whether the destination is the amount or the power of another route."""
+    return _SLOT.fullmatch(route.destination) is not None
+
+
+def connect(draft: Draft, slot: int, route: Route) -> None:
+    """Adds a route in `slot`, from 0."""
+    text = _route_text(draft.reading, route)
+    draft.connections.append(Connection(slot + 1, route, text))
+    draft.say(f"Drag {source_title(draft.reading.preset, route.source)} onto {text}.")
+    if abs(route.power) >= 0.05:
+        draft.say(f"In the matrix, set the power of this route to {power_text(route.power)}.")
+    if route.curve is not None and not is_straight(route.curve):
+        part = Part(f"modulation_{slot + 1}_curve", shape_text(route.curve))
+        draft.parts.append(part)
+        draft.say(f"In the matrix, draw the remap of this route: {part.text}.")
+
+
+def _route_text(reading: Reading, route: Route) -> str:
+    modes = [mode for mode, is_on in (("bipolar", route.bipolar), ("stereo", route.stereo)) if is_on]
+    made = f" and make the route {' and '.join(modes)}" if modes else ""
+    title = _destination_title(reading, route)
+    if not route.amount:
+        return f"{title}{made}; leave the amount at 0, because another route moves it"
+    reach = _reach_text(reading, route)
+    return f"{title}{made}, amount {route.amount:.3g}{f': {reach}' if reach else ''}"
+
+
+def _destination_title(reading: Reading, route: Route) -> str:
+    slot = _SLOT.fullmatch(route.destination)
+    if not slot:
+        return control_title(reading.preset, route.destination)
+    target = reading.preset.routes[int(slot.group(1)) - 1]
+    if target is None:
+        return f"the {slot.group(2)} of modulation {slot.group(1)}"
+    return f"the {slot.group(2)} of the route {route_title(reading, target)}"
+
+
+def route_title(reading: Reading, route: Route) -> str:
+    """`LFO 1 > Filter 1 Cutoff`."""
+    return f"{source_title(reading.preset, route.source)} > {_destination_title(reading, route)}"
+
+
+def _reach_text(reading: Reading, route: Route) -> str:
+    """How far a route moves its destination: `+36 semitones (3 octaves), from 262 Hz to 2.1 kHz`."""
+    low, high = synth.control_ranges()[route.destination]
+    change = route.amount * (high - low)
+    if points_at_route(route):
+        return f"±{abs(change) / 2:.3g}" if route.bipolar else f"{change:+.3g}"
+    name = route.destination
+    shift = shift_text(name, abs(change) / 2 if route.bipolar else change)
+    shift = shift.replace("+", "±") if shift and route.bipolar else shift
+    alone = sum(other.destination == name for _, other in reading.routes) == 1
+    is_cutoff = name.endswith("_cutoff")
+    ends = ""
+    if (shift is None or (is_cutoff and alone)) and not route.stereo and route.source not in _BOTH_WAYS:
+        ends = _ends_text(reading, route, change, low, high) + ("" if alone else " on its own")
+    return ", ".join(text for text in (shift, ends) if text)
+
+
+def _ends_text(reading: Reading, route: Route, change: float, low: float, high: float) -> str:
+    name = route.destination
+    if name not in controls().continuous_names:
+        return ""
+
+    def text(native: float) -> str:
+        text = native_text(reading.preset, name, min(max(native, low), high))
+        return text.partition(" (")[0] if name.endswith(("_cutoff", "_frequency")) else text
+
+    def limit(native: float) -> str:
+        """The engine lets routes move a control beyond its range."""
+        if low <= native <= high:
+            return f"to {text(native)}"
+        return f"past its {'maximum' if native > high else 'minimum'} of {text(native)}"
+
+    now = reading.value(name)
+    if route.bipolar:
+        down, up = (limit(now + sign * abs(change) / 2) for sign in (-1, 1))
+        return f"down {down} and up {up}"
+    return f"from {text(now)} {limit(now + change)}"
