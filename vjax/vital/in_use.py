@@ -134,10 +134,8 @@ def _idle_controls(preset: Preset, audible: set[str]) -> set[str]:
             if is_fixed(f"{envelope}_{stage}", value):
                 idle |= {f"{envelope}_{other}" for other in others}
     for osc in (f"osc_{i + 1}" for i in range(N_OSCILLATORS)):
-        if not value_of(preset, f"{osc}_spectral_morph_type"):
-            idle |= {f"{osc}_spectral_morph_spread"}  # it changes a render by less than -60 dB
         if is_constant(preset.wavetables[int(osc[-1]) - 1]):
-            idle |= {f"{osc}_wave_frame", f"{osc}_frame_spread"} - moved
+            idle |= {f"{osc}_wave_frame"} - moved  # not the spread, which gives each voice its own buffer
         if modulator(int(osc[-1]), value_of(preset, f"{osc}_distortion_type")):
             idle |= {f"{osc}_distortion_phase"}
     for band in ("low", "band", "high"):

@@ -2,16 +2,17 @@
 
 import dataclasses
 
+import numpy as np
+
 from vjax.sound.encoding import CHAIN
 from vjax.vital.editability import carrying_routes
 from vjax.vital.in_use import controls_in_use, effects_in_order, without_idle_modules
 from vjax.vital.preset import Preset, Route, controls, init
 from vjax.vital.tutorial.steps import Connection, Fact, Part, Step
-from vjax.vital.tutorial.values import is_switch, native_of, value_text
+from vjax.vital.tutorial.values import is_switch, native_of, native_text, value_text
 from vjax.vital.tutorial.words import ADVANCED, joined, label
 from vjax.vital.values import value_of, with_values
 
-_SAME_NORM = 1e-6  # the engine's values are float32
 _MOST_IN_SENTENCE = 3
 
 
@@ -50,7 +51,11 @@ def _differs(preset: Preset, name: str) -> bool:
     at = schema.position[name]
     if name in schema.categorical_names:
         return preset.categorical[at] != init().categorical[at]
-    return abs(preset.continuous[at] - init().continuous[at]) > _SAME_NORM
+    own, default = value_of(preset, name), value_of(init(), name)
+    # The engine's values are float32. A difference that the panel does not show is none.
+    return np.float32(own) != np.float32(default) and native_text(preset, name, own) != native_text(
+        preset, name, default
+    )
 
 
 class Draft:

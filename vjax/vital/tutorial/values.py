@@ -67,7 +67,7 @@ def native_text(preset: Preset, name: str, native: float) -> str:
         shown = _signed(panel) if name.startswith("filter") else f"{panel:.1f}"
         return f"{hz_text(midi_hz(native))} ({shown} semitones)"
     if _PERIODIC.fullmatch(name):
-        return f"{hz_text(1 / panel)} ({knob_text(name, native)})"
+        return f"{hz_text(1 / panel)} ({_trimmed(knob_text(name, native))})"
     if _AMPLITUDE.fullmatch(name):
         shown = percent_text(native) if name == "env_1_sustain" else f"{panel:.3g}"
         return f"{shown} ({level_db_text(native)})"
@@ -81,10 +81,10 @@ def native_text(preset: Preset, name: str, native: float) -> str:
         return f"{panel:.0f} bpm" if abs(panel - round(panel)) < 0.005 else f"{panel:.2f} bpm"
     if name.endswith("_pan"):
         side = "left" if native < 0 else "right"
-        return f"{knob_text(name, abs(native))} {side}" if native else "the middle"
+        return f"{_trimmed(knob_text(name, abs(native)))} {side}" if native else "the middle"
     if name.endswith("_unison_detune"):
         cents = panel * value_of(preset, name.replace("unison_detune", "detune_range"))
-        return f"{knob_text(name, native)} (at most {cents:.0f} cents)"
+        return f"{_trimmed(knob_text(name, native))} (at most {cents:.0f} cents)"
     if name.endswith("_wave_frame"):
         return f"{native:.0f} of {POSITIONS}"
     if name.endswith("_transpose_quantize"):
@@ -92,10 +92,10 @@ def native_text(preset: Preset, name: str, native: float) -> str:
     if re.fullmatch(r"filter_(1|2|fx)_blend", name) and blends(preset, name.removesuffix("_blend")):
         return f"{native:.2f} ({blend_shape(native)})"
     text = knob_text(name, native) if unit else f"{panel:.3g}"
-    text = re.sub(r" st$", " semitones", text)
+    text = re.sub(r" st$", " semitones", _trimmed(text))
     if re.search(r"_(transpose|detune_range)$", name) and not unit:
         text += " semitones"
-    return f"+{text}" if _GAIN.fullmatch(name) and native > 0 and not text.startswith("0 ") else text
+    return f"+{text}" if _GAIN.fullmatch(name) and panel > 0 and not text.startswith("0 ") else text
 
 
 def power_text(power: float) -> str:
@@ -109,13 +109,18 @@ def _curve_text(power: float, fast: bool) -> str:
     return f"{power:+.1f} ({'fast' if fast else 'slow'} at first)"
 
 
+def _trimmed(text: str) -> str:
+    """Without zeros at the end of a fraction: `70.0 %` is `70 %`."""
+    return re.sub(r"(\.\d*?)0+(?!\d)", lambda zeros: zeros.group(1).rstrip("."), text)
+
+
 def _signed(number: float) -> str:
     return f"{number:+.1f}" if abs(number) >= 0.05 else "0.0"
 
 
 def _snap_text(code: int) -> str:
     notes = [note for i, note in enumerate(_NOTES) if code >> i & 1]
-    text = ", ".join(notes) if notes else "no notes"
+    text = "all notes" if len(notes) == len(_NOTES) else ", ".join(notes) or "no notes"
     return f"{text}, with Global Snap" if code & _GLOBAL_SNAP else text
 
 

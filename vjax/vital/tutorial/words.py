@@ -97,7 +97,7 @@ def macro_title(preset: Preset, number: int) -> str:
 
 def macro_name(preset: Preset, number: int) -> str:
     """The own name of a macro, from 1; empty if it has none."""
-    name = " ".join(preset.macro_names[number - 1].split())
+    name = one_line(preset.macro_names[number - 1])
     return "" if name.upper() == f"MACRO {number}" else name
 
 
@@ -107,6 +107,11 @@ def control_title(preset: Preset, name: str) -> str:
         return macro_title(preset, int(name[-1]))
     short = re.sub(r"\b[a-z]", lambda first: first.group().upper(), label(name))
     return f"{module_title(controls().module(name))} {short}".strip()
+
+
+def one_line(text: str) -> str:
+    """A text of a preset without line breaks, control characters and repeated spaces."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def joined(parts: list[str]) -> str:
