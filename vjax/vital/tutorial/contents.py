@@ -21,17 +21,17 @@ _CYCLES = {
 }
 
 _TIMBRES = {
-    "sine-like": "like a sine",
-    "triangle-like": "like a triangle",
-    "square-like": "like a square",
-    "saw-like": "like a saw",
-    "pulse-like": "like a pulse",
-    "hollow": "bright and hollow",
-    "bright": "brighter than a saw",
-    "mellow": "darker than a saw",
-    "inharmonic": "inharmonic",
-    "noise-like": "like noise",
-    "silent": "silent",
+    "sine-like": "a sine",
+    "triangle-like": "a triangle",
+    "square-like": "a square",
+    "saw-like": "a saw",
+    "pulse-like": "a pulse",
+    "hollow": "a sound with odd harmonics only",
+    "bright": "a sound brighter than a saw",
+    "mellow": "a sound darker than a saw",
+    "inharmonic": "an inharmonic sound",
+    "noise-like": "noise",
+    "silent": "silence",
 }
 
 # Vital's own LFO shapes, without the triangle of the init preset.
@@ -79,12 +79,13 @@ def _spectrum_text(component: Mapping[str, Any], low: float, high: float) -> str
     timbres = [timbre_of(_CYCLES[component["type"]](keyframe)) for keyframe in played]
     kinds = list(dict.fromkeys(_TIMBRES[timbre.label] for timbre in timbres))
     if len(kinds) == 1:
-        return kinds[0] + (_detail(timbres[0]) if len(timbres) == 1 else "")
+        return f"like {kinds[0]}" + (_detail(timbres[0]) if len(timbres) == 1 else "")
     if low == high:
         return f"between {kinds[0]} and {kinds[-1]}"
     begin, end = (_TIMBRES[timbre.label] for timbre in (timbres[0], timbres[-1]))
     through = [kind for kind in kinds if kind not in (begin, end)]
-    return f"from {begin} to {end}{f', by way of {through[0]}' if through else ''}"
+    text = f"like {begin} at both ends" if begin == end else f"from {begin} to {end}"
+    return f"{text}, by way of {through[0]}" if through else text
 
 
 def _detail(timbre: Timbre) -> str:

@@ -7,7 +7,7 @@ from vjax.vital.preset import Route, controls
 from vjax.vital.tutorial.contents import is_straight, shape_text
 from vjax.vital.tutorial.draft import Draft, Reading
 from vjax.vital.tutorial.steps import Connection, Part
-from vjax.vital.tutorial.values import native_text, power_text, shift_text
+from vjax.vital.tutorial.values import native_text, power_text, shift_text, value_text
 from vjax.vital.tutorial.words import control_title, source_title
 
 _SLOT = re.compile(r"modulation_(\d+)_(amount|power)")
@@ -71,7 +71,17 @@ def _reach_text(reading: Reading, route: Route) -> str:
     ends = ""
     if (shift is None or (is_cutoff and alone)) and not route.stereo and route.source not in _BOTH_WAYS:
         ends = _ends_text(reading, route, change, low, high) + ("" if alone else " on its own")
+        ends += _time_text(reading, route)
     return ", ".join(text for text in (shift, ends) if text)
+
+
+def _time_text(reading: Reading, route: Route) -> str:
+    """How fast an envelope moves its destination."""
+    attack, delay = (f"{route.source}_{stage}" for stage in ("attack", "delay"))
+    if not route.source.startswith("env_") or {attack, delay} & reading.moved or reading.value(delay):
+        return ""
+    time = value_text(reading.preset, attack)
+    return " at once" if time == "0 ms" else f" within {time}"
 
 
 def _ends_text(reading: Reading, route: Route, change: float, low: float, high: float) -> str:

@@ -7,7 +7,7 @@ from vjax.vital.in_use import modulator
 from vjax.vital.knob_text import knob_text, panel_value
 from vjax.vital.preset import Preset, controls
 from vjax.vital.tutorial.words import module_title
-from vjax.vital.units import db_text, hz_text, label_of, level_db_text, midi_hz, percent_text, tempo_text
+from vjax.vital.units import db_text, hz_text, label_of, level_db_text, midi_hz, tempo_text
 from vjax.vital.values import value_of
 from vjax.vital.wavetables import POSITIONS
 
@@ -29,8 +29,10 @@ def native_of(preset: Preset, name: str) -> float:
 
 
 def is_switch(name: str) -> bool:
-    """Whether a control is either off or on."""
+    """Whether a control is either off or on. The smooth mode of an LFO is called so by the engine only."""
     schema = controls()
+    if name.endswith("_smooth_mode"):
+        return False
     return name in schema.categorical_names and schema.categorical[schema.position[name]].labels == ("Off", "On")
 
 
@@ -64,15 +66,15 @@ def native_text(preset: Preset, name: str, native: float) -> str:
     """The text of a knob at a native value. The preset gives the context: a filter's model, a unison's range."""
     panel, unit = panel_value(name, native)
     if _CUTOFF.fullmatch(name):
-        shown = _signed(panel) if name.startswith("filter") else f"{panel:.1f}"
+        shown = _trimmed(_signed(panel) if name.startswith("filter") else f"{panel:.1f}")
         return f"{hz_text(midi_hz(native))} ({shown} semitones)"
     if _PERIODIC.fullmatch(name):
         return f"{hz_text(1 / panel)} ({_trimmed(knob_text(name, native))})"
     if _AMPLITUDE.fullmatch(name):
-        shown = percent_text(native) if name == "env_1_sustain" else f"{panel:.3g}"
+        shown = _percent(native) if name == "env_1_sustain" else f"{panel:.3g}"
         return f"{shown} ({level_db_text(native)})"
     if _PLAIN_PERCENT.fullmatch(name):
-        return percent_text(native)
+        return _percent(native)
     if re.fullmatch(r"env_\d_\w+_power", name):
         return _curve_text(native, fast=native > 0 if "attack" in name else native < 0)
     if name.endswith("_tempo"):
@@ -90,7 +92,7 @@ def native_text(preset: Preset, name: str, native: float) -> str:
     if name.endswith("_transpose_quantize"):
         return _snap_text(round(native))
     if re.fullmatch(r"filter_(1|2|fx)_blend", name) and blends(preset, name.removesuffix("_blend")):
-        return f"{native:.2f} ({blend_shape(native)})"
+        return f"{_trimmed(f'{native:.2f}')} ({blend_shape(native)})"
     text = knob_text(name, native) if unit else f"{panel:.3g}"
     text = re.sub(r" st$", " semitones", _trimmed(text))
     if re.search(r"_(transpose|detune_range)$", name) and not unit:
@@ -107,6 +109,10 @@ def _curve_text(power: float, fast: bool) -> str:
     if abs(power) < 0.05:
         return "0 (straight)"
     return f"{power:+.1f} ({'fast' if fast else 'slow'} at first)"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
 
 
 def _trimmed(text: str) -> str:
@@ -140,4 +146,6 @@ def shift_text(name: str, shift: float) -> str | None:
     if abs(low + high - 2 * middle) > 1e-9 * (abs(low) + abs(high)) or name in ("voice_amplitude", "env_1_sustain"):
         return None
     unit = panel_value(name, 0.5)[1].replace("st", "semitones")
-    return f"{shift * 4 * (middle - low):+.3g} {unit}".rstrip() if unit != "dB" else db_text(shift)
+    if unit == "dB":
+        return db_text(shift)
+    return f"{shift * 4 * (middle - low):+.3g}{'' if unit == '°' else ' '}{unit}".rstrip()
