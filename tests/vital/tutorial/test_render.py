@@ -12,9 +12,7 @@ TUTORIAL = Tutorial(
     author="Me_\x1b[0m",
     style="Bass",
     steps=(
-        Step(
-            "Oscillator 1", ("Set it.", "Load the wavetable 'a_b' " + "very " * 25 + "far."), (), (), (Part("p", "q"),)
-        ),
+        Step("Oscillator 1", ("Set it.", "Load the wavetable 'a_b' " + "so " * 40 + "far."), (), (), (Part("p", "q"),)),
         Step(
             "Filter 1",
             ("Set the cutoff to 262 Hz.",),
@@ -31,7 +29,7 @@ def test_text_of_numbers_steps_and_wraps_lines():
     assert lines[0] == "How to build \"A *star* and 'quotes'\" by Me_ [0m in Vital"
     assert lines[1:4] == ["", "1. Oscillator 1", "   Set it."]
     assert lines[4].startswith("   Load the wavetable")
-    assert lines[5].startswith("     very ")
+    assert lines[5].startswith("     so ")
     assert max(map(len, lines)) <= 100
     assert lines[7:10] == ["2. Filter 1", "   Set the cutoff to 262 Hz.", ""]
     assert lines[10:] == ["Not in these steps", "   volume 9 clipped to [0, 1]."]

@@ -49,8 +49,8 @@ FILTER = with_values(init(), {"filter_1_on": 1, "filter_1_cutoff": 60})
         ),
         (
             {},
-            Route("stereo", "osc_1_level", 0.2),  # it does not go from 0 to 1
-            "Drag Stereo onto Oscillator 1 Level, amount 0.2.",
+            Route("lfo_1", "osc_1_level", 0.2, stereo=True),  # up on the left, down on the right
+            "Drag LFO 1 onto Oscillator 1 Level and make the route stereo, amount 0.2.",
         ),
         (
             {},
@@ -95,3 +95,10 @@ def test_connect_with_power_and_curve_says_to_set_them_in_the_matrix():
     ]
     straight = route._replace(power=0.0, curve=shape_json("Linear", [(0, 0), (1, 1)]))
     assert sentences(init(), straight)[1:] == []
+
+
+def test_connect_of_a_source_that_beginners_may_not_know_explains_it():
+    assert sentences(init(), Route("stereo", "osc_1_level", 0.2)) == [
+        "It is 1 in the left channel and 0 in the right.",
+        "Drag Stereo onto Oscillator 1 Level, amount 0.2: from 0.5 (-6.0 dB) to 0.823 (-1.7 dB).",
+    ]

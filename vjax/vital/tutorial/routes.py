@@ -11,7 +11,6 @@ from vjax.vital.tutorial.values import native_text, power_text, shift_text, valu
 from vjax.vital.tutorial.words import control_title, source_title
 
 _SLOT = re.compile(r"modulation_(\d+)_(amount|power)")
-_BOTH_WAYS = ("pitch_wheel", "stereo")  # sources that do not go from 0 to 1
 
 
 def points_at_route(route: Route) -> bool:
@@ -69,7 +68,7 @@ def _reach_text(reading: Reading, route: Route) -> str:
     alone = sum(other.destination == name for _, other in reading.routes) == 1
     is_cutoff = name.endswith("_cutoff")
     ends = ""
-    if (shift is None or (is_cutoff and alone)) and not route.stereo and route.source not in _BOTH_WAYS:
+    if (shift is None or (is_cutoff and alone)) and not route.stereo:
         ends = _ends_text(reading, route, change, low, high) + ("" if alone else " on its own")
         ends += _time_text(reading, route)
     return ", ".join(text for text in (shift, ends) if text)

@@ -28,6 +28,16 @@ _MODES = (
 )
 
 
+# What a source is that a beginner may not know. All go from 0 to 1.
+_PLAYED_TEXTS = {
+    "note": "It grows with the key, from 0 at the lowest to 1 at the highest MIDI note.",
+    "note_in_octave": "It grows from the C to the B of each octave.",
+    "pitch_wheel": "It is at 0.5 while the wheel rests.",
+    "random": "It is a new random value for each note.",
+    "stereo": "It is 1 in the left channel and 0 in the right.",
+}
+
+
 def envelope(reading: Reading, name: str) -> Step | None:
     """The step of an envelope; None if there is nothing to do."""
     draft = Draft(reading, f"{module_title(name)} (loudness)" if name == "env_1" else module_title(name))
@@ -82,6 +92,8 @@ def played(reading: Reading, name: str) -> Step | None:
     draft = Draft(reading, source_title(reading.preset, name))
     if name == "mod_wheel" and (wheel := draft.fact(name)):
         draft.say(f"Move it to {wheel.text}.")
+    if name in _PLAYED_TEXTS and _moves(reading, name):
+        draft.say(_PLAYED_TEXTS[name])
     return _with_routes(draft, name)
 
 
