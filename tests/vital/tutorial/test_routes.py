@@ -1,5 +1,7 @@
 """Tests of vjax.vital.tutorial.routes, through the steps that contain routes."""
 
+import dataclasses
+
 import pytest
 
 from vjax.vital.lfo_shapes import shape_json
@@ -39,13 +41,13 @@ FILTER = with_values(init(), {"filter_1_on": 1, "filter_1_cutoff": 60})
         (
             {},
             Route("lfo_1", "filter_1_cutoff", 24 / 128, bipolar=True),
-            "Drag LFO 1 onto Filter 1 Cutoff and make the route bipolar, amount 0.188: ±12 semitones, down to 131 Hz "
-            "and up to 523 Hz.",
+            "Drag LFO 1 onto Filter 1 Cutoff and make the route bipolar, amount 0.188: ±12 semitones, between 131 "
+            "Hz and 523 Hz.",
         ),
         (
             {},
             Route("lfo_1", "osc_1_level", 1.0),
-            "Drag LFO 1 onto Oscillator 1 Level, amount 1: from 0.5 (-6.0 dB) past its maximum of 1 (0 dB).",
+            "Drag LFO 1 onto Oscillator 1 Level, amount 1: between 0.5 (-6.0 dB) and beyond its maximum of 1 (0 dB).",
         ),
         (
             {},
@@ -75,7 +77,7 @@ def test_connect_with_two_routes_to_a_cutoff_states_no_hertz():
         "Drag LFO 2 onto Filter 1 Cutoff, amount 0.25: +32 semitones (2.67 octaves).",
     ]
     levels = [route._replace(destination="osc_1_level") for route in routes]
-    assert sentences(FILTER, *levels)[0].endswith("from 0.5 (-6.0 dB) to 0.651 (-3.7 dB) on its own.")
+    assert sentences(FILTER, *levels)[0].endswith("between 0.5 (-6.0 dB) and 0.651 (-3.7 dB) on its own.")
 
 
 def test_connect_of_a_route_to_a_route_names_its_ends_and_follows_it():
@@ -86,6 +88,15 @@ def test_connect_of_a_route_to_a_route_names_its_ends_and_follows_it():
     ]
 
 
+def test_connect_of_an_lfo_that_does_not_reach_its_ends_states_what_it_reaches():
+    shape = shape_json("", [(0, 0.25), (0.5, 0.5), (1, 0.25)])
+    shapes = (shape, *init().lfo_shapes[1:])
+    low = dataclasses.replace(FILTER, lfo_shapes=shapes)
+    assert sentences(low, Route("lfo_1", "filter_1_cutoff", 48 / 128))[-1] == (
+        "Drag LFO 1 onto Filter 1 Cutoff, amount 0.375: +48 semitones (4 octaves), between 523 Hz and 1.0 kHz."
+    )
+
+
 def test_connect_with_power_and_curve_says_to_set_them_in_the_matrix():
     curve = shape_json("Linear", [(0, 0), (0.5, 1), (1, 1)])
     route = Route("velocity", "osc_1_pan", 0.5, power=2.5, curve=curve)
@@ -93,6 +104,7 @@ def test_connect_with_power_and_curve_says_to_set_them_in_the_matrix():
         "In the matrix, set the power of this route to +2.5 (fast at first).",
         "In the matrix, draw the remap of this route: a curve with 3 points: (0, 0), (0.5, 1), (1, 1).",
     ]
+    assert sentences(init(), route)[0] == "Drag Velocity onto Oscillator 1 Pan, amount 0.5."  # it may not reach 1
     straight = route._replace(power=0.0, curve=shape_json("Linear", [(0, 0), (1, 1)]))
     assert sentences(init(), straight)[1:] == []
 

@@ -41,6 +41,7 @@ from vjax.vital.values import with_values
         ("osc_1_transpose", 12.0, "+12 semitones"),
         ("osc_1_tune", -0.07, "-7 cents"),
         ("osc_1_unison_detune", 4.0, "16 % (at most 32 cents)"),
+        ("osc_1_unison_detune", 0.1, "0.01 % (at most 0.02 cents)"),
         ("osc_1_detune_range", 12.0, "12 semitones"),
         ("osc_1_wave_frame", 64.0, "64 of 256"),
         ("osc_1_phase", 0.5, "180°"),

@@ -57,7 +57,12 @@ def route_title(reading: Reading, route: Route) -> str:
 
 
 def _reach_text(reading: Reading, route: Route) -> str:
-    """How far a route moves its destination: `+36 semitones (3 octaves), from 262 Hz to 2.1 kHz`."""
+    """How far a route moves its destination: `+36 semitones (3 octaves), from 262 Hz to 2.1 kHz`.
+
+    The first part is for a source that goes from 0 to 1. Nothing is stated for a remapped source.
+    """
+    if route.curve is not None and not is_straight(route.curve):
+        return ""
     low, high = synth.control_ranges()[route.destination]
     change = route.amount * (high - low)
     if points_at_route(route):
@@ -66,12 +71,40 @@ def _reach_text(reading: Reading, route: Route) -> str:
     shift = shift_text(name, abs(change) / 2 if route.bipolar else change)
     shift = shift.replace("+", "±") if shift and route.bipolar else shift
     alone = sum(other.destination == name for _, other in reading.routes) == 1
-    is_cutoff = name.endswith("_cutoff")
-    ends = ""
-    if (shift is None or (is_cutoff and alone)) and not route.stereo:
-        ends = _ends_text(reading, route, change, low, high) + ("" if alone else " on its own")
-        ends += _time_text(reading, route)
-    return ", ".join(text for text in (shift, ends) if text)
+    is_stated = shift is None or (name.endswith("_cutoff") and alone)
+    if not is_stated or route.stereo or name not in controls().continuous_names:
+        return shift or ""
+    ends = _ends_text(reading, route, change) + ("" if alone else " on its own") + _time_text(reading, route)
+    return f"{shift}, {ends}" if shift else ends
+
+
+def _ends_text(reading: Reading, route: Route, change: float) -> str:
+    """The values between which a route moves its destination."""
+    name, now = route.destination, reading.value(route.destination)
+    low, high = synth.control_ranges()[name]
+
+    def text(native: float) -> str:
+        text = native_text(reading.preset, name, min(max(native, low), high))
+        text = text.partition(" (")[0] if name.endswith(("_cutoff", "_frequency")) else text
+        if low <= native <= high:
+            return text
+        return f"beyond its {'maximum' if native > high else 'minimum'} of {text}"  # the engine permits it
+
+    source = _source_range(reading, route.source)
+    middle = 0.5 if route.bipolar else 0.0
+    first, last = (now + change * (end - middle) for end in source)
+    if route.bipolar or route.source.startswith(("lfo_", "random_")):
+        return f"between {text(min(first, last))} and {text(max(first, last))}"
+    return f"from {text(first)} to {text(last)}"
+
+
+def _source_range(reading: Reading, source: str) -> tuple[float, float]:
+    """The least and the greatest value of a source; an LFO has those of its shape."""
+    if not source.startswith("lfo_"):
+        return 0.0, 1.0
+    shape = reading.preset.lfo_shapes[int(source[-1]) - 1]
+    heights = shape["points"][1 : 2 * int(shape["num_points"]) : 2]  # no segment goes beyond its points; 0 is the top
+    return 1 - max(heights), 1 - min(heights)
 
 
 def _time_text(reading: Reading, route: Route) -> str:
@@ -81,25 +114,3 @@ def _time_text(reading: Reading, route: Route) -> str:
         return ""
     time = value_text(reading.preset, attack)
     return " at once" if time == "0 ms" else f" within {time}"
-
-
-def _ends_text(reading: Reading, route: Route, change: float, low: float, high: float) -> str:
-    name = route.destination
-    if name not in controls().continuous_names:
-        return ""
-
-    def text(native: float) -> str:
-        text = native_text(reading.preset, name, min(max(native, low), high))
-        return text.partition(" (")[0] if name.endswith(("_cutoff", "_frequency")) else text
-
-    def limit(native: float) -> str:
-        """The engine lets routes move a control beyond its range."""
-        if low <= native <= high:
-            return f"to {text(native)}"
-        return f"past its {'maximum' if native > high else 'minimum'} of {text(native)}"
-
-    now = reading.value(name)
-    if route.bipolar:
-        down, up = (limit(now + sign * abs(change) / 2) for sign in (-1, 1))
-        return f"down {down} and up {up}"
-    return f"from {text(now)} {limit(now + change)}"

@@ -4,7 +4,7 @@ from vjax.vital.lfo_shapes import shape_key
 from vjax.vital.preset import init
 from vjax.vital.tutorial.contents import shape_text
 from vjax.vital.tutorial.draft import Draft, Reading
-from vjax.vital.tutorial.routes import connect, points_at_route, route_title
+from vjax.vital.tutorial.routes import connect, points_at_route
 from vjax.vital.tutorial.steps import Part, Step
 from vjax.vital.tutorial.words import macro_name, module_title, source_title
 
@@ -111,12 +111,10 @@ def _moves(reading: Reading, source: str) -> bool:
 
 
 def _with_routes(draft: Draft, source: str) -> Step | None:
-    later = []
-    for slot, route in draft.reading.routes:
-        if route.source == source and not points_at_route(route):
-            connect(draft, slot, route)
-        elif route.source == source:
-            later.append(route_title(draft.reading, route).partition(" > ")[2])
-    if later and not draft.sentences:
-        draft.say("Leave it as it is. A later step uses it.")
+    routes = [(slot, route) for slot, route in draft.reading.routes if route.source == source]
+    now = [(slot, route) for slot, route in routes if not points_at_route(route)]
+    for slot, route in now:
+        connect(draft, slot, route)
+    if routes and not now:
+        draft.say("A later step connects it.")
     return draft.step() if draft.sentences else None

@@ -86,7 +86,8 @@ def native_text(preset: Preset, name: str, native: float) -> str:
         return f"{_trimmed(knob_text(name, abs(native)))} {side}" if native else "the middle"
     if name.endswith("_unison_detune"):
         cents = panel * value_of(preset, name.replace("unison_detune", "detune_range"))
-        return f"{_trimmed(knob_text(name, native))} (at most {cents:.0f} cents)"
+        most = f"{cents:.0f}" if cents >= 10 else f"{cents:.2g}"
+        return f"{_trimmed(knob_text(name, native))} (at most {most} cents)"
     if name.endswith("_wave_frame"):
         return f"{native:.0f} of {POSITIONS}"
     if name.endswith("_transpose_quantize"):

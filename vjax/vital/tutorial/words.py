@@ -40,6 +40,8 @@ _LABELS = {
     "portamento_scale": "octave scale",
     "voice_priority": "note priority",
     "mpe_enabled": "MPE",
+    "delay_1": "first delay",
+    "delay_2": "second delay",
     "aux_tempo": "second tempo",
     "aux_sync": "second sync",
     "aux_frequency": "second frequency",
