@@ -36,6 +36,7 @@ from vjax.vital.values import with_values
         ("env_1_decay_power", 3.0, "+3.0 (slow at first)"),
         ("env_1_release_power", 0.0, "0 (straight)"),
         ("osc_1_level", 0.5, "0.25 (-12.0 dB)"),
+        ("osc_1_level", 0.005, "0.00003 (-92.0 dB)"),
         ("osc_1_pan", -0.2, "20 % left"),
         ("osc_1_pan", 0.2, "20 % right"),
         ("osc_1_transpose", 12.0, "+12 semitones"),

@@ -7,7 +7,7 @@ from vjax.vital.preset import Route, controls
 from vjax.vital.tutorial.contents import is_straight, shape_text
 from vjax.vital.tutorial.draft import Draft, Reading
 from vjax.vital.tutorial.steps import Connection, Part
-from vjax.vital.tutorial.values import native_text, power_text, shift_text, value_text
+from vjax.vital.tutorial.values import native_text, power_text, shift_text, short_number, value_text
 from vjax.vital.tutorial.words import control_title, source_title
 
 _SLOT = re.compile(r"modulation_(\d+)_(amount|power)")
@@ -38,7 +38,7 @@ def _route_text(reading: Reading, route: Route) -> str:
     if not route.amount:
         return f"{title}{made}; leave the amount at 0, because another route moves it"
     reach = _reach_text(reading, route)
-    return f"{title}{made}, amount {route.amount:.3g}{f': {reach}' if reach else ''}"
+    return f"{title}{made}, amount {short_number(route.amount)}{f': {reach}' if reach else ''}"
 
 
 def _destination_title(reading: Reading, route: Route) -> str:

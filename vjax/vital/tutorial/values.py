@@ -71,7 +71,7 @@ def native_text(preset: Preset, name: str, native: float) -> str:
     if _PERIODIC.fullmatch(name):
         return f"{hz_text(1 / panel)} ({_trimmed(knob_text(name, native))})"
     if _AMPLITUDE.fullmatch(name):
-        shown = _percent(native) if name == "env_1_sustain" else f"{panel:.3g}"
+        shown = _percent(native) if name == "env_1_sustain" else short_number(panel)
         return f"{shown} ({level_db_text(native)})"
     if _PLAIN_PERCENT.fullmatch(name):
         return _percent(native)
@@ -94,11 +94,16 @@ def native_text(preset: Preset, name: str, native: float) -> str:
         return _snap_text(round(native))
     if re.fullmatch(r"filter_(1|2|fx)_blend", name) and blends(preset, name.removesuffix("_blend")):
         return f"{_trimmed(f'{native:.2f}')} ({blend_shape(native)})"
-    text = knob_text(name, native) if unit else f"{panel:.3g}"
+    text = knob_text(name, native) if unit else short_number(panel)
     text = re.sub(r" st$", " semitones", _trimmed(text))
     if re.search(r"_(transpose|detune_range)$", name) and not unit:
         text += " semitones"
     return f"+{text}" if _GAIN.fullmatch(name) and panel > 0 and not text.startswith("0 ") else text
+
+
+def short_number(number: float) -> str:
+    """A number with about three digits, never in powers of ten."""
+    return f"{number:.3g}" if abs(number) >= 1e-3 or not number else _trimmed(f"{number:.5f}")
 
 
 def power_text(power: float) -> str:
