@@ -87,3 +87,10 @@ def test_explain_of_several_files_reports_a_broken_one_and_explains_the_others(t
 def test_explain_with_out_as_a_folder_fails_before_the_work(tmp_path, capsys):
     assert main([str(BASS), "-o", str(tmp_path)]) == 2
     assert "is a folder; give the name of a file" in capsys.readouterr().err
+
+
+def test_explain_prints_the_example_of_the_readme():
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    example = text.partition("Drifting_Pad_1108Redux.vital`:\n\n```\n")[2].partition("```")[0]
+    assert example.startswith("2. Oscillator 1\n")
+    assert example in (DATA / "tutorials" / "Drifting_Pad_1108Redux.txt").read_text()

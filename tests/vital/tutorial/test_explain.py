@@ -1,10 +1,7 @@
 """Tests of vjax.vital.tutorial.explain: who follows the steps gets the sound of the preset."""
 
-import copy
 import dataclasses
-import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,46 +9,16 @@ import pytest
 from vjax.engine import synth
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.sound.routes import N_SLOTS
 from vjax.vital.lfo_shapes import shape_json
 from vjax.vital.preset import Preset, Route, controls, init, read_json, read_preset
 from vjax.vital.tutorial.explain import explain
+from vjax.vital.tutorial.follow import follow
 from vjax.vital.tutorial.render import text_of
-from vjax.vital.tutorial.steps import Step, Tutorial
+from vjax.vital.tutorial.steps import Step
 from vjax.vital.values import value_of, with_routes, with_values
 
 DATA = Path(__file__).parents[2] / "data"
 PRESETS = sorted((DATA / "presets").glob("*.vital"))
-
-
-def follow(tutorial: Tutorial, file: dict[str, Any]) -> dict[str, Any]:
-    """Does what the steps say, from the engine's init preset: Vital JSON. Parts come from the preset file."""
-    made = copy.deepcopy(synth.init_preset())
-    settings, own = made["settings"], file["settings"]
-    settings["modulations"] = [{"source": "", "destination": ""} for _ in range(N_SLOTS)]
-    for step in tutorial.steps:
-        settings |= {fact.control: fact.native for fact in step.facts}
-        for connection in step.connections:
-            route = connection.route
-            ends = {"source": route.source, "destination": route.destination}
-            settings["modulations"][connection.slot - 1] = ends
-            for channel in ("amount", "bipolar", "power", "stereo"):
-                settings[f"modulation_{connection.slot}_{channel}"] = float(getattr(route, channel))
-        for part in step.parts:
-            _take(part.name, settings, own)
-    return made
-
-
-def _take(name: str, settings: dict[str, Any], own: dict[str, Any]) -> None:
-    kind, number = name.rpartition("_")[2], re.sub(r"\D", "", name)
-    if kind == "sample":
-        settings["sample"] = own["sample"]
-    elif kind == "curve":
-        slot = int(number) - 1
-        settings["modulations"][slot]["line_mapping"] = own["modulations"][slot]["line_mapping"]
-    else:
-        field = {"wavetable": "wavetables", "shape": "lfos"}[kind]
-        settings[field][int(number) - 1] = own[field][int(number) - 1]
 
 
 def _many_things() -> Preset:

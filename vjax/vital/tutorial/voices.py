@@ -88,6 +88,8 @@ def filter_step(reading: Reading, name: str) -> Step | None:
     model, style = value_text(reading.preset, f"{name}_model"), style_text(reading.preset, name)
     shape = filter_shape(reading.preset, name)
     kind = f": a {shape.replace(' between', ' filter between')}" if "pass" in shape else ""
+    if model == "Diode":
+        kind += ", whose blend takes lows away"
     draft.say(f"{'Choose' if any(changed) else 'Keep'} {model}, {style}{kind}.")
     for controls in ("cutoff resonance drive", "blend blend_transpose", "keytrack mix"):
         draft.set(*(f"{name}_{control}" for control in controls.split()))
