@@ -72,9 +72,11 @@ def _reach_text(reading: Reading, route: Route) -> str:
     shift = shift.replace("+", "±") if shift and route.bipolar else shift
     alone = sum(other.destination == name for _, other in reading.routes) == 1
     is_stated = shift is None or (name.endswith("_cutoff") and alone)
+    if route.source.startswith("random_"):
+        is_stated = False  # some styles go beyond 0 and 1
     if not is_stated or route.stereo or name not in controls().continuous_names:
         return shift or ""
-    ends = _ends_text(reading, route, change) + ("" if alone else " on its own") + _time_text(reading, route)
+    ends = _ends_text(reading, route, change) + _time_text(reading, route) + ("" if alone else " on its own")
     return f"{shift}, {ends}" if shift else ends
 
 
@@ -93,7 +95,7 @@ def _ends_text(reading: Reading, route: Route, change: float) -> str:
     source = _source_range(reading, route.source)
     middle = 0.5 if route.bipolar else 0.0
     first, last = (now + change * (end - middle) for end in source)
-    if route.bipolar or route.source.startswith(("lfo_", "random_")):
+    if route.bipolar or route.source.startswith(("lfo_", "random")):
         return f"between {text(min(first, last))} and {text(max(first, last))}"
     return f"from {text(first)} to {text(last)}"
 
