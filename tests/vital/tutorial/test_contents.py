@@ -1,5 +1,6 @@
 """Tests of vjax.vital.tutorial.contents: wavetables, curves and samples in words."""
 
+import base64
 import dataclasses
 
 import numpy as np
@@ -61,6 +62,31 @@ def test_table_text_names_frames_and_spectrum(table: dict, low: float, high: flo
 )
 def test_table_text_of_other_tables_names_how_they_are_made(kinds: list[str], text: str):
     assert table_text({"groups": [{"components": [{"type": kind} for kind in kinds]}]}, 0, 256) == text
+
+
+def audio(cycles: np.ndarray, **others) -> dict:
+    """A table that is an audio file of whole cycles."""
+    data = base64.b64encode(np.rint(32000 * cycles).astype("<i2").tobytes()).decode()
+    ends = [0.0, float(FRAME * (len(cycles) - 1))]
+    keyframes = [{"position": 256 * i, "start_position": start} for i, start in enumerate(ends)]
+    component = {"type": "Audio File Source", "audio_file": data, "window_size": 2048.0, "keyframes": keyframes}
+    return {"name": "x", "groups": [{"components": [component | {"fade_style": 3, "phase_style": 0} | others]}]}
+
+
+@pytest.mark.parametrize(
+    ("table", "low", "high", "text"),
+    [
+        (audio(np.stack([SINE] * 3)), 0, 256, "made from an audio file, like a sine"),
+        (audio(np.stack([SINE, SINE, SAW])), 0, 256, "made from an audio file"),
+        (audio(np.stack([SINE, SINE, SAW])), 0, 64, "made from an audio file, like a sine"),
+        (audio(np.stack([SINE, SINE, SAW])), 256, 256, "made from an audio file, like a saw"),
+        (audio(SINE[None], fade_style=0), 0, 0, "made from an audio file"),  # not played as it is
+        (audio(SINE[None], window_size=0.0), 0, 0, "made from an audio file"),
+        (audio(SINE[None], window_size=5000.0), 0, 0, "made from an audio file"),
+    ],
+)
+def test_table_text_of_an_audio_file_names_one_spectrum(table: dict, low: float, high: float, text: str):
+    assert table_text(table, low, high) == text
 
 
 def test_is_init_table_compares_the_cycle_and_not_the_name():

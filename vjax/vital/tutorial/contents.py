@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from vjax.vital.default_vocabulary import to_cycles
 from vjax.vital.lfo_shapes import shape_json, shape_values
 from vjax.vital.preset import Preset, init
 from vjax.vital.timbre import Timbre, cycle_at, timbre_of
-from vjax.vital.wavetables import FRAME, n_keyframes
+from vjax.vital.wavetables import FRAME, POSITIONS, n_keyframes
 
 _SAME_CURVE = 0.003  # mean |difference| of two curves in [0, 1]; a step that is one sample off gives 0.002
+_WHOLE_CYCLES = (1, 3)  # `fade_style` of an audio file: its windows are played as they are
 _MOST_LISTED = 8  # points of a curve
 
 # The cycle [2048] of a keyframe, by the type of its component.
@@ -52,7 +54,8 @@ def table_text(table: Mapping[str, Any], low: float, high: float) -> str:
     if len(kinds) == 1 and kinds[0] in _CYCLES and count:
         return f"{frames}, {_spectrum_text(components[0], low, high)}"
     if kinds == ["Audio File Source"]:
-        return "made from an audio file"
+        spectrum = _audio_text(table, components[0], low, high)
+        return f"made from an audio file, {spectrum}" if spectrum else "made from an audio file"
     return f"made in Vital's wavetable editor from {', '.join(kinds)}"
 
 
@@ -86,6 +89,20 @@ def _spectrum_text(component: Mapping[str, Any], low: float, high: float) -> str
     through = [kind for kind in kinds if kind not in (begin, end)]
     text = f"like {begin} at both ends" if begin == end else f"from {begin} to {end}"
     return f"{text}, by way of {through[0]}" if through else text
+
+
+def _audio_text(table: Mapping[str, Any], source: Mapping[str, Any], low: float, high: float) -> str:
+    """The kind of spectrum of an audio file that is cut into cycles; empty if it is cut in another way, or varies."""
+    if source.get("fade_style") not in _WHOLE_CYCLES or source.get("phase_style"):
+        return ""
+    try:
+        cycles = to_cycles(table)
+    except (IndexError, KeyError, TypeError, ValueError, ZeroDivisionError):
+        return ""  # an odd file, which the engine reads in its own way
+    step = POSITIONS // (len(cycles) - 1)
+    played = cycles[int(low // step) : int(-(-high // step)) + 1]
+    timbres = [timbre_of(cycle) for cycle in played]
+    return f"like {_TIMBRES[timbres[0].label]}" if len({timbre.label for timbre in timbres}) == 1 else ""
 
 
 def _detail(timbre: Timbre) -> str:
