@@ -32,7 +32,6 @@ from vjax.audio.clip import Clip, make_clip
 from vjax.audio.distances import mss
 from vjax.audio.silence import is_silent
 from vjax.candidates.patch.low_pass import CUTOFF_SPAN, cutoff_at_rest, main_low_pass
-from vjax.candidates.patch.units import plays_once
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.io.json_lines import append_line, read_lines
@@ -41,6 +40,7 @@ from vjax.vital.editability import carrying_routes
 from vjax.vital.laws import envelope
 from vjax.vital.lfo_shapes import shape_values
 from vjax.vital.preset import Preset
+from vjax.vital.units import plays_once
 from vjax.vital.values import value_of
 
 FIT = "vjax.candidates.patch.explain:explain"

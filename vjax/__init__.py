@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "MatchResult": "vjax.matching.result",
     "Predictor": "vjax.inference.predict",
+    "explain": "vjax.vital.tutorial.explain",
     "match": "vjax.matching.api",
     "match_many": "vjax.matching.api",
     "read_preset": "vjax.vital.preset",
@@ -23,13 +24,24 @@ _PUBLIC = {
     "write_preset": "vjax.vital.preset",
 }
 
-__all__ = ["MatchResult", "Predictor", "__version__", "match", "match_many", "read_preset", "render", "write_preset"]
+__all__ = [
+    "MatchResult",
+    "Predictor",
+    "__version__",
+    "explain",
+    "match",
+    "match_many",
+    "read_preset",
+    "render",
+    "write_preset",
+]
 
 if TYPE_CHECKING:
     from vjax.inference.predict import Predictor
     from vjax.matching.api import match, match_many, render
     from vjax.matching.result import MatchResult
     from vjax.vital.preset import read_preset, write_preset
+    from vjax.vital.tutorial.explain import explain
 
 
 def __getattr__(name: str) -> Any:

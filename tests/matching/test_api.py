@@ -17,7 +17,7 @@ def test_import_vjax_imports_nothing_else():
     """The import takes milliseconds. The first used name imports NumPy and jax."""
     code = "import sys, vjax; print(sorted({'numpy', 'jax', 'vita', 'scipy'} & set(sys.modules)), *vjax.__all__)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    names = "MatchResult Predictor __version__ match match_many read_preset render write_preset"
+    names = "MatchResult Predictor __version__ explain match match_many read_preset render write_preset"
     assert result.stdout == f"[] {names}\n"
 
 

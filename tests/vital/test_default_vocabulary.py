@@ -221,8 +221,14 @@ def test_to_cycles_resamples_cycles_of_any_length(length):
 
 
 def test_to_cycles_of_another_kind_of_table_raises():
-    with pytest.raises(ValueError, match="'Init' is not one audio file with two keyframes"):
+    with pytest.raises(ValueError, match="'Init' is not one audio file with one or two keyframes"):
         to_cycles(standard_catalog().tables[0])
+
+
+def test_to_cycles_of_one_keyframe_repeats_its_cycle():
+    table = audio_table(harmonics(17, FRAME))
+    table["groups"][0]["components"][0]["keyframes"][1:] = []
+    np.testing.assert_allclose(to_cycles(table), np.tile(harmonics(1, FRAME), (9, 1)), atol=2e-4)
 
 
 def test_main_makes_the_two_files_again(tmp_path, monkeypatch, capsys):

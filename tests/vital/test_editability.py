@@ -59,6 +59,8 @@ def test_editability_each_exceeded_limit_gives_a_reason():
         ({"osc_1_destination": FILTER_1, "osc_2_on": 1, "osc_2_destination": FILTER_2}, 1),  # two layers
         ({"osc_1_destination": FILTER_1, "filter_2_filter_input": 1}, 2),  # in series
         ({"osc_1_destination": FILTER_2, "filter_2_filter_input": 1}, 1),
+        # Filter 1 is off, so that nothing comes from it.
+        ({"osc_1_destination": FILTER_1, "filter_1_on": 0, "filter_2_filter_input": 1}, 0),
         ({"osc_1_destination": BOTH}, 2),
         ({"osc_1_on": 0}, 0),
     ],

@@ -25,6 +25,7 @@ COMMANDS = (
     Command("match", "vjax.cli.match", "write the Vital preset of a sound, or of each of many"),
     Command("refine", "vjax.cli.refine", "match many sounds, then search for nearer presets"),
     Command("export", "vjax.cli.export", "write presets from a checkpoint's predictions"),
+    Command("explain", "vjax.cli.explain", "print how a preset is built in Vital, step by step"),
     Command("catalog", "vjax.cli.catalog", "build and show catalogs of wavetables and LFO shapes"),
     Command("evaluate", "vjax.cli.evaluate", "measure the distances of presets and baselines to sounds"),
     Command("browse", "vjax.cli.browse", "show a checkpoint's predictions on a dataset in the terminal"),

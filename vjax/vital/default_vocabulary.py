@@ -112,12 +112,13 @@ def to_cycles(table: Mapping[str, Any], n: int = len(FRAME_POSITIONS)) -> np.nda
     Cycles of another length are resampled as periodic signals. Raises ValueError for a table of another kind.
     """
     components = [component for group in table["groups"] for component in group["components"]]
-    if len(components) != 1 or components[0]["type"] != "Audio File Source" or len(components[0]["keyframes"]) != 2:
-        raise ValueError(f"{table.get('name')!r} is not one audio file with two keyframes")
+    is_audio = len(components) == 1 and components[0]["type"] == "Audio File Source"
+    if not is_audio or len(components[0]["keyframes"]) not in (1, 2):
+        raise ValueError(f"{table.get('name')!r} is not one audio file with one or two keyframes")
     (source,) = components
     audio = np.frombuffer(base64.b64decode(source["audio_file"]), "<i2") / 2**15
     length = round(source["window_size"])
-    first, last = (round(keyframe["start_position"] / length) for keyframe in source["keyframes"])
+    first, last = (round(source["keyframes"][end]["start_position"] / length) for end in (0, -1))
     starts = length * np.rint(np.linspace(first, last, n)).astype(int)
     spectrum = np.fft.rfft(audio[starts[:, None] + np.arange(length)])
     return np.fft.irfft(spectrum, FRAME) * (FRAME / length)

@@ -139,8 +139,10 @@ def filters_passed(preset: Preset, player: str) -> tuple[int, ...]:
         return ()
     destination = value_of(preset, f"{player}_destination")
     passed = {1: destination in (_FILTER_1, _BOTH), 2: destination in (_FILTER_2, _BOTH)}
-    both = any(passed[3 - i] and value_of(preset, f"filter_{i}_filter_input") for i in (1, 2))
-    return tuple(i for i in (1, 2) if (passed[i] or both) and value_of(preset, f"filter_{i}_on"))
+    on = {i: value_of(preset, f"filter_{i}_on") for i in (1, 2)}
+    # A filter that is off passes its input on to the effects, and not to the other filter.
+    both = any(passed[3 - i] and on[3 - i] and value_of(preset, f"filter_{i}_filter_input") for i in (1, 2))
+    return tuple(i for i in (1, 2) if (passed[i] or both) and on[i])
 
 
 def _cycles_reached(preset: Preset, number: int) -> int:

@@ -7,9 +7,6 @@ import pytest
 
 from vjax.candidates.patch.describe_patch import describe
 from vjax.candidates.patch.finish import finished
-from vjax.candidates.patch.units import rate_text
-from vjax.engine.config import RenderConfig
-from vjax.engine.pool import RenderJob, RenderPool
 from vjax.vital.lfo_shapes import shape_json
 from vjax.vital.preset import Preset, Route
 from vjax.vital.values import with_routes, with_values
@@ -167,24 +164,6 @@ def test_finished_with_a_drawn_loudness_takes_the_style_from_it(by_hand):
     drawn = {"voice_amplitude": 0.0, "lfo_1_frequency": 0.0}
     preset = by_hand.patch(Route("lfo_1", "voice_amplitude", 1.0), values=drawn)  # a triangle
     assert finished(preset, 60).style == "Keys"
-
-
-def test_rate_text_of_lfo_and_delay_agrees_with_the_engine(by_hand):
-    """LFO and delay at a tempo. The delay's menu begins at another option and has fewer options."""
-    tremolo = with_values(by_hand.patches["tremolo"], {"lfo_1_sync": 1, "lfo_1_tempo": 9, "env_1_sustain": 1.0})
-    assert rate_text(tremolo, "lfo_1") == "1/8 at 120 bpm"
-    echo = with_values(
-        by_hand.patch(),
-        {"delay_on": 1, "delay_dry_wet": 1.0, "delay_feedback": 0.0, "delay_tempo": 5, "delay_aux_tempo": 5},
-    )
-    assert rate_text(echo, "delay") == "1/8 at 120 bpm"
-    with RenderPool(RenderConfig(seconds=1.5, note_s=1.5), 2) as pool:
-        jobs = [RenderJob(preset.to_json(), (NOTE,)) for preset in (tremolo, echo)]
-        moved, late = (played.audio[0].mean(0) for played in pool.map(jobs))
-    level = np.abs(moved[: RATE * 5 // 4]).reshape(-1, RATE // 100).mean(1)
-    spectrum = np.abs(np.fft.rfft((level - level.mean()) * np.hanning(len(level)), 4000))
-    assert np.fft.rfftfreq(4000, 0.01)[spectrum.argmax()] == pytest.approx(4.0, abs=0.2)
-    assert np.argmax(np.abs(late) > 0.1 * np.abs(late).max()) / RATE == pytest.approx(0.25, abs=0.01)
 
 
 def test_describe_table_of_another_kind_names_it(by_hand):

@@ -1,26 +1,23 @@
 """Describes a filter of a patch in plain text: its kind, and how its cutoff moves."""
 
-import math
-
 from vjax.audio.pitch import note_name
-from vjax.candidates.patch.low_pass import CUTOFF_SPAN, N_LINEAR, cutoff_at_rest
-from vjax.candidates.patch.units import (
+from vjax.candidates.patch.low_pass import CUTOFF_SPAN, cutoff_at_rest
+from vjax.vital.filter_kinds import filter_kind
+from vjax.vital.lfo_shapes import shape_values
+from vjax.vital.preset import Preset, Route
+from vjax.vital.units import (
     control_text,
     curve_s,
     db_text,
     hz_text,
-    label_of,
     midi_hz,
     percent_text,
     plays_once,
     seconds_text,
 )
-from vjax.vital.lfo_shapes import shape_values
-from vjax.vital.preset import Preset, Route
 from vjax.vital.values import value_of
 
 _AT_ONCE_S = 0.01  # a shorter attack counts as none
-_LOW, _BAND, _HIGH = 0.05, 1.0, 1.95  # values of a filter's blend
 _POINTS = 2049  # of a drawn curve
 _CUTOFFS = (8.0, 136.0)
 
@@ -49,19 +46,6 @@ def describe_filter(preset: Preset, number: int, note: int, velocity: float, rou
     if abs(keytrack) >= 0.005:
         parts.append(f"following the keyboard by {percent_text(keytrack)}")
     return f"Filter {number}: {kind}, {', '.join(parts)}."
-
-
-def filter_kind(preset: Preset, name: str) -> str:
-    """Returns the kind of filter `name`, for example `Analog 24 dB low-pass`."""
-    model, style = label_of(preset, f"{name}_model"), value_of(preset, f"{name}_style")
-    if value_of(preset, f"{name}_model") >= N_LINEAR:
-        return model.lower()
-    if style > 1:
-        return f"{model} {label_of(preset, f'{name}_style').lower()}"
-    blend = value_of(preset, f"{name}_blend")
-    kinds = ((_LOW, "low-pass"), (_BAND - _LOW, "between low-pass and band-pass"), (_BAND + _LOW, "band-pass"))
-    kinds += ((_HIGH, "between band-pass and high-pass"), (math.inf, "high-pass"))
-    return f"{model} {(12, 24)[style]} dB {next(kind for limit, kind in kinds if blend < limit)}"
 
 
 def _cutoff_moves(preset: Preset, base: float, route: Route) -> str:

@@ -4,9 +4,15 @@ import math
 
 import numpy as np
 
-from vjax.candidates.patch.describe_filter import cutoff_text, describe_filter, filter_kind, main_mover
-from vjax.candidates.patch.timbre import Timbre, cycle_at, timbre_of
-from vjax.candidates.patch.units import (
+from vjax.candidates.patch.describe_filter import cutoff_text, describe_filter, main_mover
+from vjax.engine import synth
+from vjax.sound.encoding import EFFECTS
+from vjax.sound.schema import N_OSCILLATORS
+from vjax.vital.editability import MACROS, PLAYERS, carrying_routes, filters_passed, frames_reached
+from vjax.vital.filter_kinds import filter_kind
+from vjax.vital.preset import Preset, Route
+from vjax.vital.timbre import Timbre, cycle_at, timbre_of
+from vjax.vital.units import (
     change_text,
     control_text,
     curve_s,
@@ -21,11 +27,6 @@ from vjax.candidates.patch.units import (
     semitones_text,
     value_text,
 )
-from vjax.engine import synth
-from vjax.sound.encoding import EFFECTS
-from vjax.sound.schema import N_OSCILLATORS
-from vjax.vital.editability import MACROS, PLAYERS, carrying_routes, filters_passed, frames_reached
-from vjax.vital.preset import Preset, Route
 from vjax.vital.values import value_of
 from vjax.vital.wavetables import FRAME
 

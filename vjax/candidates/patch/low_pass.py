@@ -1,14 +1,12 @@
 """Finds the filter that makes a patch brighter or darker, and computes its cutoff."""
 
 from vjax.vital.editability import PLAYERS, STEADY, filters_passed
+from vjax.vital.filter_kinds import N_LINEAR
 from vjax.vital.preset import Preset
 from vjax.vital.values import value_of
 
 CUTOFF_SPAN = 128.0
 """Semitones that a route of amount 1 adds to a cutoff."""
-
-N_LINEAR = 5
-"""Number of `filter_N_model` options that filter by cutoff and blend, from 0: Analog, Dirty, Ladder, Digital, Diode."""
 
 _BLENDED = 2  # number of `filter_N_style` options, from 0, whose `blend` goes from low-pass to high-pass
 _BAND = 1.0  # the blend of a band-pass

@@ -59,8 +59,7 @@ def rate_text(preset: Preset, module: str) -> str:
         return "at the pitch of the key"
     bpm = 60 * value_of(preset, "beats_per_minute")
     tempo = controls().categorical[controls().position[f"{module}_tempo"]]
-    ratio = _tempos()[tempo.minimum + value_of(preset, tempo.name)]
-    return f"{ratio}{_KINDS_OF_TEMPO[sync]} at {bpm:.0f} bpm"
+    return f"{tempo_text(tempo.minimum + value_of(preset, tempo.name))}{_KINDS_OF_TEMPO[sync]} at {bpm:.0f} bpm"
 
 
 def plays_once(preset: Preset, source: str) -> bool:
@@ -83,12 +82,13 @@ def label_of(preset: Preset, menu: str) -> str:
     return schema.categorical[schema.position[menu]].label(int(preset.categorical[schema.position[menu]]))
 
 
-def _tempos() -> tuple[str, ...]:
-    """Returns tempo labels by the native value of any `*_tempo`.
+def tempo_text(native: float) -> str:
+    """Returns the label of a native value of any `*_tempo`, for example `1/4`.
 
     Only an LFO's parameter names all of them, and not all others begin at 0.
     """
-    return controls().categorical[controls().position["lfo_1_tempo"]].labels
+    labels = controls().categorical[controls().position["lfo_1_tempo"]].labels
+    return labels[min(max(round(native), 0), len(labels) - 1)]
 
 
 def control_text(name: str) -> str:
