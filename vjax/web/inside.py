@@ -6,7 +6,15 @@ import numpy as np
 
 from vjax.candidates.patch.describe_patch import describe
 from vjax.candidates.patch.timbre import cycle_at
-from vjax.candidates.patch.units import change_text, control_text, percent_text, rate_text
+from vjax.candidates.patch.units import (
+    change_text,
+    control_text,
+    curve_s,
+    percent_text,
+    plays_once,
+    rate_text,
+    seconds_text,
+)
 from vjax.engine import synth
 from vjax.sound.schema import N_OSCILLATORS
 from vjax.vital.editability import MACROS, carrying_routes, editability
@@ -77,7 +85,8 @@ def drawings(preset: Preset, note_s: float, seconds: float) -> list[dict[str, An
         drawn.append(_drawing(control_text(name), f"{seconds:g} s", values))
     for name in sorted(one for one in sources if one.startswith("lfo_")):
         shape = preset.lfo_shapes[int(name.removeprefix("lfo_")) - 1]
-        drawn.append(_drawing(control_text(name), rate_text(preset, name), shape_values(shape, _POINTS)))
+        once = f"once in {seconds_text(curve_s(preset, name))}" if plays_once(preset, name) else ""
+        drawn.append(_drawing(control_text(name), once or rate_text(preset, name), shape_values(shape, _POINTS)))
     return [one for one in drawn if one is not None]
 
 

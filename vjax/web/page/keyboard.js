@@ -1,8 +1,8 @@
-// A keyboard of two octaves that plays the chosen candidate, rendered by the engine.
+// A keyboard of two octaves, or of one on a phone, that plays the chosen candidate, rendered by the engine.
 
 const NAMES = ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"];
 const TYPED = "awsedftgyhujkolp;'";
-const N_KEYS = 25;
+const NARROW = window.matchMedia("(max-width: 640px)");
 
 function noteName(note) {
   return NAMES[note % 12] + (Math.floor(note / 12) - 1);
@@ -16,8 +16,12 @@ function makeKeyboard(root, fetchNote, onMessage) {
   let generation = 0;
   let filling = false;
 
+  function size() {
+    return NARROW.matches ? 13 : 25;
+  }
+
   function low() {
-    return Math.max(0, Math.min(first, 127 - N_KEYS + 1));
+    return Math.max(0, Math.min(first, 128 - size()));
   }
 
   function fetched(note) {
@@ -39,7 +43,7 @@ function makeKeyboard(root, fetchNote, onMessage) {
     if (filling) return;
     filling = true;
     const mine = generation;
-    const notes = Array.from({ length: N_KEYS }, (_, i) => low() + i);
+    const notes = Array.from({ length: size() }, (_, i) => low() + i);
     notes.sort((a, b) => Math.abs(a - played) - Math.abs(b - played));
     for (const note of notes) {
       if (mine !== generation) break;
@@ -73,11 +77,11 @@ function makeKeyboard(root, fetchNote, onMessage) {
 
   function draw() {
     const keys = node("div", { class: "vx-keys", role: "group", "aria-label": "Keyboard" });
-    const whites = Array.from({ length: N_KEYS }, (_, i) => low() + i).filter((n) => !NAMES[n % 12].includes("#"));
+    const whites = Array.from({ length: size() }, (_, i) => low() + i).filter((n) => !NAMES[n % 12].includes("#"));
     let white = 0;
-    for (let note = low(); note < low() + N_KEYS; note += 1) {
+    for (let note = low(); note < low() + size(); note += 1) {
       const sharp = NAMES[note % 12].includes("#");
-      const at = sharp ? `left:${((100 * white) / whites.length - 1.9).toFixed(2)}%` : "";
+      const at = sharp ? `left:${((100 * (white - 0.29)) / whites.length).toFixed(2)}%;width:${(58 / whites.length).toFixed(2)}%` : "";
       const key = node(
         "button",
         {
@@ -109,7 +113,7 @@ function makeKeyboard(root, fetchNote, onMessage) {
   }
 
   function focusedNote() {
-    return played >= low() && played < low() + N_KEYS ? played : low();
+    return played >= low() && played < low() + size() ? played : low();
   }
 
   function typed(event) {
@@ -126,7 +130,7 @@ function makeKeyboard(root, fetchNote, onMessage) {
   }
 
   function shift(semitones) {
-    first = Math.max(0, Math.min(first + semitones, 127 - N_KEYS + 1));
+    first = Math.max(0, Math.min(first + semitones, 128 - size()));
     draw();
   }
 
@@ -134,7 +138,7 @@ function makeKeyboard(root, fetchNote, onMessage) {
   function show(note) {
     if (note !== played || !root.children.length) {
       played = note;
-      first = 12 * Math.floor((note - 6) / 12);
+      first = 12 * Math.floor((NARROW.matches ? note : note - 6) / 12);
     }
     cache = new Map();
     generation += 1;
@@ -142,5 +146,6 @@ function makeKeyboard(root, fetchNote, onMessage) {
     draw();
   }
 
+  NARROW.addEventListener("change", () => root.children.length && draw());
   return { show };
 }
