@@ -102,11 +102,15 @@ def test_choose_shows_what_another_candidate_is_made_of(page):
     assert "UNSTABLE" in page.find(".vx-scroll").text
 
 
-def test_page_fits_a_phone_and_shows_no_text_beside_the_screen(page):
+def test_page_fits_a_phone(page):
+    page.browser.execute_script("document.querySelectorAll('.vx details').forEach((one) => (one.open = true))")
     metrics = {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": True}
     page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    assert page.browser.execute_script("return [document.documentElement.scrollWidth, innerWidth]") == [360, 360]
+    wide = """return [...document.querySelectorAll('body *')].filter((one) => one.getBoundingClientRect().right > 361
+        && !one.closest('.vx-scroll')).map((one) => one.tagName + '.' + one.className)"""
+    found = page.browser.execute_script(wide)
     page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert found == []
 
 
 def test_refine_adds_a_card_and_chooses_it(page):

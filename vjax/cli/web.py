@@ -1,6 +1,7 @@
 """`vjax web`: opens a page that matches sounds, plays the candidates and saves presets."""
 
 import argparse
+from typing import NoReturn
 
 from vjax.cli.command import CommandError, at_least, command_parser, run
 from vjax.cli.match_flags import add_checkpoint, read_checkpoint
@@ -53,8 +54,8 @@ def main(argv: list[str] | None = None) -> int:
     return run(parser.prog, lambda: web(arguments))
 
 
-def web(arguments: argparse.Namespace) -> int:
-    """Serves the page with the arguments of `main` until Ctrl-C."""
+def web(arguments: argparse.Namespace) -> NoReturn:
+    """Serves the page with the arguments of `main`, until Ctrl-C raises KeyboardInterrupt."""
     try:
         from vjax.web.serve import serve
     except ModuleNotFoundError as error:
@@ -73,4 +74,3 @@ def web(arguments: argparse.Namespace) -> int:
         arguments.vital_folder,
         arguments.open,
     )
-    return 0

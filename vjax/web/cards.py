@@ -1,8 +1,10 @@
 """The candidates that the page shows side by side: the best one of each kind, and results of searches."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from vjax.matching.preferred import FAR_DB
 from vjax.matching.result import FoundPreset, MatchResult
 from vjax.search.candidate import Candidate, Kind
 from vjax.vital.preset import Preset
-from vjax.web.sound import Sound, at_loudness
+from vjax.web.sound import Sound, at_loudness, media
 
 TITLES = {
     Kind.PATCH: "Patch",
@@ -46,6 +48,7 @@ class Card:
       kind: where it comes from.
       preset: what is downloaded.
       audio: float32 [2, samples], its render.
+      sound: what it is compared with.
       mss_db: its distance to the sound.
       metrics: further distances by name; empty while the match runs.
       badges: short remarks, such as "closest".
@@ -59,10 +62,16 @@ class Card:
     kind: Kind
     preset: Preset
     audio: np.ndarray
+    sound: Sound
     mss_db: float
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     badges: tuple[str, ...] = ()
     final: bool = True
+
+    @functools.cached_property
+    def media(self) -> Mapping[str, Any]:
+        """What the page shows and plays of it."""
+        return media(self.audio, self.sound)
 
     @property
     def candidate(self) -> Candidate:
@@ -79,33 +88,29 @@ def early_card(candidate: Candidate, sound: Sound) -> Card | None:
     both = (at_loudness(audio, rate) for audio in (candidate.audio, sound.target))
     preset = dataclasses.replace(candidate.preset, name=f"{sound.clip.title} ({candidate.kind})")
     return dataclasses.replace(
-        _card(candidate.kind, candidate, candidate.audio, float(mss(*both, rate)), preset), final=False
+        _card(candidate.kind, candidate, candidate.audio, sound, float(mss(*both, rate)), preset), final=False
     )
 
 
-def result_cards(result: MatchResult, title: str) -> list[Card]:
-    """The cards of a match: the best candidate of each kind, the preferred one first.
-
-    Args:
-      title: of the sound.
-    """
+def result_cards(result: MatchResult, sound: Sound) -> list[Card]:
+    """The cards of a match: the best candidate of each kind, the preferred one first."""
     found: list[MatchResult | FoundPreset] = [result, *([result.closest] if result.closest else [])]
     cards = []
     for one, badge in zip(found, ("recommended", "closest"), strict=False):
         badges = (badge,) if result.closest else ("recommended", "closest")
-        card = _card(one.kind, one, one.audio, one.mss_db, one.preset)
+        card = _card(one.kind, one, one.audio, sound, one.mss_db, one.preset)
         cards.append(dataclasses.replace(card, metrics=one.metrics, badges=badges))
     for kind in (Kind.PATCH, Kind.NEIGHBOUR, Kind.PREDICTION, Kind.RESYNTHESIS):
         best = next((one for one in result.candidates if one.kind == kind and not one.error), None)
         if best is not None and kind not in {card.kind for card in cards}:
-            cards.append(_card(kind, best, best.audio, best.mss_db, _described(best, result, title)))
+            cards.append(_card(kind, best, best.audio, sound, best.mss_db, _described(best, result, sound.clip.title)))
     return cards
 
 
-def refined_card(result: MatchResult, number: int, origin: Card, title: str) -> Card:
+def refined_card(result: MatchResult, number: int, origin: Card) -> Card:
     """The card of a search that began with `origin`."""
-    preset = dataclasses.replace(result.preset, name=f"{title} (refined {number})")
-    card = _card(f"refined-{number}", result, result.audio, result.mss_db, preset)
+    preset = dataclasses.replace(result.preset, name=f"{origin.sound.clip.title} (refined {number})")
+    card = _card(f"refined-{number}", result, result.audio, origin.sound, result.mss_db, preset)
     about = f"{origin.title}, refined with {result.evals} renders"
     return dataclasses.replace(card, title=f"Refined {number}", about=about, metrics=result.metrics, kind=origin.kind)
 
@@ -123,9 +128,16 @@ def file_name(text: str) -> str:
     return kept.strip(" .")[:_NAME_LETTERS].strip(" .") or "sound"
 
 
-def _card(id: str, one: Candidate | MatchResult | FoundPreset, audio: np.ndarray, mss_db: float, preset: Preset):
+def _card(
+    id: str,
+    one: Candidate | MatchResult | FoundPreset,
+    audio: np.ndarray,
+    sound: Sound,
+    mss_db: float,
+    preset: Preset,
+) -> Card:
     title, about = TITLES.get(one.kind, ""), ABOUT.get(one.kind, "")
-    return Card(str(id), title, about, one.label, one.kind, preset, audio, mss_db)
+    return Card(str(id), title, about, one.label, one.kind, preset, audio, sound, mss_db)
 
 
 def _described(candidate: Candidate, result: MatchResult, title: str) -> Preset:

@@ -92,7 +92,7 @@ class Events:
 
         def take(result: MatchResult) -> str:
             session.result = result
-            session.cards = {card.id: card for card in result_cards(result, sound.clip.title)}
+            session.cards = {card.id: card for card in result_cards(result, sound)}
             text = f"Done in {result.seconds:.0f} s: {len(result.candidates)} candidates, {result.evals} renders."
             shown = [one for one in result.warnings if "--note" not in one]  # the page says it beside the note
             return " ".join([text, *(f"Note: {warning}." for warning in shown)])
@@ -118,7 +118,7 @@ class Events:
 
         def take(result: MatchResult) -> str:
             session.refined += 1
-            session.add_refined(refined_card(result, session.refined, origin, sound.clip.title))
+            session.add_refined(refined_card(result, session.refined, origin))
             gained = origin.mss_db - result.mss_db
             nearer = f"{gained:.1f} dB nearer" if gained > 0.05 else "not nearer in MSS"
             return f"Searched with {result.evals} renders in {result.seconds:.0f} s: {nearer}."

@@ -1,11 +1,13 @@
 """Starts the server of the page, and waits for its end."""
 
-import ipaddress
 import os
+import signal
+import socket
 import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 # Before gradio is imported: no telemetry, and no questions to other machines.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -18,6 +20,7 @@ from vjax.matching.config import DEFAULT, MatchConfig
 from vjax.vital.user_folder import user_folder
 from vjax.web.answers import answers
 from vjax.web.events import Events
+from vjax.web.exposure import exposure_text, is_loopback
 from vjax.web.page import build_page
 from vjax.web.sessions import MOST_SESSIONS, Sessions
 from vjax.web.studio import open_studio, warm_up
@@ -40,8 +43,8 @@ def serve(
     share: bool = False,
     vital_folder: str = "",
     open_browser: bool = False,
-) -> None:
-    """Serves the page until Ctrl-C.
+) -> NoReturn:
+    """Serves the page until Ctrl-C, which raises KeyboardInterrupt.
 
     Args:
       checkpoint, bank: as in `open_studio`.
@@ -61,7 +64,7 @@ def serve(
     sessions = Sessions()
     page = build_page(Events(studio, sessions, config, folder is not None), answers(studio, sessions, folder))
     if exposed:
-        print(_exposure_text(host, share), file=sys.stderr)
+        print(exposure_text(host, share), file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="vjax-web-") as scratch, studio.keys:
         os.environ["GRADIO_TEMP_DIR"] = scratch
         page.GRADIO_CACHE = scratch
@@ -89,18 +92,16 @@ def serve(
         if public:
             print(f"vjax web, public: {public}", flush=True)
         threading.Thread(target=_warm_up, args=(studio,), daemon=True).start()
+        signal.signal(signal.SIGTERM, _end)
         try:
-            page.block_thread()
+            threading.Event().wait()  # until KeyboardInterrupt
         finally:
             page.close(verbose=False)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server at this address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _end(*_) -> None:
+    """Ends the server as Ctrl-C does, so that its files are deleted. A container is stopped by SIGTERM."""
+    raise KeyboardInterrupt
 
 
 def _folder(given: str, exposed: bool) -> Path | None:
@@ -115,15 +116,7 @@ def _folder(given: str, exposed: bool) -> Path | None:
         return None
 
 
-def _exposure_text(host: str, share: bool) -> str:
-    who = "anyone who has its public address" if share else f"anyone who can reach {host}"
-    how = " Sounds and presets pass through a server of Gradio." if share else ""
-    return f"vjax web: {who} can use this page and the cores of this machine. It has no password.{how}"
-
-
 def _free_port(host: str) -> int:
-    import socket
-
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as taken:
         taken.bind((host, 0))
         return taken.getsockname()[1]

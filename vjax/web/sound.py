@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import functools
 import io
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -43,13 +44,18 @@ class Sound:
         """The highest level of its spectrogram; all spectrograms of the page have this scale."""
         return float(_mel(self.target, self.clip.sample_rate).max())
 
+    @functools.cached_property
+    def media(self) -> dict[str, Any]:
+        """What the page shows and plays of it."""
+        return media(self.target, self)
+
 
 def make_sound(clip: Clip, render: RenderConfig, config: MatchConfig) -> Sound:
     """The sound as a match with this config treats it."""
     return Sound(clip, note_of(clip, config), note_length_s(clip, render, config), clip.stereo(render.samples))
 
 
-def media(audio: np.ndarray, sound: Sound) -> dict:
+def media(audio: np.ndarray, sound: Sound) -> dict[str, Any]:
     """What the page shows and plays of a sound [2, samples]: its spectrogram with ticks, and its audio."""
     rate = sound.clip.sample_rate
     return {

@@ -1,6 +1,5 @@
 """What the page shows, as JSON and as text."""
 
-import functools
 import html
 import math
 from typing import Any
@@ -10,7 +9,7 @@ from vjax.audio.pitch import note_name
 from vjax.matching.choose import Progress
 from vjax.web.cards import Card, distance_words
 from vjax.web.sessions import Session
-from vjax.web.sound import Sound, media
+from vjax.web.sound import Sound
 
 _STAGES = {
     "predicting": "The network predicts a preset",
@@ -30,7 +29,7 @@ def results(session: Session, install: bool, busy: bool = False) -> dict[str, An
     value: dict[str, Any] = {"token": session.token, "install": install, "busy": busy, "cards": []}
     sound = session.sound
     if sound is not None:
-        cards = [_target_card(sound), *(_card(card, sound) for card in session.cards.values())]
+        cards = [_target_card(sound), *(_card(card) for card in session.cards.values())]
         value |= {"sound": id(sound), "note": sound.note, "cards": cards}
     return value
 
@@ -70,17 +69,11 @@ def _target_card(sound: Sound) -> dict[str, Any]:
         "distance": None,
         "badges": [],
         "final": True,
-        **_target_media(sound),
+        **sound.media,
     }
 
 
-@functools.lru_cache(maxsize=64)
-def _target_media(sound: Sound) -> dict[str, Any]:
-    return media(sound.target, sound)
-
-
-@functools.lru_cache(maxsize=256)
-def _card(card: Card, sound: Sound) -> dict[str, Any]:
+def _card(card: Card) -> dict[str, Any]:
     return {
         "id": card.id,
         "key": id(card),
@@ -93,7 +86,7 @@ def _card(card: Card, sound: Sound) -> dict[str, Any]:
         "badges": card.badges,
         "metrics": _metrics(card),
         "final": card.final,
-        **media(card.audio, sound),
+        **card.media,
     }
 
 

@@ -132,7 +132,7 @@ function drawRefine(card) {
 
 function drawMetrics(card) {
   const rows = card.metrics.map(([name, value]) => node("tr", {}, node("th", { scope: "row" }, name), node("td", { class: "vx-number" }, value)));
-  metricsBox.replaceChildren(node("summary", {}, "Distances in numbers"), node("p", {}, `Found as: ${card.label}`), node("table", {}, node("tbody", {}, ...rows)));
+  metricsBox.replaceChildren(node("summary", {}, "Distances in numbers"), node("p", {}, `Found as: ${card.label}`), node("div", { class: "vx-scroll" }, node("table", {}, node("tbody", {}, ...rows))));
 }
 
 async function drawInside() {
