@@ -1,6 +1,7 @@
 """Tests of what the page shows of a preset."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,11 @@ def test_inside_of_a_pad_has_its_macros_and_its_largest_route_first():
     assert amounts == sorted(amounts, reverse=True)
     assert not found["editable"]
     assert found["reasons"]
+
+
+def test_inside_draws_a_low_pass_that_falls_above_its_cutoff():
+    path = next(path for path in PRESETS if path.stem == "FM_Bass1")  # cutoff 2.6 kHz, resonance 50 %
+    drawings = inside(read_preset(path), 60, 1.5, 2.0)["drawings"]
+    values = next(one["values"] for one in drawings if one["name"] == "filter 2 at rest")
+    at = {hz: values[round(159 * math.log10(hz / 20) / 3)] for hz in (100, 2600, 10000)}
+    assert at[2600] > at[100] > at[10000]

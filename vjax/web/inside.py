@@ -1,34 +1,18 @@
-"""What a preset is made of, for the page: its modules, routes, macros, and drawings of its curves."""
+"""What a preset is made of, for the page: its modules, routes and macros."""
 
 from typing import Any
 
-import numpy as np
-
 from vjax.candidates.patch.describe_patch import describe
-from vjax.candidates.patch.timbre import cycle_at
-from vjax.candidates.patch.units import (
-    change_text,
-    control_text,
-    curve_s,
-    percent_text,
-    plays_once,
-    rate_text,
-    seconds_text,
-)
+from vjax.candidates.patch.units import change_text, control_text, percent_text
 from vjax.engine import synth
-from vjax.sound.schema import N_OSCILLATORS
 from vjax.vital.editability import MACROS, carrying_routes, editability
-from vjax.vital.laws.envelopes import envelope
-from vjax.vital.lfo_shapes import shape_values
 from vjax.vital.preset import Preset
 from vjax.vital.values import value_of
-
-_POINTS = 160
-_STAGES = ("delay", "attack", "hold", "decay")
+from vjax.web.drawings import drawings
 
 
 def inside(preset: Preset, note: int, note_s: float, seconds: float) -> dict[str, Any]:
-    """Everything that the page shows about a preset, as JSON.
+    """Everything that the page shows about a preset, as JSON. The steps of how it is made belong here, too.
 
     Args:
       note: MIDI note at which frequencies are given.
@@ -42,7 +26,7 @@ def inside(preset: Preset, note: int, note_s: float, seconds: float) -> dict[str
         "reasons": edit.reasons,
         "routes": routes_of(preset),
         "macros": macros_of(preset),
-        "drawings": drawings(preset, note_s, seconds),
+        "drawings": drawings(preset, note, note_s, seconds),
         "comments": preset.comments,
     }
 
@@ -72,24 +56,6 @@ def macros_of(preset: Preset) -> list[dict[str, Any]]:
     ]
 
 
-def drawings(preset: Preset, note_s: float, seconds: float) -> list[dict[str, Any]]:
-    """Curves to draw, values in [0, 1]: a cycle of each plain table, and the envelopes and LFOs that move something."""
-    sources = {route.source for _, route in carrying_routes(preset)}
-    drawn = [_cycle(preset, i) for i in range(N_OSCILLATORS) if value_of(preset, f"osc_{i + 1}_on")]
-    for name in ("env_1", *sorted(one for one in sources - {"env_1"} if one.startswith("env_"))):
-        time_s = np.linspace(0, seconds, _POINTS)
-        stages = (value_of(preset, f"{name}_{stage}") ** 4 for stage in _STAGES)
-        sustain, release_s = value_of(preset, f"{name}_sustain"), value_of(preset, f"{name}_release") ** 4
-        powers = (value_of(preset, f"{name}_{stage}_power") for stage in ("attack", "decay", "release"))
-        values = envelope(time_s, note_s, *stages, sustain, release_s, *powers)
-        drawn.append(_drawing(control_text(name), f"{seconds:g} s", values))
-    for name in sorted(one for one in sources if one.startswith("lfo_")):
-        shape = preset.lfo_shapes[int(name.removeprefix("lfo_")) - 1]
-        once = f"once in {seconds_text(curve_s(preset, name))}" if plays_once(preset, name) else ""
-        drawn.append(_drawing(control_text(name), once or rate_text(preset, name), shape_values(shape, _POINTS)))
-    return [one for one in drawn if one is not None]
-
-
 def _part(line: str) -> dict[str, str]:
     name, _, text = line.partition(": ")
     return {"name": name, "text": text} if text and len(name) < 40 else {"name": "Modulation", "text": line}
@@ -105,16 +71,3 @@ def _moves(destination: str, amount: float) -> str:
         return ""
     low, high = synth.control_ranges()[destination]
     return change_text(destination, abs(amount) * (high - low))
-
-
-def _cycle(preset: Preset, number: int) -> dict[str, Any] | None:
-    """A cycle of an oscillator's table at its frame; None if the table does not consist of plain cycles."""
-    cycle = cycle_at(preset.wavetables[number], value_of(preset, f"osc_{number + 1}_wave_frame"))
-    if cycle is None or not np.abs(cycle).max():
-        return None
-    shown = cycle[np.linspace(0, len(cycle) - 1, _POINTS).astype(int)] / np.abs(cycle).max()
-    return _drawing(f"oscillator {number + 1}", "one cycle", 0.5 + 0.5 * shown)
-
-
-def _drawing(name: str, unit: str, values: Any) -> dict[str, Any]:
-    return {"name": name, "unit": unit, "values": np.round(np.asarray(values, float), 3).tolist()}
