@@ -65,7 +65,7 @@ function insideElement(found, values, onTurn) {
   if (found.macros.length) {
     sections.push(node("h4", {}, "Macros"));
     sections.push(node("div", { class: "vx-macros" }, ...macroSliders(found.macros, values, onTurn)));
-    sections.push(node("p", { class: "vx-hint" }, "Turn a macro, then play the keyboard. A download keeps its value."));
+    sections.push(node("p", { class: "vx-hint" }, "Let a slider go to hear it. The keyboard and a download keep its value."));
   }
   if (found.drawings.length) {
     sections.push(node("h4", {}, "Curves"), node("div", { class: "vx-drawings" }, ...found.drawings.map(drawing)));

@@ -147,5 +147,5 @@ function makeKeyboard(root, fetchNote, onMessage) {
   }
 
   NARROW.addEventListener("change", () => root.children.length && draw());
-  return { show };
+  return { show, press };
 }

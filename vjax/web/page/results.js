@@ -146,6 +146,7 @@ async function drawInside() {
 function turn(number, value) {
   macros = { ...macros, [number]: value };
   keyboard.show(shown.note);
+  keyboard.press(shown.note);
 }
 
 function drawDetail() {
