@@ -61,7 +61,10 @@ def web(arguments: argparse.Namespace) -> NoReturn:
     except ModuleNotFoundError as error:
         raise CommandError(f"vjax web needs {error.name}; install it with: pip install 'vjax[web]'") from error
     from vjax.matching.config import MatchConfig
+    from vjax.vital.user_folder import user_folder
 
+    if arguments.vital_folder:
+        user_folder(arguments.vital_folder)  # raises before the model is loaded
     config = MatchConfig(patch=not arguments.no_patch, resynthesis=resynthesis_config(arguments))
     serve(
         read_checkpoint(arguments, batch_size=1),

@@ -91,7 +91,8 @@ class Events:
         work = match_work(self.studio, sound.clip, config)
 
         def take(result: MatchResult) -> str:
-            session.result = result
+            silent = tuple(dataclasses.replace(one, audio=None) for one in result.candidates)
+            session.result = dataclasses.replace(result, candidates=silent)  # the cards keep the sounds that are shown
             session.cards = {card.id: card for card in result_cards(result, sound)}
             text = f"Done in {result.seconds:.0f} s: {len(result.candidates)} candidates, {result.evals} renders."
             shown = [one for one in result.warnings if "--note" not in one]  # the page says it beside the note

@@ -11,7 +11,7 @@ from vjax.web.jobs import Job
 from vjax.web.sound import Sound
 
 MOST_SESSIONS = 50
-"""Open pages whose sounds are kept; each takes about 15 MB. The one that was unused for longest makes room."""
+"""Open pages whose sounds are kept; each takes about 10 MB. The one that was unused for longest makes room."""
 
 MOST_REFINED = 6
 """Results of searches that a page keeps; the oldest one makes room."""
@@ -25,7 +25,7 @@ class Session:
       token: a secret that the page sends with its requests.
       sound: what was given, if anything.
       cards: the shown candidates by id, in their order.
-      result: of the last match.
+      result: of the last match, without the sounds of its candidates.
       job: that runs or waits.
       refined: number of searches so far.
     """
