@@ -56,8 +56,9 @@ def serve(
       open_browser: open the page in a browser.
 
     Raises:
-      OSError: the port is taken; or `vital_folder` does not exist.
+      OSError: the port cannot be used; or `vital_folder` does not exist.
     """
+    port = _usable_port(host, port)
     exposed = share or not is_loopback(host)
     folder = _folder(vital_folder, exposed)
     studio = open_studio(predictor, checkpoint, bank)
@@ -73,7 +74,7 @@ def serve(
         page.queue(default_concurrency_limit=None, max_size=None)
         _, address, public = page.launch(
             server_name=host,
-            server_port=port or _free_port(host),
+            server_port=port,
             share=share,
             inbrowser=open_browser,
             prevent_thread_lock=True,
@@ -116,9 +117,16 @@ def _folder(given: str, exposed: bool) -> Path | None:
         return None
 
 
-def _free_port(host: str) -> int:
+def _usable_port(host: str, port: int) -> int:
+    """The port, or a free one for 0. Raises OSError if it cannot be used."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as taken:
-        taken.bind((host, 0))
+        if os.name == "posix":
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind((host, port))
+        except OSError as error:
+            reason = f"port {port} of {host} cannot be used ({error.strerror})"
+            raise OSError(f"{reason}; give another --port, or 0 for a free one") from error
         return taken.getsockname()[1]
 
 
