@@ -16,6 +16,7 @@ demo: $(VENV)/.installed  ## the shipped model on a sound; then a model of your 
 	$(BIN)/vjax evaluate --checkpoint $(RUN) --dataset $(RUN)/data --limit 3 --bank tests/data/presets \
 	    --refine-evals 50 --starts prediction,best --out $(RUN)/evaluation
 	@echo "The report to listen to: $(RUN)/evaluation/report.html"
+	@echo "The page to match your own sounds on: $(BIN)/vjax web"
 
 test: $(VENV)/.installed  ## every test, a process on each core
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile

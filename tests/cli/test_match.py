@@ -63,8 +63,12 @@ def strict_json(text):
 def test_match_writes_a_preset_its_render_and_an_image(sounds, engine_run, tmp_path, capsys):
     out = tmp_path / "new" / "x.vital"
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(out)]
-    assert main([*command, "--no-resynthesis"]) == 0
+    installed = tmp_path / "presets"
+    installed.mkdir()
+    assert main([*command, "--no-resynthesis", "--install", str(installed)]) == 0
     printed = capsys.readouterr().out
+    assert (installed / "x.vital").read_bytes() == out.read_bytes()
+    assert f"installed: {installed / 'x.vital'}" in printed
     files = [out, *(out.with_name(f"x{end}") for end in ("-vjax.wav", "-vjax.png", ".html"))]
     assert sorted(out.parent.iterdir()) == sorted(files)
     assert read_preset(out).name == "saw"
@@ -337,6 +341,8 @@ def test_match_of_a_folder_killed_and_called_again_continues(sounds, engine_run,
         (["b-vjax.wav", "--checkpoint", "{run}", "-o", "b.vital"], 2, "would overwrite b-vjax.wav with its render"),
         (["b (closest)-vjax.wav", "--checkpoint", "{run}", "-o", "b.vital"], 2, "would overwrite b .closest.-vjax.wav"),
         (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "c.vital"], 1, "c .closest..vital exists, and it is not"),
+        (["{sounds}/saw.wav", "--checkpoint", "{run}", "--install", "no"], 2, "--install: no is not a folder; give"),
+        (["{sounds}", "--checkpoint", "{run}", "--install", "-o", "p"], 2, "--install is for one preset"),
         (["{sounds}", "--checkpoint", "{run}", "-o", "a.vital"], 2, "a.vital is not a folder; give a folder for"),
     ],
 )

@@ -243,6 +243,10 @@ def test_match_with_all_kinds_of_candidates_returns_the_best(whole):
     assert result.preset.comments.endswith("By somebody, CC0.")  # the credit is kept
     assert {"predicting", "playing candidates", "equalising harmonics"} == {stage.stage for stage in stages}
     assert stages[-1].best == "neighbour"
+    played = [stage.candidate for stage in stages if stage.candidate is not None]
+    assert played[0].label == PREDICTION  # a page shows it before the others are ready
+    assert {one.label for one in played} == set(labels)
+    assert all(one.audio is not None for one in played)
 
 
 @pytest.fixture(scope="module")

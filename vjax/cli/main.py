@@ -29,6 +29,7 @@ COMMANDS = (
     Command("catalog", "vjax.cli.catalog", "build and show catalogs of wavetables and LFO shapes"),
     Command("evaluate", "vjax.cli.evaluate", "measure the distances of presets and baselines to sounds"),
     Command("browse", "vjax.cli.browse", "show a checkpoint's predictions on a dataset in the terminal"),
+    Command("web", "vjax.cli.web", "open a page: drop a sound, hear candidates, take a preset"),
     Command("roundtrip", "vjax.cli.roundtrip", "measure the round-trip error of the parameter encoding"),
     Command("generate", "vjax.cli.generate", "render a dataset with the real Vital engine"),
     Command("inspect", "vjax.cli.inspect_dataset", "print what a dataset contains and check every row"),

@@ -56,6 +56,7 @@ examples:
   vjax match bass.wav                        # writes bass.vital
   vjax match bass.wav --note C2 -o lead.vital
   vjax match bass.wav --prefer closest       # writes the closest candidate instead of the patch
+  vjax match bass.wav --install              # also copies it to Vital's own folder, where Vital lists it
   vjax match bass.wav --no-patch             # candidates of the network and the bank, and a resynthesis
   vjax match bass.wav --no-resynthesis       # no wavetable made of the sound
   cat bass.wav | vjax match - -o bass.vital  # a sound from another program
@@ -83,6 +84,13 @@ def main(argv: list[str] | None = None) -> int:
         "-o", "--out", metavar="X.vital", help="the preset to write, or for many sounds the folder (default: presets)"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace presets that exist")
+    parser.add_argument(
+        "--install",
+        nargs="?",
+        const="",
+        metavar="DIR",
+        help="also copy the presets to Vital's own folder, or to DIR, so that Vital lists them",
+    )
     add_matching(parser, several=True)
     parser.add_argument(
         "--together",
@@ -146,6 +154,7 @@ def _one(arguments: argparse.Namespace) -> int:
     from vjax.matching.banks import open_banks
     from vjax.matching.match import match
     from vjax.matching.outputs import check_writable
+    from vjax.vital.user_folder import install
 
     sounds = [Path(sound) for sound in arguments.sounds]
     out = Path(arguments.out) if arguments.out else Path(sounds[0].with_suffix(".vital").name)
@@ -153,6 +162,7 @@ def _one(arguments: argparse.Namespace) -> int:
         _check_out(out, sound)
     page = arguments.page is not False
     check_writable(out, arguments.overwrite, page)
+    folder = _install_folder(arguments)
     config = match_config(arguments)
     predictor = read_checkpoint(arguments, batch_size=1)
     clip, *others = (load_clip(sound, predictor.sample_rate, predictor.samples) for sound in sounds)
@@ -168,16 +178,31 @@ def _one(arguments: argparse.Namespace) -> int:
         banks = open_banks(predictor, arguments.checkpoint, arguments.bank, pool)
         result = match(clip, predictor, pool, config, banks, others=others, on_progress=show, should_stop=should_stop)
     files = result.save(out, arguments.overwrite, page)
+    installed = [install(file, folder) for file in files if folder and file.suffix == ".vital"]
     if arguments.json:
-        written = {"files": [as_text(path) for path in files], "step": predictor.step}
+        written = {"files": [as_text(path) for path in [*files, *installed]], "step": predictor.step}
         print(json.dumps(written | result.as_json(), allow_nan=False))
     else:
         print_result(result, files, f"{checkpoint_name(arguments.checkpoint)}, step {predictor.step}")
+        for path in installed:
+            print(f"  installed: {as_text(path)}")
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if should_stop():
         return 130
     return 1 if result.silent else 0
+
+
+def _install_folder(arguments: argparse.Namespace) -> Path | None:
+    """Where presets are installed, found before the match; None if they are not."""
+    from vjax.vital.user_folder import user_folder
+
+    if arguments.install is None:
+        return None
+    try:
+        return user_folder(arguments.install)
+    except FileNotFoundError as error:
+        raise UsageError(f"--install: {error}") from error
 
 
 def _check_out(out: Path, sound: Path) -> None:
@@ -202,6 +227,8 @@ def _many(arguments: argparse.Namespace) -> int:
     out = Path(arguments.out or "presets")
     if out.suffix == ".vital" or (out.exists() and not out.is_dir()):
         raise UsageError(f"--out {out} is not a folder; give a folder for the presets of many sounds")
+    if arguments.install is not None:
+        raise UsageError("--install is for one preset; copy the presets of many sounds yourself")
     config = match_config(arguments)
     predictor = read_checkpoint(arguments, batch_size=8)
     work = file_work(predictor, arguments.sounds, out, arguments.limit, arguments.overwrite)

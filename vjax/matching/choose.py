@@ -68,13 +68,21 @@ class Choice(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Progress of a match: the stage as text, its steps done and in total, and the best candidate so far, if any."""
+    """Progress of a match.
+
+    Attributes:
+      stage: as text.
+      done, total: its steps.
+      best, mss_db: label and distance of the best candidate so far, if any.
+      candidate: the candidate that was just rendered. It is not tuned yet, and has its own level and no loss.
+    """
 
     stage: str
     done: int
     total: int
     best: str = ""
     mss_db: float = math.nan
+    candidate: Candidate | None = None
 
 
 Report = Callable[[Progress], None]
@@ -109,7 +117,7 @@ def choose(
     played: list[Candidate] = []
     for candidate in _played(candidates, sought, pool, budget):
         played.append(candidate)
-        report(Progress("playing candidates", len(played), max(n_candidates, len(played))))
+        report(Progress("playing candidates", len(played), max(n_candidates, len(played)), candidate=candidate))
     if played and all(one.by_machine for one in played):
         raise OSError(f"the engine cannot run on this machine: {played[0].error}. {MACHINE_REMEDY}")
     evals = len(played)

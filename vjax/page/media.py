@@ -64,14 +64,14 @@ def page_media(sounds: Mapping[str, np.ndarray], sample_rate: int = SAMPLE_RATE)
         sounds = {label: soxr.resample(sound.T, sample_rate, SAMPLE_RATE).T for label, sound in sounds.items()}
     longest = max(sound.shape[-1] for sound in sounds.values())
     gain = 1 / max(1.0, *(float(np.abs(sound).max()) for sound in sounds.values()))
-    mels = {label: _mel(sound, longest) for label, sound in sounds.items()}
+    mels = {label: sound_mel(sound, longest) for label, sound in sounds.items()}
     top_db = max(float(mel.max()) for mel in mels.values())
     encoded: dict[bytes, SoundMedia] = {}
     media = {}
     for label, sound in sounds.items():
         key = sound.tobytes()
         if key not in encoded:
-            encoded[key] = SoundMedia(mp3_address(gain * sound), _mel_image(mels[label], top_db))
+            encoded[key] = SoundMedia(mp3_address(gain * sound), mel_image(mels[label], top_db))
         media[label] = encoded[key]
     return PageMedia(media, longest / SAMPLE_RATE, 20 * float(np.log10(gain)))
 
@@ -81,7 +81,7 @@ def mel_ticks() -> list[tuple[str, float]]:
     return [(label, float(bands_below(_MEL, hz)) / _MEL.n_mels) for hz, label in _TICKS_HZ]
 
 
-def _mel(sound: np.ndarray, samples: int) -> np.ndarray:
+def sound_mel(sound: np.ndarray, samples: int) -> np.ndarray:
     """The log-mel spectrogram [n_mels, t] in dB of a sound [channels, samples], padded with silence to `samples`."""
     return mel_db(np.pad(sound, ((0, 0), (0, samples - sound.shape[-1]))), _MEL)
 
@@ -100,7 +100,7 @@ def mp3_address(sound: np.ndarray) -> str:
     return _address("audio/mpeg", buffer.getvalue())
 
 
-def _mel_image(mel: np.ndarray, top_db: float) -> str:
+def mel_image(mel: np.ndarray, top_db: float) -> str:
     """The image of a log-mel spectrogram, low frequencies at the bottom; black is `RANGE_DB` below `top_db`."""
     from PIL import Image
 

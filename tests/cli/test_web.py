@@ -1,0 +1,35 @@
+"""`vjax web`: its errors. The page itself is tested in tests/web."""
+
+import socket
+import subprocess
+import sys
+
+from vjax.cli.main import main
+
+
+def test_web_without_gradio_names_the_extra(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.delitem(sys.modules, "vjax.web.serve", raising=False)
+    assert main(["web"]) == 1
+    error = capsys.readouterr().err
+    assert "needs gradio; install it with: pip install 'vjax[web]'" in error
+
+
+def test_web_with_a_missing_folder_fails_in_one_line(engine_run, tmp_path):
+    command = [sys.executable, "-m", "vjax", "web", "--checkpoint", str(engine_run), "--port", "0"]
+    done = subprocess.run([*command, "--vital-folder", str(tmp_path / "no")], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"{tmp_path / 'no'} is not a folder" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_web_with_a_port_in_use_names_the_flag(engine_run):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "vjax", "web", "--checkpoint", str(engine_run), "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"port {port} of 127.0.0.1 cannot be used" in done.stderr
+    assert "give another --port" in done.stderr

@@ -1,0 +1,45 @@
+"""Tests of what the page shows of a preset."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from vjax.vital.preset import read_preset
+from vjax.web.inside import inside
+
+PRESETS = sorted((Path(__file__).parents[1] / "data" / "presets").glob("*.vital"))
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
+def test_inside_of_a_musicians_preset_is_json_with_its_parts(path):
+    found = inside(read_preset(path), 60, 1.5, 2.0)
+    json.dumps(found, allow_nan=False)
+    names = [part["name"] for part in found["parts"]]
+    assert any(name.startswith("Oscillator") for name in names)
+    assert "Loudness (envelope 1)" in names
+    for drawing in found["drawings"]:
+        assert min(drawing["values"]) >= -0.01
+        assert max(drawing["values"]) <= 1.01
+    assert [step["title"] for step in found["steps"]][0] == "Start"
+    assert any(step["title"] == "Envelope 1 (loudness)" for step in found["steps"])
+    assert "envelope 1" in [drawing["name"] for drawing in found["drawings"]]
+
+
+def test_inside_of_a_pad_has_its_macros_and_its_largest_route_first():
+    pad = next(path for path in PRESETS if path.stem.startswith("Drifting"))
+    found = inside(read_preset(pad), 60, 1.5, 2.0)
+    assert "UNSTABLE" in [macro["name"] for macro in found["macros"]]
+    amounts = [abs(float(route["amount"].removesuffix(" %"))) for route in found["routes"]]
+    assert amounts == sorted(amounts, reverse=True)
+    assert not found["editable"]
+    assert found["reasons"]
+
+
+def test_inside_draws_a_low_pass_that_falls_above_its_cutoff():
+    path = next(path for path in PRESETS if path.stem == "FM_Bass1")  # cutoff 2.6 kHz, resonance 50 %
+    drawings = inside(read_preset(path), 60, 1.5, 2.0)["drawings"]
+    values = next(one["values"] for one in drawings if one["name"] == "filter 2 at rest")
+    at = {hz: values[round(159 * math.log10(hz / 20) / 3)] for hz in (100, 2600, 10000)}
+    assert at[2600] > at[100] > at[10000]

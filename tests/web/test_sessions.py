@@ -1,0 +1,53 @@
+"""Tests of what the server keeps for each page."""
+
+import pytest
+
+from vjax.web.sessions import SessionError, Sessions, card_of
+
+
+class EndedJob:
+    """A job that only counts its cancellations."""
+
+    cancelled = 0
+
+    def cancel(self):
+        self.cancelled += 1
+
+
+def test_sessions_that_are_too_many_drop_the_one_that_was_unused_for_longest():
+    sessions = Sessions(most=2)
+    first, second = sessions.of_page("a"), sessions.of_page("b")
+    second.job = job = EndedJob()
+    assert sessions.get(first.token) is first
+    sessions.of_page("c")
+    assert len(sessions) == 2
+    assert job.cancelled == 1
+    with pytest.raises(SessionError, match="reload the page"):
+        sessions.get(second.token)
+
+
+def test_of_page_is_the_same_session_until_it_is_closed():
+    sessions = Sessions()
+    session = sessions.of_page("a")
+    assert sessions.of_page("a") is session
+    sessions.close("a")
+    assert sessions.of_page("a") is not session
+
+
+def test_close_ends_the_session_and_its_job():
+    sessions = Sessions()
+    session = sessions.of_page("a")
+    session.job = job = EndedJob()
+    sessions.close("a")
+    sessions.close("a")
+    assert job.cancelled == 1
+    assert len(sessions) == 0
+
+
+def test_tokens_cannot_be_guessed():
+    sessions = Sessions()
+    tokens = {sessions.of_page(str(i)).token for i in range(20)}
+    assert len(tokens) == 20
+    assert min(map(len, tokens)) >= 32
+    with pytest.raises(SessionError, match="choose another"):
+        card_of(sessions.of_page("x"), "patch")

@@ -1,0 +1,153 @@
+"""The candidates that the page shows side by side: the best one of each kind, and results of searches."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from vjax.audio.distances import mss
+from vjax.audio.metric_names import METRICS
+from vjax.matching.choose import IN_TUNE_SEMITONES
+from vjax.matching.comment import comment
+from vjax.matching.preferred import FAR_DB
+from vjax.matching.result import FoundPreset, MatchResult
+from vjax.search.candidate import Candidate, Kind
+from vjax.vital.preset import Preset
+from vjax.web.sound import Sound, at_loudness, media
+
+TITLES = {
+    Kind.PATCH: "Patch",
+    Kind.NEIGHBOUR: "Neighbour",
+    Kind.PREDICTION: "Prediction",
+    Kind.RESYNTHESIS: "Wavetable",
+    Kind.GIVEN: "Given",
+}
+ABOUT = {
+    Kind.PATCH: "built from the sound, easy to edit",
+    Kind.NEIGHBOUR: "the nearest sound of the bank",
+    Kind.PREDICTION: "what the network predicts",
+    Kind.RESYNTHESIS: "a wavetable made of the sound, without a filter",
+    Kind.GIVEN: "",
+}
+_WORDS = ((1.0, "almost identical"), (3.0, "very close"), (5.0, "close"), (FAR_DB, "similar"))
+_NAME_LETTERS = 80
+_NOT_IN_NAMES = '<>:"/\\|?*'
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Card:
+    """A candidate as the page shows it.
+
+    Attributes:
+      id: of the card; a better candidate of the same kind replaces it under the same id.
+      title, about: what kind of candidate it is, as text.
+      label: how it was found.
+      kind: where it comes from.
+      preset: what is downloaded.
+      audio: float32 [2, samples], its render.
+      sound: what it is compared with.
+      mss_db: its distance to the sound.
+      metrics: further distances by name; empty while the match runs.
+      badges: short remarks, such as "closest".
+      final: whether it is tuned and ranked.
+    """
+
+    id: str
+    title: str
+    about: str
+    label: str
+    kind: Kind
+    preset: Preset
+    audio: np.ndarray
+    sound: Sound
+    mss_db: float
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    badges: tuple[str, ...] = ()
+    final: bool = True
+
+    @functools.cached_property
+    def media(self) -> Mapping[str, Any]:
+        """What the page shows and plays of it."""
+        return media(self.audio, self.sound)
+
+    @property
+    def candidate(self) -> Candidate:
+        """The candidate that a search begins with."""
+        return Candidate(self.label, self.preset, kind=self.kind)
+
+
+def early_card(candidate: Candidate, sound: Sound) -> Card | None:
+    """The card of a candidate that was just rendered; None if it is silent or not in tune yet."""
+    error = abs(candidate.pitch_error_semitones)  # NaN if one of the pitches is unclear
+    if candidate.error or error >= IN_TUNE_SEMITONES:
+        return None
+    rate = sound.clip.sample_rate
+    both = (at_loudness(audio, rate) for audio in (candidate.audio, sound.target))
+    preset = dataclasses.replace(candidate.preset, name=f"{sound.clip.title} ({candidate.kind})")
+    return dataclasses.replace(
+        _card(candidate.kind, candidate, candidate.audio, sound, float(mss(*both, rate)), preset), final=False
+    )
+
+
+def result_cards(result: MatchResult, sound: Sound) -> list[Card]:
+    """The cards of a match: the best candidate of each kind, the preferred one first."""
+    found: list[MatchResult | FoundPreset] = [result, *([result.closest] if result.closest else [])]
+    cards = []
+    for one, badge in zip(found, ("recommended", "closest"), strict=False):
+        badges = (badge,) if result.closest else ("recommended", "closest")
+        card = _card(one.kind, one, one.audio, sound, one.mss_db, one.preset)
+        cards.append(dataclasses.replace(card, metrics=one.metrics, badges=badges))
+    for kind in (Kind.PATCH, Kind.NEIGHBOUR, Kind.PREDICTION, Kind.RESYNTHESIS):
+        best = next((one for one in result.candidates if one.kind == kind and not one.error), None)
+        if best is not None and kind not in {card.kind for card in cards}:
+            cards.append(_card(kind, best, best.audio, sound, best.mss_db, _described(best, result, sound.clip.title)))
+    return cards
+
+
+def refined_card(result: MatchResult, number: int, origin: Card) -> Card:
+    """The card of a search that began with `origin`."""
+    preset = dataclasses.replace(result.preset, name=f"{origin.sound.clip.title} (refined {number})")
+    card = _card(f"refined-{number}", result, result.audio, origin.sound, result.mss_db, preset)
+    about = f"{origin.title}, refined with {result.evals} renders"
+    return dataclasses.replace(card, title=f"Refined {number}", about=about, metrics=result.metrics, kind=origin.kind)
+
+
+def distance_words(mss_db: float) -> str:
+    """A distance in words: `very close`."""
+    if math.isnan(mss_db):
+        return "no distance"
+    return next((words for most_db, words in _WORDS if mss_db <= most_db), "far")
+
+
+def file_name(text: str) -> str:
+    """A text as the name of a file on every system, without its ending; never empty."""
+    kept = "".join("_" if one in _NOT_IN_NAMES or not one.isprintable() else one for one in text)
+    return kept.strip(" .")[:_NAME_LETTERS].strip(" .") or "sound"
+
+
+def _card(
+    id: str,
+    one: Candidate | MatchResult | FoundPreset,
+    audio: np.ndarray,
+    sound: Sound,
+    mss_db: float,
+    preset: Preset,
+) -> Card:
+    title, about = TITLES.get(one.kind, ""), ABOUT.get(one.kind, "")
+    return Card(str(id), title, about, one.label, one.kind, preset, audio, sound, mss_db)
+
+
+def _described(candidate: Candidate, result: MatchResult, title: str) -> Preset:
+    """The preset of a candidate that is not written by `vjax match`, with the texts that a written one has."""
+    metrics = dict.fromkeys(METRICS, math.nan) | {"mss": candidate.mss_db}
+    credit = candidate.preset.comments
+    return dataclasses.replace(
+        candidate.preset,
+        name=f"{title} ({candidate.kind})",
+        author=candidate.preset.author or "vjax",
+        style=result.preset.style,
+        comments=comment(title, result.note, result.note_s, candidate.label, metrics, credit),
+    )

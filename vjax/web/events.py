@@ -1,0 +1,180 @@
+"""What happens when a visitor gives a sound, starts or cancels a job, or closes the page."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from vjax.audio.pitch import note_name, parse_note
+from vjax.io.errors import error_text
+from vjax.matching.choose import Progress
+from vjax.matching.config import MatchConfig
+from vjax.matching.prepare import note_of
+from vjax.matching.result import MatchResult
+from vjax.search.candidate import Candidate, Kind
+from vjax.vital.editability import MACROS
+from vjax.vital.values import with_values
+from vjax.web.cards import early_card, refined_card, result_cards
+from vjax.web.jobs import Cancelled, Failed, Job, Waiting
+from vjax.web.sessions import Session, Sessions, card_of
+from vjax.web.sound import make_sound
+from vjax.web.studio import EXAMPLES, Studio, match_work, read_sound, refine_work
+from vjax.web.view import pitch_text, progress_status, results, status
+
+_MOST_SEARCH_S = 300.0
+_READY = "Ready. Press Match."
+
+
+class Buttons(NamedTuple):
+    """The states of Match and Cancel."""
+
+    match: dict[str, Any]
+    cancel: dict[str, Any]
+
+
+def _buttons(busy: bool, sound: bool = True) -> Buttons:
+    return Buttons(gr.update(interactive=sound and not busy), gr.update(interactive=busy))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Events:
+    """The handlers of one server. Each returns the new values of the parts of the page, see `vjax.web.page`.
+
+    Attributes:
+      config: of each match, but for the note.
+      install: whether the page offers to save to Vital's folder.
+    """
+
+    studio: Studio
+    sessions: Sessions
+    config: MatchConfig
+    install: bool
+
+    def close(self, request: gr.Request) -> None:
+        self.sessions.close(request.session_hash)
+
+    def take_sound(self, path: str | None, request: gr.Request) -> tuple:
+        """-> results, detected, note, status, match, cancel. Called when the sound was given, trimmed or removed."""
+        session = self.sessions.of_page(request.session_hash)
+        session.begin(None)
+        if path is None:
+            return results(session, self.install), "", "", status("Give a sound first."), *_buttons(False, False)
+        name = Path(path).name
+        try:
+            clip = read_sound(self.studio, path, name)
+            session.begin(make_sound(clip, self.studio.render, self.config))
+            detected = pitch_text(session.sound, True)
+        except (ValueError, OSError) as error:
+            shown = status(error_text(error).replace(path, name), bad=True)
+            return results(session, self.install), "", "", shown, *_buttons(False, False)
+        note = note_name(session.sound.note)
+        return results(session, self.install), detected, note, status(_READY), *_buttons(False)
+
+    def match(self, note: str, request: gr.Request) -> Iterator[tuple]:
+        """Yields results, detected, status, match, cancel."""
+        session = self.sessions.of_page(request.session_hash)
+        if session.sound is None:
+            yield gr.skip(), gr.skip(), status("Give a sound first.", bad=True), *_buttons(False, False)
+            return
+        try:
+            config = self._with_note(session, note)
+        except ValueError as error:
+            yield gr.skip(), gr.skip(), status(str(error), bad=True), *_buttons(False)
+            return
+        sound = make_sound(session.sound.clip, self.studio.render, config)
+        session.begin(sound)
+        detected = pitch_text(sound, config.note is None)
+        yield results(session, self.install, True), detected, status("Starting …", 0.0), *_buttons(True)
+        work = match_work(self.studio, sound.clip, config)
+
+        def take(result: MatchResult) -> str:
+            silent = tuple(dataclasses.replace(one, audio=None) for one in result.candidates)
+            session.result = dataclasses.replace(result, candidates=silent)  # the cards keep the sounds that are shown
+            session.cards = {card.id: card for card in result_cards(result, sound)}
+            text = f"Done in {result.seconds:.0f} s: {len(result.candidates)} candidates, {result.evals} renders."
+            shown = [one for one in result.warnings if "--note" not in one]  # the page says it beside the note
+            return " ".join([text, *(f"Note: {warning}." for warning in shown)])
+
+        for shown, line, *buttons in self._run(session, work, take):
+            yield shown, gr.skip(), line, *buttons
+
+    def refine(self, request: gr.Request, event: gr.EventData) -> Iterator[tuple]:
+        """Yields results, status, match, cancel."""
+        session, asked = self.sessions.of_page(request.session_hash), event._data
+        try:
+            origin, sound = card_of(session, asked["id"]), session.sound
+            macros = {MACROS[int(number) - 1]: float(value) for number, value in (asked["macros"] or {}).items()}
+            candidate = dataclasses.replace(origin.candidate, preset=with_values(origin.preset, macros))
+            seconds = min(max(float(asked["seconds"]), 1.0), _MOST_SEARCH_S)
+        except (ValueError, KeyError) as error:
+            yield gr.skip(), status(str(error), bad=True), *_buttons(False)
+            return
+        if session.job is not None:
+            yield gr.skip(), status("Wait for the job that runs, or cancel it.", bad=True), *_buttons(True)
+            return
+        work = refine_work(self.studio, sound.clip, candidate, sound.note, sound.note_s, seconds)
+
+        def take(result: MatchResult) -> str:
+            session.refined += 1
+            session.add_refined(refined_card(result, session.refined, origin))
+            gained = origin.mss_db - result.mss_db
+            nearer = f"{gained:.1f} dB nearer" if gained > 0.05 else "not nearer in MSS"
+            return f"Searched with {result.evals} renders in {result.seconds:.0f} s: {nearer}."
+
+        yield from self._run(session, work, take)
+
+    def cancel(self, request: gr.Request) -> None:
+        """A search keeps its best preset so far; a match ends without a result."""
+        job = self.sessions.of_page(request.session_hash).job
+        if job is not None:
+            job.cancel_or_stop()
+
+    def example(self, name: str) -> str:
+        return str(EXAMPLES[name])
+
+    def _with_note(self, session: Session, note: str) -> MatchConfig:
+        """The settings of a match. The detected note, or an empty field, leaves the note to vjax."""
+        detected = note_name(note_of(session.sound.clip, self.config))
+        if note.strip() in ("", detected):
+            return self.config
+        return dataclasses.replace(self.config, note=parse_note(note))
+
+    def _run(self, session: Session, work, take: Callable[[MatchResult], str]) -> Iterator[tuple]:
+        """Runs a job and yields results, status, match, cancel. `take` stores the result, and returns a text."""
+        job = session.job = Job(self.studio.line, self.studio.render, self.studio.workers, work)
+        began_s, sound = time.monotonic(), session.sound
+        for event in job.events():
+            if session.sound is not sound:  # another sound was given meanwhile
+                job.cancel()
+                return
+            shown, busy = gr.skip(), True
+            if isinstance(event, Waiting):
+                line = status(f"Waiting: {event.ahead} {'job is' if event.ahead == 1 else 'jobs are'} before yours.")
+            elif isinstance(event, Progress):
+                line = progress_status(event, time.monotonic() - began_s)
+                if event.candidate is not None and _add_early(session, event.candidate):
+                    shown = results(session, self.install, True)
+            else:
+                session.job, busy = None, False
+                if isinstance(event, Cancelled):
+                    line = status("Cancelled.")
+                elif isinstance(event, Failed):
+                    line = status(event.error, bad=True)
+                else:
+                    line = status(take(event))
+                shown = results(session, self.install)
+            yield shown, line, *_buttons(busy)
+
+
+def _add_early(session: Session, candidate: Candidate) -> bool:
+    """Shows a candidate while the match runs, if it is the best of its kind so far."""
+    card = early_card(candidate, session.sound) if candidate.kind in list(Kind) else None
+    before = session.cards.get(card.id) if card else None
+    if card is None or not (before is None or card.mss_db < before.mss_db):
+        return False
+    cards = {**session.cards, card.id: card}
+    session.cards = dict(sorted(cards.items(), key=lambda pair: pair[1].mss_db))
+    return True

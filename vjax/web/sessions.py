@@ -1,0 +1,112 @@
+"""What the server keeps for each visitor. Visitors do not see each other's sounds."""
+
+import collections
+import dataclasses
+import secrets
+import threading
+
+from vjax.matching.result import MatchResult
+from vjax.web.cards import Card
+from vjax.web.jobs import Job
+from vjax.web.sound import Sound
+
+MOST_SESSIONS = 50
+"""Open pages whose sounds are kept; each takes about 10 MB. The one that was unused for longest makes room."""
+
+MOST_REFINED = 6
+"""Results of searches that a page keeps; the oldest one makes room."""
+
+
+@dataclasses.dataclass(eq=False)
+class Session:
+    """The state of one open page.
+
+    Attributes:
+      token: a secret that the page sends with its requests.
+      sound: what was given, if anything.
+      cards: the shown candidates by id, in their order.
+      result: of the last match, without the sounds of its candidates.
+      job: that runs or waits.
+      refined: number of searches so far.
+    """
+
+    token: str
+    sound: Sound | None = None
+    cards: dict[str, Card] = dataclasses.field(default_factory=dict)
+    result: MatchResult | None = None
+    job: Job | None = None
+    refined: int = 0
+
+    def begin(self, sound: Sound | None) -> None:
+        """Takes another sound, or the same one with another note; what was found before is dropped."""
+        self.end_job()
+        self.sound, self.cards, self.result, self.refined = sound, {}, None, 0
+
+    def end_job(self) -> None:
+        if self.job is not None:
+            self.job.cancel()
+            self.job = None
+
+    def add_refined(self, card: Card) -> None:
+        """Adds the result of a search as the first card."""
+        refined = [id for id in self.cards if id.startswith("refined-")]
+        for id in refined[MOST_REFINED - 1 :]:
+            del self.cards[id]
+        self.cards = {card.id: card, **self.cards}
+
+
+class SessionError(ValueError):
+    """The page's session, or one of its cards, does not exist any more."""
+
+
+class Sessions:
+    """The sessions of all open pages. For several threads."""
+
+    def __init__(self, most: int = MOST_SESSIONS):
+        self._most = most
+        self._sessions: collections.OrderedDict[str, Session] = collections.OrderedDict()
+        self._pages: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def of_page(self, page: str) -> Session:
+        """The session of an open page, by the page's name; a new one if it has none."""
+        with self._lock:
+            if page in self._pages:
+                self._sessions.move_to_end(self._pages[page])
+                return self._sessions[self._pages[page]]
+            session = Session(secrets.token_urlsafe(24))
+            self._sessions[session.token] = session
+            self._pages[page] = session.token
+            dropped = [self._drop(next(iter(self._sessions))) for _ in range(len(self._sessions) - self._most)]
+        for one in dropped:
+            one.end_job()
+        return session
+
+    def get(self, token: str) -> Session:
+        """The session with this token. Raises SessionError if it has ended."""
+        with self._lock:
+            if token not in self._sessions:
+                raise SessionError("this page was open for too long, or the server was restarted; reload the page")
+            self._sessions.move_to_end(token)
+            return self._sessions[token]
+
+    def close(self, page: str) -> None:
+        """Ends the session of a page that was closed, with its job."""
+        with self._lock:
+            session = self._drop(self._pages.get(page, ""))
+        if session is not None:
+            session.end_job()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def _drop(self, token: str) -> Session | None:
+        self._pages = {page: other for page, other in self._pages.items() if other != token}
+        return self._sessions.pop(token, None)
+
+
+def card_of(session: Session, id: str) -> Card:
+    """A card by its id. Raises SessionError if it is not shown any more."""
+    if id not in session.cards:
+        raise SessionError("this candidate is not there any more; choose another one")
+    return session.cards[id]

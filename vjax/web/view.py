@@ -1,0 +1,96 @@
+"""What the page shows, as JSON and as text."""
+
+import html
+import math
+from typing import Any
+
+from vjax.audio.metric_names import METRICS
+from vjax.audio.pitch import note_name
+from vjax.matching.choose import Progress
+from vjax.web.cards import Card, distance_words
+from vjax.web.sessions import Session
+from vjax.web.sound import Sound
+
+_STAGES = {
+    "predicting": "The network predicts a preset",
+    "playing candidates": "Vital plays the candidates; patches are built from the sound",
+    "equalising harmonics": "The harmonics of the best candidates are adjusted",
+    "searching": "The search renders variations",
+}
+
+
+def results(session: Session, install: bool, busy: bool = False) -> dict[str, Any]:
+    """The sound and the candidates of a session, for `page/results.js`.
+
+    Args:
+      install: whether the page offers to save to Vital's folder.
+      busy: whether a job runs.
+    """
+    value: dict[str, Any] = {"token": session.token, "install": install, "busy": busy, "cards": []}
+    sound = session.sound
+    if sound is not None:
+        cards = [_target_card(sound), *(_card(card) for card in session.cards.values())]
+        value |= {"sound": id(sound), "note": sound.note, "cards": cards}
+    return value
+
+
+def pitch_text(sound: Sound, detected: bool) -> str:
+    """Which note was detected, and how sure it is. `detected`: whether the note is not corrected by hand."""
+    pitch = sound.clip.pitch
+    if not detected:
+        return f"{note_name(sound.note)} is played, as you have chosen."
+    if pitch.clear:
+        return f"Detected: {pitch.name} ({pitch.frequency_hz:.1f} Hz), confidence {100 * pitch.confidence:.0f} %."
+    found = "No pitch was found" if pitch.note is None else f"The pitch is unclear ({pitch.name}?)"
+    return f"{found}: {note_name(sound.note)} is assumed. If the sound has a note, correct it."
+
+
+def status(text: str, share: float | None = None, bad: bool = False) -> str:
+    """A line of text, with a bar of a share in [0, 1] if there is one, as HTML."""
+    bar = "" if share is None else f'<progress max="1" value="{share:.3f}" aria-label="Progress"></progress>'
+    role = ' role="alert"' if bad else ""
+    return f'<div class="vx-status{" vx-bad" if bad else ""}"><span{role}>{html.escape(text)}</span>{bar}</div>'
+
+
+def progress_status(progress: Progress, seconds: float) -> str:
+    """The status line while a job runs."""
+    text = _STAGES.get(progress.stage, progress.stage)
+    text += f" ({progress.done} of {progress.total})" if progress.stage != "searching" and progress.done else ""
+    share = progress.done / progress.total if progress.total else 0.0
+    return status(f"{text} … {seconds:.0f} s", None if progress.stage == "searching" else share)
+
+
+def _target_card(sound: Sound) -> dict[str, Any]:
+    return {
+        "id": "target",
+        "title": "Your sound",
+        "about": f"the part that is matched, note {note_name(sound.note)}",
+        "words": "the target",
+        "distance": None,
+        "badges": [],
+        "final": True,
+        **sound.media,
+    }
+
+
+def _card(card: Card) -> dict[str, Any]:
+    return {
+        "id": card.id,
+        "key": id(card),
+        "title": card.title,
+        "about": card.about,
+        "label": card.label,
+        "name": card.preset.name,
+        "distance": None if math.isnan(card.mss_db) else card.mss_db,
+        "words": distance_words(card.mss_db),
+        "badges": card.badges,
+        "metrics": _metrics(card),
+        "final": card.final,
+        **card.media,
+    }
+
+
+def _metrics(card: Card) -> list[tuple[str, str]]:
+    found = dict(card.metrics) or {"mss": card.mss_db}
+    names = {"mss": "MSS, mean difference of the spectra, dB", "loudness_difference": "difference in loudness, LU"}
+    return [(names.get(one, one), f"{found[one]:.3f}") for one in METRICS if math.isfinite(found.get(one, math.nan))]
