@@ -22,7 +22,7 @@ def test_inside_of_a_musicians_preset_is_json_with_its_parts(path):
     for drawing in found["drawings"]:
         assert min(drawing["values"]) >= -0.01
         assert max(drawing["values"]) <= 1.01
-    assert [step["title"] for step in found["steps"]][0] == "Start"
+    assert found["steps"][0]["title"] == "Start"
     assert any(step["title"] == "Envelope 1 (loudness)" for step in found["steps"])
     assert "envelope 1" in [drawing["name"] for drawing in found["drawings"]]
 
