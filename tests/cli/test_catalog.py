@@ -151,7 +151,7 @@ def test_catalog_show_in_a_new_process_prints_the_default_catalog():
         ("{}", "it has no `tables`"),
         ('{"tables": []}', "`tables` must be a list of at least one wavetable"),
         ('{"tables": [{}]}', "wavetable 0"),
-        ('{"tables": [{"groups": [{"components": [{"type": "Wave Source"}]}]}]}', "wavetable 0"),
+        ('{"tables": [{"groups": [{"components": [{"type": "Unknown Source"}]}]}]}', "wavetable 0"),
         ('{"settings": {"wavetables": []}}', "it has no `tables`"),
         ('{"tables": 3, "spectra": 4}', "its `spectra` cannot be read"),
         ("\x1f\x8b", "it is damaged, or not JSON"),

@@ -232,7 +232,7 @@ def test_evaluate_of_recordings_with_other_takes_fails_in_one_line(recorded, tmp
     (tmp_path / "none.csv").write_text("file,class\nkeys/rhodes.wav,keys\n")
     at = command.index("--index") + 1
     assert main([*command[:at], str(tmp_path / "none.csv"), *command[at + 1 :]]) == 1
-    assert "holds an evaluation with takes_sha256=" in capsys.readouterr().err
+    assert "contains an evaluation with takes_sha256=" in capsys.readouterr().err
 
 
 def test_evaluate_without_any_score_returns_1(engine_run, tmp_path, capsys):

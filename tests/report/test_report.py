@@ -24,6 +24,7 @@ from vjax.engine.pool import RenderJob, RenderPool
 from vjax.evaluation import turns
 from vjax.evaluation.editing import editing
 from vjax.evaluation.elsewhere import COLUMNS, INSTRUMENT, play_elsewhere, read_elsewhere, summarise
+from vjax.evaluation.phrases import play_phrases
 from vjax.evaluation.results import Results, Row, Target, failed_row, start_folder
 from vjax.evaluation.turns import play_turns
 from vjax.page.parts import embedded_json
@@ -84,6 +85,7 @@ def folder(tmp_path_factory) -> Path:
         results.add(failed_row("t2", method, BROKEN))
     play_elsewhere(folder, targets[:1], METHODS, RENDER, workers=2)
     play_turns(folder, targets, ("nearest", "prediction"), RENDER, workers=2)
+    play_phrases(folder, targets[:2], ("nearest", "prediction"), RENDER, workers=2)
     return folder
 
 
@@ -175,6 +177,24 @@ def test_report_keys_play_and_switch_versions_and_sounds(opened):
     assert not opened.find_elements(By.CSS_SELECTOR, ".detail")
 
 
+def test_report_phrase_button_plays_the_preset_at_other_notes_alone(opened):
+    _open(opened, 0)
+    _play_button(opened, "target").click()
+    _wait(opened, lambda: not _audio(opened, "target")["paused"])
+    buttons = opened.find_elements(By.CSS_SELECTOR, "button[data-phrase]")
+    assert [button.get_attribute("data-phrase") for button in buttons] == ["target", "nearest", "prediction"]
+    state = "const a = document.querySelector('audio[data-phrase=nearest]'); return [a.paused, a.duration];"
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", buttons[1])
+    buttons[1].click()
+    _wait(opened, lambda: not opened.execute_script(state)[0])
+    assert _audio(opened, "target")["paused"]
+    assert buttons[1].get_attribute("aria-pressed") == "true"
+    assert opened.execute_script(state)[1] == pytest.approx(2.25, abs=0.1)
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", _play_button(opened, "target"))
+    _play_button(opened, "target").click()
+    _wait(opened, lambda: opened.execute_script(state)[0] and not _audio(opened, "target")["paused"])
+
+
 def test_report_header_click_sorts_and_keeps_failed_rows_last(opened, folder):
     header = opened.find_element(By.CSS_SELECTOR, 'th[data-key="author"]')
     for wanted, order in (("ascending", 1), ("descending", -1)):
@@ -211,7 +231,7 @@ def test_report_metric_button_shows_the_scores_of_the_folder(opened, folder):
     }
     assert shares == {"random": "0 %", "floor": "100 %"}
     titles = [cell.text.split("\n")[0] for cell in opened.find_elements(By.CSS_SELECTOR, "#summary th.number")]
-    assert (titles[0], titles[-1], len(titles)) == ("MSS", "Loudness", len(METRICS))
+    assert (titles[:2], titles[-1], len(titles)) == (["MSS", "RSE"], "MSS padded", len(METRICS))
     opened.find_element(By.XPATH, "//button[text()='Attack time']").click()
     titles = [cell.text.split("\n")[0] for cell in opened.find_elements(By.CSS_SELECTOR, "#summary th.number")]
     assert titles == ["Attack centroid", "Attack time", "Fall", "Pitch", "Width"]

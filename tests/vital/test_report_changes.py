@@ -47,5 +47,5 @@ def test_reading_a_preset_of_a_later_version_says_that_it_is_changed(vital_json,
     read(tmp_path)
     lines = [line for line in capsys.readouterr().err.splitlines() if "is changed" in line]
     assert len(lines) == 1
-    assert "later.vital holds values" in lines[0]
+    assert "later.vital contains values" in lines[0]
     assert lines[0].endswith("distortion_type 9.0 clipped to [0, 5]")

@@ -169,7 +169,7 @@ def _methods(text: str) -> tuple[str, ...]:
 def _evaluate(arguments: argparse.Namespace) -> int:
     from vjax.cli.match_flags import read_checkpoint
     from vjax.engine.scheduler import open_render_pool
-    from vjax.evaluation import elsewhere, recording_tables, recordings, turns
+    from vjax.evaluation import elsewhere, phrases, recording_tables, recordings, turns
     from vjax.evaluation.baseline_bank import BaselineBank
     from vjax.evaluation.benchmark import Plan, run_benchmark
     from vjax.evaluation.benchmark_summary import csv_text, evaluation, table
@@ -198,6 +198,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     content = evaluation(settings, targets, results.rows, methods)
     content |= {"turns": turns.summarise(turned, methods), "elsewhere": {}}
     if not arguments.no_elsewhere:
+        phrases.play_phrases(out, targets, methods, render, workers, arguments.scheduler)
         played = elsewhere.play_elsewhere(out, targets, methods, render, workers, arguments.scheduler)
         content["elsewhere"] = elsewhere.summarise(played, methods)
     recorded = [task for task in tasks if task.clip is not None]

@@ -11,11 +11,12 @@ import numpy as np
 from vjax.audio.files import AudioError, read_audio
 from vjax.audio.metric_names import HIGHER_IS_BETTER
 from vjax.evaluation import editing, elsewhere, recording_tables, recordings, turns
+from vjax.evaluation.phrases import phrase_path
 from vjax.evaluation.results import Target
 from vjax.evaluation.statistics import recovered_share
 from vjax.io.file_names import shortened
 from vjax.io.json_files import short_number
-from vjax.page.media import SAMPLE_RATE, mel_ticks, page_media
+from vjax.page.media import SAMPLE_RATE, mel_ticks, mp3_address, page_media
 from vjax.page.metric_columns import SHOWN, metric_columns
 from vjax.report.evaluation_folder import Evaluation
 from vjax.vital.differences import preset_difference
@@ -106,6 +107,10 @@ def sound_detail(evaluation: Evaluation, target: Target) -> dict[str, Any]:
     except AudioError as error:
         return {**detail, "problem": str(error)}
     versions = {method: dataclasses.asdict(sound) for method, sound in media.sounds.items()}
+    phrases = {method: phrase_path(folder / f"{method}.vital") for method in versions}
+    phrases = {method: read_audio(path, SAMPLE_RATE)[:2] for method, path in phrases.items() if path.is_file()}
+    # One gain for all, as of the versions.
+    peak = max([1.0, *(float(np.abs(phrase).max()) for phrase in phrases.values())])
     for best in [method for method in versions if method.startswith("best+")]:
         if versions[best] in (sound for method, sound in versions.items() if method != best):
             del versions[best]  # the same sound is shown already, under the method that won
@@ -113,6 +118,7 @@ def sound_detail(evaluation: Evaluation, target: Target) -> dict[str, Any]:
     return {
         **detail,
         "versions": [{"method": method, **sound} for method, sound in versions.items()],
+        "phrases": {method: mp3_address(phrase / peak) for method, phrase in phrases.items()},
         "seconds": media.seconds,
         "gain_db": short_number(media.gain_db),
     }

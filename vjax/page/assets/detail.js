@@ -31,7 +31,8 @@ function drawVersions(node, sound, detail) {
       el("span", { class: "playhead" }));
     const card = el("figure", { class: "version", "data-method": version.method },
       el("figcaption", {}, play, captionOf(sound, version.method)),
-      image, player.audios.get(version.method), presetOf(sound, version.method, detail));
+      image, player.audios.get(version.method),
+      el("div", {}, phraseOf(version.method, detail, player), presetOf(sound, version.method, detail)));
     cards.set(version.method, { card, play, image });
     grid.append(card);
   }
@@ -56,6 +57,8 @@ function drawVersions(node, sound, detail) {
       const current = method === player.current;
       card.classList.toggle("current", current);
       play.setAttribute("aria-pressed", String(current && player.playing));
+      const phrase = card.querySelector("button[data-phrase]");
+      if (phrase) phrase.setAttribute("aria-pressed", String(player.phrasePlays(method)));
       play.setAttribute("aria-label", `${current && player.playing ? "Pause" : "Play"} ${methodName(method)}`);
     }
     move();
@@ -68,6 +71,17 @@ function drawVersions(node, sound, detail) {
   player.focus = () => cards.get(player.current).play.focus({ preventScroll: true });
   update();
   return player;
+}
+
+/* A button that plays a preset at notes that were not recorded. */
+function phraseOf(method, detail, player) {
+  const address = (detail.phrases || {})[method];
+  if (!address) return null;
+  const audio = player.addPhrase(method, address);
+  return el("div", { class: "phrase" }, el("button", {
+    type: "button", "data-phrase": method, "aria-pressed": "false", title: "An octave below, a fourth above, an octave above",
+    "aria-label": `Play ${methodName(method)} at other notes`, onclick: () => player.togglePhrase(method),
+  }, "Other notes"), audio);
 }
 
 /* A version's name, its score in the chosen metric (filled in by drawCaptions), and which preset it is. */

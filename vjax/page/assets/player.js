@@ -8,6 +8,34 @@ class Player {
     this.loop = false;
     this.audios = new Map(versions.map((version) => [version.method, this.element(version)]));
     this.current = versions[0].method;
+    this.phrases = new Map();
+  }
+
+  /* Adds a short phrase of a method's preset at other notes. It plays alone, and not in step with the versions. */
+  addPhrase(method, address) {
+    const audio = el("audio", { src: URL.createObjectURL(blobOf(address)), preload: "auto", "data-phrase": method });
+    for (const event of ["play", "pause", "ended"]) audio.addEventListener(event, () => this.changed());
+    this.phrases.set(method, audio);
+    return audio;
+  }
+
+  phrasePlays(method) {
+    const audio = this.phrases.get(method);
+    return Boolean(audio) && !audio.paused && !audio.ended;
+  }
+
+  togglePhrase(method) {
+    const plays = this.phrasePlays(method);
+    this.audio.pause();
+    this.pausePhrases();
+    if (plays) return;
+    const audio = this.phrases.get(method);
+    audio.currentTime = 0;
+    audio.play().catch((error) => { if (error.name !== "AbortError") console.error(error); });
+  }
+
+  pausePhrases() {
+    for (const audio of this.phrases.values()) audio.pause();
   }
 
   element(version) {
@@ -48,6 +76,7 @@ class Player {
   }
 
   start() {
+    this.pausePhrases();
     if (this.audio.duration && this.audio.currentTime >= this.audio.duration - 0.01) this.audio.currentTime = 0;
     // A pause before the sound has begun rejects the promise: nothing went wrong.
     this.audio.play().catch((error) => { if (error.name !== "AbortError") console.error(error); });
@@ -65,7 +94,7 @@ class Player {
   }
 
   dispose() {
-    for (const audio of this.audios.values()) {
+    for (const audio of [...this.audios.values(), ...this.phrases.values()]) {
       const address = audio.src;
       audio.pause();
       audio.removeAttribute("src");
