@@ -176,7 +176,11 @@ def test_two_visitors_do_not_see_each_other(page, second):
     [
         ("words.wav", b"this is not a sound", "cannot be read as audio"),
         ("empty.wav", b"", "is empty: it has 0 bytes"),
-        ('a "quoted" \U0001f3b9 name.wav', b"RIFF", "is a WAV file that is damaged or cut off"),
+        (
+            'a "quoted" \U0001f3b9 name.wav',
+            b"RIFF",
+            'a "quoted" \U0001f3b9 name.wav is a WAV file that is damaged or cut off',
+        ),
     ],
 )
 def test_upload_of_a_broken_file_is_an_error_in_words(second, tmp_path, name, content, said):

@@ -62,7 +62,7 @@ class Events:
         session.begin(None)
         if path is None:
             return results(session, self.install), "", "", status("Give a sound first."), *_buttons(False, False)
-        name = Path(path).name
+        name = Path(path).name.replace("%22", '"')  # as browsers write a quote in the name of a file
         try:
             clip = read_sound(self.studio, path, name)
             session.begin(make_sound(clip, self.studio.render, self.config))
