@@ -51,11 +51,11 @@ PRESETS ?= ../shared/presets
 CARD ?= runs/card
 LIMIT ?= 0
 
-card: $(VENV)/.installed  ## scores the shipped model; continues where it was stopped; LIMIT=2 for a trial of two targets
-	$(BIN)/python benchmarks/card.py --presets $(PRESETS) --out $(CARD) --limit $(LIMIT)
-
 # The same model on sounds that are not Vital's.
 SOUNDS ?= ../shared/sounds
+
+card: $(VENV)/.installed  ## scores the shipped model; continues where it was stopped; LIMIT=2 for a trial of two targets
+	$(BIN)/python benchmarks/card.py --presets $(PRESETS) --sounds $(SOUNDS) --out $(CARD) --limit $(LIMIT)
 
 recordings: $(VENV)/.installed  ## continues where it was stopped
 	$(BIN)/vjax evaluate --checkpoint shipped --audio $(SOUNDS) --bank $(PRESETS)/instatetragrammaton --out runs/card/recordings

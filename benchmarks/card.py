@@ -4,7 +4,8 @@
     python benchmarks/card.py --presets presets --collect CLONES               # copies the presets from repositories
 
 card_presets.csv lists the presets with their repositories and digests; docs/reproduce.md explains how to get them. If
-there is no folder --presets, the card is computed from the five presets of the tests. A run that was stopped continues.
+there is no folder --presets, the card is computed from the five presets of the tests, and so are the recordings
+without --sounds. A run that was stopped continues.
 """
 
 import argparse
@@ -16,7 +17,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 MANIFEST = Path(__file__).with_name("card_presets.csv")
-SHIPPED = Path(__file__).parents[1] / "tests" / "data" / "presets"
+_DATA = Path(__file__).parents[1] / "tests" / "data"
+SHIPPED, SHIPPED_SOUNDS = _DATA / "presets", _DATA / "sounds"
 
 HELD_OUT = ("BMuXBeats", "TheSmallTeaBoi", "christ-offer")
 """The authors of the targets. The model was trained on no preset of theirs."""
@@ -32,6 +34,7 @@ _SHOWN = 5  # problems that a message lists
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--presets", type=Path, required=True, help="a folder with one folder for each author")
+    parser.add_argument("--sounds", type=Path, help="recordings (default: the two of the tests)")
     parser.add_argument("--collect", type=Path, metavar="DIR", help="copy the presets from below DIR, and stop")
     parser.add_argument("--limit", type=int, default=0, help="at most N targets, for a short trial (default 0: all)")
     parser.add_argument("--out", type=Path, default=Path("runs/card"), help="default %(default)s")
@@ -55,7 +58,11 @@ def main() -> int:
         return 1
     if arguments.collect:
         return 0
-    return evaluate(commands(arguments.presets, arguments.out, arguments.limit, shipped))
+    sounds = arguments.sounds or SHIPPED_SOUNDS
+    if not sounds.exists():
+        print(f"card: there is no folder {sounds}, so the recordings are the two sounds in tests/data/sounds")
+        sounds = SHIPPED_SOUNDS
+    return evaluate(commands(arguments.presets, arguments.out, arguments.limit, shipped, sounds))
 
 
 def read_manifest() -> dict[str, str]:
@@ -99,16 +106,19 @@ def digest_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def commands(presets: Path, out: Path, limit: int, shipped: bool) -> list[list[str]]:
+def commands(presets: Path, out: Path, limit: int, shipped: bool, sounds: Path) -> list[list[str]]:
     """The arguments of `vjax evaluate` for the card. Each kind of run has a folder of its own, so that none clashes."""
     targets, bank = [SHIPPED], SHIPPED
     if not shipped:
         targets, bank = [presets / author for author in HELD_OUT], presets / TRAINED_ON
     out = out / ("shipped-presets" if shipped else "") / (f"limit-{limit}" if limit else "")
+    recordings = "recordings" if sounds != SHIPPED_SOUNDS else "shipped-sounds"
+    recorded = ["--checkpoint", "shipped", "--audio", str(sounds), "--bank", str(bank)]
     common = ["--checkpoint", "shipped", "--presets", *map(str, targets), "--bank", str(bank)]
     refined = min(limit, _REFINED) if limit else _REFINED
     return [
         [*common, "--out", str(out / "all"), "--limit", str(limit)],
+        [*recorded, "--out", str(out / recordings), "--limit", str(limit)],
         [*common, "--out", str(out / "refined"), "--limit", str(refined), *_SEARCHES],
     ]
 

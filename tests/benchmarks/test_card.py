@@ -83,9 +83,22 @@ def test_main_without_presets_evaluates_those_of_the_tests_and_says_so(tmp_path,
     monkeypatch.setattr(sys, "argv", ["card.py", "--presets", str(tmp_path / "none"), "--out", str(tmp_path)])
     assert card.main() == 0
     line, end = capsys.readouterr().out.split("\n")
+    assert [arguments[arguments.index("--out") + 1].rpartition("/")[2] for arguments in evaluated] == [
+        "all",
+        "shipped-sounds",
+        "refined",
+    ]
     assert end == ""
     assert "so these are the scores of the five presets in tests/data/presets" in line
     assert all(str(card.SHIPPED) in arguments for arguments in evaluated)
+
+
+def test_main_without_the_folder_of_sounds_says_which_are_used(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(card, "evaluate", lambda each: 0)
+    command = ["card.py", "--presets", str(tmp_path / "none"), "--sounds", str(tmp_path / "no sounds")]
+    monkeypatch.setattr(sys, "argv", command)
+    assert card.main() == 0
+    assert "no sounds, so the recordings are the two sounds in tests/data/sounds" in capsys.readouterr().out
 
 
 def test_commands_of_other_presets_or_limits_have_other_folders():
@@ -93,11 +106,11 @@ def test_commands_of_other_presets_or_limits_have_other_folders():
         arguments[arguments.index("--out") + 1]
         for shipped in (False, True)
         for limit in (0, 2)
-        for arguments in card.commands(Path("presets"), Path("runs/card"), limit, shipped)
+        for arguments in card.commands(Path("presets"), Path("runs/card"), limit, shipped, Path("sounds"))
     ]
-    assert folders[:2] == ["runs/card/all", "runs/card/refined"]
-    assert len(set(folders)) == len(folders) == 8
-    full, trial = (card.commands(Path("p"), Path("o"), limit, False)[1] for limit in (0, 2))
+    assert folders[:3] == ["runs/card/all", "runs/card/recordings", "runs/card/refined"]
+    assert len(set(folders)) == len(folders) == 12
+    full, trial = (card.commands(Path("p"), Path("o"), limit, False, Path("s"))[2] for limit in (0, 2))
     assert [arguments[arguments.index("--limit") + 1] for arguments in (full, trial)] == ["10", "2"]
 
 
