@@ -6,7 +6,8 @@
 
 1. Each target is matched once, as `vjax match` does it. All candidates' sounds are kept in OUT/ID/candidates.npz, so an
    objective is a formula over them: for each family, the candidate with the lowest loss is its choice.
-2. `--evals N` also searches from the chosen editable preset with each objective, as `vjax match --refine` does.
+2. `--fits` makes the best patch of each target again, with the first 80 ms of the sound counting more in its fit.
+3. `--evals N` also searches from the chosen editable preset with each objective, as `vjax match --refine` does.
 
 The tables compare the sounds that the objectives lead to, by metrics that none of them contains: wMFCC, SOT, RMS
 cosine, the traits, and CDPAM (Manocha et al., "CDPAM: Contrastive learning for perceptual audio similarity", ICASSP
@@ -35,6 +36,8 @@ OBJECTIVES = {
 SEARCHED = ("default", "+ rse", "+ attack", "mss + rse")
 OUTSIDE = ("wmfcc", "sot", "rms_cosine", "attack_centroid", "attack_time", "fall", "width", "cdpam")
 INSIDE = ("mss", "rse")
+ATTACK_WEIGHTS = {"default": 1.0, "attack x 3": 3.0, "attack x 10": 10.0}  # of the frames of the attack in a fit
+ATTACK_S = 0.08
 _NOTE = 48
 
 
@@ -44,6 +47,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/objectives"), help="folder (default %(default)s)")
     parser.add_argument("--limit", type=int, default=0, help="take N files of each folder, spread evenly (0 = all)")
     parser.add_argument("--evals", type=int, default=0, help="renders of each search (0 = no search)")
+    parser.add_argument("--fits", action="store_true", help="fit patches with a heavier attack")
     parser.add_argument("--cdpam", action="store_true", help="compute CDPAM, and keep it in OUT")
     parser.add_argument("--json", type=Path, help="write the tables to this file")
     arguments = parser.parse_args()
@@ -53,8 +57,10 @@ def main() -> None:
     folders = sorted(path.parent for path in arguments.out.glob("*/candidates.npz"))
     if arguments.evals:
         search(folders, arguments.evals)
+    if arguments.fits:
+        fit(folders)
     measure(folders, arguments.cdpam)
-    tables = {**choices(folders), **searches(folders)}
+    tables = {**choices(folders), **fits(folders), **searches(folders)}
     for title, table in tables.items():
         print_table(title, table)
     if arguments.json:
@@ -173,6 +179,47 @@ def search(folders: list[Path], evals: int) -> None:
                 print(f"{name:10} {found.name:30} {losses}", flush=True)
 
 
+def fit(folders: list[Path]) -> None:
+    """Makes a patch of each target with each of ATTACK_WEIGHTS, and keeps its sound in OUT/ID."""
+    from vjax.audio.pitch import detect_pitch
+    from vjax.candidates.patch import explain
+    from vjax.engine.pool import RenderPool
+    from vjax.inference.predict import Predictor, render_config
+    from vjax.io.progress import progress_bar
+    from vjax.matching.choose import play_job
+    from vjax.search.target import Sought
+    from vjax.shipped import checkpoint_folder
+
+    render = render_config(Predictor.from_checkpoint(checkpoint_folder("shipped")))
+    plain = explain.spectrogram
+    with RenderPool(render) as pool:
+        for folder in progress_bar(folders, desc="fitting", unit="sound"):
+            stored = np.load(folder / "candidates.npz")
+            audio, rate = stored["target"], int(stored["sample_rate"])
+            pitch = detect_pitch(audio, rate)
+            sought = Sought(audio, int(stored["note"]), float(stored["note_s"]), rate, pitch if pitch.clear else None)
+            for name, weight in ATTACK_WEIGHTS.items():
+                file = _fitted_file(folder, name)
+                if file.exists():
+                    continue
+
+                def heavier(sound, sample_rate, weight=weight):
+                    found = plain(sound, sample_rate)
+                    return found._replace(weight=found.weight * np.where(found.time_s <= ATTACK_S, weight, 1))
+
+                explain.spectrogram = heavier
+                try:
+                    best = explain.explained(sought, pool, folder.name, most=1).candidates[0]
+                finally:
+                    explain.spectrogram = plain
+                played = pool.render(play_job(best.preset, sought)).audio[0]
+                np.savez_compressed(file, audio=played.astype(np.float16))
+
+
+def _fitted_file(folder: Path, name: str) -> Path:
+    return folder / f"fitted {name}.npz"
+
+
 def _searched_file(folder: Path, objective: str) -> Path:
     return folder / f"searched {objective}.npz"
 
@@ -201,6 +248,9 @@ def _wanted(folder: Path, stored) -> Iterator[tuple[str, np.ndarray]]:
     """(key, sound): each candidate that some objective chooses, and each result of a search."""
     chosen = {i for by_family in _chosen(stored).values() for i in by_family.values()}
     audio = stored["audio"]
+    for name in ATTACK_WEIGHTS:
+        if _fitted_file(folder, name).exists():
+            yield f"fitted {name}", np.load(_fitted_file(folder, name))["audio"].astype(np.float32)
     yield from ((str(i), audio[i].astype(np.float32)) for i in sorted(chosen))
     for name in SEARCHED:
         if _searched_file(folder, name).exists():
@@ -289,8 +339,19 @@ def choices(folders: list[Path]) -> dict[str, dict]:
     return {f"chosen: {family}": _table(rows) for family, rows in by_family.items()}
 
 
+def fits(folders: list[Path]) -> dict[str, dict]:
+    """The table of step 2; empty without it."""
+    rows: dict[str, list] = {}
+    for folder in folders:
+        known = json.loads((folder / "metrics.json").read_text())
+        if all(f"fitted {name}" in known for name in ATTACK_WEIGHTS):
+            for name in ATTACK_WEIGHTS:
+                rows.setdefault(name, []).append(known[f"fitted {name}"])
+    return {"fitted": _table(rows)} if rows else {}
+
+
 def searches(folders: list[Path]) -> dict[str, dict]:
-    """The table of step 2; empty without a search."""
+    """The table of step 3; empty without a search."""
     rows: dict[str, list] = {}
     for folder in folders:
         known = json.loads((folder / "metrics.json").read_text())
