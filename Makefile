@@ -57,5 +57,5 @@ SOUNDS ?= ../shared/sounds
 card: $(VENV)/.installed  ## scores the shipped model; continues where it was stopped; LIMIT=2 for a trial of two targets
 	$(BIN)/python benchmarks/card.py --presets $(PRESETS) --sounds $(SOUNDS) --out $(CARD) --limit $(LIMIT)
 
-recordings: $(VENV)/.installed  ## continues where it was stopped
+recordings: $(VENV)/.installed  ## scores the shipped model on recordings of other instruments; continues where it was stopped
 	$(BIN)/vjax evaluate --checkpoint shipped --audio $(SOUNDS) --bank $(PRESETS)/instatetragrammaton --out runs/card/recordings
