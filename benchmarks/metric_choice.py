@@ -10,8 +10,8 @@ with 95 % bootstrap intervals over the presets. Rows in OUT/edits.jsonl are not 
 see benchmarks/objectives.py.
 
 `ratings` reads a CSV with the columns set, a, b, dissimilarity: two sound files beside it, and how unlike people found
-them. Cells are the mean over the sets of Spearman's rank correlation within a set, with the interval over the sets. No such
-data come with vjax. The package timbremetrics collects public ones: 21 sets with 2,614 ratings.
+them. Cells are the mean over the sets of Spearman's rank correlation within a set, with the interval over the sets.
+Such data do not come with vjax. The package timbremetrics collects public ones: 21 sets with 2,614 ratings.
 
 `a + b` is the sum of two metrics, each divided by its median over all pairs.
 """
