@@ -17,6 +17,7 @@ import numpy as np
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
+@functools.cache
 def kind(name: str) -> str:
     """The role of a control, source or destination: its name without the module's number."""
     name = re.sub(r"^(osc|lfo|random|filter)_\d", r"\1_N", name)

@@ -59,8 +59,9 @@ def renumbered(parameters: Parameters, schema: Schema, orders: Mapping[str, Sequ
     index = parameters.route_index.copy()
     used = index >= 0
     sources, destinations = np.divmod(index[used], len(schema.destinations))
-    source_to = np.array([schema.sources.index(_new_name(name, new)) for name in schema.sources])
-    destination_to = np.array([schema.destinations.index(_new_name(name, new)) for name in schema.destinations])
+    source_to, destination_to = (
+        np.array([position[_new_name(name, new)] for name in position]) for position in _positions(schema)
+    )
     index[used] = source_to[sources] * len(schema.destinations) + destination_to[destinations]
     routes = canonical_slots(index, parameters.route_value, schema)
     return Parameters(parameters.continuous[knobs], parameters.categorical[menus], *routes)
@@ -74,11 +75,25 @@ def members(schema: Schema, family: str) -> tuple[int, ...]:
     return tuple(sorted(found - ({_ENV_1} if family == "env" else set())))
 
 
-def _new_name(name: str, numbers: Mapping[tuple[str, int], int]) -> str:
+@functools.lru_cache(maxsize=64)
+def _positions(schema: Schema) -> tuple[dict[str, int], dict[str, int]]:
+    """The positions of the sources, and of the destinations, by name."""
+    return tuple({name: i for i, name in enumerate(names)} for names in (schema.sources, schema.destinations))
+
+
+@functools.cache
+def _member_of(name: str) -> tuple[tuple[str, int], str] | None:
+    """((family, number), rest of the name) of a control of a swappable module, None for others."""
     match = _MEMBER.match(name)
-    if not match or (key := (match[1], int(match[2]))) not in numbers:
+    return match and ((match[1], int(match[2])), name[match.end() :])
+
+
+def _new_name(name: str, numbers: Mapping[tuple[str, int], int]) -> str:
+    member = _member_of(name)
+    if not member or member[0] not in numbers:
         return name
-    return f"{match[1]}_{numbers[key]}{name[match.end() :]}"
+    (family, _), rest = member
+    return f"{family}_{numbers[member[0]]}{rest}"
 
 
 def _oscillator_order(parameters: Parameters, schema: Schema) -> list[int]:

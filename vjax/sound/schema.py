@@ -157,6 +157,17 @@ class Schema:
         categorical += [Categorical(name, 0, n_lfo_shapes, 0) for name in LFO_SHAPE_CHOICES]
         return cls(tuple(continuous), tuple(categorical), tuple(sources), tuple(destinations), engine)
 
+    def __hash__(self) -> int:
+        return self._hash  # computed once: a schema is the key of many caches
+
+    @functools.cached_property
+    def _hash(self) -> int:
+        return hash((self.continuous, self.categorical, self.sources, self.destinations, self.engine))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Python seeds the hash of text anew in each process, so it must not travel there.
+        return {name: value for name, value in self.__dict__.items() if name != "_hash"}
+
     @functools.cached_property
     def continuous_names(self) -> tuple[str, ...]:
         return tuple(knob.name for knob in self.continuous)
@@ -229,6 +240,15 @@ class Schema:
 
     def module(self, name: str) -> str:
         """The module of a control (`osc_1`, `filter_fx`, `lfo_3`, `reverb`, ...); `global` for the rest."""
+        if name not in self._modules:
+            self._modules[name] = self._module(name)
+        return self._modules[name]
+
+    @functools.cached_property
+    def _modules(self) -> dict[str, str]:
+        return {}
+
+    def _module(self, name: str) -> str:
         match = re.match(r"((osc|filter|lfo|env|random)_(\d|fx)|[a-z]+?)_", name)
         is_module = match and (match.group(3) or f"{match.group(1)}_on" in self.position)
         return match.group(1) if is_module else "global"
