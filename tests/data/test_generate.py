@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vjax.audio.distances import mss
 from vjax.data import generate as generation
 from vjax.data import layout
 from vjax.data.generate import GenerationConfig, generate
@@ -290,6 +291,29 @@ def test_generate_with_other_settings_in_the_folder_names_them(made, changes, se
 def test_generate_with_another_timeout_keeps_the_shards(made):
     config = dataclasses.replace(TINY, render=dataclasses.replace(TINY.render, timeout_s=300.0))
     assert make(made[0], config=config) == made[1]
+
+
+VARIED = dataclasses.replace(TINY, presets_per_shard=6, sampling=SamplingConfig(variants=3))
+
+
+def test_generate_with_variants_gives_the_same_bytes_with_other_workers(tmp_path):
+    make(tmp_path / "one", 20, VARIED, workers=1)
+    make(tmp_path / "two", 7, VARIED, workers=2)
+    make(tmp_path / "two", 20, VARIED, workers=2)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    sources = column(tmp_path / "one", "metadata/source").astype(str)
+    assert {"prior", "variant"} == set(sources)
+    assert len(np.unique(column(tmp_path / "one", layout.PRESET_HASH))) < len(sources) / 2 / 2
+    with pytest.raises(DatasetError, match=r"sampling .*'variants': 3.* then"):
+        make(tmp_path / "one", 30, dataclasses.replace(VARIED, sampling=SamplingConfig()))
+
+
+def test_generate_without_oversampling_gives_other_but_similar_sounds(made, tmp_path):
+    folder, _ = made
+    make(tmp_path, 4, dataclasses.replace(TINY, oversampling=False))
+    exact, fast = (column(where, layout.WAVEFORMS)[:4].astype(np.float32) for where in (folder, tmp_path))
+    assert not np.array_equal(exact, fast)
+    assert np.median([float(mss(a, b)) for a, b in zip(exact, fast, strict=True)]) < 3
 
 
 def test_generate_with_unrelated_files_in_the_folder_keeps_them(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from vjax.engine import isolate, synth
 from vjax.engine.config import RenderConfig
 from vjax.engine.isolate import MachineError
-from vjax.engine.pool import RenderJob, RenderPool, reliable
+from vjax.engine.pool import RenderGroup, RenderJob, RenderPool, reliable
 
 SHORT = RenderConfig(seconds=0.2, note_s=0.1)
 
@@ -111,3 +111,37 @@ def test_render_of_an_invalid_preset_returns_an_error():
 def test_render_pool_with_zero_workers_is_an_error():
     with pytest.raises(ValueError, match="workers=0"):
         RenderPool(SHORT, workers=0)
+
+
+def test_render_group_with_a_crash_renders_each_job_alone():
+    crashing = preset()
+    component_of(crashing)["type"] = "No Such Source"
+    jobs = tuple(RenderJob(p, (48,)) for p in (crashing, crashing))
+    with RenderPool(SHORT, workers=1) as pool:
+        renderings = pool.render_group(RenderGroup(jobs))
+    assert [rendering.audio for rendering in renderings] == [None, None]
+    assert all("SIGSEGV" in rendering.error for rendering in renderings)
+
+
+def test_render_group_of_different_tables_renders_each_job_alone():
+    other = preset(7)
+    other["settings"]["wavetables"] = other["settings"]["wavetables"][::-1]
+    other["settings"]["wavetables"][0]["name"] = "Other"
+    jobs = [RenderJob(preset(), (48,)), RenderJob(other, (48,), seed=1)]
+    with RenderPool(SHORT, workers=1) as pool:
+        grouped = pool.render_group(RenderGroup(tuple(jobs)))
+        for job, rendering in zip(jobs, grouped, strict=True):
+            np.testing.assert_array_equal(rendering.audio, pool.render(job).audio)
+
+
+def test_render_group_after_a_fault_of_the_machine_gives_the_same_bits(monkeypatch):
+    group = RenderGroup(tuple(RenderJob(preset(transpose), (48,)) for transpose in (0, 7)))
+    with RenderPool(SHORT, workers=1) as pool:
+        undisturbed = pool.render_group(group)
+        failing_starts(monkeypatch, isolate._TRIES)
+        again = pool.render_group(group)
+        failing_starts(monkeypatch, 99)
+        broken = pool.render_group(group)
+    for one, other in zip(undisturbed, again, strict=True):
+        np.testing.assert_array_equal(one.audio, other.audio)
+    assert [rendering.by_machine for rendering in broken] == [True, True]

@@ -157,6 +157,11 @@ def _fingerprint(config: GenerationConfig, seed: int, bank: Bank, catalog_sha256
     limits = {"timeout_s"}
     settings = dataclasses.asdict(config)
     settings["render"] = {key: value for key, value in settings["render"].items() if key not in limits}
+    # Fields that are newer than many datasets: at their defaults they change nothing, so those can be continued.
+    if settings["oversampling"]:
+        del settings["oversampling"]
+    if settings["sampling"]["variants"] == 1:
+        del settings["sampling"]["variants"]
     bank_hash = hashlib.sha256(catalog_sha256.encode())
     for name, parameters in bank.entries:
         bank_hash.update(f"{name} {parameters_hash(parameters)}".encode())

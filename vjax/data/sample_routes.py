@@ -37,14 +37,19 @@ def draw_routes(schema: Schema, config: SamplingConfig, categorical: np.ndarray,
         len(schema.destinations), n_routes, replace=False, p=destination_weights / destination_weights.sum()
     )
     _chain(schema, destinations, rng)
-    # Shares from FACTS.md, over 660 public presets: 11 % at full amount, 7 % negative, 10 % bipolar, 1.4 % stereo.
-    amount = np.where(rng.random(n_routes) < 0.11, 1.0, 0.05 + 0.95 * rng.random(n_routes) ** 1.5)
-    amount *= np.where(rng.random(n_routes) < 0.07, -1, 1)
-    power = np.where(rng.random(n_routes) < 0.004, rng.uniform(*ROUTE_RANGES["power"], n_routes), 0.0)
-    bipolar, stereo = rng.random(n_routes) < 0.10, rng.random(n_routes) < 0.014
+    route_value[:n_routes] = draw_amounts(n_routes, rng)
     route_index[:n_routes] = sources[:n_routes] * len(schema.destinations) + destinations
-    route_value[:n_routes] = np.stack([amount, bipolar, power, stereo], axis=1)
     return canonical_slots(route_index, route_value, schema)
+
+
+def draw_amounts(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draws amount, bipolar, power and stereo of n routes: [n, 4] float64."""
+    # Shares from FACTS.md, over 660 public presets: 11 % at full amount, 7 % negative, 10 % bipolar, 1.4 % stereo.
+    amount = np.where(rng.random(n) < 0.11, 1.0, 0.05 + 0.95 * rng.random(n) ** 1.5)
+    amount *= np.where(rng.random(n) < 0.07, -1, 1)
+    power = np.where(rng.random(n) < 0.004, rng.uniform(*ROUTE_RANGES["power"], n), 0.0)
+    bipolar, stereo = rng.random(n) < 0.10, rng.random(n) < 0.014
+    return np.stack([amount, bipolar, power, stereo], axis=1)
 
 
 def _chain(schema: Schema, destinations: np.ndarray, rng: np.random.Generator) -> None:

@@ -14,19 +14,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vjax.data.sample_modules import TIER_1_SWITCHES, cross_modules, live_controls, raise_macros, restrict_to_tier
 from vjax.data.sample_routes import draw_routes, routed_sources
+from vjax.data.sample_variants import draw_spare_tables, draw_variant, without_idle_routes
 from vjax.data.sampling_config import LEAST_COUNT, SamplingConfig
 from vjax.data.usage import QUANTILES, kind, load_usage
-from vjax.sound.audibility import audible
 from vjax.sound.module_order import canonical_order
-from vjax.sound.rules import audibility_rules, shaped_source
 from vjax.sound.schema import CATALOG_CHOICES, LFO_SHAPE_CHOICES, N_OSCILLATORS, Parameters, Schema
-from vjax.sound.slots import merge_slots
 
-ORIGINS = ("prior", "preset", "crossover", "mutation")
+ORIGINS = ("prior", "preset", "crossover", "mutation", "variant")
 """Where a sound comes from; stored in `metadata/source` as text."""
 
-_TIER_1_SWITCHES = ("osc_1_on", "osc_2_on", "osc_3_on", "filter_1_on", "filter_2_on")
 _LEAST_CHANGE = 0.03  # least probability that a continuous parameter leaves its default, even if nobody changed it
 _PLAIN_LFO_SHARE = 0.4  # of LFOs in use: about half are not hand-drawn, and some catalog shapes are plain too
 
@@ -47,15 +45,28 @@ _PLAUSIBLE = {
 
 
 class SampledPreset(NamedTuple):
-    """One sampled preset: its parameters, where it comes from (an index into ORIGINS) and a name for people."""
+    """One sampled preset.
+
+    Attributes:
+      parameters: in canonical order.
+      origin: where it comes from, an index into ORIGINS.
+      name: for people.
+      played: the same sound as `parameters`, with modules and routes in the order of the first variant of its group.
+      identity: `parameters_hash` of the first variant of its group.
+    """
 
     parameters: Parameters
     origin: int
     name: str
+    played: Parameters
+    identity: int
 
 
 def parameters_hash(parameters: Parameters) -> int:
-    """A 63-bit identity of a preset. Rows of one preset share it, and the train/validation split uses it."""
+    """A 63-bit identity of a preset.
+
+    Rows of one preset share it, and so do its variants. The split into training and validation uses it.
+    """
     data = b"".join(np.ascontiguousarray(array).tobytes() for array in parameters)
     return int.from_bytes(hashlib.sha256(data).digest()[:8], "little") >> 1
 
@@ -81,15 +92,24 @@ def sample_block(
 
     rng = np.random.default_rng([seed, block])
     hypercube = qmc.LatinHypercube(len(schema.continuous), rng=rng).random(size)
-    draws = []
+    draws: list[SampledPreset] = []
     for i in range(size):
         fresh = _draw_prior(schema, config, hypercube[i], rng)
-        name = f"s{seed}-b{block}-{i}"
+        name, origin = f"s{seed}-b{block}-{i}", ORIGINS.index("prior")
         if bank and rng.random() < config.preset_share:
-            draw = _draw_from_bank(schema, config, bank, fresh, name, rng)
+            fresh, origin, name = _draw_from_bank(schema, config, bank, fresh, name, rng)
+        if i % config.variants == 0:
+            parameters = played = canonical_order(fresh, schema)
+            if config.variants > 1:
+                played = draw_spare_tables(schema, config.tier, parameters, rng)
+            draws.append(SampledPreset(parameters, origin, name, played, parameters_hash(parameters)))
         else:
-            draw = SampledPreset(fresh, ORIGINS.index("prior"), name)
-        draws.append(draw._replace(parameters=canonical_order(draw.parameters, schema)))
+            base = draws[i - i % config.variants]
+            played = draw_variant(schema, config.tier, base.played, fresh, rng)
+            parameters = canonical_order(without_idle_routes(schema, played), schema)
+            draws.append(
+                SampledPreset(parameters, ORIGINS.index("variant"), f"{base.name} ~ {name}", played, base.identity)
+            )
     return draws
 
 
@@ -102,11 +122,11 @@ def _draw_prior(schema: Schema, config: SamplingConfig, uniform: np.ndarray, rng
         route_index, route_value = draw_routes(schema, config, categorical, rng)
         live_sources = routed_sources(schema, route_index)
     turned = _invert_prior(schema, uniform)
-    knobs_live, menus_live = _live_controls(schema, config.tier, turned, categorical, live_sources)
+    knobs_live, menus_live = live_controls(schema, config.tier, turned, categorical, live_sources)
     continuous = np.where(knobs_live, turned, defaults.continuous).astype(np.float32)
     categorical = np.where(menus_live, categorical, defaults.categorical).astype(np.int32)
     parameters = Parameters(continuous, categorical, route_index, route_value)
-    return _raise_macros(schema, parameters, rng)
+    return raise_macros(schema, parameters, rng)
 
 
 @functools.lru_cache(maxsize=8)
@@ -150,7 +170,7 @@ def _draw_menus(schema: Schema, tier: int, rng: np.random.Generator) -> np.ndarr
             categorical[i] = rng.integers(menu.n_options) if tier >= 2 and not plain else 0
             continue
         is_switch = menu.name.endswith("_on")
-        if is_switch and tier == 1 and menu.name not in _TIER_1_SWITCHES:
+        if is_switch and tier == 1 and menu.name not in TIER_1_SWITCHES:
             categorical[i] = 0
             continue
         counts = options.get(menu.name if is_switch else kind(menu.name), [])
@@ -163,36 +183,12 @@ def _draw_menus(schema: Schema, tier: int, rng: np.random.Generator) -> np.ndarr
     return categorical
 
 
-def _live_controls(
-    schema: Schema, tier: int, continuous: np.ndarray, categorical: np.ndarray, live_sources: set[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns ([n_continuous], [n_categorical]) bool: which parameters keep the drawn value. Others get their default.
+def _draw_from_bank(
+    schema, config, bank, fresh: Parameters, name: str, rng: np.random.Generator
+) -> tuple[Parameters, int, str]:
+    """Returns (parameters, origin, name).
 
-    Parameters of modules that are off and of sources without a route get their default, and so does the effect order at
-    tier 1. Parameters that a mode or a filter without input makes inaudible keep the drawn value, and so do macros.
-    When modules are crossed, routes and oscillators of another preset may make them audible.
-    """
-    on = audible(audibility_rules(schema), continuous, categorical, parts=("modules",))
-
-    def live(names: tuple[str, ...], plays: np.ndarray) -> np.ndarray:
-        sources = (None if name.startswith("macro_control_") else shaped_source(name, schema) for name in names)
-        used = np.array([source is None or source in live_sources for source in sources])
-        return plays & used & np.array([tier >= 2 or not name.startswith("effect") for name in names])
-
-    return live(schema.continuous_names, on.continuous), live(schema.categorical_names, on.categorical)
-
-
-def _raise_macros(schema: Schema, parameters: Parameters, rng: np.random.Generator) -> Parameters:
-    """Raises macros with routes to a random value in [0.2, 1], if they are below. At 0, their routes are inaudible."""
-    continuous = parameters.continuous.copy()
-    for source in sorted(routed_sources(schema, parameters.route_index)):
-        if source.startswith("macro_control") and continuous[schema.position[source]] < 0.2:
-            continuous[schema.position[source]] = rng.uniform(0.2, 1.0)
-    return parameters._replace(continuous=continuous)
-
-
-def _draw_from_bank(schema, config, bank, fresh: Parameters, name: str, rng: np.random.Generator) -> SampledPreset:
-    """Draws a real preset (1 in 5), a crossover of two by module (2 in 5), or a mutation (2 in 5).
+    Draws a real preset (1 in 5), a crossover of two by module (2 in 5), or a mutation (2 in 5).
 
     A mutation has some modules of the newly drawn preset `fresh`, and small random changes of continuous parameters.
     """
@@ -212,49 +208,5 @@ def _draw_from_bank(schema, config, bank, fresh: Parameters, name: str, rng: np.
         knobs = np.array([not knob.integer for knob in schema.continuous])
         continuous = np.clip(child.continuous + jitter * knobs, 0, 1).astype(np.float32)
         origin, child, name = "mutation", child._replace(continuous=continuous), f"{first_name} ~ {name}"
-    child = _restrict_to_tier(schema, config.tier, child)
-    return SampledPreset(_raise_macros(schema, child, rng), ORIGINS.index(origin), name)
-
-
-def cross_modules(
-    schema: Schema, first: Parameters, second: Parameters, share: float, rng: np.random.Generator
-) -> Parameters:
-    """Returns `first` with each module taken from `second` with probability `share`. Routes go with their destination.
-
-    A route that points at another route goes with that route, and keeps pointing at it.
-    """
-    names = schema.continuous_names + schema.categorical_names + schema.destinations
-    modules = sorted({schema.module(name) for name in names})
-    taken = {module: bool(rng.random() < share) for module in modules}
-    taken["global"] = False
-    continuous = np.array([taken[schema.module(name)] for name in schema.continuous_names])
-    categorical = np.array([taken[schema.module(name)] for name in schema.categorical_names])
-    destinations = np.array([taken[schema.module(name)] for name in schema.destinations])
-    chained = schema.destination_slots >= 0  # these follow the route that they point at
-
-    def stays(parent: Parameters, wanted: bool) -> np.ndarray:
-        destination = parent.route_index % len(schema.destinations)
-        return (destinations[destination] == wanted) | chained[destination]
-
-    routes = merge_slots([first[2:], second[2:]], schema, keep=[stays(first, False), stays(second, True)])
-    return Parameters(
-        np.where(continuous, second.continuous, first.continuous),
-        np.where(categorical, second.categorical, first.categorical),
-        *routes,
-    )
-
-
-def _restrict_to_tier(schema: Schema, tier: int, parameters: Parameters) -> Parameters:
-    """Sets frozen parameters to their default, removes routes below tier 3, and at tier 1 all that tier 1 lacks."""
-    defaults = schema.default_parameters()
-    continuous = np.where(schema.frozen_continuous(), defaults.continuous, parameters.continuous)
-    categorical = np.where(schema.frozen_categorical(), defaults.categorical, parameters.categorical)
-    if tier == 1:
-        for i, menu in enumerate(schema.categorical):
-            outside = menu.name.endswith("_on") and menu.name not in _TIER_1_SWITCHES
-            if outside or menu.name in CATALOG_CHOICES:
-                categorical[i] = 0
-    if tier < 3:  # there are no routes, so the shape of an LFO is inaudible
-        categorical[[schema.position[name] for name in LFO_SHAPE_CHOICES if name in schema.position]] = 0
-    routes = (parameters if tier >= 3 else defaults)[2:]
-    return Parameters(continuous.astype(np.float32), categorical.astype(np.int32), *routes)
+    child = restrict_to_tier(schema, config.tier, child)
+    return raise_macros(schema, child, rng), ORIGINS.index(origin), name

@@ -16,10 +16,10 @@ from vjax.audio.channels import to_mono
 from vjax.audio.mel import MelConfig, mel_spectrogram
 from vjax.data import layout
 from vjax.data.preset_bank import Bank
-from vjax.data.sampling import ORIGINS, SampledPreset, parameters_hash, sample_block
+from vjax.data.sampling import ORIGINS, SampledPreset, sample_block
 from vjax.data.sampling_config import SamplingConfig
 from vjax.engine.config import RenderConfig
-from vjax.engine.pool import Rendering, RenderJob, RenderPool, reliable
+from vjax.engine.pool import RenderGroup, Rendering, RenderJob, RenderPool, reliable
 from vjax.sound.schema import Parameters, Schema
 from vjax.vital.vocabulary import from_parameters
 
@@ -36,7 +36,9 @@ class GenerationConfig:
       random_notes: number of notes drawn for each preset, one from each equal part of `note_range`; 0 plays `notes`.
       note_range: lowest and highest MIDI note that `random_notes` draws.
       presets_per_shard: number of candidates of one shard; a killed run loses at most one shard's work.
-      seeds: number of positions of the engine's random generators in use; candidate i gets position i % seeds.
+      seeds: number of positions of the engine's random generators in use, in turn; variants of one preset share one.
+      oversampling: play with Vital's usual oversampling. False renders faster, and the sounds differ by some tenths of
+        a dB (docs/performance.md).
       silence_db: a sound with a lower RMS (dB relative to full scale) is rejected.
       mel_dtype: type of the stored log-mel spectrograms, "float32" or "float16".
       store_audio: store the waveforms too, as float16 (352 kB a row).
@@ -50,6 +52,7 @@ class GenerationConfig:
     note_range: tuple[int, int] = (36, 84)
     presets_per_shard: int = 64
     seeds: int = 4
+    oversampling: bool = True
     silence_db: float = -70.0
     mel_dtype: str = "float32"
     store_audio: bool = False
@@ -181,18 +184,24 @@ def _render(
 ) -> Iterator[tuple[int, SampledPreset, Rendering]]:
     """Yields (candidate index, draw, rendering) of the shards, in order."""
     config, schema, bank = inputs.config, inputs.schema, inputs.bank
+    variants = config.sampling.variants
     pending: collections.deque = collections.deque()
 
-    def jobs() -> Iterator[RenderJob]:
+    def groups() -> Iterator[RenderGroup]:
         for shard in shards:
             samples = sample_block(schema, config.sampling, inputs.seed, shard, config.presets_per_shard, bank.entries)
-            for candidate, sampled in enumerate(samples):
-                pending.append((candidate, sampled))
-                preset = from_parameters(sampled.parameters, schema, bank.vocabulary, name=sampled.name)
-                notes = config.notes_of(inputs.seed, shard, candidate)
-                yield RenderJob(preset, notes, seed=candidate % config.seeds)
+            for first in range(0, len(samples), variants):
+                jobs = []
+                for candidate, sampled in enumerate(samples[first : first + variants], start=first):
+                    pending.append((candidate, sampled))
+                    preset = from_parameters(sampled.played, schema, bank.vocabulary, name=sampled.name)
+                    if not config.oversampling:
+                        preset["settings"]["oversampling"] = 0.0
+                    notes = config.notes_of(inputs.seed, shard, candidate)
+                    jobs.append(RenderJob(preset, notes, seed=first // variants % config.seeds))
+                yield RenderGroup(tuple(jobs))
 
-    for rendering in reliable(pool.map(jobs())):
+    for rendering in reliable(pool.map_groups(groups())):
         yield *pending.popleft(), rendering
 
 
@@ -241,7 +250,8 @@ def _arrays(
     played = [note for candidate, _, _ in kept for note in config.notes_of(inputs.seed, shard, candidate)]
     samples = [sampled for _, sampled, _ in kept for _ in range(notes)]
     audio = np.concatenate([audio for _, _, audio in kept])
-    seeds = np.array([candidate % config.seeds for candidate, _, _ in kept for _ in range(notes)])
+    variants = config.sampling.variants
+    seeds = np.array([candidate // variants % config.seeds for candidate, _, _ in kept for _ in range(notes)])
     columns = Parameters(
         *(np.stack(column) for column in zip(*(sampled.parameters for sampled in samples), strict=True))
     )
@@ -252,7 +262,7 @@ def _arrays(
         layout.MIDI_NOTE: np.array(played, np.int32),
         "metadata/velocity": np.full(len(samples), config.render.velocity, np.float32),
         "metadata/source": np.array([ORIGINS[sampled.origin] for sampled in samples]),
-        layout.PRESET_HASH: np.array([parameters_hash(sampled.parameters) for sampled in samples], np.int64),
+        layout.PRESET_HASH: np.array([sampled.identity for sampled in samples], np.int64),
         layout.PRESET_NAME: np.array([sampled.name for sampled in samples]),
         "metadata/tier": np.full(len(samples), config.sampling.tier, np.int32),
         "metadata/seed": seeds.astype(np.int64),

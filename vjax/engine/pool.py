@@ -13,6 +13,7 @@ import numpy as np
 
 from vjax.engine import synth
 from vjax.engine.config import RenderConfig
+from vjax.engine.in_turn import render_in_turn
 from vjax.engine.isolate import IsolatedCallError, MachineError, call_isolated
 
 MACHINE_REMEDY = "Set TMPDIR to a short path that can be written, such as /tmp, and free memory and processes"
@@ -34,6 +35,17 @@ class RenderJob:
     notes: tuple[int, ...]
     seed: int = 0
     note_s: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class RenderGroup:
+    """Presets that differ only in control values, see `vjax.engine.in_turn`. One process renders them all.
+
+    Attributes:
+      jobs: all with the same `seed` and `note_s`.
+    """
+
+    jobs: tuple[RenderJob, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,12 +135,43 @@ class RenderPool:
         except IsolatedCallError as error:
             return Rendering(None, str(error), by_machine=isinstance(error, MachineError))
 
+    def render_group(self, group: RenderGroup) -> list[Rendering]:
+        """Renders a group now, in the calling thread.
+
+        If its process crashes or hangs, or the presets differ in more than control values, it renders each job alone.
+        If the machine is at fault, it tries again.
+        """
+        if len(group.jobs) == 1:
+            return [self.render(group.jobs[0])]
+        first = group.jobs[0]
+        presets, notes = [job.preset for job in group.jobs], [job.notes for job in group.jobs]
+        arguments = (presets, notes, self.config.with_note_s(first.note_s), first.seed)
+        limit_s = self.config.timeout_s * (sum(map(len, notes)) + 1)
+        for left in reversed(range(TRIES)):
+            try:
+                results = call_isolated(render_in_turn, *arguments, timeout_s=limit_s, method=self._method)
+            except MachineError as error:
+                # Not each alone: its sounds would differ a little from those of an undisturbed run.
+                if self._closing or not left:
+                    return [Rendering(None, str(error), by_machine=True)] * len(group.jobs)
+            except (ValueError, IsolatedCallError):
+                return [self.render(job) for job in group.jobs]
+            else:
+                return [Rendering(None, one) if isinstance(one, str) else Rendering(one) for one in results]
+        raise AssertionError("unreachable")
+
+    def map_groups(self, groups: Iterable[RenderGroup]) -> Iterator[Rendering]:
+        """Renders the jobs of `groups` in order, as `map` does for single jobs."""
+        submit = functools.partial(self._threads.submit, self.render_group)
+        for renderings in in_order(submit, groups, ahead=self.workers):
+            yield from renderings
+
     def map(self, jobs: Iterable[RenderJob]) -> Iterator[Rendering]:
         """Renders `jobs` in order. Takes only a few jobs in advance, so that `jobs` may be endless."""
         return in_order(functools.partial(self._threads.submit, self.render), jobs, ahead=2 * self.workers)
 
 
-def in_order(submit: Callable[[RenderJob], Future], jobs: Iterable[RenderJob], ahead: int) -> Iterator[Rendering]:
+def in_order(submit: Callable[[Any], Future], jobs: Iterable[Any], ahead: int) -> Iterator[Any]:
     """Yields the results of `jobs` in order. Submits `ahead` jobs in advance, so that none waits for a slow one."""
     pending: collections.deque[Future] = collections.deque()
     for job in jobs:
