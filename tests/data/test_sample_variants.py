@@ -7,7 +7,7 @@ import pytest
 
 from vjax.audio.distances import mss
 from vjax.data.sample_variants import draw_spare_tables, draw_variant, vary_amounts, without_idle_routes
-from vjax.data.sampling import ORIGINS, SampledPreset, parameters_hash, sample_block
+from vjax.data.sampling import ORIGINS, SampledPreset, parameters_hash, sample_block, sample_group
 from vjax.data.sampling_config import SamplingConfig
 from vjax.engine import synth
 from vjax.engine.config import RenderConfig
@@ -48,6 +48,14 @@ def test_sample_block_with_variants_gives_each_group_one_identity(block):
         assert {sampled.identity for sampled in group} == {parameters_hash(group[0].parameters)}
         assert [ORIGINS[sampled.origin] for sampled in group[1:]] == ["variant"] * (VARIANTS - 1)
     assert len({parameters_hash(sampled.parameters) for sampled in block}) == len(block)
+
+
+def test_sample_group_draws_a_group_of_a_block_again(block):
+    again = sample_group(SCHEMA, SamplingConfig(variants=VARIANTS), seed=2, block=0, group=1)
+    for one, other in zip(groups(block)[1], again, strict=True):
+        assert (one.name, one.identity, one.origin) == (other.name, other.identity, other.origin)
+        for a, b in zip((*one.parameters, *one.played), (*other.parameters, *other.played), strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 def test_sample_block_with_variants_changes_many_controls(block):

@@ -88,29 +88,62 @@ def sample_block(
     Args:
       bank: people's presets, as (name, parameters).
     """
-    from scipy.stats import qmc  # slow to import, and only generation needs it
-
+    if config.variants > 1:
+        groups = range(-(-size // config.variants))
+        return [draw for group in groups for draw in sample_group(schema, config, seed, block, group, bank)][:size]
     rng = np.random.default_rng([seed, block])
-    hypercube = qmc.LatinHypercube(len(schema.continuous), rng=rng).random(size)
+    draws = []
+    for i, row in enumerate(_hypercube(schema, size, rng)):
+        fresh, origin, name = _draw(schema, config, row, f"s{seed}-b{block}-{i}", bank, rng)
+        parameters = canonical_order(fresh, schema)
+        draws.append(SampledPreset(parameters, origin, name, parameters, parameters_hash(parameters)))
+    return draws
+
+
+def sample_group(
+    schema: Schema,
+    config: SamplingConfig,
+    seed: int,
+    block: int,
+    group: int,
+    bank: Sequence[tuple[str, Parameters]] = (),
+) -> list[SampledPreset]:
+    """Draws the `config.variants` presets of one group (`vjax.data.sample_variants`), from a hypercube of their own.
+
+    Depends only on the arguments, so that any group can be drawn again without the others of its block.
+    """
+    # The final 2 separates this stream from those of the notes, which end with 1 (`GenerationConfig.notes_of`).
+    rng = np.random.default_rng([seed, block, group, 2])
     draws: list[SampledPreset] = []
-    for i in range(size):
-        fresh = _draw_prior(schema, config, hypercube[i], rng)
-        name, origin = f"s{seed}-b{block}-{i}", ORIGINS.index("prior")
-        if bank and rng.random() < config.preset_share:
-            fresh, origin, name = _draw_from_bank(schema, config, bank, fresh, name, rng)
-        if i % config.variants == 0:
-            parameters = played = canonical_order(fresh, schema)
-            if config.variants > 1:
-                played = draw_spare_tables(schema, config.tier, parameters, rng)
+    for i, row in enumerate(_hypercube(schema, config.variants, rng), start=group * config.variants):
+        fresh, origin, name = _draw(schema, config, row, f"s{seed}-b{block}-{i}", bank, rng)
+        if not draws:
+            parameters = canonical_order(fresh, schema)
+            played = draw_spare_tables(schema, config.tier, parameters, rng)
             draws.append(SampledPreset(parameters, origin, name, played, parameters_hash(parameters)))
         else:
-            base = draws[i - i % config.variants]
-            played = draw_variant(schema, config.tier, base.played, fresh, rng)
+            played = draw_variant(schema, config.tier, draws[0].played, fresh, rng)
             parameters = canonical_order(without_idle_routes(schema, played), schema)
-            draws.append(
-                SampledPreset(parameters, ORIGINS.index("variant"), f"{base.name} ~ {name}", played, base.identity)
-            )
+            name = f"{draws[0].name} ~ {name}"
+            draws.append(SampledPreset(parameters, ORIGINS.index("variant"), name, played, draws[0].identity))
     return draws
+
+
+def _hypercube(schema: Schema, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Uniform values [size, n_continuous] of a Latin hypercube."""
+    from scipy.stats import qmc  # slow to import, and only generation needs it
+
+    return qmc.LatinHypercube(len(schema.continuous), rng=rng).random(size)
+
+
+def _draw(
+    schema: Schema, config: SamplingConfig, uniform: np.ndarray, name: str, bank, rng: np.random.Generator
+) -> tuple[Parameters, int, str]:
+    """Draws one preset from the prior or from people's presets: (parameters, origin, name)."""
+    fresh = _draw_prior(schema, config, uniform, rng)
+    if bank and rng.random() < config.preset_share:
+        return _draw_from_bank(schema, config, bank, fresh, name, rng)
+    return fresh, ORIGINS.index("prior"), name
 
 
 def _draw_prior(schema: Schema, config: SamplingConfig, uniform: np.ndarray, rng: np.random.Generator) -> Parameters:
