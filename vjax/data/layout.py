@@ -42,6 +42,7 @@ MEL = "features/mel_spectrogram"
 WAVEFORMS = "audio/waveforms"
 MIDI_NOTE = "metadata/midi_note"
 PRESET_HASH = "metadata/preset_hash"
+CANDIDATE = "metadata/candidate"
 PRESET_NAME = "metadata/preset_name"
 IMPORTANCE = "importance_weights/weights"
 
@@ -92,6 +93,7 @@ def specs(schema: Schema) -> dict[str, Spec]:
         PRESET_NAME: Spec((TEXT,), ()),
         "metadata/tier": Spec(("int32",), ()),
         "metadata/seed": Spec(("int64",), ()),
+        CANDIDATE: Spec(("int32",), ()),
     }
 
 

@@ -269,6 +269,9 @@ def _arrays(
     }
     if config.sampling.tier >= 3:
         arrays |= {layout.ROUTE_INDEX: columns.route_index, layout.ROUTE_VALUE: columns.route_value}
+    if variants > 1:  # the candidate's number in its shard, to draw it again
+        candidates = [candidate for candidate, _, _ in kept for _ in range(notes)]
+        arrays[layout.CANDIDATE] = np.array(candidates, np.int32)
     if config.store_audio:
         arrays[layout.WAVEFORMS] = audio.astype(np.float16)
     return arrays
