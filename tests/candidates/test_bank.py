@@ -11,13 +11,12 @@ from vjax.audio.mel import MelConfig
 from vjax.candidates import bank
 from vjax.candidates.bank import (
     CHECKPOINT_BANK,
-    SoundBank,
     checkpoint_bank,
     folder_bank,
-    index_mel,
     write_checkpoint_bank,
 )
 from vjax.candidates.folder_index import FOLDER_INDEX
+from vjax.candidates.sound_bank import Images, SoundBank, index_mel
 from vjax.data.reader import Reader
 from vjax.data.shard import log_mel
 from vjax.data.store import open_dataset
@@ -72,14 +71,14 @@ def test_folder_bank_with_an_index_renders_only_new_presets(pool, folder, capsys
     before = index.stat().st_mtime_ns
     again = folder_bank(folder, 55, pool, MelConfig())
     assert index.stat().st_mtime_ns == before  # nothing was rendered, not even the broken file
-    np.testing.assert_array_equal(again.mels, first.mels)
+    np.testing.assert_array_equal(again.entries.mels, first.entries.mels)
     shutil.copy(PRESETS / "Chippy_Klassic.vital", folder)
     capsys.readouterr()
     grown = folder_bank(folder, 55, pool, MelConfig())
     assert len(grown.names) == 4
     assert "1/1" in capsys.readouterr().err
     other_note = folder_bank(folder, 60, pool, MelConfig())
-    assert not np.array_equal(other_note.mels[0], grown.mels[0])
+    assert not np.array_equal(other_note.entries.mels[0], grown.entries.mels[0])
 
 
 def test_folder_bank_with_an_unreadable_index_makes_it_again(pool, folder, capsys):
@@ -153,10 +152,10 @@ def test_folder_bank_with_five_mel_settings_keeps_the_last_four(pool, folder):
     """Checkpoints may share a folder. Entries of older checkpoints are removed."""
     mels = [MelConfig(n_mels=n) for n in (64, 80, 96, 112, 128)]
     banks = [folder_bank(folder, 55, pool, mel) for mel in mels]
-    assert len({one.mels.shape for one in banks}) == 5
+    assert len({one.entries.mels.shape for one in banks}) == 5
     before = (folder / FOLDER_INDEX).stat().st_mtime_ns
     for mel, one in list(zip(mels, banks, strict=True))[1:]:
-        np.testing.assert_array_equal(folder_bank(folder, 55, pool, mel).mels, one.mels)
+        np.testing.assert_array_equal(folder_bank(folder, 55, pool, mel).entries.mels, one.entries.mels)
     assert (folder / FOLDER_INDEX).stat().st_mtime_ns == before
     assert len(stored_keys(folder)) == 4 * 4
     folder_bank(folder, 60, pool, mels[-1])
@@ -216,7 +215,7 @@ def test_nearest_in_a_large_bank_equals_a_search_one_by_one():
     order = np.argsort([np.abs(-np.float32(one) - mel).mean() for one in below], kind="stable")[:4]
     names = [f"sound {i}" for i in range(5000)]
     for mels in (below, -below.astype(np.float16)):
-        bank = SoundBank(mels, np.full(5000, 60), names, lambda i: vital_preset.init())
+        bank = SoundBank(Images(mels), np.full(5000, 60), names, lambda i: vital_preset.init())
         found = bank.nearest(mel, 60, 4)
         assert [one.name for one in found] == [names[i] for i in order]
         expected = [np.abs(-np.float32(below[i]) - mel).mean() for i in order]
@@ -233,7 +232,7 @@ def test_checkpoint_bank_of_a_dataset_with_names_returns_the_names(tiny_dataset,
 
 
 def test_nearest_with_a_mel_of_another_size_raises():
-    bank = SoundBank(np.zeros((2, 64, 10), np.float16), np.zeros(2), ["a", "b"], lambda i: None)
+    bank = SoundBank(Images(np.zeros((2, 64, 10), np.float16)), np.zeros(2), ["a", "b"], lambda i: None)
     with pytest.raises(ValueError, match="other mel or render settings"):
         bank.nearest(np.zeros((64, 9), np.float32), 48, 1)
 

@@ -17,9 +17,9 @@ import vjax.matching.prepare
 from vjax.audio.clip import Clip, load_clip, make_clip
 from vjax.audio.distances import mss
 from vjax.audio.pitch import detect_pitch
-from vjax.candidates.bank import SoundBank, index_mel
 from vjax.candidates.predicted import PREDICTION
 from vjax.candidates.resynthesis.fit_table import WavetableFitConfig
+from vjax.candidates.sound_bank import Images, SoundBank, index_mel
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.inference.decode import PredictedPreset
@@ -219,7 +219,7 @@ def bank(predictor):
     """One preset: the init patch, played at note 55."""
     size = index_mel(np.zeros((128, predictor.mel.frames(predictor.samples)))).shape
     preset = dataclasses.replace(vital_preset.init(), comments="By somebody, CC0.")
-    return SoundBank(np.zeros((1, *size), np.float16), np.array([55]), ["neighbour"], lambda i: preset)
+    return SoundBank(Images(np.zeros((1, *size), np.float16)), np.array([55]), ["neighbour"], lambda i: preset)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,8 @@
-"""Finds the nearest neighbours of a sound in a bank: presets that sound like the target, as candidates for refinement.
-
-A sound is found by its index entry: a small log-mel spectrogram in dB below its own maximum, averaged over pairs of
-bands and over four frames at a time. The distance of two entries is their mean |difference|. There are two kinds of
-bank:
+"""Makes the banks that a match searches (`vjax.candidates.sound_bank`). There are three kinds:
 
 - a folder of `.vital` files. Each file is rendered once at the requested note. The index is stored in the folder.
 - the training sounds of a checkpoint, in `bank.npz` beside the checkpoint. Their spectrograms come from the dataset.
+- many generated sounds, in the same file, whose presets are drawn again (`vjax.candidates.seeded_bank`).
 """
 
 import dataclasses
@@ -13,16 +10,18 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from vjax.audio.mel import MelConfig, power_db
+from vjax.audio.mel import MelConfig
 from vjax.audio.silence import is_silent
 from vjax.candidates.folder_index import index_path, read_index, write_index, write_npz
+from vjax.candidates.seeded_bank import is_seeded, seeded_bank
+from vjax.candidates.sound_bank import RANGE_DB, Images, SoundBank, bank_comment, index_mel
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.shard import log_mel
 from vjax.data.store import DatasetInfo
@@ -36,7 +35,6 @@ from vjax.sound.schema import Parameters, Schema
 from vjax.training.packing import BANK, CREDIT
 from vjax.vital.preset import Preset, read_preset
 from vjax.vital.report_changes import report_changes
-from vjax.vital.transpose import transposed
 from vjax.vital.vocabulary import Vocabulary, to_preset
 
 CHECKPOINT_BANK = BANK
@@ -46,76 +44,7 @@ MOST_TRAINING_SOUNDS = 20000
 docs/decisions/0007-shipped-model-and-bank.md shows that thousands of sounds are worth it.
 """
 
-_RANGE_DB = 80.0
 _SAVED_TOGETHER = 200  # presets of a folder that are added to its index in one write
-_SEARCHED_AT_ONCE = 2048  # index entries that are converted to float32 at a time
-_BANDS, _FRAMES = 2, 4  # of the spectrogram, averaged into one value
-
-
-class Neighbour(NamedTuple):
-    """A preset of a bank. It is transposed so that it sounds at the requested note as it did at its own."""
-
-    name: str
-    distance_db: float
-    preset: Preset
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class SoundBank:
-    """Sounds to search.
-
-    Attributes:
-      mels: [n, bands, t] index entries: float16 in dB, see `index_mel`; or uint8, in dB below 0.
-      notes: [n] MIDI notes at which the sounds were played.
-      names: [n].
-      preset: returns the preset of an entry.
-    """
-
-    mels: np.ndarray
-    notes: np.ndarray
-    names: Sequence[str]
-    preset: Callable[[int], Preset]
-
-    def nearest(self, mel: np.ndarray, note: int, k: int, leave_out: Sequence[str] = ()) -> list[Neighbour]:
-        """Returns the `k` nearest neighbours of a sound, the nearest first. No name occurs twice.
-
-        Raises ValueError if `mel` differs in size from the bank's entries: it was made with other settings.
-
-        Args:
-          mel: [bands, t], the index entry of the sound, from `index_mel`.
-          leave_out: names that are skipped.
-        """
-        if not len(self.mels):
-            return []
-        if mel.shape != self.mels.shape[1:]:
-            raise ValueError(
-                f"the bank's index entries have shape {self.mels.shape[1:]}, that of the sound has {mel.shape}: they "
-                "were made with other mel or render settings; build the bank with those of the checkpoint"
-            )
-        sign = -1 if self.mels.dtype == np.uint8 else 1
-        blocks = np.split(self.mels, range(_SEARCHED_AT_ONCE, len(self.mels), _SEARCHED_AT_ONCE))
-        distances = np.concatenate([np.abs(block.astype(np.float32) - sign * mel).mean((1, 2)) for block in blocks])
-        seen, found = set(leave_out), []
-        for i in np.argsort(distances, kind="stable"):
-            if len(found) == k:
-                break
-            if self.names[i] not in seen:
-                seen.add(self.names[i])
-                preset, _ = transposed(self.preset(int(i)), float(self.notes[i]) - note)
-                found.append(Neighbour(self.names[i], float(distances[i]), preset))
-        return found
-
-
-def index_mel(log_mel: np.ndarray) -> np.ndarray:
-    """Converts [..., n_mels, t] log(1 + mel power) to [..., n_mels // 2, t // 4] float32 dB, from -80 to 0.
-
-    The maximum of the sound is at 0 dB before the values are averaged.
-    """
-    db = power_db(np.expm1(log_mel.astype(np.float32)))
-    db = np.maximum(db - db.max((-2, -1), keepdims=True), -_RANGE_DB)
-    bands, frames = db.shape[-2] // _BANDS, db.shape[-1] // _FRAMES
-    db = db[..., : bands * _BANDS, : frames * _FRAMES]
-    return db.reshape(*db.shape[:-2], bands, _BANDS, frames, _FRAMES).mean((-3, -1))
 
 
 def folder_bank(folder: str | os.PathLike, note: int, pool: RenderPool, mel: MelConfig) -> SoundBank:
@@ -139,14 +68,14 @@ def folder_bank(folder: str | os.PathLike, note: int, pool: RenderPool, mel: Mel
             index |= _rendered(missing[start : start + _SAVED_TOGETHER], note, pool, mel, bar)
             path = write_index(path, index, set(contents))
     # A preset that cannot be played is indexed as silence, so that it is not tried again.
-    audible = [i for i, key in enumerate(keys) if key in index and index[key].max() > -_RANGE_DB]
+    audible = [i for i, key in enumerate(keys) if key in index and index[key].max() > -RANGE_DB]
     if not audible:
         raise ValueError(
             f"none of the {len(files)} presets in {folder} is audible at note {note}; "
             "give a folder with presets that are"
         )
     return SoundBank(
-        mels=np.stack([index[keys[i]] for i in audible]),
+        Images(np.stack([index[keys[i]] for i in audible])),
         notes=np.full(len(audible), note),
         names=[as_text(files[i].relative_to(folder).with_suffix("")) for i in audible],
         preset=lambda i: report_changes(read_preset(files[audible[i]]), as_text(files[audible[i]])),
@@ -198,19 +127,19 @@ def checkpoint_bank(checkpoint: str | os.PathLike, schema: Schema, vocabulary: V
         return None
     with np.load(path) as stored:
         arrays = {name: stored[name] for name in stored.files}
+    credit = path.with_name(CREDIT).read_text().strip() if path.with_name(CREDIT).is_file() else ""
+    if is_seeded(arrays):
+        return seeded_bank(arrays, vocabulary, credit)
     hashes = arrays["hashes"].astype(np.uint64)
     names = [
         f"training sound {n or f'{h:x}'}" for n, h in zip(arrays.get("names", [""] * len(hashes)), hashes, strict=True)
     ]
 
-    credit = path.with_name(CREDIT).read_text().strip() if path.with_name(CREDIT).is_file() else ""
-
     def preset(i: int) -> Preset:
         parameters = Parameters(*(arrays[field][i] for field in Parameters._fields))
-        comments = f"From the bank of the model that vjax used: {names[i]}. {credit}".strip()
-        return to_preset(parameters, schema, vocabulary, name=names[i], comments=comments)
+        return to_preset(parameters, schema, vocabulary, name=names[i], comments=bank_comment(names[i], credit))
 
-    return SoundBank(arrays["pictures"], arrays["notes"], names, preset)
+    return SoundBank(Images(arrays["pictures"]), arrays["notes"], names, preset)
 
 
 def _contents(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
@@ -230,7 +159,7 @@ def _rendered(
     """Returns index entries of presets by key. If the machine failed there is no entry, so that a later run retries."""
     playable: list[tuple[str, Path]] = []
     size = index_mel(np.zeros((mel.n_mels, mel.frames(pool.config.samples)))).shape
-    silence = np.full(size, -_RANGE_DB, np.float16)
+    silence = np.full(size, -RANGE_DB, np.float16)
     found: dict[str, np.ndarray] = {}
 
     def jobs():

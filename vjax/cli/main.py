@@ -38,6 +38,7 @@ COMMANDS = (
     Command("config", "vjax.cli.config", "print every setting of a recipe with its meaning"),
     Command("train", "vjax.cli.train", "train the network that predicts presets from sounds"),
     Command("diagnose", "vjax.cli.diagnose", "report what each head of a checkpoint has learnt"),
+    Command("bank", "vjax.cli.bank", "give a checkpoint a bank of many generated sounds"),
     Command("pack", "vjax.cli.pack", "make a small copy of a checkpoint to share"),
 )
 

@@ -162,11 +162,17 @@ def _fingerprint(config: GenerationConfig, seed: int, bank: Bank, catalog_sha256
         del settings["oversampling"]
     if settings["sampling"]["variants"] == 1:
         del settings["sampling"]["variants"]
-    bank_hash = hashlib.sha256(catalog_sha256.encode())
-    for name, parameters in bank.entries:
-        bank_hash.update(f"{name} {parameters_hash(parameters)}".encode())
-    settings |= {"seed": seed, "material": bank_hash.hexdigest()[:16], "engine": VERSION, "version": GENERATOR_VERSION}
+    material = material_hash(bank, catalog_sha256)
+    settings |= {"seed": seed, "material": material, "engine": VERSION, "version": GENERATOR_VERSION}
     return json.dumps(settings, sort_keys=True)
+
+
+def material_hash(bank: Bank, catalog_sha256: str) -> str:
+    """A digest of the people's presets, and of the catalogs, from which presets are drawn."""
+    found = hashlib.sha256(catalog_sha256.encode())
+    for name, parameters in bank.entries:
+        found.update(f"{name} {parameters_hash(parameters)}".encode())
+    return found.hexdigest()[:16]
 
 
 def _finished_shards(out: Path, fingerprint: str, n: int) -> list[dict[str, Any]]:

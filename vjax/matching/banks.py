@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Sequence
 
-from vjax.candidates.bank import SoundBank, checkpoint_bank, folder_bank
+from vjax.candidates.bank import checkpoint_bank, folder_bank
+from vjax.candidates.sound_bank import SoundBank
 from vjax.engine.pool import RenderPool
 from vjax.inference.predict import Predictor
 from vjax.io.find_files import find_presets

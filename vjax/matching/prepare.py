@@ -13,10 +13,10 @@ import numpy as np
 from vjax.audio.clip import Clip
 from vjax.audio.note_off import continues_after_note_off
 from vjax.audio.scores import scores
-from vjax.candidates.bank import SoundBank, index_mel
 from vjax.candidates.patch.explain import Explained, explained
 from vjax.candidates.predicted import PREDICTION, VARIANT, variants
 from vjax.candidates.resynthesis.resynthesise import resynthesised
+from vjax.candidates.sound_bank import SoundBank, index_mel
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderPool
 from vjax.inference.decode import PredictedPreset

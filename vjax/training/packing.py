@@ -60,7 +60,7 @@ def pack(
     if out.exists() and any(out.iterdir()):
         raise ValueError(f"{out} is not empty; choose another --out, or remove it")
     restored = load_checkpoint(checkpoint, which)
-    source = _folder(checkpoint)
+    source = bank_folder(checkpoint)
     bank_file = source / BANK
     out.parent.mkdir(parents=True, exist_ok=True)
     size = tree_bytes(restored.variables) // 2 + (bank_file.stat().st_size if bank_file.is_file() else 0)
@@ -111,7 +111,8 @@ def _without_paths(meta: dict[str, Any]) -> dict[str, Any]:
     return {**meta, "settings": settings}
 
 
-def _folder(checkpoint: str | os.PathLike) -> Path:
+def bank_folder(checkpoint: str | os.PathLike) -> Path:
+    """Returns the folder of a checkpoint that contains its steps and its bank. Raises CheckpointError without one."""
     folder = Path(checkpoint)
     inner = folder / "checkpoints"
     if inner.is_dir():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vjax.audio.clip import Clip, load_clip
 from vjax.audio.distances import mss
-from vjax.candidates.bank import SoundBank
+from vjax.candidates.sound_bank import SoundBank
 from vjax.engine.config import RenderConfig
 from vjax.engine.isolate import IsolatedCallError, call_isolated
 from vjax.engine.pool import RenderPool, default_workers, prepare_method

@@ -1,0 +1,196 @@
+"""A bank of many generated sounds, in about 70 bytes each: what a sound is like, and how to draw its preset again.
+
+`vjax generate` draws presets from seeds. If they are variants (`vjax.data.sample_variants`), a group of a few presets
+can be drawn again alone, which takes a tenth of a second. So a bank stores for each sound the number of its candidate,
+and once for all the settings of the sampler and the people's presets that it mixes in. Index entries are stored as 64
+numbers of one byte (`Codes`).
+
+A preset that is drawn again is compared with a digest of the one that was rendered. They differ if the sampler or
+NumPy's random numbers changed; the bank then cannot be used.
+"""
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vjax.candidates.folder_index import write_npz
+from vjax.candidates.sound_bank import Codes, SoundBank, bank_comment, index_mel
+from vjax.data import layout
+from vjax.data.generate import material_hash
+from vjax.data.layout import DatasetError
+from vjax.data.preset_bank import load_bank
+from vjax.data.sampling import parameters_hash, sample_group
+from vjax.data.sampling_config import SamplingConfig
+from vjax.data.store import digest, open_dataset
+from vjax.io.progress import progress_bar
+from vjax.sound.schema import Parameters
+from vjax.vital.preset import Preset
+from vjax.vital.vocabulary import Vocabulary, to_preset
+
+COMPONENTS = 64
+"""Bytes of an index entry. Of the nine nearest of 9,000 sounds by whole entries, the best is kept (see docs)."""
+
+_STEPS = 127  # the largest code
+_PEOPLE = "people_"  # prefix of the arrays of people's presets
+_DIGEST_BITS = 16
+
+
+def write_seeded_bank(
+    path: str | os.PathLike,
+    dataset: str | os.PathLike,
+    presets: str | os.PathLike | None,
+    vocabulary: Vocabulary,
+    progress: bool = True,
+) -> int:
+    """Writes the bank of a dataset that `vjax generate` made with `sampling.variants` above 1.
+
+    Args:
+      presets: the folder of people's presets with which the dataset was made, or None.
+      vocabulary: that of the checkpoint beside which the bank will lie.
+
+    Returns:
+      Number of sounds.
+
+    Raises:
+      DatasetError: the dataset was made in another way, or with other presets or catalogs.
+    """
+    info = open_dataset(dataset)
+    settings = _settings(info.paths[0])
+    people = load_bank(presets)
+    if material_hash(people, digest(people.vocabulary.to_json_string())) != settings["material"]:
+        raise DatasetError(
+            f"{dataset} was made with other presets than those of {presets or 'no folder'}; give its own"
+        )
+    if info.catalog_sha256 != digest(vocabulary.to_json_string()):
+        raise DatasetError(f"{dataset} has other wavetables or LFO shapes than the checkpoint; train on this dataset")
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in ("entries", "notes", "candidates", "digests")}
+    with progress_bar(total=info.n, desc="reading sounds", unit="sound", disable=not progress) as bar:
+        for number, shard in enumerate(info.paths):
+            for name, column in _shard_columns(shard, number, settings["presets_per_shard"]).items():
+                columns[name].append(column)
+            bar.update(len(columns["notes"][-1]))
+    arrays = {name: np.concatenate(parts) for name, parts in columns.items()}
+    codes = _encode(arrays.pop("entries"))
+    stacked = _stacked([parameters for _, parameters in people.entries])
+    write_npz(
+        Path(path),
+        settings=np.array(json.dumps(settings, sort_keys=True)),
+        codes=codes.codes,
+        basis=codes.basis.astype(np.float16),
+        mean=codes.mean.astype(np.float16),
+        step_db=np.float32(codes.step_db),
+        people_names=np.array([name for name, _ in people.entries]),
+        **{_PEOPLE + field: column for field, column in stacked.items()},
+        **arrays,
+    )
+    return info.n
+
+
+def is_seeded(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Whether the arrays of a bank file are of this kind."""
+    return "codes" in arrays
+
+
+def seeded_bank(arrays: Mapping[str, np.ndarray], vocabulary: Vocabulary, credit: str) -> SoundBank | None:
+    """Returns the bank, or None with a line on stderr if its presets can no longer be drawn.
+
+    Args:
+      arrays: from `write_seeded_bank`.
+      credit: whose presets the bank was made from.
+    """
+    schema, settings = vocabulary.schema(), json.loads(str(arrays["settings"]))
+    sampling = SamplingConfig(**settings["sampling"])
+    names = arrays.get("people_names", ())
+    people = [
+        (str(name), Parameters(*(arrays[_PEOPLE + field][i] for field in Parameters._fields)))
+        for i, name in enumerate(names)
+    ]
+
+    @functools.lru_cache(maxsize=16)
+    def group(block: int, number: int) -> list:
+        return sample_group(schema, sampling, settings["seed"], block, number, people)
+
+    def drawn(i: int) -> Parameters | None:
+        block, candidate = divmod(int(arrays["candidates"][i]), settings["presets_per_shard"])
+        parameters = group(block, candidate // sampling.variants)[candidate % sampling.variants].parameters
+        return parameters if _short_digest(parameters) == arrays["digests"][i] else None
+
+    def preset(i: int) -> Preset:
+        parameters = drawn(i)
+        if parameters is None:
+            raise ValueError(f"{sound_names[i]} cannot be drawn again: {_OTHER_SAMPLER}")
+        return to_preset(
+            parameters, schema, vocabulary, name=sound_names[i], comments=bank_comment(sound_names[i], credit)
+        )
+
+    if len(arrays["candidates"]) and drawn(0) is None:
+        print(f"vjax: the bank of the model is left out: {_OTHER_SAMPLER}", file=sys.stderr)
+        return None
+    sound_names = [f"training sound {settings['seed']}-{position}" for position in arrays["candidates"].tolist()]
+    basis, mean = arrays["basis"].astype(np.float32), arrays["mean"].astype(np.float32)
+    codes = Codes(arrays["codes"], basis, mean, float(arrays["step_db"]))
+    return SoundBank(codes, arrays["notes"], sound_names, preset)
+
+
+_OTHER_SAMPLER = (
+    "this version of vjax or of NumPy draws other presets from its seeds; "
+    "install the versions of constraints.txt, or make the bank again with `vjax pack --bank`"
+)
+
+
+def _settings(shard: str) -> dict[str, Any]:
+    with layout.open_hdf5(shard) as file:
+        settings = json.loads(file.attrs.get("generation", "{}"))
+    if settings.get("sampling", {}).get("variants", 1) < 2:
+        raise DatasetError(
+            f"{shard}: its presets cannot be drawn again one by one; "
+            "make the dataset with `vjax generate --config.generation.sampling.variants=8`"
+        )
+    return {name: settings[name] for name in ("seed", "sampling", "presets_per_shard", "material", "version")}
+
+
+def _shard_columns(path: str, number: int, presets_per_shard: int) -> dict[str, np.ndarray]:
+    with layout.open_hdf5(path) as file:
+        fields = (layout.CONTINUOUS, layout.CATEGORICAL, layout.ROUTE_INDEX, layout.ROUTE_VALUE)
+        rows = zip(*(file[field][...] for field in fields), strict=True)
+        return {
+            "entries": index_mel(file[layout.MEL][:, 0]),
+            "notes": file[layout.MIDI_NOTE][...].astype(np.int8),
+            "candidates": number * presets_per_shard + file[layout.CANDIDATE][...],
+            "digests": np.array([_short_digest(Parameters(*row)) for row in rows], np.uint16),
+        }
+
+
+def _short_digest(parameters: Parameters) -> int:
+    return parameters_hash(parameters) % (1 << _DIGEST_BITS)
+
+
+def _encode(entries: np.ndarray) -> Codes:
+    """Projects entries [n, bands, t] on their principal components."""
+    mean = entries.mean(0, dtype=np.float64)
+    flat = (entries - mean.astype(np.float32)).reshape(len(entries), -1)
+    covariance = np.zeros((flat.shape[1], flat.shape[1]))
+    for start in range(0, len(flat), 4096):
+        block = flat[start : start + 4096].astype(np.float64)
+        covariance += block.T @ block
+    _, vectors = np.linalg.eigh(covariance)  # in ascending order of the eigenvalues
+    basis = vectors[:, ::-1].T[:COMPONENTS].astype(np.float32)
+    values = flat @ basis.T
+    # Few sounds reach the largest value; a finer step for all others is worth more.
+    step_db = float(np.abs(values).max() / _STEPS / 2) or 1.0
+    codes = np.clip(np.rint(values / step_db), -_STEPS, _STEPS).astype(np.int8)
+    return Codes(codes, basis.reshape(len(basis), *entries.shape[1:]), mean.astype(np.float32), step_db)
+
+
+def _stacked(presets: list[Parameters]) -> dict[str, np.ndarray]:
+    if not presets:
+        return {}
+    return {
+        field: np.stack(column) for field, column in zip(Parameters._fields, zip(*presets, strict=True), strict=True)
+    }

@@ -1,0 +1,54 @@
+"""`vjax bank`: gives a checkpoint a bank of many generated sounds."""
+
+import argparse
+
+from vjax.cli.command import command_parser, run
+from vjax.shipped import checkpoint_folder
+
+DESCRIPTION = """\
+Gives a checkpoint a bank: the sounds of a dataset, which `vjax match` searches for neighbours. The bank takes about 70
+bytes a sound, because it stores how to draw a preset again instead of the preset. So the dataset must be made by
+`vjax generate` with --config.generation.sampling.variants=8, or another number above 1.
+"""
+EPILOG = """\
+examples:
+  vjax generate --config shipped --config.generation.sampling.variants=8 --presets PRESETS --n 100000 --out DATASET
+  vjax bank DATASET --presets PRESETS --checkpoint model
+  vjax match sound.wav --checkpoint model
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command with the arguments `argv`, by default the process's own. Returns the exit code."""
+    parser = command_parser("bank", DESCRIPTION, EPILOG)
+    parser.add_argument("dataset", help="folder of shards")
+    parser.add_argument(
+        "--checkpoint",
+        required=True,
+        metavar="DIR",
+        type=checkpoint_folder,
+        help="a training run, or a packed checkpoint; its bank is replaced",
+    )
+    parser.add_argument("--presets", metavar="DIR", help="the folder of .vital files that `vjax generate` mixed in")
+    parser.add_argument(
+        "--credit",
+        default="",
+        metavar="TEXT",
+        help="credit to the authors of these presets; it is written into presets made from the bank",
+    )
+    arguments = parser.parse_args(argv)
+    return run(parser.prog, lambda: _bank(arguments))
+
+
+def _bank(arguments: argparse.Namespace) -> int:
+    from vjax.candidates.seeded_bank import write_seeded_bank
+    from vjax.inference.predict import Predictor
+    from vjax.training.packing import BANK, CREDIT, bank_folder
+
+    folder = bank_folder(arguments.checkpoint)
+    vocabulary = Predictor.from_checkpoint(arguments.checkpoint).vocabulary
+    sounds = write_seeded_bank(folder / BANK, arguments.dataset, arguments.presets, vocabulary)
+    if arguments.credit:
+        (folder / CREDIT).write_text(arguments.credit + "\n")
+    print(f"{folder / BANK}: {sounds} sounds, {(folder / BANK).stat().st_size / 1e6:.1f} MB")
+    return 0
