@@ -25,7 +25,7 @@ def test_each_example_is_tested():
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_example_runs_as_its_docstring_states(script, tmp_path, monkeypatch, capsys):
     lines = script.read_text().splitlines()
-    command = next(shlex.split(line) for line in lines if line.startswith("    python examples/"))
+    command = next(shlex.split(line) for line in lines if line.startswith("python examples/"))
     assert command[1] == f"examples/{script.name}"
     assert len(lines) <= 25
     shutil.copytree(REPOSITORY / "tests" / "data" / "sounds", tmp_path / "tests" / "data" / "sounds")
