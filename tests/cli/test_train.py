@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
+from vjax.cli.config import settings_table
 from vjax.cli.train import main
+from vjax.training.config import base_config, unpack
 
 ADDRESS = ["--coordinator-address", "localhost:9876"]
 
@@ -40,3 +42,10 @@ def test_train_distributed_without_a_cluster_explains_the_flags():
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert result.returncode == 1
     assert "Under Slurm start it with srun" in result.stderr
+
+
+def test_train_help_lists_every_setting_with_its_value_and_meaning(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    table = capsys.readouterr().out.partition("every setting, with its value in tier3")[2].splitlines()[1:]
+    assert table == settings_table(unpack(base_config(3)))

@@ -47,16 +47,34 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _config(arguments: argparse.Namespace, overrides: list[str]) -> int:
-    found = list(settings(read_config(arguments.config, overrides, "RECIPE")))
+    print("\n".join(settings_table(read_config(arguments.config, overrides, "RECIPE"))))
+    return 0
+
+
+def add_settings_to_help(parser: argparse.ArgumentParser, recipe: str) -> None:
+    """Makes the parser's help end with every setting of a recipe. They are read only if the help is requested."""
+    usual = parser.format_help
+
+    def format_help() -> str:
+        table = settings_table(read_config(recipe, []))
+        return "\n".join([usual(), f"every setting, with its value in {recipe}, its type and its meaning:", *table, ""])
+
+    parser.format_help = format_help
+
+
+def settings_table(config: Any) -> list[str]:
+    """The lines of a table of all settings of a configuration. In a terminal they are wrapped."""
+    found = list(settings(config))
     keys, values, types = (max(len(one[i]) for one in found) for i in range(3))
     indent = " " * (keys + values + types + 6)
     # Wrap lines only in a terminal: grep needs each setting in one line.
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    lines = []
     for one in found:
         head = f"{one.key:{keys}}  {one.value:{values}}  {one.type:{types}}  "
         width = max(columns - len(indent), _MIN_MEANING) if columns else len(one.meaning) + 1
-        print(head + f"\n{indent}".join(textwrap.wrap(one.meaning, width)))
-    return 0
+        lines.append(head + f"\n{indent}".join(textwrap.wrap(one.meaning, width)))
+    return lines
 
 
 def settings(config: Any, key: str = "") -> Iterator[Setting]:

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 
 from vjax.cli.command import CommandError, UsageError, at_least, command_parser, run
+from vjax.cli.config import add_settings_to_help
 from vjax.cli.recipe import SETTINGS_HELP, add_config_flag, parse_arguments, read_config
 
 DESCRIPTION = """\
@@ -17,7 +18,6 @@ examples:
   vjax train --config tier3:demo --workdir runs/demo    # minutes on two CPU cores
   vjax train --config tier3 --config.data.path=DATASET --workdir runs/tier3
   vjax train --config configs/tier3.py:demo --config.loss.modulation_weight=0.5 --workdir runs/half
-  vjax config tier3    # prints every setting of the recipe with its meaning
 
   # in a Slurm job, one task for each GPU:
   srun vjax train --distributed --config tier3 --config.data.path=DATASET --workdir runs/tier3
@@ -37,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         help="folder for checkpoints, config.json, train.log and summary.json (default %(default)s)",
     )
     _add_host_flags(parser)
+    add_settings_to_help(parser, "tier3")
     arguments, overrides = parse_arguments(parser, argv)
     return run(parser.prog, lambda: _train(arguments, overrides))
 

@@ -1,0 +1,23 @@
+"""Runs examples/match.ipynb in a kernel of its own, from its folder."""
+
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+NOTEBOOK = Path(__file__).parents[2] / "examples" / "match.ipynb"
+
+
+def test_notebook_runs_from_top_to_bottom():
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": NOTEBOOK.parent}}).execute()
+    printed = "".join(
+        output.get("text", "")
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if cell.cell_type == "code"
+    )
+    assert "dB MSS, " in printed
+    assert "cutoff -24 semitones: " in printed
+    assert "'val_loss': " in printed
+    assert "shipped: " in printed
