@@ -131,6 +131,21 @@ def shard_attributes() -> dict:
 
 
 @pytest.fixture
+def quick_fits(monkeypatch) -> None:
+    """Patches and wavetables are fitted in ten steps, for tests that do not ask how near they come to the sound.
+
+    `_FAST_COMPILE` makes each step slow.
+    """
+    from vjax.candidates.patch import fit
+    from vjax.candidates.resynthesis import fit_table
+
+    for steps in ("FIRST_STEPS", "STEPS", "MORE_STEPS"):
+        monkeypatch.setattr(fit, steps, 10)
+    fitted = fit_table._fitted
+    monkeypatch.setattr(fit_table, "_fitted", lambda *arguments: fitted(*arguments[:-1], 10))
+
+
+@pytest.fixture
 def tiny_dataset(tmp_path: Path, schema: Schema, random_rows, shard_attributes) -> Path:
     """A folder of two shards: 8 presets in 24 rows and 5 presets in 15, sparse routes. Each test gets its own."""
     folder = tmp_path / "tiny_dataset"
@@ -174,7 +189,7 @@ def engine_run(tmp_path_factory, engine_vocabulary) -> Path:
     schema = engine_vocabulary.schema()
     _write_engine_rows(folder / "data" / "shard-00000.h5", schema, engine_vocabulary, log_mel)
     info = open_dataset(folder / "data")
-    config = model_config(schema, True, width=4, mod_embed_dim=4)
+    config = model_config(schema, True, width=4, stage_sizes=(1, 1), mod_embed_dim=4)
     state = create_state(InverseModel(config), make_optimizer(OptimizerConfig(), 10), 0, info.mel_shape)
     state = state.replace(params=_near_the_init_patch(state.params, schema), step=np.int32(3))
     with Checkpoints(folder / "checkpoints") as checkpoints:
