@@ -77,6 +77,16 @@ def test_train_step_on_a_fixed_batch_gives_the_recorded_losses(data):
     assert losses[1]["loss"] == pytest.approx(8.550226, rel=1e-4)
 
 
+def test_train_step_warms_the_modulation_loss_up_by_epoch(data):
+    """Two steps are an epoch, and the weight of 0.3 is reached after two epochs."""
+    info, batch = data
+    recipe = Recipe(**{**vars(make_recipe(info)), "loss": LossConfig(modulation_warmup_epochs=2)})
+    _, losses = run(recipe, info, [batch(8)] * 5)
+    for terms, share in zip(losses, (0, 0, 0.5, 0.5, 1), strict=True):
+        weighted = terms["cont_loss"] + 0.5 * terms["cat_loss"] + share * 0.3 * terms["mod_loss"]
+        assert terms["loss"] == pytest.approx(weighted, rel=1e-5)
+
+
 def test_train_step_overfits_one_batch(data):
     """A correct model can overfit eight sounds."""
     info, batch = data
