@@ -21,6 +21,8 @@ from vjax.vital.preset import controls, init, read_preset, write_preset
 
 RATE = 44100
 
+pytestmark = pytest.mark.usefixtures("quick_fits")
+
 
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory):
@@ -295,6 +297,7 @@ def test_match_of_a_folder_called_again_continues(sounds, engine_run, tmp_path, 
         assert row["mss"] > 0
 
 
+@pytest.mark.slow
 def test_match_of_a_folder_killed_and_called_again_continues(sounds, engine_run, tmp_path, capsys):
     out = tmp_path / "presets"
     arguments = [
@@ -380,7 +383,7 @@ def test_match_by_command_api_batch_and_evaluation_writes_the_same_bytes(sounds,
     report = vjax.match_many(tmp_path / "one", tmp_path / "batch", checkpoint=engine_run)
     assert len(report.written) == 1
     audio = ["evaluate", "--audio", str(tmp_path / "one"), *checkpoint, "--out", str(tmp_path / "evaluation")]
-    assert main(audio) == 0
+    assert main([*audio, "--no-elsewhere"]) == 0
     (evaluated,) = (tmp_path / "evaluation" / "sounds").rglob("match.vital")
     array, rate = soundfile.read(sound, dtype="float32", always_2d=True)
     vjax.match(array.T, sample_rate=rate, name="saw", checkpoint=engine_run).save(tmp_path / "array.vital")
