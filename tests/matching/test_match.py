@@ -87,8 +87,8 @@ def predicted(schema, **native):
     ("off", "semitones"),
     [
         ({"voice_transpose": 7}, 7),
-        ({"osc_1_transpose": -5}, -5),
-        ({"voice_transpose": 12, "voice_tune": 0.4}, 12.4),
+        pytest.param({"osc_1_transpose": -5}, -5, marks=pytest.mark.slow),
+        pytest.param({"voice_transpose": 12, "voice_tune": 0.4}, 12.4, marks=pytest.mark.slow),
         ({"osc_1_tune": 0.5}, 0.5),
     ],
 )
