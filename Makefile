@@ -19,7 +19,7 @@ demo: $(VENV)/.installed  ## the shipped model on a sound; then a model of your 
 	@echo "The report to listen to: $(RUN)/evaluation/report.html"
 	@echo "The page to match your own sounds on: $(BIN)/vjax web"
 
-test: $(VENV)/.installed  ## the quick tests, 5 minutes on two cores: after each change
+test: $(VENV)/.installed  ## the quick tests: after each change
 	$(PYTEST) -m "not slow"
 
 test-slow: $(VENV)/.installed  ## the other tests: before a change is shared

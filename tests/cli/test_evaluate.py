@@ -158,6 +158,7 @@ def test_evaluate_killed_and_called_again_gives_the_same_scores(finished, comman
             assert row.metrics == pytest.approx(whole[key].metrics, rel=1e-3, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_evaluate_of_a_dataset_scores_its_validation_rows(engine_run, tmp_path):
     """They are rendered from their own parameters, with the model's settings. Without a bank there is no share."""
     arguments = ["--dataset", str(engine_run / "data"), "--checkpoint", str(engine_run), "--out", str(tmp_path)]

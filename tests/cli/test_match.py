@@ -229,7 +229,7 @@ def recordings(tmp_path_factory):
     return [str(folder / f"{name}.wav") for name in ("low", "high")]
 
 
-@pytest.mark.parametrize("how", [["--note", "C3, 60"], ["--together"]])
+@pytest.mark.parametrize("how", [["--note", "C3, 60"], pytest.param(["--together"], marks=pytest.mark.slow)])
 def test_match_of_several_recordings_writes_one_preset(recordings, engine_run, tmp_path, monkeypatch, capsys, how):
     monkeypatch.chdir(tmp_path)
     command = ["match", *recordings, "--checkpoint", str(engine_run), "--no-patch", "--no-resynthesis", *how]

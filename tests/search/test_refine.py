@@ -271,6 +271,7 @@ def test_refine_with_should_stop_returns_the_best_so_far(sounds, bright):
     assert all(result.after.loss <= result.before.loss for result in found)
 
 
+@pytest.mark.slow
 def test_refine_with_spent_renders_counts_them_in_the_budget(sounds, bright):
     target = RefineTarget("dark", sounds["dark"], 48, (bright,), spent=50)
     (result,) = refine([target], CONFIG, RENDER, 2)
