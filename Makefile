@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN ?= runs/demo
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-.PHONY: help demo test lint docs clean card recordings image
+.PHONY: help demo test test-slow test-all lint docs clean card recordings image
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: $(VENV)/.installed  ## the shipped model on a sound; then a model of your own: render, train, refine, report
 	$(BIN)/vjax match tests/data/sounds/rhodes.wav -o $(RUN)/shipped/rhodes.vital
@@ -18,8 +19,14 @@ demo: $(VENV)/.installed  ## the shipped model on a sound; then a model of your 
 	@echo "The report to listen to: $(RUN)/evaluation/report.html"
 	@echo "The page to match your own sounds on: $(BIN)/vjax web"
 
-test: $(VENV)/.installed  ## every test, a process on each core
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+test: $(VENV)/.installed  ## the quick tests: after each change
+	$(PYTEST) -m "not slow"
+
+test-slow: $(VENV)/.installed  ## the other tests: before a change is shared
+	$(PYTEST) -m slow
+
+test-all: $(VENV)/.installed  ## every test
+	$(PYTEST)
 
 lint: $(VENV)/.installed  ## style, and who may import whom (pyproject.toml)
 	$(BIN)/ruff check .

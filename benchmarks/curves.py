@@ -174,7 +174,7 @@ def _model(arguments):
     from vjax.vital.default_vocabulary import default_vocabulary
 
     schema = default_vocabulary().schema()
-    return schema, InverseModel(model_config(schema, True, width=arguments.width))
+    return schema, InverseModel(model_config(schema, True, width=arguments.width, kernels="fast"))
 
 
 def _render(arguments):

@@ -198,7 +198,7 @@ def compare_steps(path: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 
     info = open_dataset(path)
     reader, rows, mesh = Reader(info), np.arange(info.n), data_mesh(jax.devices()[:1])
-    model = InverseModel(model_config(info.schema, True, width=arguments.width, dropout=0.1))
+    model = InverseModel(model_config(info.schema, True, width=arguments.width, dropout=0.1, kernels="fast"))
     optimizer = make_optimizer(OptimizerConfig(), 1000)
     recipe = Recipe(model, optimizer, loss_masks(info.schema, 3), LossConfig(), metric_layout(info.schema), info.n)
     step = make_train_step(recipe)

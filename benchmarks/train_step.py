@@ -73,7 +73,7 @@ def make_recipe(**model):
 
     schema = default_vocabulary().schema()
     return Recipe(
-        model=InverseModel(model_config(schema, True, **model)),
+        model=InverseModel(model_config(schema, True, kernels="fast", **model)),
         optimizer=make_optimizer(OptimizerConfig(warmup_share=WARMUP_SHARE), TOTAL_STEPS),
         masks=loss_masks(schema, tier=3),
         loss=LossConfig(modulation_warmup_epochs=0),

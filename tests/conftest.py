@@ -6,11 +6,13 @@ import os
 import resource
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from vjax.data.write_shard import write_shard
 from vjax.sound.routes import CHANNELS, N_SLOTS
@@ -22,7 +24,7 @@ from vjax.sound.schema import Categorical, Continuous, Schema
 _FAST_COMPILE = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FAST_COMPILE}".strip()
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(__file__).parents[1] / ".pytest_cache" / "jax")
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 
 MEL = {"sample_rate": 44100, "n_fft": 2048, "hop": 512, "n_mels": 128, "f_min_hz": 0.0, "f_max_hz": 22050.0}
 RENDER = {"seconds": 0.23, "note_s": 0.1, "velocity": 0.8, "sample_rate": 44100, "timeout_s": 30.0}
@@ -131,6 +133,21 @@ def shard_attributes() -> dict:
 
 
 @pytest.fixture
+def quick_fits(monkeypatch) -> None:
+    """Patches and wavetables are fitted in ten steps, for tests that do not ask how near they come to the sound.
+
+    `_FAST_COMPILE` makes each step slow.
+    """
+    from vjax.candidates.patch import fit
+    from vjax.candidates.resynthesis import fit_table
+
+    for steps in ("FIRST_STEPS", "STEPS", "MORE_STEPS"):
+        monkeypatch.setattr(fit, steps, 10)
+    fitted = fit_table._fitted
+    monkeypatch.setattr(fit_table, "_fitted", lambda *arguments: fitted(*arguments[:-1], 10))
+
+
+@pytest.fixture
 def tiny_dataset(tmp_path: Path, schema: Schema, random_rows, shard_attributes) -> Path:
     """A folder of two shards: 8 presets in 24 rows and 5 presets in 15, sparse routes. Each test gets its own."""
     folder = tmp_path / "tiny_dataset"
@@ -158,28 +175,53 @@ def engine_vocabulary():
 
 
 @pytest.fixture(scope="session")
-def engine_run(tmp_path_factory, engine_vocabulary) -> Path:
+def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """`made_once(name, make)`: a folder that `make(folder)` has filled, once for all workers of pytest-xdist.
+
+    Tests must not change it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+
+    def get(name: str, make: Callable[[Path], None]) -> Path:
+        folder = base / "made_once" / name
+        folder.parent.mkdir(exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not folder.exists():
+                partial = Path(tempfile.mkdtemp(dir=folder.parent))
+                make(partial)
+                partial.rename(folder)
+        return folder
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def engine_run(made_once, engine_vocabulary) -> Path:
     """A run's folder as training leaves it, `data` and `checkpoints`, of the real engine with `engine_vocabulary`.
 
     The data are four rendered sounds of 0.4 s; the model is tiny, and its predictions lie near the init patch: with the
     table Hollow in oscillator 1, the shape Square Late in LFO 1, and LFO 1 on the volume. So each is audible.
     """
+    return made_once("engine_run", lambda folder: _write_engine_run(folder, engine_vocabulary))
+
+
+def _write_engine_run(folder: Path, vocabulary) -> None:
     from vjax.data.shard import log_mel
     from vjax.data.store import open_dataset
     from vjax.model.inverse import InverseModel, model_config
     from vjax.training.checkpoint import Checkpoints, make_meta
     from vjax.training.state import OptimizerConfig, create_state, make_optimizer
 
-    folder = tmp_path_factory.mktemp("engine_run")
-    schema = engine_vocabulary.schema()
-    _write_engine_rows(folder / "data" / "shard-00000.h5", schema, engine_vocabulary, log_mel)
+    schema = vocabulary.schema()
+    _write_engine_rows(folder / "data" / "shard-00000.h5", schema, vocabulary, log_mel)
     info = open_dataset(folder / "data")
-    config = model_config(schema, True, width=4, mod_embed_dim=4)
+    config = model_config(schema, True, width=4, stage_sizes=(1, 1), mod_embed_dim=4)
     state = create_state(InverseModel(config), make_optimizer(OptimizerConfig(), 10), 0, info.mel_shape)
     state = state.replace(params=_near_the_init_patch(state.params, schema), step=np.int32(3))
     with Checkpoints(folder / "checkpoints") as checkpoints:
         checkpoints.save(state, make_meta(info, config, tier=3, settings={}), val_loss=1.0)
-    return folder
 
 
 def _write_engine_rows(path: Path, schema: Schema, vocabulary, log_mel: Callable) -> None:

@@ -75,6 +75,7 @@ def test_shipped_model_settings_equal_its_recipe():
         assert now == stored
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(path.name for path in SOUNDS.glob("*.wav")))
 def test_match_without_a_checkpoint_writes_an_editable_patch_near_the_sound(name, tmp_path, capsys):
     """The command's own tests cover resynthesis."""

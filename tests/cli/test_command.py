@@ -147,6 +147,7 @@ sys.exit(run("vjax x", work))
 """
 
 
+@pytest.mark.slow
 def test_run_keeps_compiled_functions_up_to_the_size_limit(tmp_path):
     """The installed jax limits the size. It needs filelock for this."""
 

@@ -20,6 +20,8 @@ PRESETS = Path(__file__).parents[1] / "data" / "presets"
 SOUNDS = Path(__file__).parents[1] / "data" / "sounds"
 METHODS = ["init", "random", "nearest", "prediction", "match", "closest", "nearest+9", "floor"]
 
+pytestmark = pytest.mark.usefixtures("quick_fits")
+
 
 @pytest.fixture(scope="module")
 def presets(tmp_path_factory):
@@ -103,13 +105,15 @@ def test_evaluate_json_prints_the_content_of_the_file(finished, command, capsys)
     assert json.loads(capsys.readouterr().out) == json.loads((finished / "evaluation.json").read_text())
 
 
+@pytest.mark.slow
 def test_evaluate_of_several_folders_takes_their_names_as_authors(tmp_path, capsys):
     """The shipped model. The bank contains no preset by ann, so the nearest preset to hers is by bob."""
     for author, name in (("ann", "FM_Bass1"), ("bob", "Rhodesy")):
         (tmp_path / author).mkdir()
         shutil.copy(PRESETS / f"{name}.vital", tmp_path / author)
     arguments = ["--presets", str(tmp_path / "ann"), str(tmp_path / "bob"), "--bank", str(tmp_path / "bob")]
-    arguments += ["--no-resynthesis", "--no-elsewhere", "--checkpoint", "shipped", "--out", str(tmp_path / "out")]
+    arguments += ["--no-resynthesis", "--no-patch", "--no-elsewhere", "--checkpoint", "shipped"]
+    arguments += ["--out", str(tmp_path / "out")]
     assert main(["evaluate", *arguments, "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     found = {(target["id"], target["author"]) for target in content["targets"]}
@@ -129,6 +133,7 @@ def test_evaluate_with_other_settings_fails_in_one_line(finished, command, capsy
     assert len(error.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_evaluate_killed_and_called_again_gives_the_same_scores(finished, command, tmp_path):
     """Killed by SIGKILL as soon as a few rows are written; then continued with a larger limit."""
     base = command[: command.index("--refine-evals")]
@@ -153,6 +158,7 @@ def test_evaluate_killed_and_called_again_gives_the_same_scores(finished, comman
             assert row.metrics == pytest.approx(whole[key].metrics, rel=1e-3, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_evaluate_of_a_dataset_scores_its_validation_rows(engine_run, tmp_path):
     """They are rendered from their own parameters, with the model's settings. Without a bank there is no share."""
     arguments = ["--dataset", str(engine_run / "data"), "--checkpoint", str(engine_run), "--out", str(tmp_path)]

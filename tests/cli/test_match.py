@@ -21,6 +21,8 @@ from vjax.vital.preset import controls, init, read_preset, write_preset
 
 RATE = 44100
 
+pytestmark = pytest.mark.usefixtures("quick_fits")
+
 
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory):
@@ -173,7 +175,7 @@ def test_match_writes_the_preferred_preset_and_the_closest_beside_it(sounds, eng
 
 def test_match_with_prefer_closest_writes_a_resynthesis(sounds, engine_run, tmp_path, capsys):
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(tmp_path / "a.vital")]
-    command += ["--prefer", "closest"]
+    command += ["--prefer", "closest", "--no-patch"]
     assert main(command) == 0
     printed, progress = capsys.readouterr()
     assert re.search(r"of \d+ candidates, the closest: resynthesis", printed)
@@ -227,7 +229,7 @@ def recordings(tmp_path_factory):
     return [str(folder / f"{name}.wav") for name in ("low", "high")]
 
 
-@pytest.mark.parametrize("how", [["--note", "C3, 60"], ["--together"]])
+@pytest.mark.parametrize("how", [["--note", "C3, 60"], pytest.param(["--together"], marks=pytest.mark.slow)])
 def test_match_of_several_recordings_writes_one_preset(recordings, engine_run, tmp_path, monkeypatch, capsys, how):
     monkeypatch.chdir(tmp_path)
     command = ["match", *recordings, "--checkpoint", str(engine_run), "--no-patch", "--no-resynthesis", *how]
@@ -295,6 +297,7 @@ def test_match_of_a_folder_called_again_continues(sounds, engine_run, tmp_path, 
         assert row["mss"] > 0
 
 
+@pytest.mark.slow
 def test_match_of_a_folder_killed_and_called_again_continues(sounds, engine_run, tmp_path, capsys):
     out = tmp_path / "presets"
     arguments = [
@@ -380,7 +383,7 @@ def test_match_by_command_api_batch_and_evaluation_writes_the_same_bytes(sounds,
     report = vjax.match_many(tmp_path / "one", tmp_path / "batch", checkpoint=engine_run)
     assert len(report.written) == 1
     audio = ["evaluate", "--audio", str(tmp_path / "one"), *checkpoint, "--out", str(tmp_path / "evaluation")]
-    assert main(audio) == 0
+    assert main([*audio, "--no-elsewhere"]) == 0
     (evaluated,) = (tmp_path / "evaluation" / "sounds").rglob("match.vital")
     array, rate = soundfile.read(sound, dtype="float32", always_2d=True)
     vjax.match(array.T, sample_rate=rate, name="saw", checkpoint=engine_run).save(tmp_path / "array.vital")

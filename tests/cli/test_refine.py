@@ -83,6 +83,7 @@ def test_refine_of_a_dataset_writes_an_index_and_traces(engine_run, tmp_path, ca
     assert len(json.loads((out / "traces.json").read_text())) == 3
 
 
+@pytest.mark.slow
 def test_refine_killed_and_called_again_continues_from_its_best_preset(sounds, engine_run, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ["--checkpoint", str(engine_run), "--audio", str(sounds / "dull.wav"), "--out", str(out)]

@@ -16,6 +16,7 @@ from vjax.cli.scheduler_flag import add_scheduler_flag
 PRESETS = Path(__file__).parents[1] / "data" / "presets"
 
 
+@pytest.mark.slow
 def test_evaluate_with_either_scheduler_gives_the_same_rows(engine_run, tmp_path):
     """Two targets, with all methods but a search. Only the seconds may differ."""
     for author, name in (("ann", "FM_Bass1"), ("bob", "Rhodesy")):

@@ -613,6 +613,7 @@ def script(out: Path, *flags: str) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_generate_continued_after_a_kill_gives_the_same_bytes(tmp_path):
     """The run gets SIGKILL after its first shard and is started again. A run in this process is the reference."""
     killed = tmp_path / "killed"

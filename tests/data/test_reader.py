@@ -200,6 +200,7 @@ print(reader.read(range(len(reader))).mel[:, 0, 0, 0].max())
 """
 
 
+@pytest.mark.slow
 def test_reader_of_more_compressed_shards_than_handles_reads_all_rows(tmp_path, schema, random_rows, shard_attributes):
     folder = many_gzip_shards(tmp_path, schema, random_rows, shard_attributes, 140)
     done = subprocess.run([sys.executable, "-c", FEW_FILES, str(folder)], capture_output=True, text=True)

@@ -79,6 +79,7 @@ def rendering_actors(worker: str) -> list[psutil.Process]:
     return [process for process in psutil.process_iter(["name"]) if process.info["name"] == title]
 
 
+@pytest.mark.slow
 def test_render_pool_on_ray_uses_a_new_node_and_survives_its_loss(cluster):
     """The node is killed while it renders."""
     work = jobs(12)
@@ -105,6 +106,7 @@ def test_render_pool_on_ray_uses_a_new_node_and_survives_its_loss(cluster):
         np.testing.assert_array_equal(rendering.audio, local[i % len(work)].audio)
 
 
+@pytest.mark.slow
 def test_refine_on_ray_returns_the_same_preset_as_locally(cluster):
     init = vital_preset.init()
     quiet = dataclasses.replace(init, continuous=init.continuous.copy())

@@ -16,7 +16,7 @@ from vjax.training.checkpoint import Checkpoints, make_meta
 from vjax.training.state import OptimizerConfig, create_state, make_optimizer
 
 RENDER = RenderConfig(seconds=0.23, note_s=0.1)  # 20 frames, as the random rows have
-SIZES = {"width": 4, "mod_embed_dim": 4}
+SIZES = {"width": 4, "stage_sizes": (1, 1), "mod_embed_dim": 4}
 
 
 @pytest.fixture(scope="session")

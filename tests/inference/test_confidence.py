@@ -19,7 +19,7 @@ def test_menu_probabilities_of_large_logits_equal_the_softmax(schema):
 
 @pytest.fixture(scope="module")
 def dropping():
-    model = InverseModel(ModelConfig(5, (2, 3), width=4, dropout=0.5))
+    model = InverseModel(ModelConfig(5, (2, 3), width=32, stage_sizes=(1,), dropout=0.5))
     rng = np.random.default_rng(0)
     shapes = jax.eval_shape(model.init, jax.random.key(0), np.zeros((1, 1, 32, 40), np.float32))
     variables = jax.tree.map(lambda leaf: rng.normal(0, 0.3, leaf.shape).astype(np.float32), shapes)

@@ -1,5 +1,7 @@
 """Tests of decoding the outputs of the network."""
 
+import dataclasses
+
 import numpy as np
 
 from vjax.inference.decode import decode
@@ -25,6 +27,17 @@ def test_decode_returns_valid_presets_and_keeps_frozen_defaults(schema):
         used = parameters.route_index[parameters.route_index >= 0]
         assert len(used) == 20
         assert sorted(used) == used.tolist(), "canonical order is by cell"
+
+
+def test_decode_of_a_frozen_menu_keeps_its_default(schema):
+    menus = [dataclasses.replace(menu, frozen=menu.name == "osc_1_on") for menu in schema.categorical]
+    schema = dataclasses.replace(schema, categorical=tuple(menus))
+    last = np.concatenate([np.eye(n, dtype=np.float32)[-1] for n in schema.option_counts])
+    prediction = Prediction(np.zeros((1, len(schema.continuous)), np.float32), 5 - 10 * last[None], None)
+    decoded = decode(prediction, schema)[0].categorical
+    at, default = schema.position["osc_1_on"], schema.default_parameters().categorical
+    assert (decoded[at], default[at]) == (1, 1)  # the network prefers 0
+    assert (np.delete(decoded, at) == 0).all()
 
 
 def test_decode_without_a_modulation_head_returns_no_routes(schema):

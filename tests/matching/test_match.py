@@ -87,8 +87,8 @@ def predicted(schema, **native):
     ("off", "semitones"),
     [
         ({"voice_transpose": 7}, 7),
-        ({"osc_1_transpose": -5}, -5),
-        ({"voice_transpose": 12, "voice_tune": 0.4}, 12.4),
+        pytest.param({"osc_1_transpose": -5}, -5, marks=pytest.mark.slow),
+        pytest.param({"voice_transpose": 12, "voice_tune": 0.4}, 12.4, marks=pytest.mark.slow),
         ({"osc_1_tune": 0.5}, 0.5),
     ],
 )
@@ -343,6 +343,7 @@ def test_match_prediction_keeps_its_level_and_audio(whole, pool):
     np.testing.assert_array_equal(pool.render(job).audio[0], result.predicted.audio)
 
 
+@pytest.mark.slow
 def test_match_twice_returns_equal_presets(whole, predictor, pool, saw, bank, tmp_path):
     config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=2)
     again = match(clip_of(saw, "saw.wav"), predictor, pool, config, lambda note: [bank])

@@ -1,6 +1,7 @@
 """Tests of the whole model: shapes with and without routes, parameter counts, precision, invalid configurations."""
 
 import dataclasses
+import functools
 import json
 
 import jax
@@ -73,10 +74,51 @@ def test_parameter_counts_of_vitals_schema_are_as_recorded():
 
 @pytest.fixture(scope="module")
 def tiny():
-    config = ModelConfig(5, (2, 3), n_sources=2, n_destinations=3, width=4, dropout=0.5)
+    config = ModelConfig(5, (2, 3), n_sources=2, n_destinations=3, width=4, stage_sizes=(1, 1), dropout=0.5)
     mel = np.random.default_rng(0).random((4, 1, 32, 40), np.float32)
     key = jax.random.key(0, impl="unsafe_rbg")  # compiles in half the time
     return config, jax.jit(InverseModel(config).init)(key, mel), mel
+
+
+def test_inverse_model_with_two_stages_has_their_blocks_only(tiny):
+    config, variables, mel = tiny
+    blocks = {name for name in variables["params"]["backbone"] if "block" in name}
+    assert blocks == {"stage_1_block_1", "stage_2_block_1"}
+    assert shapes(dataclasses.replace(config, stage_sizes=(2,)), mel)[1]["params"]["backbone"].keys() == {
+        "stem_conv",
+        "stem_norm",
+        "stage_1_block_1",
+        "stage_1_block_2",
+    }
+
+
+@pytest.mark.parametrize("width", [4, 16])
+def test_inverse_model_with_fast_kernels_matches_plain_ones(width):
+    """In evaluation both are equal to the bit, so a checkpoint does not depend on the choice."""
+    config = ModelConfig(5, (2, 3), width=width, stage_sizes=(1, 1), dropout=0.0)
+    mel = np.random.default_rng(0).random((4, 1, 32, 40), np.float32)
+    plain, fast = (InverseModel(dataclasses.replace(config, kernels=kernels)) for kernels in ("plain", "fast"))
+    variables = jax.jit(plain.init)(jax.random.key(0, impl="unsafe_rbg"), mel)
+    assert jax.tree.map(jnp.shape, variables) == jax.tree.map(
+        jnp.shape, jax.eval_shape(fast.init, jax.random.key(0), mel)
+    )
+    for found, expected in zip(
+        *(jax.tree.leaves(jax.jit(model.apply)(variables, mel)) for model in (fast, plain)), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def train(model, params):
+        def loss(params):
+            prediction, updated = model.apply({**variables, "params": params}, mel, True, mutable=["batch_stats"])
+            return jnp.sum(prediction.continuous**2), updated
+
+        return jax.grad(loss, has_aux=True)(params)
+
+    for found, expected in zip(
+        *(jax.tree.leaves(train(model, variables["params"])) for model in (fast, plain)), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max() + 1e-7)
 
 
 def test_inverse_model_in_training_updates_statistics_and_uses_dropout(tiny):
@@ -165,11 +207,14 @@ def test_inverse_model_with_a_mel_of_another_layout_is_refused(shape):
     [
         ({"n_continuous": 0}, "n_continuous is 0"),
         ({"width": 0}, "width is 0"),
+        ({"stage_sizes": ()}, r"stage_sizes is \(\); give the number of blocks"),
+        ({"stage_sizes": (2, 0)}, r"stage_sizes is \(2, 0\)"),
         ({"option_counts": ()}, "option_counts"),
         ({"option_counts": (2, 0)}, "option_counts"),
         ({"n_sources": -1}, "-1 x 0"),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"compute_dtype": "float16"}, "compute_dtype is 'float16'; choose one of"),
+        ({"kernels": "quick"}, "kernels is 'quick'; choose one of"),
     ],
 )
 def test_model_config_with_invalid_values_names_them(change, message):
@@ -178,7 +223,7 @@ def test_model_config_with_invalid_values_names_them(change, message):
 
 
 def test_model_config_through_json_is_equal():
-    config = ModelConfig(5, (2, 3), n_sources=2, n_destinations=3)
+    config = ModelConfig(5, (2, 3), n_sources=2, n_destinations=3, stage_sizes=(1, 2))
     again = ModelConfig(**json.loads(json.dumps(dataclasses.asdict(config))))
     assert again == config
     assert hash(again) == hash(config)

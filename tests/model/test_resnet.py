@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vjax.model import resnet
-from vjax.model.resnet import ResNet18
+from vjax.model.convolution import convolve_by_products
+from vjax.model.kernels import backbone_parts
+from vjax.model.resnet import ResNet
 
 
 def random_variables(model, x, seed=0):
@@ -72,7 +73,7 @@ def spectrogram():
 @pytest.fixture(scope="module")
 def trained(spectrogram):
     """A narrow network with random weights and statistics, its output in float32."""
-    model = ResNet18(width=4)
+    model = ResNet(width=4)
     variables = random_variables(model, spectrogram)
     return model, variables, jax.jit(model.apply)(variables, spectrogram)
 
@@ -85,7 +86,7 @@ def test_resnet18_matches_numpy(trained, spectrogram):
 
 
 def test_resnet18_of_a_two_second_sound_has_the_expected_shapes():
-    model = ResNet18()
+    model = ResNet()
     x = jax.ShapeDtypeStruct((3, 128, 173, 1), jnp.float32)
     features, variables = jax.eval_shape(
         lambda x: model.init_with_output(jax.random.key(0), x, capture_intermediates=True), x
@@ -101,7 +102,7 @@ def test_resnet18_of_a_two_second_sound_has_the_expected_shapes():
 
 def test_resnet18_has_the_published_parameter_count():
     """The published 11,689,512, without the classifier (513,000) and two of three input channels (6,272)."""
-    shapes = jax.eval_shape(ResNet18().init, jax.random.key(0), jnp.zeros((1, 64, 64, 1)))
+    shapes = jax.eval_shape(ResNet().init, jax.random.key(0), jnp.zeros((1, 64, 64, 1)))
     assert sum(leaf.size for leaf in jax.tree.leaves(shapes["params"])) == 11_689_512 - 513_000 - 6_272
 
 
@@ -115,26 +116,26 @@ def test_resnet18_in_training_uses_batch_statistics_and_updates_running_ones(tra
     np.testing.assert_allclose(after["var"], 0.9 * before["var"] + 0.1 * stem.var((0, 1, 2)), rtol=1e-4)
 
 
-def test_resnet18_gradients_by_products_equal_plain_convolutions(spectrogram, monkeypatch):
-    model = ResNet18(width=16)
-    variables = random_variables(model, spectrogram)
+def test_resnet18_gradients_by_products_equal_plain_convolutions(spectrogram):
+    plain = ResNet(16, (1, 1))
+    by_products = ResNet(16, (1, 1), **backbone_parts("fast", True, jnp.float32, 16))
+    assert by_products.conv.keywords == {"conv_general_dilated": convolve_by_products}
+    variables = random_variables(plain, spectrogram)
 
-    def gradients():
+    def gradients(model):
         def loss(params):
             features, _ = model.apply({**variables, "params": params}, spectrogram, train=True, mutable=["batch_stats"])
             return (features**2).sum()
 
         return jax.jit(jax.grad(loss))(variables["params"])
 
-    by_products = gradients()
-    monkeypatch.setattr(resnet, "products_are_faster", lambda *_: False)
-    for found, expected in zip(*map(jax.tree.leaves, (by_products, gradients())), strict=True):
+    for found, expected in zip(*map(jax.tree.leaves, (gradients(by_products), gradients(plain))), strict=True):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3 * np.abs(expected).max())
 
 
 def test_resnet18_initial_values_have_the_expected_scale(spectrogram):
     key = jax.random.key(3, impl="unsafe_rbg")  # compiles in half the time
-    params = jax.jit(ResNet18(width=8).init)(key, spectrogram)["params"]
+    params = jax.jit(ResNet(8, (1, 1)).init)(key, spectrogram)["params"]
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         names = [key.key for key in path]
         if names[-1] == "kernel" and leaf.size > 4000:
@@ -146,7 +147,7 @@ def test_resnet18_initial_values_have_the_expected_scale(spectrogram):
 
 def test_resnet18_in_bfloat16_keeps_parameters_in_float32(trained, spectrogram):
     _, variables, expected = trained
-    model = ResNet18(width=4, dtype=jnp.bfloat16)
+    model = ResNet(width=4, dtype=jnp.bfloat16)
 
     def apply(variables, spectrogram):
         collections = ["batch_stats", "intermediates"]

@@ -136,6 +136,7 @@ def test_refine_alone_and_beside_other_targets_returns_the_same_bits(sounds, bri
             assert result.after.loss == together[name].after.loss
 
 
+@pytest.mark.slow
 def test_refine_of_one_sound_under_two_names_gives_the_same_bytes(sounds, bright):
     """A path may be written in many ways. Another seed gives other samples."""
     targets = [RefineTarget(name, sounds["dark"], 48, (bright,)) for name in ("one", "two")]
@@ -209,6 +210,7 @@ def test_refine_that_stagnates_continues_from_the_next_candidate(sounds):
     assert result.after.loss < result.before.loss
 
 
+@pytest.mark.slow
 def test_refine_that_stagnates_without_another_candidate_takes_wider_steps(sounds):
     """The candidate is the target itself, so nothing improves."""
     config = dataclasses.replace(CONFIG, evals=1 + 9 * 6, patience=1, restart_patience=1)
@@ -221,6 +223,7 @@ def test_refine_that_stagnates_without_another_candidate_takes_wider_steps(sound
     assert patient.restarts == 0
 
 
+@pytest.mark.slow
 def test_refine_after_a_candidate_without_progress_returns_to_the_best(sounds):
     """The second candidate is as near, but makes no progress. The search returns once to the best from the first."""
     candidates = (Candidate("first", edited(filter_1_cutoff=0.31)), Candidate("second", edited(filter_1_cutoff=0.3105)))
@@ -268,6 +271,7 @@ def test_refine_with_should_stop_returns_the_best_so_far(sounds, bright):
     assert all(result.after.loss <= result.before.loss for result in found)
 
 
+@pytest.mark.slow
 def test_refine_with_spent_renders_counts_them_in_the_budget(sounds, bright):
     target = RefineTarget("dark", sounds["dark"], 48, (bright,), spent=50)
     (result,) = refine([target], CONFIG, RENDER, 2)

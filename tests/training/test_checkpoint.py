@@ -19,7 +19,7 @@ from vjax.training.state import OptimizerConfig, create_state, make_optimizer
 def run(tiny_dataset):
     """(fresh state, meta, dataset info) of a tiny model."""
     info = open_dataset(tiny_dataset)
-    config = model_config(info.schema, True, width=4, mod_embed_dim=4)
+    config = model_config(info.schema, True, width=4, stage_sizes=(1, 1), mod_embed_dim=4)
     optimizer = make_optimizer(OptimizerConfig(), 10)
     state = create_state(InverseModel(config), optimizer, 0, info.mel_shape)
     return state, make_meta(info, config, tier=3, settings={"seed": 0}), info
@@ -109,7 +109,7 @@ def test_restore_latest_with_another_model_is_refused(run, tmp_path):
     state, meta, info = run
     with Checkpoints(tmp_path / "c") as checkpoints:
         checkpoints.save(at_step(state, 1), meta, val_loss=1.0)
-    wider = InverseModel(model_config(info.schema, True, width=8, mod_embed_dim=4))
+    wider = InverseModel(model_config(info.schema, True, width=8, stage_sizes=(1, 1), mod_embed_dim=4))
     other = create_state(wider, make_optimizer(OptimizerConfig(), 10), 0, info.mel_shape)
     other_meta = make_meta(info, wider.config, tier=3, settings={})
     with (
@@ -135,7 +135,12 @@ def test_restore_latest_with_data_of_another_catalog_is_refused(run, tmp_path, o
     """Older checkpoints store no digest. It is computed from the stored catalog."""
     state, meta, info = run
     other = dataclasses.replace(info, catalog_json="{}", catalog_sha256=digest("{}"))
-    now = make_meta(other, model_config(info.schema, True, width=4, mod_embed_dim=4), tier=3, settings={"seed": 0})
+    now = make_meta(
+        other,
+        model_config(info.schema, True, width=4, stage_sizes=(1, 1), mod_embed_dim=4),
+        tier=3,
+        settings={"seed": 0},
+    )
     saved = {key: value for key, value in meta.items() if not (older and key == "wavetable_catalog_sha256")}
     with Checkpoints(tmp_path / "c") as checkpoints:
         checkpoints.save(at_step(state, 1), saved, val_loss=1.0)

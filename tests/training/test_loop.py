@@ -87,6 +87,7 @@ def test_train_of_a_finished_run_keeps_results_and_log(uninterrupted):
     assert events.Scalars("train/loss")[-1].step == events.Scalars("val/loss")[-1].step == summary["steps"]
 
 
+@pytest.mark.slow
 def test_train_continued_after_a_kill_gives_the_same_bits(uninterrupted, tmp_path):
     """The run gets SIGKILL after its first checkpoint, often while it writes the next one."""
     dataset, _, summary = uninterrupted
@@ -104,6 +105,19 @@ def test_train_continued_after_a_kill_gives_the_same_bits(uninterrupted, tmp_pat
     assert not (tmp_path / "run" / "summary.json").exists()
     continued = train(unpack(configured(dataset)), tmp_path / "run")
     assert numbers(continued) == numbers(summary)
+
+
+def test_train_continued_within_an_epoch_gives_the_same_bits(uninterrupted, tmp_path):
+    """The run ended after step 2 of 3 of its first epoch, as if it had been killed there."""
+    dataset, _, summary = uninterrupted
+    broken = shutil.copytree(dataset, tmp_path / "broken")
+    _, val_rows = split(Reader(open_dataset(dataset)), 0.34, 0)
+    with h5py.File(broken / "shard-00000.h5", "r+") as file:
+        file["params/continuous"][val_rows[0]] = np.nan  # the first validation, after step 3, raises
+    with pytest.raises(NonFiniteLossError, match="validation after step 3"):
+        train(unpack(configured(broken)), tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").glob("[0-9]")] == ["2"]
+    assert numbers(train(unpack(configured(dataset)), tmp_path / "run")) == numbers(summary)
 
 
 def test_train_with_another_model_is_refused(uninterrupted):
@@ -254,7 +268,11 @@ def test_train_with_fewer_rows_than_a_batch_is_refused(uninterrupted, tmp_path):
     ("catalog", "reason"),
     [
         (None, "destination_7"),  # not a name of the engine
-        ('{"wavetables": []}', "not a wavetable catalog: it has no `tables`"),  # the form of the earlier program
+        pytest.param(
+            '{"wavetables": []}',  # the form of the earlier program
+            "not a wavetable catalog: it has no `tables`",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_train_on_data_that_cannot_be_rendered_skips_listening(tmp_path, capsys, catalog, reason):
@@ -278,7 +296,7 @@ def test_train_on_data_that_cannot_be_rendered_skips_listening(tmp_path, capsys,
     assert (tmp_path / "run" / "summary.json").exists()
 
 
-@pytest.mark.parametrize("channel_axis", [True, False])
+@pytest.mark.parametrize("channel_axis", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_train_on_the_reports_layout_gives_finite_losses(tmp_path, channel_axis):
     """The earlier program wrote 322 knobs, 126 menus, a dense 4 x 32 x 406 matrix, and no schema."""
     rng = np.random.default_rng(0)
@@ -299,6 +317,7 @@ def test_train_on_the_reports_layout_gives_finite_losses(tmp_path, channel_axis)
     assert summary["val"]["mod_loss"] > 0
 
 
+@pytest.mark.slow
 def test_train_with_a_catalog_setting_stores_it_in_the_checkpoint(tmp_path):
     """The report's setting `wavetable_catalog` is for data whose stored path does not exist."""
     rng = np.random.default_rng(0)
@@ -316,6 +335,7 @@ def test_train_with_a_catalog_setting_stores_it_in_the_checkpoint(tmp_path):
     assert load_checkpoint(tmp_path / "run").meta["wavetable_catalog_json"] == '{"tables": [{}, {}]}'
 
 
+@pytest.mark.slow
 def test_train_on_the_target_encoding_predicts_engine_presets(engine_run, engine_vocabulary, tmp_path):
     """Semitones as classes and the effect order as positions: through training, a checkpoint and back."""
     from vjax.inference.predict import Predictor

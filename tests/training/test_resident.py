@@ -110,7 +110,7 @@ def test_resident_batches_of_dense_or_no_routes_equal_the_streamed_ones(
 
 def test_train_step_with_resident_and_streamed_batches_compiles_once(dataset, reader):
     info = open_dataset(dataset)
-    model = InverseModel(model_config(info.schema, True, width=4, mod_embed_dim=4))
+    model = InverseModel(model_config(info.schema, True, width=4, stage_sizes=(1, 1), mod_embed_dim=4))
     optimizer = make_optimizer(OptimizerConfig(), 10)
     recipe = Recipe(model, optimizer, loss_masks(info.schema, 3), LossConfig(), metric_layout(info.schema), 5)
     step = make_train_step(recipe)

@@ -45,11 +45,13 @@ def test_changes_of_an_unchanged_run_are_empty(info):
         ("train.batch_size", 8, 4),
         ("optimizer.accumulate", 2, 1),
         ("model.width", 8, 4),
+        ("model.stage_sizes", (1,), [1, 1]),
         ("model.mod_embed_dim", 8, 32),
     ],
 )
 def test_refused_changes_of_a_kept_setting_name_both_values(info, name, value, expected):
     before, now = stored(meta_of(info)), meta_of(info, **{name: value})
+    value = list(value) if isinstance(value, tuple) else value  # as JSON
     assert refused_changes(before, now) == [f"{name} is {value}, expected {expected}"]
     assert allowed_changes(before, now) == []
 
@@ -62,6 +64,7 @@ def test_refused_changes_of_a_kept_setting_name_both_values(info, name, value, e
         ("data.path", "elsewhere", " -> elsewhere"),
         ("model.dropout", 0.2, "0.1 -> 0.2"),
         ("model.compute_dtype", "bfloat16", "float32 -> bfloat16"),
+        ("model.kernels", "plain", "fast -> plain"),
         ("augment.n_time", 1, "0 -> 1"),
         ("generation.notes", (50, 60), "[60] -> [50, 60]"),
     ],
@@ -93,3 +96,10 @@ def test_changes_from_an_older_checkpoint_compare_only_stored_values(info):
     del older["rows"], older["render"], older["settings"]["train"]["batch_size"], older["settings"]["loss"]
     now = meta_of(info, **{"train.batch_size": 8, "loss.modulation_weight": 1.0})
     assert refused_changes(older, now) == allowed_changes(older, now) == []
+
+
+def test_changes_from_a_checkpoint_without_stage_sizes_compare_those_of_a_resnet_18(info):
+    older = stored(meta_of(info))
+    del older["model"]["stage_sizes"], older["model"]["kernels"]
+    assert refused_changes(older, meta_of(info, **{"model.stage_sizes": (2, 2, 2, 2)})) == []
+    assert refused_changes(older, meta_of(info)) == ["model.stage_sizes is [1, 1], expected [2, 2, 2, 2]"]

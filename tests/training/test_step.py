@@ -14,6 +14,7 @@ from vjax.data.store import open_dataset
 from vjax.data.stream import eval_batches
 from vjax.data.write_shard import write_shard
 from vjax.model.inverse import InverseModel, model_config
+from vjax.model.resnet import RESNET_18
 from vjax.training.losses import LossConfig, loss_masks
 from vjax.training.metrics import merge_metrics, metric_layout
 from vjax.training.state import OptimizerConfig, create_state, make_optimizer
@@ -27,9 +28,11 @@ from vjax.training.step import (
     validation_summary,
 )
 
+SMALL = {"width": 4, "stage_sizes": (1, 1), "dropout": 0.1, "mod_embed_dim": 4}
+
 
 def make_recipe(info, optimizer=None, has_modulation=True, steps_per_epoch=2, total_steps=200, **model):
-    config = model_config(info.schema, has_modulation, **{"width": 4, "dropout": 0.1, "mod_embed_dim": 4, **model})
+    config = model_config(info.schema, has_modulation, **(SMALL | model))
     optimizer = make_optimizer(optimizer or OptimizerConfig(learning_rate=1e-3), total_steps)
     masks = loss_masks(info.schema, info.tier)
     loss = LossConfig(modulation_warmup_epochs=0)
@@ -63,7 +66,8 @@ def run(recipe, info, batches, mesh=None, seed=0):
 def test_train_step_on_a_fixed_batch_gives_the_recorded_losses(data):
     """A change of the first two losses of a fixed batch would change the results of all recipes."""
     info, batch = data
-    _, losses = run(make_recipe(info, OptimizerConfig(warmup_share=0.0), dropout=0.0), info, [batch(8)] * 2)
+    recipe = make_recipe(info, OptimizerConfig(warmup_share=0.0), dropout=0.0, stage_sizes=RESNET_18, kernels="fast")
+    _, losses = run(recipe, info, [batch(8)] * 2)
     assert [losses[0][name] for name in ("cont_loss", "cat_loss", "mod_loss", "loss")] == pytest.approx(
         [0.104241, 1.200357, 26.23611, 8.575254], rel=2e-4
     )
@@ -73,11 +77,21 @@ def test_train_step_on_a_fixed_batch_gives_the_recorded_losses(data):
     assert losses[1]["loss"] == pytest.approx(8.550226, rel=1e-4)
 
 
+def test_train_step_warms_the_modulation_loss_up_by_epoch(data):
+    """Two steps are an epoch, and the weight of 0.3 is reached after two epochs."""
+    info, batch = data
+    recipe = Recipe(**{**vars(make_recipe(info)), "loss": LossConfig(modulation_warmup_epochs=2)})
+    _, losses = run(recipe, info, [batch(8)] * 5)
+    for terms, share in zip(losses, (0, 0, 0.5, 0.5, 1), strict=True):
+        weighted = terms["cont_loss"] + 0.5 * terms["cat_loss"] + share * 0.3 * terms["mod_loss"]
+        assert terms["loss"] == pytest.approx(weighted, rel=1e-5)
+
+
 def test_train_step_overfits_one_batch(data):
     """A correct model can overfit eight sounds."""
     info, batch = data
     optimizer = OptimizerConfig(learning_rate=3e-3, weight_decay=0.0)
-    recipe = make_recipe(info, optimizer, total_steps=300, dropout=0.0, width=8)
+    recipe = make_recipe(info, optimizer, total_steps=300, dropout=0.0, width=8, stage_sizes=(1, 1, 1))
     recipe = Recipe(**{**vars(recipe), "loss": LossConfig(label_smoothing=0.0, presence="margin")})
     state, losses = run(recipe, info, [batch(8)] * 300)
     assert losses[-1]["cont_loss"] < 0.02 * losses[0]["cont_loss"]
@@ -188,13 +202,14 @@ assert jax.device_count() == 8
 """
 _COMPARE = """
 from vjax.model.inverse import model_config
+from vjax.model.resnet import RESNET_18
 from vjax.training.losses import loss_masks
 from vjax.training.metrics import metric_layout
 from vjax.training.state import *
 compiles = []
 jax.monitoring.register_event_duration_secs_listener(
     lambda name, _, **kw: compiles.append(kw.get("fun_name")) if name.endswith("backend_compile_duration") else None)
-model = InverseModel(model_config(info.schema, True, width=4, dropout=0.1))
+model = InverseModel(model_config(info.schema, True, width=4, stage_sizes=(1, 1), dropout=0.1))
 optimizer = make_optimizer(OptimizerConfig(), 10)
 recipe = Recipe(model, optimizer, loss_masks(info.schema, 3), LossConfig(), metric_layout(info.schema), 1)
 batch = next(eval_batches(reader, np.arange(16), 16))

@@ -231,6 +231,7 @@ def test_to_cycles_of_one_keyframe_repeats_its_cycle():
     np.testing.assert_allclose(to_cycles(table), np.tile(harmonics(1, FRAME), (9, 1)), atol=2e-4)
 
 
+@pytest.mark.slow
 def test_main_makes_the_two_files_again(tmp_path, monkeypatch, capsys):
     """From two tables and a preset, with the command that made the shipped ones."""
     for name, cycles in (("Harmonics", harmonics(17, 256)), ("Fading", harmonics(9, 256)[::-1])):

@@ -152,6 +152,7 @@ def second(open_page):
     return open_page(width=420, dark=True)
 
 
+@pytest.mark.slow
 def test_two_visitors_do_not_see_each_other(page, second):
     assert cards(page)
     assert cards(second) == {}
@@ -203,6 +204,7 @@ def test_upload_of_a_name_with_quotes_and_emoji_is_read(second, tmp_path):
     assert second.find("#note input, #note textarea").get_attribute("value") == "A3"
 
 
+@pytest.mark.slow
 def test_upload_of_300_megabytes_is_refused_early(second, tmp_path):
     path = tmp_path / "large.wav"
     with path.open("wb") as file:

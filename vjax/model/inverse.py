@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vjax.model.heads import CategoricalHead, ContinuousHead, ModulationHead, RouteScores
-from vjax.model.resnet import ResNet18
+from vjax.model.kernels import KERNELS, backbone_parts
+from vjax.model.resnet import RESNET_18, ResNet
 from vjax.sound.schema import Schema
 
 COMPUTE_DTYPES = ("float32", "bfloat16")
@@ -26,10 +27,13 @@ class ModelConfig:
       option_counts: number of options of each categorical parameter.
       n_sources, n_destinations: size of the routing matrix; no modulation head if either is 0.
       mod_embed_dim: length of the modulation head's embeddings.
-      width: number of channels of the backbone's first stage; there are 8 times as many features.
+      width: number of channels of the backbone's first stage. Each further stage has twice as many.
+      stage_sizes: number of blocks of each stage of the backbone. The default is a ResNet-18.
       dropout: share of hidden units that the continuous head drops while training.
       compute_dtype: type in which the backbone computes, "float32" or "bfloat16". Parameters and outputs are always
         float32.
+      kernels: implementation of the backbone's parts, "plain" or "fast" (`kernels.backbone_parts`). Both have the same
+        parameters.
     """
 
     n_continuous: int
@@ -38,11 +42,14 @@ class ModelConfig:
     n_destinations: int = 0
     mod_embed_dim: int = 32
     width: int = 64
+    stage_sizes: tuple[int, ...] = RESNET_18
     dropout: float = 0.1
     compute_dtype: str = "float32"
+    kernels: str = "plain"
 
     def __post_init__(self):
-        object.__setattr__(self, "option_counts", tuple(int(n) for n in self.option_counts))  # JSON has no tuples
+        for field in ("option_counts", "stage_sizes"):  # JSON has no tuples
+            object.__setattr__(self, field, tuple(int(n) for n in getattr(self, field)))
         for field in ("n_continuous", "mod_embed_dim", "width"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} is {getattr(self, field)}; it must be at least 1")
@@ -50,10 +57,14 @@ class ModelConfig:
             raise ValueError(f"option_counts is {self.option_counts}; every menu needs at least one option")
         if min(self.n_sources, self.n_destinations) < 0:
             raise ValueError(f"the routing matrix is {self.n_sources} x {self.n_destinations}; use 0 for none")
+        if not self.stage_sizes or min(self.stage_sizes) < 1:
+            raise ValueError(f"stage_sizes is {self.stage_sizes}; give the number of blocks of one stage or more")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}; it must lie in [0, 1)")
         if self.compute_dtype not in COMPUTE_DTYPES:
             raise ValueError(f"compute_dtype is {self.compute_dtype!r}; choose one of {COMPUTE_DTYPES}")
+        if self.kernels not in KERNELS:
+            raise ValueError(f"kernels is {self.kernels!r}; choose one of {KERNELS}")
 
     @property
     def has_modulation(self) -> bool:
@@ -87,13 +98,12 @@ class Prediction(NamedTuple):
 
 
 class InverseModel(nn.Module):
-    """A ResNet-18 backbone and three heads (the report, phase 3a)."""
+    """A ResNet backbone and three heads (the report, phase 3a)."""
 
     config: ModelConfig
 
     def setup(self):
         config = self.config
-        self.backbone = ResNet18(config.width, jnp.dtype(config.compute_dtype))
         self.continuous_head = ContinuousHead(config.n_continuous, config.dropout)
         self.categorical_head = CategoricalHead(config.option_counts)
         if config.has_modulation:
@@ -109,15 +119,18 @@ class InverseModel(nn.Module):
         """
         return self.heads(self.features(mel, train), train, factored)
 
+    @nn.compact
     def features(self, mel: jax.Array, train: bool = False) -> jax.Array:
-        """Returns the input of the heads: [b, 8 * width] float32. With `train`, `batch_stats` must be mutable."""
+        """Returns the input of the heads, [b, n_features] float32. With `train`, `batch_stats` must be mutable."""
         if mel.ndim != 4 or mel.shape[1] != 1:
             raise ValueError(f"mel has shape {mel.shape}; the model expects [batch, 1, n_mels, frames]")
         mels = mel[:, 0, :, :, None].astype(jnp.float32)  # NHWC; with one channel, no data move in memory
-        return self.backbone(mels, train)
+        config, dtype = self.config, jnp.dtype(self.config.compute_dtype)
+        parts = backbone_parts(config.kernels, train, dtype, config.width)
+        return ResNet(config.width, config.stage_sizes, dtype, **parts, name="backbone")(mels, train)
 
     def heads(self, features: jax.Array, train: bool = False, factored: bool = False) -> Prediction:
-        """Maps features [b, 8 * width] to a `Prediction`.
+        """Maps features [b, n_features] to a `Prediction`.
 
         With `train`, hidden units are dropped by the random stream `dropout`.
         """

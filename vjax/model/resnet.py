@@ -1,4 +1,4 @@
-"""ResNet-18 for log-mel spectrograms: one input channel, NHWC layout, global average pool (He et al. 2015)."""
+"""ResNets for log-mel spectrograms: one input channel, NHWC layout, global average pool (He et al. 2015)."""
 
 import functools
 from typing import Any
@@ -7,11 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vjax.model.convolution import convolve_by_products, products_are_faster
-from vjax.model.max_pool import max_pool_3x3
-from vjax.model.norm import BatchNorm
-
-BLOCKS_PER_STAGE = (2, 2, 2, 2)
+RESNET_18 = (2, 2, 2, 2)
 # He et al. 2015, "Delving deep into rectifiers", in the fan-out form, which keeps the scale of the gradient.
 HE_NORMAL = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
@@ -26,7 +22,7 @@ class ResidualBlock(nn.Module):
     Attributes:
       features: number of output channels.
       stride: stride of the first convolution and of the shortcut.
-      conv, norm: `nn.Conv` and `BatchNorm` with the arguments that all blocks share.
+      conv, norm: the network's modules, with the arguments that all blocks share.
     """
 
     features: int
@@ -47,35 +43,43 @@ class ResidualBlock(nn.Module):
         return nn.relu(x + y)
 
 
-class ResNet18(nn.Module):
-    """The backbone: 7x7 stem at stride 2, 3x3 max pool at stride 2, four stages of two blocks, average pool.
+def max_pool(x: jax.Array) -> jax.Array:
+    """Maps [b, h, w, c] to [b, ceil(h / 2), ceil(w / 2), c]: the largest of 3x3 cells at stride 2."""
+    return nn.max_pool(x, window_shape=(3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+
+
+class ResNet(nn.Module):
+    """The backbone: 7x7 stem at stride 2, 3x3 max pool at stride 2, stages of residual blocks, average pool.
 
     Attributes:
-      width: number of channels of the first stage; the stages have 1, 2, 4 and 8 times as many.
+      width: number of channels of the first stage. Each further stage has twice as many.
+      stage_sizes: number of blocks of each stage. The default is a ResNet-18.
       dtype: type of convolutions and activations. Parameters, batch statistics and the pooled features are always
         float32.
+      conv, norm, pool: `nn.Conv`, `nn.BatchNorm` and `max_pool`, or others with the same parameters and results
+        (`vjax.model.kernels`).
     """
 
     width: int = 64
+    stage_sizes: tuple[int, ...] = RESNET_18
     dtype: Any = jnp.float32
+    conv: Any = nn.Conv
+    norm: Any = nn.BatchNorm
+    pool: Any = max_pool
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        """Maps [b, freq, time, 1] to features [b, 8 * width] float32.
+        """Maps [b, freq, time, 1] to features [b, width * 2 ** (stages - 1)] float32.
 
         With `train`, batch norm uses the batch's own statistics and updates the running ones: make the collection
         `batch_stats` mutable.
         """
-        conv = functools.partial(nn.Conv, use_bias=False, dtype=self.dtype, kernel_init=HE_NORMAL)
-        pool = functools.partial(nn.max_pool, window_shape=(3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
-        if train and products_are_faster(self.dtype, self.width):
-            conv = functools.partial(conv, conv_general_dilated=convolve_by_products)
-            pool = max_pool_3x3
-        norm = functools.partial(BatchNorm, use_running_average=not train, dtype=self.dtype)
+        conv = functools.partial(self.conv, use_bias=False, dtype=self.dtype, kernel_init=HE_NORMAL)
+        norm = functools.partial(self.norm, use_running_average=not train, momentum=0.9, dtype=self.dtype)
         x = conv(self.width, (7, 7), 2, padding=3, name="stem_conv")(x)
         x = nn.relu(norm(name="stem_norm")(x))
-        x = pool(x)
-        for stage, n_blocks in enumerate(BLOCKS_PER_STAGE):
+        x = self.pool(x)
+        for stage, n_blocks in enumerate(self.stage_sizes):
             for i in range(n_blocks):
                 stride = 2 if stage > 0 and i == 0 else 1
                 name = f"stage_{stage + 1}_block_{i + 1}"

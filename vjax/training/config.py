@@ -16,6 +16,8 @@ from vjax.data.sampling_config import SamplingConfig
 from vjax.data.stream import SpecAugmentConfig
 from vjax.engine.config import RenderConfig
 from vjax.model.inverse import COMPUTE_DTYPES
+from vjax.model.kernels import KERNELS
+from vjax.model.resnet import RESNET_18
 from vjax.sound.schema import TIERS
 from vjax.training.checks import make_section
 from vjax.training.losses import LossConfig
@@ -68,25 +70,34 @@ class ModelOptions:
     """The fields of `ModelConfig` that do not depend on the data.
 
     Attributes:
-      width: number of channels of the backbone's first stage; there are 8 times as many features.
+      width: number of channels of the backbone's first stage. Each further stage has twice as many.
+      stage_sizes: number of blocks of each stage of the backbone. The default is a ResNet-18.
       dropout: share of hidden units that the continuous head drops while training.
       mod_embed_dim: length of the modulation head's embeddings.
       compute_dtype: type in which the backbone computes, "float32" or "bfloat16"; parameters stay float32.
+      kernels: "plain", or "fast" for implementations that train faster (`vjax.model.kernels`). The recipes choose
+        "fast".
     """
 
     width: int = 64
+    stage_sizes: tuple[int, ...] = RESNET_18
     dropout: float = 0.1
     mod_embed_dim: int = 32
     compute_dtype: str = "float32"
+    kernels: str = "plain"
 
     def __post_init__(self):
         for field in ("width", "mod_embed_dim"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field}={getattr(self, field)}; it must be at least 1")
+        if not self.stage_sizes or min(self.stage_sizes) < 1:
+            raise ValueError(f"stage_sizes={self.stage_sizes}; give the number of blocks of one stage or more")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout}; it must lie in [0, 1)")
         if self.compute_dtype not in COMPUTE_DTYPES:
             raise ValueError(f"compute_dtype={self.compute_dtype!r}; choose {' or '.join(COMPUTE_DTYPES)}")
+        if self.kernels not in KERNELS:
+            raise ValueError(f"kernels={self.kernels!r}; choose {' or '.join(KERNELS)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,6 +189,7 @@ def base_config(tier: int, variant: str = "") -> ml_collections.ConfigDict:
     generation = {f.name: f.default for f in dataclasses.fields(GenerationConfig) if f.name not in _GENERATION_SECTIONS}
     config.generation = generation | {name: dataclasses.asdict(s()) for name, s in _GENERATION_SECTIONS.items()}
     config.generation.sampling.tier = tier
+    config.model.kernels = "fast"
     config.generation.random_notes = 3  # from the whole `note_range`; the report played 48, 60 and 72
     if tier < 3:
         config.loss.modulation_weight = 0.0
@@ -195,7 +207,7 @@ def base_config(tier: int, variant: str = "") -> ml_collections.ConfigDict:
         config.generation.update({"notes": (60,), "random_notes": 0, "presets_per_shard": 4})
         config.generation.render.update({"seconds": 0.5, "note_s": 0.3})
         config.data.update({"n": 12, "val_fraction": 0.34})
-        config.model.width = 4
+        config.model.update({"width": 4, "stage_sizes": (1, 1)})
         config.train.update({"epochs": 2, "batch_size": 4, "log_every": 1, "listen_sounds": 1, "patience": 0})
     return config
 
@@ -206,9 +218,9 @@ def unpack(config: ml_collections.ConfigDict) -> Config:
     generation = raw["generation"]
     for name, section in _GENERATION_SECTIONS.items():
         generation[name] = make_section(f"generation.{name}", section, generation[name])
-    for name in ("notes", "note_range"):
-        if isinstance(generation[name], list):  # from JSON, which has no tuples
-            generation[name] = tuple(generation[name])
+    for section, name in ((generation, "notes"), (generation, "note_range"), (raw["model"], "stage_sizes")):
+        if isinstance(section.get(name), list):  # from JSON, which has no tuples
+            section[name] = tuple(section[name])
     for name, section in (_SECTIONS | {"generation": GenerationConfig}).items():
         raw[name] = make_section(name, section, raw[name])
     return make_section("", Config, raw)

@@ -9,11 +9,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from vjax.model.resnet import RESNET_18
+
 KEPT = ("seed", "data.val_fraction", "data.target_encoding", "train.batch_size", "optimizer.accumulate")
 """Settings that must stay the same. Another split would validate on rows that were used for training. The order of rows
 and the learning rate depend on the step, which counts batches. The optimiser's state sums `accumulate` batches."""
 
-_FREE_MODEL_FIELDS = ("dropout", "compute_dtype")  # the weights do not depend on them
+_FREE_MODEL_FIELDS = ("dropout", "compute_dtype", "kernels")  # the weights do not depend on them
 
 
 def refused_changes(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -33,7 +35,8 @@ def _kept(meta: Mapping[str, Any]) -> dict[str, Any]:
     schema = meta["schema"]
     kept = {key: settings[key] for key in KEPT if key in settings}
     kept |= {"tier": meta["tier"], "mel_shape": meta["mel_shape"], **_flat(meta["mel"], "mel")}
-    kept |= {key: value for key, value in _flat(meta["model"], "model").items() if key[6:] not in _FREE_MODEL_FIELDS}
+    model = {"stage_sizes": list(RESNET_18)} | meta["model"]  # which older checkpoints do not store
+    kept |= {key: value for key, value in _flat(model, "model").items() if key[6:] not in _FREE_MODEL_FIELDS}
     # The schema has too many names and options to print, so a digest is compared.
     kept["the data's schema"] = (
         f"{_digest(json.dumps(schema, sort_keys=True))} ({len(schema['continuous'])} continuous and "

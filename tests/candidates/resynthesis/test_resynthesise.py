@@ -170,7 +170,7 @@ def levels_at(audio: np.ndarray, times_s: list[float]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", PATCHES)
-@pytest.mark.parametrize("note_s", [0.75, 1.0])
+@pytest.mark.parametrize("note_s", [pytest.param(0.75, marks=pytest.mark.slow), 1.0])
 def test_resynthesised_in_a_longer_note_continues_like_the_sound(kind, note_s):
     render = dataclasses.replace(LONG, note_s=note_s)
     sought = patch(PATCHES[kind])
