@@ -22,6 +22,7 @@ def test_each_example_is_tested():
     assert [script.stem for script in SCRIPTS] == sorted(PRINTED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_example_runs_as_its_docstring_states(script, tmp_path, monkeypatch, capsys):
     lines = script.read_text().splitlines()
