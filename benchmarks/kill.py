@@ -96,9 +96,9 @@ class Command:
 
 
 def files(folder: Path) -> list[str]:
-    """All files, without those whose names contain the time or a process."""
+    """All files, without those whose names contain the time, and without the duration of the undisturbed run."""
     found = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    return sorted(name for name in found if "tfevents" not in name)
+    return sorted(name for name in found if "tfevents" not in name and name != "seconds")
 
 
 def same_names(found: Path, expected: Path) -> Iterator[str]:

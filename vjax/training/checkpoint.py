@@ -10,6 +10,9 @@ import json
 import logging
 import os
 import shutil
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,6 +58,9 @@ class Restored(NamedTuple):
     schema: Schema
     meta: dict[str, Any]
     step: int
+
+
+_THREADS_S = 3.0  # for the threads of Orbax that have work; others wait for ever
 
 
 def make_meta(info: DatasetInfo, model: ModelConfig, tier: int, settings: dict[str, Any]) -> dict[str, Any]:
@@ -222,18 +228,44 @@ def _read_meta(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
 def saving(folder: Path, n_bytes: int = 0) -> Iterator[None]:
     """Raises CheckpointError if the disk has no space for `n_bytes`, or if it is full in the end.
 
-    In the latter case, Orbax also logs its own errors, of several types, and its threads continue for a while.
+    In the latter case, Orbax's threads have ended, unless they take long. Their own errors are not
+    printed: there are pages of them, in the log and as tracebacks.
     """
     free = shutil.disk_usage(folder).free
     if free < n_bytes:
         raise _not_saved(folder, f"it takes {n_bytes / 1e6:.1f} MB, and {free / 1e6:.1f} MB are free")
+    failed, before, hook = False, set(threading.enumerate()), sys.unraisablehook
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
+    for logger in loggers:
+        logger.addFilter(_is_no_disk_error)
+    # Threads of TensorStore print that the event loop of Orbax's thread is closed, after the latter has failed.
+    sys.unraisablehook = lambda error: None if error.exc_type is RuntimeError else hook(error)
     try:
         yield
     except Exception as error:
-        reason = next((os.strerror(number) for number in DISK_ERRORS if os.strerror(number) in str(error)), "")
-        if not reason:
+        if not (reason := _disk_error(str(error))):
             raise
+        failed = True
+        deadline_s = time.monotonic() + _THREADS_S
+        while set(threading.enumerate()) - before and time.monotonic() < deadline_s:
+            time.sleep(0.05)
         raise _not_saved(folder, reason) from error
+    finally:
+        if not failed:  # else more may come
+            sys.unraisablehook = hook
+            for logger in loggers:
+                logger.removeFilter(_is_no_disk_error)
+
+
+def _disk_error(text: str) -> str:
+    """The reason in an error's text if a disk is full or cannot be written, else nothing."""
+    reasons = [os.strerror(number) for number in DISK_ERRORS if os.strerror(number) in text]
+    return (reasons or ["it could not be written"] * ("Error writing" in text) or [""])[0]  # the text of TensorStore
+
+
+def _is_no_disk_error(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return not _disk_error(f"{record.getMessage()} {error}")
 
 
 def _not_saved(folder: Path, reason: str) -> CheckpointError:
