@@ -183,10 +183,13 @@ def _dense_dataset(folder: Path, inputs: Path) -> None:
     shutil.copyfile(inputs / "dense.h5", folder / "data.h5")
 
 
+def _flags(settings: tuple[str, ...]) -> list[str]:
+    return [f"--config.{setting}" for setting in settings]
+
+
 COMMANDS = {
     "generate": Command(
-        ("generate", "--config", "tier3:smoke", "--n", "48", "--workers", "2", "--out", "{out}/data")
-        + tuple(f"--config.{setting}" for setting in TINY),
+        ("generate", "--config", "tier3:smoke", "--n", "48", "--workers", "2", "--out", "{out}/data", *_flags(TINY)),
         same_bytes,
     ),
     "match FOLDER": Command(
@@ -196,8 +199,7 @@ COMMANDS = {
         ("precompute", "modulation", "{out}/data.h5", "--batch-size", "1"), same_arrays, _dense_dataset
     ),
     "train": Command(
-        ("train", "--config", "tier3:smoke", "--config.data.path={in}/data", "--workdir", "{out}/run")
-        + tuple(f"--config.{setting}" for setting in TRAIN),
+        ("train", "--config", "tier3:smoke", "--config.data.path={in}/data", "--workdir", "{out}/run", *_flags(TRAIN)),
         lambda *two: _in("run", *two),
     ),
     "evaluate": Command(
@@ -284,9 +286,9 @@ class Run:
         found = {}
         for folder in Path("/proc").iterdir():
             try:
-                if folder.name.isdigit() and self.mark.encode() in (folder / "environ").read_bytes():
-                    if (folder / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
-                        found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                ours = folder.name.isdigit() and self.mark.encode() in (folder / "environ").read_bytes()
+                if ours and (folder / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                    found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             except OSError:
                 continue
         return found
