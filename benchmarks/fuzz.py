@@ -2,13 +2,13 @@
 
     python benchmarks/fuzz.py --out runs/fuzz --n 10000
 
-Each input is a real file with up to four changes: values of its structure that are deleted, doubled or replaced by junk,
-headers with other numbers, flipped bytes, a cut, or bytes of another place. A process of its own reads it, with a limit
-of memory and of time. Right answers are a result, or an error that names the file: an `is_expected` error. Faults are any
-other exception (MemoryError too), the death of the process, and a hang. One preset in 40 that is read is also rendered.
+Each input is a real file with up to four changes: values of its structure that are deleted, doubled or replaced by
+junk, headers with other numbers, flipped bytes, a cut, or bytes of another place. A process of its own reads it, with a
+limit of memory and of time. Right answers are a result, or an expected error (`vjax.io.errors.is_expected`). Faults are
+any other exception (MemoryError too), the death of the process, and a hang. One preset in 40 that is read is rendered.
 
-Input number I of a kind comes from `--seed` and I alone: `--show KIND I` writes it again and prints its error. The same
-command continues: `OUT/results.jsonl` has a line for each input that was a fault, and for each 50 inputs.
+Input number I of a kind comes from `--seed` and I alone: `--show KIND I` writes it again and prints its error. The
+same command continues: `OUT/results.jsonl` has a line for each fault, and for each 50 inputs.
 """
 
 import argparse

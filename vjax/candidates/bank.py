@@ -28,11 +28,12 @@ from vjax.data.shard import log_mel
 from vjax.data.store import DatasetInfo
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.engine.synth import VERSION
-from vjax.io.errors import error_text
+from vjax.io.errors import error_text, reading
 from vjax.io.file_names import as_text
 from vjax.io.find_files import find_presets
 from vjax.io.progress import progress_bar
 from vjax.sound.schema import Parameters, Schema
+from vjax.training.checkpoint import CheckpointError
 from vjax.training.packing import BANK, CREDIT
 from vjax.vital.preset import Preset, read_preset
 from vjax.vital.report_changes import report_changes
@@ -196,19 +197,25 @@ def checkpoint_bank(checkpoint: str | os.PathLike, schema: Schema, vocabulary: V
     path = next((folder / CHECKPOINT_BANK for folder in folders if (folder / CHECKPOINT_BANK).is_file()), None)
     if path is None:
         return None
-    with np.load(path) as stored:
-        arrays = {name: stored[name] for name in stored.files}
-    hashes = arrays["hashes"].astype(np.uint64)
-    names = [
-        f"training sound {n or f'{h:x}'}" for n, h in zip(arrays.get("names", [""] * len(hashes)), hashes, strict=True)
-    ]
-
+    with reading(path, CheckpointError, "get the checkpoint again"):
+        with np.load(path) as stored:  # never a pickle
+            arrays = {name: stored[name] for name in stored.files}
+        hashes = arrays["hashes"].astype(np.uint64)
+        given = arrays.get("names", [""] * len(hashes))
+        names = [f"training sound {n or f'{h:x}'}" for n, h in zip(given, hashes, strict=True)]
+        lengths = {len(arrays[field]) for field in ("pictures", "notes", *Parameters._fields)}
+        if lengths != {len(hashes)} or arrays["pictures"].ndim != 3:
+            raise CheckpointError(
+                f"{path} is damaged: its arrays have {sorted(lengths)} rows, expected {len(hashes)} of each; "
+                "get the checkpoint again"
+            )
     credit = path.with_name(CREDIT).read_text().strip() if path.with_name(CREDIT).is_file() else ""
 
     def preset(i: int) -> Preset:
-        parameters = Parameters(*(arrays[field][i] for field in Parameters._fields))
-        comments = f"From the bank of the model that vjax used: {names[i]}. {credit}".strip()
-        return to_preset(parameters, schema, vocabulary, name=names[i], comments=comments)
+        with reading(path, CheckpointError, "get the checkpoint again"):
+            parameters = Parameters(*(arrays[field][i] for field in Parameters._fields))
+            comments = f"From the bank of the model that vjax used: {names[i]}. {credit}".strip()
+            return to_preset(parameters, schema, vocabulary, name=names[i], comments=comments)
 
     return SoundBank(arrays["pictures"], arrays["notes"], names, preset)
 

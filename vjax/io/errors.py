@@ -1,7 +1,9 @@
 """Distinguishes errors that the user can correct from defects of vjax."""
 
+import contextlib
 import dis
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from vjax.io.file_names import as_text
@@ -23,6 +25,25 @@ def error_text(error: Exception) -> str:
         return str(error)
     message = " ".join(str(error).split()) or "no message"
     return f"internal error of vjax, which is not your mistake: {type(error).__name__}: {message}"
+
+
+@contextlib.contextmanager
+def reading(what: object, kind: type[Exception], remedy: str) -> Iterator[None]:
+    """Raises `kind` for an error that no reader expects, because the content of the file `what` is damaged or odd.
+
+    Libraries raise many types of errors for files that they cannot read. Errors that the user can correct (see
+    `is_expected`) and MemoryError are raised as they are.
+    """
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        if is_expected(error) and not (isinstance(error, OSError) and error.errno is None):
+            raise
+        reason = " ".join(str(error).split())
+        shown = f"{type(error).__name__}: {reason[:200]}{'...' * (len(reason) > 200)}"
+        raise kind(f"{as_text(what)} is damaged, or was not written by vjax ({shown}); {remedy}") from error
 
 
 def is_expected(error: Exception) -> bool:

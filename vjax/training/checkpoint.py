@@ -24,6 +24,7 @@ from orbax.checkpoint import checkpoint_managers
 import vjax
 from vjax.data.store import DatasetInfo
 from vjax.io.atomic import DISK_ERRORS
+from vjax.io.errors import reading
 from vjax.model.inverse import InverseModel, ModelConfig
 from vjax.sound.schema import Schema
 from vjax.training.resume import allowed_changes, refused_changes
@@ -179,7 +180,7 @@ def load_checkpoint(directory: str | Path, which: str = "best") -> Restored:
       which: "best" by validation loss, or "latest".
 
     Raises:
-      CheckpointError: there is no checkpoint, or its format is newer.
+      CheckpointError: there is no checkpoint, it is damaged, or its format is newer.
     """
     if which not in ("best", "latest"):
         raise CheckpointError(f"which={which!r}; choose 'best' or 'latest'")
@@ -198,7 +199,7 @@ def load_checkpoint(directory: str | Path, which: str = "best") -> Restored:
         create=False,
         save_interval_steps=0,
     )
-    with _quiet(), ocp.CheckpointManager(directory, item_names=_ITEMS, options=options) as manager:
+    with _usable(directory), _quiet(), ocp.CheckpointManager(directory, item_names=_ITEMS, options=options) as manager:
         step = manager.latest_step()
         if step is None:
             raise CheckpointError(f"{directory} contains no finished checkpoint; train until the first one is saved")
@@ -206,11 +207,17 @@ def load_checkpoint(directory: str | Path, which: str = "best") -> Restored:
             step = manager.best_step()
         meta = _read_meta(manager, step)
         model = InverseModel(ModelConfig(**meta["model"]))
-        shapes = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, *meta["mel_shape"])))
+        mel = jax.ShapeDtypeStruct((1, *meta["mel_shape"]), jax.numpy.float32)
+        shapes = jax.eval_shape(model.init, jax.random.key(0), mel)
         variables = manager.restore(
             step, args=ocp.args.Composite(variables=ocp.args.StandardRestore(_on_first_device(shapes)))
         )["variables"]
-    return Restored(model, variables, Schema.from_json(json.dumps(meta["schema"])), meta, step)
+        return Restored(model, variables, Schema.from_json(json.dumps(meta["schema"])), meta, step)
+
+
+def _usable(directory: Path) -> contextlib.AbstractContextManager[None]:
+    """Raises CheckpointError if the block cannot use what the folder contains."""
+    return reading(directory, CheckpointError, "get it again, or train another one")
 
 
 def _read_meta(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
