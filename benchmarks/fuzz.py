@@ -13,6 +13,7 @@ same command continues: `OUT/results.jsonl` has a line for each fault, and for e
 
 import argparse
 import collections
+import copy
 import dataclasses
 import json
 import os
@@ -204,6 +205,8 @@ def play(preset) -> dict[str, Any]:
 
     with RenderPool(RenderConfig(seconds=0.2, note_s=0.15, timeout_s=10), 1) as pool:
         rendering = pool.render(RenderJob(preset.to_json(), (48,)))
+    if rendering.error.startswith("invalid: "):  # the engine refuses it
+        return {"outcome": "refused"}
     if rendering.error:
         return {"outcome": "death", "error": f"the engine: {rendering.error}"}
     return {"outcome": "played"}
@@ -360,14 +363,14 @@ def changed_json(content: bytes, rng: random.Random) -> bytes:
                 if change < 0.2:
                     del inner[key]
                 elif change < 0.35 and isinstance(inner, list):
-                    inner[key:key] = [value] * rng.choice([1, 2, 300])
+                    inner[key:key] = [copy.deepcopy(value) for _ in range(rng.choice([1, 2, 300]))]
                 elif change < 0.5 and isinstance(value, str) and value:
                     at = rng.randrange(len(value))
                     inner[key] = value[:at] + rng.choice(["", "=", "\n", value[at:] * 2])
-                elif change < 0.6 and isinstance(value, int | float):
+                elif change < 0.6 and isinstance(value, int | float) and abs(value) < 1e300:
                     inner[key] = value * rng.choice([-1, 1.01, 2, 1e3, 1e9])
                 else:
-                    inner[key] = rng.choice(JUNK)
+                    inner[key] = copy.deepcopy(rng.choice(JUNK))
                 break
             inner = value
     return json.dumps(raw).encode()
@@ -420,9 +423,10 @@ def change_hdf5(path: Path, rng: random.Random) -> None:
                     )
                 continue
             name = rng.choice(names)
-            if name not in file:
+            try:
+                one = file[name]
+            except KeyError:  # it was deleted, or is a link to nowhere
                 continue
-            one = file[name]
             change = rng.randrange(5)
             shape = one.shape if isinstance(one, h5py.Dataset) else None
             del file[name]
@@ -432,7 +436,7 @@ def change_hdf5(path: Path, rng: random.Random) -> None:
                 size = rng.choice([10**6, 10**9, 10**12])
                 chunks = (1, *shape[1:])
                 file.create_dataset(name, (size, *shape[1:]), "f4", chunks=chunks)
-            elif change == 2:
+            elif change == 2 and shape[:1] < (10**5,):
                 file.create_dataset(name, data=np.full(shape, rng.choice([np.nan, -1, 1e30, 10**6]), "f8"))
             elif change == 3:
                 file.create_dataset(name, data=np.zeros(rng.choice([(), (0,), (3,), (3, 3), shape[:1]]), "i4"))

@@ -198,7 +198,7 @@ def checkpoint_bank(checkpoint: str | os.PathLike, schema: Schema, vocabulary: V
     if path is None:
         return None
     with reading(path, CheckpointError, "get the checkpoint again"):
-        with np.load(path) as stored:  # never a pickle
+        with open(path, "rb") as file, np.load(file) as stored:  # never a pickle
             arrays = {name: stored[name] for name in stored.files}
         hashes = arrays["hashes"].astype(np.uint64)
         given = arrays.get("names", [""] * len(hashes))

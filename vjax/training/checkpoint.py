@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import json
 import logging
+import math
 import os
 import shutil
 import sys
@@ -60,6 +61,8 @@ class Restored(NamedTuple):
     meta: dict[str, Any]
     step: int
 
+
+_MOST_CELLS = 2**26  # of a spectrogram: days of sound
 
 _THREADS_S = 3.0  # for the threads of Orbax that have work; others wait for ever
 
@@ -199,6 +202,7 @@ def load_checkpoint(directory: str | Path, which: str = "best") -> Restored:
         create=False,
         save_interval_steps=0,
     )
+    _drop_closed_loops()
     with _usable(directory), _quiet(), ocp.CheckpointManager(directory, item_names=_ITEMS, options=options) as manager:
         step = manager.latest_step()
         if step is None:
@@ -207,6 +211,8 @@ def load_checkpoint(directory: str | Path, which: str = "best") -> Restored:
             step = manager.best_step()
         meta = _read_meta(manager, step)
         model = InverseModel(ModelConfig(**meta["model"]))
+        if math.prod(meta["mel_shape"]) > _MOST_CELLS:
+            raise CheckpointError(f"{directory} is damaged: its mel_shape is {meta['mel_shape']}; get it again")
         mel = jax.ShapeDtypeStruct((1, *meta["mel_shape"]), jax.numpy.float32)
         shapes = jax.eval_shape(model.init, jax.random.key(0), mel)
         variables = manager.restore(
@@ -241,12 +247,11 @@ def saving(folder: Path, n_bytes: int = 0) -> Iterator[None]:
     free = shutil.disk_usage(folder).free
     if free < n_bytes:
         raise _not_saved(folder, f"it takes {n_bytes / 1e6:.1f} MB, and {free / 1e6:.1f} MB are free")
-    failed, before, hook = False, set(threading.enumerate()), sys.unraisablehook
+    failed, before = False, set(threading.enumerate())
+    _drop_closed_loops()
     loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
     for logger in loggers:
         logger.addFilter(_is_no_disk_error)
-    # Threads of TensorStore print that the event loop of Orbax's thread is closed, after the latter has failed.
-    sys.unraisablehook = lambda error: None if error.exc_type is RuntimeError else hook(error)
     try:
         yield
     except Exception as error:
@@ -259,9 +264,25 @@ def saving(folder: Path, n_bytes: int = 0) -> Iterator[None]:
         raise _not_saved(folder, reason) from error
     finally:
         if not failed:  # else more may come
-            sys.unraisablehook = hook
             for logger in loggers:
                 logger.removeFilter(_is_no_disk_error)
+
+
+def _drop_closed_loops() -> None:
+    """Drops errors of TensorStore's threads, that the event loop of Orbax's thread is closed, after Orbax has failed.
+
+    They may come long after that, each with a traceback.
+    """
+    hook = sys.unraisablehook
+    if getattr(hook, "drops_closed_loops", False):
+        return
+
+    def handle(unraisable: Any) -> None:
+        if not (unraisable.exc_type is RuntimeError and "Event loop is closed" in str(unraisable.exc_value)):
+            hook(unraisable)
+
+    handle.drops_closed_loops = True
+    sys.unraisablehook = handle
 
 
 def _disk_error(text: str) -> str:
