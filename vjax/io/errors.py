@@ -21,6 +21,8 @@ def error_text(error: Exception) -> str:
     # The system's own text is such as "[Errno 2] No such file or directory: 'x'". A file without a name has a number.
     if isinstance(error, OSError) and isinstance(error.filename, str | bytes) and error.strerror:
         return f"{as_text(error.filename)}: {error.strerror[:1].lower()}{error.strerror[1:]}"
+    if _lacks_memory(error):
+        return f"the machine has too little memory ({' '.join(str(error).split()) or 'MemoryError'}); free some"
     if is_expected(error):
         return str(error)
     message = " ".join(str(error).split()) or "no message"
@@ -49,13 +51,19 @@ def reading(what: object, kind: type[Exception], remedy: str) -> Iterator[None]:
 def is_expected(error: Exception) -> bool:
     """Whether the user of vjax can correct an error, so that it is not a defect of vjax.
 
-    Expected errors are those of vjax's own classes, OSError, and a ValueError from a `raise` statement in vjax's own
+    Expected errors are those of vjax's own classes, OSError, MemoryError, and a ValueError from a `raise` statement in vjax's own
     code. A ValueError that NumPy, jax or Python itself raises is a message for a programmer, such as a shape that does
     not fit, or a text that is not a number.
     """
-    if isinstance(error, OSError) or type(error).__module__.partition(".")[0] == "vjax":
+    if isinstance(error, OSError) or _lacks_memory(error) or type(error).__module__.partition(".")[0] == "vjax":
         return True
     return isinstance(error, ValueError) and _is_raised_by_vjax(error)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or (
+        isinstance(error, ImportError) and "failed to map segment" in str(error)  # of a library
+    )
 
 
 def _is_raised_by_vjax(error: Exception) -> bool:
