@@ -203,11 +203,13 @@ def checkpoint_bank(checkpoint: str | os.PathLike, schema: Schema, vocabulary: V
         hashes = arrays["hashes"].astype(np.uint64)
         given = arrays.get("names", [""] * len(hashes))
         names = [f"training sound {n or f'{h:x}'}" for n, h in zip(given, hashes, strict=True)]
-        lengths = {len(arrays[field]) for field in ("pictures", "notes", *Parameters._fields)}
-        if lengths != {len(hashes)} or arrays["pictures"].ndim != 3:
+        numbers = {field: arrays[field] for field in ("pictures", "notes", *Parameters._fields)}
+        shapes = ", ".join(f"{field} {array.dtype} {list(array.shape)}" for field, array in numbers.items())
+        usable = all(len(array) == len(hashes) and array.dtype.kind in "fiu" for array in numbers.values())
+        if not usable or arrays["pictures"].ndim != 3:
             raise CheckpointError(
-                f"{path} is damaged: its arrays have {sorted(lengths)} rows, expected {len(hashes)} of each; "
-                "get the checkpoint again"
+                f"{path} is damaged: its arrays are {shapes}; expected numbers in {len(hashes)} rows of each. Get the "
+                "checkpoint again"
             )
     credit = path.with_name(CREDIT).read_text().strip() if path.with_name(CREDIT).is_file() else ""
 

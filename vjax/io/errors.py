@@ -51,9 +51,9 @@ def reading(what: object, kind: type[Exception], remedy: str) -> Iterator[None]:
 def is_expected(error: Exception) -> bool:
     """Whether the user of vjax can correct an error, so that it is not a defect of vjax.
 
-    Expected errors are those of vjax's own classes, OSError, MemoryError, and a ValueError from a `raise` statement in vjax's own
-    code. A ValueError that NumPy, jax or Python itself raises is a message for a programmer, such as a shape that does
-    not fit, or a text that is not a number.
+    Expected errors are those of vjax's own classes, OSError, MemoryError, and a ValueError from a `raise` statement in
+    vjax's own code. A ValueError that NumPy, jax or Python itself raises is a message for a programmer, such as a shape
+    that does not fit, or a text that is not a number.
     """
     if isinstance(error, OSError) or _lacks_memory(error) or type(error).__module__.partition(".")[0] == "vjax":
         return True
