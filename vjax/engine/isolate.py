@@ -17,6 +17,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -28,8 +29,11 @@ Method = Literal["fork", "forkserver", "spawn"]
 _TRIES = 3
 """Attempts to start a process.
 
-Another attempt is safe: a process that ends while it still receives its task has not begun the call.
+A fork server that was killed refuses connections for some milliseconds, until it can be started again. Another attempt
+is safe: a process that ends while it still receives its task has not begun the call.
 """
+
+_PAUSE_S = 0.3  # between two attempts
 
 
 _SOCKET_FOLDER_BYTES = 70
@@ -93,6 +97,7 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
                     f"; set TMPDIR to a short path, it is {tempfile.gettempdir()}" if "AF_UNIX" in str(error) else ""
                 )
                 raise MachineError(f"its process could not be started: {error or 'end of file'}{remedy}") from error
+            time.sleep(_PAUSE_S)
     try:
         if not receiver.poll(timeout_s):
             raise IsolatedCallError(f"hung: no result within {timeout_s:g} s")
