@@ -24,6 +24,8 @@ from vjax.engine import isolate
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.engine.synth import VERSION
+from vjax.shipped import MODEL
+from vjax.training.checkpoint import CheckpointError
 from vjax.vital import preset as vital_preset
 from vjax.vital.preset import controls, read_preset, write_preset
 
@@ -242,3 +244,24 @@ def test_index_mel_of_two_levels_is_in_db_below_the_maximum():
     mel[:2, :4] = np.log1p(10.0)
     found = index_mel(mel)
     np.testing.assert_allclose(found, [[0, -40], [-40, -40]], atol=0.01)
+
+
+@pytest.mark.parametrize("change", ["cut", "an array is missing", "an array is short", "text", "a pickle"])
+def test_checkpoint_bank_of_a_damaged_file_is_refused_in_one_line(tmp_path, change):
+    with np.load(MODEL / CHECKPOINT_BANK) as stored:
+        arrays = {name: stored[name][:3] for name in stored.files}
+    if change == "an array is missing":
+        del arrays["pictures"]
+    elif change == "an array is short":
+        arrays["notes"] = arrays["notes"][:2]
+    elif change == "text":
+        arrays["pictures"] = arrays["pictures"].astype("S3")
+    elif change == "a pickle":
+        arrays["notes"] = np.array([{}], object)
+    path = tmp_path / CHECKPOINT_BANK
+    np.savez(path, **arrays)
+    if change == "cut":
+        path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(CheckpointError, match=rf"{path.name} is damaged.*[Gg]et the checkpoint again") as caught:
+        checkpoint_bank(tmp_path, None, None)
+    assert "\n" not in str(caught.value)

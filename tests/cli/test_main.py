@@ -113,5 +113,6 @@ def test_generate_with_ctrl_c_prints_one_line_and_returns_130(tmp_path, interrup
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.splitlines()[-1] == "vjax generate: stopped by Ctrl-C"
+    line = "vjax generate: stopped by Ctrl-C; data keeps the finished shards; the same command continues"
+    assert err.splitlines()[-1] == line
     assert "Traceback" not in err

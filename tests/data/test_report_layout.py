@@ -175,6 +175,16 @@ def test_open_dataset_with_a_catalog_of_another_digest_is_refused(tmp_path):
             open_dataset(path, wavetable_catalog=given)
 
 
+def test_open_dataset_with_a_path_to_a_file_that_is_no_catalog_does_not_read_it(tmp_path):
+    """The text would go into a checkpoint, which people share."""
+    secret = tmp_path / "id_rsa"
+    for content in ("-----BEGIN KEY-----", '{"password": "x"}', "[" * 10**5):
+        secret.write_text(content)
+        write_report_file(tmp_path / "report.h5", wavetable_catalog_path=str(secret))
+        with pytest.raises(DatasetError, match=r"wavetable_catalog_path is .*, which is not a wavetable catalog"):
+            open_dataset(tmp_path / "report.h5")
+
+
 def test_open_dataset_with_unsupported_mel_settings_is_refused(tmp_path):
     write_report_file(tmp_path / "report.h5", mel=json.dumps({"n_fft": 1024}))
     assert open_dataset(tmp_path / "report.h5").mel_config == MelConfig(n_fft=1024)
@@ -206,9 +216,9 @@ def test_open_dataset_with_another_sample_rate_and_no_mel_settings_is_refused(tm
 def test_open_dataset_with_a_relative_catalog_path_reads_it_beside_the_file(tmp_path):
     write_report_file(tmp_path / "report.h5", wavetable_catalog_path="tables/catalog.json")
     (tmp_path / "tables").mkdir()
-    (tmp_path / "tables" / "catalog.json").write_text('{"name": "Häuser"}', encoding="utf-8")
+    (tmp_path / "tables" / "catalog.json").write_text('{"tables": ["Häuser"]}', encoding="utf-8")
     info = open_dataset(tmp_path / "report.h5")
-    assert info.catalog_json == '{"name": "Häuser"}'
+    assert info.catalog_json == '{"tables": ["Häuser"]}'
     assert info.catalog_sha256 == digest(info.catalog_json)
 
 

@@ -235,3 +235,49 @@ def test_importing_data_modules_imports_neither_vita_nor_jax():
 def test_open_dataset_ignores_the_hidden_files_of_macos(tiny_dataset):
     (tiny_dataset / "._shard-00000.h5").write_bytes(b"\0\5\x16\7")
     assert open_dataset(tiny_dataset).n == 39
+
+
+def test_open_dataset_that_declares_more_rows_than_it_stores_is_refused(tiny_dataset):
+    """A file of a few kilobytes may declare terabytes. Reading them would hang, or take all memory."""
+    path = sorted(tiny_dataset.glob("*.h5"))[0]
+    with h5py.File(path, "r+") as file:
+        for name in ("params/categorical", "features/mel_spectrogram"):
+            shape = (10**9, *file[name].shape[1:])
+            del file[name]
+            file.create_dataset(name, shape, "f4", chunks=(1, *shape[1:]))
+    with pytest.raises(DatasetError, match=r"declares \d+ bytes and stores 0; it was not written completely"):
+        open_dataset(tiny_dataset)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: file.attrs.__setitem__("tier", np.nan),
+        lambda file: file.attrs.modify("render", "[1"),
+        lambda file: file.pop("features/mel_spectrogram") and file.create_group("features/mel_spectrogram"),
+        lambda file: (
+            file.pop("params/categorical")
+            and file.__setitem__("params/categorical", h5py.ExternalLink("/dev/null", "x"))
+        ),
+    ],
+)
+def test_open_dataset_with_odd_content_is_refused_in_one_line_with_its_name(tiny_dataset, change):
+    path = sorted(tiny_dataset.glob("*.h5"))[0]
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(DatasetError, match=path.name) as caught:
+        open_dataset(tiny_dataset)
+    assert "\n" not in str(caught.value)
+
+
+def test_open_dataset_with_flipped_bytes_is_refused_or_read(tiny_dataset):
+    """HDF5 raises KeyError, RuntimeError, OSError and ValueError for damaged files."""
+    path = sorted(tiny_dataset.glob("*.h5"))[0]
+    whole, refused = path.read_bytes(), 0
+    for at in range(8, 3000, 37):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        try:
+            open_dataset(tiny_dataset)
+        except DatasetError:
+            refused += 1
+    assert refused > 10

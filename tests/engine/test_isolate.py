@@ -1,10 +1,12 @@
 """Tests of calls in a process of their own: results, errors, crashes and hangs."""
 
+import multiprocessing.forkserver
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -163,6 +165,74 @@ def is_running(pid: int) -> bool:
     except OSError:
         return False
     return status.rpartition(")")[2].split()[0] != "Z"
+
+
+HANGING = """
+import os, sys, threading, time
+from pathlib import Path
+from vjax.engine.config import RenderConfig
+from vjax.engine.isolate import call_isolated
+from vjax.engine.live import LivePreset
+from vjax.engine.pool import prepare_method
+from vjax.engine.synth import init_preset
+
+def note(name):
+    Path(name).write_text(str(os.getpid()))
+    time.sleep(100)
+
+def note_and_fork():
+    Path("caller").write_text(str(os.getpid()))
+    call_isolated(note, "forked", timeout_s=100, method="fork")
+
+if __name__ == "__main__":
+    import hanging
+    prepare_method()
+    for task in ((hanging.note, "called"), (hanging.note_and_fork,)):
+        call = lambda *task: call_isolated(*task, timeout_s=100, method="forkserver")
+        threading.Thread(target=call, args=task, daemon=True).start()
+    live = LivePreset(init_preset(), 48, RenderConfig(0.1, 0.1))
+    assert live.render({}).audio is not None
+    names = ("called", "caller", "forked")
+    while not all(Path(name).exists() and Path(name).read_text() for name in names):
+        time.sleep(0.05)
+    server = __import__("multiprocessing.forkserver").forkserver._forkserver._forkserver_pid
+    print(live._process.pid, server, *(Path(name).read_text() for name in names), flush=True)
+    time.sleep(100)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, a process ends when its call is over")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_call_isolated_of_a_killed_program_leaves_no_process_no_file_and_no_traceback(tmp_path, number):
+    (tmp_path / "hanging.py").write_text(HANGING)
+    (tmp_path / "temporary").mkdir()
+    environment = os.environ | {"TMPDIR": str(tmp_path / "temporary")}
+    command = [sys.executable, "hanging.py"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    program = subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes)
+    pids = [int(pid) for pid in program.stdout.readline().split()]
+    assert len(pids) == 5
+    program.send_signal(number)
+    _, err = program.communicate(timeout=30)  # the pipes close when all processes have ended
+    assert (program.returncode, err) == (-number, "")
+    deadline = time.monotonic() + 5
+    while any(map(is_running, pids)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not [pid for pid in pids if is_running(pid)]
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, the process finishes its call")
+def test_call_isolated_of_a_killed_fork_server_blames_the_machine(tmp_path):
+    path = tmp_path / "pid"
+    with ThreadPoolExecutor(1) as threads:
+        called = threads.submit(call_isolated, note_pid_and_hang, path, timeout_s=30, method="forkserver")
+        while not path.exists():
+            time.sleep(0.02)
+        os.kill(multiprocessing.forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+        with pytest.raises(MachineError, match="status 255"):
+            called.result()
+    assert call_isolated(add, 2, 3, timeout_s=30, method="forkserver") == 5  # from a new fork server
 
 
 def test_call_isolated_with_a_process_that_ends_at_its_start_tries_again(tmp_path):

@@ -33,3 +33,12 @@ def test_error_text_of_a_defect_names_its_type():
     assert not is_expected(error)
     assert error_text(error).startswith("internal error of vjax, which is not your mistake: ValueError: ")
     assert error_text(RuntimeError()) == "internal error of vjax, which is not your mistake: RuntimeError: no message"
+
+
+def test_error_text_without_memory_says_so():
+    error = caught(lambda: np.zeros(10**15))
+    assert is_expected(error)
+    assert error_text(error).startswith("the machine has too little memory (Unable to allocate")
+    assert error_text(MemoryError()) == "the machine has too little memory (MemoryError); free some"
+    library = ImportError("parselmouth.so: failed to map segment from shared object")
+    assert error_text(library).startswith("the machine has too little memory (parselmouth.so")

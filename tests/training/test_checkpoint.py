@@ -10,6 +10,7 @@ import pytest
 
 from vjax.data.store import digest, open_dataset
 from vjax.model.inverse import InverseModel, model_config
+from vjax.shipped import MODEL
 from vjax.training.checkpoint import CheckpointError, Checkpoints, load_checkpoint, make_meta
 from vjax.training.config import as_json, base_config, unpack
 from vjax.training.state import OptimizerConfig, create_state, make_optimizer
@@ -178,3 +179,25 @@ def test_load_checkpoint_of_a_newer_format_is_refused(run, tmp_path):
         load_checkpoint(tmp_path / "c")
     with Checkpoints(tmp_path / "c") as checkpoints, pytest.raises(CheckpointError, match="format 99"):
         checkpoints.restore_latest(state, meta)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda meta: meta.update(mel_shape=[1, 10**6, 10**6]),
+        lambda meta: meta["model"].update(width=10**6),
+        lambda meta: meta.pop("schema"),
+        lambda meta: meta.update(format="new"),
+        lambda meta: meta.update(settings=None),
+    ],
+)
+def test_load_checkpoint_with_odd_metadata_is_refused_in_one_line(tmp_path, change):
+    """Sizes come from the metadata; nothing is allocated before they are compared with the stored arrays."""
+    shutil.copytree(MODEL, tmp_path / "model")
+    (path,) = (tmp_path / "model").glob("*/meta/metadata")
+    meta = json.loads(path.read_text())
+    change(meta)
+    path.write_text(json.dumps(meta))
+    with pytest.raises(CheckpointError, match=r"model is damaged") as caught:
+        load_checkpoint(tmp_path / "model")
+    assert "\n" not in str(caught.value)

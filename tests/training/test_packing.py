@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -92,3 +94,16 @@ def test_pack_onto_a_full_disk_names_the_folder_and_leaves_nothing(tmp_path, mon
     assert line.startswith(f"vjax pack: {tmp_path}: the checkpoint could not be saved: it takes ")
     assert "MB, and 1.0 MB are free" in line
     assert list(tmp_path.iterdir()) == []
+
+
+def test_pack_onto_a_disk_that_becomes_full_prints_one_line_and_leaves_nothing(tmp_path):
+    """Orbax's threads print pages of tracebacks, and write on after the error."""
+
+    limited = ["bash", "-c", "trap '' XFSZ; ulimit -f 1000; exec \"$@\"", "bash"]  # 1 MB a file
+    command = [*limited, sys.executable, "-m", "vjax", "pack", "shipped", "--out", str(tmp_path / "packed")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    reason = f"vjax pack: {tmp_path}: the checkpoint could not be saved: File too large. Earlier ones are whole"
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(reason), done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())

@@ -107,3 +107,36 @@ def test_playable_json_clips_a_little_and_plays_the_same_bits(vital_json):
     np.testing.assert_array_equal(played(found), played(vital_json))
     found["settings"]["osc_1_level"] = 1.0
     synth.validate_preset(found)
+
+
+SILENT_LFO = {"name": "x", "num_points": 0, "points": [], "powers": [], "smooth": False}
+
+
+def with_lfo(settings: dict, shape: dict) -> None:
+    settings["modulations"][0] = {"source": "lfo_1", "destination": "osc_1_level"}
+    settings |= {"modulation_1_amount": -0.7, "lfo_1_tempo": 11.0}
+    settings["lfos"][0] = shape
+
+
+ONE_POINT = SILENT_LFO | {"num_points": 1, "points": [0, 0.4], "powers": [0]}
+NO_ROUTE = {"source": "", "destination": ""}
+UNUSUAL = {
+    "true": lambda settings: settings.update(osc_2_on=True, osc_1_on=False),
+    "empty modulations": lambda settings: settings["modulations"].extend([NO_ROUTE] * 9),
+    "LFO of no point": lambda settings: with_lfo(settings, SILENT_LFO),
+    "LFO of one point": lambda settings: with_lfo(settings, ONE_POINT),
+    "table without groups": lambda settings: settings["wavetables"][0].update(groups=[]),
+    "table without components": lambda settings: settings["wavetables"][0].update(groups=[{"components": []}]),
+    "empty sample": lambda settings: settings.update(
+        sample_on=1.0, sample={**settings["sample"], "length": 0, "samples": ""}
+    ),
+}
+
+
+@pytest.mark.parametrize("change", UNUSUAL.values(), ids=UNUSUAL)
+def test_from_json_with_unusual_parts_plays_as_the_engine_does(vital_json, change):
+    change(vital_json["settings"])
+    expected = played(vital_json)
+    found = Preset.from_json(json.loads(json.dumps(vital_json)))
+    assert not found.notes
+    np.testing.assert_array_equal(played(found.to_json()), expected)

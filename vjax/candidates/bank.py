@@ -27,11 +27,12 @@ from vjax.data.shard import log_mel
 from vjax.data.store import DatasetInfo
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.engine.synth import VERSION
-from vjax.io.errors import error_text
+from vjax.io.errors import error_text, reading
 from vjax.io.file_names import as_text
 from vjax.io.find_files import find_presets
 from vjax.io.progress import progress_bar
 from vjax.sound.schema import Parameters, Schema
+from vjax.training.checkpoint import CheckpointError
 from vjax.training.packing import BANK, CREDIT
 from vjax.vital.preset import Preset, read_preset
 from vjax.vital.report_changes import report_changes
@@ -125,19 +126,28 @@ def checkpoint_bank(checkpoint: str | os.PathLike, schema: Schema, vocabulary: V
     path = next((folder / CHECKPOINT_BANK for folder in folders if (folder / CHECKPOINT_BANK).is_file()), None)
     if path is None:
         return None
-    with np.load(path) as stored:
-        arrays = {name: stored[name] for name in stored.files}
     credit = path.with_name(CREDIT).read_text().strip() if path.with_name(CREDIT).is_file() else ""
-    if is_seeded(arrays):
-        return seeded_bank(arrays, vocabulary, credit)
-    hashes = arrays["hashes"].astype(np.uint64)
-    names = [
-        f"training sound {n or f'{h:x}'}" for n, h in zip(arrays.get("names", [""] * len(hashes)), hashes, strict=True)
-    ]
+    with reading(path, CheckpointError, "get the checkpoint again"):
+        with open(path, "rb") as file, np.load(file) as stored:  # never a pickle
+            arrays = {name: stored[name] for name in stored.files}
+        if is_seeded(arrays):
+            return seeded_bank(path, arrays, vocabulary, credit)
+        hashes = arrays["hashes"].astype(np.uint64)
+        given = arrays.get("names", [""] * len(hashes))
+        names = [f"training sound {n or f'{h:x}'}" for n, h in zip(given, hashes, strict=True)]
+        numbers = {field: arrays[field] for field in ("pictures", "notes", *Parameters._fields)}
+        shapes = ", ".join(f"{field} {array.dtype} {list(array.shape)}" for field, array in numbers.items())
+        usable = all(len(array) == len(hashes) and array.dtype.kind in "fiu" for array in numbers.values())
+        if not usable or arrays["pictures"].ndim != 3:
+            raise CheckpointError(
+                f"{path} is damaged: its arrays are {shapes}; expected numbers in {len(hashes)} rows of each. Get the "
+                "checkpoint again"
+            )
 
     def preset(i: int) -> Preset:
-        parameters = Parameters(*(arrays[field][i] for field in Parameters._fields))
-        return to_preset(parameters, schema, vocabulary, name=names[i], comments=bank_comment(names[i], credit))
+        with reading(path, CheckpointError, "get the checkpoint again"):
+            parameters = Parameters(*(arrays[field][i] for field in Parameters._fields))
+            return to_preset(parameters, schema, vocabulary, name=names[i], comments=bank_comment(names[i], credit))
 
     return SoundBank(Images(arrays["pictures"]), arrays["notes"], names, preset)
 

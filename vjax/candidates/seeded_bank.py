@@ -30,6 +30,7 @@ from vjax.data.sampling_config import SamplingConfig
 from vjax.data.store import digest, open_dataset
 from vjax.io.progress import progress_bar
 from vjax.sound.schema import Parameters
+from vjax.training.checkpoint import CheckpointError
 from vjax.vital.preset import Preset
 from vjax.vital.vocabulary import Vocabulary, to_preset
 
@@ -97,13 +98,18 @@ def is_seeded(arrays: Mapping[str, np.ndarray]) -> bool:
     return "codes" in arrays
 
 
-def seeded_bank(arrays: Mapping[str, np.ndarray], vocabulary: Vocabulary, credit: str) -> SoundBank | None:
+def seeded_bank(path: Path, arrays: Mapping[str, np.ndarray], vocabulary: Vocabulary, credit: str) -> SoundBank | None:
     """Returns the bank, or None with a line on stderr if its presets can no longer be drawn.
 
     Args:
+      path: the file of the bank, for errors.
       arrays: from `write_seeded_bank`.
       credit: whose presets the bank was made from.
+
+    Raises:
+      CheckpointError: the arrays do not fit together.
     """
+    _check(path, arrays)
     schema, settings = vocabulary.schema(), json.loads(str(arrays["settings"]))
     sampling = SamplingConfig(**settings["sampling"])
     names = arrays.get("people_names", ())
@@ -142,6 +148,20 @@ _OTHER_SAMPLER = (
     "this version of vjax or of NumPy draws other presets from its seeds; "
     "install the versions of constraints.txt, or make the bank again with `vjax pack --bank`"
 )
+
+
+def _check(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raises CheckpointError for arrays that `write_seeded_bank` does not write."""
+    n, components = arrays["codes"].shape
+    shapes = {"codes": (n, components), "notes": (n,), "candidates": (n,), "digests": (n,)}
+    shapes |= {"basis": (components, *arrays["mean"].shape), "mean": arrays["mean"].shape[:2], "step_db": ()}
+    people = len(arrays.get("people_names", ()))
+    numbers = [_PEOPLE + field for field in Parameters._fields] if people else []
+    damaged = [name for name, shape in shapes.items() if arrays[name].shape != shape]
+    damaged += [name for name in numbers if len(arrays[name]) != people]
+    damaged += [name for name in (*shapes, *numbers) if arrays[name].dtype.kind not in "fiu"]
+    if damaged:
+        raise CheckpointError(f"{path} is damaged: {damaged[0]} has another shape or type; get the checkpoint again")
 
 
 def _settings(shard: str) -> dict[str, Any]:

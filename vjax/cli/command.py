@@ -1,20 +1,17 @@
 """What all commands share: parsing of the command line, and error handling."""
 
 import argparse
-import atexit
 import logging
 import os
-import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from vjax.io.compile_cache import keep_compiled
 from vjax.io.errors import error_text, is_expected, show_tracebacks
 from vjax.io.output import output_error, protect_output
+from vjax.io.signals import exit_without_waiting, stop_code, stop_text, stoppable
 
 INTERNAL_ERROR = 70
 """The exit code for a defect of vjax; sysexits.h calls it EX_SOFTWARE."""
@@ -95,27 +92,28 @@ def make_writable(path: str | Path) -> None:
         raise UsageError(f"{path} cannot be written; choose another path")
 
 
-def run(prog: str, work: Callable[[], int]) -> int:
+def run(prog: str, work: Callable[[], int], kept: str = "") -> int:
     """Runs `work` and returns the exit code. An error is printed as one line on stderr that begins with `prog`.
 
     - An expected error (see `is_expected`) is printed with its own message. The exit code is 2 for UsageError, else 1.
     - Any other error is reported as a defect of vjax. The exit code is INTERNAL_ERROR.
-    - Ctrl-C gives exit code 130.
+    - Ctrl-C gives exit code 130, SIGTERM 143, and SIGHUP 129. The line contains `kept`: what is kept of the work, and
+      how to continue.
 
     With --traceback or VJAX_DEBUG=1 the traceback of the error is printed first.
     """
-    hook, sys.unraisablehook = sys.unraisablehook, _repeating_ctrl_c(sys.unraisablehook)
     keep_compiled()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns if it cannot keep its list of fonts
     try:
-        code = work()
+        with stoppable():
+            code = work()
         if error := output_error():
             raise CommandError(f"the output could not be printed in full: {error.strerror}. The files are complete")
         return code
     except KeyboardInterrupt as stop:
-        print(f"{prog}: stopped by Ctrl-C", file=sys.stderr)
-        atexit.register(_exit_now, 130, stop)
-        return 130
+        print(f"{prog}: {stop_text(stop)}" + (f"; {kept}" if kept else ""), file=sys.stderr)
+        exit_without_waiting(stop_code(stop), stop)
+        return stop_code(stop)
     except Exception as error:
         if _with_traceback or show_tracebacks():
             traceback.print_exc()
@@ -124,34 +122,3 @@ def run(prog: str, work: Callable[[], int]) -> int:
         if not expected:
             return INTERNAL_ERROR
         return 2 if isinstance(error, UsageError) else 1
-    finally:
-        sys.unraisablehook = hook
-
-
-def _repeating_ctrl_c(hook: Callable[[Any], object]) -> Callable[[Any], object]:
-    """A function for `sys.unraisablehook` that repeats Ctrl-C, and passes everything else to `hook`.
-
-    jax has a callback that runs at garbage collection. If Ctrl-C comes during this callback, Python cannot raise
-    KeyboardInterrupt: it only prints it and then drops it.
-    """
-
-    def handle(unraisable: Any) -> None:
-        if unraisable.exc_type is KeyboardInterrupt:
-            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()  # later, not inside this hook
-        else:
-            hook(unraisable)
-
-    return handle
-
-
-def _exit_now(code: int, stop: KeyboardInterrupt) -> None:
-    """Ends the process with `code`, without the rest of an orderly exit.
-
-    As an exit handler it runs after Python's own threads have ended, so a checkpoint is complete. But it runs before
-    XLA shuts down. XLA compiles in its own thread, which continues after Ctrl-C. An orderly exit would destroy the
-    client that this thread uses, and the process would end with SIGSEGV and not with `code`. The argument `stop` keeps
-    the frames alive whose objects the thread uses.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)

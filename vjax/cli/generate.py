@@ -43,7 +43,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--presets", help="folder of .vital files to mix in (default: the recipe's data.presets)")
     parser.add_argument("--out", required=True, help="folder for the shards")
     arguments, overrides = parse_arguments(parser, argv)
-    return run(parser.prog, lambda: _generate(arguments, overrides))
+    kept = f"{arguments.out} keeps the finished shards; the same command continues"
+    return run(parser.prog, lambda: _generate(arguments, overrides), kept)
 
 
 def _generate(arguments: argparse.Namespace, overrides: list[str]) -> int:

@@ -49,7 +49,8 @@ examples:
   vjax inspect runs/demo/data
   vjax COMMAND --help                                   # the options of a command, with examples
 
-exit codes: 0 done, 1 the work failed, 2 wrong usage, 70 internal error of vjax, 130 stopped by Ctrl-C
+exit codes: 0 done, 1 the work failed, 2 wrong usage, 70 internal error of vjax; stopped by a signal: 130 Ctrl-C,
+143 SIGTERM, 129 the terminal was closed
 """
 
 
@@ -68,7 +69,11 @@ def main(argv: list[str] | None = None) -> int:
         remedy = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(modules)}"
         print(f"vjax: there is no command {name!r}; {remedy}", file=sys.stderr)
         return 2
-    return importlib.import_module(modules[name]).main(argv[1:])
+    try:
+        return importlib.import_module(modules[name]).main(argv[1:])
+    except KeyboardInterrupt:  # while the command's module is imported, or its arguments are read
+        print(f"vjax {name}: stopped by Ctrl-C", file=sys.stderr)
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:

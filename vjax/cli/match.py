@@ -5,6 +5,7 @@ import contextlib
 import json
 import math
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +13,10 @@ from pathlib import Path
 from vjax.cli.command import UsageError, at_least, command_parser, run
 from vjax.cli.match_flags import add_matching, match_config, read_checkpoint
 from vjax.cli.match_summary import print_result
-from vjax.cli.refine_flags import add_refining, stop_on_ctrl_c
+from vjax.cli.refine_flags import add_refining
 from vjax.cli.scheduler_flag import SCHEDULER_HELP, add_scheduler_flag
 from vjax.io.file_names import as_text, shortened
+from vjax.io.signals import stop_later
 from vjax.shipped import checkpoint_name
 
 EPILOG = f"""\
@@ -67,9 +69,10 @@ examples:
   vjax match bass.wav --refine --evals 500   # then searches for a nearer preset
   vjax match bass.wav --bank ~/.local/share/vital --checkpoint runs/tier3
   vjax match bass.wav --json                 # prints everything as one JSON object
-exit codes: 0 done; 1 a sound failed, or its preset is silent; 2 wrong usage; 130 stopped by Ctrl-C
+exit codes: 0 done; 1 a sound failed, or its preset is silent; 2 wrong usage; 130 stopped by Ctrl-C, 143 by SIGTERM
 """
 
+KEPT = "presets that were written are complete, and the same command continues with the other sounds"
 
 _SEARCH = ("evals", "seconds", "strategy", "seed")  # flags that only a search uses
 
@@ -116,7 +119,7 @@ def main(argv: list[str] | None = None) -> int:
     add_refining(parser)
     arguments = parser.parse_args(argv)
     unused = [f"--{name}" for name in _SEARCH if getattr(arguments, name) != parser.get_default(name)]
-    return run(parser.prog, lambda: _match(arguments, [] if arguments.refine else unused))
+    return run(parser.prog, lambda: _match(arguments, [] if arguments.refine else unused), KEPT)
 
 
 def _match(arguments: argparse.Namespace, unused: list[str]) -> int:
@@ -172,8 +175,8 @@ def _one(arguments: argparse.Namespace) -> int:
         scheduler_session(arguments.scheduler),
         open_render_pool(render_config(predictor), arguments.workers or None, arguments.scheduler) as pool,
         _progress_line() as (show, stage),
-        # Ctrl-C ends the engine's processes, too. Before a search begins, there is no result to keep.
-        stop_on_ctrl_c(lambda: stage() == "searching") as should_stop,
+        # Before a search begins, there is no result to keep.
+        stop_later(lambda: stage() == "searching") as should_stop,
     ):
         banks = open_banks(predictor, arguments.checkpoint, arguments.bank, pool)
         result = match(clip, predictor, pool, config, banks, others=others, on_progress=show, should_stop=should_stop)
@@ -189,7 +192,7 @@ def _one(arguments: argparse.Namespace) -> int:
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if should_stop():
-        return 130
+        return 128 + should_stop()
     return 1 if result.silent else 0
 
 
@@ -237,7 +240,7 @@ def _many(arguments: argparse.Namespace) -> int:
     with (
         scheduler_session(arguments.scheduler),
         open_render_pool(render_config(predictor), arguments.workers or None, arguments.scheduler) as pool,
-        stop_on_ctrl_c() as should_stop,
+        stop_later(by=(signal.SIGINT,)) as should_stop,
     ):
         banks = open_banks(predictor, arguments.checkpoint, arguments.bank, pool)
         report = match_many(

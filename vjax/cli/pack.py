@@ -30,7 +30,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="an empty or new folder")
     arguments = parser.parse_args(argv)
-    return run(parser.prog, lambda: _pack(arguments))
+    kept = f"{arguments.out} was not written; start the same command again"
+    return run(parser.prog, lambda: _pack(arguments), kept)
 
 
 def _pack(arguments: argparse.Namespace) -> int:

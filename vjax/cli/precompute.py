@@ -27,7 +27,8 @@ def main(argv: list[str] | None = None) -> int:
         "--batch-size", type=at_least(1), default=64, help="number of rows at a time (default %(default)s)"
     )
     arguments = parser.parse_args(argv)
-    return run(parser.prog, lambda: _precompute(arguments))
+    kept = "the rows that were filled are kept; the same command continues"
+    return run(parser.prog, lambda: _precompute(arguments), kept)
 
 
 def _precompute(arguments: argparse.Namespace) -> int:

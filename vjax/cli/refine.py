@@ -1,14 +1,16 @@
 """`vjax refine`: matches many sounds, then searches for nearer presets with renders of the real engine."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
 from vjax.cli.command import UsageError, at_least, command_parser, run
 from vjax.cli.match_flags import add_matching, match_config, read_checkpoint
 from vjax.cli.old_names import add_old_name
-from vjax.cli.refine_flags import add_refining, stop_on_ctrl_c
+from vjax.cli.refine_flags import add_refining
 from vjax.cli.scheduler_flag import SCHEDULER_HELP, add_scheduler_flag
+from vjax.io.signals import stop_later
 
 EPILOG = f"""\
 Matches sounds as vjax match does. Then an evolution strategy searches, starting from the candidate that --prefer
@@ -30,6 +32,8 @@ examples:
   vjax refine --checkpoint runs/demo --dataset runs/demo/data --limit 4 --evals 100 --seconds 60
   RAY_ADDRESS=HOST:6379 vjax refine --audio recordings --parallel 64 --scheduler ray
 """
+
+_KEPT = "keeps the finished presets and the best of each search so far; the same command continues"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -66,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
     add_matching(parser)
     add_refining(parser)
     arguments = parser.parse_args(argv)
-    return run(parser.prog, lambda: _refine(arguments))
+    return run(parser.prog, lambda: _refine(arguments), f"{arguments.out} {_KEPT}")
 
 
 def _refine(arguments: argparse.Namespace) -> int:
@@ -95,7 +99,7 @@ def _refine(arguments: argparse.Namespace) -> int:
     if work.limited:
         print(work.limited, file=sys.stderr)
     with (
-        stop_on_ctrl_c() as should_stop,
+        stop_later(by=(signal.SIGINT,)) as should_stop,
         scheduler_session(arguments.scheduler),
         open_render_pool(render_config(predictor), arguments.workers or None, arguments.scheduler) as pool,
     ):

@@ -1,10 +1,6 @@
-"""The flags for candidates and for a search, which several commands share; and the handling of Ctrl-C in a search."""
+"""The flags for candidates and for a search, which several commands share."""
 
 import argparse
-import contextlib
-import signal
-import sys
-from collections.abc import Callable, Iterator
 
 from vjax.cli.command import at_least
 from vjax.cli.old_names import add_old_name
@@ -99,26 +95,3 @@ def refine_config(arguments: argparse.Namespace):
         strategy=StrategyConfig(arguments.strategy),
         seed=arguments.seed,
     )
-
-
-@contextlib.contextmanager
-def stop_on_ctrl_c(when: Callable[[], bool] = lambda: True) -> Iterator[Callable[[], bool]]:
-    """Yields a function that returns whether Ctrl-C was pressed, so that a search can finish its current work.
-
-    The second Ctrl-C raises KeyboardInterrupt as usual. While `when` returns False, the first one raises it, too,
-    because there is no result yet that is worth keeping.
-    """
-    pressed = False
-
-    def press(*_) -> None:
-        nonlocal pressed
-        if pressed or not when():
-            raise KeyboardInterrupt
-        pressed = True
-        print("\nstopping: finishing the current work; press Ctrl-C again to stop at once", file=sys.stderr)
-
-    previous = signal.signal(signal.SIGINT, press)
-    try:
-        yield lambda: pressed
-    finally:
-        signal.signal(signal.SIGINT, previous)

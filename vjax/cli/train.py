@@ -39,7 +39,8 @@ def main(argv: list[str] | None = None) -> int:
     _add_host_flags(parser)
     add_settings_to_help(parser, "tier3")
     arguments, overrides = parse_arguments(parser, argv)
-    return run(parser.prog, lambda: _train(arguments, overrides))
+    kept = f"{arguments.workdir} keeps finished shards and the last checkpoint; the same command continues"
+    return run(parser.prog, lambda: _train(arguments, overrides), kept)
 
 
 def _add_host_flags(parser: argparse.ArgumentParser) -> None:

@@ -16,19 +16,20 @@ Arrays with one row per sample have one chunk per sample; `metadata/...` is cont
 """
 
 import contextlib
-import gzip
 import hashlib
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import h5py
 
 from vjax.io.atomic import DISK_ERRORS
+from vjax.io.errors import reading
 from vjax.io.find_files import SHARDS, find_files
+from vjax.io.unzipped import read_unzipped
 from vjax.sound.routes import CHANNELS, N_SLOTS
 from vjax.sound.schema import Schema
 
@@ -61,6 +62,13 @@ TEXT = "text"
 
 REQUIRED_ATTRIBUTES = ("tier", "mel", "generator_version")
 """Attributes that a shard needs besides the schema."""
+
+
+REMEDY = "make it again, or leave it out"
+"""What to do with a damaged file."""
+
+_MOST_COMPRESSED = 2000  # gzip compresses zeros to a thousandth
+_SMALL_BYTES = 2**20
 
 
 class DatasetError(ValueError):
@@ -161,8 +169,22 @@ def open_hdf5(path: str, mode: str = "r") -> Iterator[h5py.File]:
             f"{path} cannot be opened as HDF5; it is damaged, in use, or not a dataset. Give an HDF5 file of "
             "`vjax generate`, or a folder of *.h5 shards"
         ) from error
-    with file:
+    with file, reading(path, DatasetError, REMEDY) if mode == "r" else contextlib.nullcontext():
         yield file
+
+
+def check_storage(file: h5py.File, names: Iterable[str]) -> None:
+    """Raises DatasetError for a dataset that declares far more than the file stores.
+
+    Its rows were never written, and reading them would take memory or time without limit.
+    """
+    for name in names:
+        one = file.get(name)
+        if isinstance(one, h5py.Dataset) and one.nbytes > _MOST_COMPRESSED * one.id.get_storage_size() + _SMALL_BYTES:
+            raise DatasetError(
+                f"{file.filename}: {name} declares {one.nbytes} bytes and stores {one.id.get_storage_size()}; "
+                "it was not written completely: make the file again"
+            )
 
 
 @contextlib.contextmanager
@@ -220,7 +242,6 @@ def digest(catalog_json: str) -> str:
 def read_catalog(path: str | os.PathLike) -> str:
     """Returns the unchecked text of a catalog file (.json or .json.gz). Raises DatasetError if it cannot be read."""
     try:
-        raw = Path(path).read_bytes()
-        return (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode()
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        return read_unzipped(path).decode()
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DatasetError(f"the wavetable catalog {path} cannot be read ({error}); give a JSON file") from error

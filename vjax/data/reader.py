@@ -15,6 +15,7 @@ import numpy as np
 from vjax.data import layout
 from vjax.data.shard_file import ShardFile, open_shard
 from vjax.data.store import DatasetInfo
+from vjax.io.errors import reading
 from vjax.sound.encoding import TargetEncoding
 from vjax.sound.routes import sparse_routes
 from vjax.sound.schema import Parameters, Schema
@@ -129,13 +130,14 @@ class Reader:
             # Opened again for each read: threads share no handle, and many shards do not use up the process's handles.
             handle = os.open(path, os.O_RDONLY)
             try:
-                for name, column in shard.columns.items():
-                    if column.offsets is None:
-                        dataset = file[column.path]
-                        for row, position in zip(shard_rows.tolist(), positions.tolist(), strict=True):
-                            columns[name][position] = dataset[row]
-                    else:
-                        column.read(handle, shard_rows.tolist(), columns[name], positions.tolist())
+                with reading(path, layout.DatasetError, layout.REMEDY):
+                    for name, column in shard.columns.items():
+                        if column.offsets is None:
+                            dataset = file[column.path]
+                            for row, position in zip(shard_rows.tolist(), positions.tolist(), strict=True):
+                                columns[name][position] = dataset[row]
+                        else:
+                            column.read(handle, shard_rows.tolist(), columns[name], positions.tolist())
             finally:
                 os.close(handle)
         mel = columns[layout.MEL].reshape(len(rows), *self.mel_shape)

@@ -175,6 +175,19 @@ def _names(
     return engine if len(engine) == count else tuple(f"{stem}_{i}" for i in range(count))
 
 
+def _is_catalog(content: str) -> bool:
+    """Whether a text looks like a catalog, of vjax or of the earlier program.
+
+    The path comes from whoever wrote the dataset. The text goes into checkpoints, which people share: it must not be
+    another file of this machine.
+    """
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and isinstance(found.get("tables", found.get("wavetables")), list)
+
+
 def _catalog(file: h5py.File, attributes: dict[str, Any], schema: Schema) -> str | None:
     """Returns the text of the catalog at `wavetable_catalog_path`; None without one.
 
@@ -185,7 +198,13 @@ def _catalog(file: h5py.File, attributes: dict[str, Any], schema: Schema) -> str
         return None
     for candidate in (Path(path), Path(file.filename).parent / path):
         if candidate.is_file():
-            return layout.read_catalog(candidate)
+            content = layout.read_catalog(candidate)
+            if "catalog_sha256" not in attributes and not _is_catalog(content):
+                raise DatasetError(
+                    f"{file.filename}: wavetable_catalog_path is {path}, which is not a wavetable catalog; correct the "
+                    "attribute"
+                )
+            return content
     problem = f"{file.filename}: there is no file at its wavetable_catalog_path {path}, nor beside the dataset"
     for menu in schema.categorical:
         if menu.name in CATALOG_CHOICES and menu.n_options > 1:

@@ -138,6 +138,7 @@ def _open_file(path: str, find_catalog: bool) -> tuple[DatasetInfo, bool]:
         contained = ", ".join(sorted(file)) or "nothing"
         n = len(require(file, layout.CONTINUOUS, f"it contains {contained}; give a file of `vjax generate`"))
         require(file, layout.CATEGORICAL, "every dataset needs it; generate it again")
+        layout.check_storage(file, _stored_names(file))
         if n == 0:
             raise DatasetError(f"{path} contains 0 rows; leave it out of the dataset")
         is_vjax_layout = layout.is_vjax_layout(file)
@@ -183,6 +184,12 @@ def _open_file(path: str, find_catalog: bool) -> tuple[DatasetInfo, bool]:
         render,
     )
     return info, is_vjax_layout
+
+
+def _stored_names(file: h5py.File) -> list[str]:
+    """The names of all datasets in the file's groups."""
+    groups = [group for group in file.values() if isinstance(group, h5py.Group)]
+    return [f"{group.name}/{name}" for group in groups for name in group]
 
 
 def modulation_kind(file: h5py.File) -> Literal["none", "sparse", "dense"]:

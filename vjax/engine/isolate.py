@@ -1,16 +1,27 @@
-"""Runs one call in a fresh process of its own, so that a crash or a hang affects only that process."""
+"""Runs one call in a fresh process of its own, so that a crash or a hang affects only that process.
 
+No process outlives its caller, even if the caller gets SIGKILL: the fork server then ends, its processes end with it,
+and theirs with them (`begin`).
+"""
+
+import contextlib
+import ctypes
 import functools
 import math
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.forkserver
 import multiprocessing.spawn
 import multiprocessing.util
 import os
 import signal
+import sys
 import tempfile
+import time
 from collections.abc import Callable
 from typing import Any, Literal
+
+from vjax.io.signals import STOPPING
 
 Method = Literal["fork", "forkserver", "spawn"]
 
@@ -18,8 +29,11 @@ Method = Literal["fork", "forkserver", "spawn"]
 _TRIES = 3
 """Attempts to start a process.
 
-Another attempt is safe: a process that ends while it still receives its task has not begun the call.
+A fork server that was killed refuses connections for some milliseconds, until it can be started again. Another attempt
+is safe: a process that ends while it still receives its task has not begun the call.
 """
+
+_PAUSE_S = 0.3  # between two attempts
 
 
 _SOCKET_FOLDER_BYTES = 70
@@ -39,6 +53,10 @@ ENDED_FROM_OUTSIDE = tuple(
     if hasattr(signal, name)
 )
 """Exit codes that a defect of a preset does not cause, but a machine without memory or a closed terminal does."""
+
+_SERVER_ENDED = 255  # multiprocessing's exit code of a process whose fork server ended before it
+
+_PR_SET_PDEATHSIG = 1  # of prctl
 
 
 class IsolatedCallError(RuntimeError):
@@ -79,13 +97,14 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
                     f"; set TMPDIR to a short path, it is {tempfile.gettempdir()}" if "AF_UNIX" in str(error) else ""
                 )
                 raise MachineError(f"its process could not be started: {error or 'end of file'}{remedy}") from error
+            time.sleep(_PAUSE_S)
     try:
         if not receiver.poll(timeout_s):
             raise IsolatedCallError(f"hung: no result within {timeout_s:g} s")
         result = receiver.recv()
     except (EOFError, OSError):  # OSError: it died while it sent its result
         process.join()
-        kind = MachineError if process.exitcode in ENDED_FROM_OUTSIDE else IsolatedCallError
+        kind = MachineError if ended_from_outside(process) else IsolatedCallError
         raise kind(f"crashed: {_exit_reason(process.exitcode)}") from None
     finally:
         receiver.close()
@@ -96,6 +115,11 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
         kind = MachineError if isinstance(result, (OSError, MemoryError)) else IsolatedCallError
         raise kind(f"failed: {type(result).__name__}: {result}") from result
     return result
+
+
+def ended_from_outside(process: multiprocessing.process.BaseProcess) -> bool:
+    """Whether a process that has ended was killed by another, or with its fork server."""
+    return process.exitcode in (*ENDED_FROM_OUTSIDE, _SERVER_ENDED)
 
 
 def start_process(process: multiprocessing.process.BaseProcess) -> None:
@@ -167,7 +191,7 @@ def _started(
 def _call_and_send(
     sender: multiprocessing.connection.Connection, function: Callable[..., Any], args: tuple, timeout_s: float
 ) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches the whole group: end at once, without a traceback
+    begin()
     if hasattr(signal, "SIGALRM"):
         # If the caller itself is killed, only this alarm can end a hanging call.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -176,8 +200,26 @@ def _call_and_send(
         result = function(*args)
     except Exception as error:
         result = error
-    sender.send(result)
-    sender.close()
+    with contextlib.suppress(OSError):  # the caller has ended
+        sender.send(result)
+        sender.close()
+
+
+def begin() -> None:
+    """Prepares a new process. Call it there first.
+
+    - A signal that stops the caller ends it at once and without a traceback: Ctrl-C reaches the whole process group.
+    - On Linux it gets SIGKILL when its parent ends: the fork server, or the process that forked it.
+    - It closes its end of the pipe by which the fork server finds out whether the caller is alive.
+    """
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_DFL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    server = multiprocessing.forkserver._forkserver
+    if server._forkserver_pid is None and server._forkserver_alive_fd is not None:  # it was made by a fork server
+        os.close(server._forkserver_alive_fd)
+        server._forkserver_alive_fd = None
 
 
 def _exit_reason(exitcode: int | None) -> str:

@@ -10,7 +10,6 @@ import collections
 import functools
 import math
 import multiprocessing
-import signal
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
@@ -24,11 +23,12 @@ from vjax.engine import synth
 from vjax.engine.affinity import AffinityPool
 from vjax.engine.config import RenderConfig
 from vjax.engine.isolate import (
-    ENDED_FROM_OUTSIDE,
     IsolatedCallError,
     MachineError,
+    begin,
     call_isolated,
     end_process,
+    ended_from_outside,
     start_process,
 )
 from vjax.engine.pool import TRIES, Rendering, default_workers, prepare_method
@@ -77,7 +77,7 @@ class LivePreset:
             result = self._connection.recv()
         except (EOFError, OSError):
             self._process.join(_GRACE_S)  # it has ended, because its end of the connection is closed
-            killed = self._rendered or self._process.exitcode in ENDED_FROM_OUTSIDE
+            killed = self._rendered or ended_from_outside(self._process)
             why = "it was killed" if killed else "it could not load this preset"
             return self._end(f"crashed: the preset's process ended; {why}", killed)
         if isinstance(result, Rendering):
@@ -161,7 +161,7 @@ class LiveCache:
 
 
 def _serve(connection: Connection, preset: Mapping[str, Any], note: int, config: RenderConfig, seed: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches the whole group: end at once, without a traceback
+    begin()
     error = ""
     try:
         loaded = synth.load(preset, config, seed)

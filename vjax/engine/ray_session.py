@@ -3,7 +3,9 @@
 import contextlib
 import logging
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 
@@ -24,6 +26,7 @@ def ray_session() -> Iterator[None]:
         yield
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         with warnings.catch_warnings():
             # jax warns of forks. These forks are safe, because they start another program at once.
@@ -36,6 +39,8 @@ def ray_session() -> Iterator[None]:
             f"no Ray cluster responds at {address} ({error}); start one with `ray start --head`, or set "
             "RAY_ADDRESS=local to use this machine alone"
         ) from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own handler exits with status 15
     try:
         yield
     finally:

@@ -24,6 +24,7 @@ from vjax.inference.catalogs import checkpoint_vocabulary
 from vjax.inference.confidence import confidence_maker, knob_spread, menu_probabilities
 from vjax.inference.decode import PredictedPreset, decode
 from vjax.inference.decode_routes import PredictedRoute, predicted_routes
+from vjax.io.errors import reading
 from vjax.model.inverse import InverseModel, Prediction
 from vjax.shipped import NAME, checkpoint_folder
 from vjax.sound.schema import Schema
@@ -97,8 +98,9 @@ class Predictor:
             raise ValueError(f"batch_size={batch_size}; it must be at least 1")
         restored = load_checkpoint(checkpoint_folder(os.fspath(directory)), which)
         meta = restored.meta
-        mel = MelConfig.from_settings(meta["mel"], f"checkpoint {directory}")
-        render = RenderConfig(**meta["render"]) if meta.get("render") else None
+        with reading(directory, CheckpointError, "get it again, or train another one"):
+            mel = MelConfig.from_settings(meta["mel"], f"checkpoint {directory}")
+            render = RenderConfig(**meta["render"]) if meta.get("render") else None
         return cls(
             model=restored.model,
             variables=restored.variables,

@@ -1,7 +1,9 @@
 """Distinguishes errors that the user can correct from defects of vjax."""
 
+import contextlib
 import dis
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from vjax.io.file_names import as_text
@@ -19,22 +21,49 @@ def error_text(error: Exception) -> str:
     # The system's own text is such as "[Errno 2] No such file or directory: 'x'". A file without a name has a number.
     if isinstance(error, OSError) and isinstance(error.filename, str | bytes) and error.strerror:
         return f"{as_text(error.filename)}: {error.strerror[:1].lower()}{error.strerror[1:]}"
+    if _lacks_memory(error):
+        return f"the machine has too little memory ({' '.join(str(error).split()) or 'MemoryError'}); free some"
     if is_expected(error):
         return str(error)
     message = " ".join(str(error).split()) or "no message"
     return f"internal error of vjax, which is not your mistake: {type(error).__name__}: {message}"
 
 
+@contextlib.contextmanager
+def reading(what: object, kind: type[Exception], remedy: str) -> Iterator[None]:
+    """Raises `kind` for an error that no reader expects, because the content of the file `what` is damaged or odd.
+
+    Libraries raise many types of errors for files that they cannot read. Errors that the user can correct (see
+    `is_expected`) and MemoryError are raised as they are.
+    """
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        if is_expected(error) and not (isinstance(error, OSError) and error.errno is None):
+            raise
+        reason = " ".join(str(error).split())
+        shown = f"{type(error).__name__}: {reason[:200]}{'...' * (len(reason) > 200)}"
+        raise kind(f"{as_text(what)} is damaged, or was not written by vjax ({shown}); {remedy}") from error
+
+
 def is_expected(error: Exception) -> bool:
     """Whether the user of vjax can correct an error, so that it is not a defect of vjax.
 
-    Expected errors are those of vjax's own classes, OSError, and a ValueError from a `raise` statement in vjax's own
-    code. A ValueError that NumPy, jax or Python itself raises is a message for a programmer, such as a shape that does
-    not fit, or a text that is not a number.
+    Expected errors are those of vjax's own classes, OSError, MemoryError, and a ValueError from a `raise` statement in
+    vjax's own code. A ValueError that NumPy, jax or Python itself raises is a message for a programmer, such as a shape
+    that does not fit, or a text that is not a number.
     """
-    if isinstance(error, OSError) or type(error).__module__.partition(".")[0] == "vjax":
+    if isinstance(error, OSError) or _lacks_memory(error) or type(error).__module__.partition(".")[0] == "vjax":
         return True
     return isinstance(error, ValueError) and _is_raised_by_vjax(error)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or (
+        isinstance(error, ImportError) and "failed to map segment" in str(error)  # of a library
+    )
 
 
 def _is_raised_by_vjax(error: Exception) -> bool:

@@ -11,7 +11,7 @@ from vjax.audio.distances import mss
 from vjax.audio.loudness import loudness_lufs
 from vjax.audio.metric_names import METRICS
 from vjax.audio.pitch import Pitch, detect_pitch, note_name
-from vjax.engine.pool import RenderJob, RenderPool
+from vjax.engine.pool import MACHINE_REMEDY, RenderJob, RenderPool
 from vjax.matching.comment import comment, style_of
 from vjax.matching.preferred import CLOSEST, FAR_DB
 from vjax.matching.prepare import Prepared
@@ -38,7 +38,7 @@ def finish(prepared: Prepared, pool: RenderPool, refined: Refined | None = None)
     clip, sought, choice = prepared.clip, prepared.sought, prepared.choice
     if refined is not None and refined.error:
         raise ValueError(refined.error)
-    warnings = _notes(prepared)
+    warnings = _notes(prepared) + _lost(choice.candidates)
     if prepared.config.note is None and not clip.pitch.clear:
         warnings.append(
             f"the sound has no clear pitch, so {note_name(sought.note)} is assumed; if it has a note, give it by --note"
@@ -95,6 +95,18 @@ def _notes(prepared: Prepared) -> list[str]:
     """What was changed in the recordings, named if there are several."""
     several = len(prepared.recordings) > 1
     return [f"{one.clip.name}: {note}" if several else note for one in prepared.recordings for note in one.clip.notes]
+
+
+def _lost(candidates: Sequence[Candidate]) -> list[str]:
+    """A warning if candidates could not compete, because of the machine and not because of their presets."""
+    lost = [one for one in candidates if one.by_machine]
+    if not lost:
+        return []
+    names = ", ".join(one.label for one in lost[:3]) + (f" and {len(lost) - 3} more" if lost[3:] else "")
+    return [
+        f"{len(lost)} of {len(candidates)} candidates could not be rendered on this machine ({names}): "
+        f"{lost[0].error}. {MACHINE_REMEDY}, and match the sound again"
+    ]
 
 
 def _judged(

@@ -8,8 +8,12 @@ import contextlib
 import dataclasses
 import json
 import logging
+import math
 import os
 import shutil
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +25,7 @@ from orbax.checkpoint import checkpoint_managers
 import vjax
 from vjax.data.store import DatasetInfo
 from vjax.io.atomic import DISK_ERRORS
+from vjax.io.errors import reading
 from vjax.model.inverse import InverseModel, ModelConfig
 from vjax.sound.schema import Schema
 from vjax.training.resume import allowed_changes, refused_changes
@@ -55,6 +60,11 @@ class Restored(NamedTuple):
     schema: Schema
     meta: dict[str, Any]
     step: int
+
+
+_MOST_CELLS = 2**26  # of a spectrogram: days of sound
+
+_THREADS_S = 3.0  # for the threads of Orbax that have work; others wait for ever
 
 
 def make_meta(info: DatasetInfo, model: ModelConfig, tier: int, settings: dict[str, Any]) -> dict[str, Any]:
@@ -173,7 +183,7 @@ def load_checkpoint(directory: str | Path, which: str = "best") -> Restored:
       which: "best" by validation loss, or "latest".
 
     Raises:
-      CheckpointError: there is no checkpoint, or its format is newer.
+      CheckpointError: there is no checkpoint, it is damaged, or its format is newer.
     """
     if which not in ("best", "latest"):
         raise CheckpointError(f"which={which!r}; choose 'best' or 'latest'")
@@ -192,7 +202,8 @@ def load_checkpoint(directory: str | Path, which: str = "best") -> Restored:
         create=False,
         save_interval_steps=0,
     )
-    with _quiet(), ocp.CheckpointManager(directory, item_names=_ITEMS, options=options) as manager:
+    _drop_closed_loops()
+    with _usable(directory), _quiet(), ocp.CheckpointManager(directory, item_names=_ITEMS, options=options) as manager:
         step = manager.latest_step()
         if step is None:
             raise CheckpointError(f"{directory} contains no finished checkpoint; train until the first one is saved")
@@ -200,11 +211,19 @@ def load_checkpoint(directory: str | Path, which: str = "best") -> Restored:
             step = manager.best_step()
         meta = _read_meta(manager, step)
         model = InverseModel(ModelConfig(**meta["model"]))
-        shapes = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, *meta["mel_shape"])))
+        if math.prod(meta["mel_shape"]) > _MOST_CELLS:
+            raise CheckpointError(f"{directory} is damaged: its mel_shape is {meta['mel_shape']}; get it again")
+        mel = jax.ShapeDtypeStruct((1, *meta["mel_shape"]), jax.numpy.float32)
+        shapes = jax.eval_shape(model.init, jax.random.key(0), mel)
         variables = manager.restore(
             step, args=ocp.args.Composite(variables=ocp.args.StandardRestore(_on_first_device(shapes)))
         )["variables"]
-    return Restored(model, variables, Schema.from_json(json.dumps(meta["schema"])), meta, step)
+        return Restored(model, variables, Schema.from_json(json.dumps(meta["schema"])), meta, step)
+
+
+def _usable(directory: Path) -> contextlib.AbstractContextManager[None]:
+    """Raises CheckpointError if the block cannot use what the folder contains."""
+    return reading(directory, CheckpointError, "get it again, or train another one")
 
 
 def _read_meta(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
@@ -222,18 +241,59 @@ def _read_meta(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
 def saving(folder: Path, n_bytes: int = 0) -> Iterator[None]:
     """Raises CheckpointError if the disk has no space for `n_bytes`, or if it is full in the end.
 
-    In the latter case, Orbax also logs its own errors, of several types, and its threads continue for a while.
+    In the latter case, Orbax's threads have ended, unless they take long. Their own errors are not
+    printed: there are pages of them, in the log and as tracebacks.
     """
     free = shutil.disk_usage(folder).free
     if free < n_bytes:
         raise _not_saved(folder, f"it takes {n_bytes / 1e6:.1f} MB, and {free / 1e6:.1f} MB are free")
+    failed, before = False, set(threading.enumerate())
+    _drop_closed_loops()
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
+    for logger in loggers:
+        logger.addFilter(_is_no_disk_error)
     try:
         yield
     except Exception as error:
-        reason = next((os.strerror(number) for number in DISK_ERRORS if os.strerror(number) in str(error)), "")
-        if not reason:
+        if not (reason := _disk_error(str(error))):
             raise
+        failed = True
+        deadline_s = time.monotonic() + _THREADS_S
+        while set(threading.enumerate()) - before and time.monotonic() < deadline_s:
+            time.sleep(0.05)
         raise _not_saved(folder, reason) from error
+    finally:
+        if not failed:  # else more may come
+            for logger in loggers:
+                logger.removeFilter(_is_no_disk_error)
+
+
+def _drop_closed_loops() -> None:
+    """Drops errors of TensorStore's threads, that the event loop of Orbax's thread is closed, after Orbax has failed.
+
+    They may come long after that, each with a traceback.
+    """
+    hook = sys.unraisablehook
+    if getattr(hook, "drops_closed_loops", False):
+        return
+
+    def handle(unraisable: Any) -> None:
+        if not (unraisable.exc_type is RuntimeError and "Event loop is closed" in str(unraisable.exc_value)):
+            hook(unraisable)
+
+    handle.drops_closed_loops = True
+    sys.unraisablehook = handle
+
+
+def _disk_error(text: str) -> str:
+    """The reason in an error's text if a disk is full or cannot be written, else nothing."""
+    reasons = [os.strerror(number) for number in DISK_ERRORS if os.strerror(number) in text]
+    return (reasons or ["it could not be written"] * ("Error writing" in text) or [""])[0]  # the text of TensorStore
+
+
+def _is_no_disk_error(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return not _disk_error(f"{record.getMessage()} {error}")
 
 
 def _not_saved(folder: Path, reason: str) -> CheckpointError:

@@ -20,6 +20,7 @@ import numpy as np
 from absl import logging
 
 from vjax.io.atomic import replacing
+from vjax.io.unzipped import read_unzipped
 from vjax.sound.schema import CATALOG_CHOICES, WAVETABLE_CHOICES, Schema
 from vjax.vital import checks
 from vjax.vital.lfo_shapes import LfoShapeCatalog, standard_shapes
@@ -83,9 +84,8 @@ def read_vocabulary(path: str | os.PathLike) -> Vocabulary:
 
     Raises ValueError naming the file.
     """
-    raw = pathlib.Path(path).read_bytes()
     try:
-        vocabulary = Vocabulary.from_json_string((gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode())
+        vocabulary = Vocabulary.from_json_string(read_unzipped(path).decode())
         for i, table in enumerate(vocabulary.wavetables.tables):
             checks.check_table(table, f"wavetable {i}")
         for i, shape in enumerate(vocabulary.lfo_shapes.shapes):

@@ -23,7 +23,7 @@ from vjax.io.file_names import stem_text
 from vjax.sound.routes import CHANNELS, N_SLOTS, ROUTE_RANGES
 from vjax.sound.schema import CATALOG_CHOICES, N_LFOS, N_OSCILLATORS, VIEW_CONTROLS, Schema
 from vjax.vital import checks
-from vjax.vital.conversion import converted
+from vjax.vital.conversion import converted, with_usual_parts
 from vjax.vital.wavetables import VITAL_VERSION, written_version
 
 MAX_BYTES = 64 * 2**20
@@ -233,7 +233,7 @@ def checked_json(raw: Any) -> dict[str, Any]:
         raise ValueError(f"`settings` has none of {', '.join(sizes)}, so not a Vital preset")
     checks.check_json(raw, "preset")
     raw = converted(raw)
-    settings = dict(raw["settings"])
+    settings = with_usual_parts(raw["settings"])
     for name, most in sizes.items():
         entries = settings.get(name, [])
         if not (isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)):

@@ -1,7 +1,6 @@
 """Starts the server of the page, and waits for its end."""
 
 import os
-import signal
 import socket
 import sys
 import tempfile
@@ -93,16 +92,10 @@ def serve(
         if public:
             print(f"vjax web, public: {public}", flush=True)
         threading.Thread(target=_warm_up, args=(studio,), daemon=True).start()
-        signal.signal(signal.SIGTERM, _end)
         try:
             threading.Event().wait()  # until KeyboardInterrupt
         finally:
             page.close(verbose=False)
-
-
-def _end(*_) -> None:
-    """Ends the server as Ctrl-C does, so that its files are deleted. A container is stopped by SIGTERM."""
-    raise KeyboardInterrupt
 
 
 def _folder(given: str, exposed: bool) -> Path | None:
