@@ -71,7 +71,7 @@ def test_variations_of_a_variation_have_its_label(pool, found, sought):
 
 def test_variations_of_a_silent_preset_raises_value_error(pool, sought):
     off = Candidate("off", with_values(init(), {"osc_1_on": 0, "filter_1_on": 1}))
-    with pytest.raises(ValueError, match="silent at note 48|nothing is left"):
+    with pytest.raises(ValueError, match="silent at note 48"):
         variations(off, sought, pool, 1)
 
 

@@ -47,5 +47,5 @@ def test_varied_with_a_seed_is_always_the_same():
 
 def test_varied_with_everything_locked_raises_value_error():
     preset = dataclasses.replace(read_preset(PRESETS[0]), routes=(None,) * 64)
-    with pytest.raises(ValueError, match="with oscillators, .*, macros locked, nothing is left to vary in"):
+    with pytest.raises(ValueError, match="macros locked, nothing is left to vary in"):
         varied(preset, 1, LOCKS)

@@ -10,7 +10,7 @@ from vjax.web.studio import EXAMPLES
 from vjax.web.view import status
 
 _PAGE = Path(__file__).parent / "page"
-_SCRIPTS = ("dom", "player", "cards", "keyboard", "inside", "results")
+_SCRIPTS = ("dom", "player", "cards", "keyboard", "inside", "goon", "results")
 
 INTRODUCTION = """\
 # vjax
@@ -61,6 +61,9 @@ def build_page(events: Events, functions: Sequence[Callable]) -> gr.Blocks:
         matched = [shown, detected, line, match, cancel]
         for start in (match.click, note.submit):
             start(events.match, note, matched, concurrency_limit=None, **private)
-        shown.refine(events.refine, None, [shown, line, match, cancel], concurrency_limit=None, **private)
+        made = [shown, line, match, cancel]
+        shown.refine(events.refine, None, made, concurrency_limit=None, **private)
+        shown.vary(events.vary, None, made, concurrency_limit=None, **private)
+        shown.undo(events.undo, None, shown, **at_once)
         cancel.click(events.cancel, **at_once)
     return page

@@ -15,6 +15,7 @@ _STAGES = {
     "predicting": "The network predicts a preset",
     "playing candidates": "Vital plays the candidates; patches are built from the sound",
     "equalising harmonics": "The harmonics of the best candidates are adjusted",
+    "varying": "Vital plays variations",
     "searching": "The search renders variations",
 }
 
@@ -69,6 +70,7 @@ def _target_card(sound: Sound) -> dict[str, Any]:
         "distance": None,
         "badges": [],
         "final": True,
+        "group": "",
         **sound.media,
     }
 
@@ -86,6 +88,7 @@ def _card(card: Card) -> dict[str, Any]:
         "badges": card.badges,
         "metrics": _metrics(card),
         "final": card.final,
+        "group": card.group,
         **card.media,
     }
 

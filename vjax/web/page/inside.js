@@ -40,7 +40,7 @@ function routesTable(routes) {
   );
 }
 
-// Sliders of the macros. onTurn(number, value) is called when one is let go.
+// Sliders of the macros. onTurn(number, value, name) is called when one is let go.
 function macroSliders(macros, values, onTurn) {
   return macros.map((macro) => {
     const value = values[macro.number] ?? macro.value;
@@ -53,7 +53,7 @@ function macroSliders(macros, values, onTurn) {
       value,
       "aria-label": `Macro ${macro.name}`,
       oninput: (event) => (shown.textContent = `${Math.round(100 * event.target.value)} %`),
-      onchange: (event) => onTurn(macro.number, Number(event.target.value)),
+      onchange: (event) => onTurn(macro.number, Number(event.target.value), macro.name),
     });
     return node("label", { class: "vx-macro" }, node("span", {}, macro.name), slider, shown);
   });
