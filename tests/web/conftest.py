@@ -60,7 +60,7 @@ class Page:
                     return result
             time.sleep(0.05)
         body = self.browser.find_element(By.TAG_NAME, "body").text
-        raise TimeoutError(f"nothing was found in {timeout_s} s; the page shows: {body[:1500]}")
+        raise TimeoutError(f"nothing was found in {timeout_s} s; the page shows: {body[:3000]}")
 
     def find(self, selector: str):
         return self.browser.find_element(By.CSS_SELECTOR, selector)

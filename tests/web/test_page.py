@@ -55,21 +55,21 @@ def test_inside_lists_the_steps_that_build_the_preset(page):
 
 
 def test_keyboard_plays_a_note_by_mouse_and_by_computer_key(page):
-    page.press('[aria-label="D2"]')
-    page.wait(lambda: page.find(".vx-keyboard").get_attribute("data-played") == "D2")
-    page.find('[aria-label="D2"]').send_keys(Keys.ARROW_RIGHT)
+    page.press('.vx-detail [aria-label="D2"]')
+    page.wait(lambda: page.find(".vx-detail .vx-keyboard").get_attribute("data-played") == "D2")
+    page.find('.vx-detail [aria-label="D2"]').send_keys(Keys.ARROW_RIGHT)
     assert page.browser.switch_to.active_element.get_attribute("aria-label") == "D#2"
     page.browser.switch_to.active_element.send_keys("a")
-    page.wait(lambda: page.find(".vx-keyboard").get_attribute("data-played") == "C1")
+    page.wait(lambda: page.find(".vx-detail .vx-keyboard").get_attribute("data-played") == "C1")
     page.browser.switch_to.active_element.send_keys(Keys.ENTER)
-    page.wait(lambda: page.find(".vx-keyboard").get_attribute("data-played") == "D#2")
+    page.wait(lambda: page.find(".vx-detail .vx-keyboard").get_attribute("data-played") == "D#2")
 
 
 def test_download_is_the_preset_with_the_name_and_the_macros_of_the_page(page):
     page.press("[data-id=neighbour] .vx-choose")
     slider = page.wait(lambda: page.find('input[aria-label^="Macro"]'))
     page.browser.execute_script("arguments[0].value = 0.5; arguments[0].dispatchEvent(new Event('change'))", slider)
-    page.wait(lambda: page.find(".vx-keyboard").get_attribute("data-played") == "C2")  # it is heard at once
+    page.wait(lambda: page.find(".vx-detail .vx-keyboard").get_attribute("data-played") == "C2")  # it is heard at once
     name = page.find('[aria-label="Name of the preset"]')
     name.clear()
     name.send_keys("My bass")
@@ -161,6 +161,36 @@ def test_undo_turns_a_macro_back(page):
     assert name.startswith("Undo: ")
     page.press(".vx-undo")
     page.wait(lambda: page.find('input[aria-label^="Macro"]').get_attribute("value") == before)
+
+
+def test_note_keyboard_corrects_the_note(page):
+    field = page.find("#note input, #note textarea")
+    page.set_note("A#2")
+    page.wait(lambda: page.find("#keys .vx-own").get_attribute("aria-label") == "A#2")
+    page.press('#keys [aria-label="D2"]')
+    assert field.get_attribute("value") == "D2"
+    page.browser.switch_to.active_element.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    assert field.get_attribute("value") == "E2"
+    assert page.find("#keys .vx-own").get_attribute("aria-label") == "E2"
+
+
+def test_recordings_with_their_notes_are_matched_together(page):
+    page.set_note("C2")
+    page.press("button.label-wrap")
+    page.wait(lambda: page.find("#more input[type=file]")).send_keys(str(SOUNDS / "rhodes.wav"))
+    note = page.wait(lambda: page.find("#recordings input"))
+    assert note.get_attribute("aria-label") == "Note of rhodes.wav"
+    note.clear()
+    note.send_keys("X", Keys.TAB)
+    page.wait(lambda: "not a MIDI note" in page.find("#recordings").text)
+    note.clear()
+    note.send_keys("C4", Keys.TAB)
+    page.wait(lambda: "as you have chosen" in page.find("#recordings").text)
+    page.press("#match")
+    page.wait(lambda: "Ranked by 2 recordings." in page.status, 120)
+    page.wait(lambda: "MSS to rhodes.wav, dB" in page.find(".vx-metrics").get_attribute("textContent"))
+    page.press('#more button[aria-label="Clear"], #more button[title="Clear"]')
+    page.wait(lambda: not page.find_all("#recordings li"))
 
 
 def test_cancel_ends_a_match_and_the_next_one_can_begin(page):

@@ -1,7 +1,7 @@
 """Answers the requests of the page about a candidate: notes to play, its inside, and its files.
 
-Each function takes the page's request as a dict with the keys `token` and `id`, where needed `note`, `macros` and
-`name`. It returns a dict, with the key `error` if it failed.
+Each function takes the page's request as a dict with the keys `token` and `id`, where needed `note`, `macros`, `name`
+and others. It returns a dict, with the key `error` if it failed.
 """
 
 import base64
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vjax.audio.pitch import note_name
+from vjax.audio.pitch import note_name, parse_note
 from vjax.engine.pool import RenderJob
 from vjax.io.errors import error_text, is_expected
 from vjax.vital.editability import MACROS
@@ -27,6 +27,7 @@ from vjax.web.inside import inside
 from vjax.web.sessions import Session, SessionError, Sessions, card_of
 from vjax.web.sound import flac_address, loudness_gain, with_gain
 from vjax.web.studio import Studio
+from vjax.web.view import recording_text
 
 Request = Mapping[str, Any]
 
@@ -70,7 +71,15 @@ def answers(studio: Studio, sessions: Sessions, folder: Path | None) -> Sequence
             write_preset(path, preset)
             return {"path": str(install(path, folder))}
 
-    functions = (play_note, look_inside, preset_file, all_files, install_preset)
+    def set_note(request: Request) -> dict[str, Any]:
+        others = sessions.get(request["token"]).others
+        if not 0 <= int(request["index"]) < len(others):
+            raise SessionError("this recording is not there any more")
+        recording, text = others[int(request["index"])], str(request["note"])
+        recording.note = parse_note(text) if text.strip() else None
+        return {"found": recording_text(recording)}
+
+    functions = (play_note, look_inside, preset_file, all_files, install_preset, set_note)
     return [_with_error(function) for function in functions]
 
 

@@ -56,6 +56,7 @@ class Card:
       sound: what it is compared with.
       mss_db: its distance to the sound.
       metrics: further distances by name; empty while the match runs.
+      beside: its distance to each further recording, by name; MSS in dB.
       badges: short remarks, such as "closest".
       final: whether it is tuned and ranked.
       group: MORE, MADE, or empty.
@@ -71,6 +72,7 @@ class Card:
     sound: Sound
     mss_db: float
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    beside: Mapping[str, float] = dataclasses.field(default_factory=dict)
     badges: tuple[str, ...] = ()
     final: bool = True
     group: str = ""
@@ -106,7 +108,8 @@ def result_cards(result: MatchResult, sound: Sound) -> list[Card]:
     for one, badge in zip(found, ("recommended", "closest"), strict=False):
         badges = (badge,) if result.closest else ("recommended", "closest")
         card = _card(one.kind, one, one.audio, sound, one.mss_db, one.preset)
-        cards.append(dataclasses.replace(card, metrics=one.metrics, badges=badges))
+        beside = {each.name: each.mss_db for each in one.recordings[1:]}
+        cards.append(dataclasses.replace(card, metrics=one.metrics, badges=badges, beside=beside))
     shown = {card.kind for card in cards}
     for kind in (Kind.PATCH, Kind.NEIGHBOUR, Kind.PREDICTION, Kind.RESYNTHESIS):
         best, *others = [one for one in result.candidates if one.kind == kind and not one.error] or [None]
@@ -124,7 +127,10 @@ def result_cards(result: MatchResult, sound: Sound) -> list[Card]:
 def _candidate_card(candidate: Candidate, name: str, result: MatchResult, sound: Sound) -> Card:
     """The card of a candidate that `vjax match` does not write. `name`: in the brackets of its preset's name."""
     preset = _described(candidate, result, sound.clip.title, name)
-    return _card(name.replace(" ", "-"), candidate, candidate.levelled_audio, sound, candidate.mss_db, preset)
+    mss_db, *others_db = candidate.each_mss_db or (candidate.mss_db,)
+    card = _card(name.replace(" ", "-"), candidate, candidate.levelled_audio, sound, mss_db, preset)
+    names = (each.name for each in result.recordings[1:])
+    return dataclasses.replace(card, beside=dict(zip(names, others_db, strict=False)))
 
 
 def refined_card(result: MatchResult, id: str, origin: Card) -> Card:

@@ -19,10 +19,10 @@ from vjax.vital.editability import MACROS
 from vjax.vital.values import with_values
 from vjax.web.cards import Card, early_card, refined_card, result_cards, variation_card
 from vjax.web.jobs import Cancelled, Failed, Job, Waiting, Work
-from vjax.web.sessions import Session, Sessions, card_of
+from vjax.web.sessions import MOST_RECORDINGS, Recording, Session, Sessions, card_of
 from vjax.web.sound import make_sound
 from vjax.web.studio import EXAMPLES, Studio, match_work, read_sound, refine_work, vary_work
-from vjax.web.view import pitch_text, progress_status, results, status
+from vjax.web.view import pitch_text, progress_status, recordings, results, status
 
 _MOST_SEARCH_S = 300.0
 _READY = "Ready. Press Match."
@@ -61,21 +61,44 @@ class Events:
         self.sessions.close(request.session_hash)
 
     def take_sound(self, path: str | None, request: gr.Request) -> tuple:
-        """-> results, detected, note, status, match, cancel. Called when the sound was given, trimmed or removed."""
+        """-> results, detected, note, keys, recordings, status, match, cancel.
+
+        Called when the sound was given, trimmed or removed. Further recordings belong to the sound before, and are
+        removed.
+        """
         session = self.sessions.of_page(request.session_hash)
         session.begin(None)
         if path is None:
-            return results(session, self.install), "", "", status("Give a sound first."), *_buttons(False, False)
-        name = Path(path).name.replace("%22", '"')  # as browsers write a quote in the name of a file
+            return self._no_sound(session, status("Give a sound first."))
+        name = _file_name(path)
         try:
             clip = read_sound(self.studio, path, name)
             session.begin(make_sound(clip, self.studio.render, self.config))
-            detected = pitch_text(session.sound, True)
         except (ValueError, OSError) as error:
-            shown = status(error_text(error).replace(path, name), bad=True)
-            return results(session, self.install), "", "", shown, *_buttons(False, False)
-        note = note_name(session.sound.note)
-        return results(session, self.install), detected, note, status(_READY), *_buttons(False)
+            return self._no_sound(session, status(error_text(error).replace(path, name), bad=True))
+        note, detected = session.sound.note, pitch_text(session.sound, True)
+        shown = results(session, self.install)
+        return shown, detected, note_name(note), {"note": note}, None, status(_READY), *_buttons(False)
+
+    def _no_sound(self, session: Session, line: str) -> tuple:
+        return results(session, self.install), "", "", {"note": None}, None, line, *_buttons(False, False)
+
+    def take_recordings(self, paths: list[str] | None, request: gr.Request) -> tuple:
+        """-> recordings, status. Called when further recordings of the instrument were given or removed."""
+        session = self.sessions.of_page(request.session_hash)
+        before, session.others = {one.path: one for one in session.others}, ()
+        problems = []
+        for path in map(str, paths or []):  # plain ones: a process that reads them would import Gradio for its own
+            name = _file_name(path)
+            try:
+                if len(session.others) == MOST_RECORDINGS:
+                    raise ValueError(f"{name} is not used: at most {MOST_RECORDINGS} further recordings are matched")
+                one = before.get(path) or Recording(path, read_sound(self.studio, path, name))
+                session.others = (*session.others, one)
+            except (ValueError, OSError) as error:
+                problems.append(error_text(error).replace(path, name))
+        line = status(". ".join(problems), bad=True) if problems else status(_READY) if paths else gr.skip()
+        return recordings(session), line
 
     def match(self, note: str, request: gr.Request) -> Iterator[tuple]:
         """Yields results, detected, status, match, cancel."""
@@ -92,13 +115,14 @@ class Events:
         session.begin(sound)
         detected = pitch_text(sound, config.note is None)
         yield results(session, self.install, True), detected, status("Starting …", 0.0), *_buttons(True)
-        work = match_work(self.studio, sound.clip, config)
+        work = match_work(self.studio, sound.clip, config, [(one.clip, one.note) for one in session.others])
 
         def take(result: MatchResult) -> str:
             silent = tuple(dataclasses.replace(one, audio=None) for one in result.candidates)
             session.result = dataclasses.replace(result, candidates=silent)  # the cards keep the sounds that are shown
             session.cards = {card.id: card for card in result_cards(result, sound)}
             text = f"Done in {result.seconds:.0f} s: {len(result.candidates)} candidates, {result.evals} renders."
+            text += f" Ranked by {len(result.recordings)} recordings." if result.recordings else ""
             shown = [one for one in result.warnings if "--note" not in one]  # the page says it beside the note
             return " ".join([text, *(f"Note: {warning}." for warning in shown)])
 
@@ -199,6 +223,11 @@ class Events:
                     line = status(take(event.result))
                 shown = results(session, self.install)
             yield shown, line, *_buttons(busy)
+
+
+def _file_name(path: str) -> str:
+    """The name of an uploaded file; browsers write a quote in it as %22."""
+    return Path(path).name.replace("%22", '"')
 
 
 def _add_early(session: Session, candidate: Candidate) -> bool:

@@ -6,6 +6,7 @@ import secrets
 import threading
 from collections.abc import Collection, Sequence
 
+from vjax.audio.clip import Clip
 from vjax.matching.result import MatchResult
 from vjax.web.cards import MADE, Card
 from vjax.web.jobs import Job
@@ -14,8 +15,20 @@ from vjax.web.sound import Sound
 MOST_SESSIONS = 50
 """Open pages whose sounds are kept; each takes about 10 MB. The one that was unused for longest makes room."""
 
+MOST_RECORDINGS = 4
+"""Further recordings of an instrument that a page takes."""
+
 MOST_MADE = 12
 """Results of searches and variations that a page keeps; the oldest one makes room."""
+
+
+@dataclasses.dataclass(eq=False)
+class Recording:
+    """A further recording of the instrument, in a file; `note`: the MIDI note that a visitor has given, if any."""
+
+    path: str
+    clip: Clip
+    note: int | None = None
 
 
 @dataclasses.dataclass(eq=False)
@@ -25,6 +38,7 @@ class Session:
     Attributes:
       token: a secret that the page sends with its requests.
       sound: what was given, if anything.
+      others: further recordings of the same instrument.
       cards: the shown candidates by id, in their order.
       result: of the last match, without the sounds of its candidates.
       job: that runs or waits.
@@ -33,6 +47,7 @@ class Session:
 
     token: str
     sound: Sound | None = None
+    others: tuple[Recording, ...] = ()
     cards: dict[str, Card] = dataclasses.field(default_factory=dict)
     result: MatchResult | None = None
     job: Job | None = None

@@ -7,8 +7,10 @@ from typing import Any
 from vjax.audio.metric_names import METRICS
 from vjax.audio.pitch import note_name
 from vjax.matching.choose import Progress
+from vjax.matching.config import MatchConfig
+from vjax.matching.prepare import note_of
 from vjax.web.cards import Card, distance_words
-from vjax.web.sessions import Session
+from vjax.web.sessions import Recording, Session
 from vjax.web.sound import Sound
 
 _STAGES = {
@@ -44,6 +46,28 @@ def pitch_text(sound: Sound, detected: bool) -> str:
         return f"Detected: {pitch.name} ({pitch.frequency_hz:.1f} Hz), confidence {100 * pitch.confidence:.0f} %."
     found = "No pitch was found" if pitch.note is None else f"The pitch is unclear ({pitch.name}?)"
     return f"{found}: {note_name(sound.note)} is assumed. If the sound has a note, correct it."
+
+
+def recordings(session: Session) -> dict[str, Any]:
+    """Further recordings with their notes, for `page/recordings.js`."""
+    rows = [
+        {"name": one.clip.name, "note": note_name(recording_note(one)), "found": recording_text(one)}
+        for one in session.others
+    ]
+    return {"token": session.token, "rows": rows}
+
+
+def recording_note(recording: Recording) -> int:
+    """The note that a recording plays: the given one, or the detected one."""
+    return note_of(recording.clip, MatchConfig(note=recording.note))
+
+
+def recording_text(recording: Recording) -> str:
+    """Where the note of a recording comes from."""
+    if recording.note is not None:
+        return "as you have chosen"
+    pitch = recording.clip.pitch
+    return f"detected, confidence {100 * pitch.confidence:.0f} %" if pitch.clear else "assumed: the pitch is unclear"
 
 
 def status(text: str, share: float | None = None, bad: bool = False) -> str:
@@ -96,4 +120,6 @@ def _card(card: Card) -> dict[str, Any]:
 def _metrics(card: Card) -> list[tuple[str, str]]:
     found = dict(card.metrics) or {"mss": card.mss_db}
     names = {"mss": "MSS, mean difference of the spectra, dB", "loudness_difference": "difference in loudness, LU"}
-    return [(names.get(one, one), f"{found[one]:.3f}") for one in METRICS if math.isfinite(found.get(one, math.nan))]
+    shown = [(names.get(one, one), found[one]) for one in METRICS if one in found]
+    shown += [(f"MSS to {name}, dB", mss_db) for name, mss_db in card.beside.items()]
+    return [(name, f"{value:.3f}") for name, value in shown if math.isfinite(value)]
