@@ -80,6 +80,12 @@ def test_preset_file_has_the_macros_and_a_safe_name(asked):
     assert preset["comments"] == "by hand"
 
 
+def test_preset_file_has_the_style_that_was_chosen(asked):
+    preset = json.loads(asked("preset_file", style="Pad")["text"])
+    assert preset["preset_style"] == "Pad"
+    assert "'Loud' is not a style; choose one of Bass" in asked("preset_file", style="Loud")["error"]
+
+
 def test_all_files_before_the_match_has_ended_is_an_error(asked):
     assert "wait for all candidates" in asked("all_files")["error"]
 

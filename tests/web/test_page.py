@@ -73,9 +73,10 @@ def test_download_is_the_preset_with_the_name_and_the_macros_of_the_page(page):
     name = page.find('[aria-label="Name of the preset"]')
     name.clear()
     name.send_keys("My bass")
+    page.find('[aria-label="Style of the preset"]').send_keys("Pad")
     page.press_text("Download preset")
     preset = json.loads(page.downloaded("My bass.vital").read_text())
-    assert preset["preset_name"] == "My bass"
+    assert (preset["preset_name"], preset["preset_style"]) == ("My bass", "Pad")
     assert 0.5 in [preset["settings"][f"macro_control_{i}"] for i in (1, 2, 3, 4)]
     assert read_preset(page.downloads / "My bass.vital").comments.startswith("Made by vjax")
 
@@ -91,10 +92,11 @@ def test_save_to_vital_keeps_an_earlier_preset(page, server):
 def test_zip_has_every_candidate(page):
     page.press_text("All candidates (ZIP)")
     with zipfile.ZipFile(page.downloaded("bass (vjax).zip")) as archive:
-        names = archive.namelist()
+        names, text = archive.namelist(), archive.read("bass.html").decode()
     presets = [name for name in names if name.endswith(".vital")]
     assert len(presets) == len(cards(page)) - 1
     assert {"bass.vital", "bass.json", "bass-vjax.png"} <= set(names)
+    assert all(title in text for title in cards(page).values() if title != "Your sound")
 
 
 def test_choose_shows_what_another_candidate_is_made_of(page):

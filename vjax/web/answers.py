@@ -1,7 +1,7 @@
 """Answers the requests of the page about a candidate: notes to play, its inside, and its files.
 
-Each function takes the page's request as a dict with the keys `token` and `id`, where needed `note`, `macros`, `name`
-and others. It returns a dict, with the key `error` if it failed.
+Each function takes the page's request as a dict with the keys `token` and `id`, where needed `note`, `macros`,
+`name`, `style` and others. It returns a dict, with the key `error` if it failed.
 """
 
 import base64
@@ -17,6 +17,7 @@ from typing import Any
 from vjax.audio.pitch import note_name, parse_note
 from vjax.engine.pool import RenderJob
 from vjax.io.errors import error_text, is_expected
+from vjax.matching.comment import STYLES
 from vjax.vital.editability import MACROS
 from vjax.vital.preset import Preset, write_preset
 from vjax.vital.user_folder import install
@@ -84,13 +85,16 @@ def answers(studio: Studio, sessions: Sessions, folder: Path | None) -> Sequence
 
 
 def _chosen(sessions: Sessions, request: Request) -> tuple[Session, Card, Preset]:
-    """The page's session, the chosen card, and its preset with the macros and the name that the page has set."""
+    """The page's session, the chosen card, and its preset with the macros, name and style that the page has set."""
     session = sessions.get(request["token"])
     card = card_of(session, request["id"])
     macros = {MACROS[int(number) - 1]: float(value) for number, value in (request.get("macros") or {}).items()}
     preset = with_values(card.preset, macros)
     name = file_name(str(request.get("name") or "") or preset.name)
-    return session, card, dataclasses.replace(preset, name=name)
+    style = request.get("style", preset.style)
+    if style not in (*STYLES, preset.style):
+        raise SessionError(f"{style!r} is not a style; choose one of {', '.join(STYLES)}")
+    return session, card, dataclasses.replace(preset, name=name, style=style)
 
 
 def _with_error(function: Callable[[Request], dict[str, Any]]) -> Callable[[Request], dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 from vjax.audio.metric_names import METRICS
 from vjax.audio.pitch import note_name
 from vjax.matching.choose import Progress
+from vjax.matching.comment import STYLES
 from vjax.matching.config import MatchConfig
 from vjax.matching.prepare import note_of
 from vjax.web.cards import Card, distance_words
@@ -29,7 +30,7 @@ def results(session: Session, install: bool, busy: bool = False) -> dict[str, An
       install: whether the page offers to save to Vital's folder.
       busy: whether a job runs.
     """
-    value: dict[str, Any] = {"token": session.token, "install": install, "busy": busy, "cards": []}
+    value: dict[str, Any] = {"token": session.token, "install": install, "busy": busy, "styles": STYLES, "cards": []}
     sound = session.sound
     if sound is not None:
         cards = [_target_card(sound), *(_card(card) for card in session.cards.values())]
@@ -107,6 +108,7 @@ def _card(card: Card) -> dict[str, Any]:
         "about": card.about,
         "label": card.label,
         "name": card.preset.name,
+        "style": card.preset.style,
         "distance": None if math.isnan(card.mss_db) else card.mss_db,
         "words": distance_words(card.mss_db),
         "badges": card.badges,

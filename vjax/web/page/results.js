@@ -19,6 +19,7 @@ const message = node("p", { class: "vx-message", role: "status", "aria-live": "p
 const insideBox = node("div", { class: "vx-inside" });
 const title = node("h2", {});
 const nameField = node("input", { type: "text", maxlength: 80, "aria-label": "Name of the preset" });
+const styleField = node("select", { "aria-label": "Style of the preset" });
 const takeBox = node("div", { class: "vx-take" });
 const goOn = makeGoOn((how) => trigger("vary", goOnFrom(how)), (how) => trigger("refine", goOnFrom(how)), undo);
 const metricsBox = node("details", { class: "vx-metrics" });
@@ -42,7 +43,7 @@ function say(text) {
 }
 
 function request() {
-  return { token: shown.token, id: chosen, macros: macros(), name: nameField.value };
+  return { token: shown.token, id: chosen, macros: macros(), name: nameField.value, style: styleField.value };
 }
 
 function macros() {
@@ -101,6 +102,7 @@ function drawTake(card) {
     node("button", { type: "button", class: main ? "vx-main" : "", onclick: act, disabled: !card.final }, text);
   const children = [
     node("label", {}, "Name ", nameField),
+    node("label", {}, "Style ", styleField),
     button("Download preset", async () => {
       const file = await server.preset_file(request());
       if (file.error) say(file.error);
@@ -181,6 +183,8 @@ function drawDetail() {
   detailOf = key;
   say("");
   nameField.value = card.name;
+  const styles = [...new Set([...shown.styles, card.style])];
+  styleField.replaceChildren(...styles.map((one) => node("option", { value: one, selected: one === card.style }, one || "none")));
   title.textContent = `${card.title}: ${card.words}`;
   drawMetrics(card);
   insideBox.replaceChildren();
