@@ -37,6 +37,7 @@ MORE, MADE = "more", "made"
 """Groups of cards: further candidates of a kind, and refinements and variations. The best of each kind has none."""
 
 _MOST_A_KIND = 3
+_NEAR_BEST_DB = 3.0  # MSS: further candidates of a kind are not farther than this beyond the best, unless all are near
 _WORDS = ((1.0, "almost identical"), (3.0, "very close"), (5.0, "close"), (FAR_DB, "similar"))
 _NAME_LETTERS = 80
 _NOT_IN_NAMES = '<>:"/\\|?*'
@@ -117,6 +118,8 @@ def result_cards(result: MatchResult, sound: Sound) -> list[Card]:
             continue
         if kind not in shown:
             cards.append(_candidate_card(best, kind, result, sound))
+        near_db = max(FAR_DB, best.mss_db + _NEAR_BEST_DB)
+        others = [one for one in others if one.mss_db <= near_db]
         differ = differing(others, _MOST_A_KIND - 1, result.sample_rate, beside=[best])
         for number, one in enumerate(differ, start=2):
             card = _candidate_card(one, f"{kind} {number}", result, sound)
