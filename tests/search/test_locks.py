@@ -1,11 +1,13 @@
 """Tests of locks: what they keep in real presets."""
 
+import argparse
 import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from vjax.cli.refine_flags import LOCK_NAMES, lock_names
 from vjax.search.locks import LOCKS, locked_parts
 from vjax.vital import preset as vital_preset
 from vjax.vital.preset import Route, controls, read_preset
@@ -60,3 +62,10 @@ def test_locked_parts_of_routes_in_a_ring_end():
 def test_locked_parts_with_an_unknown_name_raises_value_error():
     with pytest.raises(ValueError, match="'osc' cannot be locked; expected some of oscillators, filters"):
         locked_parts(read_preset(PRESETS / "FM_Bass1.vital"), ["osc"])
+
+
+def test_locks_of_the_flag_are_those_of_a_search():
+    assert LOCK_NAMES == LOCKS
+    assert lock_names("filters, lfos") == ("filters", "lfos")
+    with pytest.raises(argparse.ArgumentTypeError, match="'lfo' is not a group of modules; give some of osc"):
+        lock_names("lfo")

@@ -1,17 +1,25 @@
 """Tests of `vjax web` in a real browser, with a small model."""
 
+import functools
 import json
 import math
+import sys
 import time
 import wave
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from vjax.vital.preset import read_preset
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))  # as for a script that runs there
+
+from web_jobs import give_sound
 
 SOUNDS = Path(__file__).parents[1] / "data" / "sounds"
 
@@ -100,8 +108,9 @@ def test_zip_has_every_candidate(page):
 
 
 def test_choose_shows_what_another_candidate_is_made_of(page):
-    page.press("[data-id=prediction] .vx-choose")
+    page.find("[data-id=prediction] .vx-choose").send_keys(Keys.ENTER)  # without a mouse
     page.wait(lambda: page.find(".vx-detail h2").text.startswith("Prediction"))
+    assert page.browser.switch_to.active_element.get_attribute("aria-label") == "Chosen: Prediction"
     page.wait(lambda: "LFO 1" in page.find(".vx-parts").text)
     page.press("[data-id=neighbour] .vx-choose")
     page.wait(lambda: "Saws for Days" in page.find(".vx-parts").text)
@@ -278,3 +287,11 @@ def test_upload_of_300_megabytes_is_refused_early(second, tmp_path):
     second.upload(path)
     second.wait(lambda: "maximum allowed size" in second.find("body").text, 30)
     assert time.monotonic() - began < 30
+
+
+def test_ten_uploads_at_once_are_all_read(server):
+    with httpx.Client(base_url=server[0], timeout=120) as client, ThreadPoolExecutor(10) as threads:
+        config = client.get("/config").json()
+        give = functools.partial(give_sound, client, config, sound=SOUNDS / "bass.wav")
+        shown = list(threads.map(lambda visitor: give(f"visitor-{visitor}"), range(10)))
+    assert all("Ready. Press Match." in one for one in shown)

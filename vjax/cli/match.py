@@ -71,7 +71,7 @@ exit codes: 0 done; 1 a sound failed, or its preset is silent; 2 wrong usage; 13
 """
 
 
-_SEARCH = ("evals", "seconds", "strategy", "seed")  # flags that only a search uses
+_SEARCH = ("evals", "seconds", "strategy", "seed", "lock")  # flags that only a search uses
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -13,7 +13,7 @@ from vjax.web.jobs import Job
 from vjax.web.sound import Sound
 
 MOST_SESSIONS = 50
-"""Open pages whose sounds are kept; each takes about 10 MB. The one that was unused for longest makes room."""
+"""Open pages whose sounds are kept, about 1.5 MB for each card. The one that was unused for longest makes room."""
 
 MOST_RECORDINGS = 4
 """Further recordings of an instrument that a page takes."""
