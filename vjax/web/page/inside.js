@@ -22,8 +22,9 @@ function tablePicture(table) {
   const played = Math.round(table.at * (n - 1));
   const line = (k) => {
     const back = n > 1 ? (depth * k) / (n - 1) : 0;
-    const [left, middle] = [6 + 52 * back, 84 - 48 * back];
-    const points = table.frames[k].map((value, i) => `${(left + (174 * i) / (table.frames[k].length - 1)).toFixed(1)},${(middle - 28 * value).toFixed(1)}`);
+    const [left, middle] = [6 + 52 * back, 60 + 24 * depth - 48 * back];
+    const [width, height] = [228 - 54 * depth, 48 - 20 * depth];
+    const points = table.frames[k].map((value, i) => `${(left + (width * i) / (table.frames[k].length - 1)).toFixed(1)},${(middle - height * value).toFixed(1)}`);
     return svg("polyline", { points: points.join(" "), class: k === played ? "vx-played" : "vx-frame" });
   };
   for (let k = n - 1; k >= 0; k -= 1) if (k !== played) made.append(line(k));
