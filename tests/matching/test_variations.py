@@ -52,8 +52,8 @@ def test_variations_differ_by_sound_from_the_origin_and_from_each_other(found, s
 
 
 def test_variations_are_ranked_in_tune_and_named_after_their_origin(found):
-    losses = [one.loss for one in found]
-    assert losses == sorted(losses)
+    distances = [one.mss_db for one in found]
+    assert distances == sorted(distances)
     assert {(one.label, one.kind) for one in found} == {("bright, varied", Kind.PATCH)}
     assert all(abs(one.pitch_error_semitones) < 0.3 for one in found)
 

@@ -34,7 +34,7 @@ def variations(
     seed: int = 0,
     on_progress: Report | None = None,
 ) -> list[Candidate]:
-    """At most `n` variations of a candidate at the level and the pitch of a sound, the nearest to the sound first.
+    """At most `n` variations of a candidate at the level and the pitch of a sound, the nearest in MSS first.
 
     Of the variations that were rendered, these are about `away_db` away from `origin`, and they differ from it and from
     each other by sound. Silent and invalid ones are left out.
@@ -63,4 +63,4 @@ def variations(
     off_db = [abs(float(mss(one.levelled_audio, first.levelled_audio, rate)) - away_db) for one in others]
     by_distance = [others[i] for i in np.argsort(off_db, kind="stable")]
     kept = differing(by_distance, n, rate, beside=[first], structure=False)
-    return sorted(kept, key=choice.candidates.index)
+    return sorted(kept, key=lambda one: one.mss_db)
