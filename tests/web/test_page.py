@@ -137,6 +137,7 @@ def test_refine_adds_a_card_and_chooses_it(page):
     page.press_text("Refine this one")
     page.wait(lambda: page.status.startswith("Searched"), 90)
     page.wait(lambda: page.find("[data-id=refined-1].vx-chosen"))
+    assert "so far" not in page.find("[data-id=prediction]").text  # the ranked card is still there
 
 
 def test_vary_adds_cards_that_keep_what_is_locked_and_undo_takes_them_away(page):
