@@ -315,24 +315,38 @@ def cluster():
     cluster.shutdown()
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """A real browser for the tests of pages, with a log of its console and of what it fetches."""
-    from selenium import webdriver  # here: few tests need it
+@pytest.fixture(scope="session")
+def start_browser() -> Callable:
+    """`start_browser(folder, *flags)`: a real browser, with a log of its console and of what it fetches.
 
+    `folder` gets its profile and its downloads.
+    """
     chromium, driver = (shutil.which(name) for name in ("chromium", "chromedriver"))
     if not (chromium and driver):
         reason = "no chromium and chromedriver found; apt-get install chromium chromium-driver"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    flags = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
-    for flag in (*flags.split(), "disable-component-update", "disable-sync", "window-size=1300,1000"):
-        options.add_argument(f"--{flag}")
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+
+    def start(folder: Path, *flags: str):
+        from selenium import webdriver  # here: few tests need it
+
+        options = webdriver.ChromeOptions()
+        options.binary_location = chromium
+        always = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
+        for flag in (*always.split(), "disable-component-update", "disable-sync", *flags):
+            options.add_argument(f"--{flag}")
+        options.add_argument(f"--user-data-dir={folder / 'profile'}")
+        options.add_experimental_option("prefs", {"download.default_directory": str(folder / "downloads")})
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def browser(start_browser, tmp_path_factory):
+    """A browser for the tests of pages."""
+    browser = start_browser(tmp_path_factory.mktemp("browser"), "window-size=1300,1000")
     yield browser
     browser.quit()

@@ -21,6 +21,7 @@ _PUBLIC = {
     "match_many": "vjax.matching.api",
     "read_preset": "vjax.vital.preset",
     "render": "vjax.matching.api",
+    "vary": "vjax.matching.api",
     "write_preset": "vjax.vital.preset",
 }
 
@@ -33,12 +34,13 @@ __all__ = [
     "match_many",
     "read_preset",
     "render",
+    "vary",
     "write_preset",
 ]
 
 if TYPE_CHECKING:
     from vjax.inference.predict import Predictor
-    from vjax.matching.api import match, match_many, render
+    from vjax.matching.api import match, match_many, render, vary
     from vjax.matching.result import MatchResult
     from vjax.vital.preset import read_preset, write_preset
     from vjax.vital.tutorial.explain import explain

@@ -67,13 +67,14 @@ def test_match_writes_a_preset_its_render_and_an_image(sounds, engine_run, tmp_p
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(out)]
     installed = tmp_path / "presets"
     installed.mkdir()
-    assert main([*command, "--no-resynthesis", "--install", str(installed)]) == 0
+    named = ["--name", "My saw", "--style", "Experiment"]
+    assert main([*command, *named, "--no-resynthesis", "--install", str(installed)]) == 0
     printed = capsys.readouterr().out
     assert (installed / "x.vital").read_bytes() == out.read_bytes()
     assert f"installed: {installed / 'x.vital'}" in printed
     files = [out, *(out.with_name(f"x{end}") for end in ("-vjax.wav", "-vjax.png", ".html"))]
     assert sorted(out.parent.iterdir()) == sorted(files)
-    assert read_preset(out).name == "saw"
+    assert (read_preset(out).name, read_preset(out).style) == ("My saw", "Experiment")
     assert f"{sounds / 'saw.wav'}: note 57 (A3), estimated from A3 (2" in printed
     assert "semitones to be in tune" in printed
     assert f"the network's prediction ({engine_run}, step 3): menus" in printed
@@ -346,6 +347,7 @@ def test_match_of_a_folder_killed_and_called_again_continues(sounds, engine_run,
         (["{sounds}/saw.wav", "--checkpoint", "{run}", "-o", "c.vital"], 1, "c .closest..vital exists, and it is not"),
         (["{sounds}/saw.wav", "--checkpoint", "{run}", "--install", "no"], 2, "--install: no is not a folder; give"),
         (["{sounds}", "--checkpoint", "{run}", "--install", "-o", "p"], 2, "--install is for one preset"),
+        (["{sounds}", "--checkpoint", "{run}", "--name", "x"], 2, "--name and --style are for one preset"),
         (["{sounds}", "--checkpoint", "{run}", "-o", "a.vital"], 2, "a.vital is not a folder; give a folder for"),
     ],
 )

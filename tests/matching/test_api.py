@@ -8,7 +8,8 @@ import pytest
 
 import vjax
 from vjax.audio.files import AudioError
-from vjax.vital.preset import init
+from vjax.vital.preset import controls, init
+from vjax.vital.values import with_values
 
 RATE = 44100
 
@@ -17,7 +18,7 @@ def test_import_vjax_imports_nothing_else():
     """The import takes milliseconds. The first used name imports NumPy and jax."""
     code = "import sys, vjax; print(sorted({'numpy', 'jax', 'vita', 'scipy'} & set(sys.modules)), *vjax.__all__)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    names = "MatchResult Predictor __version__ explain match match_many read_preset render write_preset"
+    names = "MatchResult Predictor __version__ explain match match_many read_preset render vary write_preset"
     assert result.stdout == f"[] {names}\n"
 
 
@@ -40,6 +41,20 @@ def test_render_with_a_value_out_of_range_raises_the_reason():
     broken["settings"]["volume"] = 1e9
     with pytest.raises(ValueError, match="the engine could not play the preset at note 60: invalid: volume is"):
         vjax.render(broken, seconds=0.3)
+
+
+def test_vary_returns_other_presets_that_keep_what_is_locked():
+    found = vjax.vary(init(), "C3", 2, locked=["envelopes"], seconds=0.4, workers=2)
+    assert [one.name for one in found] == [f"{init().name} (variation {i})" for i in (1, 2)]
+    envelopes = [name.startswith("env_") for name in controls().continuous_names]
+    for one in found:
+        np.testing.assert_array_equal(one.continuous[envelopes], init().continuous[envelopes])
+        assert not np.array_equal(one.continuous, init().continuous)
+
+
+def test_vary_of_a_silent_preset_raises_value_error():
+    with pytest.raises(ValueError, match="silent"):
+        vjax.vary(with_values(init(), {"osc_1_on": 0}), seconds=0.4, workers=1)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import pytest
 
 import vjax
 from vjax.audio.metric_names import METRICS
-from vjax.matching.comment import comment, style_of
+from vjax.cli.match_flags import STYLE_NAMES
+from vjax.matching.comment import STYLES, comment, style_of
 
 RATE = 44100
 
@@ -43,3 +44,7 @@ def test_comment_contains_sound_note_method_and_distance():
 def test_comment_of_a_silent_preset_has_no_distance():
     text = comment("bass", 36, 1.5, "prediction", dict.fromkeys(METRICS, float("nan")), "")
     assert text.endswith("Distance to the sound: none, it is silent.")
+
+
+def test_styles_of_the_flag_are_those_of_vjax():
+    assert STYLE_NAMES == STYLES

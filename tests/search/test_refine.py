@@ -349,3 +349,18 @@ def test_refine_with_wrong_settings_is_an_error(sounds, bright):
     for field, value in (wrong | {"seconds": -1.0, "restart_patience": -1}).items():
         with pytest.raises(ValueError, match=field):
             RefineConfig(**{field: value})
+
+
+def test_refine_with_locks_changes_only_the_rest(sounds, bright):
+    target = RefineTarget("dark", sounds["dark"], 48, (bright,))
+    config = dataclasses.replace(CONFIG, evals=28, locked=("envelopes", "oscillators"))
+    (found,) = refine([target], config, RENDER)
+    changed = np.flatnonzero(~np.isclose(found.preset.continuous, bright.preset.continuous))
+    names = {controls().continuous_names[i] for i in changed}
+    assert "filter_1_cutoff" in names
+    assert not any(name.startswith(("env_", "osc_")) for name in names)
+
+
+def test_refine_with_an_unknown_lock_raises_value_error():
+    with pytest.raises(ValueError, match="'all' cannot be locked"):
+        RefineConfig(locked=("all",))

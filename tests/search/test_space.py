@@ -95,3 +95,10 @@ def test_around_a_preset_with_more_audible_knobs_keeps_the_dimensions():
     again = space.around(found)
     assert again.names == space.names
     assert again.values(again.origin) == space.values(moved)
+
+
+def test_make_space_with_locks_leaves_out_what_is_locked(space):
+    locked = make_space(space.preset, locked=["lfos", "effects"])
+    assert set(locked.names) < set(space.names)
+    assert not any(name.startswith(("lfo_", "reverb_", "chorus_", "delay_")) for name in locked.names)
+    assert locked.names[0].startswith("env_")

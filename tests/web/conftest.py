@@ -19,27 +19,6 @@ SOUNDS = Path(__file__).parents[1] / "data" / "sounds"
 PRESETS = SOUNDS.parent / "presets"
 
 
-def make_browser(folder: Path, width: int = 1300, dark: bool = False) -> webdriver.Chrome:
-    chromium, driver = (shutil.which(name) for name in ("chromium", "chromedriver"))
-    if not (chromium and driver):
-        reason = "no chromium and chromedriver found; apt-get install chromium chromium-driver"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    flags = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
-    for flag in (*flags.split(), "disable-component-update", "disable-sync", f"window-size={width},1000"):
-        options.add_argument(f"--{flag}")
-    options.add_argument("--autoplay-policy=no-user-gesture-required")
-    if dark:
-        options.add_argument("--blink-settings=preferredColorScheme=0")
-    options.add_argument(f"--user-data-dir={folder / 'profile'}")
-    options.add_experimental_option("prefs", {"download.default_directory": str(folder / "downloads")})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-
-
 class Page:
     """The page in a browser, with what the tests read and press."""
 
@@ -60,7 +39,7 @@ class Page:
                     return result
             time.sleep(0.05)
         body = self.browser.find_element(By.TAG_NAME, "body").text
-        raise TimeoutError(f"nothing was found in {timeout_s} s; the page shows: {body[:1500]}")
+        raise TimeoutError(f"nothing was found in {timeout_s} s; the page shows: {body[:3000]}")
 
     def find(self, selector: str):
         return self.browser.find_element(By.CSS_SELECTOR, selector)
@@ -147,13 +126,15 @@ def server(engine_run, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def open_page(server, tmp_path_factory):
+def open_page(server, start_browser, tmp_path_factory):
     """`open_page(width, dark)`: a new browser with the page."""
     with contextlib.ExitStack() as stack:
 
         def make(width: int = 1300, dark: bool = False) -> Page:
             folder = tmp_path_factory.mktemp("browser")
-            browser = make_browser(folder, width, dark)
+            flags = [f"window-size={width},1000", "autoplay-policy=no-user-gesture-required"]
+            flags += ["blink-settings=preferredColorScheme=0"] if dark else []
+            browser = start_browser(folder, *flags)
             stack.callback(browser.quit)
             return Page(browser, server[0], folder / "downloads").open()
 

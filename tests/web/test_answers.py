@@ -20,7 +20,7 @@ from vjax.vital import preset as vital_preset
 from vjax.web.answers import answers
 from vjax.web.cards import early_card
 from vjax.web.line import Line
-from vjax.web.sessions import Sessions
+from vjax.web.sessions import Recording, Sessions
 from vjax.web.sound import make_sound
 from vjax.web.studio import Studio
 
@@ -45,7 +45,7 @@ def asked(tone, tmp_path_factory):
             standard = {"token": session.token, "id": "neighbour"}
             return (refusing if refuse else functions)[function](standard | request)
 
-        ask.folder = folder
+        ask.folder, ask.session = folder, session
         yield ask
 
 
@@ -80,6 +80,12 @@ def test_preset_file_has_the_macros_and_a_safe_name(asked):
     assert preset["comments"] == "by hand"
 
 
+def test_preset_file_has_the_style_that_was_chosen(asked):
+    preset = json.loads(asked("preset_file", style="Pad")["text"])
+    assert preset["preset_style"] == "Pad"
+    assert "'Loud' is not a style; choose one of Bass" in asked("preset_file", style="Loud")["error"]
+
+
 def test_all_files_before_the_match_has_ended_is_an_error(asked):
     assert "wait for all candidates" in asked("all_files")["error"]
 
@@ -89,3 +95,14 @@ def test_install_preset_saves_only_where_it_may(asked):
     path = asked("install_preset", name="lead")["path"]
     assert path == str(asked.folder / "lead.vital")
     assert vital_preset.read_preset(path).name == "lead"
+
+
+def test_set_note_gives_a_recording_its_note_or_leaves_it_to_vjax(asked):
+    session = asked.session
+    session.others = (Recording("b.wav", session.sound.clip),)
+    assert asked("set_note", index=0, note="C2") == {"found": "as you have chosen"}
+    assert session.others[0].note == 36
+    assert asked("set_note", index=0, note=" ")["found"].startswith("detected, confidence")
+    assert session.others[0].note is None
+    assert "not there any more" in asked("set_note", index=1, note="C2")["error"]
+    assert "not a MIDI note" in asked("set_note", index=0, note="X")["error"]

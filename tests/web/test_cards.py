@@ -8,10 +8,13 @@ import pytest
 
 from vjax.audio.clip import make_clip
 from vjax.engine.config import RenderConfig
+from vjax.engine.pool import RenderPool
 from vjax.matching.config import DEFAULT
+from vjax.matching.match import match
 from vjax.search.candidate import Candidate, Kind
 from vjax.vital import preset as vital_preset
-from vjax.web.cards import distance_words, early_card, file_name
+from vjax.vital.values import with_values
+from vjax.web.cards import MORE, distance_words, early_card, file_name, result_cards
 from vjax.web.sound import PLAYED_LUFS, at_loudness, make_sound, media
 
 
@@ -33,6 +36,24 @@ def test_early_card_has_the_distance_at_equal_loudness(sound):
 def test_early_card_of_a_silent_or_mistuned_candidate_is_none(sound, change):
     candidate = Candidate("x", vital_preset.init(), audio=sound.target, kind=Kind.NEIGHBOUR)
     assert early_card(dataclasses.replace(candidate, **change), sound) is None
+
+
+def test_result_cards_show_further_candidates_of_a_kind_where_they_differ(sound):
+    def neighbour(label, **values):
+        preset = with_values(vital_preset.init(), {"osc_1_random_phase": 0.0} | values)
+        return Candidate(label, preset, kind=Kind.NEIGHBOUR)
+
+    filtered = {"filter_1_on": 1, "osc_1_destination": 0, "filter_1_mix": 0.0}
+    candidates = [neighbour("plain"), neighbour("alike", osc_1_level=0.8), neighbour("filtered", **filtered)]
+    render = RenderConfig(seconds=0.5, note_s=0.4)
+    with RenderPool(render, 2) as pool:
+        config = dataclasses.replace(DEFAULT, prefer="closest", equalise=0)
+        result = match(sound.clip, None, pool, config, candidates=candidates, only_candidates=True)
+    first, second = result_cards(result, sound)
+    assert (first.id, first.title, first.group) == ("neighbour", "Neighbour", "")
+    assert (second.id, second.title, second.group) == ("neighbour-2", "Neighbour 2", MORE)
+    assert {first.label, second.label} in ({"plain", "filtered"}, {"alike", "filtered"})
+    assert second.preset.name == "a (neighbour 2)"
 
 
 def test_at_loudness_plays_all_sounds_equally_loud_and_never_clips(tone):

@@ -1,12 +1,16 @@
 """Tests of what the page shows of a preset."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from vjax.vital.preset import read_preset
+from vjax.vital.preset import init, read_preset
+from vjax.vital.values import with_values
+from vjax.vital.wavetables import table_json
 from vjax.web.inside import inside
 
 PRESETS = sorted((Path(__file__).parents[1] / "data" / "presets").glob("*.vital"))
@@ -43,3 +47,15 @@ def test_inside_draws_a_low_pass_that_falls_above_its_cutoff():
     values = next(one["values"] for one in drawings if one["name"] == "filter 2 at rest")
     at = {hz: values[round(159 * math.log10(hz / 20) / 3)] for hz in (100, 2600, 10000)}
     assert at[2600] > at[100] > at[10000]
+
+
+def test_inside_draws_the_whole_wavetable_and_where_it_plays():
+    cycles = np.outer(np.linspace(0, 0.5, 40), np.sin(2 * np.pi * np.arange(2048) / 2048))
+    tables = (table_json("Fade", cycles), *init().wavetables[1:])
+    preset = with_values(dataclasses.replace(init(), wavetables=tables), {"osc_1_wave_frame": 64.0})
+    (table,) = inside(preset, 60, 1.5, 2.0)["tables"]
+    assert (table["name"], table["cycles"], table["moves"]) == ("oscillator 1: Fade", 40, False)
+    assert table["at"] == pytest.approx(0.25, abs=0.01)
+    frames = np.array(table["frames"])
+    assert frames.shape == (24, 64)
+    assert np.abs(frames).max(1) == pytest.approx(np.linspace(0, 1, 24), abs=0.02)

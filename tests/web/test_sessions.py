@@ -1,8 +1,11 @@
 """Tests of what the server keeps for each page."""
 
+import dataclasses
+
 import pytest
 
-from vjax.web.sessions import SessionError, Sessions, card_of
+from vjax.web.cards import MADE
+from vjax.web.sessions import MOST_MADE, SessionError, Sessions, card_of
 
 
 class EndedJob:
@@ -42,6 +45,32 @@ def test_close_ends_the_session_and_its_job():
     sessions.close("a")
     assert job.cancelled == 1
     assert len(sessions) == 0
+
+
+@dataclasses.dataclass
+class MadeCard:
+    """What a session reads of a card."""
+
+    id: str
+    group: str = MADE
+
+
+def test_add_made_shows_the_latest_first_and_keeps_a_limited_number():
+    session = Sessions().of_page("a")
+    session.cards = {"patch": MadeCard("patch", "")}
+    for _ in range(MOST_MADE // 4 + 1):
+        session.add_made([MadeCard(session.next_id("variation")) for _ in range(4)])
+    assert len(session.cards) == MOST_MADE + 1
+    first, *_, last = session.cards
+    assert (first, last) == (f"variation-{MOST_MADE + 1}", "patch")
+    assert "variation-1" not in session.cards
+
+
+def test_drop_made_drops_nothing_that_the_match_found():
+    session = Sessions().of_page("a")
+    session.cards = {"patch": MadeCard("patch", ""), "refined-1": MadeCard("refined-1")}
+    session.drop_made(["refined-1", "patch", "unknown"])
+    assert list(session.cards) == ["patch"]
 
 
 def test_tokens_cannot_be_guessed():

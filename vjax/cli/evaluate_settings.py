@@ -38,7 +38,7 @@ def plan_settings(arguments: argparse.Namespace, render) -> dict:
 
     resynthesis = resynthesis_config(arguments)
     refine = dataclasses.asdict(RefineConfig())
-    del refine["evals"]  # the budgets, which may grow
+    del refine["evals"], refine["locked"]  # the budgets, which may grow; and what no flag sets
     return {
         "limit": arguments.limit,
         "starts": arguments.starts,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vjax.cli.command import UsageError, at_least, command_parser, run
-from vjax.cli.match_flags import add_matching, match_config, read_checkpoint
+from vjax.cli.match_flags import add_matching, add_naming, match_config, named, read_checkpoint
 from vjax.cli.match_summary import print_result
 from vjax.cli.refine_flags import add_refining
 from vjax.cli.scheduler_flag import SCHEDULER_HELP, add_scheduler_flag
@@ -74,7 +74,7 @@ exit codes: 0 done; 1 a sound failed, or its preset is silent; 2 wrong usage; 13
 
 KEPT = "presets that were written are complete, and the same command continues with the other sounds"
 
-_SEARCH = ("evals", "seconds", "strategy", "seed")  # flags that only a search uses
+_SEARCH = ("evals", "seconds", "strategy", "seed", "lock")  # flags that only a search uses
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -94,6 +94,7 @@ def main(argv: list[str] | None = None) -> int:
         metavar="DIR",
         help="also copy the presets to Vital's own folder, or to DIR, so that Vital lists them",
     )
+    add_naming(parser)
     add_matching(parser, several=True)
     parser.add_argument(
         "--together",
@@ -180,6 +181,7 @@ def _one(arguments: argparse.Namespace) -> int:
     ):
         banks = open_banks(predictor, arguments.checkpoint, arguments.bank, pool)
         result = match(clip, predictor, pool, config, banks, others=others, on_progress=show, should_stop=should_stop)
+    result = named(result, arguments)
     files = result.save(out, arguments.overwrite, page)
     installed = [install(file, folder) for file in files if folder and file.suffix == ".vital"]
     if arguments.json:
@@ -232,6 +234,8 @@ def _many(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--out {out} is not a folder; give a folder for the presets of many sounds")
     if arguments.install is not None:
         raise UsageError("--install is for one preset; copy the presets of many sounds yourself")
+    if arguments.name or arguments.style:
+        raise UsageError("--name and --style are for one preset; leave them out, or give one sound")
     config = match_config(arguments)
     predictor = read_checkpoint(arguments, batch_size=8)
     work = file_work(predictor, arguments.sounds, out, arguments.limit, arguments.overwrite)

@@ -5,6 +5,9 @@ import dataclasses
 
 from vjax.shipped import NAME, checkpoint_folder, checkpoint_name
 
+STYLE_NAMES = ("Bass", "Experiment", "Keys", "Lead", "Pad", "Percussion", "Sequence", "SFX")
+"""`vjax.matching.comment.STYLES`, copied, so that --help does not import NumPy."""
+
 
 def add_matching(parser: argparse.ArgumentParser, several: bool = False) -> None:
     """Adds the flags that `match`, `export` and `refine` share.
@@ -23,6 +26,20 @@ def add_matching(parser: argparse.ArgumentParser, several: bool = False) -> None
         + several_text,
     )
     parser.add_argument("--no-tune", action="store_true", help="leave the pitch of candidates as it is")
+
+
+def add_naming(parser: argparse.ArgumentParser) -> None:
+    """Adds `--name` and `--style`. `named` applies them."""
+    parser.add_argument("--name", metavar="NAME", help="name that the preset has in Vital (default: that of the sound)")
+    parser.add_argument(
+        "--style", choices=STYLE_NAMES, help="style by which Vital's browser finds the preset (default: by its sound)"
+    )
+
+
+def named(result, arguments: argparse.Namespace):
+    """The result of a match with the name and the style of the flags of `add_naming`."""
+    given = {field: getattr(arguments, field) for field in ("name", "style") if getattr(arguments, field)}
+    return dataclasses.replace(result, preset=dataclasses.replace(result.preset, **given))
 
 
 def add_checkpoint(parser: argparse.ArgumentParser, default: str | None = None, **settings) -> None:

@@ -8,6 +8,9 @@ from vjax.cli.old_names import add_old_name
 STRATEGY_NAMES = ("snes", "cma_es", "sep_cma_es")
 """The names in `vjax.search.strategy`, the default first. They are copied, so that --help does not import jax."""
 
+LOCK_NAMES = ("oscillators", "filters", "effects", "envelopes", "lfos", "macros")
+"""The names in `vjax.search.locks`, copied for the same reason."""
+
 PREFERENCES = ("editable", "closest", "knobs")
 """The names in `vjax.matching.preferred`, the default first; copied for the same reason."""
 
@@ -64,6 +67,22 @@ def add_refining(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--seed", type=at_least(0), default=0, metavar="N", help="seed of the search (default %(default)s)"
     )
+    group.add_argument(
+        "--lock",
+        type=lock_names,
+        default=(),
+        metavar="GROUPS",
+        help=f"modules that the search leaves as they are, with their routes: some of {','.join(LOCK_NAMES)}",
+    )
+
+
+def lock_names(text: str) -> tuple[str, ...]:
+    """An argparse `type`: some of LOCK_NAMES, separated by commas."""
+    names = tuple(part.strip() for part in text.split(","))
+    for name in names:
+        if name not in LOCK_NAMES:
+            raise argparse.ArgumentTypeError(f"{name!r} is not a group of modules; give some of {','.join(LOCK_NAMES)}")
+    return names
 
 
 def add_resynthesis(group) -> None:
@@ -94,4 +113,5 @@ def refine_config(arguments: argparse.Namespace):
         seconds=arguments.seconds,
         strategy=StrategyConfig(arguments.strategy),
         seed=arguments.seed,
+        locked=arguments.lock,
     )

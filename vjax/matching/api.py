@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from vjax.audio.clip import Clip, load_clip, make_clip
 from vjax.audio.files import AudioError
-from vjax.audio.pitch import parse_note
+from vjax.audio.pitch import detect_pitch, parse_note
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.inference.predict import Predictor, render_config
@@ -23,8 +23,11 @@ from vjax.matching.config import DEFAULT, MatchConfig
 from vjax.matching.match import match as match_clip
 from vjax.matching.preferred import Prefer
 from vjax.matching.result import MatchResult
+from vjax.matching.variations import AWAY_DB, variations
 from vjax.matching.work import file_work
+from vjax.search.candidate import Candidate
 from vjax.search.refine_config import RefineConfig
+from vjax.search.target import Sought
 from vjax.shipped import NAME, checkpoint_folder
 from vjax.vital.preset import Preset
 
@@ -156,6 +159,44 @@ def render(
     if rendering.audio is None:
         raise ValueError(f"the engine could not play the preset at note {note}: {rendering.error}")
     return rendering.audio[0]
+
+
+def vary(
+    preset: Preset,
+    note: int | str = 60,
+    n: int = 4,
+    *,
+    away_db: float = AWAY_DB,
+    locked: Collection[str] = (),
+    seed: int = 0,
+    seconds: float = 2.0,
+    workers: int | None = None,
+) -> list[Preset]:
+    """Returns at most `n` variations of a preset, as "More like this" on the page does.
+
+    Each has other values of some knobs and route amounts. All are rendered: silent ones are left out, the others are as
+    loud as the preset, and sound different from it and from each other. Pitches and macros do not change. For the
+    variations of a match that are nearest to its sound, see `vjax.matching.variations.variations`.
+
+    Args:
+      preset: from `read_preset` or a `MatchResult`.
+      note: MIDI note at which they are rendered, a number or a name such as "C2".
+      away_db: how different they are: MSS to the preset. 1.5 is a little, 6 is much.
+      locked: what stays as it is: some of "oscillators", "filters", "effects", "envelopes" and "lfos".
+      seed: another seed gives other variations.
+      seconds: length of the sounds that are compared.
+      workers: render processes; None takes all cores.
+
+    Raises ValueError if the preset is silent at this note, or if all that is audible is locked.
+    """
+    midi, config = _midi(note), RenderConfig(seconds, 0.75 * seconds)
+    audio = render(preset, midi, seconds=seconds)
+    with RenderPool(config, workers) as pool:
+        sought = Sought(audio, midi, config.note_s, config.sample_rate, detect_pitch(audio, config.sample_rate))
+        origin = Candidate(preset.name, preset)
+        found = variations(origin, sought, pool, n, away_db, locked, seed)
+    names = (f"{preset.name} (variation {i})" for i in range(1, n + 1))
+    return [dataclasses.replace(one.preset, name=name) for one, name in zip(found, names, strict=False)]
 
 
 def _config(note: int | str | None, prefer: Prefer, patch: bool, resynthesis: bool, refine_evals: int) -> MatchConfig:

@@ -9,6 +9,9 @@ import vjax
 from vjax.audio.levels import block_levels_db
 from vjax.audio.pitch import note_name
 
+STYLES = ("Bass", "Experiment", "Keys", "Lead", "Pad", "Percussion", "Sequence", "SFX")
+"""Vital's style tags, by which its browser finds presets."""
+
 _BASS_NOTE = 48  # C3: a sound with a pitch below it is a bass, unless it is a pad
 _SHORT_S = 0.35  # a sound that has fallen by _OVER_DB before this is percussive
 _OVER_DB = 30.0
@@ -18,7 +21,7 @@ _BLOCK_S = 0.02
 
 
 def style_of(audio: np.ndarray, sample_rate: int, note: int, note_s: float, pitched: bool) -> str:
-    """One of Vital's style tags for a sound, by its pitch and its level over time.
+    """One of STYLES for a sound, by its pitch and its level over time.
 
     Args:
       audio: [channels, samples], from its onset on.

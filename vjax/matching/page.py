@@ -1,8 +1,8 @@
 """The page of a match: one HTML file that needs no network and no other file.
 
-It shows the sound and the candidates that matter side by side: the written preset, the closest, the best neighbour, and
-the prediction. Each has its sound, its spectrogram, its scores, and its preset to download. The page shares its scripts
-with the report of an evaluation (`vjax.page`).
+It shows the sound and candidates side by side: the written preset, the closest, and others; by default the best
+neighbour and the prediction. Each has its sound, its spectrogram, its scores, and its preset to download. The page
+shares its scripts with the report of an evaluation (`vjax.page`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -66,7 +66,14 @@ class _Shown:
     error: str = ""
 
 
-def write_page(result: MatchResult, path: str | os.PathLike) -> Path:
+class Other(NamedTuple):
+    """A further preset of the page: what it is, as text, and a candidate with its sound."""
+
+    meaning: str
+    candidate: Candidate
+
+
+def write_page(result: MatchResult, path: str | os.PathLike, others: Mapping[str, Other] | None = None) -> Path:
     """Writes the page of a match, atomically: the file appears complete or not at all.
 
     The sounds of other candidates are those that the match rendered, at the level that it set. Of several recordings,
@@ -74,10 +81,12 @@ def write_page(result: MatchResult, path: str | os.PathLike) -> Path:
 
     Args:
       path: the HTML file. Names of the presets to download begin with its stem.
+      others: the candidates beside the written presets, by title; by default the best neighbour and the prediction.
     """
     path = Path(path)
+    others = _others(result) if others is None else others
     style, script = asset("style.css"), "\n".join(asset(name) for name in _SCRIPTS)
-    report, detail = _content(result, stem_text(path))
+    report, detail = _content(result, stem_text(path), others)
     parts = {
         "CSP": policy(style, script),
         "TITLE": html.escape(f"vjax match: {as_text(result.preset.name)}"),
@@ -97,9 +106,9 @@ def is_page(path: str | os.PathLike) -> bool:
         return _GENERATOR in file.read(_HEAD_BYTES)
 
 
-def _content(result: MatchResult, stem: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _content(result: MatchResult, stem: str, others: Mapping[str, Other]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The data of the page, and the details of its sound, as the scripts of the report read them."""
-    shown = dict(_shown(result, stem))
+    shown = dict(_shown(result, stem, others))
     media = page_media({TARGET: result.target} | _sounds(shown), result.sample_rate)
     target = traits_of(result.target, result.sample_rate)
     rows = {method: _row(one, target, result.sample_rate) for method, one in shown.items()}
@@ -107,7 +116,7 @@ def _content(result: MatchResult, stem: str) -> tuple[dict[str, Any], dict[str, 
     report = {
         "metrics": metric_columns(),
         "methods": list(shown),
-        "meanings": _MEANINGS,
+        "meanings": _MEANINGS | {title: other.meaning for title, other in others.items()},
         "facts": _facts(result),
         "ticks": mel_ticks(),
         "warnings": list(map(as_text, result.warnings)),
@@ -126,37 +135,44 @@ def _content(result: MatchResult, stem: str) -> tuple[dict[str, Any], dict[str, 
     return report, detail
 
 
-def _shown(result: MatchResult, stem: str) -> Iterator[tuple[str, _Shown]]:
-    """The presets of the page, by method. A candidate that was written is shown once."""
+def _shown(result: MatchResult, stem: str, others: Mapping[str, Other]) -> Iterator[tuple[str, _Shown]]:
+    """The presets of the page, by method."""
     yield WRITTEN, _found(result, f"{stem}.vital", result.evals, result.seconds)
     if result.closest:
         yield CLOSEST, _found(result.closest, f"{stem} ({CLOSEST}).vital")
+    metrics = _metrics([one.candidate for one in others.values() if not one.candidate.error], result)
+    for method, (_, one) in others.items():
+        preset = dataclasses.replace(one.preset, name=f"{result.preset.name} ({method})")
+        audio, found = (None, {}) if one.error else (one.levelled_audio, next(metrics))
+        yield method, _Shown(preset, one.label, audio, found, f"{stem} ({method}).vital", error=one.error)
+
+
+def _others(result: MatchResult) -> dict[str, Other]:
+    """The best neighbour and the prediction, where they are not written."""
     written = {result.label} | ({result.closest.label} if result.closest else set())
     neighbour = next((one for one in result.candidates if one.kind == Kind.NEIGHBOUR and not one.error), None)
     predicted = next((one for one in result.candidates if one.label in (PREDICTION, PREDICTION + FITTED)), None)
-    others = {NEIGHBOUR: neighbour, PREDICTION: predicted}
-    others = {method: one for method, one in others.items() if one is not None and one.label not in written}
-    metrics = _metrics([one for one in others.values() if not one.error], result)
-    for method, one in others.items():
-        preset = dataclasses.replace(one.preset, name=f"{result.preset.name} ({method})")
-        audio = None if one.error else one.levelled_audio
-        found = {} if one.error else metrics[one.label]
-        yield method, _Shown(preset, one.label, audio, found, f"{stem} ({method}).vital", error=one.error)
+    found = {NEIGHBOUR: neighbour, PREDICTION: predicted}
+    return {
+        method: Other(_MEANINGS[method], one)
+        for method, one in found.items()
+        if one is not None and one.label not in written
+    }
 
 
 def _found(found: MatchResult | FoundPreset, file: str, evals: int = 0, seconds: float | None = None) -> _Shown:
     return _Shown(found.preset, found.label, found.audio, found.metrics, file, evals, seconds)
 
 
-def _metrics(candidates: Sequence[Candidate], result: MatchResult) -> dict[str, dict[str, float]]:
-    """The metrics of each candidate's render, by its label."""
-    if not candidates:
-        return {}
-    sounds = [one.levelled_audio for one in candidates]
-    # As many sounds as the match compared at a time: another number would be compiled again, for seconds.
-    padded = np.stack(sounds + sounds[:1] * (len(JUDGE_SEEDS) - len(sounds)))
-    found = scores(padded, result.target, result.sample_rate)
-    return {one.label: {name: float(values[i]) for name, values in found.items()} for i, one in enumerate(candidates)}
+def _metrics(candidates: Sequence[Candidate], result: MatchResult) -> Iterator[dict[str, float]]:
+    """The metrics of each candidate's render."""
+    # As many sounds at a time as the match compared: another number would be compiled again, for seconds.
+    n = len(JUDGE_SEEDS)
+    for start in range(0, len(candidates), n):
+        sounds = [one.levelled_audio for one in candidates[start : start + n]]
+        padded = np.stack(sounds + sounds[:1] * (n - len(sounds)))
+        found = scores(padded, result.target, result.sample_rate)
+        yield from ({name: float(values[i]) for name, values in found.items()} for i in range(len(sounds)))
 
 
 def _sounds(shown: Mapping[str, _Shown]) -> dict[str, np.ndarray]:

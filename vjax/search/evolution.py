@@ -114,6 +114,9 @@ class Search:
                 "give another note or other candidates"
             )
         best = ranking.candidates[0]
+        space = make_space(best.preset, knob_error_norm, config.locked)
+        if not space.size:
+            raise ValueError(f"{', '.join(config.locked)} are locked, and nothing else is audible; unlock some")
         search = cls(
             target=target,
             config=config,
@@ -124,7 +127,7 @@ class Search:
             candidate_losses=ranking.losses,
             first_loss=best.loss,
             untried=list(ranking.candidates),
-            space=make_space(best.preset, knob_error_norm),
+            space=space,
             steps=np.zeros(0),
             label="",
             kind=Kind.GIVEN,
@@ -242,7 +245,9 @@ class Search:
 
     def _enter_next(self) -> None:
         candidate = self.untried.pop(0)
-        self._enter(candidate.label, candidate.kind, make_space(candidate.preset, self.knob_error_norm))
+        space = make_space(candidate.preset, self.knob_error_norm, self.config.locked)
+        if space.size:
+            self._enter(candidate.label, candidate.kind, space)
 
     def _enter(self, label: str, kind: Kind, space: Space) -> None:
         seeds = range(self.config.engine_seeds)

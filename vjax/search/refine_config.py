@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from vjax.search.locks import check_locks
 from vjax.search.objective import ObjectiveConfig
 from vjax.search.strategy import StrategyConfig
 
@@ -21,6 +22,7 @@ class RefineConfig:
       engine_seeds: number of positions of the engine's random generators; generations use them in turn. With only one,
         a search fits the random phases of that position, which a preset cannot set.
       seed: of the samples.
+      locked: groups of modules that a search does not change, see `vjax.search.locks.LOCKS`.
     """
 
     evals: int = 500
@@ -32,6 +34,7 @@ class RefineConfig:
     parallel: int = 8
     engine_seeds: int = 2
     seed: int = 0
+    locked: tuple[str, ...] = ()
 
     def __post_init__(self):
         for field, least in (("evals", 1), ("patience", 1), ("parallel", 1), ("engine_seeds", 1)):
@@ -41,3 +44,4 @@ class RefineConfig:
             raise ValueError(f"restart_patience={self.restart_patience}; give generations, or 0 for Hansen's number")
         if not self.seconds >= 0:
             raise ValueError(f"seconds={self.seconds}; give the time a target may take, or 0 for no limit")
+        check_locks(self.locked)

@@ -2,10 +2,11 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from vjax.search.locks import locked_parts
 from vjax.vital.audible import audible_of
 from vjax.vital.level import VOLUME, is_free
 from vjax.vital.preset import Preset, controls
@@ -70,20 +71,24 @@ class Space:
         return dataclasses.replace(self.preset, continuous=continuous, routes=tuple(routes))
 
 
-def make_space(preset: Preset, knob_error_norm: Mapping[str, float] | None = None) -> Space:
+def make_space(
+    preset: Preset, knob_error_norm: Mapping[str, float] | None = None, locked: Collection[str] = ()
+) -> Space:
     """The dimensions of a preset. The volume is not one of them unless a route moves it, because samples are levelled.
 
     Args:
       knob_error_norm: the error of predictions, by continuous parameter (a checkpoint's `knob_error_norm`). Parameters
         that the network predicts well take small steps, others large ones. Without it all steps are equal. Steps are
         relative: `scale` has the median 1 for any size of the errors.
+      locked: groups of modules that stay as they are, see `locks.LOCKS`. The space may then have no dimension.
     """
     schema, is_audible = controls(), audible_of(preset)
+    locked_knobs, locked_slots = locked_parts(preset, locked)
     searched = is_audible.continuous & ~schema.frozen_continuous()
     searched &= np.array([not name.endswith(_CODES) for name in schema.continuous_names])
     if is_free(preset):
         searched[schema.position[VOLUME]] = False
-    knobs, slots = np.flatnonzero(searched), np.flatnonzero(is_audible.routes)
+    knobs, slots = np.flatnonzero(searched & ~locked_knobs), np.flatnonzero(is_audible.routes & ~locked_slots)
     names = [schema.continuous_names[i] for i in knobs]
     amounts = np.array([preset.routes[slot].amount for slot in slots])
     origin = np.concatenate([preset.continuous[knobs], (amounts + 1) / 2])

@@ -63,6 +63,18 @@ def timbre_of(cycle: np.ndarray, highest: int = FRAME // 2 - 1) -> Timbre:
 
 def cycle_at(table: Mapping[str, Any], position: float) -> np.ndarray | None:
     """Returns the cycle [2048] of a wavetable at a position (0 to 256); None for a table that is not plain cycles."""
+    frames = cycles_of(table)
+    if frames is None:
+        return None
+    positions, cycles = frames
+    at = np.interp(position, positions, np.arange(len(positions)))
+    low = int(at)
+    high = min(low + 1, len(cycles) - 1)
+    return cycles[low] + (at - low) * (cycles[high] - cycles[low])
+
+
+def cycles_of(table: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns positions [n] (0 to 256) and cycles [n, 2048] of a table; None for a table that is not plain cycles."""
     components = [component for group in table["groups"] for component in group["components"]]
     if len(components) != 1 or components[0].get("type") != "Wave Source":
         return None
@@ -70,10 +82,7 @@ def cycle_at(table: Mapping[str, Any], position: float) -> np.ndarray | None:
     if not keyframes or any("wave_data" not in one for one in keyframes):
         return None
     cycles = np.stack([np.frombuffer(base64.b64decode(one["wave_data"]), "<f4") for one in keyframes])
-    at = np.interp(position, [one["position"] for one in keyframes], np.arange(len(keyframes)))
-    low = int(at)
-    high = min(low + 1, len(cycles) - 1)
-    return cycles[low] + (at - low) * (cycles[high] - cycles[low])
+    return np.array([one["position"] for one in keyframes]), cycles
 
 
 def _first(power: np.ndarray) -> int:

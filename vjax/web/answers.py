@@ -1,7 +1,7 @@
 """Answers the requests of the page about a candidate: notes to play, its inside, and its files.
 
-Each function takes the page's request as a dict with the keys `token` and `id`, where needed `note`, `macros` and
-`name`. It returns a dict, with the key `error` if it failed.
+Each function takes the page's request as a dict with the keys `token` and `id`, where needed `note`, `macros`,
+`name`, `style` and others. It returns a dict, with the key `error` if it failed.
 """
 
 import base64
@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vjax.audio.pitch import note_name
+from vjax.audio.pitch import note_name, parse_note
 from vjax.engine.pool import RenderJob
 from vjax.io.errors import error_text, is_expected
+from vjax.matching.comment import STYLES
 from vjax.vital.editability import MACROS
 from vjax.vital.preset import Preset, write_preset
 from vjax.vital.user_folder import install
@@ -27,6 +28,7 @@ from vjax.web.inside import inside
 from vjax.web.sessions import Session, SessionError, Sessions, card_of
 from vjax.web.sound import flac_address, loudness_gain, with_gain
 from vjax.web.studio import Studio
+from vjax.web.view import recording_text
 
 Request = Mapping[str, Any]
 
@@ -70,18 +72,29 @@ def answers(studio: Studio, sessions: Sessions, folder: Path | None) -> Sequence
             write_preset(path, preset)
             return {"path": str(install(path, folder))}
 
-    functions = (play_note, look_inside, preset_file, all_files, install_preset)
+    def set_note(request: Request) -> dict[str, Any]:
+        others = sessions.get(request["token"]).others
+        if not 0 <= int(request["index"]) < len(others):
+            raise SessionError("this recording is not there any more")
+        recording, text = others[int(request["index"])], str(request["note"])
+        recording.note = parse_note(text) if text.strip() else None
+        return {"found": recording_text(recording)}
+
+    functions = (play_note, look_inside, preset_file, all_files, install_preset, set_note)
     return [_with_error(function) for function in functions]
 
 
 def _chosen(sessions: Sessions, request: Request) -> tuple[Session, Card, Preset]:
-    """The page's session, the chosen card, and its preset with the macros and the name that the page has set."""
+    """The page's session, the chosen card, and its preset with the macros, name and style that the page has set."""
     session = sessions.get(request["token"])
     card = card_of(session, request["id"])
     macros = {MACROS[int(number) - 1]: float(value) for number, value in (request.get("macros") or {}).items()}
     preset = with_values(card.preset, macros)
     name = file_name(str(request.get("name") or "") or preset.name)
-    return session, card, dataclasses.replace(preset, name=name)
+    style = request.get("style", preset.style)
+    if style not in (*STYLES, preset.style):
+        raise SessionError(f"{style!r} is not a style; choose one of {', '.join(STYLES)}")
+    return session, card, dataclasses.replace(preset, name=name, style=style)
 
 
 def _with_error(function: Callable[[Request], dict[str, Any]]) -> Callable[[Request], dict[str, Any]]:

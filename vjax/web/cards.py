@@ -1,4 +1,4 @@
-"""The candidates that the page shows side by side: the best one of each kind, and results of searches."""
+"""The candidates that the page shows side by side: the best of each kind, and what was made from them."""
 
 import dataclasses
 import functools
@@ -12,6 +12,7 @@ from vjax.audio.distances import mss
 from vjax.audio.metric_names import METRICS
 from vjax.matching.choose import IN_TUNE_SEMITONES
 from vjax.matching.comment import comment
+from vjax.matching.differing import differing
 from vjax.matching.preferred import FAR_DB
 from vjax.matching.result import FoundPreset, MatchResult
 from vjax.search.candidate import Candidate, Kind
@@ -32,6 +33,11 @@ ABOUT = {
     Kind.RESYNTHESIS: "a wavetable made of the sound, without a filter",
     Kind.GIVEN: "",
 }
+MORE, MADE = "more", "made"
+"""Groups of cards: further candidates of a kind, and refinements and variations. The best of each kind has none."""
+
+_MOST_A_KIND = 3
+_NEAR_BEST_DB = 3.0  # MSS: further candidates of a kind are not farther than this beyond the best, unless all are near
 _WORDS = ((1.0, "almost identical"), (3.0, "very close"), (5.0, "close"), (FAR_DB, "similar"))
 _NAME_LETTERS = 80
 _NOT_IN_NAMES = '<>:"/\\|?*'
@@ -51,8 +57,10 @@ class Card:
       sound: what it is compared with.
       mss_db: its distance to the sound.
       metrics: further distances by name; empty while the match runs.
+      beside: its distance to each further recording, by name; MSS in dB.
       badges: short remarks, such as "closest".
       final: whether it is tuned and ranked.
+      group: MORE, MADE, or empty.
     """
 
     id: str
@@ -65,8 +73,10 @@ class Card:
     sound: Sound
     mss_db: float
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    beside: Mapping[str, float] = dataclasses.field(default_factory=dict)
     badges: tuple[str, ...] = ()
     final: bool = True
+    group: str = ""
 
     @functools.cached_property
     def media(self) -> Mapping[str, Any]:
@@ -93,26 +103,67 @@ def early_card(candidate: Candidate, sound: Sound) -> Card | None:
 
 
 def result_cards(result: MatchResult, sound: Sound) -> list[Card]:
-    """The cards of a match: the best candidate of each kind, the preferred one first."""
+    """The cards of a match: the best candidate of each kind, the preferred one first; then others that differ."""
     found: list[MatchResult | FoundPreset] = [result, *([result.closest] if result.closest else [])]
-    cards = []
+    cards, more = [], []
     for one, badge in zip(found, ("recommended", "closest"), strict=False):
         badges = (badge,) if result.closest else ("recommended", "closest")
         card = _card(one.kind, one, one.audio, sound, one.mss_db, one.preset)
-        cards.append(dataclasses.replace(card, metrics=one.metrics, badges=badges))
+        beside = {each.name: each.mss_db for each in one.recordings[1:]}
+        cards.append(dataclasses.replace(card, metrics=one.metrics, badges=badges, beside=beside))
+    shown = {card.kind for card in cards}
     for kind in (Kind.PATCH, Kind.NEIGHBOUR, Kind.PREDICTION, Kind.RESYNTHESIS):
-        best = next((one for one in result.candidates if one.kind == kind and not one.error), None)
-        if best is not None and kind not in {card.kind for card in cards}:
-            cards.append(_card(kind, best, best.audio, sound, best.mss_db, _described(best, result, sound.clip.title)))
-    return cards
+        best, *others = [one for one in result.candidates if one.kind == kind and not one.error] or [None]
+        if best is None:
+            continue
+        if kind not in shown:
+            cards.append(_candidate_card(best, kind, result, sound))
+        near_db = max(FAR_DB, best.mss_db + _NEAR_BEST_DB)
+        others = [one for one in others if one.mss_db <= near_db]
+        differ = differing(others, _MOST_A_KIND - 1, result.sample_rate, beside=[best])
+        for number, one in enumerate(differ, start=2):
+            card = _candidate_card(one, f"{kind} {number}", result, sound)
+            more.append(dataclasses.replace(card, title=f"{card.title} {number}", about=one.label, group=MORE))
+    return [*cards, *more]
 
 
-def refined_card(result: MatchResult, number: int, origin: Card) -> Card:
-    """The card of a search that began with `origin`."""
-    preset = dataclasses.replace(result.preset, name=f"{origin.sound.clip.title} (refined {number})")
-    card = _card(f"refined-{number}", result, result.audio, origin.sound, result.mss_db, preset)
+def _candidate_card(candidate: Candidate, name: str, result: MatchResult, sound: Sound) -> Card:
+    """The card of a candidate that `vjax match` does not write. `name`: in the brackets of its preset's name."""
+    preset = _described(candidate, result, sound.clip.title, name)
+    mss_db, *others_db = candidate.each_mss_db or (candidate.mss_db,)
+    card = _card(name.replace(" ", "-"), candidate, candidate.levelled_audio, sound, mss_db, preset)
+    names = (each.name for each in result.recordings[1:])
+    return dataclasses.replace(card, beside=dict(zip(names, others_db, strict=False)))
+
+
+def refined_card(result: MatchResult, id: str, origin: Card) -> Card:
+    """The card of a search that began with `origin`. `id`: as of `Session.next_id`."""
     about = f"{origin.title}, refined with {result.evals} renders"
-    return dataclasses.replace(card, title=f"Refined {number}", about=about, metrics=result.metrics, kind=origin.kind)
+    return _made(id, result, result.audio, origin, about, result.preset, result.metrics)
+
+
+def variation_card(candidate: Candidate, id: str, origin: Card) -> Card:
+    """The card of a variation of `origin`. `id`: as of `Session.next_id`."""
+    comments = f"A variation of this preset:\n{origin.preset.comments}"
+    preset = dataclasses.replace(candidate.preset, comments=comments)
+    return _made(id, candidate, candidate.levelled_audio, origin, f"of {origin.title}", preset, {})
+
+
+def _made(
+    id: str,
+    one: Candidate | MatchResult,
+    audio: np.ndarray,
+    origin: Card,
+    about: str,
+    preset: Preset,
+    metrics: Mapping[str, float],
+) -> Card:
+    words = id.replace("-", " ")
+    preset = dataclasses.replace(preset, name=f"{origin.sound.clip.title} ({words})")
+    card = _card(id, one, audio, origin.sound, one.mss_db, preset)
+    return dataclasses.replace(
+        card, title=words.capitalize(), about=about, metrics=metrics, kind=origin.kind, group=MADE
+    )
 
 
 def distance_words(mss_db: float) -> str:
@@ -140,13 +191,13 @@ def _card(
     return Card(str(id), title, about, one.label, one.kind, preset, audio, sound, mss_db)
 
 
-def _described(candidate: Candidate, result: MatchResult, title: str) -> Preset:
+def _described(candidate: Candidate, result: MatchResult, title: str, name: str) -> Preset:
     """The preset of a candidate that is not written by `vjax match`, with the texts that a written one has."""
     metrics = dict.fromkeys(METRICS, math.nan) | {"mss": candidate.mss_db}
     credit = candidate.preset.comments
     return dataclasses.replace(
         candidate.preset,
-        name=f"{title} ({candidate.kind})",
+        name=f"{title} ({name})",
         author=candidate.preset.author or "vjax",
         style=result.preset.style,
         comments=comment(title, result.note, result.note_s, candidate.label, metrics, credit),

@@ -12,11 +12,12 @@ from vjax.vital.laws.envelopes import envelope
 from vjax.vital.laws.filters import filter_gain_db, note_hz
 from vjax.vital.lfo_shapes import shape_values
 from vjax.vital.preset import Preset
-from vjax.vital.timbre import cycle_at
+from vjax.vital.timbre import cycles_of
 from vjax.vital.units import control_text, curve_s, plays_once, rate_text, seconds_text
 from vjax.vital.values import value_of
 
 _POINTS = 160
+_FRAMES, _CYCLE_POINTS = 24, 64  # of a table
 _STAGES = ("delay", "attack", "hold", "decay")
 _LOWEST_HZ, _HIGHEST_HZ = 20.0, 20000.0
 _LOWEST_DB, _HIGHEST_DB = -60.0, 24.0
@@ -24,7 +25,7 @@ _VELOCITY = 0.8
 
 
 def drawings(preset: Preset, note: int, note_s: float, seconds: float) -> list[dict[str, Any]]:
-    """Curves to draw: a cycle of each plain table, the filters, and the envelopes and LFOs that move something.
+    """Curves to draw: the filters, and the envelopes and LFOs that move something.
 
     Args:
       note: MIDI note at which filters are drawn.
@@ -35,8 +36,7 @@ def drawings(preset: Preset, note: int, note_s: float, seconds: float) -> list[d
       Name, unit of the horizontal axis, and values in [0, 1] of each.
     """
     sources = {route.source for _, route in carrying_routes(preset)}
-    drawn = [_cycle(preset, i) for i in range(N_OSCILLATORS) if value_of(preset, f"osc_{i + 1}_on")]
-    drawn += [_filter(preset, i, note) for i in (1, 2) if value_of(preset, f"filter_{i}_on")]
+    drawn = [_filter(preset, i, note) for i in (1, 2) if value_of(preset, f"filter_{i}_on")]
     for name in ("env_1", *sorted(one for one in sources - {"env_1"} if one.startswith("env_"))):
         time_s = np.linspace(0, seconds, _POINTS)
         stages = (value_of(preset, f"{name}_{stage}") ** 4 for stage in _STAGES)
@@ -51,6 +51,35 @@ def drawings(preset: Preset, note: int, note_s: float, seconds: float) -> list[d
     return [one for one in drawn if one is not None]
 
 
+def tables(preset: Preset) -> list[dict[str, Any]]:
+    """Wavetables to draw as a whole: those of the oscillators that are on, where they consist of plain cycles.
+
+    Returns:
+      Oscillator, name, at most `_FRAMES` cycles in [-1, 1] from the first to the last, how many cycles there are, and
+      the one that plays, in [0, 1].
+    """
+    drawn = []
+    for i in (i for i in range(N_OSCILLATORS) if value_of(preset, f"osc_{i + 1}_on")):
+        table, at = preset.wavetables[i], value_of(preset, f"osc_{i + 1}_wave_frame")
+        found = cycles_of(table)
+        if found is None or not np.abs(found[1]).max():
+            continue
+        positions, cycles = found
+        last = len(cycles) - 1
+        shown = np.rint(np.linspace(0, last, min(len(cycles), _FRAMES))).astype(int)
+        frames = cycles[shown, :: cycles.shape[-1] // _CYCLE_POINTS] / np.abs(cycles).max()
+        drawn.append(
+            {
+                "name": f"oscillator {i + 1}: {table.get('name') or 'a table'}",
+                "cycles": len(cycles),
+                "frames": np.round(frames, 3).tolist(),
+                "at": float(np.interp(at, positions, np.arange(len(cycles)))) / max(last, 1),
+                "moves": any(route.destination == f"osc_{i + 1}_wave_frame" for _, route in carrying_routes(preset)),
+            }
+        )
+    return drawn
+
+
 def _filter(preset: Preset, number: int, note: int) -> dict[str, Any] | None:
     """The gain of a filter without what moves its cutoff during a note; None for filters without a closed form."""
     name = f"filter_{number}"
@@ -63,15 +92,6 @@ def _filter(preset: Preset, number: int, note: int) -> dict[str, Any] | None:
     gain_db = filter_gain_db(frequency_hz, cutoff_hz, *knobs, model, value_of(preset, f"{name}_style"))
     shown = (np.clip(gain_db, _LOWEST_DB, _HIGHEST_DB) - _LOWEST_DB) / (_HIGHEST_DB - _LOWEST_DB)
     return _drawing(f"filter {number} at rest", "20 Hz to 20 kHz", shown)
-
-
-def _cycle(preset: Preset, number: int) -> dict[str, Any] | None:
-    """A cycle of an oscillator's table at its frame; None if the table does not consist of plain cycles."""
-    cycle = cycle_at(preset.wavetables[number], value_of(preset, f"osc_{number + 1}_wave_frame"))
-    if cycle is None or not np.abs(cycle).max():
-        return None
-    shown = cycle[np.linspace(0, len(cycle) - 1, _POINTS).astype(int)] / np.abs(cycle).max()
-    return _drawing(f"oscillator {number + 1}", "one cycle", 0.5 + 0.5 * shown)
 
 
 def _drawing(name: str, unit: str, values: Any) -> dict[str, Any]:

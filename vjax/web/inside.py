@@ -9,7 +9,7 @@ from vjax.vital.preset import Preset
 from vjax.vital.tutorial.explain import explain
 from vjax.vital.units import change_text, control_text, percent_text
 from vjax.vital.values import value_of
-from vjax.web.drawings import drawings
+from vjax.web.drawings import drawings, tables
 
 
 def inside(preset: Preset, note: int, note_s: float, seconds: float) -> dict[str, Any]:
@@ -27,6 +27,7 @@ def inside(preset: Preset, note: int, note_s: float, seconds: float) -> dict[str
         "reasons": edit.reasons,
         "routes": routes_of(preset),
         "macros": macros_of(preset),
+        "tables": tables(preset),
         "drawings": drawings(preset, note, note_s, seconds),
         "steps": [{"title": step.title, "sentences": step.sentences} for step in explain(preset).steps],
         "comments": preset.comments,

@@ -1,28 +1,33 @@
-"""Runs a match or a search in a thread, reports what happens, and can be stopped."""
+"""Runs a match, a search or other work in a thread, reports what happens, and can be stopped."""
 
 import queue
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderPool
 from vjax.io.errors import error_text, is_expected
 from vjax.matching.choose import Progress, Report
-from vjax.matching.result import MatchResult
 from vjax.web.line import Line, LineFullError, Ticket
 
 _POLL_S = 0.25  # how soon a waiting job notices that it was cancelled
 
-Work = Callable[[RenderPool, Report, Callable[[], bool]], MatchResult]
-"""A function of (pool, on_progress, should_stop)."""
+Work = Callable[[RenderPool, Report, Callable[[], bool]], Any]
+"""A function of (pool, on_progress, should_stop) that returns a result."""
 
 
 class Waiting(NamedTuple):
     """The job waits for `ahead` others."""
 
     ahead: int
+
+
+class Done(NamedTuple):
+    """The job ended with a result."""
+
+    result: Any
 
 
 class Failed(NamedTuple):
@@ -39,7 +44,7 @@ class _StoppedError(Exception):
     """Ends the work of a cancelled job."""
 
 
-Event = Waiting | Progress | MatchResult | Failed | Cancelled
+Event = Waiting | Progress | Done | Failed | Cancelled
 
 
 class Job:
@@ -78,7 +83,7 @@ class Job:
             threading.Thread(target=self._pool.__exit__, args=(None, None, None), daemon=True).start()
 
     def events(self) -> Iterator[Event]:
-        """Runs the job and yields what happens. The last event is a MatchResult, Failed or Cancelled.
+        """Runs the job and yields what happens. The last event is Done, Failed or Cancelled.
 
         If the caller closes the iterator before, the job is cancelled.
         """
@@ -98,7 +103,7 @@ class Job:
                 running = True
             while not ended:
                 event = self._events.get()
-                ended = isinstance(event, MatchResult | Failed | Cancelled)
+                ended = isinstance(event, Done | Failed | Cancelled)
                 yield event
         finally:
             if not running:
@@ -109,7 +114,7 @@ class Job:
     def _run(self, ticket: Ticket) -> None:
         try:
             with RenderPool(self._render, self._workers) as self._pool:
-                self._events.put(self._work(self._pool, self._report, self._stopping.is_set))
+                self._events.put(Done(self._work(self._pool, self._report, self._stopping.is_set)))
         except Exception as error:
             if not self._cancelled.is_set():  # else it is the pool that was closed
                 if not is_expected(error):

@@ -4,17 +4,31 @@ import collections
 import dataclasses
 import secrets
 import threading
+from collections.abc import Collection, Sequence
 
+from vjax.audio.clip import Clip
 from vjax.matching.result import MatchResult
-from vjax.web.cards import Card
+from vjax.web.cards import MADE, Card
 from vjax.web.jobs import Job
 from vjax.web.sound import Sound
 
 MOST_SESSIONS = 50
-"""Open pages whose sounds are kept; each takes about 10 MB. The one that was unused for longest makes room."""
+"""Open pages whose sounds are kept, about 1.5 MB for each card. The one that was unused for longest makes room."""
 
-MOST_REFINED = 6
-"""Results of searches that a page keeps; the oldest one makes room."""
+MOST_RECORDINGS = 4
+"""Further recordings of an instrument that a page takes."""
+
+MOST_MADE = 12
+"""Results of searches and variations that a page keeps; the oldest one makes room."""
+
+
+@dataclasses.dataclass(eq=False)
+class Recording:
+    """A further recording of the instrument, in a file; `note`: the MIDI note that a visitor has given, if any."""
+
+    path: str
+    clip: Clip
+    note: int | None = None
 
 
 @dataclasses.dataclass(eq=False)
@@ -24,35 +38,46 @@ class Session:
     Attributes:
       token: a secret that the page sends with its requests.
       sound: what was given, if anything.
+      others: further recordings of the same instrument.
       cards: the shown candidates by id, in their order.
       result: of the last match, without the sounds of its candidates.
       job: that runs or waits.
-      refined: number of searches so far.
+      made: numbers of refinements and of variations so far, by name.
     """
 
     token: str
     sound: Sound | None = None
+    others: tuple[Recording, ...] = ()
     cards: dict[str, Card] = dataclasses.field(default_factory=dict)
     result: MatchResult | None = None
     job: Job | None = None
-    refined: int = 0
+    made: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
 
     def begin(self, sound: Sound | None) -> None:
         """Takes another sound, or the same one with another note; what was found before is dropped."""
         self.end_job()
-        self.sound, self.cards, self.result, self.refined = sound, {}, None, 0
+        self.sound, self.cards, self.result = sound, {}, None
+        self.made.clear()
 
     def end_job(self) -> None:
         if self.job is not None:
             self.job.cancel()
             self.job = None
 
-    def add_refined(self, card: Card) -> None:
-        """Adds the result of a search as the first card."""
-        refined = [id for id in self.cards if id.startswith("refined-")]
-        for id in refined[MOST_REFINED - 1 :]:
-            del self.cards[id]
-        self.cards = {card.id: card, **self.cards}
+    def next_id(self, name: str) -> str:
+        """The id of the next card of this name: `refined-1`."""
+        self.made[name] += 1
+        return f"{name}-{self.made[name]}"
+
+    def add_made(self, cards: Sequence[Card]) -> None:
+        """Adds results of a search, or variations, before the other cards."""
+        kept = [id for id, card in self.cards.items() if card.group == MADE][: MOST_MADE - len(cards)]
+        others = {id: card for id, card in self.cards.items() if card.group != MADE or id in kept}
+        self.cards = {card.id: card for card in cards} | others
+
+    def drop_made(self, ids: Collection[str]) -> None:
+        """Drops those of the cards that were made from others."""
+        self.cards = {id: card for id, card in self.cards.items() if card.group != MADE or id not in ids}
 
 
 class SessionError(ValueError):

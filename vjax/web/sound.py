@@ -16,6 +16,7 @@ from vjax.engine.config import RenderConfig
 from vjax.matching.config import MatchConfig
 from vjax.matching.prepare import note_length_s, note_of
 from vjax.page.media import SAMPLE_RATE, mel_image, mel_ticks, sound_mel
+from vjax.search.target import Sought
 
 PLAYED_LUFS = -20.0
 """The loudness of all sounds of the page, so that a louder one does not seem better."""
@@ -38,6 +39,12 @@ class Sound:
     note: int
     note_s: float
     target: np.ndarray
+
+    @property
+    def sought(self) -> Sought:
+        """What candidates are compared with."""
+        pitch = self.clip.pitch if self.clip.pitch.clear else None
+        return Sought(self.target, self.note, self.note_s, self.clip.sample_rate, pitch)
 
     @functools.cached_property
     def top_db(self) -> float:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from vjax.audio.clip import Clip, load_clip
@@ -13,17 +13,22 @@ from vjax.engine.isolate import IsolatedCallError, call_isolated
 from vjax.engine.pool import RenderPool, default_workers, prepare_method
 from vjax.inference.predict import Predictor, render_config
 from vjax.matching.banks import open_banks
-from vjax.matching.choose import Report
+from vjax.matching.choose import Progress, Report
 from vjax.matching.config import MatchConfig
 from vjax.matching.match import match
 from vjax.matching.result import MatchResult
+from vjax.matching.variations import variations
 from vjax.search.candidate import Candidate
 from vjax.search.refine_config import RefineConfig
 from vjax.web.jobs import Work
 from vjax.web.line import Line
+from vjax.web.sound import Sound
 
 EXAMPLES = {path.stem: path for path in sorted((Path(__file__).parent / "examples").glob("*.flac"))}
 """Sounds to try, by name."""
+
+VARIATIONS = 4
+"""At most N variations are made at a time."""
 
 _CORES_A_JOB = 2  # a match keeps two cores busy, and gains little from more
 _LONGEST_LINE = 20
@@ -83,16 +88,30 @@ def read_sound(studio: Studio, path: str, name: str) -> Clip:
     return dataclasses.replace(clip, name=name, title=Path(name).stem)
 
 
-def match_work(studio: Studio, clip: Clip, config: MatchConfig) -> Work:
-    """The work of a match, as `vjax match` does it."""
-    return functools.partial(_match, studio, clip, config)
+def match_work(studio: Studio, clip: Clip, config: MatchConfig, others: Sequence[tuple[Clip, int | None]] = ()) -> Work:
+    """The work of a match, as `vjax match` does it. `others`: further recordings of the instrument, and their notes."""
+    return functools.partial(_match, studio, clip, config, others=others)
 
 
-def refine_work(studio: Studio, clip: Clip, candidate: Candidate, note: int, note_s: float, seconds: float) -> Work:
-    """The work of a search of at most `seconds` that begins with one candidate."""
-    search = RefineConfig(evals=_MOST_EVALS, seconds=seconds, parallel=1)
-    config = MatchConfig(note=note, note_s=note_s, prefer="closest", equalise=0, refine=search)
-    return functools.partial(_match, studio, clip, config, candidates=[candidate], only_candidates=True)
+def refine_work(
+    studio: Studio, sound: Sound, candidate: Candidate, seconds: float, locked: Collection[str] = ()
+) -> Work:
+    """The work of a search of at most `seconds` that begins with one candidate. `locked`: what it leaves as it is."""
+    search = RefineConfig(evals=_MOST_EVALS, seconds=seconds, parallel=1, locked=tuple(locked))
+    config = MatchConfig(note=sound.note, note_s=sound.note_s, prefer="closest", equalise=0, refine=search)
+    return functools.partial(_match, studio, sound.clip, config, candidates=[candidate], only_candidates=True)
+
+
+def vary_work(sound: Sound, candidate: Candidate, away_db: float, locked: Collection[str], seed: int) -> Work:
+    """The work of variations of a candidate; its result is a list of candidates."""
+
+    def work(pool: RenderPool, report: Report, should_stop: Callable[[], bool]) -> list[Candidate]:
+        def rendered(progress: Progress) -> None:
+            report(progress._replace(stage="varying"))
+
+        return variations(candidate, sound.sought, pool, VARIATIONS, away_db, locked, seed, rendered)
+
+    return work
 
 
 def warm_up(studio: Studio) -> None:

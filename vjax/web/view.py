@@ -7,14 +7,18 @@ from typing import Any
 from vjax.audio.metric_names import METRICS
 from vjax.audio.pitch import note_name
 from vjax.matching.choose import Progress
+from vjax.matching.comment import STYLES
+from vjax.matching.config import MatchConfig
+from vjax.matching.prepare import note_of
 from vjax.web.cards import Card, distance_words
-from vjax.web.sessions import Session
+from vjax.web.sessions import Recording, Session
 from vjax.web.sound import Sound
 
 _STAGES = {
     "predicting": "The network predicts a preset",
     "playing candidates": "Vital plays the candidates; patches are built from the sound",
     "equalising harmonics": "The harmonics of the best candidates are adjusted",
+    "varying": "Vital plays variations",
     "searching": "The search renders variations",
 }
 
@@ -26,7 +30,7 @@ def results(session: Session, install: bool, busy: bool = False) -> dict[str, An
       install: whether the page offers to save to Vital's folder.
       busy: whether a job runs.
     """
-    value: dict[str, Any] = {"token": session.token, "install": install, "busy": busy, "cards": []}
+    value: dict[str, Any] = {"token": session.token, "install": install, "busy": busy, "styles": STYLES, "cards": []}
     sound = session.sound
     if sound is not None:
         cards = [_target_card(sound), *(_card(card) for card in session.cards.values())]
@@ -43,6 +47,28 @@ def pitch_text(sound: Sound, detected: bool) -> str:
         return f"Detected: {pitch.name} ({pitch.frequency_hz:.1f} Hz), confidence {100 * pitch.confidence:.0f} %."
     found = "No pitch was found" if pitch.note is None else f"The pitch is unclear ({pitch.name}?)"
     return f"{found}: {note_name(sound.note)} is assumed. If the sound has a note, correct it."
+
+
+def recordings(session: Session) -> dict[str, Any]:
+    """Further recordings with their notes, for `page/recordings.js`."""
+    rows = [
+        {"name": one.clip.name, "note": note_name(recording_note(one)), "found": recording_text(one)}
+        for one in session.others
+    ]
+    return {"token": session.token, "rows": rows}
+
+
+def recording_note(recording: Recording) -> int:
+    """The note that a recording plays: the given one, or the detected one."""
+    return note_of(recording.clip, MatchConfig(note=recording.note))
+
+
+def recording_text(recording: Recording) -> str:
+    """Where the note of a recording comes from."""
+    if recording.note is not None:
+        return "as you have chosen"
+    pitch = recording.clip.pitch
+    return f"detected, confidence {100 * pitch.confidence:.0f} %" if pitch.clear else "assumed: the pitch is unclear"
 
 
 def status(text: str, share: float | None = None, bad: bool = False) -> str:
@@ -69,6 +95,7 @@ def _target_card(sound: Sound) -> dict[str, Any]:
         "distance": None,
         "badges": [],
         "final": True,
+        "group": "",
         **sound.media,
     }
 
@@ -81,11 +108,13 @@ def _card(card: Card) -> dict[str, Any]:
         "about": card.about,
         "label": card.label,
         "name": card.preset.name,
+        "style": card.preset.style,
         "distance": None if math.isnan(card.mss_db) else card.mss_db,
         "words": distance_words(card.mss_db),
         "badges": card.badges,
         "metrics": _metrics(card),
         "final": card.final,
+        "group": card.group,
         **card.media,
     }
 
@@ -93,4 +122,6 @@ def _card(card: Card) -> dict[str, Any]:
 def _metrics(card: Card) -> list[tuple[str, str]]:
     found = dict(card.metrics) or {"mss": card.mss_db}
     names = {"mss": "MSS, mean difference of the spectra, dB", "loudness_difference": "difference in loudness, LU"}
-    return [(names.get(one, one), f"{found[one]:.3f}") for one in METRICS if math.isfinite(found.get(one, math.nan))]
+    shown = [(names.get(one, one), found[one]) for one in METRICS if one in found]
+    shown += [(f"MSS to {name}, dB", mss_db) for name, mss_db in card.beside.items()]
+    return [(name, f"{value:.3f}") for name, value in shown if math.isfinite(value)]

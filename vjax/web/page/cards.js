@@ -45,6 +45,28 @@ function cardElement(card, chosen, actions) {
   );
 }
 
+let moreIsOpen = !window.matchMedia("(max-width: 640px)").matches;
+
+// The sound with the best of each kind; then what was made of them; then further candidates.
+function cardGroups(cards, chosen, actions) {
+  const grid = (group) => {
+    const found = cards.filter((card) => card.group === group);
+    return found.length ? node("div", { class: "vx-cards" }, ...found.map((card) => cardElement(card, card.id === chosen, actions))) : null;
+  };
+  const [best, made, more] = ["", "made", "more"].map(grid);
+  return [
+    best,
+    made && node("section", {}, node("h3", { class: "vx-heading" }, "Your refinements and variations"), made),
+    more &&
+      node(
+        "details",
+        { class: "vx-more", open: moreIsOpen, ontoggle: (event) => (moreIsOpen = event.target.open) },
+        node("summary", {}, `More candidates (${more.children.length})`),
+        more,
+      ),
+  ].filter(Boolean);
+}
+
 // The button of the sound that plays becomes a stop button.
 function markAudible(root, audible) {
   for (const card of root.querySelectorAll(".vx-card")) {

@@ -8,18 +8,20 @@ const player = makePlayer((audible) => {
 let shown = { cards: [], token: "" };
 let chosen = "";
 let picked = false; // whether the musician has chosen a card; else the best one is chosen
-let macros = {};
+let macrosOf = {}; // the macros that the musician has turned, by card
+const steps = makeSteps();
 let detailOf = "";
 
-const cardsBox = node("div", { class: "vx-cards" });
+const cardsBox = node("div", { class: "vx-groups" });
 const toolbar = node("div", { class: "vx-toolbar", role: "group", "aria-label": "Compare" });
 const keys = node("div", { class: "vx-keyboard" });
 const message = node("p", { class: "vx-message", role: "status", "aria-live": "polite" });
 const insideBox = node("div", { class: "vx-inside" });
 const title = node("h2", {});
 const nameField = node("input", { type: "text", maxlength: 80, "aria-label": "Name of the preset" });
+const styleField = node("select", { "aria-label": "Style of the preset" });
 const takeBox = node("div", { class: "vx-take" });
-const refineBox = node("div", { class: "vx-refine" });
+const goOn = makeGoOn((how) => trigger("vary", goOnFrom(how)), (how) => trigger("refine", goOnFrom(how)), undo);
 const metricsBox = node("details", { class: "vx-metrics" });
 const detail = node(
   "section",
@@ -29,7 +31,7 @@ const detail = node(
   keys,
   node("p", { class: "vx-hint" }, "Click the keys, or focus one and type A W S E D F … The engine renders each note once."),
   message,
-  refineBox,
+  goOn.element,
   insideBox,
   metricsBox,
 );
@@ -41,7 +43,15 @@ function say(text) {
 }
 
 function request() {
-  return { token: shown.token, id: chosen, macros, name: nameField.value };
+  return { token: shown.token, id: chosen, macros: macros(), name: nameField.value, style: styleField.value };
+}
+
+function macros() {
+  return macrosOf[chosen] || {};
+}
+
+function goOnFrom(how) {
+  return { id: chosen, macros: macros(), ...how };
 }
 
 function cardOf(id) {
@@ -65,9 +75,7 @@ function choose(id) {
 }
 
 function setChosen(id) {
-  if (chosen === id) return;
   chosen = id;
-  macros = {};
 }
 
 function markPlaying(audible) {
@@ -94,6 +102,7 @@ function drawTake(card) {
     node("button", { type: "button", class: main ? "vx-main" : "", onclick: act, disabled: !card.final }, text);
   const children = [
     node("label", {}, "Name ", nameField),
+    node("label", {}, "Style ", styleField),
     button("Download preset", async () => {
       const file = await server.preset_file(request());
       if (file.error) say(file.error);
@@ -115,21 +124,6 @@ function drawTake(card) {
   takeBox.replaceChildren(...children);
 }
 
-function drawRefine(card) {
-  const seconds = node("select", { "aria-label": "Seconds to search" });
-  for (const value of [10, 30, 60, 180]) seconds.append(node("option", { value }, `${value} s`));
-  seconds.value = "30";
-  refineBox.replaceChildren(
-    node("button", {
-      type: "button",
-      disabled: !card.final || shown.busy,
-      onclick: () => trigger("refine", { id: chosen, macros, seconds: Number(seconds.value) }),
-    }, "Refine this one"),
-    node("label", {}, "for ", seconds),
-    node("span", { class: "vx-hint" }, "A search changes the knobs, and keeps what is nearer."),
-  );
-}
-
 function drawMetrics(card) {
   const rows = card.metrics.map(([name, value]) => node("tr", {}, node("th", { scope: "row" }, name), node("td", { class: "vx-number" }, value)));
   metricsBox.replaceChildren(node("summary", {}, "Distances in numbers"), node("p", {}, `Found as: ${card.label}`), node("div", { class: "vx-scroll" }, node("table", {}, node("tbody", {}, ...rows))));
@@ -140,13 +134,39 @@ async function drawInside() {
   const found = await server.look_inside(request());
   if (key !== detailOf) return;
   if (found.error) insideBox.replaceChildren(node("p", {}, found.error));
-  else insideBox.replaceChildren(insideElement(found, macros, turn));
+  else insideBox.replaceChildren(insideElement(found, macros(), turn));
 }
 
-function turn(number, value) {
-  macros = { ...macros, [number]: value };
-  keyboard.show(shown.note);
+function turn(number, value, name) {
+  steps.add({ text: name, chosen, macros: macros() });
+  setMacros({ ...macros(), [number]: value });
   keyboard.press(shown.note);
+}
+
+function setMacros(values) {
+  macrosOf = { ...macrosOf, [chosen]: values };
+  keyboard.show(shown.note);
+  drawGoOn();
+}
+
+// Steps back: macros as they were before, or without the cards that a search or variations have added.
+function undo() {
+  const step = steps.pop();
+  if (!step) return;
+  picked = true;
+  setChosen(step.chosen);
+  if (step.ids) {
+    trigger("undo", { ids: step.ids });
+    return;
+  }
+  setMacros(step.macros);
+  detailOf = "";
+  draw();
+}
+
+function drawGoOn() {
+  const card = cardOf(chosen);
+  goOn.show(Boolean(card?.final) && !shown.busy, steps.last());
 }
 
 function drawDetail() {
@@ -157,12 +177,14 @@ function drawDetail() {
     return;
   }
   drawTake(card);
-  drawRefine(card);
+  drawGoOn();
   const key = `${shown.token} ${card.id} ${card.key} ${shown.note}`;
   if (key === detailOf) return;
   detailOf = key;
   say("");
   nameField.value = card.name;
+  const styles = [...new Set([...shown.styles, card.style])];
+  styleField.replaceChildren(...styles.map((one) => node("option", { value: one, selected: one === card.style }, one || "none")));
   title.textContent = `${card.title}: ${card.words}`;
   drawMetrics(card);
   insideBox.replaceChildren();
@@ -175,7 +197,7 @@ function draw() {
   const wasPlay = document.activeElement?.classList.contains("vx-play");
   toolbar.hidden = shown.cards.length < 2;
   drawToolbar();
-  cardsBox.replaceChildren(...shown.cards.map((card) => cardElement(card, card.id === chosen, { play: playOrStop, choose })));
+  cardsBox.replaceChildren(...cardGroups(shown.cards, chosen, { play: playOrStop, choose }));
   if (focused) cardsBox.querySelector(`[data-id="${focused}"] ${wasPlay ? ".vx-play" : ".vx-choose"}`)?.focus();
   markAudible(root, player.audible());
   markPlaying(player.audible());
@@ -189,13 +211,18 @@ function update() {
     player.stop();
     picked = false;
     chosen = "";
+    macrosOf = {};
+    steps.clear();
   }
   const before = new Set(shown.cards.map((card) => card.id));
   shown = value;
   const ids = value.cards.map((card) => card.id).filter((id) => id !== "target");
-  const searched = ids.find((id) => id.startsWith("refined-") && !before.has(id));
-  if (searched && before.size) setChosen(searched);
-  else if (!picked || !ids.includes(chosen)) setChosen(ids[0] || "");
+  const made = value.cards.filter((card) => card.group === "made" && !before.has(card.id)).map((card) => card.id);
+  if (made.length && before.size) {
+    steps.add({ text: made[0].startsWith("refined") ? "refinement" : "variations", chosen, ids: made });
+    picked = true;
+    setChosen(made[0]);
+  } else if (!picked || !ids.includes(chosen)) setChosen(ids[0] || "");
   draw();
 }
 
