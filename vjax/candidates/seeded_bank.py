@@ -35,7 +35,7 @@ from vjax.vital.preset import Preset
 from vjax.vital.vocabulary import Vocabulary, to_preset
 
 COMPONENTS = 64
-"""Bytes of an index entry. Of the nine nearest of 9,000 sounds by whole entries, the best is kept (see docs)."""
+"""Bytes of an index entry. `benchmarks/bank_codes.py` compares the neighbours that other lengths find."""
 
 _STEPS = 127  # the largest code
 _PEOPLE = "people_"  # prefix of the arrays of people's presets
@@ -77,7 +77,7 @@ def write_seeded_bank(
                 columns[name].append(column)
             bar.update(len(columns["notes"][-1]))
     arrays = {name: np.concatenate(parts) for name, parts in columns.items()}
-    codes = _encode(arrays.pop("entries"))
+    codes = encode(arrays.pop("entries"), COMPONENTS)
     stacked = _stacked([parameters for _, parameters in people.entries])
     write_npz(
         Path(path),
@@ -191,8 +191,8 @@ def _short_digest(parameters: Parameters) -> int:
     return parameters_hash(parameters) % (1 << _DIGEST_BITS)
 
 
-def _encode(entries: np.ndarray) -> Codes:
-    """Projects entries [n, bands, t] on their principal components."""
+def encode(entries: np.ndarray, components: int) -> Codes:
+    """Projects entries [n, bands, t] in dB on their first principal components."""
     mean = entries.mean(0, dtype=np.float64)
     flat = (entries - mean.astype(np.float32)).reshape(len(entries), -1)
     covariance = np.zeros((flat.shape[1], flat.shape[1]))
@@ -200,7 +200,7 @@ def _encode(entries: np.ndarray) -> Codes:
         block = flat[start : start + 4096].astype(np.float64)
         covariance += block.T @ block
     _, vectors = np.linalg.eigh(covariance)  # in ascending order of the eigenvalues
-    basis = vectors[:, ::-1].T[:COMPONENTS].astype(np.float32)
+    basis = vectors[:, ::-1].T[:components].astype(np.float32)
     values = flat @ basis.T
     # Few sounds reach the largest value; a finer step for all others is worth more.
     step_db = float(np.abs(values).max() / _STEPS / 2) or 1.0
