@@ -4,7 +4,8 @@
 
 Speed: the recipe of configs/shipped.py makes a dataset in three ways, in turn: each preset for itself, as variants
 (`sampling.variants`), and as variants without oversampling. The time runs from the end of the first shard to that of
-the last, by the files' times. The ratios are medians over the rounds.
+the last, by the files' times. CPU seconds are those of all processes, start included; other work on the machine changes
+them less. The ratios are medians over the rounds.
 
 Distance: MSS in dB between a sound as it is in the dataset and the same preset on a fresh Synth. Beside it, as a
 reference, the distance between two fresh Synths with other random seeds.
@@ -58,18 +59,37 @@ def speed(arguments: argparse.Namespace) -> dict[str, float]:
     from vjax.data.generate import generate
 
     rates: dict[str, list[float]] = {name: [] for name in ways(arguments)}
+    costs: dict[str, list[float]] = {name: [] for name in ways(arguments)}
     for number in range(arguments.rounds):
         for name, config in ways(arguments).items():
             with tempfile.TemporaryDirectory() as folder:
                 rows = int(SHARDS * 0.7 * arguments.candidates)
+                began_s = _cpu_s()
                 generate(config, folder, rows, number, presets=arguments.presets, progress=False)
+                costs[name].append((_cpu_s() - began_s) / rows)
                 shards = sorted(Path(folder).glob("*.h5"))
                 seconds = 1e-9 * (shards[-1].stat().st_mtime_ns - shards[0].stat().st_mtime_ns)
                 rates[name].append((rows - _rows(shards[0])) / seconds)
-        print(f"round {number + 1}: " + ", ".join(f"{k} {v[-1]:.2f} sounds/s" for k, v in rates.items()), flush=True)
-    plain = np.array(rates["each for itself"])
-    found = {f"sounds a second, {name}": float(np.median(rate)) for name, rate in rates.items()}
-    return found | {f"ratio, {name}": float(np.median(np.array(rate) / plain)) for name, rate in rates.items()}
+        line = (f"{name} {rates[name][-1]:.2f} sounds/s, {costs[name][-1]:.3f} CPU s a sound" for name in rates)
+        print(f"round {number + 1}: " + "; ".join(line), flush=True)
+    found = {}
+    for what, values, first in (("sounds a second", rates, 1), ("CPU seconds a sound", costs, -1)):
+        plain = np.array(values["each for itself"])
+        found |= {f"{what}, {name}": float(np.median(value)) for name, value in values.items()}
+        found |= {
+            f"{what}, factor, {name}": float(np.median((np.array(value) / plain) ** first))
+            for name, value in values.items()
+        }
+    return found
+
+
+def _cpu_s() -> float:
+    """CPU seconds of this process and of the processes below it, those that ended included."""
+    import psutil
+
+    this = psutil.Process()
+    times = [process.cpu_times() for process in (this, *this.children(recursive=True))]
+    return sum(t.user + t.system + t.children_user + t.children_system for t in times)
 
 
 def distance(arguments: argparse.Namespace) -> dict[str, float]:
