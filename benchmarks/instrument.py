@@ -149,7 +149,7 @@ def _played(path: Path, note: int) -> tuple[np.ndarray, dict[int, np.ndarray], d
     """The preset as a note of 6 s; at the notes of `SEMITONES`; and at the two velocities."""
     from vjax.engine.config import RenderConfig
     from vjax.engine.pool import RenderJob, RenderPool
-    from vjax.vital.preset import read_json
+    from vjax.vital.preset_json import read_json
 
     raw = read_json(path)
 

@@ -88,7 +88,7 @@ def collect(files: list[Path], out: Path) -> None:
     from vjax.matching.match import match
     from vjax.search.objective import Objective, ObjectiveConfig
     from vjax.shipped import checkpoint_folder
-    from vjax.vital.preset import read_json
+    from vjax.vital.preset_json import read_json
 
     predictor = Predictor.from_checkpoint(checkpoint_folder("shipped"))
     render = render_config(predictor)

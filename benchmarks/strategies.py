@@ -62,7 +62,7 @@ def _targets(arguments) -> list[dict]:
     from vjax.audio.distances import mss
     from vjax.engine.pool import RenderJob, RenderPool
     from vjax.io.find_files import find_presets
-    from vjax.vital.preset import read_json
+    from vjax.vital.preset_json import read_json
 
     cache = arguments.out / "bank.npz"
     files = find_presets(arguments.presets)

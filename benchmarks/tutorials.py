@@ -37,7 +37,8 @@ def measured(files: list[Path], config) -> list[dict]:
     """A row for each preset whose followed tutorial renders other bits."""
     from vjax.audio.distances import mss
     from vjax.engine.pool import RenderJob, RenderPool
-    from vjax.vital.preset import read_json, read_preset
+    from vjax.vital.preset import read_preset
+    from vjax.vital.preset_json import read_json
     from vjax.vital.tutorial.explain import explain
     from vjax.vital.tutorial.follow import follow
 

@@ -17,7 +17,7 @@ from vjax.data.reader import Reader
 from vjax.data.store import open_dataset
 from vjax.data.write_shard import write_shard
 from vjax.inference.predict_many import validation_split
-from vjax.training.checkpoint import CheckpointError
+from vjax.training.saving import CheckpointError
 from vjax.vital.preset import read_preset
 
 

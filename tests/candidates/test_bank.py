@@ -25,7 +25,7 @@ from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.engine.synth import VERSION
 from vjax.shipped import MODEL
-from vjax.training.checkpoint import CheckpointError
+from vjax.training.saving import CheckpointError
 from vjax.vital import preset as vital_preset
 from vjax.vital.preset import controls, read_preset, write_preset
 

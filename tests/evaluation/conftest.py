@@ -14,7 +14,8 @@ AUTHORS = {"ann": ("FM_Bass1", "Sine2Saw"), "bob": ("Rhodesy", "Chippy_Klassic")
 def preset_folder(tmp_path_factory):
     """Five presets by author. Of cid's files, one equals ann's FM_Bass1, one is silent, and one is not a preset."""
     from vjax.vital import preset as vital_preset
-    from vjax.vital.preset import read_json, write_preset
+    from vjax.vital.preset import write_preset
+    from vjax.vital.preset_json import read_json
 
     folder = tmp_path_factory.mktemp("presets")
     for author, names in AUTHORS.items():

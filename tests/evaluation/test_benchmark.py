@@ -38,7 +38,8 @@ from vjax.matching.match import match
 from vjax.search.candidate import Candidate, Kind
 from vjax.search.refine_config import RefineConfig
 from vjax.vital import preset as vital_preset
-from vjax.vital.preset import controls, read_json, read_preset, write_preset
+from vjax.vital.preset import controls, read_preset, write_preset
+from vjax.vital.preset_json import read_json
 
 PEOPLE = Path(__file__).parents[1] / "data" / "presets"
 AUTHORS = {"ann": ("FM_Bass1", "Sine2Saw"), "bob": ("Rhodesy", "Chippy_Klassic"), "cid": ("Drifting_Pad_1108Redux",)}

@@ -26,7 +26,7 @@ from vjax.training.config import base_config, unpack
 from vjax.training.loop import Snapshot
 from vjax.training.writer import Writer
 from vjax.vital.default_vocabulary import vocabulary_of
-from vjax.vital.preset import read_json
+from vjax.vital.preset_json import read_json
 from vjax.vital.vocabulary import from_parameters
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,8 @@ from vjax.evaluation.preset_files import content_of, folder_digest, read_file
 from vjax.evaluation.targets import preset_tasks
 from vjax.io.find_files import find_presets
 from vjax.vital import preset as vital_preset
-from vjax.vital.preset import read_json, write_preset
+from vjax.vital.preset import write_preset
+from vjax.vital.preset_json import read_json
 
 PEOPLE = Path(__file__).parents[1] / "data" / "presets"
 

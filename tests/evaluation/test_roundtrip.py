@@ -14,7 +14,8 @@ from vjax.engine.pool import RenderJob, RenderPool
 from vjax.evaluation.roundtrip import REFERENCE_SEEDS, RoundTrip, as_json, round_trips, summarise, table_row
 from vjax.vital import preset as vital_preset
 from vjax.vital.default_vocabulary import default_vocabulary
-from vjax.vital.preset import Preset, read_json, write_preset
+from vjax.vital.preset import Preset, write_preset
+from vjax.vital.preset_json import read_json
 from vjax.vital.vocabulary import from_parameters, to_parameters
 
 PEOPLE = Path(__file__).parents[1] / "data" / "presets"

@@ -16,7 +16,8 @@ from vjax.engine.config import RenderConfig
 from vjax.inference.decode import decode
 from vjax.inference.predict import USUAL_DBFS, Predictor, network_input
 from vjax.inference.predict_many import predict_files
-from vjax.training.checkpoint import CheckpointError, Checkpoints, load_checkpoint
+from vjax.training.checkpoint import Checkpoints, load_checkpoint
+from vjax.training.saving import CheckpointError
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,8 @@ from vjax.matching.config import PREDICTION_ONLY
 from vjax.matching.match import match
 from vjax.sound.schema import CATALOG_CHOICES
 from vjax.vital.default_vocabulary import default_vocabulary
-from vjax.vital.preset import controls, read_json, write_preset
+from vjax.vital.preset import controls, write_preset
+from vjax.vital.preset_json import read_json
 from vjax.vital.vocabulary import Vocabulary
 from vjax.vital.wavetables import table_key
 

@@ -30,7 +30,8 @@ from vjax.matching.export import export_presets
 from vjax.matching.index import COLUMNS
 from vjax.matching.work import dataset_work, file_work
 from vjax.vital.default_vocabulary import vocabulary_of
-from vjax.vital.preset import read_json, read_preset
+from vjax.vital.preset import read_preset
+from vjax.vital.preset_json import read_json
 from vjax.vital.vocabulary import from_parameters
 
 RATE = 44100

@@ -32,7 +32,8 @@ from vjax.matching.preferred import FAR_DB
 from vjax.search.candidate import Candidate, Kind
 from vjax.search.refine_config import RefineConfig
 from vjax.vital import preset as vital_preset
-from vjax.vital.preset import read_json, read_preset
+from vjax.vital.preset import read_preset
+from vjax.vital.preset_json import read_json
 from vjax.vital.wavetables import FRAME, table_json
 
 RATE = 44100

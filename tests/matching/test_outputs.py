@@ -13,7 +13,8 @@ from vjax.matching.index import index_row
 from vjax.matching.outputs import check_writable, result_json, write_result
 from vjax.matching.result import FoundPreset
 from vjax.search.candidate import Kind
-from vjax.vital.preset import read_json, read_preset, write_preset
+from vjax.vital.preset import read_preset, write_preset
+from vjax.vital.preset_json import read_json
 
 
 def test_write_result_writes_preset_render_and_image(result, tmp_path):

@@ -11,8 +11,9 @@ import pytest
 from vjax.data.store import digest, open_dataset
 from vjax.model.inverse import InverseModel, model_config
 from vjax.shipped import MODEL
-from vjax.training.checkpoint import CheckpointError, Checkpoints, load_checkpoint, make_meta
+from vjax.training.checkpoint import Checkpoints, load_checkpoint, make_meta
 from vjax.training.config import as_json, base_config, unpack
+from vjax.training.saving import CheckpointError
 from vjax.training.state import OptimizerConfig, create_state, make_optimizer
 
 

@@ -21,9 +21,10 @@ from vjax.data.store import open_dataset
 from vjax.data.stream import split
 from vjax.evaluation.listen import make_listener
 from vjax.evaluation.run_summary import print_summary
-from vjax.training.checkpoint import CheckpointError, load_checkpoint
+from vjax.training.checkpoint import load_checkpoint
 from vjax.training.config import as_json, base_config, unpack
 from vjax.training.loop import NonFiniteLossError, train
+from vjax.training.saving import CheckpointError
 
 ROOT = Path(__file__).parents[2]
 

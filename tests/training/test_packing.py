@@ -15,8 +15,9 @@ import pytest
 from vjax.cli.main import main
 from vjax.inference.predict import Predictor
 from vjax.shipped import MODEL
-from vjax.training.checkpoint import CheckpointError, load_checkpoint
+from vjax.training.checkpoint import load_checkpoint
 from vjax.training.packing import pack
+from vjax.training.saving import CheckpointError
 
 
 def test_pack_rounds_weights_to_bfloat16(engine_run, tmp_path):

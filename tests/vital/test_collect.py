@@ -24,7 +24,8 @@ from vjax.vital.collect import (
 )
 from vjax.vital.default_vocabulary import default_vocabulary
 from vjax.vital.lfo_shapes import shape_json, shape_key, standard_shapes
-from vjax.vital.preset import MAX_BYTES, Route, init, read_preset
+from vjax.vital.preset import Route, init, read_preset
+from vjax.vital.preset_json import MAX_BYTES
 from vjax.vital.table_spectra import BANDS, FRAME_POSITIONS, table_spectra
 from vjax.vital.vocabulary import Vocabulary
 from vjax.vital.wavetables import WavetableCatalog, table_json, table_key

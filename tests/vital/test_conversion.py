@@ -13,7 +13,8 @@ from vjax.engine.config import RenderConfig
 from vjax.engine.isolate import call_isolated
 from vjax.engine.pool import prepare_method
 from vjax.vital.conversion import converted
-from vjax.vital.preset import Preset, playable_json
+from vjax.vital.preset import Preset
+from vjax.vital.preset_json import playable_json
 from vjax.vital.wavetables import VITAL_VERSION, WavetableCatalog, table_key
 
 RENDER = RenderConfig(seconds=0.3, note_s=0.2)

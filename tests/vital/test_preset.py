@@ -19,7 +19,8 @@ from vjax.sound.routes import N_SLOTS
 from vjax.sound.schema import VIEW_CONTROLS
 from vjax.vital import preset
 from vjax.vital.lfo_shapes import shape_json
-from vjax.vital.preset import Preset, Route, controls, init, read_json, read_preset, write_preset
+from vjax.vital.preset import Preset, Route, controls, init, read_preset, write_preset
+from vjax.vital.preset_json import read_json
 from vjax.vital.wavetables import VITAL_VERSION, table_json
 
 PRESETS = sorted((Path(__file__).parents[1] / "data" / "presets").glob("*.vital"))

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from vjax.engine import synth
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
-from vjax.vital.preset import Preset, read_json, read_preset
+from vjax.vital.preset import Preset, read_preset
+from vjax.vital.preset_json import read_json
 
 PRESETS = sorted((Path(__file__).parents[1] / "data" / "presets").glob("*.vital"))
 

@@ -32,8 +32,8 @@ from vjax.io.file_names import as_text
 from vjax.io.find_files import find_presets
 from vjax.io.progress import progress_bar
 from vjax.sound.schema import Parameters, Schema
-from vjax.training.checkpoint import CheckpointError
 from vjax.training.packing import BANK, CREDIT
+from vjax.training.saving import CheckpointError
 from vjax.vital.preset import Preset, read_preset
 from vjax.vital.report_changes import report_changes
 from vjax.vital.vocabulary import Vocabulary, to_preset

@@ -30,7 +30,7 @@ from vjax.data.sampling_config import SamplingConfig
 from vjax.data.store import digest, open_dataset
 from vjax.io.progress import progress_bar
 from vjax.sound.schema import Parameters
-from vjax.training.checkpoint import CheckpointError
+from vjax.training.saving import CheckpointError
 from vjax.vital.preset import Preset
 from vjax.vital.vocabulary import Vocabulary, to_preset
 

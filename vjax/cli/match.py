@@ -290,8 +290,7 @@ def _progress_line() -> Iterator[tuple[Callable, Callable[[], str]]]:
     in_terminal = sys.stderr.isatty()  # a log gets one line for each stage
 
     def show(progress) -> None:
-        is_new = bar.desc.removesuffix(": ") != progress.stage
-        if is_new:
+        if is_new := bar.desc.removesuffix(": ") != progress.stage:
             bar.set_description(progress.stage, refresh=False)
         bar.total, bar.n = progress.total, progress.done
         if progress.best:

@@ -101,7 +101,7 @@ def match_config(arguments: argparse.Namespace):
 def read_checkpoint(arguments: argparse.Namespace, batch_size: int):
     """The predictor of the flags of `add_checkpoint`. Raises CheckpointError, naming the flag."""
     from vjax.inference.predict import Predictor
-    from vjax.training.checkpoint import CheckpointError
+    from vjax.training.saving import CheckpointError
 
     try:
         return Predictor.from_checkpoint(arguments.checkpoint, arguments.which, batch_size)

@@ -23,7 +23,7 @@ from vjax.evaluation.results import Target
 from vjax.io.json_files import number
 from vjax.io.json_lines import append_line, read_lines
 from vjax.io.progress import progress_bar
-from vjax.vital.preset import read_json
+from vjax.vital.preset_json import read_json
 
 
 class Condition(NamedTuple):

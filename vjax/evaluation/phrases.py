@@ -15,7 +15,7 @@ from vjax.engine.pool import RenderJob, RenderPool, reliable
 from vjax.engine.scheduler import Scheduler, open_render_pool
 from vjax.evaluation.results import Target
 from vjax.io.progress import progress_bar
-from vjax.vital.preset import read_json
+from vjax.vital.preset_json import read_json
 
 SEMITONES = (-12, 5, 12)
 """The notes of a phrase, above the recorded one."""

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from vjax.io.file_names import as_text, stem_text
-from vjax.vital.preset import Preset, read_json, read_preset
+from vjax.vital.preset import Preset, read_preset
+from vjax.vital.preset_json import read_json
 from vjax.vital.report_changes import report_changes
 
 UNKNOWN = "unknown"

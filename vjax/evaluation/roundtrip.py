@@ -18,7 +18,8 @@ from vjax.engine.config import RenderConfig
 from vjax.engine.pool import Rendering, RenderJob, RenderPool
 from vjax.io.file_names import stem_text
 from vjax.sound.schema import Schema
-from vjax.vital.preset import Preset, playable_json, read_json
+from vjax.vital.preset import Preset
+from vjax.vital.preset_json import playable_json, read_json
 from vjax.vital.vocabulary import Vocabulary, from_parameters, to_parameters
 
 REFERENCE_SEEDS = (1, 2, 3)

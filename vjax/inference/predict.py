@@ -28,8 +28,9 @@ from vjax.io.errors import reading
 from vjax.model.inverse import InverseModel, Prediction
 from vjax.shipped import NAME, checkpoint_folder
 from vjax.sound.schema import Schema
-from vjax.training.checkpoint import CheckpointError, load_checkpoint
+from vjax.training.checkpoint import load_checkpoint
 from vjax.training.losses import LossConfig
+from vjax.training.saving import CheckpointError
 from vjax.vital.vocabulary import Vocabulary
 
 QUIETEST_DBFS, LOUDEST_DBFS, USUAL_DBFS = -40.0, 40.0, -12.0

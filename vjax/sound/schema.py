@@ -164,8 +164,7 @@ class Schema:
     def _hash(self) -> int:
         return hash((self.continuous, self.categorical, self.sources, self.destinations, self.engine))
 
-    def __getstate__(self) -> dict[str, Any]:
-        # Python seeds the hash of text anew in each process, so it must not travel there.
+    def __getstate__(self) -> dict[str, Any]:  # without the hash of text, which each process seeds anew
         return {name: value for name, value in self.__dict__.items() if name != "_hash"}
 
     @functools.cached_property
@@ -240,16 +239,7 @@ class Schema:
 
     def module(self, name: str) -> str:
         """The module of a control (`osc_1`, `filter_fx`, `lfo_3`, `reverb`, ...); `global` for the rest."""
-        if name not in self._modules:
-            self._modules[name] = self._module(name)
-        return self._modules[name]
-
-    @functools.cached_property
-    def _modules(self) -> dict[str, str]:
-        return {}
-
-    def _module(self, name: str) -> str:
-        match = re.match(r"((osc|filter|lfo|env|random)_(\d|fx)|[a-z]+?)_", name)
+        match = _module_prefix(name)
         is_module = match and (match.group(3) or f"{match.group(1)}_on" in self.position)
         return match.group(1) if is_module else "global"
 
@@ -298,6 +288,11 @@ class Schema:
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a vjax schema: {error}") from error
+
+
+@functools.cache
+def _module_prefix(name: str) -> re.Match | None:
+    return re.match(r"((osc|filter|lfo|env|random)_(\d|fx)|[a-z]+?)_", name)
 
 
 def check_tier(tier: int) -> None:

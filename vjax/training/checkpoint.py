@@ -7,14 +7,7 @@ A step's folder has three Orbax items: `variables` (params, batch_stats), `opt` 
 import contextlib
 import dataclasses
 import json
-import logging
 import math
-import os
-import shutil
-import sys
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,11 +17,11 @@ from orbax.checkpoint import checkpoint_managers
 
 import vjax
 from vjax.data.store import DatasetInfo
-from vjax.io.atomic import DISK_ERRORS
 from vjax.io.errors import reading
 from vjax.model.inverse import InverseModel, ModelConfig
 from vjax.sound.schema import Schema
 from vjax.training.resume import allowed_changes, refused_changes
+from vjax.training.saving import CheckpointError, _drop_closed_loops, quiet, saving, tree_bytes
 from vjax.training.state import TrainState
 
 FORMAT = 1
@@ -38,10 +31,6 @@ _ITEMS = ("variables", "opt", "meta")
 
 _OLD_SETTINGS = (("data", "answers", "target_encoding"),)
 """(section, old name, new name) of settings that were renamed after checkpoints were written."""
-
-
-class CheckpointError(ValueError):
-    """A folder has no usable checkpoint. The message states what was found and what to do."""
 
 
 class Restored(NamedTuple):
@@ -63,8 +52,6 @@ class Restored(NamedTuple):
 
 
 _MOST_CELLS = 2**26  # of a spectrogram: days of sound
-
-_THREADS_S = 3.0  # for the threads of Orbax that have work; others wait for ever
 
 
 def make_meta(info: DatasetInfo, model: ModelConfig, tier: int, settings: dict[str, Any]) -> dict[str, Any]:
@@ -147,7 +134,7 @@ class Checkpoints:
         )
         with saving(self._folder, tree_bytes((_variables(state), _optimizer(state)))):
             if val_loss is None:
-                with _quiet():  # Orbax warns that this checkpoint can never be the best, as intended
+                with quiet():  # Orbax warns that this checkpoint can never be the best, as intended
                     self._manager.save(step, args=arguments)
             else:
                 self._manager.save(step, args=arguments, metrics={"val_loss": val_loss})
@@ -203,7 +190,7 @@ def load_checkpoint(directory: str | Path, which: str = "best") -> Restored:
         save_interval_steps=0,
     )
     _drop_closed_loops()
-    with _usable(directory), _quiet(), ocp.CheckpointManager(directory, item_names=_ITEMS, options=options) as manager:
+    with _usable(directory), quiet(), ocp.CheckpointManager(directory, item_names=_ITEMS, options=options) as manager:
         step = manager.latest_step()
         if step is None:
             raise CheckpointError(f"{directory} contains no finished checkpoint; train until the first one is saved")
@@ -235,89 +222,6 @@ def _read_meta(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
         if old in settings:
             settings[new] = settings.pop(old)
     return meta
-
-
-@contextlib.contextmanager
-def saving(folder: Path, n_bytes: int = 0) -> Iterator[None]:
-    """Raises CheckpointError if the disk has no space for `n_bytes`, or if it is full in the end.
-
-    In the latter case, Orbax's threads have ended, unless they take long. Their own errors are not
-    printed: there are pages of them, in the log and as tracebacks.
-    """
-    free = shutil.disk_usage(folder).free
-    if free < n_bytes:
-        raise _not_saved(folder, f"it takes {n_bytes / 1e6:.1f} MB, and {free / 1e6:.1f} MB are free")
-    failed, before = False, set(threading.enumerate())
-    _drop_closed_loops()
-    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
-    for logger in loggers:
-        logger.addFilter(_is_no_disk_error)
-    try:
-        yield
-    except Exception as error:
-        if not (reason := _disk_error(str(error))):
-            raise
-        failed = True
-        deadline_s = time.monotonic() + _THREADS_S
-        while set(threading.enumerate()) - before and time.monotonic() < deadline_s:
-            time.sleep(0.05)
-        raise _not_saved(folder, reason) from error
-    finally:
-        if not failed:  # else more may come
-            for logger in loggers:
-                logger.removeFilter(_is_no_disk_error)
-
-
-def _drop_closed_loops() -> None:
-    """Drops errors of TensorStore's threads, that the event loop of Orbax's thread is closed, after Orbax has failed.
-
-    They may come long after that, each with a traceback.
-    """
-    hook = sys.unraisablehook
-    if getattr(hook, "drops_closed_loops", False):
-        return
-
-    def handle(unraisable: Any) -> None:
-        if not (unraisable.exc_type is RuntimeError and "Event loop is closed" in str(unraisable.exc_value)):
-            hook(unraisable)
-
-    handle.drops_closed_loops = True
-    sys.unraisablehook = handle
-
-
-def _disk_error(text: str) -> str:
-    """The reason in an error's text if a disk is full or cannot be written, else nothing."""
-    reasons = [os.strerror(number) for number in DISK_ERRORS if os.strerror(number) in text]
-    return (reasons or ["it could not be written"] * ("Error writing" in text) or [""])[0]  # the text of TensorStore
-
-
-def _is_no_disk_error(record: logging.LogRecord) -> bool:
-    error = record.exc_info[1] if record.exc_info else None
-    return not _disk_error(f"{record.getMessage()} {error}")
-
-
-def _not_saved(folder: Path, reason: str) -> CheckpointError:
-    return CheckpointError(
-        f"{folder}: the checkpoint could not be saved: {reason}. Earlier ones are whole; free space, and run the same "
-        "command again"
-    )
-
-
-def tree_bytes(tree: Any) -> int:
-    """The size of all arrays of a tree."""
-    return sum(leaf.nbytes for leaf in jax.tree.leaves(tree) if hasattr(leaf, "nbytes"))
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Hides Orbax's warnings."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _variables(state: TrainState) -> dict[str, Any]:

@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from vjax.io.atomic import replacing
-from vjax.training.checkpoint import CheckpointError, Restored, load_checkpoint, saving, tree_bytes
+from vjax.training.checkpoint import Restored, load_checkpoint
+from vjax.training.saving import CheckpointError, saving, tree_bytes
 
 BANK = "bank.npz"
 """The bank's file, beside the steps' folders; see `vjax.candidates.bank`."""

@@ -13,7 +13,8 @@ from vjax.io.file_names import stem_text
 from vjax.io.find_files import PRESETS, TABLES, find_files
 from vjax.vital import checks, table_spectra
 from vjax.vital.lfo_shapes import LfoShapeCatalog, shape_key
-from vjax.vital.preset import MAX_BYTES, Preset, read_preset
+from vjax.vital.preset import Preset, read_preset
+from vjax.vital.preset_json import MAX_BYTES
 from vjax.vital.vocabulary import Vocabulary, audible_lfos, audible_oscillators
 from vjax.vital.wavetables import WavetableCatalog, table_key, unique_name
 

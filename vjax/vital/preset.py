@@ -21,15 +21,11 @@ from vjax.engine.schema import engine_schema
 from vjax.io.atomic import write_file
 from vjax.io.file_names import stem_text
 from vjax.sound.routes import CHANNELS, N_SLOTS, ROUTE_RANGES
-from vjax.sound.schema import CATALOG_CHOICES, N_LFOS, N_OSCILLATORS, VIEW_CONTROLS, Schema
+from vjax.sound.schema import CATALOG_CHOICES, N_OSCILLATORS, VIEW_CONTROLS, Schema
 from vjax.vital import checks
-from vjax.vital.conversion import converted, with_usual_parts
+from vjax.vital.preset_json import EMPTY_ROUTE, checked_json, read_json
 from vjax.vital.wavetables import VITAL_VERSION, written_version
 
-MAX_BYTES = 64 * 2**20
-"""The largest preset file that is read. The largest one of a musician is under 3 MB."""
-
-_A_LITTLE = 0.01  # of a range: some musicians' presets have a value of 1.0047 where 1 is the largest
 _TEXTS = {"preset_name": "name", "author": "author", "preset_style": "style", "comments": "comments"}
 _LINE = {"points": [0.0, 1.0, 0.5, 0.0, 1.0, 1.0], "powers": [0.0, 0.0, 0.0], "smooth": False}
 # Settings of Vital 1.5 that this engine does not have, at the values of a preset that does not use them.
@@ -188,21 +184,6 @@ def init() -> Preset:
     return patch
 
 
-def read_json(path: str | os.PathLike) -> dict[str, Any]:
-    """The JSON of a `.vital` file, see `checked_json`. Raises ValueError naming the file if it is not such a preset."""
-    path = pathlib.Path(path)
-    if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path}: {path.stat().st_size} bytes; expected a Vital preset of at most {MAX_BYTES} bytes")
-    try:
-        raw = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:  # ValueError: also for wrong encodings and too long numbers
-        raise ValueError(f"{path}: not JSON, so not a Vital preset ({error})") from error
-    try:
-        return checked_json(raw)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
 def read_preset(path: str | os.PathLike) -> Preset:
     """Reads a `.vital` file; the file's name replaces a missing name. Raises ValueError naming the file."""
     raw = read_json(path)
@@ -218,56 +199,6 @@ def write_preset(path: str | os.PathLike, preset: Preset | Mapping[str, Any]) ->
     path = pathlib.Path(path)
     text = json.dumps(preset.to_json() if isinstance(preset, Preset) else preset)
     write_file(path, text)
-
-
-def checked_json(raw: Any) -> dict[str, Any]:
-    """Vital's JSON, converted if it is before 1.0, with the init patch's tables and shapes where a file has fewer.
-
-    So does the engine. Raises ValueError naming an invalid part; OSError as `converted` does.
-    """
-    settings = raw.get("settings") if isinstance(raw, dict) else None
-    sizes = {"modulations": N_SLOTS, "wavetables": N_OSCILLATORS, "lfos": N_LFOS}
-    if not isinstance(settings, dict):
-        raise ValueError("no `settings` object, so not a Vital preset")
-    if not settings.keys() & sizes.keys():
-        raise ValueError(f"`settings` has none of {', '.join(sizes)}, so not a Vital preset")
-    checks.check_json(raw, "preset")
-    raw = converted(raw)
-    settings = with_usual_parts(raw["settings"])
-    for name, most in sizes.items():
-        entries = settings.get(name, [])
-        if not (isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)):
-            raise ValueError(f"`{name}` is not a list of objects, so not a Vital preset")
-        if len(entries) > most:
-            raise ValueError(f"`{name}` has {len(entries)} entries; Vital has {most}")
-        if name != "modulations":  # a route that is missing is an empty one
-            entries = entries + synth.init_preset()["settings"][name][len(entries) :]
-        settings[name] = entries
-    for i, table in enumerate(settings["wavetables"], start=1):
-        checks.check_table(table, f"wavetable {i}")
-    for i, shape in enumerate(settings["lfos"], start=1):
-        checks.check_curve(shape, f"LFO {i}")
-    checks.check_sample(settings.get("sample"))
-    return {**raw, "settings": settings}
-
-
-def playable_json(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Vital's JSON, from `checked_json`, as the engine plays it.
-
-    Values a little out of their ranges are clipped, which is what they sound like. Routes of unknown names are empty.
-    """
-    settings = dict(raw["settings"])
-    for name, (low, high) in synth.control_ranges().items():
-        if name in settings:
-            clipped = min(max(settings[name], low), high)
-            if abs(settings[name] - clipped) <= _A_LITTLE * (high - low):
-                settings[name] = clipped
-    sources, destinations = synth.modulation_names()
-    settings["modulations"] = [
-        route if route.get("source") in sources and route.get("destination") in destinations else _connection(None)
-        for route in settings["modulations"]
-    ]
-    return {**raw, "settings": settings}
 
 
 def _read_route(settings: Mapping[str, Any], slot: int, native, notes: list[str]) -> Route | None:
@@ -300,13 +231,6 @@ def _read_route(settings: Mapping[str, Any], slot: int, native, notes: list[str]
     )
 
 
-def _connection(route: Route | None) -> dict[str, Any]:
-    if route is None:
-        return {"source": "", "destination": ""}
-    curve = {} if route.curve is None else {"line_mapping": copy.deepcopy(dict(route.curve))}
-    return {"source": route.source, "destination": route.destination, **curve}
-
-
 def _other_settings(settings: Mapping[str, Any], native, notes: list[str]) -> dict[str, Any]:
     """Settings without a field in `Preset`: the editor's view, and settings of other versions of Vital."""
     slots = {f"modulation_{slot + 1}_{part}" for slot in range(N_SLOTS) for part in (*CHANNELS, "bypass")}
@@ -317,3 +241,10 @@ def _other_settings(settings: Mapping[str, Any], native, notes: list[str]) -> di
             notes.append(f"kept aside: {key[:40]}, which {synth.VERSION} does not play")
     other |= {key: native(key, 0.0, *synth.control_ranges()[key]) for key in sorted(other.keys() & VIEW_CONTROLS)}
     return other
+
+
+def _connection(route: Route | None) -> dict[str, Any]:
+    if route is None:
+        return dict(EMPTY_ROUTE)
+    curve = {} if route.curve is None else {"line_mapping": copy.deepcopy(dict(route.curve))}
+    return {"source": route.source, "destination": route.destination, **curve}

@@ -10,7 +10,8 @@ from vjax.engine import synth
 from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.vital.lfo_shapes import shape_json
-from vjax.vital.preset import Preset, Route, controls, init, read_json, read_preset
+from vjax.vital.preset import Preset, Route, controls, init, read_preset
+from vjax.vital.preset_json import read_json
 from vjax.vital.tutorial.explain import explain
 from vjax.vital.tutorial.follow import follow
 from vjax.vital.tutorial.render import text_of
