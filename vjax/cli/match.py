@@ -1,21 +1,20 @@
 """`vjax match`: writes the Vital preset of a sound, or of each of many."""
 
 import argparse
-import contextlib
 import json
 import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vjax.cli.command import UsageError, at_least, command_parser, run
 from vjax.cli.match_flags import add_matching, add_naming, match_config, named, read_checkpoint
+from vjax.cli.match_progress import progress_line
 from vjax.cli.match_summary import print_result
 from vjax.cli.refine_flags import add_refining
 from vjax.cli.scheduler_flag import SCHEDULER_HELP, add_scheduler_flag
-from vjax.io.file_names import as_text, shortened
+from vjax.io.file_names import as_text
 from vjax.io.signals import stop_later
 from vjax.shipped import checkpoint_name
 
@@ -175,7 +174,7 @@ def _one(arguments: argparse.Namespace) -> int:
     with (
         scheduler_session(arguments.scheduler),
         open_render_pool(render_config(predictor), arguments.workers or None, arguments.scheduler) as pool,
-        _progress_line() as (show, stage),
+        progress_line() as (show, stage),
         # Before a search begins, there is no result to keep.
         stop_later(lambda: stage() == "searching") as should_stop,
     ):
@@ -279,26 +278,3 @@ def print_report(report, out: Path) -> None:
         print(f"  without a distance, because silent: {silent}")
     if (out / "index.csv").exists():
         print(f"  index: {out / 'index.csv'}, {out / 'index.json'}")
-
-
-@contextlib.contextmanager
-def _progress_line() -> Iterator[tuple[Callable, Callable[[], str]]]:
-    """Yields two functions: one shows the stage of a match and the best candidate so far, one returns the stage."""
-    from vjax.io.progress import progress_bar
-
-    bar = progress_bar(total=1, desc="reading the sound", unit="step", leave=False)
-    in_terminal = sys.stderr.isatty()  # a log gets one line for each stage
-
-    def show(progress) -> None:
-        if is_new := bar.desc.removesuffix(": ") != progress.stage:
-            bar.set_description(progress.stage, refresh=False)
-        bar.total, bar.n = progress.total, progress.done
-        if progress.best:
-            best = f"best so far {shortened(as_text(progress.best), 40)}"
-            best = best if math.isnan(progress.mss_db) else f"{best}, {progress.mss_db:.2f} dB"
-            bar.set_postfix_str(best, refresh=False)
-        if in_terminal or is_new:
-            bar.refresh()
-
-    with bar:
-        yield show, lambda: bar.desc.removesuffix(": ")
