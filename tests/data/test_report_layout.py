@@ -298,7 +298,7 @@ def test_open_dataset_with_a_route_matrix_of_the_wrong_shape_is_refused(tmp_path
 
 @pytest.mark.parametrize("attributes", [{}, {"wavetable_catalog_path": "catalog.json"}])
 def test_open_dataset_of_several_report_files_uses_the_largest_option_counts(tmp_path, attributes):
-    (tmp_path / "catalog.json").write_text("{}")
+    (tmp_path / "catalog.json").write_text('{"tables": []}')
     for name, highest in (("a.h5", [5, 2, 0]), ("b.h5", [3, 9, 0])):
         write_report_file(tmp_path / name, n_categorical=129, **attributes)
         with h5py.File(tmp_path / name, "r+") as file:
