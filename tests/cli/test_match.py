@@ -374,6 +374,7 @@ def test_match_with_an_impossible_note_names_it(note, capsys):
     assert repr(note) in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_match_by_command_api_batch_and_evaluation_writes_the_same_bytes(sounds, engine_run, tmp_path, monkeypatch):
     """All four call the same function."""
     monkeypatch.setenv("VJAX_DEBUG", "1")

@@ -111,6 +111,7 @@ def test_refine_killed_and_called_again_continues_from_its_best_preset(sounds, e
     assert not list(out.glob("*.part*"))
 
 
+@pytest.mark.slow
 def test_match_refine_with_ctrl_c_writes_the_best_preset_so_far(sounds, engine_run, tmp_path, interruptible):
     out = tmp_path / "dull.vital"
     command = [sys.executable, "-m", "vjax", "match", str(sounds / "dull.wav"), "-o", str(out), "--refine"]

@@ -13,7 +13,7 @@ from vjax.data.generate import GenerationConfig, GenerationReport, generate
 from vjax.engine.config import RenderConfig
 
 # jax warns about forks. Those that start the nodes are harmless, because they run another program at once.
-pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
+pytestmark = [pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning"), pytest.mark.slow]
 
 # The silence limit rejects some candidates, and the last shard is cut within a preset.
 TINY = GenerationConfig(

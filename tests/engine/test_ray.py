@@ -21,7 +21,7 @@ from vjax.search.target import RefineTarget
 from vjax.vital import preset as vital_preset
 
 # jax warns of forks. The forks that start the nodes are safe, because they start another program at once.
-pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
+pytestmark = [pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning"), pytest.mark.slow]
 
 SHORT = RenderConfig(seconds=0.2, note_s=0.1)
 

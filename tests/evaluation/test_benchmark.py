@@ -252,6 +252,7 @@ def test_run_benchmark_searches_begin_from_the_earlier_presets(finished):
     assert row.label in ("match", "prediction", "nearest")
 
 
+@pytest.mark.slow
 def test_run_benchmark_with_a_failed_search_adds_its_error(finished, tmp_path):
     """A silent candidate or an error gives a row with a reason instead of scores."""
     out, tasks, *_ = finished
@@ -272,6 +273,7 @@ def test_run_benchmark_with_a_failed_search_adds_its_error(finished, tmp_path):
     assert summary["methods"]["nearest+3"]["n_failed"] == 3
 
 
+@pytest.mark.slow
 def test_run_benchmark_after_a_killed_run_adds_the_same_rows(finished, preset_folder, matching, tmp_path):
     """The results are cut in the middle of a line. One sound is missing, all others exist."""
     out, tasks, plan, results, _ = finished

@@ -191,6 +191,7 @@ def test_match_with_a_preset_that_times_out_keeps_the_error(predictor, saw):
     assert "hung" in result.warnings[0]
 
 
+@pytest.mark.slow
 def test_match_with_an_engine_that_cannot_start_raises_os_error(predictor, saw, tmp_path, monkeypatch):
     """The path of a socket is too long, and no other can be written. No candidate is silent, and no file is written."""
     code = """

@@ -105,6 +105,7 @@ def test_refine_progress_reports_each_generation_and_each_better_preset(refined)
         assert better == sorted(set(better), reverse=True)
 
 
+@pytest.mark.slow
 def test_refine_with_another_number_of_workers_repeats(refined, sounds, bright):
     targets = [RefineTarget(name, audio, 48, (bright,)) for name, audio in sounds.items()]
     again = {r.name: r for r in refine(targets, CONFIG, RENDER, 1)}

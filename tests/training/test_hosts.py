@@ -22,6 +22,8 @@ from vjax.training.config import base_config, unpack
 from vjax.training.hosts import JoinError, joined
 from vjax.training.loop import train
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 240  # long enough for a start on a busy machine; ends a process that hangs
 SETTINGS = {"model.mod_embed_dim": 4, "train.batch_size": 8, "train.checkpoint_every": 2}
@@ -172,7 +174,6 @@ def test_train_in_two_processes_saves_the_checkpoint_of_one(runs):
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-@pytest.mark.slow
 def test_train_continued_with_another_number_of_processes_gives_the_same_run(runs, dataset, tmp_path):
     two, one, _ = runs
     shutil.copytree(two, tmp_path / "two")
@@ -185,7 +186,6 @@ def test_train_continued_with_another_number_of_processes_gives_the_same_run(run
     np.testing.assert_allclose(by_two["predicted"], by_one["predicted"], atol=KNOBS_REL)
 
 
-@pytest.mark.slow
 def test_train_with_a_killed_leader_ends_the_other_process(dataset, tmp_path):
     first, second = start_two(dataset, tmp_path / "run", **{"train.epochs": 100000})
     deadline = time.monotonic() + TIMEOUT_S
@@ -198,7 +198,6 @@ def test_train_with_a_killed_leader_ends_the_other_process(dataset, tmp_path):
     assert not (tmp_path / "run" / "summary.json").exists()
 
 
-@pytest.mark.slow
 def test_train_in_two_processes_with_a_non_finite_loss_ends_both(dataset, tmp_path):
     broken = shutil.copytree(dataset, tmp_path / "broken")
     with h5py.File(broken / "shard-00000.h5", "r+") as file:
