@@ -11,5 +11,5 @@ from vjax.training.loop import train
 
 workdir, sound = sys.argv[1:3]
 summary = train(unpack(base_config(tier=3, variant="smoke")), workdir)
-print({name: round(value, 3) for name, value in summary.items() if name.startswith("val")})
+print({name: round(value, 3) for name, value in summary["val"].items()})
 print(vjax.match(sound, checkpoint=workdir, patch=False, resynthesis=False).label)

@@ -14,7 +14,7 @@ PRINTED = {
     "compare_sounds": "dB\n",
     "make_dataset": "'mel': (3, 1, 128, 173)",
     "match_sound": "written: matched.vital",
-    "train_tiny": "val",
+    "train_tiny": "'loss': ",
 }
 
 

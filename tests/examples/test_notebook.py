@@ -20,6 +20,6 @@ def test_notebook_runs_from_top_to_bottom():
         if cell.cell_type == "code"
     )
     assert "dB MSS, " in printed
-    assert "cutoff -24 semitones: " in printed
-    assert "'val_loss': " in printed
+    assert "macro 1 at 100%: " in printed
+    assert "'loss': " in printed
     assert "shipped: " in printed
