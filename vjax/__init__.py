@@ -11,7 +11,7 @@ All names are imported when they are first used, so that `import vjax` takes a f
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _PUBLIC = {
     "MatchResult": "vjax.matching.result",
