@@ -98,10 +98,11 @@ def test_run_keeps_compiled_functions_in_the_users_cache_folder(monkeypatch, tmp
     assert run("vjax x", lambda: 0) == 0
     assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "vjax" / "compiled")
     assert os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] == "1000000000"
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "own")
+    own = str(tmp_path / "own")  # not a relative path: jax would make it in the working directory
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", own)
     monkeypatch.delenv("JAX_COMPILATION_CACHE_MAX_SIZE")
     assert run("vjax x", lambda: 0) == 0
-    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "own"
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == own
     assert "JAX_COMPILATION_CACHE_MAX_SIZE" not in os.environ
 
 
