@@ -77,7 +77,7 @@ def test_download_is_the_preset_with_the_name_and_the_macros_of_the_page(page):
     page.press("[data-id=neighbour] .vx-choose")
     slider = page.wait(lambda: page.find('input[aria-label^="Macro"]'))
     page.browser.execute_script("arguments[0].value = 0.5; arguments[0].dispatchEvent(new Event('change'))", slider)
-    page.wait(lambda: page.find(".vx-detail .vx-keyboard").get_attribute("data-played") == "C2")  # it is heard at once
+    page.wait(lambda: page.find(".vx-detail .vx-keyboard").get_attribute("data-played") == "C2")  # it plays at once
     name = page.find('[aria-label="Name of the preset"]')
     name.clear()
     name.send_keys("My bass")

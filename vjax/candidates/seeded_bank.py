@@ -66,10 +66,14 @@ def write_seeded_bank(
     people = load_bank(presets)
     if material_hash(people, digest(people.vocabulary.to_json_string())) != settings["material"]:
         raise DatasetError(
-            f"{dataset} was made with other presets than those of {presets or 'no folder'}; give its own"
+            f"{dataset} was made with other presets than those of {presets or 'no folder'}; "
+            "give the folder that `vjax generate` mixed in"
         )
     if info.catalog_sha256 != digest(vocabulary.to_json_string()):
-        raise DatasetError(f"{dataset} has other wavetables or LFO shapes than the checkpoint; train on this dataset")
+        raise DatasetError(
+            f"{dataset} has other wavetables or LFO shapes than the checkpoint; "
+            "give a checkpoint that was trained on it, or make the dataset with the checkpoint's presets"
+        )
     columns: dict[str, list[np.ndarray]] = {name: [] for name in ("entries", "notes", "candidates", "digests")}
     with progress_bar(total=info.n, desc="reading sounds", unit="sound", disable=not progress) as bar:
         for number, shard in enumerate(info.paths):
@@ -146,7 +150,7 @@ def seeded_bank(path: Path, arrays: Mapping[str, np.ndarray], vocabulary: Vocabu
 
 _OTHER_SAMPLER = (
     "this version of vjax or of NumPy draws other presets from its seeds; "
-    "install the versions of constraints.txt, or make the bank again with `vjax pack --bank`"
+    "install the versions of constraints.txt, or make the bank again with `vjax bank`"
 )
 
 

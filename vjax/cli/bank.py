@@ -12,7 +12,7 @@ bytes a sound, because it stores how to draw a preset again instead of the prese
 """
 EPILOG = """\
 examples:
-  vjax generate --config shipped --config.generation.sampling.variants=8 --presets PRESETS --n 100000 --out DATASET
+  vjax generate --config configs/shipped.py --config.generation.sampling.variants=8 --presets PRESETS --out DATASET
   vjax bank DATASET --presets PRESETS --checkpoint model
   vjax match sound.wav --checkpoint model
 """

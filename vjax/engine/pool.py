@@ -150,15 +150,14 @@ class RenderPool:
         for left in reversed(range(TRIES)):
             try:
                 results = call_isolated(render_in_turn, *arguments, timeout_s=limit_s, method=self._method)
+                break
             except MachineError as error:
                 # Not each alone: its sounds would differ a little from those of an undisturbed run.
                 if self._closing or not left:
                     return [Rendering(None, str(error), by_machine=True)] * len(group.jobs)
             except (ValueError, IsolatedCallError):
                 return [self.render(job) for job in group.jobs]
-            else:
-                return [Rendering(None, one) if isinstance(one, str) else Rendering(one) for one in results]
-        raise AssertionError("unreachable")
+        return [Rendering(None, one) if isinstance(one, str) else Rendering(one) for one in results]
 
     def map_groups(self, groups: Iterable[RenderGroup]) -> Iterator[Rendering]:
         """Renders the jobs of `groups` in order, as `map` does for single jobs."""
