@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from vjax.data.reader import Reader
-from vjax.data.store import open_dataset
 from vjax.data.stream import eval_batches
-from vjax.data.write_shard import write_shard
 from vjax.model.inverse import InverseModel, model_config
 from vjax.model.resnet import RESNET_18
 from vjax.training.losses import LossConfig, loss_masks
 from vjax.training.metrics import merge_metrics, metric_layout
+from vjax.training.posterior import PosteriorConfig, PosteriorTask, model_fields
 from vjax.training.state import OptimizerConfig, create_state, make_optimizer
 from vjax.training.step import (
+    POSTERIOR_LOSS,
     Recipe,
     data_mesh,
     make_eval_step,
@@ -37,16 +37,6 @@ def make_recipe(info, optimizer=None, has_modulation=True, steps_per_epoch=2, to
     masks = loss_masks(info.schema, info.tier)
     loss = LossConfig(modulation_warmup_epochs=0)
     return Recipe(InverseModel(config), optimizer, masks, loss, metric_layout(info.schema), steps_per_epoch)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory, schema, random_rows, shard_attributes):
-    """Returns (dataset info, function that maps n to the first n rows as a batch)."""
-    folder = tmp_path_factory.mktemp("data")
-    write_shard(folder / "shard-00000.h5", schema, random_rows(8, seed=1), shard_attributes)
-    info = open_dataset(folder)
-    reader = Reader(info)
-    return info, lambda n: next(eval_batches(reader, np.arange(n), n))
 
 
 compiled_step = functools.cache(make_train_step)
@@ -98,6 +88,44 @@ def test_train_step_overfits_one_batch(data):
     assert losses[-1]["cat_loss"] < 0.02 * losses[0]["cat_loss"]
     _, metrics = make_eval_step(recipe)(state.params, state.batch_stats, batch(8))
     assert validation_summary(jax.device_get(metrics), recipe.loss)["categorical_accuracy"] > 0.95
+
+
+def test_train_step_with_a_posterior_learns_it(data):
+    """The loss falls to a small part, and the summary of a validation includes it with its weight."""
+    info, batch = data
+    posterior = PosteriorConfig(width=16, blocks=2, least_routes=1)
+    fields = model_fields(posterior, Reader(info), np.arange(info.n), True)
+    optimizer = OptimizerConfig(learning_rate=3e-3, weight_decay=0.0)
+    recipe = make_recipe(info, optimizer, total_steps=150, **fields)
+    task = PosteriorTask(info.schema, recipe.masks.rules, recipe.model, posterior)
+    recipe = Recipe(**{**vars(recipe), "posterior": task})
+    state, losses = run(recipe, info, [batch(8)] * 150)
+    assert losses[-1][POSTERIOR_LOSS] < 0.3 * losses[0][POSTERIOR_LOSS]
+    terms = losses[0]
+    report = terms["cont_loss"] + 0.5 * terms["cat_loss"] + 0.3 * terms["mod_loss"]
+    assert terms["loss"] == pytest.approx(report + terms[POSTERIOR_LOSS], rel=1e-5)
+    step = make_eval_step(recipe)
+    found = [jax.device_get(step(state.params, state.batch_stats, batch(8))[1]) for _ in range(2)]
+    assert found[0][POSTERIOR_LOSS] == found[1][POSTERIOR_LOSS]
+    with_it, without = (validation_summary(found[0], recipe.loss, weight)["loss"] for weight in (2.0, 0.0))
+    assert with_it - without == pytest.approx(2 * float(found[0][POSTERIOR_LOSS].value()), rel=1e-5)
+
+
+def test_train_step_with_a_disturbance_trains_on_the_disturbed_batch(data):
+    """The loss is that of the batch which the disturbance returns, and each step has a key of its own."""
+    info, batch = data
+    recipe, keys = make_recipe(info, dropout=0.0), []
+    loud = batch(8)._replace(mel=2 * batch(8).mel)
+
+    def double(key, batch):
+        jax.debug.callback(lambda data: keys.append(tuple(np.asarray(data).tolist())), jax.random.key_data(key))
+        return batch._replace(mel=2 * batch.mel)
+
+    disturbed = Recipe(**{**vars(recipe), "disturb": double})
+    _, (expected, _) = run(recipe, info, [loud] * 2)
+    _, (found, _) = run(disturbed, info, [batch(8)] * 2)
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert len(set(keys)) == 2
 
 
 def test_train_step_without_a_modulation_head_has_no_modulation_loss(data):

@@ -10,7 +10,8 @@ from flax import linen as nn
 
 from vjax.model.heads import CategoricalHead, ContinuousHead, ModulationHead, RouteScores
 from vjax.model.kernels import KERNELS, backbone_parts
-from vjax.model.resnet import RESNET_18, ResNet
+from vjax.model.posterior import Denoised, Denoiser
+from vjax.model.resnet import RESNET_18, ResNet, pooled
 from vjax.sound.schema import Schema
 
 COMPUTE_DTYPES = ("float32", "bfloat16")
@@ -34,6 +35,9 @@ class ModelConfig:
         float32.
       kernels: implementation of the backbone's parts, "plain" or "fast" (`kernels.backbone_parts`). Both have the same
         parameters.
+      posterior_width: width of the posterior's network (`posterior.Denoiser`); without a posterior, 0.
+      posterior_blocks: number of its residual blocks.
+      route_cells: cells of the routing matrix that the posterior can use, `source * n_destinations + destination`.
     """
 
     n_continuous: int
@@ -46,11 +50,14 @@ class ModelConfig:
     dropout: float = 0.1
     compute_dtype: str = "float32"
     kernels: str = "plain"
+    posterior_width: int = 0
+    posterior_blocks: int = 4
+    route_cells: tuple[int, ...] = ()
 
     def __post_init__(self):
-        for field in ("option_counts", "stage_sizes"):  # JSON has no tuples
+        for field in ("option_counts", "stage_sizes", "route_cells"):  # JSON has no tuples
             object.__setattr__(self, field, tuple(int(n) for n in getattr(self, field)))
-        for field in ("n_continuous", "mod_embed_dim", "width"):
+        for field in ("n_continuous", "mod_embed_dim", "width", "posterior_blocks"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} is {getattr(self, field)}; it must be at least 1")
         if not self.option_counts or min(self.option_counts) < 1:
@@ -65,6 +72,15 @@ class ModelConfig:
             raise ValueError(f"compute_dtype is {self.compute_dtype!r}; choose one of {COMPUTE_DTYPES}")
         if self.kernels not in KERNELS:
             raise ValueError(f"kernels is {self.kernels!r}; choose one of {KERNELS}")
+        if self.posterior_width < 0:
+            raise ValueError(f"posterior_width is {self.posterior_width}; it must be at least 0")
+        n_cells = self.n_sources * self.n_destinations
+        if self.route_cells and not 0 <= min(self.route_cells) <= max(self.route_cells) < n_cells:
+            raise ValueError(f"route_cells holds cells outside of the {n_cells} cells of the routing matrix")
+
+    @property
+    def has_posterior(self) -> bool:
+        return self.posterior_width > 0
 
     @property
     def has_modulation(self) -> bool:
@@ -108,6 +124,9 @@ class InverseModel(nn.Module):
         self.categorical_head = CategoricalHead(config.option_counts)
         if config.has_modulation:
             self.modulation_head = ModulationHead(config.n_sources, config.n_destinations, config.mod_embed_dim)
+        if config.has_posterior:
+            sizes = config.n_continuous, config.option_counts, len(config.route_cells)
+            self.posterior = Denoiser(*sizes, config.posterior_width, config.posterior_blocks)
 
     def __call__(self, mel: jax.Array, train: bool = False, factored: bool = False) -> Prediction:
         """Maps mel [b, 1, n_mels, t], float32 or float16, to a `Prediction`.
@@ -117,17 +136,38 @@ class InverseModel(nn.Module):
 
         Raises ValueError if mel is not a batch of one-channel spectrograms.
         """
-        return self.heads(self.features(mel, train), train, factored)
+        maps = self.maps(mel, train)
+        if self.config.has_posterior and self.is_initializing():
+            self.posterior(maps, jnp.zeros((len(mel), 1, self.posterior.size)), jnp.zeros((len(mel), 1)))
+        return self.heads(pooled(maps), train, factored)
 
-    @nn.compact
+    def denoised(
+        self, mel: jax.Array, noisy: jax.Array, time: jax.Array, given: jax.Array, train: bool = False
+    ) -> tuple[Prediction, Denoised]:
+        """Returns `__call__` (factored) and the posterior's estimate for noisy preset vectors, from one pass.
+
+        For training. The arguments after `mel` are those of `posterior.Denoiser`.
+        """
+        maps = self.maps(mel, train)
+        return self.heads(pooled(maps), train, factored=True), self.posterior(maps, noisy, time, given)
+
+    def estimate(self, maps: jax.Array, noisy: jax.Array, time: jax.Array, given: jax.Array | None = None) -> Denoised:
+        """Returns the posterior's estimate, see `posterior.Denoiser`."""
+        return self.posterior(maps, noisy, time, given)
+
     def features(self, mel: jax.Array, train: bool = False) -> jax.Array:
         """Returns the input of the heads, [b, n_features] float32. With `train`, `batch_stats` must be mutable."""
+        return pooled(self.maps(mel, train))
+
+    @nn.compact
+    def maps(self, mel: jax.Array, train: bool = False) -> jax.Array:
+        """Returns the backbone's last maps [b, freq, time, n_features]. With `train`, `batch_stats` must be mutable."""
         if mel.ndim != 4 or mel.shape[1] != 1:
             raise ValueError(f"mel has shape {mel.shape}; the model expects [batch, 1, n_mels, frames]")
         mels = mel[:, 0, :, :, None].astype(jnp.float32)  # NHWC; with one channel, no data move in memory
         config, dtype = self.config, jnp.dtype(self.config.compute_dtype)
         parts = backbone_parts(config.kernels, train, dtype, config.width)
-        return ResNet(config.width, config.stage_sizes, dtype, **parts, name="backbone")(mels, train)
+        return ResNet(config.width, config.stage_sizes, dtype, **parts, name="backbone")(mels, train, average=False)
 
     def heads(self, features: jax.Array, train: bool = False, factored: bool = False) -> Prediction:
         """Maps features [b, n_features] to a `Prediction`.

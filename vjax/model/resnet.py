@@ -68,8 +68,11 @@ class ResNet(nn.Module):
     pool: Any = max_pool
 
     @nn.compact
-    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        """Maps [b, freq, time, 1] to features [b, width * 2 ** (stages - 1)] float32.
+    def __call__(self, x: jax.Array, train: bool = False, average: bool = True) -> jax.Array:
+        """Maps [b, freq, time, 1] to features [b, c] float32, c = width * 2 ** (stages - 1).
+
+        Without `average`, returns the maps that the features are the average of, [b, freq / 2 ** (stages + 1), time / 2
+        ** (stages + 1), c], sizes rounded up.
 
         With `train`, batch norm uses the batch's own statistics and updates the running ones: make the collection
         `batch_stats` mutable.
@@ -84,4 +87,9 @@ class ResNet(nn.Module):
                 stride = 2 if stage > 0 and i == 0 else 1
                 name = f"stage_{stage + 1}_block_{i + 1}"
                 x = ResidualBlock(self.width * 2**stage, stride, conv, norm, name=name)(x)
-        return jnp.mean(x, axis=(1, 2), dtype=jnp.float32)
+        return pooled(x) if average else x
+
+
+def pooled(maps: jax.Array) -> jax.Array:
+    """Averages maps [b, freq, time, c] over frequency and time: [b, c] float32."""
+    return jnp.mean(maps, axis=(1, 2), dtype=jnp.float32)

@@ -20,7 +20,9 @@ from vjax.model.kernels import KERNELS
 from vjax.model.resnet import RESNET_18
 from vjax.sound.schema import TIERS
 from vjax.training.checks import make_section
+from vjax.training.disturb import DisturbConfig
 from vjax.training.losses import LossConfig
+from vjax.training.posterior import PosteriorConfig
 from vjax.training.state import OptimizerConfig
 
 VARIANTS = ("", "demo", "smoke")
@@ -148,8 +150,10 @@ class Config:
     data: DataConfig
     generation: GenerationConfig
     augment: SpecAugmentConfig
+    disturb: DisturbConfig
     model: ModelOptions
     loss: LossConfig
+    posterior: PosteriorConfig
     optimizer: OptimizerConfig
     train: TrainConfig
 
@@ -163,8 +167,10 @@ class Config:
 _SECTIONS = {
     "data": DataConfig,
     "augment": SpecAugmentConfig,
+    "disturb": DisturbConfig,
     "model": ModelOptions,
     "loss": LossConfig,
+    "posterior": PosteriorConfig,
     "optimizer": OptimizerConfig,
     "train": TrainConfig,
 }

@@ -26,10 +26,12 @@ from vjax.model.inverse import InverseModel, Prediction, model_config, parameter
 from vjax.training import hosts
 from vjax.training.checkpoint import Checkpoints, make_meta
 from vjax.training.config import Config, as_json, check_data_size
+from vjax.training.disturb import disturb
 from vjax.training.feed import eval_feed, train_feed
-from vjax.training.losses import LossConfig, loss_masks
+from vjax.training.losses import loss_masks
 from vjax.training.mean import Mean
 from vjax.training.metrics import knob_errors, merge_metrics, metric_layout
+from vjax.training.posterior import PosteriorTask, model_fields
 from vjax.training.resume import allowed_changes
 from vjax.training.run_log import TRAIN_VALUES, VALIDATION_VALUES, announce, listed
 from vjax.training.run_progress import RunProgress, count_stale, is_exhausted, show_progress
@@ -120,14 +122,26 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
     # Model and optimiser
     # A modulation head that no loss trains would predict random routes.
     has_modulation = info.modulation != "none" and config.loss.modulation_weight > 0
-    model = InverseModel(model_config(info.schema, has_modulation, **dataclasses.asdict(config.model)))
+    posterior = model_fields(config.posterior, reader, train_rows, has_modulation)
+    model = InverseModel(model_config(info.schema, has_modulation, **dataclasses.asdict(config.model), **posterior))
     optimizer = make_optimizer(config.optimizer, total_steps)
     mesh = data_mesh()
     state = create_state(model, optimizer, config.seed, info.mel_shape)
     hosts.wait_for_all("first collective")  # a host may have taken long to compile
     state = replicate(state, mesh)
     masks = loss_masks(info.schema, tier, info.importance)
-    recipe = Recipe(model, optimizer, masks, config.loss, metric_layout(info.schema), steps_per_epoch)
+    task = PosteriorTask(info.schema, masks.rules, model, config.posterior) if posterior else None
+    disturber = functools.partial(disturb, config=config.disturb, schema=info.schema)
+    recipe = Recipe(
+        model,
+        optimizer,
+        masks,
+        config.loss,
+        metric_layout(info.schema),
+        steps_per_epoch,
+        task,
+        None if config.disturb.changes_nothing else disturber,
+    )
     train_step, eval_step, apply = make_train_step(recipe), make_eval_step(recipe), jax.jit(model.apply)
     meta = make_meta(info, model.config, tier, as_json(config)) | {"knob_error_norm": None}
     meta["rows"] = {"train": len(train_rows), "val": len(val_rows)}
@@ -176,7 +190,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
                     progress.train, pending = _log_step(writer, config, *pending), None
                     validation_started = time.perf_counter()
                     validated = _validate(eval_step, state, reader, val_rows, batch_size, mesh)
-                    _record_validation(writer, progress, meta, validated, config.loss, step, epoch)
+                    _record_validation(writer, progress, meta, validated, config, step, epoch)
                     stopped_early = is_exhausted(config, progress)
                     checkpoints.save(state, {**meta, "progress": dataclasses.asdict(progress)}, progress.val["loss"])
                     last = step == total_steps or stopped_early
@@ -189,7 +203,7 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
             loop_s = time.perf_counter() - loop_started - paused_s
             if not progress.val:  # continued before its first validation, with fewer epochs than it had done
                 validated = _validate(eval_step, state, reader, val_rows, batch_size, mesh)
-                _record_validation(writer, progress, meta, validated, config.loss, step, step // steps_per_epoch)
+                _record_validation(writer, progress, meta, validated, config, step, step // steps_per_epoch)
             # Evaluates also if the run had already ended, because it may have been killed during the last evaluation.
             results = _evaluate(evaluators, take_snapshot(state, step, last=True), writer, workdir)
 
@@ -261,12 +275,13 @@ def _record_validation(
     progress: RunProgress,
     meta: dict[str, Any],
     validated: dict[str, Mean],
-    loss: LossConfig,
+    config: Config,
     step: int,
     epoch: int,
 ) -> None:
     """Stores the values of a validation in `progress`, `meta` and the log. Raises NonFiniteLossError."""
-    progress.val, meta["knob_error_norm"] = validation_summary(validated, loss), knob_errors(validated)
+    progress.val = validation_summary(validated, config.loss, config.posterior.weight)
+    meta["knob_error_norm"] = knob_errors(validated)
     if not math.isfinite(progress.val["loss"]):
         raise NonFiniteLossError(f"validation after step {step}: {progress.val}; {_REMEDY}")
     writer.scalars("val", progress.val, step)

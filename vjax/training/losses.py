@@ -2,6 +2,8 @@
 
     L = w_cont L_cont + w_cat L_cat + min(epoch / warmup_epochs, 1) w_mod L_mod        (the report, phase 3c)
 
+A model with a posterior adds the weighted loss of `vjax.training.posterior`.
+
 Errors are element-wise, [b, n], without weights. A term of L is their weighted mean, stored as a `Mean` (sum and
 count). A training step takes each mean over its batch. A validation takes it over all rows, for any split into batches.
 Rows whose `valid` is 0 have weight 0, so the result is that of the batch without them.

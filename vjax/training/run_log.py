@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import jax
 
-TRAIN_VALUES = ("loss", "cont_loss", "cat_loss", "mod_loss", "gradient_norm")
-VALIDATION_VALUES = ("loss", "cont_loss", "cat_loss", "mod_loss", "continuous_mae", "categorical_accuracy", "mod_f1")
+TRAIN_VALUES = ("loss", "cont_loss", "cat_loss", "mod_loss", "posterior_loss", "gradient_norm")
+VALIDATION_VALUES = (
+    "loss", "cont_loss", "cat_loss", "mod_loss", "posterior_loss", "continuous_mae", "categorical_accuracy", "mod_f1"
+)  # fmt: skip
 """The values of a step, and of a validation, in train.log."""
 
 

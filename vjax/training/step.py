@@ -22,12 +22,18 @@ from vjax.training.dense_routes import scatter_routes
 from vjax.training.losses import LossConfig, Losses, LossMasks, LossMeans, Targets, loss_means, total_loss, weigh
 from vjax.training.mean import Mean
 from vjax.training.metrics import MetricLayout, batch_metrics, summarise
+from vjax.training.posterior import PosteriorTask
 from vjax.training.state import TrainState
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Recipe:
-    """Everything about a step that does not change during training."""
+    """Everything about a step that does not change during training.
+
+    Attributes:
+      posterior: None for a model without one.
+      disturb: changes the training batches, given a random key; None leaves them.
+    """
 
     model: InverseModel
     optimizer: optax.GradientTransformation
@@ -35,6 +41,8 @@ class Recipe:
     loss: LossConfig
     layout: MetricLayout
     steps_per_epoch: int
+    posterior: PosteriorTask | None = None
+    disturb: Callable[[jax.Array, Batch], Batch] | None = None
 
 
 def data_mesh(devices: list[jax.Device] | None = None) -> Mesh:
@@ -95,25 +103,32 @@ def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch], tuple[Train
 
     @functools.partial(jax.jit, donate_argnums=0)
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
+        dropout_key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+        if recipe.disturb is not None:
+            batch = recipe.disturb(jax.random.fold_in(dropout_key, 2), batch)
         # Sparse routes stay sparse: `route_loss` compares them with the factors of the predicted matrix.
         modulation = batch.modulation if recipe.model.config.has_modulation else None
         targets = Targets(batch.continuous, batch.categorical, modulation, _routes(batch))
-        dropout_key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
         epoch = state.step // recipe.steps_per_epoch
+        apply = functools.partial(recipe.model.apply, mutable=["batch_stats"], rngs={"dropout": dropout_key})
 
-        def loss(params: Any) -> tuple[jax.Array, tuple[Losses, Any]]:
+        def loss(params: Any) -> tuple[jax.Array, tuple[dict[str, jax.Array], Any]]:
             variables = {"params": params, "batch_stats": state.batch_stats}
-            prediction, updated = recipe.model.apply(
-                variables,
-                batch.mel,
-                train=True,
-                factored=True,
-                mutable=["batch_stats"],
-                rngs={"dropout": dropout_key},
-            )
+            if recipe.posterior is None:
+                prediction, updated = apply(variables, batch.mel, train=True, factored=True)
+                added = {}
+            else:
+                noised = recipe.posterior.noised(jax.random.fold_in(dropout_key, 1), *_preset(batch))
+                (prediction, estimate), updated = apply(
+                    variables, batch.mel, *noised[:3], train=True, method="denoised"
+                )
+                added = {POSTERIOR_LOSS: recipe.posterior.loss(estimate, noised.truth, batch.valid).value()}
             options = recipe.layout.option_counts
             losses = total_loss(prediction, targets, recipe.masks, recipe.loss, epoch, options, batch.valid)
-            return losses.total, (losses, updated["batch_stats"])
+            named = _named(losses) | added
+            if recipe.posterior is not None:
+                named["loss"] += recipe.posterior.config.weight * added[POSTERIOR_LOSS]
+            return named["loss"], (named, updated["batch_stats"])
 
         gradients, (losses, batch_stats) = jax.grad(loss, has_aux=True)(state.params)
         updates, opt_state = recipe.optimizer.update(gradients, state.opt_state, state.params)
@@ -123,7 +138,7 @@ def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch], tuple[Train
             batch_stats=batch_stats,
             opt_state=opt_state,
         )
-        return state, {**_named(losses), "gradient_norm": optax.tree.norm(gradients)}
+        return state, {**losses, "gradient_norm": optax.tree.norm(gradients)}
 
     return train_step
 
@@ -137,17 +152,26 @@ def make_eval_step(recipe: Recipe) -> Callable[[Any, Any, Batch], tuple[Predicti
 
     @jax.jit
     def eval_step(params: Any, batch_stats: Any, batch: Batch) -> tuple[Prediction, dict[str, Mean]]:
-        prediction = recipe.model.apply({"params": params, "batch_stats": batch_stats}, batch.mel)
+        variables = {"params": params, "batch_stats": batch_stats}
+        prediction = recipe.model.apply(variables, batch.mel)
         targets = targets_of(batch, recipe.model)
         options = recipe.layout.option_counts
         means = loss_means(prediction, targets, recipe.masks, recipe.loss, options, batch.valid)
         metrics = batch_metrics(prediction, targets, recipe.masks, recipe.layout, batch.valid)
+        if recipe.posterior is not None:
+            # The same noise in each validation, so that the losses of two validations can be compared.
+            noised = recipe.posterior.noised(jax.random.key(0), *_preset(batch))
+            shown = jnp.ones_like(noised.given)
+            _, estimate = recipe.model.apply(variables, batch.mel, *noised[:2], shown, method="denoised")
+            metrics[POSTERIOR_LOSS] = recipe.posterior.loss(estimate, noised.truth, batch.valid)
         return prediction, _named(means) | metrics
 
     return eval_step
 
 
-def validation_summary(metrics: Mapping[str, Mean], config: LossConfig) -> dict[str, float]:
+def validation_summary(
+    metrics: Mapping[str, Mean], config: LossConfig, posterior_weight: float = 0.0
+) -> dict[str, float]:
     """Converts the merged metrics of the validation steps to numbers. These include the losses, as means over all rows.
 
     They do not depend on the batch size. The modulation term has its full weight at every epoch. With the weight of the
@@ -155,8 +179,17 @@ def validation_summary(metrics: Mapping[str, Mean], config: LossConfig) -> dict[
     """
     means = LossMeans(*(metrics[_logged(field)] for field in LossMeans._fields))
     losses = {name: float(value) for name, value in _named(weigh(means, config, jnp.inf)).items()}
-    return losses | {name: value for name, value in summarise(metrics).items() if name not in losses}
+    summary = losses | {name: value for name, value in summarise(metrics).items() if name not in losses}
+    summary["loss"] += posterior_weight * summary.get(POSTERIOR_LOSS, 0.0)
+    return summary
 
+
+def _preset(batch: Batch) -> tuple[jax.Array, jax.Array, Routes | jax.Array | None]:
+    return batch.continuous, batch.categorical, _routes(batch)
+
+
+POSTERIOR_LOSS = "posterior_loss"
+"""Name of the posterior's loss in the log."""
 
 _LOGGED_AS = {"total": "loss", "continuous": "cont_loss", "categorical": "cat_loss", "modulation": "mod_loss"}
 
