@@ -28,7 +28,8 @@ def test_denoiser_returns_the_parts_of_a_vector(variables):
     found = DENOISER.apply(variables, *inputs())
     assert [leaf.shape for leaf in found] == [(2, 3, 3), (2, 3, 6), (2, 3, 5)]
     assert DENOISER.size == 14
-    assert found.continuous.min() > 0 and found.continuous.max() < 1
+    assert found.continuous.min() > 0
+    assert found.continuous.max() < 1
 
 
 @pytest.mark.parametrize("changed", [0, 1, 2])

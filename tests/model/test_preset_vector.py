@@ -119,8 +119,10 @@ def test_from_vector_of_any_numbers_is_valid():
     config = config_with(range(0, N_CELLS, 97))
     size = config.n_continuous + sum(config.option_counts) + len(config.route_cells)
     knobs, menus, amounts = from_vector(config, np.random.default_rng(0).normal(0, 3, (4, size)))
-    assert knobs.min() >= 0 and knobs.max() <= 1
-    assert (menus < SCHEMA.option_counts).all() and menus.min() >= 0
+    assert knobs.min() >= 0
+    assert knobs.max() <= 1
+    assert (menus < SCHEMA.option_counts).all()
+    assert menus.min() >= 0
     assert np.abs(amounts).max() <= 1
     assert np.abs(amounts[amounts != 0]).min() >= 0.02 - 1e-9
 

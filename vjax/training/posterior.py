@@ -128,7 +128,7 @@ class PosteriorTask:
 def model_fields(
     config: PosteriorConfig, reader: Reader, rows: np.ndarray, has_modulation: bool
 ) -> dict[str, int | tuple[int, ...]]:
-    """Returns the fields of `ModelConfig` for a posterior that trains on `rows`; none if the config has no posterior."""
+    """Returns the fields of `ModelConfig` for a posterior trained on `rows`; none if the config has no posterior."""
     if not config.width:
         return {}
     cells = _used_cells(reader, rows) if has_modulation else []
