@@ -6,8 +6,6 @@ The sounds are validation rows of the dataset (of the split of the checkpoint's 
 folder at `--note`. Each target is rendered from its own preset. Distances are MSS in dB after the level of each
 rendering was set to that of the target, and medians over the sounds. Neighbours are training rows of the dataset,
 searched as `vjax match` searches a bank. So each row of the table is made with the same number of renders.
-
-Structure: the share of switches (`*_on`) and the F1 of routes, of the first draw and of the best draw by render.
 """
 
 import argparse
@@ -22,8 +20,8 @@ COUNTS = (1, 4, 16, 64)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", default="shipped")
-    parser.add_argument("--dataset", help="a dataset; without it, --presets")
-    parser.add_argument("--presets", help="folder of presets to use as targets")
+    parser.add_argument("--dataset", help="the run's dataset: its validation rows are targets, others are neighbours")
+    parser.add_argument("--presets", help="folder of presets to use as targets in place of validation rows")
     parser.add_argument("--note", type=int, default=48, help="MIDI note of presets")
     parser.add_argument("--sounds", type=int, default=40)
     parser.add_argument("--draws", type=int, default=16, help="presets to draw for each sound")
@@ -34,46 +32,67 @@ def main() -> None:
     from vjax.inference.predict import Predictor
 
     predictor = Predictor.from_checkpoint(arguments.checkpoint, batch_size=1)
-    targets = dataset_targets(arguments, predictor) if arguments.dataset else preset_targets(arguments, predictor)
+    targets = preset_targets(arguments) if arguments.presets else dataset_targets(arguments, predictor)
     found = measure(arguments, predictor, targets)
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def dataset_targets(arguments, predictor):
-    """(parameters in the model's schema, note, preset) of validation rows."""
-    from vjax.data.reader import encoded_as, sample_parameters
+    """(note, preset) of validation rows."""
+    reader, schema, _, rows = opened(arguments, predictor)
+    for row in np.random.default_rng(0).permutation(rows)[: arguments.sounds].tolist():
+        yield int(reader[row].midi_note), preset_of(reader[row], schema, predictor)
+
+
+def opened(arguments, predictor):
+    """(reader, schema, training rows, validation rows) of the dataset, split as in the checkpoint's run."""
+    from vjax.data.reader import encoded_as
     from vjax.data.store import open_dataset
     from vjax.data.stream import split
-    from vjax.vital.vocabulary import to_preset
 
     info, reader = encoded_as(open_dataset(arguments.dataset), predictor.schema)
     settings = predictor.meta["settings"]
-    _, rows = split(reader, settings["data"]["val_fraction"], settings["seed"])
-    rows = np.random.default_rng(0).permutation(rows)[: arguments.sounds]
-    for row in rows.tolist():
-        sample = reader[row]
-        parameters = sample_parameters(sample, info.schema)
-        preset = to_preset(parameters, info.schema, predictor.vocabulary, name="target")
-        yield parameters, int(sample.midi_note), preset
+    return reader, info.schema, *split(reader, settings["data"]["val_fraction"], settings["seed"])
 
 
-def preset_targets(arguments, predictor):
+def preset_of(sample, schema, predictor):
+    from vjax.data.reader import sample_parameters
+    from vjax.vital.vocabulary import to_preset
+
+    return to_preset(sample_parameters(sample, schema), schema, predictor.vocabulary, name="")
+
+
+def training_bank(arguments, predictor):
+    """The training rows as a bank, with whole index entries."""
+    from vjax.candidates.sound_bank import Images, SoundBank, index_mel
+
+    reader, schema, rows, _ = opened(arguments, predictor)
+    blocks = [reader.read(rows[first : first + 512]) for first in range(0, len(rows), 512)]
+    entries = np.concatenate([index_mel(block.mel[:, 0]).astype(np.float16) for block in blocks])
+    notes = np.concatenate([block.midi_note for block in blocks])
+    names = [str(row) for row in rows]
+    return SoundBank(Images(entries), notes, names, lambda i: preset_of(reader[rows[i]], schema, predictor))
+
+
+def preset_targets(arguments):
     from vjax.vital.preset import read_preset
 
     for path in sorted(Path(arguments.presets).rglob("*.vital"))[: arguments.sounds]:
-        yield None, arguments.note, read_preset(path)
+        yield arguments.note, read_preset(path)
 
 
 def measure(arguments, predictor, targets) -> dict:
     from vjax.audio.distances import mss
     from vjax.audio.silence import is_silent
+    from vjax.candidates.sound_bank import index_mel
     from vjax.engine.pool import RenderJob, RenderPool
     from vjax.inference.draw import draw_presets
     from vjax.inference.predict import network_input, render_config
     from vjax.vital.vocabulary import to_preset
 
     render = render_config(predictor)
+    bank = training_bank(arguments, predictor) if arguments.dataset else None
 
     def distance_db(sound, target) -> float:
         if sound is None or is_silent(sound):
@@ -84,7 +103,7 @@ def measure(arguments, predictor, targets) -> dict:
 
     rows: dict[str, list] = {}
     with RenderPool(render) as pool:
-        for number, (_, note, preset) in enumerate(targets):
+        for number, (note, preset) in enumerate(targets):
             (target,) = pool.map([RenderJob(preset.to_json(), (note,))])
             if target.audio is None or is_silent(target.audio[0]):
                 continue
@@ -101,6 +120,9 @@ def measure(arguments, predictor, targets) -> dict:
                 name: [to_preset(one, predictor.schema, predictor.vocabulary, name="") for one in some]
                 for name, some in candidates.items()
             }
+            if bank is not None:
+                found = bank.nearest(index_mel(mel[0]), note, arguments.draws)
+                candidates["neighbours"] = [neighbour.preset for neighbour in found]
             for name, some in candidates.items():
                 sounds = pool.map(RenderJob(one.to_json(), (note,)) for one in some)
                 distances = [distance_db(None if s.audio is None else s.audio[0], audio) for s in sounds]

@@ -33,6 +33,8 @@ def configured(dataset, **train_settings):
     config = base_config(3, "smoke")
     config.data.path = str(dataset)
     config.model.mod_embed_dim = 4
+    config.posterior.update({"width": 8, "least_routes": 1})
+    config.disturb.update({"gain_db": 6.0, "noise_db": 40.0, "shift_frames": 1})
     config.train.update({"epochs": 3, "batch_size": 8, "checkpoint_every": 2, **train_settings})
     return config
 
@@ -56,7 +58,7 @@ def test_train_writes_a_summary_with_all_results(uninterrupted):
     _, workdir, summary = uninterrupted
     assert json.loads((workdir / "summary.json").read_text()) == summary
     assert summary["steps"] == 3 * (summary["rows"]["train"] // 8)
-    assert {"loss", "cont_loss", "cat_loss", "mod_loss"} <= summary["train"].keys()
+    assert {"loss", "cont_loss", "cat_loss", "mod_loss", "posterior_loss"} <= summary["train"].keys()
     assert {
         "loss",
         "mod_precision",
@@ -94,6 +96,8 @@ def test_train_continued_after_a_kill_gives_the_same_bits(uninterrupted, tmp_pat
     dataset, _, summary = uninterrupted
     command = [sys.executable, "scripts/train.py", "--config", "configs/tier3.py:smoke", "--workdir", tmp_path / "run"]
     settings = {"data.path": dataset, "model.mod_embed_dim": 4}
+    settings |= {"posterior.width": 8, "posterior.least_routes": 1}
+    settings |= {"disturb.gain_db": 6.0, "disturb.noise_db": 40.0, "disturb.shift_frames": 1}
     settings |= {"train.epochs": 3, "train.batch_size": 8, "train.checkpoint_every": 2}
     command += [f"--config.{name}={value}" for name, value in settings.items()]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
