@@ -19,11 +19,13 @@ from vjax.data.layout import DatasetError
 from vjax.data.reader import Reader
 from vjax.data.store import open_dataset
 from vjax.data.stream import split
+from vjax.data.write_shard import write_shard
 from vjax.evaluation.listen import make_listener
 from vjax.evaluation.run_summary import print_summary
 from vjax.training.checkpoint import load_checkpoint
 from vjax.training.config import as_json, base_config, unpack
-from vjax.training.loop import NonFiniteLossError, train
+from vjax.training.loop import train
+from vjax.training.run_log import NonFiniteLossError
 from vjax.training.saving import CheckpointError
 
 ROOT = Path(__file__).parents[2]
@@ -47,8 +49,6 @@ def numbers(summary: dict) -> dict:
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory, schema, random_rows, shard_attributes):
     """Returns (dataset, workdir, summary) of a run without interruption."""
-    from vjax.data.write_shard import write_shard
-
     folder = tmp_path_factory.mktemp("uninterrupted")
     write_shard(folder / "data" / "shard-00000.h5", schema, random_rows(13, seed=1), shard_attributes)
     return folder / "data", folder / "run", train(unpack(configured(folder / "data")), folder / "run")
@@ -88,6 +88,23 @@ def test_train_of_a_finished_run_keeps_results_and_log(uninterrupted):
     events = EventAccumulator(str(workdir / "tensorboard"), size_guidance={"scalars": 0})
     events.Reload()
     assert events.Scalars("train/loss")[-1].step == events.Scalars("val/loss")[-1].step == summary["steps"]
+
+
+def test_train_continued_with_more_rows_keeps_the_route_cells(
+    uninterrupted, tmp_path, schema, random_rows, shard_attributes
+):
+    """More rows have more kinds of routes, but the weights of the posterior are those of the first ones."""
+    dataset, workdir, _ = uninterrupted
+    shutil.copytree(workdir, tmp_path / "run")
+    shutil.copytree(dataset, tmp_path / "data")
+    more = {**shard_attributes, "shard": 1}
+    write_shard(tmp_path / "data" / "shard-00001.h5", schema, random_rows(13, seed=2), more)
+    config = configured(tmp_path / "data")
+    config.train.epochs = 4
+    summary = train(unpack(config), tmp_path / "run")
+    before, after = (load_checkpoint(folder, "latest").model.config for folder in (workdir, tmp_path / "run"))
+    assert before == after
+    assert summary["rows"]["train"] > 40
 
 
 @pytest.mark.slow

@@ -163,6 +163,16 @@ class Checkpoints:
         return TrainState(**restored["variables"], **restored["opt"]), found
 
 
+def latest_meta(directory: str | Path) -> dict[str, Any] | None:
+    """Returns the metadata of the latest checkpoint in a run's checkpoint folder; None if it has none."""
+    if not Path(directory).is_dir():
+        return None
+    options = ocp.CheckpointManagerOptions(read_only=True, create=False)
+    with quiet(), ocp.CheckpointManager(Path(directory).absolute(), item_names=_ITEMS, options=options) as manager:
+        step = manager.latest_step()
+        return None if step is None else _read_meta(manager, step)
+
+
 def load_checkpoint(directory: str | Path, which: str = "best") -> Restored:
     """Reads a checkpoint folder (or a run's folder that has one in `checkpoints`) for inference.
 

@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import functools
 import json
-import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,17 +23,17 @@ from vjax.io.json_files import write_json
 from vjax.io.progress import progress_bar
 from vjax.model.inverse import InverseModel, Prediction, model_config, parameter_counts
 from vjax.training import hosts
-from vjax.training.checkpoint import Checkpoints, make_meta
+from vjax.training.checkpoint import Checkpoints, latest_meta, make_meta
 from vjax.training.config import Config, as_json, check_data_size
 from vjax.training.disturb import disturb
 from vjax.training.feed import eval_feed, train_feed
 from vjax.training.losses import loss_masks
 from vjax.training.mean import Mean
-from vjax.training.metrics import knob_errors, merge_metrics, metric_layout
+from vjax.training.metrics import merge_metrics, metric_layout
 from vjax.training.posterior import PosteriorTask, model_fields
 from vjax.training.resume import allowed_changes
-from vjax.training.run_log import TRAIN_VALUES, VALIDATION_VALUES, announce, listed
-from vjax.training.run_progress import RunProgress, count_stale, is_exhausted, show_progress
+from vjax.training.run_log import announce, log_step, record_validation
+from vjax.training.run_progress import RunProgress, is_exhausted, show_progress
 from vjax.training.state import TrainState, create_state, make_optimizer
 from vjax.training.step import (
     Recipe,
@@ -43,18 +42,8 @@ from vjax.training.step import (
     make_eval_step,
     make_train_step,
     replicate,
-    validation_summary,
 )
 from vjax.training.writer import Writer
-
-_REMEDY = (
-    "this state was not saved. Continue from the last checkpoint with a lower --config.optimizer.learning_rate, or "
-    "check the data with `vjax inspect`"
-)
-
-
-class NonFiniteLossError(RuntimeError):
-    """A loss or gradient is not finite. The message states which, and at which step."""
 
 
 class Snapshot(NamedTuple):
@@ -122,7 +111,8 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
     # Model and optimiser
     # A modulation head that no loss trains would predict random routes.
     has_modulation = info.modulation != "none" and config.loss.modulation_weight > 0
-    posterior = model_fields(config.posterior, reader, train_rows, has_modulation)
+    stored = latest_meta(workdir / "checkpoints")
+    posterior = model_fields(config.posterior, reader, train_rows, has_modulation, stored)
     model = InverseModel(model_config(info.schema, has_modulation, **dataclasses.asdict(config.model), **posterior))
     optimizer = make_optimizer(config.optimizer, total_steps)
     mesh = data_mesh()
@@ -181,16 +171,16 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
                 step += 1
                 # The values of the previous step are ready while this step runs, so reading them does not stall it.
                 if pending:
-                    progress.train = _log_step(writer, config, *pending)
+                    progress.train = log_step(writer, config, *pending)
                 pending = (step, metrics)
                 show_progress(bar, step - first_step, batch_size, loop_started, paused_s, progress)
 
                 epoch, rest = divmod(step, steps_per_epoch)
                 if rest == 0 and (epoch % config.train.eval_every == 0 or step == total_steps):
-                    progress.train, pending = _log_step(writer, config, *pending), None
+                    progress.train, pending = log_step(writer, config, *pending), None
                     validation_started = time.perf_counter()
                     validated = _validate(eval_step, state, reader, val_rows, batch_size, mesh)
-                    _record_validation(writer, progress, meta, validated, config, step, epoch)
+                    record_validation(writer, progress, meta, validated, config, step, epoch)
                     stopped_early = is_exhausted(config, progress)
                     checkpoints.save(state, {**meta, "progress": dataclasses.asdict(progress)}, progress.val["loss"])
                     last = step == total_steps or stopped_early
@@ -198,12 +188,12 @@ def train(config: Config, workdir: str | Path, evaluators: Sequence[Evaluator] =
                         _evaluate(evaluators, take_snapshot(state, step, last=False), writer, workdir)
                     paused_s += time.perf_counter() - validation_started
                 elif step % config.train.checkpoint_every == 0:
-                    progress.train, pending = _log_step(writer, config, *pending), None
+                    progress.train, pending = log_step(writer, config, *pending), None
                     checkpoints.save(state, {**meta, "progress": dataclasses.asdict(progress)}, None)
             loop_s = time.perf_counter() - loop_started - paused_s
             if not progress.val:  # continued before its first validation, with fewer epochs than it had done
                 validated = _validate(eval_step, state, reader, val_rows, batch_size, mesh)
-                _record_validation(writer, progress, meta, validated, config, step, step // steps_per_epoch)
+                record_validation(writer, progress, meta, validated, config, step, step // steps_per_epoch)
             # Evaluates also if the run had already ended, because it may have been killed during the last evaluation.
             results = _evaluate(evaluators, take_snapshot(state, step, last=True), writer, workdir)
 
@@ -238,18 +228,6 @@ def _prepare(config: Config, workdir: Path) -> None:
         generate(config.generation, workdir / "data", data.n, config.seed, workers, presets)
 
 
-def _log_step(writer: Writer, config: Config, step: int, metrics: dict[str, jax.Array]) -> dict[str, float]:
-    """Fetches a step's values and checks them. Logs them every `log_every` steps."""
-    values = {name: float(value) for name, value in jax.device_get(metrics).items()}
-    not_finite = {name: value for name, value in values.items() if not math.isfinite(value)}
-    if not_finite:
-        raise NonFiniteLossError(f"step {step}: {not_finite} (all: {values}); {_REMEDY}")
-    if step % config.train.log_every == 0:
-        writer.scalars("train", values, step)
-        writer.line(f"step {step}: {listed(values, TRAIN_VALUES)}", echo=False)
-    return values
-
-
 def _validate(eval_step, state: TrainState, reader: Reader, rows: np.ndarray, batch_size: int, mesh) -> dict[str, Mean]:
     """The metrics of all rows, on the host.
 
@@ -268,26 +246,6 @@ def _validate(eval_step, state: TrainState, reader: Reader, rows: np.ndarray, ba
 def _merged(metrics: dict[str, Mean] | None, found: dict[str, Mean]) -> dict[str, Mean]:
     found = jax.device_get(found)
     return found if metrics is None else merge_metrics(metrics, found)
-
-
-def _record_validation(
-    writer: Writer,
-    progress: RunProgress,
-    meta: dict[str, Any],
-    validated: dict[str, Mean],
-    config: Config,
-    step: int,
-    epoch: int,
-) -> None:
-    """Stores the values of a validation in `progress`, `meta` and the log. Raises NonFiniteLossError."""
-    progress.val = validation_summary(validated, config.loss, config.posterior.weight)
-    meta["knob_error_norm"] = knob_errors(validated)
-    if not math.isfinite(progress.val["loss"]):
-        raise NonFiniteLossError(f"validation after step {step}: {progress.val}; {_REMEDY}")
-    writer.scalars("val", progress.val, step)
-    count_stale(progress)
-    best = f"best loss {progress.best_val_loss:.4f}"
-    writer.line(f"validation after epoch {epoch}, step {step}: {listed(progress.val, VALIDATION_VALUES)}; {best}")
 
 
 def _snapshot(

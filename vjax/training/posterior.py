@@ -9,7 +9,8 @@ estimate is E[x1 | x_t, sound], which the sampler needs.
 """
 
 import dataclasses
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -126,13 +127,23 @@ class PosteriorTask:
 
 
 def model_fields(
-    config: PosteriorConfig, reader: Reader, rows: np.ndarray, has_modulation: bool
+    config: PosteriorConfig,
+    reader: Reader,
+    rows: np.ndarray,
+    has_modulation: bool,
+    stored: Mapping[str, Any] | None = None,
 ) -> dict[str, int | tuple[int, ...]]:
-    """Returns the fields of `ModelConfig` for a posterior trained on `rows`; none if the config has no posterior."""
+    """Returns the fields of `ModelConfig` for a posterior trained on `rows`; none if the config has no posterior.
+
+    A run that continues, perhaps with more rows, keeps the route cells of its checkpoint, whose metadata is `stored`.
+    """
     if not config.width:
         return {}
-    cells = _used_cells(reader, rows) if has_modulation else []
-    route_cells = frequent_cells(cells, config.most_cells, config.least_routes)
+    if stored and stored["model"].get("posterior_width"):
+        route_cells = tuple(stored["model"]["route_cells"])
+    else:
+        cells = _used_cells(reader, rows) if has_modulation else []
+        route_cells = frequent_cells(cells, config.most_cells, config.least_routes)
     return {"posterior_width": config.width, "posterior_blocks": config.blocks, "route_cells": route_cells}
 
 
