@@ -69,7 +69,8 @@ def _train(arguments: argparse.Namespace, overrides: list[str]) -> int:
         from vjax.evaluation.listen import make_listener
         from vjax.evaluation.run_summary import print_summary
         from vjax.training.hosts import is_leader
-        from vjax.training.loop import NonFiniteLossError, train
+        from vjax.training.loop import train
+        from vjax.training.run_log import NonFiniteLossError
 
         listener = make_listener(config.generation, config.train.listen_sounds, config.data.render_workers or None)
         try:
