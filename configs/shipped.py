@@ -25,7 +25,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.loss.update({"gate_menus": True, "gate_sources": True})
     config.augment.update({"n_time": 1, "max_time": 8, "n_freq": 1, "max_freq": 12})
     config.disturb.update({"gain_db": 12.0, "tilt_db": 6.0, "noise_db": 50.0, "shift_frames": 1})
-    config.posterior.update({"width": 384, "weight": 2.0})
+    config.posterior.update({"width": 384, "weight": 8.0})
     config.optimizer.update({"learning_rate": 1e-3, "weight_decay": 1e-2})
     config.train.update({"batch_size": 64, "epochs": 8, "eval_every": 1})
     config.train.update({"listen_every": 0, "listen_sounds": 24, "patience": 0})

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vjax.model.posterior import Denoiser, follow_flow
+from vjax.model.posterior import Denoiser, follow_flow, of_number, of_options
 
 DENOISER = Denoiser(n_continuous=3, option_counts=(2, 4), n_cells=5, width=8, blocks=2)
 
@@ -28,8 +28,6 @@ def test_denoiser_returns_the_parts_of_a_vector(variables):
     found = DENOISER.apply(variables, *inputs())
     assert [leaf.shape for leaf in found] == [(2, 3, 3), (2, 3, 6), (2, 3, 5)]
     assert DENOISER.size == 14
-    assert found.continuous.min() > 0
-    assert found.continuous.max() < 1
 
 
 @pytest.mark.parametrize("changed", [0, 1, 2])
@@ -55,6 +53,34 @@ def test_denoiser_estimates_each_draw_of_a_sound_independently(variables):
     alone = DENOISER.apply(variables, maps[1:], noisy[1:, 2:], time[1:, 2:])
     for a, b in zip(together, alone, strict=True):
         np.testing.assert_allclose(a[1:, 2:], b, rtol=1e-5, atol=1e-6)
+
+
+def test_of_number_equals_bayes_rule_by_sums():
+    """Against sums over a grid of x1: prior times likelihood of x_t."""
+    mean, deviation, time = 0.3, 0.5, 0.6
+    x1 = np.linspace(-4, 4, 8001)
+    for noisy in (-1.0, 0.2, 1.5):
+        weight = np.exp(-0.5 * ((x1 - mean) / deviation) ** 2 - 0.5 * ((noisy - time * x1) / (1 - time)) ** 2)
+        expected = (weight * x1).sum() / weight.sum()
+        assert float(of_number(mean, np.log(deviation), noisy, time)) == pytest.approx(expected, abs=1e-4)
+
+
+def test_of_options_equals_bayes_rule_by_likelihoods():
+    logits, noisy, time = np.array([0.2, -1.0, 0.5]), np.array([0.3, -0.7, 0.1]), 0.4
+    chosen = 2 * np.eye(3) - 1
+    likelihood = np.exp(-0.5 * (((noisy - time * chosen) / (1 - time)) ** 2).sum(1))
+    expected = np.exp(logits) * likelihood
+    found = np.exp(of_options(logits, noisy, time))
+    np.testing.assert_allclose(found / found.sum(), expected / expected.sum(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("time", [0.0, 1.0])
+def test_bayes_rule_at_the_ends_returns_prior_and_truth(time):
+    """At t = 0, x_t is noise and shows nothing. At t = 1, it is the vector."""
+    mean, noisy = jnp.array([0.3, -0.2]), jnp.array([0.9, 0.1])
+    np.testing.assert_allclose(of_number(mean, -1.0, noisy, time), noisy if time else mean, atol=1e-3)
+    logits = of_options(jnp.array([0.0, 1.0]), jnp.array([1.0, -1.0]), time)
+    assert int(jnp.argmax(logits)) == (0 if time else 1)
 
 
 def test_follow_flow_to_a_gaussian_has_its_mean_and_deviation():

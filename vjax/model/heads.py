@@ -145,6 +145,19 @@ def group_logits(logits: jax.Array, option_counts: Sequence[int]) -> tuple[tuple
     return tuple((menus, part.reshape(len(logits), len(menus), -1)) for menus, part in zip(groups, parts, strict=True))
 
 
+def option_probabilities(logits: jax.Array, option_counts: Sequence[int]) -> jax.Array:
+    """Maps fused logits [..., sum(option_counts)] to probabilities of the same shape: a softmax for each parameter.
+
+    Raises ValueError if the last axis is not the sum of the option counts.
+    """
+    counts = np.asarray(option_counts)
+    offsets = np.cumsum(counts) - counts
+    groups = group_logits(logits.reshape(-1, logits.shape[-1]), option_counts)
+    columns = [(offsets[menus][:, None] + np.arange(part.shape[-1])).ravel() for menus, part in groups]
+    parts = [jax.nn.softmax(part, axis=-1).reshape(len(part), -1) for _, part in groups]
+    return jnp.concatenate(parts, axis=-1)[:, np.argsort(np.concatenate(columns))].reshape(logits.shape)
+
+
 def _check_width(logits: jax.Array, option_counts: Sequence[int]) -> None:
     if logits.shape[-1] != sum(option_counts):
         raise ValueError(

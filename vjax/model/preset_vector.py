@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vjax.data.reader import Routes
-from vjax.model.heads import group_logits, split_logits
+from vjax.model.heads import option_probabilities, split_logits
 from vjax.model.inverse import ModelConfig
 from vjax.model.posterior import Denoised
 from vjax.sound.audibility import audible
@@ -76,13 +76,7 @@ def to_vector(config: ModelConfig, rows: Canonical) -> jax.Array:
 
 def expected_vector(config: ModelConfig, estimate: Denoised) -> jax.Array:
     """Returns E[x1 | x_t, sound]: the preset vector with probabilities in place of options."""
-    lead = estimate.categorical_logits.shape[:-1]
-    groups = group_logits(estimate.categorical_logits.reshape(-1, sum(config.option_counts)), config.option_counts)
-    offsets = np.cumsum(config.option_counts) - np.asarray(config.option_counts)
-    parts = [jax.nn.softmax(logits, axis=-1).reshape(len(logits), -1) for _, logits in groups]
-    columns = [(offsets[menus][:, None] + np.arange(logits.shape[-1])).ravel() for menus, logits in groups]
-    back = np.argsort(np.concatenate(columns))
-    probabilities = jnp.concatenate(parts, axis=-1)[:, back].reshape(*lead, -1)
+    probabilities = option_probabilities(estimate.categorical_logits, config.option_counts)
     return jnp.concatenate([2 * estimate.continuous - 1, 2 * probabilities - 1, estimate.routes], axis=-1)
 
 

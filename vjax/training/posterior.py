@@ -26,7 +26,7 @@ from vjax.sound.schema import Schema
 from vjax.training.losses import cross_entropies
 from vjax.training.mean import Mean
 
-SIGMA = 0.2
+SIGMA = 0.3
 """Standard deviation of the Gaussian that scales squared errors to nats, in units of the preset vector."""
 
 _BLOCK_ROWS = 1024  # rows to read at a time
