@@ -1,13 +1,16 @@
-"""Tests of vjax.candidates.predicted: variants are presets that the network rates as likely."""
+"""Tests of what the network proposes besides its prediction: variants, or draws from its posterior."""
+
+import dataclasses
 
 import jax
 import numpy as np
 import pytest
 
-from vjax.candidates.predicted import variants
+from vjax.candidates.predicted import DRAW, DRAWS, VARIANT, alternatives, n_alternatives, variants
 from vjax.inference.decode import decode
 from vjax.inference.predict import Predictor
 from vjax.model.heads import split_logits
+from vjax.model.inverse import InverseModel
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +68,31 @@ def test_variants_of_a_certain_prediction_are_empty(predicted_tone):
     )
     prediction = prediction._replace(categorical_logits=logits, modulation=None)
     assert variants(prediction, predicted, predictor.schema, k=3) == []
+
+
+@pytest.fixture(scope="module")
+def with_posterior(predicted_tone):
+    """The same model with an untrained posterior beside its heads."""
+    predictor, _, _ = predicted_tone
+    config = dataclasses.replace(predictor.model.config, posterior_width=8, posterior_blocks=1, route_cells=(5, 800))
+    model = InverseModel(config)
+    mel = np.zeros((1, *predictor.meta["mel_shape"]), np.float32)
+    fresh = jax.jit(model.init)(jax.random.key(0), mel)
+    params = fresh["params"] | predictor.variables["params"]
+    return dataclasses.replace(predictor, model=model, variables={**predictor.variables, "params": params})
+
+
+@pytest.mark.parametrize(("posterior", "labels"), [(False, VARIANT), (True, DRAW)])
+def test_alternatives_are_variants_or_draws(predicted_tone, with_posterior, tone, posterior, labels):
+    predictor = with_posterior if posterior else predicted_tone[0]
+    prediction = predictor.predict(tone(220, 1.0))
+    found = alternatives(predictor, prediction, 2)
+    assert [label for label, _ in found] == [f"{labels} {i + 1}" for i in range(len(found))]
+    assert len(found) <= n_alternatives(predictor, 2)
+    assert len(found) == (2 * DRAWS if posterior else len(found))
+    for _, parameters in found:
+        predictor.schema.validate(parameters)
+
+
+def test_alternatives_of_none_are_none(with_posterior, tone):
+    assert alternatives(with_posterior, with_posterior.predict(tone(220, 1.0)), 0) == []

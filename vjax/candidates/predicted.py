@@ -1,10 +1,13 @@
-"""Candidates that the network proposes besides its prediction: variants that it also rates as likely."""
+"""Candidates that the network proposes besides its prediction: presets drawn from its posterior, or variants."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from vjax.inference.decode import PredictedPreset
 from vjax.inference.decode_routes import MAX_ROUTES, route_arrays
+from vjax.inference.draw import draw_presets
+from vjax.inference.predict import Predictor
 from vjax.model.heads import split_logits
 from vjax.model.inverse import Prediction
 from vjax.sound.schema import Parameters, Schema
@@ -20,6 +23,30 @@ PREDICTION = "prediction"
 
 VARIANT = "variant"
 """The labels of the variants begin with this."""
+
+DRAW = "draw"
+"""The labels of presets that were drawn from the posterior begin with this."""
+
+DRAWS = 4
+"""Presets drawn from the posterior, for each variant that was asked for. One takes 10 ms and a render."""
+
+
+def n_alternatives(predictor: Predictor, k: int) -> int:
+    """Returns the largest number of presets that `alternatives` returns."""
+    return DRAWS * k if predictor.model.config.has_posterior else k
+
+
+def alternatives(predictor: Predictor, prediction: PredictedPreset, k: int) -> list[tuple[str, Parameters]]:
+    """Returns (label, preset) of what else the network proposes: DRAWS * k draws; without a posterior, `k` variants.
+
+    Args:
+      prediction: that of `predictor` for the sound, with `network` and `mel`.
+    """
+    if predictor.model.config.has_posterior:
+        drawn = draw_presets(predictor, prediction.mel, DRAWS * k)
+        return [(f"{DRAW} {i}", one) for i, one in enumerate(drawn, start=1)]
+    found = variants(prediction.network, prediction.parameters, predictor.schema, k)
+    return [(f"{VARIANT} {i}", one) for i, one in enumerate(found, start=1)]
 
 
 def variants(prediction: Prediction, predicted: Parameters, schema: Schema, k: int, seed: int = 0) -> list[Parameters]:

@@ -25,7 +25,7 @@ onset on, for as long as the model was trained on (two seconds). It estimates th
 The real engine renders many candidates:
   patch         an editable preset that is fitted to the sound: tables of a few cycles, a filter whose cutoff moves,
                 envelopes, and those LFOs and effects that bring it nearer
-  prediction    the preset that the network predicts, and variants of it
+  prediction    the preset that the network predicts, and variants of it or others that it draws
   neighbours    the nearest sounds of the model's bank, and of --bank
   resynthesis   an oscillator swept through a wavetable made of the sound: mostly the nearest, but it has no filter
 Each candidate is tuned to the sound and set to its level. The wavetables of the best six resyntheses, and of the best

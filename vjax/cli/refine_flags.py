@@ -23,7 +23,8 @@ def add_refining(parser: argparse.ArgumentParser) -> None:
         type=at_least(0),
         default=3,
         metavar="N",
-        help="at most N variants of the prediction, and 3 N neighbours from each bank; 0: the prediction alone "
+        help="at most N variants of the prediction (4 N presets that the model draws, if it has a posterior), and 3 N "
+        "neighbours from each bank; 0: the prediction alone "
         "(default %(default)s)",
     )
     add_old_name(parser, "--starts", "--variants", type=at_least(0))

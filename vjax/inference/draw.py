@@ -42,6 +42,8 @@ def draw_presets(
     model, schema = predictor.model, predictor.schema
     if not model.config.has_posterior:
         raise ValueError("the model has no posterior to draw from; train one with --config.posterior.width=384")
+    if n < 1:
+        return []
     drawn = _draw(predictor.variables, mel[None], jax.random.key(seed), guidance, model, n, steps, guidance != 1)
     vectors, manner = jax.device_get(drawn)
     defaults = schema.default_parameters()

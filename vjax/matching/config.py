@@ -20,8 +20,8 @@ class MatchConfig:
         does not, the note length is that of the render config.
       tune: transpose each candidate to the pitch of the sound.
       level: set each candidate to the level of the sound.
-      variants: at most N variants of the prediction compete with it, and 3 N neighbours from each bank. 0 adds no
-        variants, no neighbours and no resynthesis.
+      variants: at most N variants of the prediction compete with it (4 N presets that the model draws, if it has a
+        posterior), and 3 N neighbours from each bank. 0 adds no variants, no neighbours and no resynthesis.
       patch: also estimate editable patches from the sound.
       resynthesis: how wavetables are made from the sound itself; None makes no resynthesis.
       prefer: which candidate is written, see `vjax.matching.preferred`. The closest candidate is written as well.

@@ -14,7 +14,7 @@ from vjax.audio.clip import Clip
 from vjax.audio.note_off import continues_after_note_off
 from vjax.audio.scores import scores
 from vjax.candidates.patch.explain import Explained, explained
-from vjax.candidates.predicted import PREDICTION, VARIANT, variants
+from vjax.candidates.predicted import PREDICTION, alternatives, n_alternatives
 from vjax.candidates.resynthesis.resynthesise import resynthesised
 from vjax.candidates.sound_bank import SoundBank, index_mel
 from vjax.engine.config import RenderConfig
@@ -158,7 +158,8 @@ def prepare(
         patches = config.patch and threads.submit(explained, sought, pool, clip.title, others=others, after=after)
         offered = _offered(predictor, prediction, clip.title, sought.note, config, searched)
         offered = itertools.chain(offered, candidates, _late(tables), _explained(patches))
-        n_candidates = 1 + config.variants * (1 + NEIGHBOURS * len(searched)) + len(candidates) + 2 * bool(tables)
+        n_network = 1 + n_alternatives(predictor, config.variants)
+        n_candidates = n_network + config.variants * NEIGHBOURS * len(searched) + len(candidates) + 2 * bool(tables)
         choice = choosing(offered, n_candidates=n_candidates + 3 * bool(patches))
     if patches:
         choice = choice._replace(evals=choice.evals + patches.result().evals)
@@ -228,10 +229,9 @@ def _offered(
     yield Candidate(PREDICTION, export_preset(prediction, schema, vocabulary, title), kind=Kind.PREDICTION)
     if not config.variants:
         return
-    others = variants(prediction.network, prediction.parameters, schema, config.variants)
-    for i, variant in enumerate(others, start=1):
-        preset = to_preset(variant, schema, vocabulary, name=title, author="vjax")
-        yield Candidate(f"{VARIANT} {i}", preset, kind=Kind.PREDICTION)
+    for label, parameters in alternatives(predictor, prediction, config.variants):
+        preset = to_preset(parameters, schema, vocabulary, name=title, author="vjax")
+        yield Candidate(label, preset, kind=Kind.PREDICTION)
     mel = index_mel(prediction.mel[0])
     for bank in banks:
         for found in bank.nearest(mel, note, NEIGHBOURS * config.variants):

@@ -16,7 +16,7 @@ class Kind(StrEnum):
     """Where a preset comes from, as a value for code. Its label describes this to users, and may be any text."""
 
     PREDICTION = "prediction"
-    """From the network: the predicted preset and its variants."""
+    """From the network: the predicted preset, and its variants or draws."""
 
     NEIGHBOUR = "neighbour"
     """From a bank."""
