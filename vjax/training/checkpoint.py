@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -192,6 +193,17 @@ def load_checkpoint(directory: str | Path, which: str = "best") -> Restored:
             f"there is no checkpoint folder at {directory}; give the --workdir of a training run, or 'shipped': the "
             "model that comes with vjax"
         )
+    while True:
+        steps = sorted(os.listdir(directory))
+        try:
+            return _load(directory, which)
+        except (CheckpointError, OSError):
+            # A run that trains beside this program may have deleted the checkpoint while it was read.
+            if sorted(os.listdir(directory)) == steps:
+                raise
+
+
+def _load(directory: Path, which: str) -> Restored:
     options = ocp.CheckpointManagerOptions(
         best_fn=lambda metrics: metrics["val_loss"],
         best_mode="min",
