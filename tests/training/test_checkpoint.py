@@ -18,7 +18,6 @@ from vjax.training.config import as_json, base_config, unpack
 from vjax.training.saving import CheckpointError
 from vjax.training.state import OptimizerConfig, create_state, make_optimizer
 
-
 UNFINISHED_READS = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 """For tests in which Orbax raises an error while it still reads other arrays. Such a test ends with `gc.collect()`."""
 
