@@ -3,6 +3,7 @@
 import argparse
 
 from vjax.cli.command import command_parser, run
+from vjax.io.folder_lock import locked
 from vjax.shipped import checkpoint_folder
 
 DESCRIPTION = """\
@@ -46,9 +47,10 @@ def _bank(arguments: argparse.Namespace) -> int:
     from vjax.training.packing import BANK, CREDIT, bank_folder
 
     folder = bank_folder(arguments.checkpoint)
-    vocabulary = Predictor.from_checkpoint(arguments.checkpoint).vocabulary
-    sounds = write_seeded_bank(folder / BANK, arguments.dataset, arguments.presets, vocabulary)
-    if arguments.credit:
-        (folder / CREDIT).write_text(arguments.credit + "\n")
+    with locked(folder.parent if folder.name == "checkpoints" else folder):  # as `vjax train` does
+        vocabulary = Predictor.from_checkpoint(arguments.checkpoint).vocabulary
+        sounds = write_seeded_bank(folder / BANK, arguments.dataset, arguments.presets, vocabulary)
+        if arguments.credit:
+            (folder / CREDIT).write_text(arguments.credit + "\n")
     print(f"{folder / BANK}: {sounds} sounds, {(folder / BANK).stat().st_size / 1e6:.1f} MB")
     return 0
