@@ -18,6 +18,8 @@ from vjax.io.signals import exit_without_waiting, stop_code, stop_text, stoppabl
 INTERNAL_ERROR = 70
 """The exit code for a defect of vjax; sysexits.h calls it EX_SOFTWARE."""
 
+_ADDRESS_SPACE = 2_500_000_000  # bytes; with less, XLA may end the process with its own messages
+
 _with_traceback = False  # whether the most recent parser has read --traceback
 
 
@@ -108,6 +110,9 @@ def run(prog: str, work: Callable[[], int], kept: str = "", folder: str | Path =
       folder: the output folder, if any. While `work` runs, it is locked against other commands. See `locked`.
     """
     keep_compiled()
+    if limit := _small_address_space():
+        needed = f"vjax may need {_ADDRESS_SPACE / 1e9:.1f} GB"
+        print(f"{prog}: the address space is limited to {limit / 1e9:.1f} GB (ulimit -v); {needed}", file=sys.stderr)
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns if it cannot keep its list of fonts
     try:
         with stoppable(), locked(folder) if folder else contextlib.nullcontext():
@@ -127,3 +132,13 @@ def run(prog: str, work: Callable[[], int], kept: str = "", folder: str | Path =
         if not expected:
             return INTERNAL_ERROR
         return 2 if isinstance(error, UsageError) else 1
+
+
+def _small_address_space() -> int:
+    """The limit of this process's address space in bytes, if it is small; else 0."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return limit if limit != resource.RLIM_INFINITY and limit < _ADDRESS_SPACE else 0
