@@ -192,7 +192,7 @@ CURVE = shape_json("Curve", [(0, 0), (0.5, 1), (1, 0)])
         (("points",), "0101", r"LFO 3\.points is '0101'; it must be a list"),
         (("points",), [0.0, 1.0], "declares 3 points and has 2 coordinates and 3 powers"),
         (("points", 3), "1", "LFO 3, number 3 is '1'; it must be a finite number"),
-        (("points", 2), 10.5, r"LFO 3\.points\[2\] is 10\.5; Vital's coordinates lie in \[0, 1\], and up to 10 from 0"),
+        (("points", 2), 10.5, r"LFO 3\.points\[2\] is 10\.5; Vital's .* from -10 to 10 they can be played"),
         (("points", 0), -1e9, r"LFO 3\.points\[0\] is -1000000000\.0; Vital's coordinates"),
         (("powers",), [0.0, 0.0], "declares 3 points and has 6 coordinates and 2 powers"),
         (("powers",), None, r"LFO 3\.powers is None; it must be a list"),
