@@ -57,7 +57,7 @@ def test_run_with_little_address_space_prints_its_limit(monkeypatch, capsys):
     """XLA ends the process when it cannot start a thread, and prints only its own messages."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (10**9, resource.RLIM_INFINITY))
     assert run("vjax x", lambda: 0) == 0
-    expected = "vjax x: the address space is limited to 1.0 GB (ulimit -v); vjax may need 2.5 GB\n"
+    expected = "vjax x: the address space is limited to 1.0 GB (ulimit -v); vjax may need 4 GB\n"
     assert capsys.readouterr().err == expected
 
 

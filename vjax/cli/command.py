@@ -18,7 +18,7 @@ from vjax.io.signals import exit_without_waiting, stop_code, stop_text, stoppabl
 INTERNAL_ERROR = 70
 """The exit code for a defect of vjax; sysexits.h calls it EX_SOFTWARE."""
 
-_ADDRESS_SPACE = 2_500_000_000  # bytes; with less, XLA may end the process with its own messages
+_ADDRESS_SPACE = 4_000_000_000  # bytes; 2.5 GB are not enough, and with less XLA ends the process with its own messages
 
 _with_traceback = False  # whether the most recent parser has read --traceback
 
@@ -111,7 +111,7 @@ def run(prog: str, work: Callable[[], int], kept: str = "", folder: str | Path =
     """
     keep_compiled()
     if limit := _small_address_space():
-        needed = f"vjax may need {_ADDRESS_SPACE / 1e9:.1f} GB"
+        needed = f"vjax may need {_ADDRESS_SPACE / 1e9:g} GB"
         print(f"{prog}: the address space is limited to {limit / 1e9:.1f} GB (ulimit -v); {needed}", file=sys.stderr)
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns if it cannot keep its list of fonts
     try:
