@@ -7,7 +7,7 @@ RUN ?= runs/demo
 EXTRAS ?= dev
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-.PHONY: help demo test test-slow test-all lint docs clean card recordings image
+.PHONY: help demo test test-slow test-all test-spawn lint docs clean card recordings image
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -29,6 +29,9 @@ test-slow: $(VENV)/.installed  ## the other tests: before a change is shared
 
 test-all: $(VENV)/.installed  ## every test
 	$(PYTEST)
+
+test-spawn: $(VENV)/.installed  ## the engine's tests as on a system without fork
+	VJAX_START_METHOD=spawn $(PYTEST) -m "not slow" tests/engine tests/vital/test_conversion.py tests/data/test_generate.py
 
 lint: $(VENV)/.installed  ## style, and who may import whom (pyproject.toml)
 	$(BIN)/ruff check .

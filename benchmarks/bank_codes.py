@@ -32,7 +32,7 @@ def main() -> None:
     print(f"{'':16} {'best, dB':>9} {'mean, dB':>9}")
     report("whole entries", exact, exact)
     for components in (16, 32, 64, 96):
-        codes = encode(-bank.astype(np.float32), components)
+        codes = encode(lambda: [-bank.astype(np.float32)], components)
         report(f"{components} bytes", exact, np.stack([codes.distances_db(mel) for mel in mels]))
     print("the nearest by whole entries, in smaller banks:")
     for size in (500, 1000, 2000, 4000, len(bank)):

@@ -2,13 +2,14 @@
 
 import dataclasses
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from vjax.candidates.bank import CHECKPOINT_BANK, checkpoint_bank
-from vjax.candidates.seeded_bank import write_seeded_bank
+from vjax.candidates.seeded_bank import encode, write_seeded_bank
 from vjax.candidates.sound_bank import index_mel
 from vjax.data.generate import generate
 from vjax.data.layout import DatasetError
@@ -73,6 +74,34 @@ def test_nearest_in_a_seeded_bank_finds_the_sound_itself(bank, dataset):
         same = [i for i in range(20) if np.array_equal(index_mel(reader[i].mel[0]), entry)]
         assert first.name in [bank.names[i] for i in same]
         assert first.distance_db < 2 < second.distance_db or len(same) > 1
+
+
+def test_encode_of_parts_stores_the_first_principal_components():
+    """The distances between entries of few components are those of the entries themselves, but for clipped codes."""
+    rng = np.random.default_rng(0)
+    entries = (rng.normal(size=(300, 5)) @ rng.normal(size=(5, 6 * 7)) - 40).astype(np.float32).reshape(300, 6, 7)
+    codes = encode(lambda: np.split(entries, [7, 100, 299]), 5)
+    assert (codes.codes.shape, codes.basis.shape, codes.mean.shape) == ((300, 5), (5, 6, 7), (6, 7))
+    np.testing.assert_allclose(codes.mean, entries.mean(0), atol=1e-4)
+    expected = np.sqrt(np.square(entries - entries[3]).mean((1, 2)))
+    exact = np.abs(codes.codes).max(1) < 127
+    assert exact.mean() > 0.5
+    np.testing.assert_allclose(codes.distances_db(entries[3])[exact], expected[exact], atol=codes.step_db)
+
+
+def test_encode_of_many_parts_takes_little_memory():
+    def parts():
+        for i in range(100):
+            yield np.random.default_rng(i).normal(size=(256, 16, 21)).astype(np.float32)  # 0.34 MB
+
+    tracemalloc.start()
+    try:
+        codes = encode(parts, 8)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(codes) == 100 * 256
+    assert peak < 12e6  # all parts are 34 MB
 
 
 def test_write_seeded_bank_with_other_presets_is_refused(dataset, vocabulary, tmp_path):

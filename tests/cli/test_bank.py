@@ -27,6 +27,11 @@ def test_bank_writes_a_bank_that_a_match_can_search(tmp_path, capsys):
     command = ["bank", str(tmp_path / "data"), "--checkpoint", str(tmp_path / "run"), "--credit", "Thanks."]
     assert main(command) == 0
     assert f"{CHECKPOINT_BANK}: 4 sounds, 0." in capsys.readouterr().out
+    before = (tmp_path / "run" / "checkpoints" / CHECKPOINT_BANK).read_bytes()
+    assert main([*command, "--credit", "Others."]) == 2
+    assert f"{CHECKPOINT_BANK} exists; keep it, or --overwrite it" in capsys.readouterr().err
+    assert (tmp_path / "run" / "checkpoints" / CHECKPOINT_BANK).read_bytes() == before
+    assert main([*command, "--overwrite"]) == 0
     vocabulary = default_vocabulary()
     bank = checkpoint_bank(tmp_path / "run", vocabulary.schema(), vocabulary)
     assert len(bank.names) == 4

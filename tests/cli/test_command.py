@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -50,6 +51,14 @@ def test_run_with_a_missing_file_names_it(tmp_path, capsys):
 def test_run_with_a_value_that_vjax_rejects_prints_one_line_and_returns_1(capsys):
     assert run("vjax x", lambda: parse_note("H2")) == 1
     assert capsys.readouterr().err.startswith("vjax x: 'H2' is not a MIDI note; give")
+
+
+def test_run_with_little_address_space_prints_its_limit(monkeypatch, capsys):
+    """XLA ends the process when it cannot start a thread, and prints only its own messages."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (10**9, resource.RLIM_INFINITY))
+    assert run("vjax x", lambda: 0) == 0
+    expected = "vjax x: the address space is limited to 1.0 GB (ulimit -v); vjax may need 4 GB\n"
+    assert capsys.readouterr().err == expected
 
 
 @pytest.mark.parametrize(

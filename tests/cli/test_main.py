@@ -12,6 +12,7 @@ import pytest
 
 from vjax import __version__
 from vjax.cli.main import COMMANDS, main
+from vjax.io.folder_lock import locked
 
 ROOT = Path(__file__).parents[2]
 VJAX = [sys.executable, "-m", "vjax"]
@@ -50,6 +51,30 @@ def test_main_help_lists_all_commands_and_imports_nothing_heavy():
     assert all(f"\n  {command.name} " in out and command.help in out for command in COMMANDS)
     assert "vjax.cli.main" in out.splitlines()
     assert not set(HEAVY) & set(out.splitlines())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "generate --n 4 --out FOLDER",
+        "train --workdir FOLDER",
+        "evaluate --audio none --out FOLDER",
+        "match a.wav b.wav --out FOLDER",
+        "refine --audio none --out FOLDER",
+        "export --audio none --out FOLDER",
+        "precompute modulation FOLDER",
+        "importance FOLDER",
+        "bank none --checkpoint FOLDER",
+    ],
+)
+def test_main_with_a_folder_that_another_command_writes_ends_with_one_line(command, tiny_dataset, capsys):
+    before = sorted(tiny_dataset.iterdir())
+    with locked(tiny_dataset):
+        assert main(command.replace("FOLDER", str(tiny_dataset)).split()) == 1
+    printed = capsys.readouterr()
+    assert f"vjax {command.split()[0]}: {tiny_dataset} is in use: process " in printed.err
+    assert (printed.err.count("\n"), printed.out) == (1, "")
+    assert sorted(tiny_dataset.iterdir()) == before
 
 
 def test_main_version_prints_the_version(capsys):

@@ -214,6 +214,18 @@ def test_open_dataset_with_shards_of_different_schemas_is_refused(tiny_dataset, 
         open_dataset(tiny_dataset)
 
 
+def test_open_hdf5_of_a_file_that_another_process_writes_says_that_it_is_in_use(shard):
+    program = "import h5py, sys; file = h5py.File(sys.argv[1], 'r+'); print('open', flush=True); sys.stdin.read()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    writer = subprocess.Popen([sys.executable, "-c", program, shard], **pipes)
+    assert writer.stdout.readline() == "open\n"
+    try:
+        with pytest.raises(DatasetError, match="is in use by another process; wait"), layout.open_hdf5(shard, "r+"):
+            pass
+    finally:
+        writer.communicate()
+
+
 def test_open_dataset_of_an_empty_missing_or_damaged_path_names_it(tmp_path, tiny_dataset, shard):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "shard-00000.h5.partial").touch()

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from vjax.engine.isolate import IsolatedCallError, MachineError, call_isolated
+from vjax.engine.isolate import IsolatedCallError, MachineError, call_isolated, can_fork
+
+needs_a_fork_server = pytest.mark.skipif(not can_fork(), reason="there is a fork server only where processes can fork")
 
 
 def add(a, b):
@@ -202,6 +204,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, a process ends when its call is over")
+@needs_a_fork_server
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_call_isolated_of_a_killed_program_leaves_no_process_no_file_and_no_traceback(tmp_path, number):
     (tmp_path / "hanging.py").write_text(HANGING)
@@ -223,6 +226,7 @@ def test_call_isolated_of_a_killed_program_leaves_no_process_no_file_and_no_trac
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, the process finishes its call")
+@needs_a_fork_server
 def test_call_isolated_of_a_killed_fork_server_blames_the_machine(tmp_path):
     path = tmp_path / "pid"
     with ThreadPoolExecutor(1) as threads:
@@ -235,6 +239,7 @@ def test_call_isolated_of_a_killed_fork_server_blames_the_machine(tmp_path):
     assert call_isolated(add, 2, 3, timeout_s=30, method="forkserver") == 5  # from a new fork server
 
 
+@pytest.mark.skipif(not can_fork(), reason="Python itself waits for ever for a spawned process that ends at its start")
 def test_call_isolated_with_a_process_that_ends_at_its_start_tries_again(tmp_path):
     """The arguments are larger than the buffer of a pipe, so that the write fails."""
     large = bytes(2**20)
@@ -286,6 +291,7 @@ if __name__ == "__main__":
     assert not Path(used).exists()
 
 
+@needs_a_fork_server
 def test_call_isolated_without_a_short_path_names_tmpdir(tmp_path):
     deep = tmp_path / ("x" * 100)
     deep.mkdir()

@@ -38,6 +38,17 @@ def test_render_after_another_variation_is_unchanged(live):
     np.testing.assert_array_equal(live.render(quiet).audio, first)
 
 
+def test_render_without_fork_renders_the_same_bits(preset, live, monkeypatch):
+    changed = {"osc_1_level": 0.4}
+    forked = [live.render(values) for values in (changed, {}, {"osc_1_level": 1000.0})]
+    monkeypatch.setenv("VJAX_START_METHOD", "spawn")
+    with LivePreset(preset, 48, SHORT) as live:
+        spawned = [live.render(values) for values in (changed, {}, {"osc_1_level": 1000.0})]
+    for i in range(2):
+        np.testing.assert_array_equal(spawned[i].audio, forked[i].audio)
+    assert spawned[2].error == forked[2].error != ""
+
+
 @pytest.mark.parametrize(
     ("changed", "most_db"),
     [

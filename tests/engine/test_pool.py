@@ -32,6 +32,18 @@ def test_map_with_any_workers_and_order_renders_the_same_bits():
     assert not np.array_equal(one[0], one[1])
 
 
+def test_map_without_fork_renders_the_same_bits(monkeypatch):
+    jobs = [RenderJob(preset(), (48, 60), seed=1), RenderJob(preset(1000.0), (48,))]
+    renderings = []
+    for method in ("", "spawn"):
+        monkeypatch.setenv("VJAX_START_METHOD", method)
+        with RenderPool(SHORT, workers=1) as pool:
+            renderings.append(list(pool.map(jobs)))
+    (forked, refused), (spawned, also_refused) = renderings
+    np.testing.assert_array_equal(spawned.audio, forked.audio)
+    assert also_refused == refused
+
+
 def test_map_of_endless_jobs_takes_only_a_few_in_advance():
     taken = itertools.count()
     jobs = (RenderJob(preset(), (48,)) for _ in iter(lambda: next(taken), None))

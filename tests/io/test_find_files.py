@@ -33,7 +33,9 @@ def test_find_presets_in_a_folder_without_presets_raises(tmp_path, capsys):
     made(tmp_path, "x.vitalbank")
     with pytest.raises(ValueError, match=r"contains no \.vital file"):
         find_presets(tmp_path)
-    assert capsys.readouterr().err == (f"{tmp_path}: passed over 1 that vjax cannot read (.vitalbank): x.vitalbank\n")
+    assert capsys.readouterr().err == (
+        f"{tmp_path}: passed over 1 that vjax cannot read (.vitalbank, a ZIP file: unzip it first): x.vitalbank\n"
+    )
 
 
 def test_find_files_takes_endings_in_capitals(tmp_path):
@@ -58,7 +60,11 @@ def test_find_files_passes_over_hidden_files_and_names_them_once(tmp_path, capsy
         assert find_files([tmp_path], PRESETS) == [kept]
     line = capsys.readouterr().err
     assert line.count("\n") == 1
-    for part in ("2 hidden: ._x.vital, y.vital", "1 that are not files: gone.vital", "(.vitalbank): z.vitalbank"):
+    for part in (
+        "2 hidden: ._x.vital, y.vital",
+        "1 that are not files: gone.vital",
+        "(.vitalbank, a ZIP file: unzip it first): z.vitalbank",
+    ):
         assert part in line
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from vjax.data.write_shard import write_shard
+from vjax.io.folder_lock import locked
 from vjax.training.checkpoint import load_checkpoint
 from vjax.training.config import base_config, unpack
 from vjax.training.hosts import JoinError, joined
@@ -196,6 +197,14 @@ def test_train_with_a_killed_leader_ends_the_other_process(dataset, tmp_path):
     _, (code, _, _) = finish(first, second)
     assert code != 0
     assert not (tmp_path / "run" / "summary.json").exists()
+
+
+def test_train_in_two_processes_in_a_workdir_in_use_ends_both(dataset, tmp_path):
+    with locked(tmp_path / "run"):
+        (code, _, printed), (other_code, _, _) = finish(*start_two(dataset, tmp_path / "run"))
+    assert code == 1
+    assert f"{tmp_path / 'run'} is in use: process {os.getpid()} on " in printed
+    assert other_code != 0
 
 
 def test_train_in_two_processes_with_a_non_finite_loss_ends_both(dataset, tmp_path):

@@ -14,6 +14,7 @@ import pytest
 
 from vjax.cli.main import main
 from vjax.inference.predict import Predictor
+from vjax.io.folder_lock import locked
 from vjax.shipped import MODEL
 from vjax.training.checkpoint import load_checkpoint
 from vjax.training.packing import pack
@@ -86,6 +87,18 @@ def test_pack_with_a_missing_checkpoint_or_full_folder_is_refused(engine_run, tm
     (tmp_path / "full" / "file").write_text(json.dumps({}))
     assert main(["pack", str(engine_run), "--out", str(tmp_path / "full")]) == 1
     assert "is not empty; choose another --out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_pack_into_a_folder_that_another_command_writes_is_refused(engine_run, tmp_path, exists, capsys):
+    out = tmp_path / "model"
+    if exists:
+        out.mkdir()
+    with locked(out, beside=True):
+        assert main(["pack", str(engine_run), "--out", str(out)]) == 1
+    assert f"vjax pack: {out} is in use: process " in capsys.readouterr().err
+    assert main(["pack", str(engine_run), "--out", str(out)]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_pack_onto_a_full_disk_names_the_folder_and_leaves_nothing(tmp_path, monkeypatch, capsys):

@@ -15,7 +15,7 @@ from vjax.engine.pool import prepare_method
 from vjax.vital.conversion import converted
 from vjax.vital.preset import Preset
 from vjax.vital.preset_json import playable_json
-from vjax.vital.wavetables import VITAL_VERSION, WavetableCatalog, table_key
+from vjax.vital.wavetables import VITAL_VERSION, WavetableCatalog, table_json, table_key
 
 RENDER = RenderConfig(seconds=0.3, note_s=0.2)
 
@@ -113,6 +113,23 @@ def test_playable_json_clips_a_little_and_plays_the_same_bits(vital_json):
 SILENT_LFO = {"name": "x", "num_points": 0, "points": [], "powers": [], "smooth": False}
 
 
+def with_last_keyframe_at(position: float):
+    """A change of settings: the first oscillator's table gets a second cycle, at a position."""
+
+    def change(settings: dict) -> None:
+        table = table_json("Two", np.stack([np.sin(2 * np.pi * n * np.arange(2048) / 2048) for n in (1, 3)]))
+        table["groups"][0]["components"][0]["keyframes"][1]["position"] = position
+        settings["wavetables"][0] = table
+        settings["osc_1_wave_frame"] = 200.0
+
+    return change
+
+
+def with_remapping(settings: dict, shape: dict) -> None:
+    with_lfo(settings, ONE_POINT)
+    settings["modulations"][0]["line_mapping"] = shape
+
+
 def with_lfo(settings: dict, shape: dict) -> None:
     settings["modulations"][0] = {"source": "lfo_1", "destination": "osc_1_level"}
     settings |= {"modulation_1_amount": -0.7, "lfo_1_tempo": 11.0}
@@ -121,7 +138,14 @@ def with_lfo(settings: dict, shape: dict) -> None:
 
 ONE_POINT = SILENT_LFO | {"num_points": 1, "points": [0, 0.4], "powers": [0]}
 NO_ROUTE = {"source": "", "destination": ""}
+FAR_POINTS = SILENT_LFO | {"num_points": 3, "points": [-0.2, 1.3, 0.5, -1.5, 1.7, 10], "powers": [0, 3, 0]}
 UNUSUAL = {
+    "keyframe at 300": with_last_keyframe_at(300),
+    "keyframe at 1024": with_last_keyframe_at(1024),
+    "keyframe at -7": with_last_keyframe_at(-7),
+    "keyframe at 100.7": with_last_keyframe_at(100.7),
+    "LFO with far points": lambda settings: with_lfo(settings, FAR_POINTS),
+    "remapping with far points": lambda settings: with_remapping(settings, FAR_POINTS),
     "true": lambda settings: settings.update(osc_2_on=True, osc_1_on=False),
     "empty modulations": lambda settings: settings["modulations"].extend([NO_ROUTE] * 9),
     "LFO of no point": lambda settings: with_lfo(settings, SILENT_LFO),
@@ -138,6 +162,7 @@ UNUSUAL = {
 def test_from_json_with_unusual_parts_plays_as_the_engine_does(vital_json, change):
     change(vital_json["settings"])
     expected = played(vital_json)
+    assert np.abs(expected).max() < np.inf
     found = Preset.from_json(json.loads(json.dumps(vital_json)))
     assert not found.notes
     np.testing.assert_array_equal(played(found.to_json()), expected)

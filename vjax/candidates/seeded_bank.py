@@ -13,7 +13,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ COMPONENTS = 64
 """Bytes of an index entry. `benchmarks/bank_codes.py` compares the neighbours that other lengths find."""
 
 _STEPS = 127  # the largest code
+_READ_AT_ONCE = 256  # spectrograms; thousands would take gigabytes
 _PEOPLE = "people_"  # prefix of the arrays of people's presets
 _DIGEST_BITS = 16
 
@@ -74,14 +75,9 @@ def write_seeded_bank(
             f"{dataset} has other wavetables or LFO shapes than the checkpoint; "
             "give a checkpoint that was trained on it, or make the dataset with the checkpoint's presets"
         )
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in ("entries", "notes", "candidates", "digests")}
-    with progress_bar(total=info.n, desc="reading sounds", unit="sound", disable=not progress) as bar:
-        for number, shard in enumerate(info.paths):
-            for name, column in _shard_columns(shard, number, settings["presets_per_shard"]).items():
-                columns[name].append(column)
-            bar.update(len(columns["notes"][-1]))
-    arrays = {name: np.concatenate(parts) for name, parts in columns.items()}
-    codes = encode(arrays.pop("entries"), COMPONENTS)
+    shards = [_shard_columns(shard, i, settings["presets_per_shard"]) for i, shard in enumerate(info.paths)]
+    with progress_bar(total=2 * info.n, desc="reading sounds twice", unit="sound", disable=not progress) as bar:
+        codes = encode(lambda: _entries(info.paths, bar.update), COMPONENTS)
     stacked = _stacked([parameters for _, parameters in people.entries])
     write_npz(
         Path(path),
@@ -92,7 +88,7 @@ def write_seeded_bank(
         step_db=np.float32(codes.step_db),
         people_names=np.array([name for name, _ in people.entries]),
         **{_PEOPLE + field: column for field, column in stacked.items()},
-        **arrays,
+        **{name: np.concatenate([columns[name] for columns in shards]) for name in shards[0]},
     )
     return info.n
 
@@ -184,32 +180,48 @@ def _shard_columns(path: str, number: int, presets_per_shard: int) -> dict[str, 
         fields = (layout.CONTINUOUS, layout.CATEGORICAL, layout.ROUTE_INDEX, layout.ROUTE_VALUE)
         rows = zip(*(file[field][...] for field in fields), strict=True)
         return {
-            "entries": index_mel(file[layout.MEL][:, 0]),
             "notes": file[layout.MIDI_NOTE][...].astype(np.int8),
             "candidates": number * presets_per_shard + file[layout.CANDIDATE][...],
             "digests": np.array([_short_digest(Parameters(*row)) for row in rows], np.uint16),
         }
 
 
+def _entries(shards: Sequence[str], on_read: Callable[[int], object]) -> Iterator[np.ndarray]:
+    """Yields the index entries of all sounds, [b, bands, t]. Calls `on_read` with each b."""
+    for shard in shards:
+        with layout.open_hdf5(shard) as file:
+            mels = file[layout.MEL]
+            for start in range(0, len(mels), _READ_AT_ONCE):
+                entries = index_mel(mels[start : start + _READ_AT_ONCE, 0])
+                yield entries
+                on_read(len(entries))
+
+
 def _short_digest(parameters: Parameters) -> int:
     return parameters_hash(parameters) % (1 << _DIGEST_BITS)
 
 
-def encode(entries: np.ndarray, components: int) -> Codes:
-    """Projects entries [n, bands, t] in dB on their first principal components."""
-    mean = entries.mean(0, dtype=np.float64)
-    flat = (entries - mean.astype(np.float32)).reshape(len(entries), -1)
-    covariance = np.zeros((flat.shape[1], flat.shape[1]))
-    for start in range(0, len(flat), 4096):
-        block = flat[start : start + 4096].astype(np.float64)
-        covariance += block.T @ block
-    _, vectors = np.linalg.eigh(covariance)  # in ascending order of the eigenvalues
+def encode(read: Callable[[], Iterable[np.ndarray]], components: int) -> Codes:
+    """Projects entries in dB on their first principal components.
+
+    Args:
+      read: returns the entries in parts, [b, bands, t]. It is called twice: one part is in memory at a time.
+    """
+    n, total, products = 0, 0.0, 0.0
+    for entries in read():
+        flat = entries.reshape(len(entries), -1).astype(np.float64)
+        n, total, products = n + len(flat), total + flat.sum(0), products + flat.T @ flat
+    mean = total / n
+    _, vectors = np.linalg.eigh(products - n * np.outer(mean, mean))  # in ascending order of the eigenvalues
     basis = vectors[:, ::-1].T[:components].astype(np.float32)
-    values = flat @ basis.T
+    values = [(part.reshape(len(part), -1) - mean.astype(np.float32)) @ basis.T for part in read()]
     # Few sounds reach the largest value; a finer step for all others is worth more.
-    step_db = float(np.abs(values).max() / _STEPS / 2) or 1.0
-    codes = np.clip(np.rint(values / step_db), -_STEPS, _STEPS).astype(np.int8)
-    return Codes(codes, basis.reshape(len(basis), *entries.shape[1:]), mean.astype(np.float32), step_db)
+    step_db = float(max(np.abs(part).max() for part in values) / _STEPS / 2) or 1.0
+    codes = [np.clip(np.rint(part / step_db), -_STEPS, _STEPS).astype(np.int8) for part in values]
+    size = entries.shape[1:]
+    return Codes(
+        np.concatenate(codes), basis.reshape(len(basis), *size), mean.reshape(size).astype(np.float32), step_db
+    )
 
 
 def _stacked(presets: list[Parameters]) -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
 """What all commands share: parsing of the command line, and error handling."""
 
 import argparse
+import contextlib
 import logging
 import os
 import sys
@@ -10,11 +11,14 @@ from pathlib import Path
 
 from vjax.io.compile_cache import keep_compiled
 from vjax.io.errors import error_text, is_expected, show_tracebacks
+from vjax.io.folder_lock import locked
 from vjax.io.output import output_error, protect_output
 from vjax.io.signals import exit_without_waiting, stop_code, stop_text, stoppable
 
 INTERNAL_ERROR = 70
 """The exit code for a defect of vjax; sysexits.h calls it EX_SOFTWARE."""
+
+_ADDRESS_SPACE = 4_000_000_000  # bytes; 2.5 GB are not enough, and with less XLA ends the process with its own messages
 
 _with_traceback = False  # whether the most recent parser has read --traceback
 
@@ -92,7 +96,7 @@ def make_writable(path: str | Path) -> None:
         raise UsageError(f"{path} cannot be written; choose another path")
 
 
-def run(prog: str, work: Callable[[], int], kept: str = "") -> int:
+def run(prog: str, work: Callable[[], int], kept: str = "", folder: str | Path = "") -> int:
     """Runs `work` and returns the exit code. An error is printed as one line on stderr that begins with `prog`.
 
     - An expected error (see `is_expected`) is printed with its own message. The exit code is 2 for UsageError, else 1.
@@ -101,11 +105,17 @@ def run(prog: str, work: Callable[[], int], kept: str = "") -> int:
       how to continue.
 
     With --traceback or VJAX_DEBUG=1 the traceback of the error is printed first.
+
+    Args:
+      folder: the output folder, if any. While `work` runs, it is locked against other commands. See `locked`.
     """
     keep_compiled()
+    if limit := _small_address_space():
+        needed = f"vjax may need {_ADDRESS_SPACE / 1e9:g} GB"
+        print(f"{prog}: the address space is limited to {limit / 1e9:.1f} GB (ulimit -v); {needed}", file=sys.stderr)
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns if it cannot keep its list of fonts
     try:
-        with stoppable():
+        with stoppable(), locked(folder) if folder else contextlib.nullcontext():
             code = work()
         if error := output_error():
             raise CommandError(f"the output could not be printed in full: {error.strerror}. The files are complete")
@@ -122,3 +132,13 @@ def run(prog: str, work: Callable[[], int], kept: str = "") -> int:
         if not expected:
             return INTERNAL_ERROR
         return 2 if isinstance(error, UsageError) else 1
+
+
+def _small_address_space() -> int:
+    """The limit of this process's address space in bytes, if it is small; else 0."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return limit if limit != resource.RLIM_INFINITY and limit < _ADDRESS_SPACE else 0

@@ -142,8 +142,10 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--index describes the sounds of --audio; give both, or neither")
     if arguments.tui:
         return run(parser.prog, lambda: _browse(parser.prog, arguments))
-    kept = "" if arguments.listen else f"{arguments.out} keeps the finished rows; the same command continues"
-    return run(parser.prog, lambda: _listen(arguments) if arguments.listen else _evaluate(arguments), kept)
+    if arguments.listen:
+        return run(parser.prog, lambda: _listen(arguments))
+    kept = f"{arguments.out} keeps the finished rows; the same command continues"
+    return run(parser.prog, lambda: _evaluate(arguments), kept, arguments.out)
 
 
 def _browse(prog: str, arguments: argparse.Namespace) -> int:

@@ -55,7 +55,8 @@ def main(argv: list[str] | None = None) -> int:
         "--workers", type=at_least(0), default=0, metavar="N", help="number of render processes (0 = all cores)"
     )
     arguments = parser.parse_args(argv)
-    return run(parser.prog, lambda: _export(arguments))
+    folder = "" if arguments.out.endswith(".vital") else arguments.out
+    return run(parser.prog, lambda: _export(arguments), folder=folder)
 
 
 def _export(arguments: argparse.Namespace) -> int:

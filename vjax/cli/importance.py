@@ -4,6 +4,7 @@ import argparse
 
 from vjax.cli.command import at_least, command_parser, run
 from vjax.cli.old_names import add_old_name
+from vjax.io.folder_lock import locked
 
 DESCRIPTION = """\
 Measures how audible each continuous parameter is, and stores the result in the dataset as loss weights. It changes each
@@ -47,6 +48,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _importance(arguments: argparse.Namespace) -> int:
+    from vjax.data.layout import shard_paths
+
+    shard_paths(arguments.dataset)  # first the error that there is no dataset
+    with locked(arguments.dataset):
+        return _measure(arguments)
+
+
+def _measure(arguments: argparse.Namespace) -> int:
     import numpy as np
 
     from vjax.data.importance import measure_importance

@@ -15,6 +15,7 @@ from vjax.cli.match_summary import print_result
 from vjax.cli.refine_flags import add_refining
 from vjax.cli.scheduler_flag import SCHEDULER_HELP, add_scheduler_flag
 from vjax.io.file_names import as_text
+from vjax.io.folder_lock import locked
 from vjax.io.signals import stop_later
 from vjax.shipped import checkpoint_name
 
@@ -222,12 +223,6 @@ def _check_out(out: Path, sound: Path) -> None:
 
 
 def _many(arguments: argparse.Namespace) -> int:
-    from vjax.engine.scheduler import open_render_pool, scheduler_session
-    from vjax.inference.predict import render_config
-    from vjax.matching.banks import open_banks
-    from vjax.matching.batch import match_many
-    from vjax.matching.work import file_work
-
     out = Path(arguments.out or "presets")
     if out.suffix == ".vital" or (out.exists() and not out.is_dir()):
         raise UsageError(f"--out {out} is not a folder; give a folder for the presets of many sounds")
@@ -235,6 +230,17 @@ def _many(arguments: argparse.Namespace) -> int:
         raise UsageError("--install is for one preset; copy the presets of many sounds yourself")
     if arguments.name or arguments.style:
         raise UsageError("--name and --style are for one preset; leave them out, or give one sound")
+    with locked(out):
+        return _match_many(arguments, out)
+
+
+def _match_many(arguments: argparse.Namespace, out: Path) -> int:
+    from vjax.engine.scheduler import open_render_pool, scheduler_session
+    from vjax.inference.predict import render_config
+    from vjax.matching.banks import open_banks
+    from vjax.matching.batch import match_many
+    from vjax.matching.work import file_work
+
     config = match_config(arguments)
     predictor = read_checkpoint(arguments, batch_size=8)
     work = file_work(predictor, arguments.sounds, out, arguments.limit, arguments.overwrite)

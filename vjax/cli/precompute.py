@@ -3,6 +3,7 @@
 import argparse
 
 from vjax.cli.command import at_least, command_parser, run
+from vjax.io.folder_lock import locked
 
 EPILOG = """\
 mels        makes features/mel_spectrogram from audio/waveforms
@@ -32,16 +33,24 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _precompute(arguments: argparse.Namespace) -> int:
-    from vjax.data import precompute
+    from vjax.data.layout import shard_paths
 
-    if arguments.what == "mels":
-        from vjax.audio.mel import MelConfig, mel_spectrogram
-
-        config = MelConfig(**precompute.mel_settings(arguments.path))
-        filled = precompute.precompute_mels(
-            arguments.path, config, lambda audio: mel_spectrogram(audio, config), arguments.batch_size
-        )
-    else:
-        filled = precompute.precompute_modulation(arguments.path, arguments.batch_size)
+    shard_paths(arguments.path)  # first the error that there is no dataset
+    with locked(arguments.path):
+        filled = _fill(arguments)
     print(f"{filled} rows filled" if filled else "nothing to do: all rows are ready for training")
     return 0
+
+
+def _fill(arguments: argparse.Namespace) -> int:
+    """Fills what the arguments ask for. Returns the number of rows."""
+    from vjax.data import precompute
+
+    if arguments.what == "modulation":
+        return precompute.precompute_modulation(arguments.path, arguments.batch_size)
+    from vjax.audio.mel import MelConfig, mel_spectrogram
+
+    config = MelConfig(**precompute.mel_settings(arguments.path))
+    return precompute.precompute_mels(
+        arguments.path, config, lambda audio: mel_spectrogram(audio, config), arguments.batch_size
+    )

@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
     add_matching(parser)
     add_refining(parser)
     arguments = parser.parse_args(argv)
-    return run(parser.prog, lambda: _refine(arguments), f"{arguments.out} {_KEPT}")
+    return run(parser.prog, lambda: _refine(arguments), f"{arguments.out} {_KEPT}", arguments.out)
 
 
 def _refine(arguments: argparse.Namespace) -> int:

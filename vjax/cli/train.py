@@ -6,6 +6,7 @@ import contextlib
 from vjax.cli.command import CommandError, UsageError, at_least, command_parser, run
 from vjax.cli.config import add_settings_to_help
 from vjax.cli.recipe import SETTINGS_HELP, add_config_flag, parse_arguments, read_config
+from vjax.io.folder_lock import locked
 
 DESCRIPTION = """\
 Trains the network that predicts presets from sounds. Without --config.data.path the run first renders its own data. The
@@ -64,14 +65,15 @@ def _add_host_flags(parser: argparse.ArgumentParser) -> None:
 
 def _train(arguments: argparse.Namespace, overrides: list[str]) -> int:
     config = read_config(arguments.config, overrides)
-    with _joined(arguments):
+    with _joined(arguments), contextlib.ExitStack() as stack:
         from vjax.candidates.bank import write_bank
         from vjax.evaluation.listen import make_listener
         from vjax.evaluation.run_summary import print_summary
-        from vjax.training.hosts import is_leader
+        from vjax.training.hosts import is_leader, on_leader
         from vjax.training.loop import train
         from vjax.training.run_log import NonFiniteLossError
 
+        on_leader("lock", lambda: stack.enter_context(locked(arguments.workdir)))
         listener = make_listener(config.generation, config.train.listen_sounds, config.data.render_workers or None)
         try:
             summary = train(config, arguments.workdir, evaluators=[listener, write_bank])

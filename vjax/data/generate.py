@@ -28,6 +28,7 @@ from vjax.data.write_shard import write_shard
 from vjax.engine.pool import RenderPool
 from vjax.engine.scheduler import Scheduler, scheduler_session
 from vjax.engine.synth import VERSION
+from vjax.io.folder_lock import locked
 from vjax.io.progress import progress_bar
 
 GENERATOR_VERSION = "3"
@@ -69,12 +70,25 @@ def generate(
 
     Raises:
       DatasetError: `out` contains data of other settings.
+      FolderInUseError: another process writes to `out`.
       ValueError: invalid settings, or a shard of which every candidate was rejected.
     """
     if n < 1:
         raise ValueError(f"n={n}; it must be at least 1")
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        return _generate(config, Path(out), n, seed, workers, presets, progress, scheduler)
+
+
+def _generate(
+    config: GenerationConfig,
+    out: Path,
+    n: int,
+    seed: int,
+    workers: int | None,
+    presets: str | os.PathLike | None,
+    progress: bool,
+    scheduler: Scheduler,
+) -> GenerationReport:
     bank = load_bank(presets, warn=lambda text: tqdm.write(text))
     schema = bank.vocabulary.schema()
     catalog_json = bank.vocabulary.to_json_string()

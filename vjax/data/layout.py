@@ -165,8 +165,10 @@ def open_hdf5(path: str, mode: str = "r") -> Iterator[h5py.File]:
         # Locking is best effort, because some cluster file systems have no locks.
         file = h5py.File(path, mode, locking="best-effort")
     except OSError as error:
+        if "unable to lock file" in str(error):
+            raise DatasetError(f"{path} is in use by another process; wait until that ends") from error
         raise DatasetError(
-            f"{path} cannot be opened as HDF5; it is damaged, in use, or not a dataset. Give an HDF5 file of "
+            f"{path} cannot be opened as HDF5; it is damaged, or not a dataset. Give an HDF5 file of "
             "`vjax generate`, or a folder of *.h5 shards"
         ) from error
     with file, reading(path, DatasetError, REMEDY) if mode == "r" else contextlib.nullcontext():

@@ -70,6 +70,12 @@ class MachineError(IsolatedCallError):
     """
 
 
+def can_fork() -> bool:
+    """Whether processes may fork here. VJAX_START_METHOD=spawn makes this false, to try what Windows does."""
+    has_fork = "fork" in multiprocessing.get_all_start_methods()
+    return has_fork and os.environ.get("VJAX_START_METHOD") != "spawn"
+
+
 def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, method: Method) -> Any:
     """Calls `function(*args)` in a new process and returns its result.
 
@@ -77,7 +83,7 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
       function: for `forkserver` and `spawn` it and its arguments must pickle.
       timeout_s: the process is killed after this long.
       method: how the process is made. `fork` inherits this process's memory and is for single-threaded callers only;
-        where the platform has no fork, `spawn` is used instead.
+        where processes cannot fork, `spawn` is used instead.
 
     Raises:
       ValueError: raised by `function`.
@@ -85,7 +91,7 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
       MachineError: the process could not be started, was killed by another, or lacked memory or files; an
         IsolatedCallError too.
     """
-    if method not in multiprocessing.get_all_start_methods():
+    if not can_fork():
         method = "spawn"
     for left in reversed(range(_TRIES)):
         try:

@@ -27,6 +27,7 @@ from vjax.engine.isolate import (
     MachineError,
     begin,
     call_isolated,
+    can_fork,
     end_process,
     ended_from_outside,
     start_process,
@@ -162,10 +163,12 @@ class LiveCache:
 
 def _serve(connection: Connection, preset: Mapping[str, Any], note: int, config: RenderConfig, seed: int) -> None:
     begin()
-    error = ""
+    error, play = "", functools.partial(synth.load_and_play_variation, preset, seed)
     try:
         loaded = synth.load(preset, config, seed)
-        synth.settle(loaded, note, config.velocity)  # once for all variations
+        if can_fork():
+            synth.settle(loaded, note, config.velocity)  # once for all variations
+            play = functools.partial(synth.play_variation, loaded)
     except ValueError as refused:
         error = f"invalid: {refused}"
     while True:
@@ -177,8 +180,7 @@ def _serve(connection: Connection, preset: Mapping[str, Any], note: int, config:
         if not error:
             try:
                 synth.validate_values(values)
-                performance = functools.partial(synth.play_variation, loaded, note, config, values)
-                result = call_isolated(performance, timeout_s=config.timeout_s, method="fork")
+                result = call_isolated(play, note, config, values, timeout_s=config.timeout_s, method="fork")
             except ValueError as refused:
                 result = Rendering(None, f"invalid: {refused}")
             except IsolatedCallError as broken:

@@ -16,7 +16,6 @@ import functools
 import importlib.metadata
 import json
 import math
-import multiprocessing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,7 +23,7 @@ import numpy as np
 import vita
 
 from vjax.engine.config import RenderConfig
-from vjax.engine.isolate import call_isolated
+from vjax.engine.isolate import call_isolated, can_fork
 from vjax.sound.routes import N_SLOTS
 from vjax.sound.schema import N_OSCILLATORS
 
@@ -128,6 +127,7 @@ def render_notes(preset: Mapping[str, Any], notes: Sequence[int], config: Render
     """Renders one preset at several MIDI notes; a unit of work for a fresh process (see engine/pool.py).
 
     The preset is loaded once. Each note is then played in a fork of the loaded state, so that no note affects another.
+    Where processes cannot fork, each note has a process that loads the preset.
 
     Args:
       preset: Vital JSON.
@@ -142,9 +142,16 @@ def render_notes(preset: Mapping[str, Any], notes: Sequence[int], config: Render
       ValueError: the preset contains a value or a route name that the engine cannot use.
       IsolatedCallError: a note crashed the engine or took longer than `config.timeout_s`.
     """
-    synth = load(preset, config, seed)
-    performance = functools.partial(call_isolated, play, timeout_s=config.timeout_s, method="fork")
-    return np.stack([performance(synth, note, config) for note in notes])
+    if can_fork():
+        perform = functools.partial(play, load(preset, config, seed))
+    else:
+        perform = functools.partial(_load_and_play, preset, seed)
+    isolated = functools.partial(call_isolated, perform, timeout_s=config.timeout_s, method="fork")
+    return np.stack([isolated(note, config) for note in notes])
+
+
+def _load_and_play(preset: Mapping[str, Any], seed: int, note: int, config: RenderConfig) -> np.ndarray:
+    return play(load(preset, config, seed), note, config)
 
 
 def load(preset: Mapping[str, Any], config: RenderConfig, seed: int = 0) -> vita.Synth:
@@ -192,6 +199,15 @@ def play_variation(synth: vita.Synth, note: int, config: RenderConfig, values: M
     return synth.render(note, config.velocity, config.note_s, config.seconds)
 
 
+def load_and_play_variation(
+    preset: Mapping[str, Any], seed: int, note: int, config: RenderConfig, values: Mapping[str, float]
+) -> np.ndarray:
+    """As `play_variation`, in a process that has not loaded the preset."""
+    synth = load(preset, config, seed)
+    settle(synth, note, config.velocity)
+    return play_variation(synth, note, config, values)
+
+
 def validate_values(values: Mapping[str, float]) -> None:
     """Raises ValueError for an unknown control, NaN, or a value out of its range: the engine accepts them."""
     ranges = control_ranges()
@@ -234,5 +250,5 @@ def render_cycles(table: Mapping[str, Any], positions: Sequence[float], note: in
 
 
 def start_method() -> str:
-    """How fresh processes start here: `forkserver` where the platform has fork, else `spawn` (same bits, slower)."""
-    return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    """How fresh processes start here: `forkserver` where processes can fork, else `spawn` (same bits, slower)."""
+    return "forkserver" if can_fork() else "spawn"

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from vjax.io.file_names import as_text
 
+_REMEDY = {".vitalbank": ", a ZIP file: unzip it first"}  # of a kind of file that vjax cannot read
+
 _NAMED = 3  # names of one reason that a line contains at most
 
 
@@ -60,7 +62,8 @@ def find_files(paths: Iterable[str | os.PathLike], kind: Kind, deep: bool = True
         for file in _files(path, deep, passed) if path.is_dir() else (path,):
             name = file.name.lower()
             if name.endswith(kind.similar):
-                passed[f"that vjax cannot read ({Path(name).suffix})"].append(file.name)
+                suffix = Path(name).suffix
+                passed[f"that vjax cannot read ({suffix}{_REMEDY.get(suffix, '')})"].append(file.name)
             elif name.endswith(kind.endings):
                 hidden = file != path and any(part.startswith(".") for part in file.relative_to(path).parts)
                 if hidden:

@@ -1,5 +1,6 @@
 """The functions of `import vjax`. They take the path or array of a sound, and do what `vjax match` does."""
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -16,6 +17,7 @@ from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.inference.predict import Predictor, render_config
 from vjax.io.compile_cache import keep_compiled
+from vjax.io.folder_lock import locked
 from vjax.matching.banks import open_banks
 from vjax.matching.batch import BatchReport
 from vjax.matching.batch import match_many as match_work
@@ -120,16 +122,20 @@ def match_many(
       page: also write the page of each match, see `MatchResult.save`.
 
     The other arguments are those of `match`.
+
+    Raises:
+      FolderInUseError: another process, or another thread of this one, writes to `out`.
     """
     config = config or _config(note, prefer, patch, resynthesis, refine_evals)
     folder = checkpoint_folder(os.fspath(checkpoint))
     predictor = _predictor(folder)
     out = Path(out)
     given = [sounds] if isinstance(sounds, (str, os.PathLike)) else sounds
-    work = file_work(predictor, given, out, limit, overwrite)
-    with RenderPool(render_config(predictor), workers) as pool:
-        banks = open_banks(predictor, folder, os.fspath(bank), pool)
-        return match_work(work, out, predictor, pool, config, banks, page=page)
+    with contextlib.nullcontext() if out.suffix == ".vital" else locked(out):
+        work = file_work(predictor, given, out, limit, overwrite)
+        with RenderPool(render_config(predictor), workers) as pool:
+            banks = open_banks(predictor, folder, os.fspath(bank), pool)
+            return match_work(work, out, predictor, pool, config, banks, page=page)
 
 
 def render(

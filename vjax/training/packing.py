@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from vjax.io.atomic import replacing
+from vjax.io.folder_lock import locked
 from vjax.training.checkpoint import Restored, load_checkpoint
 from vjax.training.saving import CheckpointError, saving, tree_bytes
 
@@ -56,14 +57,20 @@ def pack(
     Raises:
       CheckpointError: there is no checkpoint, or the disk is full. `out` is then as it was.
       ValueError: `out` is not empty.
+      FolderInUseError: another process writes to `out`.
     """
     out = Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with locked(out, beside=True):
+        return _pack(checkpoint, out, which, bank, credit)
+
+
+def _pack(checkpoint: str | os.PathLike, out: Path, which: str, bank: bool, credit: str) -> Packed:
     if out.exists() and any(out.iterdir()):
         raise ValueError(f"{out} is not empty; choose another --out, or remove it")
     restored = load_checkpoint(checkpoint, which)
     source = bank_folder(checkpoint)
     bank_file = source / BANK
-    out.parent.mkdir(parents=True, exist_ok=True)
     size = tree_bytes(restored.variables) // 2 + (bank_file.stat().st_size if bank_file.is_file() else 0)
     with replacing(out.absolute()) as partial, saving(out.absolute().parent, size):
         shutil.rmtree(partial, ignore_errors=True)
