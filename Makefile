@@ -28,10 +28,11 @@ test-slow: $(VENV)/.installed  ## the other tests: before a change is shared
 test-all: $(VENV)/.installed  ## every test
 	$(PYTEST)
 
-lint: $(VENV)/.installed  ## style, and who may import whom (pyproject.toml)
+lint: $(VENV)/.installed  ## style, types, and who may import whom (pyproject.toml)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 docs: $(VENV)/.docs  ## the documentation as a site, build/docs/index.html; a broken link or name is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

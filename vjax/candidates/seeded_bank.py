@@ -170,7 +170,7 @@ def _check(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 def _settings(shard: str) -> dict[str, Any]:
     with layout.open_hdf5(shard) as file:
-        settings = json.loads(file.attrs.get("generation", "{}"))
+        settings = json.loads(layout.text(file.attrs.get("generation", "{}")))
     if settings.get("sampling", {}).get("variants", 1) < 2:
         raise DatasetError(
             f"{shard}: its presets cannot be drawn again one by one; "
@@ -182,11 +182,11 @@ def _settings(shard: str) -> dict[str, Any]:
 def _shard_columns(path: str, number: int, presets_per_shard: int) -> dict[str, np.ndarray]:
     with layout.open_hdf5(path) as file:
         fields = (layout.CONTINUOUS, layout.CATEGORICAL, layout.ROUTE_INDEX, layout.ROUTE_VALUE)
-        rows = zip(*(file[field][...] for field in fields), strict=True)
+        rows = zip(*(layout.require(file, field)[...] for field in fields), strict=True)
         return {
-            "entries": index_mel(file[layout.MEL][:, 0]),
-            "notes": file[layout.MIDI_NOTE][...].astype(np.int8),
-            "candidates": number * presets_per_shard + file[layout.CANDIDATE][...],
+            "entries": index_mel(layout.require(file, layout.MEL)[:, 0]),
+            "notes": layout.require(file, layout.MIDI_NOTE)[...].astype(np.int8),
+            "candidates": number * presets_per_shard + layout.require(file, layout.CANDIDATE)[...],
             "digests": np.array([_short_digest(Parameters(*row)) for row in rows], np.uint16),
         }
 

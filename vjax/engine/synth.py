@@ -24,7 +24,7 @@ import numpy as np
 import vita
 
 from vjax.engine.config import RenderConfig
-from vjax.engine.isolate import call_isolated
+from vjax.engine.isolate import Method, call_isolated
 from vjax.sound.routes import N_SLOTS
 from vjax.sound.schema import N_OSCILLATORS
 
@@ -233,6 +233,6 @@ def render_cycles(table: Mapping[str, Any], positions: Sequence[float], note: in
     return np.stack(cycles)
 
 
-def start_method() -> str:
+def start_method() -> Method:
     """How fresh processes start here: `forkserver` where the platform has fork, else `spawn` (same bits, slower)."""
     return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"

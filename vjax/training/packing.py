@@ -60,7 +60,7 @@ def pack(
     out = Path(out)
     if out.exists() and any(out.iterdir()):
         raise ValueError(f"{out} is not empty; choose another --out, or remove it")
-    restored = load_checkpoint(checkpoint, which)
+    restored = load_checkpoint(Path(checkpoint), which)
     source = bank_folder(checkpoint)
     bank_file = source / BANK
     out.parent.mkdir(parents=True, exist_ok=True)

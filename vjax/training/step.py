@@ -6,7 +6,7 @@ statistics of the whole batch, so one device and eight devices compute the same.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,6 +17,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from vjax.data.reader import Routes
 from vjax.data.stream import Batch
+from vjax.io.arrays import Array
 from vjax.model.inverse import InverseModel, Prediction
 from vjax.training.dense_routes import scatter_routes
 from vjax.training.losses import LossConfig, Losses, LossMasks, LossMeans, Targets, loss_means, total_loss, weigh
@@ -37,7 +38,7 @@ class Recipe:
     steps_per_epoch: int
 
 
-def data_mesh(devices: list[jax.Device] | None = None) -> Mesh:
+def data_mesh(devices: Sequence[Any] | None = None) -> Mesh:
     """Returns a mesh of all devices (of all hosts) along one axis, `data`."""
     devices = jax.devices() if devices is None else devices
     # Auto, because explicit axes, the default, do not support gathers and sorts over a split axis.
@@ -81,7 +82,7 @@ def targets_of(batch: Batch, model: InverseModel) -> Targets:
     return Targets(batch.continuous, batch.categorical, modulation, _routes(batch))
 
 
-def _routes(batch: Batch) -> jax.Array | Routes | None:
+def _routes(batch: Batch) -> Array | Routes | None:
     """Returns the routes of a batch, whether or not the model predicts them; None if the data have none."""
     has_routes = isinstance(batch.modulation, Routes) or batch.modulation.ndim == 4
     return batch.modulation if has_routes else None
@@ -117,7 +118,8 @@ def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch], tuple[Train
 
         gradients, (losses, batch_stats) = jax.grad(loss, has_aux=True)(state.params)
         updates, opt_state = recipe.optimizer.update(gradients, state.opt_state, state.params)
-        state = state.replace(
+        state = dataclasses.replace(
+            state,
             step=state.step + 1,
             params=optax.apply_updates(state.params, updates),
             batch_stats=batch_stats,
@@ -137,7 +139,7 @@ def make_eval_step(recipe: Recipe) -> Callable[[Any, Any, Batch], tuple[Predicti
 
     @jax.jit
     def eval_step(params: Any, batch_stats: Any, batch: Batch) -> tuple[Prediction, dict[str, Mean]]:
-        prediction = recipe.model.apply({"params": params, "batch_stats": batch_stats}, batch.mel)
+        prediction: Any = recipe.model.apply({"params": params, "batch_stats": batch_stats}, batch.mel)
         targets = targets_of(batch, recipe.model)
         options = recipe.layout.option_counts
         means = loss_means(prediction, targets, recipe.masks, recipe.loss, options, batch.valid)

@@ -9,6 +9,7 @@ all pitches.
 import dataclasses
 import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -204,7 +205,7 @@ def _cycles(spectra: jax.Array) -> jax.Array:
     return jnp.fft.irfft(jnp.pad(spectra, ((0, 0), (1, 1))), FRAME) * (FRAME / 2)
 
 
-def _spectra(parameters: dict[str, jax.Array], audible: jax.Array) -> jax.Array:
+def _spectra(parameters: Any, audible: jax.Array) -> jax.Array:
     return jnp.where(audible, jnp.exp(parameters["log_amplitude"]), 0) * jnp.exp(1j * parameters["phase"])
 
 
@@ -237,7 +238,7 @@ def _fitted(
     def loss(parameters) -> jax.Array:
         found, gain_db = sound(parameters)
         terms = spectral_terms(found, target, gain_db)
-        return sum(terms[name] / TYPICAL[name] for name in ("mss", "mrstft", "ltas"))
+        return jnp.asarray(sum(terms[name] / TYPICAL[name] for name in ("mss", "mrstft", "ltas")))
 
     optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, max(steps, 1)), b2=0.99)
 
