@@ -45,6 +45,7 @@ CHECKED = (
     "vjax.candidates.patch.factor",
     "vjax.candidates.patch.fit",
     "vjax.candidates.patch.model",
+    "vjax.candidates.resynthesis.fit_table",
 )
 install_import_hook(CHECKED, "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
