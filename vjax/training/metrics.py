@@ -23,6 +23,9 @@ from vjax.training.mean import Mean
 from vjax.training.modulation import ROUTE_THRESHOLD
 
 
+Total = Array | np.floating  # merged on the host, a scalar array of NumPy is a number of NumPy
+
+
 class ModulationMetrics(NamedTuple):
     """Scalars; 0 if nothing was counted."""
 
@@ -181,7 +184,7 @@ def _route_counts(pred: Array, target: Array, threshold: float, rows: Array) -> 
     }
 
 
-def _rates(hits: jax.Array, false_alarms: jax.Array, misses: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _rates(hits: Total, false_alarms: Total, misses: Total) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Returns precision, recall and F1; a rate over nothing is 0."""
     return (
         _ratio(hits, hits + false_alarms),
@@ -190,5 +193,5 @@ def _rates(hits: jax.Array, false_alarms: jax.Array, misses: jax.Array) -> tuple
     )
 
 
-def _ratio(part: jax.Array, whole: jax.Array) -> jax.Array:
-    return part / jnp.where(whole > 0, whole, 1)
+def _ratio(part: Total, whole: Total) -> jax.Array:
+    return jnp.asarray(part / jnp.where(whole > 0, whole, 1))
