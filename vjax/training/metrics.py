@@ -22,7 +22,6 @@ from vjax.training.losses import LossMasks, Targets, continuous_errors
 from vjax.training.mean import Mean
 from vjax.training.modulation import ROUTE_THRESHOLD
 
-
 Total = Array | np.floating  # merged on the host, a scalar array of NumPy is a number of NumPy
 
 
