@@ -33,10 +33,11 @@ test-all: $(VENV)/.installed  ## every test
 test-spawn: $(VENV)/.installed  ## the engine's tests as on a system without fork
 	VJAX_START_METHOD=spawn $(PYTEST) -m "not slow" tests/engine tests/vital/test_conversion.py tests/data/test_generate.py
 
-lint: $(VENV)/.installed  ## style, and who may import whom (pyproject.toml)
+lint: $(VENV)/.installed  ## style, types, and who may import whom (pyproject.toml)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 docs: $(VENV)/.docs  ## the documentation as a site, build/docs/index.html; a broken link or name is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

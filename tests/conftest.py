@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
+from jaxtyping import install_import_hook
 
 from vjax.data.write_shard import write_shard
 from vjax.sound.routes import CHANNELS, N_SLOTS
@@ -26,6 +27,28 @@ _FAST_COMPILE = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitter
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FAST_COMPILE}".strip()
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(__file__).parents[1] / ".pytest_cache" / "jax")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+
+# Each call of these modules' functions checks types and shapes: under `jax.jit` once, while it is traced. An int counts
+# as a float. `vjax.model.inverse` is not among them, because its config accepts the lists of JSON.
+CHECKED = (
+    "vjax.model.convolution",
+    "vjax.model.heads",
+    "vjax.model.max_pool",
+    "vjax.model.norm",
+    "vjax.model.resnet",
+    "vjax.model.winograd",
+    "vjax.training.dense_routes",
+    "vjax.training.losses",
+    "vjax.training.mean",
+    "vjax.training.metrics",
+    "vjax.training.modulation",
+    "vjax.audio.distances",
+    "vjax.candidates.patch.factor",
+    "vjax.candidates.patch.fit",
+    "vjax.candidates.patch.model",
+    "vjax.candidates.resynthesis.fit_table",
+)
+install_import_hook(CHECKED, "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 MEL = {"sample_rate": 44100, "n_fft": 2048, "hop": 512, "n_mels": 128, "f_min_hz": 0.0, "f_max_hz": 22050.0}
 RENDER = {"seconds": 0.23, "note_s": 0.1, "velocity": 0.8, "sample_rate": 44100, "timeout_s": 30.0}

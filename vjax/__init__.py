@@ -45,13 +45,14 @@ if TYPE_CHECKING:
     from vjax.vital.preset import read_preset, write_preset
     from vjax.vital.tutorial.explain import explain
 
+else:  # a type checker would accept any name
 
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'vjax' has no attribute {name!r}")
-    found = getattr(importlib.import_module(_PUBLIC[name]), name)
-    globals()[name] = found  # later uses do not call `__getattr__`
-    return found
+    def __getattr__(name: str) -> Any:
+        if name not in _PUBLIC:
+            raise AttributeError(f"module 'vjax' has no attribute {name!r}")
+        found = getattr(importlib.import_module(_PUBLIC[name]), name)
+        globals()[name] = found  # later uses do not call `__getattr__`
+        return found
 
 
 def __dir__() -> list[str]:

@@ -16,6 +16,7 @@ from vjax.sound.schema import Schema
 from vjax.training.dense_routes import scatter_routes
 from vjax.training.losses import (
     LossConfig,
+    LossMeans,
     Targets,
     continuous_errors,
     cross_entropies,
@@ -320,7 +321,9 @@ def test_total_loss_with_huge_logits_is_finite():
 
 def test_cross_entropies_compile_one_softmax_per_option_count():
     """126 menus with 12 option counts must compile to 12 softmaxes. Otherwise compiling takes a minute."""
-    counts = tuple(np.repeat([2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14], [55, 1, 12, 13, 9, 3, 2, 3, 6, 3, 15, 4]))
+    counts = tuple(
+        np.repeat([2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14], [55, 1, 12, 13, 9, 3, 2, 3, 6, 3, 15, 4]).tolist()
+    )
     logits, target = jnp.zeros((2, sum(counts))), jnp.zeros((2, 126), jnp.int32)
     jaxpr = str(jax.make_jaxpr(lambda z: cross_entropies(z, target, counts, 0.1))(logits))
     assert jaxpr.count("= exp ") == 12
@@ -456,8 +459,8 @@ def test_route_loss_equals_the_loss_of_the_dense_matrix(seed, presence, padded):
     "call",
     [
         lambda p: LossConfig(presence=p),
-        lambda p: modulation_loss(0, 0, presence=p),
-        lambda p: route_loss(0, 0, presence=p),
+        lambda p: modulation_loss(jnp.zeros(1), jnp.zeros(1), presence=p),
+        lambda p: route_loss(RouteScores(*[jnp.zeros(1)] * 3), Routes(*[jnp.zeros(1)] * 2), presence=p),
     ],
 )
 def test_losses_with_an_unknown_presence_are_refused(call):
@@ -553,7 +556,7 @@ def test_loss_means_of_two_batches_merge_to_the_loss_of_all_rows(seed, presence,
         means_of(*(take(tree, rows) for tree in (prediction, targets)), masks, config)
         for rows in (np.arange(4), np.arange(4, 8))
     ]
-    merged = [a.merge(b) for a, b in zip(*parts, strict=True)]
+    merged = LossMeans(*(a.merge(b) for a, b in zip(*parts, strict=True)))
     expected = loss_of(prediction, targets, masks, config)
     np.testing.assert_allclose(weigh(merged, config, 10), expected, rtol=1e-5)
 

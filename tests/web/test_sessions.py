@@ -73,6 +73,11 @@ def test_drop_made_drops_nothing_that_the_match_found():
     assert list(session.cards) == ["patch"]
 
 
+def test_given_without_a_sound_raises_session_error():
+    with pytest.raises(SessionError, match="give one, and match it"):
+        Sessions().of_page("a").given  # noqa: B018
+
+
 def test_tokens_cannot_be_guessed():
     sessions = Sessions()
     tokens = {sessions.of_page(str(i)).token for i in range(20)}

@@ -20,6 +20,7 @@ The spectra are computed with JAX and compiled once for each shape of the arrays
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Float32
 from numpy.lib.stride_tricks import sliding_window_view
 
 from vjax.audio.channels import to_mono
@@ -35,6 +36,7 @@ from vjax.audio.spectra import (
     stacked_mfcc,
     to_samples,
 )
+from vjax.io.arrays import Array
 
 ATTACK_MS = 80
 """The length of the attack that `attack_of` compares."""
@@ -42,7 +44,7 @@ ATTACK_MS = 80
 _MAGNITUDE_FLOOR = 1e-5  # smallest magnitude that MRSTFT takes the logarithm of
 
 
-def mss(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
+def mss(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> Float32[np.ndarray, "..."]:
     """Multi-scale spectral distance in dB; lower is better, 0 is equal. Symmetric.
 
     The mean |difference| of two log-mel spectrograms at each of (window 10 ms, hop 5 ms, 32 bands), (25, 10, 64) and
@@ -59,7 +61,7 @@ def mss(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.nd
     return mss_padded_rse(pred, target, sample_rate)[0]
 
 
-def mss_padded(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
+def mss_padded(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> Float32[np.ndarray, "..."]:
     """`mss` as a mean over the whole clip, including the silence that pads both sounds.
 
     Earlier reports of vjax call this figure MSS. It equals `mss` where a sound lasts as long as the clip. It is smaller
@@ -68,7 +70,7 @@ def mss_padded(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -
     return mss_padded_rse(pred, target, sample_rate)[1]
 
 
-def rse(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
+def rse(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> Float32[np.ndarray, "..."]:
     """Relative spectral error; lower is better, 0 is equal. Symmetric. Gain does not change it.
 
     The spectrograms are those of `mss`, as magnitudes A and B: the square roots of the powers in mel bands. Each is
@@ -84,7 +86,7 @@ def rse(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.nd
 
 def mss_padded_rse(
     pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[Float32[np.ndarray, "*n"], Float32[np.ndarray, "*n"], Float32[np.ndarray, "*n"]]:
     """Returns (`mss`, `mss_padded`, `rse`) at the cost of one."""
     pred, target = checked_pair(pred, target)
     figures = _mss_figures(mss_spectra(pred, sample_rate), mss_spectra(target, sample_rate))
@@ -92,7 +94,7 @@ def mss_padded_rse(
     return played, padded, relative
 
 
-def wmfcc(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
+def wmfcc(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> Float32[np.ndarray, "..."]:
     """Warped MFCC distance; lower is better, 0 is equal. Symmetric.
 
     It tolerates differences in timing. It depends on gain.
@@ -108,7 +110,7 @@ def wmfcc(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.
     return scored(dtw_distance(np.asarray(costs)), pred, target)
 
 
-def sot(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
+def sot(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> Float32[np.ndarray, "..."]:
     """Spectral optimal transport, as a share of the bandwidth; lower is better, 0 is equal. Symmetric.
 
     Gain does not change it.
@@ -124,7 +126,7 @@ def sot(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.nd
     return scored(_sot(cumulative_spectra(pred, sample_rate), cumulative_spectra(target, sample_rate)), pred, target)
 
 
-def rms_cosine(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
+def rms_cosine(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> Float32[np.ndarray, "..."]:
     """Cosine similarity of RMS envelopes: **higher** is better, 1 is the same shape. Symmetric.
 
     Gain does not change it. Mono, frames of 50 ms, hop 25 ms. Any two sustained notes score high, so compare the value
@@ -140,7 +142,7 @@ def rms_cosine(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -
     return scored(np.minimum(cosine, 1), pred, target)
 
 
-def mrstft(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
+def mrstft(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> Float32[np.ndarray, "..."]:
     """Multi-resolution STFT distance; lower is better, 0 is equal.
 
     Refinement minimises it, and reports state this.
@@ -162,7 +164,7 @@ def mrstft(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np
     return scored(mrstft_of(mrstft_spectra(pred, sample_rate), mrstft_spectra(target, sample_rate)), pred, target)
 
 
-def loudness_difference(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> np.ndarray:
+def loudness_difference(pred: np.ndarray, target: np.ndarray, sample_rate: int = 44100) -> Float32[np.ndarray, "..."]:
     """|difference| of `loudness_lufs`, in LU; lower is better, 0 is equal. Symmetric.
 
     Returns:
@@ -176,26 +178,28 @@ def loudness_difference(pred: np.ndarray, target: np.ndarray, sample_rate: int =
 
 
 @jax.jit
-def mss_of(pred: MssSpectra, target: MssSpectra) -> jax.Array:
+def mss_of(pred: MssSpectra, target: MssSpectra) -> Float[jax.Array, "..."]:
     """`mss` of the results of `mss_spectra`, for callers that are jitted themselves. Silence does not give NaN here."""
     return _mss_figures(pred, target)[0]
 
 
 @jax.jit
-def mss_rse_of(pred: MssSpectra, target: MssSpectra) -> tuple[jax.Array, jax.Array]:
+def mss_rse_of(pred: MssSpectra, target: MssSpectra) -> tuple[Float[jax.Array, "*n"], Float[jax.Array, "*n"]]:
     """`mss` and `rse` of the results of `mss_spectra`, as `mss_of`."""
     played, _, relative = _mss_figures(pred, target)
     return played, relative
 
 
-def attack_of(pred: MssSpectra, target: MssSpectra) -> jax.Array:
+def attack_of(pred: MssSpectra, target: MssSpectra) -> Float[jax.Array, "..."]:
     """[...]: `mss` in dB at its finest resolution, over the first `ATTACK_MS` of the clips alone."""
     frames = 1 + ATTACK_MS // FINEST_HOP_MS
     return jnp.abs(pred.db[0][..., :frames] - target.db[0][..., :frames]).mean((-3, -2, -1))
 
 
 @jax.jit
-def _mss_figures(pred: MssSpectra, target: MssSpectra) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _mss_figures(
+    pred: MssSpectra, target: MssSpectra
+) -> tuple[Float[jax.Array, "*n"], Float[jax.Array, "*n"], Float[jax.Array, "*n"]]:
     """Returns (mss, mss_padded, rse) of each pair.
 
     The number of frames that count is data and not a shape, so that another length needs no new compilation.
@@ -209,17 +213,19 @@ def _mss_figures(pred: MssSpectra, target: MssSpectra) -> tuple[jax.Array, jax.A
         played.append(jnp.where(counts, by_frame, 0).sum(-1) / n)
         padded.append(by_frame.mean(-1))
         relative.append(jnp.sqrt(((_unit_magnitudes(p) - _unit_magnitudes(t)) ** 2).sum((-3, -2, -1))))
-    return tuple(jnp.stack(figures).mean(0) for figures in (played, padded, relative))
+    return jnp.stack(played).mean(0), jnp.stack(padded).mean(0), jnp.stack(relative).mean(0)
 
 
-def _unit_magnitudes(db: jax.Array) -> jax.Array:
+def _unit_magnitudes(db: Float[jax.Array, "*shape"]) -> Float[jax.Array, "*shape"]:
     """Levels in dB as magnitudes [..., channels, bands, t] of norm 1."""
     magnitude = 10 ** (db / 20)
     return magnitude / jnp.sqrt((magnitude**2).sum((-3, -2, -1), keepdims=True))
 
 
 @jax.jit
-def _frame_costs(pred: jax.Array, target: jax.Array) -> jax.Array:
+def _frame_costs(
+    pred: Float[Array, "... n coefficients"], target: Float[Array, "... m coefficients"]
+) -> Float[jax.Array, "... n m"]:
     """[..., n, coefficients] and [..., m, coefficients] to [..., n, m]: mean |difference| of each pair of frames."""
     return jnp.abs(pred[..., :, None, :] - target[..., None, :, :]).mean(-1)
 
@@ -230,7 +236,7 @@ def _sot(pred: jax.Array, target: jax.Array) -> jax.Array:
 
 
 @jax.jit
-def mrstft_of(pred: list[jax.Array], target: list[jax.Array]) -> jax.Array:
+def mrstft_of(pred: list[Float[jax.Array, "..."]], target: list[Float[jax.Array, "..."]]) -> Float[jax.Array, "..."]:
     """`mrstft` of the results of `mrstft_spectra`, as `mss_of` does for `mss`."""
     distances = []
     for p, t in zip(pred, target, strict=True):
@@ -245,12 +251,12 @@ def _mean(spectra: jax.Array) -> jax.Array:
     return spectra.mean((-3, -2, -1))
 
 
-def _rms_envelope(mono: np.ndarray, sample_rate: int) -> np.ndarray:
+def _rms_envelope(mono: Float[np.ndarray, "*n samples"], sample_rate: int) -> Float[np.ndarray, "*n t"]:
     """[..., samples] to [..., t] float64: frames of 50 ms, centred on every 25 ms, zeros beyond both ends."""
     frame, hop = to_samples(50, sample_rate), to_samples(25, sample_rate)
     power = np.pad(mono.astype(np.float64) ** 2, [(0, 0)] * (mono.ndim - 1) + [(frame // 2, frame // 2)])
     return np.sqrt(sliding_window_view(power, frame, -1)[..., ::hop, :].mean(-1))
 
 
-def _mono(audio: np.ndarray) -> np.ndarray:
+def _mono(audio: Float[np.ndarray, "*n channels samples"]) -> Float[np.ndarray, "*n 1 samples"]:
     return to_mono(audio)[..., None, :]

@@ -67,7 +67,7 @@ def open_sound(path: str | os.PathLike) -> soundfile.SoundFile:
     """Opens a sound file, a pipe, or the samples of a WAV file with a broken header. Raises as `read_audio` does."""
     source = _source(path)
     try:
-        file = soundfile.SoundFile(source)
+        file = soundfile.SoundFile(source)  # pyright: ignore[reportArgumentType]  # it takes bytes too
         if file.frames:
             return file
         reason = ""

@@ -1,5 +1,7 @@
 """Loudness by ITU-R BS.1770-4."""
 
+from typing import Any
+
 import numpy as np
 
 from vjax.audio.silence import checked, scorable
@@ -17,7 +19,8 @@ def k_weighting(frequency_hz: np.ndarray) -> np.ndarray:
     from scipy.signal import freqz
 
     filters = pyloudnorm.Meter(_STANDARD_HZ, filter_class=METER_FILTERS)._filters.values()
-    responses = [freqz(one.b, one.a, worN=frequency_hz, fs=_STANDARD_HZ)[1] for one in filters]
+    grid: Any = frequency_hz  # SciPy has no types; from its default, `worN` seems to be a number only
+    responses = [freqz(one.b, one.a, worN=grid, fs=_STANDARD_HZ)[1] for one in filters]
     return np.abs(np.prod(responses, axis=0)) ** 2
 
 

@@ -74,7 +74,7 @@ def power_db(power: np.ndarray) -> np.ndarray:
 def _mel_edges_hz(config: MelConfig) -> np.ndarray:
     """[n_mels + 2] evenly spaced in mel: band i rises from edge i to i + 1 and falls to i + 2."""
     ends_mel = _hz_to_mel(np.array([config.f_min_hz, config.f_max_hz]))
-    return _mel_to_hz(np.linspace(*ends_mel, config.n_mels + 2))
+    return _mel_to_hz(np.linspace(ends_mel[0], ends_mel[1], config.n_mels + 2))
 
 
 # Slaney's scale: 15 mel per 1000 Hz below the knee, then 27 mel per factor 6.4.

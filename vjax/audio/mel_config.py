@@ -43,7 +43,7 @@ class MelConfig:
         """
         if not isinstance(settings, dict):
             raise ValueError(f"{where}: the mel settings are {settings!r}; expected the fields of MelConfig by name")
-        types = {field.name: field.type for field in dataclasses.fields(cls)}
+        types = {field.name: type(field.default) for field in dataclasses.fields(cls)}
         values = {}
         for name, value in settings.items():
             if name not in types:

@@ -1,5 +1,7 @@
 """All metrics of an evaluation: between two sounds, or between each sound of a bank and each target."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from vjax.audio import distances
@@ -16,16 +18,13 @@ def scores(pred: np.ndarray, target: np.ndarray, sample_rate: int) -> dict[str, 
     The result is NaN for silence. Loudness is also NaN for sounds shorter than 0.4 s, for which the standard does not
     define it.
     """
-    found = dict.fromkeys(METRICS)
-    found["mss"], found["mss_padded"], found["rse"] = distances.mss_padded_rse(pred, target, sample_rate)
-    for name in METRICS:
-        if found[name] is not None:
-            continue
-        if name == "loudness_difference" and target.shape[-1] < _LOUDNESS_NEEDS_S * sample_rate:
-            found[name] = np.full_like(found["mss"], np.nan)
-        else:
-            found[name] = getattr(distances, name)(pred, target, sample_rate)
-    return found
+    mss, mss_padded, rse = distances.mss_padded_rse(pred, target, sample_rate)
+    known = {"mss": mss, "mss_padded": mss_padded, "rse": rse}
+    if target.shape[-1] < _LOUDNESS_NEEDS_S * sample_rate:
+        known["loudness_difference"] = np.full_like(mss, np.nan)
+    return {
+        name: known[name] if name in known else getattr(distances, name)(pred, target, sample_rate) for name in METRICS
+    }
 
 
 def pair_scores(bank: np.ndarray, targets: np.ndarray, sample_rate: int) -> dict[str, np.ndarray]:
@@ -47,6 +46,6 @@ def pair_scores(bank: np.ndarray, targets: np.ndarray, sample_rate: int) -> dict
     return found
 
 
-def as_metrics(found: dict[str, np.ndarray]) -> dict[str, float | None]:
+def as_metrics(found: Mapping[str, np.ndarray | float]) -> dict[str, float | None]:
     """Converts scalars of `scores` and `trait_scores` to the metrics of a row. NaN becomes None: JSON has no NaN."""
     return {name: short_number(float(found[name])) for name in (*METRICS, *TRAITS) if name in found}

@@ -65,8 +65,9 @@ class Browser(App[Exception]):
     Details { height: 1fr; }
     Table { height: 1fr; scrollbar-size-horizontal: 0; scrollbar-size-vertical: 1; }
     """
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (_WIDE_CELLS, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-low"), (36, "-tall")]
+    # Textual's own are not class variables for a type checker, because they have no ClassVar.
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (_WIDE_CELLS, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-low"), (36, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,k", "sound(-1)", "Previous", show=False),
         Binding("right,j", "sound(1)", "Next", show=False),
@@ -97,6 +98,11 @@ class Browser(App[Exception]):
         self._wanted: dict[int, Side | None] = {}  # sounds being rendered: index to the side to play
         self._predicting = True
         self._side: Side = "prediction"  # last played; with this value the first A/B plays the target
+
+    @property
+    def _shown_session(self) -> Session:
+        assert self._session is not None, "there are sounds, so the session is open"
+        return self._session
 
     def compose(self) -> ComposeResult:
         yield Header()
@@ -188,7 +194,7 @@ class Browser(App[Exception]):
         details.fill()
 
     def _show_sound(self) -> None:
-        session, index = self._session, self._cursor_index
+        session, index = self._shown_session, self._cursor_index
         prediction, pair = self._predictions[index], self._pairs.get(index)
         routes = compare_routes(prediction, session.predicted_texts, session.target_texts)
         self.query_one("#summary", Static).update(Text(views.summary(prediction, routes)))
@@ -253,7 +259,8 @@ class Browser(App[Exception]):
 
     @work(thread=True, group="render")
     def _render_sounds(self, index: int) -> None:
-        pair = render_pair(self._session, self._pool, self._predictions[index])
+        assert self._pool is not None, "`_render` opened it"
+        pair = render_pair(self._shown_session, self._pool, self._predictions[index])
         if not get_current_worker().is_cancelled:
             self.call_from_thread(self._rendered, index, pair)
 
@@ -271,11 +278,11 @@ class Browser(App[Exception]):
 
     @work(thread=True, exclusive=True, group="play")
     def _play(self, pair: Pair, side: Side | None) -> None:
-        sound = {"target": pair.target, "prediction": pair.prediction}.get(side)
+        sound = None if side is None else {"target": pair.target, "prediction": pair.prediction}[side]
         if sound is None:
             return
         try:
-            playback.play(sound, self._session.predictor.sample_rate)
+            playback.play(sound, self._shown_session.predictor.sample_rate)
         except (playback.PlaybackError, ValueError) as error:
             self.call_from_thread(self.notify, str(error), severity="warning", timeout=12, markup=False)
             self.call_from_thread(self.refresh)  # the sound system may have written over the screen
@@ -284,7 +291,7 @@ class Browser(App[Exception]):
         if not self._predictions:
             return
         try:
-            path = export_prediction(self._session, self._predictions[self._cursor_index], self._out)
+            path = export_prediction(self._shown_session, self._predictions[self._cursor_index], self._out)
         except (ValueError, OSError) as error:
             self.notify(f"not exported: {error}", severity="error", markup=False)
         else:

@@ -100,6 +100,7 @@ def compare_controls(
       prediction: with confidence and target.
       predicted_texts, target_texts: the `ControlTexts` of either side.
     """
+    assert prediction.target is not None, "rows of a dataset have parameters"
     schema = predicted_texts.schema
     audible_names = predicted_texts.audible_names(prediction.parameters)
     audible_names |= target_texts.audible_names(prediction.target)
@@ -124,18 +125,20 @@ def _control(
     target_texts: ControlTexts,
     is_audible: bool,
 ) -> Control:
-    confidence = prediction.confidence
+    confidence, true = prediction.confidence, prediction.target
+    assert confidence is not None, "the browser requests it"
+    assert true is not None, "rows of a dataset have parameters"
     is_knob = name in predicted_texts.knobs
     in_target = name in target_texts.schema.position and (name in target_texts.knobs) == is_knob
     predicted = predicted_texts.value(name, prediction.parameters)
-    target = target_texts.value(name, prediction.target) if in_target else ""
+    target = target_texts.value(name, true) if in_target else ""
     difference, probability, best = float("nan"), None, ()
     if is_knob:
         if in_target:
             # Compare native values, because the ranges on the two sides may differ.
             knob = predicted_texts.schema.continuous[predicted_texts.schema.position[name]]
             position = target_texts.schema.position[name]
-            native = target_texts.schema.continuous[position].to_native(prediction.target.continuous[position])
+            native = target_texts.schema.continuous[position].to_native(true.continuous[position])
             norm = prediction.parameters.continuous[predicted_texts.schema.position[name]]
             difference = float(norm) - knob.to_norm(native)
     else:
@@ -179,7 +182,9 @@ class RoutePair(NamedTuple):
 
     @property
     def strength(self) -> float:
-        return abs((self.target or self.predicted)[0])
+        route = self.target or self.predicted
+        assert route is not None, "one of the two has the route"
+        return abs(route[0])
 
 
 def compare_routes(
@@ -187,6 +192,7 @@ def compare_routes(
 ) -> list[RoutePair]:
     """Found, missed and invented routes, in this order; within each kind the strongest comes first."""
     presence = {(route.source, route.destination): route.presence for route in prediction.routes}
+    assert prediction.target is not None, "rows of a dataset have parameters"
     predicted = named_routes(prediction.parameters, predicted_texts.schema)
     target = named_routes(prediction.target, target_texts.schema)
     schema_names = {names: names_in_schema for names, (names_in_schema, _) in predicted.items()}
@@ -195,7 +201,7 @@ def compare_routes(
             *names,
             target=target[names][1] if names in target else None,
             predicted=predicted[names][1] if names in predicted else None,
-            presence=presence.get(schema_names.get(names)),
+            presence=presence.get(schema_names[names]) if names in schema_names else None,
         )
         for names in predicted.keys() | target.keys()
     ]

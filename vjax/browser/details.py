@@ -1,5 +1,7 @@
 """The lower right of the browser: parameters, routes and menus of one prediction, in tabs, with a filter."""
 
+from typing import Any
+
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -23,7 +25,7 @@ class Details(Vertical):
     Details TabPane { padding: 0; }
     """
 
-    def __init__(self, **arguments: str):
+    def __init__(self, **arguments: Any):
         super().__init__(**arguments)
         self._shown: tuple[PredictedPreset, ControlTexts, ControlTexts] | None = None
         self._rows = RowFilter()

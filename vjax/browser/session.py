@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,7 +94,7 @@ def open_session(checkpoint: str | os.PathLike, dataset: str | os.PathLike, whic
     )
 
 
-def predictions(session: Session, start: int, stop: int) -> Iterator[PredictedPreset]:
+def predictions(session: Session, start: int, stop: int) -> Generator[PredictedPreset]:
     """Predictions, with confidence and target, for `Session.rows[start:stop]`.
 
     Raises DatasetError if the dataset's log-mel spectrograms do not have the size and settings of the model's.
@@ -114,6 +114,8 @@ def stored_mel(session: Session, index: int) -> np.ndarray:
 
 def render_pair(session: Session, pool: RenderPool, prediction: PredictedPreset) -> Pair:
     """Renders target and prediction. `Pair.problems` describes what cannot be rendered."""
+    assert prediction.target is not None, "rows of a dataset have parameters"
+    assert prediction.midi_note is not None, "rows of a dataset have a note"
     problems: list[str] = []
     sounds: list[np.ndarray | None] = []
     for side, parameters, texts in (

@@ -175,6 +175,7 @@ def summary(prediction: PredictedPreset, routes: Sequence[RoutePair]) -> str:
     """One short line: `row 25, D4: menus 80%, knobs ±5.5%, routes 2✓ 8- 18+` (found, missed, invented)."""
     kinds = [route.kind for route in routes]
     counts = f"{kinds.count('found')}✓ {kinds.count('missed')}- {kinds.count('invented')}+"
+    assert prediction.confidence is not None, "the browser requests it"
     spread = prediction.confidence.mean_spread_norm
     knobs = "" if math.isnan(spread) else f", knobs ±{spread:.1%}"
     menus = percent(prediction.confidence.mean_probability) or "-"

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from rich.text import Text
 from textual.app import RenderResult
 from textual.binding import Binding, BindingType
+from textual.coordinate import Coordinate
 from textual.widget import Widget
 from textual.widgets import DataTable
 
@@ -24,7 +25,7 @@ class MelView(Widget):
 
     DEFAULT_CSS = "MelView { padding: 0 1; border-title-color: $text; }"
 
-    def __init__(self, title: str, empty: str, **arguments: str):
+    def __init__(self, title: str, empty: str, **arguments: Any):
         super().__init__(**arguments)
         self.border_title = title
         self._empty = empty
@@ -63,7 +64,7 @@ class Table(DataTable):
         Binding("shift+right", "scroll_right", show=False),
     ]
 
-    def __init__(self, **arguments: str):
+    def __init__(self, **arguments: Any):
         super().__init__(cell_padding=0, cursor_type="row", **arguments)
 
     def fill(self, columns: Sequence[Column], rows: Iterable[Sequence[Text]]) -> None:
@@ -85,6 +86,7 @@ class Sounds(Table):
         self.fill(self._COLUMNS, ())
 
     def add(self, prediction: PredictedPreset) -> None:
+        assert prediction.confidence is not None, "the browser requests it"
         sure = percent(prediction.confidence.mean_probability)
         texts = (prediction.name.removeprefix("row "), note_name(prediction.midi_note), sure, "")
         self.add_row(*(column.cell(text) for column, text in zip(self._COLUMNS, texts, strict=True)))
@@ -92,4 +94,4 @@ class Sounds(Table):
     def set_distance(self, index: int, mss_db: float) -> None:
         """Shows the distance of the sound at `index`. NaN (a silent or missing sound) is shown as a dash."""
         text = "-" if math.isnan(mss_db) else f"{mss_db:.1f}"
-        self.update_cell_at((index, len(self._COLUMNS) - 1), self._COLUMNS[-1].cell(text))
+        self.update_cell_at(Coordinate(index, len(self._COLUMNS) - 1), self._COLUMNS[-1].cell(text))

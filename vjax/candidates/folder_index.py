@@ -77,6 +77,6 @@ def write_index(path: Path | None, index: dict[str, Any], contents: set[str]) ->
     return path
 
 
-def write_npz(path: Path, **arrays: np.ndarray) -> None:
+def write_npz(path: Path, **arrays: Any) -> None:
     with replacing(path, unique=True) as partial, open(partial, "wb") as file:  # two runs may write one index
         np.savez_compressed(file, **arrays)

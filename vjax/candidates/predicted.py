@@ -43,8 +43,10 @@ def alternatives(predictor: Predictor, prediction: PredictedPreset, k: int) -> l
       prediction: that of `predictor` for the sound, with `network` and `mel`.
     """
     if predictor.model.config.has_posterior:
+        assert prediction.mel is not None, "a predictor made the prediction"
         drawn = draw_presets(predictor, prediction.mel, DRAWS * k)
         return [(f"{DRAW} {i}", one) for i, one in enumerate(drawn, start=1)]
+    assert prediction.network is not None, "a predictor made the prediction"
     found = variants(prediction.network, prediction.parameters, predictor.schema, k)
     return [(f"{VARIANT} {i}", one) for i, one in enumerate(found, start=1)]
 

@@ -166,7 +166,7 @@ def _check(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 def _settings(shard: str) -> dict[str, Any]:
     with layout.open_hdf5(shard) as file:
-        settings = json.loads(file.attrs.get("generation", "{}"))
+        settings = json.loads(layout.text(file.attrs.get("generation", "{}")))
     if settings.get("sampling", {}).get("variants", 1) < 2:
         raise DatasetError(
             f"{shard}: its presets cannot be drawn again one by one; "
@@ -178,10 +178,10 @@ def _settings(shard: str) -> dict[str, Any]:
 def _shard_columns(path: str, number: int, presets_per_shard: int) -> dict[str, np.ndarray]:
     with layout.open_hdf5(path) as file:
         fields = (layout.CONTINUOUS, layout.CATEGORICAL, layout.ROUTE_INDEX, layout.ROUTE_VALUE)
-        rows = zip(*(file[field][...] for field in fields), strict=True)
+        rows = zip(*(layout.require(file, field)[...] for field in fields), strict=True)
         return {
-            "notes": file[layout.MIDI_NOTE][...].astype(np.int8),
-            "candidates": number * presets_per_shard + file[layout.CANDIDATE][...],
+            "notes": layout.require(file, layout.MIDI_NOTE)[...].astype(np.int8),
+            "candidates": number * presets_per_shard + layout.require(file, layout.CANDIDATE)[...],
             "digests": np.array([_short_digest(Parameters(*row)) for row in rows], np.uint16),
         }
 
@@ -190,7 +190,7 @@ def _entries(shards: Sequence[str], on_read: Callable[[int], object]) -> Iterato
     """Yields the index entries of all sounds, [b, bands, t]. Calls `on_read` with each b."""
     for shard in shards:
         with layout.open_hdf5(shard) as file:
-            mels = file[layout.MEL]
+            mels = layout.require(file, layout.MEL)
             for start in range(0, len(mels), _READ_AT_ONCE):
                 entries = index_mel(mels[start : start + _READ_AT_ONCE, 0])
                 yield entries
@@ -207,10 +207,12 @@ def encode(read: Callable[[], Iterable[np.ndarray]], components: int) -> Codes:
     Args:
       read: returns the entries in parts, [b, bands, t]. It is called twice: one part is in memory at a time.
     """
-    n, total, products = 0, 0.0, 0.0
+    n, size = 0, ()
+    total, products = np.zeros(()), np.zeros(())
     for entries in read():
         flat = entries.reshape(len(entries), -1).astype(np.float64)
-        n, total, products = n + len(flat), total + flat.sum(0), products + flat.T @ flat
+        n, size = n + len(flat), entries.shape[1:]
+        total, products = total + flat.sum(0), products + flat.T @ flat
     mean = total / n
     _, vectors = np.linalg.eigh(products - n * np.outer(mean, mean))  # in ascending order of the eigenvalues
     basis = vectors[:, ::-1].T[:components].astype(np.float32)
@@ -218,7 +220,6 @@ def encode(read: Callable[[], Iterable[np.ndarray]], components: int) -> Codes:
     # Few sounds reach the largest value; a finer step for all others is worth more.
     step_db = float(max(np.abs(part).max() for part in values) / _STEPS / 2) or 1.0
     codes = [np.clip(np.rint(part / step_db), -_STEPS, _STEPS).astype(np.int8) for part in values]
-    size = entries.shape[1:]
     return Codes(
         np.concatenate(codes), basis.reshape(len(basis), *size), mean.reshape(size).astype(np.float32), step_db
     )

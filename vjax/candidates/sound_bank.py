@@ -129,12 +129,12 @@ class SoundBank:
             )
         distances = self.entries.distances_db(mel)
         seen, found = set(leave_out), []
-        for i in np.argsort(distances, kind="stable"):
+        for i in map(int, np.argsort(distances, kind="stable")):
             if len(found) == k:
                 break
             if self.names[i] not in seen:
                 seen.add(self.names[i])
-                preset, _ = transposed(self.preset(int(i)), float(self.notes[i]) - note)
+                preset, _ = transposed(self.preset(i), float(self.notes[i]) - note)
                 found.append(Neighbour(self.names[i], float(distances[i]), preset))
         return found
 

@@ -90,7 +90,7 @@ def settings(config: Any, key: str = "") -> Iterator[Setting]:
 
 def meanings(section: type) -> dict[str, str]:
     """The meaning of each field, read from the section `Attributes:` of the dataclass's docstring."""
-    _, _, attributes = inspect.getdoc(section).partition("\nAttributes:\n")
+    _, _, attributes = (inspect.getdoc(section) or "").partition("\nAttributes:\n")
     found: dict[str, str] = {}
     names: list[str] = []
     for line in attributes.splitlines():

@@ -180,7 +180,16 @@ def _one(arguments: argparse.Namespace) -> int:
         stop_later(lambda: stage() == "searching") as should_stop,
     ):
         banks = open_banks(predictor, arguments.checkpoint, arguments.bank, pool)
-        result = match(clip, predictor, pool, config, banks, others=others, on_progress=show, should_stop=should_stop)
+        result = match(
+            clip,
+            predictor,
+            pool,
+            config,
+            banks,
+            others=others,
+            on_progress=show,
+            should_stop=lambda: bool(should_stop()),
+        )
     result = named(result, arguments)
     files = result.save(out, arguments.overwrite, page)
     installed = [install(file, folder) for file in files if folder and file.suffix == ".vital"]
@@ -260,7 +269,7 @@ def _match_many(arguments: argparse.Namespace, out: Path) -> int:
             config,
             banks,
             scheduler=arguments.scheduler,
-            should_stop=should_stop,
+            should_stop=lambda: bool(should_stop()),
             page=bool(arguments.page),
         )
     print_report(report, out)

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+from typing import Any
 
 from vjax.shipped import NAME, checkpoint_folder, checkpoint_name
 
@@ -42,7 +43,7 @@ def named(result, arguments: argparse.Namespace):
     return dataclasses.replace(result, preset=dataclasses.replace(result.preset, **given))
 
 
-def add_checkpoint(parser: argparse.ArgumentParser, default: str | None = None, **settings) -> None:
+def add_checkpoint(parser: argparse.ArgumentParser, default: str | None = None, **settings: Any) -> None:
     """Adds `--checkpoint` and `--which`.
 
     Args:
@@ -51,13 +52,8 @@ def add_checkpoint(parser: argparse.ArgumentParser, default: str | None = None, 
       settings: arguments of `add_argument` for `--checkpoint`.
     """
     model = {NAME: " (default: the model that comes with vjax)"}.get(default or "", f", or {NAME!r}: vjax's own model")
-    parser.add_argument(
-        "--checkpoint",
-        default=default,
-        type=checkpoint_folder,
-        metavar="DIR",
-        **{"help": f"a training run's folder{model}"} | settings,
-    )
+    settings = {"help": f"a training run's folder{model}"} | settings
+    parser.add_argument("--checkpoint", default=default, type=checkpoint_folder, metavar="DIR", **settings)
     parser.add_argument("--which", choices=("best", "latest"), default="best", help="which checkpoint (default best)")
 
 
@@ -74,7 +70,7 @@ def midi_note(text: str) -> int:
 def midi_notes(text: str) -> int | tuple[int, ...]:
     """An argparse `type`: one note as in `midi_note`, or several, separated by commas."""
     notes = tuple(midi_note(part.strip()) for part in text.split(","))
-    return notes if len(notes) > 1 else notes[0]
+    return notes[0] if len(notes) == 1 else notes
 
 
 def match_config(arguments: argparse.Namespace):

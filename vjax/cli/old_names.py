@@ -33,7 +33,7 @@ class _OldName(argparse.Action):
         super().__init__(*arguments, **settings)
         self._convert, self._allowed = convert, allowed
 
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
+    def __call__(self, parser, namespace, values: Any, option_string=None) -> None:
         new = f"--{self.dest.replace('_', '-')}"
         print(f"{parser.prog}: {option_string} is now {new}", file=sys.stderr)
         if self._allowed and values not in self._allowed:

@@ -5,7 +5,7 @@ import difflib
 import importlib.util
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vjax.cli.command import UsageError
 
@@ -115,7 +115,7 @@ def _expected_type(recipe: "ml_collections.ConfigDict", overrides: list[str]) ->
     """The first override whose value has the wrong type, and what was expected; empty if there is none."""
     for override in overrides:
         name, _, value = override.partition("=")
-        setting = recipe
+        setting: Any = recipe
         for part in name.split(".")[1:]:
             setting = setting.get(part) if hasattr(setting, "get") else None
         if type(setting) in _TYPES and not _is(type(setting), value):
@@ -138,7 +138,7 @@ def _load(text: str) -> "ml_collections.ConfigDict":
     if name in TIERS or not Path(name).is_file():
         return get_config(text)
     spec = importlib.util.spec_from_file_location("vjax_recipe", name)
-    if spec is None:
+    if spec is None or spec.loader is None:
         raise ValueError(f"{name} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

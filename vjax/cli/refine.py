@@ -89,6 +89,7 @@ def _refine(arguments: argparse.Namespace) -> int:
     if out.suffix == ".vital":
         raise UsageError(f"--out {out} names one preset; give a folder, or refine one sound by vjax match --refine")
     config = match_config(arguments)
+    assert config.refine is not None, "this command always searches"
     config = dataclasses.replace(config, refine=dataclasses.replace(config.refine, parallel=arguments.parallel))
     predictor = read_checkpoint(arguments, batch_size=1)
     if arguments.audio:
@@ -105,7 +106,14 @@ def _refine(arguments: argparse.Namespace) -> int:
     ):
         banks = open_banks(predictor, arguments.checkpoint, arguments.bank, pool)
         report = match_many(
-            work, out, predictor, pool, config, banks, scheduler=arguments.scheduler, should_stop=should_stop
+            work,
+            out,
+            predictor,
+            pool,
+            config,
+            banks,
+            scheduler=arguments.scheduler,
+            should_stop=lambda: bool(should_stop()),
         )
     print_report(report, out)
     if (out / "traces.png").exists():

@@ -12,7 +12,7 @@ import gc
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +125,7 @@ def _generate(
 
 def _shards(
     inputs: ShardInputs, first: int, rows: int, workers: int | None, scheduler: Scheduler, on_candidate: OnCandidate
-) -> Iterator[Shard]:
+) -> Generator[Shard]:
     """Yields shards with `rows` rows in total, from number `first` on."""
     if not rows:
         return
@@ -198,9 +198,9 @@ def _finished_shards(out: Path, fingerprint: str, n: int) -> list[dict[str, Any]
                 f"{out} contains {path.name} where {layout.shard_name(number)} belongs; remove {path.name}"
             )
         with layout.open_hdf5(str(path)) as file:
-            found, summary = file.attrs.get("generation"), file.attrs.get("shard")
+            found, summary = file.attrs.get("generation"), layout.text(file.attrs.get("shard", ""))
         if found != fingerprint:
-            stored, now = json.loads(found or "{}"), json.loads(fingerprint)
+            stored, now = json.loads(layout.text(found or "{}")), json.loads(fingerprint)
             differ = [f"{key} {stored.get(key)} then, {now[key]} now" for key in now if stored.get(key) != now[key]]
             raise DatasetError(
                 f"{path} was made with other settings ({'; '.join(differ)}); "

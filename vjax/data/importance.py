@@ -93,7 +93,7 @@ def _log_mels(renderings: Iterable[Rendering], mel: MelConfig) -> Iterator[np.nd
     renderings = reliable(renderings)
     while chunk := [rendering.audio for rendering in itertools.islice(renderings, MEL_BATCH)]:
         finite = [audio is not None and bool(np.isfinite(audio).all()) for audio in chunk]
-        sounds = list(itertools.compress(chunk, finite))
+        sounds = [audio for audio, is_finite in zip(chunk, finite, strict=True) if audio is not None and is_finite]
         mels = iter(log_mel(np.concatenate(sounds), mel) if sounds else ())
         yield from (next(mels) if is_finite else None for is_finite in finite)
 

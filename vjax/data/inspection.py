@@ -151,10 +151,10 @@ def _problems(sample: Sample, cells: np.ndarray, values: np.ndarray, schema: Sch
         yield "no such route", f"cell {cells[bad[0]]}, of {n_cells}"
     bad = np.argwhere(~((values >= _ROUTE_LOW) & (values <= _ROUTE_HIGH)))
     if len(bad):
-        route, channel = bad[0]
+        route, channel = bad[0].tolist()
         yield (
             "route value out of range",
-            (f"{_route_name(cells[route], schema)} has {CHANNELS[channel]} {values[route, channel]}"),
+            (f"{_route_name(int(cells[route]), schema)} has {CHANNELS[channel]} {values[route, channel]}"),
         )
     if len(np.unique(cells)) < len(cells):
         yield "repeated route", _route_name(collections.Counter(cells.tolist()).most_common(1)[0][0], schema)

@@ -22,7 +22,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 
@@ -211,11 +211,12 @@ def growing(file: h5py.File, n_bytes: int) -> Iterator[None]:
     os.ftruncate(handle, file.id.get_filesize())
 
 
-def require(file: h5py.File, name: str, remedy: str) -> h5py.Dataset:
+def require(file: h5py.File, name: str, remedy: str = REMEDY) -> h5py.Dataset:
     """Returns the dataset `name`. Raises DatasetError with the remedy if the file does not have it."""
-    if not isinstance(file.get(name), h5py.Dataset):
+    found = file.get(name)
+    if not isinstance(found, h5py.Dataset):
         raise DatasetError(f"{file.filename} has no dataset {name}; {remedy}")
-    return file[name]
+    return found
 
 
 def is_vjax_layout(file: h5py.File) -> bool:
@@ -231,8 +232,8 @@ def finished(file: h5py.File, name: str) -> bool:
     return name in file and ROWS_DONE not in file[name].attrs
 
 
-def text(value: str | bytes) -> str:
-    """The value of a text attribute as `str`. Some writers store it as bytes."""
+def text(value: Any) -> str:
+    """The value of a text attribute, `str` or `bytes`, as `str`. Some writers store it as bytes."""
     return value.decode() if isinstance(value, bytes) else str(value)
 
 

@@ -84,7 +84,7 @@ def precompute_mels(
             with layout.growing(file, 4 * math.prod(shape)):
                 file.attrs["mel"] = json.dumps(dataclasses.asdict(config), sort_keys=True)
                 _allocate(file, layout.MEL, shape)
-        return _fill(file[layout.MEL], mels, batch_size, bar)
+        return _fill(layout.require(file, layout.MEL), mels, batch_size, bar)
 
     return _each_shard(path, layout.WAVEFORMS, fill, "mels", progress)
 
@@ -112,7 +112,8 @@ def precompute_modulation(path: str | os.PathLike, batch_size: int = 64, progres
         if layout.FAST_DENSE_ROUTES not in file:
             with layout.growing(file, 4 * math.prod(matrices.shape)):
                 _allocate(file, layout.FAST_DENSE_ROUTES, matrices.shape)
-        return _fill(file[layout.FAST_DENSE_ROUTES], lambda start, stop: matrices[start:stop], batch_size, bar)
+        target = layout.require(file, layout.FAST_DENSE_ROUTES)
+        return _fill(target, lambda start, stop: matrices[start:stop], batch_size, bar)
 
     return _each_shard(path, layout.DENSE_ROUTES, fill, "modulation", progress)
 
@@ -124,7 +125,7 @@ def _each_shard(
     total = 0
     for shard in shards:
         with open_hdf5(shard) as file:
-            total += len(file[source]) if source in file else 0
+            total += len(layout.require(file, source)) if source in file else 0
     with tqdm(total=total, desc=label, unit="row", disable=not progress) as bar:
         filled = 0
         for shard in shards:
@@ -143,7 +144,8 @@ def _allocate(file: h5py.File, name: str, shape: tuple[int, ...]) -> None:
 
 
 def _fill(target: h5py.Dataset, compute: Callable[[int, int], np.ndarray], batch_size: int, bar: tqdm) -> int:
-    first, n = int(target.attrs[layout.ROWS_DONE]), len(target)
+    rows_done: Any = target.attrs[layout.ROWS_DONE]
+    first, n = int(rows_done), len(target)
     bar.update(first)
     for start in range(first, n, batch_size):
         stop = min(start + batch_size, n)

@@ -111,7 +111,7 @@ class Reader:
             raise IndexError(f"row {i} of a dataset of {len(self)} rows")
         return map_arrays(lambda array: array[0], self.read([i]))
 
-    def read(self, rows: Sequence[int]) -> Sample:
+    def read(self, rows: Sequence[int] | np.ndarray) -> Sample:
         """Reads existing rows, stacked along a first axis. Each is read directly to its position, to save a copy."""
         rows = np.asarray(rows)
         numbers = np.searchsorted(self._starts, rows, "right") - 1
@@ -133,7 +133,8 @@ class Reader:
                 with reading(path, layout.DatasetError, layout.REMEDY):
                     for name, column in shard.columns.items():
                         if column.offsets is None:
-                            dataset = file[column.path]
+                            assert file is not None, "it was opened, because a column has no offsets"
+                            dataset = layout.require(file, column.path)
                             for row, position in zip(shard_rows.tolist(), positions.tolist(), strict=True):
                                 columns[name][position] = dataset[row]
                         else:
@@ -153,18 +154,20 @@ class Reader:
             modulation=self._routes(columns, len(rows)),
         )
 
-    def preset_hashes(self, rows: Sequence[int] | None = None) -> np.ndarray:
+    def preset_hashes(self, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
         """Returns [len(rows)] int64, equal for rows of the same preset; by default for all rows.
 
         If the dataset does not store them, they are hashes of the rows' parameters.
         """
         return self._metadata(_preset_hashes, np.arange(len(self)) if rows is None else np.asarray(rows), np.int64)
 
-    def preset_names(self, rows: Sequence[int]) -> list[str]:
+    def preset_names(self, rows: Sequence[int] | np.ndarray) -> list[str]:
         """Returns [len(rows)] names; empty strings if the dataset does not store them."""
         return self._metadata(_preset_names, np.asarray(rows), object).tolist()
 
-    def _metadata(self, read: Callable[[h5py.File, np.ndarray], Sequence], rows: np.ndarray, dtype: Any) -> np.ndarray:
+    def _metadata(
+        self, read: Callable[[h5py.File, np.ndarray], Sequence | np.ndarray], rows: np.ndarray, dtype: Any
+    ) -> np.ndarray:
         """Calls `read` on the shards that contain `rows`, in blocks, and returns the values in the order of `rows`.
 
         Whole columns are never in memory.
@@ -211,17 +214,17 @@ def map_arrays(f: Callable[[np.ndarray], np.ndarray], tree: Any) -> Any:
 
 def _preset_hashes(file: h5py.File, rows: np.ndarray) -> list[int] | np.ndarray:
     if layout.PRESET_HASH in file:
-        stored = _near(file[layout.PRESET_HASH], rows)
+        stored = _near(layout.require(file, layout.PRESET_HASH), rows)
         return stored if stored.dtype.kind in "iu" else [_hash(layout.text(value).encode()) for value in stored]
-    knobs = _near(file[layout.CONTINUOUS], rows).astype(np.float32)
-    menus = _near(file[layout.CATEGORICAL], rows).astype(np.int32)
+    knobs = _near(layout.require(file, layout.CONTINUOUS), rows).astype(np.float32)
+    menus = _near(layout.require(file, layout.CATEGORICAL), rows).astype(np.int32)
     return [_hash(knob.tobytes() + menu.tobytes()) for knob, menu in zip(knobs, menus, strict=True)]
 
 
 def _preset_names(file: h5py.File, rows: np.ndarray) -> list[str]:
     if layout.PRESET_NAME not in file:
         return [""] * len(rows)
-    return [layout.text(value) for value in _near(file[layout.PRESET_NAME], rows)]
+    return [layout.text(value) for value in _near(layout.require(file, layout.PRESET_NAME), rows)]
 
 
 def _near(dataset: h5py.Dataset, rows: np.ndarray) -> np.ndarray:

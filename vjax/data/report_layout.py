@@ -75,9 +75,10 @@ def _schema(file: h5py.File, attributes: dict[str, Any]) -> Schema:
     for name in (layout.DENSE_ROUTES, layout.FAST_DENSE_ROUTES):
         if name in file:
             n_sources, n_destinations = _width(file, name, 4, -2), _width(file, name, 4)
-            if file[name].shape[1] != len(CHANNELS):
+            n_channels = _width(file, name, 4, 1)
+            if n_channels != len(CHANNELS):
                 raise DatasetError(
-                    f"{file.filename}: {name} has {file[name].shape[1]} channels; expected {len(CHANNELS)}: {CHANNELS}"
+                    f"{file.filename}: {name} has {n_channels} channels; expected {len(CHANNELS)}: {CHANNELS}"
                 )
             break
     from vjax.engine.schema import engine_schema  # here, so that processes that only read data do not import vita
@@ -114,7 +115,7 @@ def with_one_size(schemas: Sequence[Schema]) -> list[Schema]:
 
 
 def _width(file: h5py.File, name: str, n_axes: int, axis: int = -1) -> int:
-    shape = file[name].shape
+    shape = layout.require(file, name).shape
     if len(shape) != n_axes:
         raise DatasetError(f"{file.filename}: {name} has shape {list(shape)}; expected {n_axes} axes, rows first")
     return shape[axis]
@@ -130,7 +131,7 @@ def _menus(file: h5py.File, engine: Schema, width: int) -> tuple[tuple[Categoric
     The engine's may be alone, with the wavetable choices, or also with the LFO shapes. Their option counts are raised
     to fit the data, because the earlier program's engine had other option counts.
     """
-    lowest, highest = _extremes(file[layout.CATEGORICAL])
+    lowest, highest = _extremes(layout.require(file, layout.CATEGORICAL))
     for column in np.flatnonzero(lowest < 0)[:1]:
         raise DatasetError(
             f"{file.filename}: column {column} of {layout.CATEGORICAL} contains {lowest[column]}; "

@@ -32,7 +32,7 @@ def draw_routes(schema: Schema, config: SamplingConfig, categorical: np.ndarray,
     )
     sources = rng.choice(len(schema.sources), n_routes, p=source_weights / source_weights.sum())
     destination_weights = _destination_weights(schema, categorical, {schema.sources[s] for s in sources})
-    n_routes = min(n_routes, np.count_nonzero(destination_weights))
+    n_routes = min(n_routes, int(np.count_nonzero(destination_weights)))
     destinations = rng.choice(
         len(schema.destinations), n_routes, replace=False, p=destination_weights / destination_weights.sum()
     )

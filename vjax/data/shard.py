@@ -7,7 +7,7 @@ import collections
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -181,7 +181,7 @@ def make_shard(inputs: ShardInputs, number: int, workers: int) -> Shard:
 
 def _render(
     inputs: ShardInputs, shards: Iterable[int], pool: RenderPool
-) -> Iterator[tuple[int, SampledPreset, Rendering]]:
+) -> Generator[tuple[int, SampledPreset, Rendering]]:
     """Yields (candidate index, draw, rendering) of the shards, in order."""
     config, schema, bank = inputs.config, inputs.schema, inputs.bank
     variants = config.sampling.variants
@@ -220,7 +220,7 @@ def _collect(
     while len(checks) < config.presets_per_shard and len(kept) * config.notes_per_preset < rows:
         candidate, sampled, rendering = next(rendered)
         check = CandidateCheck(sampled.name, rejection(rendering, config.silence_db), rendering.error)
-        if not check.reason:
+        if rendering.audio is not None and not check.reason:
             kept.append((candidate, sampled, rendering.audio))
         checks.append(check)
         on_candidate(number, candidate, check)

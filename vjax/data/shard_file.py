@@ -25,9 +25,10 @@ class Column:
 
     def read(self, handle: int, rows: list[int], out: np.ndarray, positions: list[int]) -> None:
         """Reads `rows` into `out` at the indices `positions`, without h5py."""
+        assert self.offsets is not None, "columns without offsets are read through h5py"
         plain = self.dtype == out.dtype
         target = out if plain else np.empty((len(out), *self.row_shape), self.dtype)
-        buffer = memoryview(target.reshape(-1).view(np.uint8))
+        buffer = target.reshape(-1).view(np.uint8).data
         for row, position in zip(rows, positions, strict=True):
             begin, end = position * self.row_bytes, (position + 1) * self.row_bytes
             n = os.preadv(handle, [buffer[begin:end]], self.offsets[row])
@@ -60,7 +61,7 @@ def _describe_shard(file: h5py.File, modulation: str, use_pread: bool) -> ShardF
         stored[layout.DENSE_ROUTES] = layout.FAST_DENSE_ROUTES if fast else layout.DENSE_ROUTES
     columns = {}
     for name, path in stored.items():
-        dataset = file[path]
+        dataset = layout.require(file, path)
         is_external = dataset.file.filename != file.filename  # a link to another file
         offsets = _row_offsets(dataset) if use_pread and not is_external else None
         columns[name] = Column(
@@ -71,9 +72,9 @@ def _describe_shard(file: h5py.File, modulation: str, use_pread: bool) -> ShardF
             offsets=offsets,
         )
     if layout.MIDI_NOTE in file:
-        midi_note = file[layout.MIDI_NOTE][...].astype(np.int32)
+        midi_note = layout.require(file, layout.MIDI_NOTE)[...].astype(np.int32)
     else:
-        midi_note = np.full(len(file[layout.CONTINUOUS]), DEFAULT_MIDI_NOTE, np.int32)
+        midi_note = np.full(len(layout.require(file, layout.CONTINUOUS)), DEFAULT_MIDI_NOTE, np.int32)
     return ShardFile(columns, midi_note)
 
 

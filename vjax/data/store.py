@@ -110,7 +110,7 @@ def write_importance(path: str | os.PathLike, weights: np.ndarray) -> None:
         with open_hdf5(shard, "r+") as file:
             _check_importance(shard, weights, require(file, layout.CONTINUOUS, "it is not a dataset").shape[1])
             if layout.IMPORTANCE in file:
-                file[layout.IMPORTANCE][...] = weights
+                require(file, layout.IMPORTANCE)[...] = weights
             else:
                 with layout.growing(file, weights.nbytes):
                     file.create_dataset(layout.IMPORTANCE, data=weights, track_times=False)
@@ -159,15 +159,15 @@ def _open_file(path: str, find_catalog: bool) -> tuple[DatasetInfo, bool]:
             raise DatasetError(f"{path}: {layout.MEL} is {state}; run: vjax precompute mels {path}")
         for name, spec in layout.specs(schema).items():
             if name in file:
-                shape = file[name].shape
+                shape = require(file, name).shape
                 if name in (layout.MEL, layout.WAVEFORMS) and len(shape) == len(spec.row_shape):
                     shape = (shape[0], 1, *shape[1:])  # written without the channel axis
                 layout.check_shape(f"{path}: {name}", shape, n, spec.row_shape)
         importance = None
         if layout.IMPORTANCE in file:
-            importance = file[layout.IMPORTANCE][...].astype(np.float32)
+            importance = require(file, layout.IMPORTANCE)[...].astype(np.float32)
             _check_importance(path, importance, len(schema.continuous))
-        mel_shape = (1, *file[layout.MEL].shape[-2:])
+        mel_shape = (1, *require(file, layout.MEL).shape[-2:])
         modulation = modulation_kind(file)
     info = DatasetInfo(
         schema,
@@ -217,7 +217,8 @@ def _vjax_attributes(file: h5py.File) -> tuple[Schema, int]:
             raise DatasetError(f"{path} has no attribute {name}; the shard is incomplete: delete it, generate it again")
     if not attributes["complete"]:
         raise DatasetError(f"{path} is marked as incomplete; delete it and generate it again")
-    tier = int(attributes["tier"])
+    stored: Any = attributes["tier"]
+    tier = int(stored)
     if tier not in TIERS:
         raise DatasetError(f"{path}: attribute tier is {tier}; expected one of {TIERS}")
     try:

@@ -7,8 +7,8 @@ import dataclasses
 import functools
 import hashlib
 import sys
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Generator
+from typing import Any, NamedTuple
 
 import grain
 import numpy as np
@@ -144,7 +144,7 @@ def train_batches(
     augment: SpecAugmentConfig | None = None,
     part: int = 0,
     parts: int = 1,
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """Yields endless shuffled batches. Each pass over `rows` has an order of its own.
 
     The batch of step k depends only on `rows`, `batch_size`, `seed`, `augment` and k. Its bits are the same for any
@@ -172,7 +172,7 @@ def train_batches(
     return _closing(batches)
 
 
-def eval_batches(reader: Reader, rows: np.ndarray, batch_size: int, part: int = 0, parts: int = 1) -> Iterator[Batch]:
+def eval_batches(reader: Reader, rows: np.ndarray, batch_size: int, part: int = 0, parts: int = 1) -> Generator[Batch]:
     """Yields `rows` once, in order. The last batch is padded with copies of a row, which are not `valid`.
 
     All `parts` (see `train_batches`) have the same number of batches. The last batch of a part may be only padding.
@@ -185,7 +185,7 @@ def eval_batches(reader: Reader, rows: np.ndarray, batch_size: int, part: int = 
     n_valid = int(np.sum(positions < len(rows)))
     # Padding is copied, not read. Only a batch of padding alone reads one row.
     n_read = max(n_valid, (n_batches - 1) * share + 1)
-    own_rows = np.asarray(rows)[np.minimum(positions[:n_read], len(rows) - 1)]
+    own_rows: Any = np.asarray(rows)[np.minimum(positions[:n_read], len(rows) - 1)]  # grain's types have no arrays
     data = grain.MapDataset.source(own_rows).batch(share).map(_ReadAll(reader)).map_with_index(_Pad(share, n_valid))
     return _closing(data.to_iter_dataset(_READ_OPTIONS))
 
@@ -244,7 +244,7 @@ def _as_batch(samples: Sample) -> Batch:
     return Batch(*samples, valid=np.ones(len(samples.midi_note), np.float32))
 
 
-def _closing(batches: grain.IterDataset) -> Iterator[Batch]:
+def _closing(batches: grain.IterDataset) -> Generator[Batch]:
     iterator = iter(batches)
     try:
         yield from iterator

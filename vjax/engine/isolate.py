@@ -11,6 +11,7 @@ import math
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.forkserver
+import multiprocessing.process
 import multiprocessing.spawn
 import multiprocessing.util
 import os
@@ -93,7 +94,9 @@ def call_isolated(function: Callable[..., Any], *args: Any, timeout_s: float, me
     """
     if not can_fork():
         method = "spawn"
-    for left in reversed(range(_TRIES)):
+    left = _TRIES
+    while True:
+        left -= 1
         try:
             process, receiver = _started(method, function, args, timeout_s)
             break
@@ -140,7 +143,8 @@ def start_process(process: multiprocessing.process.BaseProcess) -> None:
     process.name = PROCESS_NAME
     _use_short_socket_path()
     process.start()
-    multiprocessing.process._children.discard(process)
+    private: Any = multiprocessing.process  # its private names have no types
+    private._children.discard(process)
 
 
 @functools.cache
@@ -181,7 +185,7 @@ def end_process(process: multiprocessing.process.BaseProcess) -> None:
 def _started(
     method: Method, function: Callable[..., Any], args: tuple, timeout_s: float
 ) -> tuple[multiprocessing.process.BaseProcess, multiprocessing.connection.Connection]:
-    context = multiprocessing.get_context(method)
+    context: Any = multiprocessing.get_context(method)  # the type of any method's context has no `Process`
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_call_and_send, args=(sender, function, args, timeout_s))
     try:
@@ -222,7 +226,7 @@ def begin() -> None:
         signal.signal(number, signal.SIG_DFL)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    server = multiprocessing.forkserver._forkserver
+    server: Any = multiprocessing.forkserver._forkserver  # its private attributes have no types
     if server._forkserver_pid is None and server._forkserver_alive_fd is not None:  # it was made by a fork server
         os.close(server._forkserver_alive_fd)
         server._forkserver_alive_fd = None

@@ -51,7 +51,7 @@ class LivePreset:
     def __init__(self, preset: Mapping[str, Any], note: int, config: RenderConfig, seed: int = 0):
         self._limit_s = config.timeout_s + _GRACE_S
         self._rendered, self._ended, self._killed = False, "", False
-        context = multiprocessing.get_context(synth.start_method())
+        context: Any = multiprocessing.get_context(synth.start_method())  # this type has no `Process`
         self._connection, child_connection = context.Pipe()
         self._process = context.Process(target=_serve, args=(child_connection, preset, note, config, seed))
         start_process(self._process)
@@ -170,14 +170,14 @@ def _serve(connection: Connection, preset: Mapping[str, Any], note: int, config:
             synth.settle(loaded, note, config.velocity)  # once for all variations
             play = functools.partial(synth.play_variation, loaded)
     except ValueError as refused:
-        error = f"invalid: {refused}"
+        loaded, error = None, f"invalid: {refused}"
     while True:
         try:
             values = connection.recv()
         except (EOFError, OSError):  # the caller closed, or was killed
             return
         result: np.ndarray | Rendering = Rendering(None, error)
-        if not error:
+        if loaded is not None:
             try:
                 synth.validate_values(values)
                 result = call_isolated(play, note, config, values, timeout_s=config.timeout_s, method="fork")

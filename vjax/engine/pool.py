@@ -14,7 +14,7 @@ import numpy as np
 from vjax.engine import synth
 from vjax.engine.config import RenderConfig
 from vjax.engine.in_turn import render_in_turn
-from vjax.engine.isolate import IsolatedCallError, MachineError, call_isolated
+from vjax.engine.isolate import IsolatedCallError, MachineError, Method, call_isolated
 
 MACHINE_REMEDY = "Set TMPDIR to a short path that can be written, such as /tmp, and free memory and processes"
 
@@ -60,6 +60,12 @@ class Rendering:
     error: str = ""
     by_machine: bool = False
 
+    @property
+    def played(self) -> np.ndarray:
+        """`audio`, of a job that did not fail."""
+        assert self.audio is not None, f"the rendering failed: {self.error}"
+        return self.audio
+
 
 def reliable(renderings: Iterable[Rendering]) -> Iterator[Rendering]:
     """Yields the renderings, for a caller that stores what it concludes from them.
@@ -77,7 +83,7 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def prepare_method() -> str:
+def prepare_method() -> Method:
     """Returns how render processes are started here, see `synth.start_method`.
 
     A fork server will hold an unused Synth.
@@ -102,7 +108,7 @@ class RenderPool:
         self.workers = workers or default_workers()
         self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="render")
         self._closing = False
-        self._method = prepare_method()
+        self._method: Method = prepare_method()
 
     def __enter__(self) -> "RenderPool":
         return self
@@ -147,7 +153,9 @@ class RenderPool:
         presets, notes = [job.preset for job in group.jobs], [job.notes for job in group.jobs]
         arguments = (presets, notes, self.config.with_note_s(first.note_s), first.seed)
         limit_s = self.config.timeout_s * (sum(map(len, notes)) + 1)
-        for left in reversed(range(TRIES)):
+        left = TRIES
+        while True:
+            left -= 1
             try:
                 results = call_isolated(render_in_turn, *arguments, timeout_s=limit_s, method=self._method)
                 break

@@ -13,6 +13,7 @@ import signal
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 from vjax.engine import synth
 from vjax.io.signals import STOPPING
@@ -24,7 +25,8 @@ warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
 
 def _remove_socket(caller: int = os.getppid()) -> None:
     """Removes the folder of the fork server's socket, if the caller was killed and so has not done it."""
-    address = multiprocessing.forkserver._forkserver._forkserver_address
+    server: Any = multiprocessing.forkserver._forkserver  # its private attributes have no types
+    address = server._forkserver_address
     if address and os.getppid() != caller:
         shutil.rmtree(Path(os.fsdecode(address)).parent, ignore_errors=True)
 

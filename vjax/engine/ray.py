@@ -188,7 +188,7 @@ class _WorkerOpener:
                 return None
             self._taken[node] += 1
         on_node = NodeAffinitySchedulingStrategy(node, soft=False)
-        actor = self._actor.options(scheduling_strategy=on_node).remote(*arguments)
+        actor: Any = self._actor.options(scheduling_strategy=on_node).remote(*arguments)
         started, ready = actor.ready.remote(), []
         while not (ready or closing.is_set()):
             ready, _ = ray.wait([started], timeout=0.5)

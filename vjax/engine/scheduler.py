@@ -3,14 +3,11 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 from vjax.engine.config import RenderConfig
 from vjax.engine.live import LivePool
 from vjax.engine.pool import RenderPool
-
-if TYPE_CHECKING:
-    from vjax.engine.ray import RayRenderPool
 
 Scheduler = Literal["local", "ray"]
 
@@ -43,13 +40,17 @@ def scheduler_session(scheduler: Scheduler) -> Iterator[None]:
 @contextlib.contextmanager
 def open_render_pool(
     config: RenderConfig, workers: int | None = None, scheduler: Scheduler = "local"
-) -> "Iterator[RenderPool | RayRenderPool]":
-    """A pool of `workers` processes; by default one on each core of this machine, or of the cluster."""
+) -> Iterator[RenderPool]:
+    """A pool of `workers` processes; by default one on each core of this machine, or of the cluster.
+
+    The pool of a cluster has `config`, `workers`, `render` and `map` of a RenderPool, and no more.
+    """
     with scheduler_session(scheduler):
         if scheduler == "ray":
             from vjax.engine.ray import RayRenderPool
 
-            with RayRenderPool(config, workers) as far_pool:
+            far_pool: Any = RayRenderPool(config, workers)
+            with far_pool:
                 yield far_pool
         else:
             with RenderPool(config, workers) as pool:

@@ -23,7 +23,7 @@ import numpy as np
 import vita
 
 from vjax.engine.config import RenderConfig
-from vjax.engine.isolate import call_isolated, can_fork
+from vjax.engine.isolate import Method, call_isolated, can_fork
 from vjax.sound.routes import N_SLOTS
 from vjax.sound.schema import N_OSCILLATORS
 
@@ -249,6 +249,6 @@ def render_cycles(table: Mapping[str, Any], positions: Sequence[float], note: in
     return np.stack(cycles)
 
 
-def start_method() -> str:
+def start_method() -> Method:
     """How fresh processes start here: `forkserver` where processes can fork, else `spawn` (same bits, slower)."""
     return "forkserver" if can_fork() else "spawn"

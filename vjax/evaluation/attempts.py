@@ -83,12 +83,14 @@ def _sound(bench: Workbench, task: Task, candidates: tuple[Candidate, ...] = ())
 def _add_prediction(bench: Workbench, task: Task, result: MatchResult) -> None:
     if bench.results.has(task.target.id, PREDICTION):
         return
-    predicted = result.predicted
+    predicted, prediction = result.predicted, result.prediction
+    assert predicted is not None, "the match has a model, so a predicted preset competes"
+    assert prediction is not None, "the match has a model"
     if predicted.audio is None:
         bench.fail(task, [PREDICTION], predicted.error)
         return
     bench.keep(task, PREDICTION, predicted.audio, predicted.preset)
-    bench.score(task, PREDICTION, predicted.audio, label=result.prediction.summary())
+    bench.score(task, PREDICTION, predicted.audio, label=prediction.summary())
 
 
 def _add_result(
@@ -115,8 +117,8 @@ def _add_candidate(bench: Workbench, task: Task, family: str, result: MatchResul
     if reason := broken(task, played):
         bench.fail(task, [family], reason)
         return
-    bench.keep(task, family, played.audio[0], best.preset)
-    bench.score(task, family, played.audio[0], evals=int(result.evals), label=best.label, kind=best.kind)
+    bench.keep(task, family, played.played[0], best.preset)
+    bench.score(task, family, played.played[0], evals=int(result.evals), label=best.label, kind=best.kind)
 
 
 def add_refined(bench: Workbench, tasks: Sequence[Task], refine: Refine, start: str, evals: int) -> None:

@@ -71,7 +71,7 @@ def add_reference(bench: Workbench, tasks: Sequence[Task]) -> None:
         if failed:
             bench.fail(task, ["floor"], failed[0])
             continue
-        _add_mean(bench, task, "floor", np.stack([rendering.audio[0] for rendering in played]))
+        _add_mean(bench, task, "floor", np.stack([rendering.played[0] for rendering in played]))
 
 
 def add_takes(bench: Workbench, tasks: Sequence[Task]) -> None:

@@ -107,9 +107,12 @@ def run_benchmark(
         add_reference(bench, usable)
         add_takes(bench, [task for task in usable if task.takes])
         if plan.has_bank:
+            assert bank is not None, "the plan has a bank"
             add_bank_rows(bench, usable, bank)
         if plan.has_model:
+            assert match is not None, "the plan has a model"
             add_matches(bench, usable, match, plan.has_patches)
         for start, evals in plan.refinements:
+            assert refine is not None, "the plan has searches"
             add_refined(bench, usable, refine, start, evals)
     return results

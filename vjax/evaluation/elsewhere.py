@@ -138,7 +138,7 @@ def summarise(lines: Iterable[Mapping[str, Any]], methods: Sequence[str]) -> dic
         if not conditions:
             continue
         complete = set.intersection(*(set(conditions.get(name, ())) for name in others))
-        means = [np.mean([conditions[name][target] for name in others]) for target in sorted(complete)]
+        means = [float(np.mean([conditions[name][target] for name in others])) for target in sorted(complete)]
         values = {name: list(conditions.get(name, {}).values()) for name in CONDITIONS} | {INSTRUMENT: means}
         found[method] = {name: _described(each) for name, each in values.items()}
     return found

@@ -80,7 +80,8 @@ class HeadScores:
 
         0 is as good as the constants, 1 is perfect.
         """
-        error, constant = (sum(knob.counted * knob[at] for knob in self.knobs) for at in (2, 3))
+        error = sum(knob.counted * knob.score for knob in self.knobs)
+        constant = sum(knob.counted * knob.constant for knob in self.knobs)
         return 1 - error / constant if constant else 0.0
 
     @property
@@ -152,7 +153,8 @@ def _exact(name: str, predicted: np.ndarray, truth: np.ndarray) -> Score:
 
 def _pooled(name: str, scores: Sequence[Score]) -> Score:
     n = sum(score.counted for score in scores)
-    score, constant = (sum(one.counted * one[at] for one in scores) / max(n, 1) for at in (2, 3))
+    score = sum(one.counted * one.score for one in scores) / max(n, 1)
+    constant = sum(one.counted * one.constant for one in scores) / max(n, 1)
     return Score(name, n, score, constant)
 
 

@@ -116,7 +116,7 @@ def make_listener(config: GenerationConfig, n_sounds: int, workers: int | None =
                 if failed:
                     writer.line(f"sound {i}: {failed[0]}; left out")
                     continue
-                target, neighbour, *again = (rendering.audio[0] for rendering in played)
+                target, neighbour, *again = (rendering.played[0] for rendering in played)
                 try:
                     result = _match(f"sound {i}", target, prediction, int(samples[i].midi_note), pool)
                 except ValueError as error:  # a silent target
@@ -186,7 +186,7 @@ def _means(found: Sequence[dict[str, tuple[float, ...]]]) -> dict[str, dict[str,
     means: dict[str, dict[str, float]] = {}
     for metric in METRICS:
         table = np.array([sound[metric] for sound in found]).reshape(-1, len(ROWS))
-        scored = ~np.isnan(table).all(0)
+        scored = np.asarray(~np.isnan(table).all(0))
         whole = table[~np.isnan(table[:, scored]).any(1)]
         if scored.any() and len(whole):
             means[metric] = {row: float(whole[:, i].mean()) for i, row in enumerate(ROWS) if scored[i]}

@@ -52,10 +52,10 @@ def results(answers: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
     """
     pairs: dict[tuple[str, str], dict[tuple[str, str], list[float]]] = {}
     for one in answers:
-        pair = (one["first"], one["second"])
-        swapped = pair not in pairs and pair[::-1] in pairs
+        pair, reverse = (one["first"], one["second"]), (one["second"], one["first"])
+        swapped = pair not in pairs and reverse in pairs
         value = _PREFERENCE[one["answer"]]
-        by_target = pairs.setdefault(pair[::-1] if swapped else pair, {})
+        by_target = pairs.setdefault(reverse if swapped else pair, {})
         by_target.setdefault((one["listener"], one["target"]), []).append(1 - value if swapped else value)
     return [_result(pair, by_target) for pair, by_target in pairs.items()]
 

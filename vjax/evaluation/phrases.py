@@ -72,6 +72,6 @@ def _phrases(
     n = round(_FADE_S * pool.config.sample_rate)
     fade[-n:] = np.linspace(1, 0, n)
     for path, rendering in zip(presets, reliable(pool.map(jobs)), strict=True):
-        sounds = None if rendering.audio is None else [sound * fade for sound in rendering.audio]
-        usable = sounds is not None and all(np.isfinite(sound).all() for sound in sounds)
-        yield path, np.concatenate(sounds, -1) if usable and any(sound.any() for sound in sounds) else None
+        sounds = [] if rendering.audio is None else [sound * fade for sound in rendering.audio]
+        usable = all(np.isfinite(sound).all() for sound in sounds) and any(sound.any() for sound in sounds)
+        yield path, np.concatenate(sounds, -1) if usable else None

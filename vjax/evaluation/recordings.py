@@ -65,7 +65,8 @@ def summarise(folder: Path, targets: Sequence[Target], rows: Rows, methods: Sequ
     groups = [(name or NO_CLASS, [one for one in targets if one.sound_class == name]) for name in names if any(names)]
     judged = next((method for method in _JUDGED if method in methods), None)
     causes = read_causes(folder)
-    found = [_sound(one, rows, judged, errors, causes) for one in targets if (one.id, judged) in rows]
+    of_method = [one for one in targets if (one.id, judged) in rows]
+    found = [_sound(one, rows, judged, errors, causes) for one in of_method if judged is not None]
     found.sort(key=lambda sound: -np.inf if sound["mss"] is None else -sound["mss"])
     return {
         "classes": [_class(name, group, rows, methods, errors) for name, group in (*groups, (ALL, targets))],
@@ -78,7 +79,6 @@ def summarise(folder: Path, targets: Sequence[Target], rows: Rows, methods: Sequ
 def _class(
     name: str, targets: Sequence[Target], rows: Rows, methods: Sequence[str], errors: Mapping[tuple[str, str], Any]
 ) -> dict[str, Any]:
-    known = [target for target in targets if target.known_note is not None]
     described: dict[str, dict] = {}
     for method in methods:
         own = [(target.id, method) for target in targets if (target.id, method) in rows]
@@ -90,7 +90,7 @@ def _class(
     return {
         "class": name,
         "n": len(targets),
-        "note": right_pitch(target.note - target.known_note for target in known),
+        "note": right_pitch(one.note - one.known_note for one in targets if one.known_note is not None),
         "methods": described,
     }
 
@@ -133,8 +133,11 @@ def _failures(row: Row, nearest: Row | None) -> list[str]:
     other = None if nearest is None else nearest.metrics.get("mss")
     if mss is not None and other is not None and mss > other:
         found.append("farther than the nearest preset")
-    off = {name: row.metrics.get(name) for name in _TRAITS}
-    return found + [text for name, (limit, text) in _TRAITS.items() if off[name] is not None and off[name] > limit]
+    for name, (limit, text) in _TRAITS.items():
+        off = row.metrics.get(name)
+        if off is not None and off > limit:
+            found.append(text)
+    return found
 
 
 def _wrong_pitch(error: float | None) -> list[str]:

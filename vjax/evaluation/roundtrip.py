@@ -100,18 +100,19 @@ def _measured(result: RoundTrip, renderings: Sequence[Rendering], sample_rate: i
     failed = [rendering.error for rendering in renderings if rendering.audio is None]
     if failed:
         return dataclasses.replace(result, error=failed[0])
-    original, exact, converted, *again = (rendering.audio[0] for rendering in renderings)
+    original, exact, converted, *again = (rendering.played[0] for rendering in renderings)
     found = np.asarray(mss(np.stack([exact, converted, *again]), np.stack([original] * (2 + len(again))), sample_rate))
     if np.isnan(found).any():
         version = "the preset" if np.isnan(found[0]) else "the preset converted to the vocabulary"
         result = dataclasses.replace(result, error=f"{version} is silent at this note, so it has no distance")
-    exact_db, vocabulary_db, *reference_db = (None if np.isnan(value) else float(value) for value in found)
+    exact_db, vocabulary_db = (None if np.isnan(value) else float(value) for value in found[:2])
+    floor_db = float(np.mean(found[2:].tolist()))  # of Python's numbers, in double precision
     return dataclasses.replace(
         result,
         exact_db=exact_db,
         exact_bits=bool(np.array_equal(original, exact)),
         vocabulary_db=vocabulary_db,
-        floor_db=None if None in reference_db else float(np.mean(reference_db)),
+        floor_db=None if np.isnan(floor_db) else floor_db,
     )
 
 

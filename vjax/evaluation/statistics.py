@@ -114,11 +114,11 @@ def macro_average(values: Sequence[float] | np.ndarray, groups: Sequence[str]) -
 
     NaN are left out, and so are groups that have only NaN. The result is NaN if no group is left.
     """
-    values, groups = np.asarray(values, np.float64), np.asarray(groups)
-    if values.shape != groups.shape:
-        raise ValueError(f"{len(values)} values in {len(groups)} groups; give each value the name of its group")
-    counted = ~np.isnan(values)
-    means = [values[counted & (groups == group)].mean() for group in sorted(set(groups[counted]))]
+    numbers, names = np.asarray(values, np.float64), np.asarray(groups)
+    if numbers.shape != names.shape:
+        raise ValueError(f"{len(numbers)} values in {len(names)} groups; give each value the name of its group")
+    counted = ~np.isnan(numbers)
+    means = [numbers[counted & (names == group)].mean() for group in sorted(set(names[counted]))]
     return float(np.mean(means)) if means else float("nan")
 
 

@@ -132,11 +132,11 @@ def play_targets(bench: Workbench, tasks: Sequence[Task]) -> dict[str, str]:
             yield job
 
     def keep(task: Task, preset: Preset | None, rendering: Rendering) -> None:
-        reason = broken(task, rendering) or (silence(task) if is_silent(rendering.audio[0]) else "")
+        reason = broken(task, rendering) or (silence(task) if is_silent(rendering.played[0]) else "")
         if reason:
             failed[task.target.id] = reason
         else:
-            bench.keep(task, "target", rendering.audio[0], preset)
+            bench.keep(task, "target", rendering.played[0], preset)
 
     with progress_bar(total=len(left), desc="playing the targets", unit="sound", disable=not left) as bar:
         for task in left:

@@ -63,7 +63,7 @@ def knob_spread(model: InverseModel, variables: Any, features: jax.Array, sample
 
     def thinned(key: jax.Array) -> jax.Array:
         def knobs(row: jax.Array) -> jax.Array:
-            heads = model.apply(variables, row[None], train=True, method="heads", rngs={"dropout": key})
+            heads: Any = model.apply(variables, row[None], train=True, method="heads", rngs={"dropout": key})
             return heads.continuous[0]
 
         return jax.vmap(knobs)(features)

@@ -75,7 +75,8 @@ def _draw(
     """Returns drawn vectors [n, size], and the matrix of the modulation head [4, n_sources, n_destinations]."""
     config = model.config
     maps = model.apply(variables, mel, method="maps")
-    modulation = model.apply(variables, model.apply(variables, mel, method="features"), method="heads").modulation
+    prediction: Any = model.apply(variables, model.apply(variables, mel, method="features"), method="heads")
+    modulation = prediction.modulation
     size = config.n_continuous + sum(config.option_counts) + len(config.route_cells)
     keys = jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(n))
     noise = jax.vmap(lambda one: jax.random.normal(one, (size,)))(keys)
@@ -83,7 +84,7 @@ def _draw(
     def estimate(x: jax.Array, time: jax.Array) -> jax.Array:
         def given(sound: float) -> jax.Array:
             times = jnp.full((1, n), time)
-            found = model.apply(variables, maps, x[None], times, jnp.full(1, sound), method="estimate")
+            found: Any = model.apply(variables, maps, x[None], times, jnp.full(1, sound), method="estimate")
             return expected_vector(config, found)[0]
 
         return given(0.0) + guidance * (given(1.0) - given(0.0)) if guided else given(1.0)

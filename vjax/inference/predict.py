@@ -167,8 +167,9 @@ class Predictor:
         self, outputs: BatchOutputs, names: Sequence[str], confidence: bool = False
     ) -> list[PredictedPreset]:
         """Waits for the device, and decodes the first rows of the batch, one for each name."""
-        outputs = jax.tree.map(lambda array: array[: len(names)], jax.device_get(outputs))
-        prediction, matrices = outputs.prediction, outputs.prediction.modulation
+        on_host: Any = jax.device_get(outputs)  # the same with NumPy's arrays
+        rows = jax.tree.map(lambda array: array[: len(names)], on_host)
+        prediction, matrices = rows.prediction, rows.prediction.modulation
         probabilities = menu_probabilities(prediction.categorical_logits, self.schema.option_counts)
         found = []
         without_routes = decode(prediction._replace(modulation=None), self.schema)
@@ -180,9 +181,9 @@ class Predictor:
             row_confidence = None
             if confidence:
                 presence = tuple(route.presence for route in routes)
-                row_confidence = self._confidence(parameters, probabilities[row], outputs.spread[row], presence)
+                row_confidence = self._confidence(parameters, probabilities[row], rows.spread[row], presence)
             network = jax.tree.map(operator.itemgetter(row), prediction)
-            mel = outputs.mels[row]
+            mel = rows.mels[row]
             found.append(PredictedPreset(name, parameters, tuple(routes), row_confidence, network, mel))
         return found
 
@@ -243,8 +244,8 @@ def _run(variables: Any, sounds: jax.Array, model: InverseModel, mel: MelConfig 
       sounds: mono clips [b, samples]; or log-mel spectrograms [b, 1, n_mels, t] if `mel` is None.
     """
     mels = sounds if mel is None else mel_spectrogram(sounds, mel)[:, None]
-    features = model.apply(variables, mels, method="features")
-    prediction = model.apply(variables, features, method="heads")
+    features: Any = model.apply(variables, mels, method="features")
+    prediction: Any = model.apply(variables, features, method="heads")
     return BatchOutputs(prediction, knob_spread(model, variables, features), mels)
 
 

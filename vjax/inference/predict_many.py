@@ -5,7 +5,7 @@ import contextlib
 import functools
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,7 +91,7 @@ def predict_dataset(
     rows: Iterable[int] | None = None,
     confidence: bool = False,
     reader: Reader | None = None,
-) -> Iterator[PredictedPreset]:
+) -> Generator[PredictedPreset]:
     """Yields the predictions for a dataset's stored log-mel spectrograms, with target and MIDI note. Needs no audio.
 
     Args:
@@ -107,7 +107,10 @@ def predict_dataset(
     _check_mels(predictor, info)
     read = functools.partial(_read_row, reader=Reader(info) if reader is None else reader, schema=info.schema)
     # One thread: more do not read faster (h5py has one lock), and the device is the slower part.
-    return _predictions(predictor, predictor.run_mels, read, range(info.n) if rows is None else rows, confidence, 1)
+    found: Any = _predictions(
+        predictor, predictor.run_mels, read, range(info.n) if rows is None else rows, confidence, 1
+    )
+    return found  # without a Failure, because rows are not files
 
 
 def validation_split(predictor: Predictor, reader: Reader) -> tuple[np.ndarray, str]:
@@ -172,7 +175,7 @@ def _finish(
     predictor: Predictor, chunk: list[_Sound | Failure], outputs: BatchOutputs | None, confidence: bool
 ) -> Iterator[PredictedPreset | Failure]:
     names = [entry.name for entry in chunk if isinstance(entry, _Sound)]
-    predictions = iter(predictor.decode_batch(outputs, names, confidence) if names else ())
+    predictions = iter(predictor.decode_batch(outputs, names, confidence) if outputs else ())
     for entry in chunk:
         if isinstance(entry, Failure):
             yield entry
@@ -180,7 +183,7 @@ def _finish(
             yield next(predictions)._replace(target=entry.target, midi_note=entry.midi_note, clip=entry.clip)
 
 
-def map_ahead(work: Callable[[Any], Any], items: Iterable[Any], threads: int, most: int) -> Iterator[Any]:
+def map_ahead(work: Callable[[Any], Any], items: Iterable[Any], threads: int, most: int) -> Generator[Any]:
     """As `map(work, items)`, in threads and in order; at most `most` results are computed ahead."""
     ahead: collections.deque[Future] = collections.deque()
     pool = ThreadPoolExecutor(threads, "vjax-ahead")

@@ -30,7 +30,7 @@ def error_text(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def reading(what: object, kind: type[Exception], remedy: str) -> Iterator[None]:
+def reading(what: str | os.PathLike, kind: type[Exception], remedy: str) -> Iterator[None]:
     """Raises `kind` for an error that no reader expects, because the content of the file `what` is damaged or odd.
 
     Libraries raise many types of errors for files that they cannot read. Errors that the user can correct (see

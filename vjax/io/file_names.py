@@ -9,7 +9,7 @@ def stem_text(path: str | os.PathLike) -> str:
     return as_text(Path(path).stem)
 
 
-def as_text(path: str | os.PathLike) -> str:
+def as_text(path: str | bytes | os.PathLike) -> str:
     """A path as text that can be written. Bytes that are not UTF-8, which old archives contain, become U+FFFD."""
     return os.fsencode(path).decode("utf-8", "replace")
 

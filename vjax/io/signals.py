@@ -89,7 +89,9 @@ def stop_later(when: Callable[[], bool] = lambda: True, by: tuple[int, ...] = ST
     def stop(number: int, frame) -> None:
         nonlocal came
         if (came and number == signal.SIGINT) or not when():
-            at_once[number](number, frame)  # raises
+            handler = at_once[number]
+            assert callable(handler), "`stop_later` is used inside `stoppable`, which handles the signal"
+            handler(number, frame)  # raises
         if not came:
             came = number
             print("\nstopping: finishing the current work; press Ctrl-C to stop at once", file=sys.stderr)
@@ -139,8 +141,10 @@ def exit_without_waiting(code: int, stop: BaseException) -> None:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()
-        if sockets := multiprocessing.process.current_process()._config.get("tempdir"):
+        process: Any = multiprocessing.process.current_process()  # its private attributes have no types
+        if sockets := process._config.get("tempdir"):
             shutil.rmtree(sockets, ignore_errors=True)
         os._exit(code)
 
-    threading._register_atexit(end)  # before the threads are joined; `atexit` comes after that
+    # Before the threads are joined; `atexit` comes after that.
+    threading._register_atexit(end)  # pyright: ignore[reportAttributeAccessIssue]

@@ -80,7 +80,7 @@ def match(
       ValueError: the numbers of notes and recordings differ, or there are no recordings; or a search is requested for
         several recordings.
     """
-    sounds = list(sound) if isinstance(sound, (list, tuple)) else [sound]
+    sounds: list[Any] = list(sound) if isinstance(sound, (list, tuple)) else [sound]
     notes = _notes(note, len(sounds))
     config = config or _config(notes[0], prefer, patch, resynthesis, refine_evals)
     if len(sounds) > 1 and note is not None:
@@ -218,7 +218,7 @@ def _config(note: int | str | None, prefer: Prefer, patch: bool, resynthesis: bo
 
 def _notes(note: Note | Sequence[Note], n: int) -> list[int | None]:
     """A MIDI note, or None, for each of `n` recordings."""
-    given = list(note) if isinstance(note, (list, tuple)) else [note] * n
+    given: list[Any] = list(note) if isinstance(note, (list, tuple)) else [note] * n
     if len(given) != n or not n:
         raise ValueError(f"there are {len(given)} notes and {n} recordings; give one note for each, or one for all")
     return [None if one is None else _midi(one) for one in given]

@@ -31,6 +31,7 @@ def open_banks(predictor: Predictor, checkpoint: str, folder: str = "", pool: Re
     def banks(note: int) -> Sequence[SoundBank]:
         with rendering:
             if folder and note not in at_note:
+                assert pool is not None, "a folder of presets needs a pool, which renders them"
                 at_note[note] = folder_bank(folder, note, pool, predictor.mel)
         return [bank for bank in (own, at_note.get(note)) if bank is not None]
 

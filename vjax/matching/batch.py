@@ -7,7 +7,7 @@ import itertools
 import math
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,8 +120,8 @@ def search_each(
         ready = map_ahead(lambda sound: (sound, _prepared(sound, predictor, pool, banks)), sounds, 1, 1)
         with contextlib.closing(ready):
             for sound, result in itertools.takewhile(lambda _: not should_stop(), ready):
-                target = result
-                if not isinstance(result, Failure):
+                target: Any = result
+                if not isinstance(target, Failure):
                     target = _tried(sound.name, functools.partial(result.refine_target, sound.spent))
                 if isinstance(target, Failure):
                     failures.append(target)
@@ -221,7 +221,7 @@ def _results(
     banks: Banks,
     scheduler: Scheduler,
     should_stop: Callable[[], bool],
-) -> Iterator[MatchResult | Failure]:
+) -> Generator[MatchResult | Failure]:
     sounds = work.sounds(pool, config)
     if config.refine is None:
         yield from match_each(sounds, predictor, pool, banks)
@@ -230,7 +230,9 @@ def _results(
 
     def continued(sound: Sound | Failure) -> Sound | Failure:
         """The sound with the best preset that a killed run had found for it."""
-        part = None if isinstance(sound, Failure) else read_part(stems[sound.name])
+        if isinstance(sound, Failure):
+            return sound
+        part = read_part(stems[sound.name])
         return dataclasses.replace(sound, candidates=(part.candidate,), spent=part.evals) if part else sound
 
     def follow(progress: SearchProgress) -> None:
@@ -249,7 +251,7 @@ def _prepared(
     predictor: Predictor | None,
     pool: RenderPool,
     banks: Banks,
-    then: Callable[[Prepared, RenderPool], MatchResult] = lambda prepared, pool: prepared,
+    then: Callable[[Prepared, RenderPool], Any] = lambda prepared, pool: prepared,
 ) -> Any:
     """Ranks the candidates of a sound, and returns what `then` makes of them; or a `Failure`."""
     if isinstance(sound, Failure):

@@ -240,7 +240,7 @@ def _equalise(
         report(Progress("equalising harmonics", step, _STEPS, best.label, best.mss_db))
         steps = {}
         for i, one in latest.items():
-            preset = with_spectrum(one.preset, sought.note, wanted, average_power(one.audio), judge.sample_rate)
+            preset = with_spectrum(one.preset, sought.note, wanted, average_power(one.rendered), judge.sample_rate)
             if preset is not None:
                 label = one.label.removesuffix(FITTED) + FITTED
                 steps[i] = dataclasses.replace(one, label=label, preset=preset)

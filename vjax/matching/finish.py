@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -51,15 +51,18 @@ def finish(prepared: Prepared, pool: RenderPool, refined: Refined | None = None)
         found = _described(first, [], first.audio, prepared)
         warnings.append(f"no candidate is audible; {first.label!r} is written: {first.error}")
     else:
-        candidate = Candidate(refined.label, refined.preset, kind=refined.kind) if refined else chosen
+        candidate = chosen
+        if refined:
+            assert refined.preset is not None, "a search without an error has a preset"
+            candidate = Candidate(refined.label, refined.preset, kind=refined.kind)
         method = candidate.label
         if refined and refined.trace[1:]:
             method += f", after a search of {evals} renders"
         found, off_level = _judged(candidate, prepared, pool, method=method)
         warnings += [why] * bool(why) + off_level
-        if _rank(found, sought.pitch)[0]:
+        if sought.pitch is not None and _rank(found, sought.pitch)[0]:
             warnings.append(f"the preset plays {found.plays.name} where the sound has {sought.pitch.name}")
-        if choice.best is not chosen:
+        if choice.best is not None and choice.best is not chosen:
             closest, off_level = _judged(choice.best, prepared, pool, CLOSEST)
             if _rank(closest, sought.pitch) < _rank(found, sought.pitch):
                 warnings += [f"{CLOSEST}: {warning}" for warning in off_level]
@@ -142,7 +145,7 @@ def _described(
     """
     clip, sought = prepared.clip, prepared.sought
     first = judged[0] if judged else None
-    metrics = first.distances if first else dict.fromkeys(METRICS, math.nan)
+    metrics: Mapping[str, float] = first.distances if first else dict.fromkeys(METRICS, math.nan)
     method = method or candidate.label
     if prepared.recordings[1:]:
         beside = " and ".join(f"{one.clip.title!r} at {note_name(one.sought.note)}" for one in prepared.recordings[1:])
@@ -178,8 +181,9 @@ def _comparisons(judged: Sequence[Judged], prepared: Prepared) -> tuple[Comparis
 
 def _rank(found: FoundPreset, pitch: Pitch | None) -> tuple[bool, float]:
     """Sort key as in `rank_key`: wrong notes last, then by loss. `pitch` is None if candidates are not tuned."""
-    both = pitch is not None and found.plays.clear
-    return both and abs(found.plays.midi - pitch.midi) > WRONG_NOTE_SEMITONES, found.mean_loss
+    if pitch is None or not found.plays.clear:
+        return False, found.mean_loss
+    return abs(found.plays.midi - pitch.midi) > WRONG_NOTE_SEMITONES, found.mean_loss
 
 
 def _within_scale(judged: list[Judged], prepared: Prepared, pool: RenderPool) -> tuple[list[Judged], list[str]]:
@@ -211,7 +215,7 @@ def _within_scale(judged: list[Judged], prepared: Prepared, pool: RenderPool) ->
     return judged, warnings
 
 
-def _over_db(sounds: Sequence[np.ndarray], most: float) -> float:
+def _over_db(sounds: Iterable[np.ndarray], most: float) -> float:
     """By how many dB the highest peak of some sounds lies above `most`."""
     peak = max(float(np.abs(sound).max()) for sound in sounds)
     return 20 * math.log10(peak / most) if peak > 0 else -math.inf

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # `MatchResult.save` imports this module
     from vjax.matching.result import MatchResult
 
 
-COLUMNS = (
+COLUMNS: tuple[str, ...] = (
     "name", "preset", "note", "note_s", "pitch_hz", "pitch_confidence", "pitch_error_cents", "label", "kind",
     "candidates", *METRICS, "re_render_mss", "closest", "closest_label", "closest_kind", "closest_mss",
     "evals", "seconds", "warnings", "error",

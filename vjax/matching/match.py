@@ -82,7 +82,8 @@ def match(
     report = on_progress or (lambda progress: None)
 
     def follow(found: SearchProgress) -> None:
-        report(Progress("searching", found.evals, config.refine.evals, found.label))
+        budget = config.refine.evals if config.refine else 0
+        report(Progress("searching", found.evals, budget, found.label))
 
     target, errors = prepared.refine_target(), knob_errors(predictor) if predictor else {}
     (refined,) = refine([target], config.refine, pool.config, pool.workers, errors, follow, should_stop, pool=pool)

@@ -70,7 +70,7 @@ def write_result(
         pages = [write_page(result, path.with_suffix(PAGE_END))] if page else []
         if not page:
             _remove_page(path)
-        digests = dict(zip((_DIGEST, _CLOSEST_DIGEST), map(_digest, partials.values()), strict=False))
+        digests: dict[str, str] = dict(zip((_DIGEST, _CLOSEST_DIGEST), map(_digest, partials.values()), strict=False))
         save_image(image, comparison_image(sounds, result.sample_rate, _title(result)), digests)
         before_preset()
         for file, partial in reversed(partials.items()):  # the preset is replaced last
@@ -201,7 +201,7 @@ def _remove_page(path: Path) -> None:
         page.unlink()
 
 
-def _digests(path: Path) -> dict[str, str]:
+def _digests(path: Path) -> dict[Any, Any]:
     """Digests of the presets that a match wrote, from the image beside them; empty if there is no image."""
     from PIL import Image
 
@@ -253,7 +253,7 @@ def _comparison_json(one: Comparison) -> dict[str, Any]:
 
 def _prediction_json(result: MatchResult) -> dict[str, Any] | None:
     """The network's prediction. Its confidence is that of the predicted preset, which is rarely the written one."""
-    if result.prediction is None:
+    if result.prediction is None or result.predicted is None:
         return None
     confidence = result.prediction.confidence
     return {

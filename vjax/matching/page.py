@@ -182,7 +182,7 @@ def _sounds(shown: Mapping[str, _Shown]) -> dict[str, np.ndarray]:
 def _row(one: _Shown, target: Traits, sample_rate: int) -> dict[str, Any]:
     metrics = {}
     if one.audio is not None:
-        metrics = as_metrics(one.metrics | trait_differences(traits_of(one.audio, sample_rate), target))
+        metrics = as_metrics({**one.metrics, **trait_differences(traits_of(one.audio, sample_rate), target)})
     parts = editability(one.preset)
     counts = {"editable": parts.editable} | {part: int(getattr(parts, part)) for part in PARTS}
     return {

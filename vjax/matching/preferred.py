@@ -56,7 +56,7 @@ def preferred(candidates: Sequence[Candidate], prefer: Prefer) -> Preferred:
     if patch is None and knobs is None:
         return Preferred(closest, f"no editable preset is audible, so {closest.label!r} is written: a table, no filter")
     why = _why_not_the_patch(patch, knobs, candidates)
-    if why:
+    if why and knobs:
         return Preferred(knobs, f"{knobs.label!r} is written and not the patch: {why}")
     return Preferred(patch or knobs)
 

@@ -147,15 +147,19 @@ def prepare(
     if only_candidates:
         choice = choosing(candidates, n_candidates=len(candidates))
         return Prepared(recordings, config, None, _for_all(choice, recordings, pool, config), began_s)
+    assert predictor is not None, "only given candidates need no predictor"
     report(Progress("predicting", 0, 1))
     prediction = prediction or predictor.predict_clip(clip)
     searched = banks(sought.note) if config.variants else ()
     with _threads() as threads:  # they work while the engine renders other candidates
-        tables = config.variants and config.resynthesis and threads.submit(_resynthesis, clip, sought, render, config)
+        tables = patches = None
+        if config.variants and config.resynthesis:
+            tables = threads.submit(_resynthesis, clip, sought, render, config)
         threads.submit(_compile_ahead, render.samples, render.sample_rate)
-        others = [one.sought for one in recordings[1:]]
-        after = np.broadcast_to(clip.after, (2, clip.after.shape[1]))
-        patches = config.patch and threads.submit(explained, sought, pool, clip.title, others=others, after=after)
+        if config.patch:
+            also = [one.sought for one in recordings[1:]]
+            after = np.broadcast_to(clip.after, (2, clip.after.shape[1]))
+            patches = threads.submit(explained, sought, pool, clip.title, others=also, after=after)
         offered = _offered(predictor, prediction, clip.title, sought.note, config, searched)
         offered = itertools.chain(offered, candidates, _late(tables), _explained(patches))
         n_network = 1 + n_alternatives(predictor, config.variants)
@@ -202,7 +206,8 @@ def note_of(clip: Clip, config: MatchConfig = DEFAULT) -> int:
     """The MIDI note to play: the given one; else the sound's if its pitch is clear; else `DEFAULT_NOTE`."""
     if config.note is not None:
         return config.note
-    return clip.pitch.note if clip.pitch.clear else DEFAULT_NOTE
+    note = clip.pitch.note
+    return note if clip.pitch.clear and note is not None else DEFAULT_NOTE
 
 
 def note_length_s(clip: Clip, render: RenderConfig, config: MatchConfig = DEFAULT) -> float:
@@ -232,6 +237,7 @@ def _offered(
     for label, parameters in alternatives(predictor, prediction, config.variants):
         preset = to_preset(parameters, schema, vocabulary, name=title, author="vjax")
         yield Candidate(label, preset, kind=Kind.PREDICTION)
+    assert prediction.mel is not None, "a predictor made the prediction"
     mel = index_mel(prediction.mel[0])
     for bank in banks:
         for found in bank.nearest(mel, note, NEIGHBOURS * config.variants):

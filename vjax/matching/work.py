@@ -117,7 +117,7 @@ def file_work(
         failed = {failure.name for failure in failures}
         yield from predict_files(predictor, [name for name in left if name not in failed], confidence=True)
 
-    def sounds(pool: RenderPool, config: MatchConfig) -> Iterator[Sound | Failure]:
+    def each(pool: RenderPool, config: MatchConfig) -> Iterator[Sound | Failure]:
         for prediction in predictions():
             if isinstance(prediction, Failure):
                 yield prediction
@@ -125,7 +125,7 @@ def file_work(
                 yield Sound(prediction.name, functools.partial(_clip_of, prediction), config, prediction)
 
     return Work(
-        sounds=sounds,
+        sounds=each,
         predictions=predictions,
         paths=left,
         existing=len(paths) - len(left),
@@ -156,6 +156,8 @@ def dataset_work(
 
     def sounds(pool: RenderPool, config: MatchConfig) -> Iterator[Sound]:
         for prediction in predictions():
+            assert prediction.target is not None, "rows of a dataset have parameters"
+            assert prediction.midi_note is not None, "rows of a dataset have a note"
             preset = from_parameters(prediction.target, info.schema, vocabulary)
             clip = functools.partial(row_clip, prediction.name, preset, prediction.midi_note, pool)
             row_config = dataclasses.replace(config, note=prediction.midi_note, note_s=pool.config.note_s)
@@ -226,6 +228,7 @@ def validation_presets(predictor: Predictor, dataset: str | os.PathLike, limit: 
 
 
 def _clip_of(prediction: PredictedPreset) -> Clip:
+    assert prediction.clip is not None, "predictions of files have a clip"
     return dataclasses.replace(prediction.clip, name=prediction.name)  # its own name is text, see `as_text`
 
 

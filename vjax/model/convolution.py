@@ -5,7 +5,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jaxtyping import Float
 
+from vjax.io.arrays import Array
 from vjax.model.winograd import conv_3x3
 
 
@@ -18,7 +20,9 @@ def products_are_faster(dtype: Any, width: int) -> bool:
     return jax.default_backend() == "cpu" and jnp.dtype(dtype) == jnp.float32 and width >= 16
 
 
-def convolve_by_products(x: jax.Array, kernel: jax.Array, strides: Any, padding: Any, **_: Any) -> jax.Array:
+def convolve_by_products(
+    x: Float[Array, "b h w c"], kernel: Float[Array, "i j c k"], strides: Any, padding: Any, **_: Any
+) -> Float[jax.Array, "b _ _ k"]:
     """A function for `nn.Conv(conv_general_dilated=...)`.
 
     Only for NHWC, no dilation and one group. A 3x3 convolution with stride 1 is always padded by 1.
@@ -29,8 +33,11 @@ def convolve_by_products(x: jax.Array, kernel: jax.Array, strides: Any, padding:
 
 
 def conv_patches(
-    x: jax.Array, kernel: jax.Array, strides: tuple[int, int], padding: tuple[tuple[int, int], tuple[int, int]]
-) -> jax.Array:
+    x: Float[Array, "b h w c"],
+    kernel: Float[Array, "i j c k"],
+    strides: tuple[int, int],
+    padding: tuple[tuple[int, int], tuple[int, int]],
+) -> Float[jax.Array, "b _ _ k"]:
     """Convolves x [b, h, w, c] with kernel [i, j, c, k] by XLA, with another gradient of the weights.
 
     This gradient is one matrix product with the patches of x. XLA would compute it as a convolution too, with the batch

@@ -10,7 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from jaxtyping import Float, Int
 
+from vjax.io.arrays import Array
 from vjax.sound.routes import CHANNELS
 
 
@@ -26,9 +28,9 @@ class ContinuousHead(nn.Module):
     dropout: float = 0.0
 
     @nn.compact
-    def __call__(self, features: jax.Array, train: bool = False) -> jax.Array:
+    def __call__(self, features: Float[Array, "b f"], train: bool = False) -> Float[jax.Array, "b n"]:
         """Maps [b, f] to norm values [b, n] in (0, 1). With `train` and dropout, needs the random stream `dropout`."""
-        x = features
+        x = jnp.asarray(features)
         for _ in range(2):
             x = nn.relu(nn.Dense(features.shape[-1], kernel_init=nn.initializers.he_normal())(x))
             x = nn.Dropout(self.dropout, deterministic=not train)(x)
@@ -45,7 +47,7 @@ class CategoricalHead(nn.Module):
     option_counts: tuple[int, ...]
 
     @nn.compact
-    def __call__(self, features: jax.Array) -> jax.Array:
+    def __call__(self, features: Float[Array, "b f"]) -> Float[jax.Array, "b options"]:
         """Maps [b, f] to logits [b, sum(option_counts)], one parameter after another."""
         return nn.Dense(sum(self.option_counts))(features)
 
@@ -60,20 +62,20 @@ class RouteScores(NamedTuple):
       bilinear: [4, e, e].
     """
 
-    source: jax.Array
-    bilinear: jax.Array
-    destination: jax.Array
+    source: Float[jax.Array, "b n_sources e"]
+    bilinear: Float[jax.Array, "4 e e"]
+    destination: Float[jax.Array, "b n_destinations e"]
 
-    def matrix(self) -> jax.Array:
+    def matrix(self) -> Float[jax.Array, "b 4 n_sources n_destinations"]:
         """Computes every cell: [b, 4, n_sources, n_destinations]."""
         projected = jnp.einsum("bse,cef->bcsf", self.source, self.bilinear)
         return jnp.einsum("bcsf,bdf->bcsd", projected, self.destination)
 
-    def amounts(self) -> jax.Array:
+    def amounts(self) -> Float[jax.Array, "b n_sources n_destinations"]:
         """Computes the first channel of every cell: [b, n_sources, n_destinations]."""
         return jnp.einsum("bsf,bdf->bsd", self.source @ self.bilinear[0], self.destination)
 
-    def at(self, cells: jax.Array) -> jax.Array:
+    def at(self, cells: Int[Array, "b n"]) -> Float[jax.Array, "b n 4"]:
         """Computes some cells: [b, n, 4].
 
         `cells` is [b, n] int, `source * n_destinations + destination`. All must be in the matrix.
@@ -101,7 +103,7 @@ class ModulationHead(nn.Module):
     embed_dim: int = 32
 
     @nn.compact
-    def __call__(self, features: jax.Array) -> RouteScores:
+    def __call__(self, features: Float[Array, "b f"]) -> RouteScores:
         """Maps [b, f] to scores without a non-linearity, as factors."""
         size = self.embed_dim
         source = nn.Dense(self.n_sources * size, name="source")(features).reshape(-1, self.n_sources, size)
@@ -113,7 +115,7 @@ class ModulationHead(nn.Module):
         return RouteScores(source, bilinear, destination)
 
 
-def split_logits(logits: jax.Array | np.ndarray, option_counts: Sequence[int]) -> tuple[jax.Array | np.ndarray, ...]:
+def split_logits(logits: Float[Array, "*batch options"], option_counts: Sequence[int]) -> tuple[Array, ...]:
     """Splits fused logits [..., sum(option_counts)] into one [..., n_i] per categorical parameter.
 
     NumPy arrays stay NumPy arrays, without compilation.
@@ -121,11 +123,15 @@ def split_logits(logits: jax.Array | np.ndarray, option_counts: Sequence[int]) -
     Raises ValueError if the last axis is not the sum of the option counts.
     """
     _check_width(logits, option_counts)
-    split = np.split if isinstance(logits, np.ndarray) else jnp.split
-    return tuple(split(logits, np.cumsum(option_counts)[:-1], axis=-1))
+    cuts = np.cumsum(option_counts)[:-1]
+    if isinstance(logits, np.ndarray):
+        return tuple(np.split(logits, cuts, axis=-1))
+    return tuple(jnp.split(logits, cuts, axis=-1))
 
 
-def group_logits(logits: jax.Array, option_counts: Sequence[int]) -> tuple[tuple[np.ndarray, jax.Array], ...]:
+def group_logits(
+    logits: Float[Array, "b options"], option_counts: Sequence[int]
+) -> tuple[tuple[Int[np.ndarray, " m"], Float[jax.Array, "b m n"]], ...]:
     """Splits fused logits [b, sum(option_counts)] into one (menus [m], logits [b, m, n]) per distinct option count n.
 
     `menus` are indices of categorical parameters. Vital's 126 categorical parameters have 12 distinct option counts, so
@@ -137,15 +143,17 @@ def group_logits(logits: jax.Array, option_counts: Sequence[int]) -> tuple[tuple
     counts = np.asarray(option_counts)
     offsets = np.cumsum(counts) - counts
     groups = [np.flatnonzero(counts == n) for n in np.unique(counts)]
-    columns = [(offsets[menus][:, None] + np.arange(counts[menus[0]])).ravel() for menus in groups]
+    columns = [(offsets[menus][:, None] + np.arange(int(counts[menus[0]]))).ravel() for menus in groups]
     # One gather and one split, instead of a gather per group: the gradients are one scatter and one concatenation.
     order = np.concatenate(columns)
-    ordered = logits.at[:, order].get(mode="promise_in_bounds", unique_indices=True)
+    ordered = jnp.asarray(logits).at[:, order].get(mode="promise_in_bounds", unique_indices=True)
     parts = jnp.split(ordered, np.cumsum([len(c) for c in columns])[:-1], axis=1)
     return tuple((menus, part.reshape(len(logits), len(menus), -1)) for menus, part in zip(groups, parts, strict=True))
 
 
-def option_probabilities(logits: jax.Array, option_counts: Sequence[int]) -> jax.Array:
+def option_probabilities(
+    logits: Float[jax.Array, "*batch options"], option_counts: Sequence[int]
+) -> Float[jax.Array, "*batch options"]:
     """Maps fused logits [..., sum(option_counts)] to probabilities of the same shape: a softmax for each parameter.
 
     Raises ValueError if the last axis is not the sum of the option counts.
@@ -158,7 +166,7 @@ def option_probabilities(logits: jax.Array, option_counts: Sequence[int]) -> jax
     return jnp.concatenate(parts, axis=-1)[:, np.argsort(np.concatenate(columns))].reshape(logits.shape)
 
 
-def _check_width(logits: jax.Array, option_counts: Sequence[int]) -> None:
+def _check_width(logits: Array, option_counts: Sequence[int]) -> None:
     if logits.shape[-1] != sum(option_counts):
         raise ValueError(
             f"the logits are {logits.shape[-1]} wide, but {len(option_counts)} menus have {sum(option_counts)} options "

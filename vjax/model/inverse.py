@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jaxtyping import Float
 
+from vjax.io.arrays import Array
 from vjax.model.heads import CategoricalHead, ContinuousHead, ModulationHead, RouteScores
 from vjax.model.kernels import KERNELS, backbone_parts
 from vjax.model.posterior import Denoised, Denoiser
@@ -108,9 +110,9 @@ class Prediction(NamedTuple):
         training step, its factors (`RouteScores`).
     """
 
-    continuous: jax.Array
-    categorical_logits: jax.Array
-    modulation: jax.Array | RouteScores | None
+    continuous: Float[jax.Array, "b n_continuous"]
+    categorical_logits: Float[jax.Array, "b options"]
+    modulation: Float[jax.Array, "b 4 n_sources n_destinations"] | RouteScores | None
 
 
 class InverseModel(nn.Module):
@@ -128,7 +130,7 @@ class InverseModel(nn.Module):
             sizes = config.n_continuous, config.option_counts, len(config.route_cells)
             self.posterior = Denoiser(*sizes, config.posterior_width, config.posterior_blocks)
 
-    def __call__(self, mel: jax.Array, train: bool = False, factored: bool = False) -> Prediction:
+    def __call__(self, mel: Array, train: bool = False, factored: bool = False) -> Prediction:
         """Maps mel [b, 1, n_mels, t], float32 or float16, to a `Prediction`.
 
         With `train`, make `batch_stats` mutable and give the random stream `dropout`. With `factored`, the modulation
@@ -155,21 +157,21 @@ class InverseModel(nn.Module):
         """Returns the posterior's estimate, see `posterior.Denoiser`."""
         return self.posterior(maps, noisy, time, given)
 
-    def features(self, mel: jax.Array, train: bool = False) -> jax.Array:
+    def features(self, mel: Array, train: bool = False) -> Float[jax.Array, "b n_features"]:
         """Returns the input of the heads, [b, n_features] float32. With `train`, `batch_stats` must be mutable."""
         return pooled(self.maps(mel, train))
 
     @nn.compact
-    def maps(self, mel: jax.Array, train: bool = False) -> jax.Array:
+    def maps(self, mel: Array, train: bool = False) -> Float[jax.Array, "b freq time n_features"]:
         """Returns the backbone's last maps [b, freq, time, n_features]. With `train`, `batch_stats` must be mutable."""
         if mel.ndim != 4 or mel.shape[1] != 1:
             raise ValueError(f"mel has shape {mel.shape}; the model expects [batch, 1, n_mels, frames]")
-        mels = mel[:, 0, :, :, None].astype(jnp.float32)  # NHWC; with one channel, no data move in memory
+        mels = jnp.asarray(mel)[:, 0, :, :, None].astype(jnp.float32)  # NHWC; with one channel, no data move in memory
         config, dtype = self.config, jnp.dtype(self.config.compute_dtype)
         parts = backbone_parts(config.kernels, train, dtype, config.width)
         return ResNet(config.width, config.stage_sizes, dtype, **parts, name="backbone")(mels, train, average=False)
 
-    def heads(self, features: jax.Array, train: bool = False, factored: bool = False) -> Prediction:
+    def heads(self, features: Float[Array, "b n_features"], train: bool = False, factored: bool = False) -> Prediction:
         """Maps features [b, n_features] to a `Prediction`.
 
         With `train`, hidden units are dropped by the random stream `dropout`.

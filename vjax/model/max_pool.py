@@ -2,20 +2,23 @@
 
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 from jax import lax
+from jaxtyping import Float
+
+from vjax.io.arrays import Array
+from vjax.model.resnet import max_pool
 
 
 @jax.custom_vjp
-def max_pool_3x3(x: jax.Array) -> jax.Array:
+def max_pool_3x3(x: Float[Array, "b h w c"]) -> Float[jax.Array, "b (h+1)//2 (w+1)//2 c"]:
     """Maps [b, h, w, c] to [b, ceil(h / 2), ceil(w / 2), c]: the maximum of 3x3 cells, stride 2, padded with -inf.
 
     The gradient goes to the first of equal cells, as in XLA.
     """
-    return nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+    return max_pool(x)
 
 
-def _forward(x: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+def _forward(x: Array) -> tuple[jax.Array, tuple[jax.Array, Array]]:
     height, width = (-(-n // 2) for n in x.shape[1:3])
     # The barrier prevents XLA from computing x twice, in two fusions that round differently. Then y could differ from
     # all of its cells.
@@ -28,7 +31,7 @@ def _forward(x: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     return y, (first, x)
 
 
-def _backward(residuals: tuple[jax.Array, jax.Array], dy: jax.Array) -> tuple[jax.Array]:
+def _backward(residuals: tuple[jax.Array, Array], dy: jax.Array) -> tuple[jax.Array]:
     first, x = residuals
 
     def cell_gradient(row: int, column: int, down: bool = False, right: bool = False) -> jax.Array:

@@ -6,6 +6,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
+from jaxtyping import Float
+
+from vjax.io.arrays import Array
 
 
 class BatchNorm(nn.Module):
@@ -24,7 +27,7 @@ class BatchNorm(nn.Module):
     scale_init: Any = nn.initializers.ones
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "*shape c"]) -> Float[jax.Array, "*shape c"]:
         """Maps [..., c] to [..., c]."""
         size = x.shape[-1:]
         mean = self.variable("batch_stats", "mean", jnp.zeros, size, jnp.float32)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vjax.data.reader import Routes
+from vjax.io.arrays import Array
 from vjax.model.heads import option_probabilities, split_logits
 from vjax.model.inverse import ModelConfig
 from vjax.model.posterior import Denoised
@@ -39,9 +40,9 @@ def canonical(
     config: ModelConfig,
     schema: Schema,
     rules: Rules,
-    continuous: jax.Array,
-    categorical: jax.Array,
-    routes: Routes | jax.Array | None,
+    continuous: Array,
+    categorical: Array,
+    routes: Routes | Array | None,
 ) -> Canonical:
     """Returns rows [b, ...] of a dataset in the form that the posterior learns. For use under `jax.jit`.
 
@@ -107,7 +108,7 @@ def frequent_cells(cells: Sequence[int] | np.ndarray, most: int, least: int) -> 
     return tuple(np.sort(found[order[counts[order] >= least]]).tolist())
 
 
-def _route_values(amount: jax.Array) -> jax.Array:
+def _route_values(amount: Array) -> jax.Array:
     return jnp.where(amount == 0, 0.0, jnp.sign(amount) * (0.5 + jnp.abs(amount) / 2))
 
 

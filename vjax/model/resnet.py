@@ -6,6 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jaxtyping import Float
+
+from vjax.io.arrays import Array
 
 RESNET_18 = (2, 2, 2, 2)
 # He et al. 2015, "Delving deep into rectifiers", in the fan-out form, which keeps the scale of the gradient.
@@ -31,7 +34,7 @@ class ResidualBlock(nn.Module):
     norm: Any
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "b freq time channels"]) -> Float[jax.Array, "b _ _ features"]:
         """Maps [b, freq, time, channels] to [b, freq / stride, time / stride, features], sizes rounded up."""
         y = self.conv(self.features, (3, 3), self.stride, padding=1, name="conv_1")(x)
         y = nn.relu(self.norm(name="norm_1")(y))
@@ -43,9 +46,10 @@ class ResidualBlock(nn.Module):
         return nn.relu(x + y)
 
 
-def max_pool(x: jax.Array) -> jax.Array:
+def max_pool(x: Float[Array, "b h w c"]) -> Float[jax.Array, "b (h+1)//2 (w+1)//2 c"]:
     """Maps [b, h, w, c] to [b, ceil(h / 2), ceil(w / 2), c]: the largest of 3x3 cells at stride 2."""
-    return nn.max_pool(x, window_shape=(3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+    padding: Any = ((1, 1), (1, 1))  # without a type, it seems to be a name such as "SAME"
+    return nn.max_pool(jnp.asarray(x), window_shape=(3, 3), strides=(2, 2), padding=padding)
 
 
 class ResNet(nn.Module):
@@ -68,7 +72,7 @@ class ResNet(nn.Module):
     pool: Any = max_pool
 
     @nn.compact
-    def __call__(self, x: jax.Array, train: bool = False, average: bool = True) -> jax.Array:
+    def __call__(self, x: Float[Array, "b freq time 1"], train: bool = False, average: bool = True) -> jax.Array:
         """Maps [b, freq, time, 1] to features [b, c] float32, c = width * 2 ** (stages - 1).
 
         Without `average`, returns the maps that the features are the average of, [b, freq / 2 ** (stages + 1), time / 2
@@ -87,9 +91,9 @@ class ResNet(nn.Module):
                 stride = 2 if stage > 0 and i == 0 else 1
                 name = f"stage_{stage + 1}_block_{i + 1}"
                 x = ResidualBlock(self.width * 2**stage, stride, conv, norm, name=name)(x)
-        return pooled(x) if average else x
+        return pooled(x) if average else jnp.asarray(x)
 
 
-def pooled(maps: jax.Array) -> jax.Array:
+def pooled(maps: Float[Array, "b freq time c"]) -> Float[jax.Array, "b c"]:
     """Averages maps [b, freq, time, c] over frequency and time: [b, c] float32."""
     return jnp.mean(maps, axis=(1, 2), dtype=jnp.float32)

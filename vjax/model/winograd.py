@@ -15,13 +15,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jaxtyping import Float
+
+from vjax.io.arrays import Array
 
 _HALF = 0.5**0.5
 _POINTS = {2: (0.0, 1.0, -1.0), 3: (0.0, _HALF, -_HALF, 2.0), 4: (0.0, _HALF, -_HALF, 1 / _HALF, -1 / _HALF)}
 
 
 @jax.custom_vjp
-def conv_3x3(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def conv_3x3(x: Float[Array, "b h w c"], kernel: Float[Array, "3 3 c k"]) -> Float[jax.Array, "b h w k"]:
     """Convolves x [b, h, w, c] float32 with kernel [3, 3, c, k], with stride 1 and zero padding, to [b, h, w, k].
 
     Both gradients are the exact adjoints of this computation. For them, the transformed tiles of x are kept in memory,
@@ -30,7 +33,7 @@ def conv_3x3(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return _forward(x, kernel)[0]
 
 
-def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+def _forward(x: Array, kernel: Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     tiles = _transformed_tiles(x)
     weights = _product(_matrices(*x.shape[1:3])[1], kernel.reshape(9, *kernel.shape[2:]))
     scores = lax.dot_general(tiles, weights, (((2,), (1,)), ((0,), (0,))))
@@ -59,7 +62,8 @@ def _tile(length: int) -> int:
 def _matrices(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The matrices of outputs, weights and inputs for both axes at once. They apply to tiles flattened by row."""
     rows, columns = _axis_matrices(_tile(height)), _axis_matrices(_tile(width))
-    return tuple(np.kron(a, b).astype(np.float32) for a, b in zip(rows, columns, strict=True))
+    of_outputs, of_weights, of_inputs = (np.kron(a, b).astype(np.float32) for a, b in zip(rows, columns, strict=True))
+    return of_outputs, of_weights, of_inputs
 
 
 def _axis_matrices(m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -81,12 +85,12 @@ def _axis_matrices(m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return a, g, b
 
 
-def _product(matrix: np.ndarray, x: jax.Array) -> jax.Array:
+def _product(matrix: np.ndarray, x: Array) -> jax.Array:
     """matrix [n, m] times x [m, ...]."""
-    return (matrix @ x.reshape(len(x), -1)).reshape(len(matrix), *x.shape[1:])
+    return jnp.matmul(matrix, x.reshape(len(x), -1)).reshape(len(matrix), *x.shape[1:])
 
 
-def _transformed_tiles(x: jax.Array) -> jax.Array:
+def _transformed_tiles(x: Array) -> jax.Array:
     """Cuts [b, h, w, c] into tiles and transforms them: [(m_h + 2) (m_w + 2), tiles, c]."""
     _, height, width, channels = x.shape
     (m_h, n_h), (m_w, n_w) = ((_tile(n), -(-n // _tile(n))) for n in (height, width))
@@ -108,7 +112,7 @@ def _to_tiles(y: jax.Array) -> jax.Array:
     return lax.optimization_barrier(y.reshape(m_h * m_w, -1, k))
 
 
-def _from_tiles(scores: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
+def _from_tiles(scores: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Transforms [(m_h + 2) (m_w + 2), tiles, k] to outputs [b, h, w, k], where `shape` is [b, h, w]."""
     b, height, width = shape
     (m_h, n_h), (m_w, n_w) = ((_tile(n), -(-n // _tile(n))) for n in (height, width))
@@ -117,7 +121,7 @@ def _from_tiles(scores: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
     return y.reshape(b, n_h * m_h, n_w * m_w, -1)[:, :height, :width]
 
 
-def _overlapped(cells: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
+def _overlapped(cells: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Sums overlapping tiles, the adjoint of cutting: [(m_h + 2) (m_w + 2), tiles, c] to [b, h, w, c]."""
     b, height, width = shape
     (m_h, n_h), (m_w, n_w) = ((_tile(n), -(-n // _tile(n))) for n in (height, width))

@@ -29,8 +29,9 @@ def catalog_image(vocabulary: Vocabulary) -> np.ndarray:
     )
     inches = [_TITLE_INCHES + _ROW_INCHES * math.ceil(len(names) / _COLUMNS) for _, names in parts]
     figure = Figure(figsize=(1.5 * _COLUMNS, sum(inches)), dpi=80)
-    tables, curves = figure.subfigures(2, 1, height_ratios=inches)
-    for axis, spectrum in zip(_axes(tables, *parts[0]), catalog.spectra, strict=True):
+    halves: Any = figure.subfigures(2, 1, height_ratios=inches)
+    tables, curves = halves
+    for axis, spectrum in zip(_axes(tables, *parts[0]), catalog.known_spectra(), strict=True):
         top = spectrum.max()
         axis.imshow(
             spectrum.T, origin="lower", aspect="auto", cmap="magma", vmin=top - table_spectra.FLOOR_DB, vmax=top

@@ -78,6 +78,12 @@ class Candidate:
         return abs(self.pitch_error_semitones) > WRONG_NOTE_SEMITONES  # False for NaN
 
     @property
-    def levelled_audio(self) -> np.ndarray | None:
-        """What `preset` plays: `audio` at the level that was set."""
-        return None if self.audio is None else self.audio * np.float32(10 ** (self.gain_db / 20))
+    def rendered(self) -> np.ndarray:
+        """`audio`, of a candidate that could be rendered."""
+        assert self.audio is not None, f"{self.label} has no render: {self.error}"
+        return self.audio
+
+    @property
+    def levelled_audio(self) -> np.ndarray:
+        """What `preset` plays: `rendered` at the level that was set."""
+        return self.rendered * np.float32(10 ** (self.gain_db / 20))

@@ -121,7 +121,7 @@ class Search:
             target=target,
             config=config,
             # The key is made from the sound and not from its name, because a path can be written in many ways.
-            strategy=Strategy(config.strategy, config.seed, zlib.crc32(np.ascontiguousarray(target.audio))),
+            strategy=Strategy(config.strategy, config.seed, zlib.crc32(target.audio.tobytes())),
             live=live,
             knob_error_norm=knob_error_norm,
             candidate_losses=ranking.losses,

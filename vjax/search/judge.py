@@ -137,10 +137,10 @@ class Judge:
         """Losses, gains in dB and MSS distances in dB, [n] each."""
         losses, gains_db = np.full(len(sounds), np.nan, np.float32), np.zeros(len(sounds))
         mss_db = losses.copy()
-        rendered = [i for i, audio in enumerate(sounds) if audio is not None]
-        size = self._objective.batch
+        audible = {i: audio for i, audio in enumerate(sounds) if audio is not None}
+        rendered, size = list(audible), self._objective.batch
         for chunk in (rendered[i : i + size] for i in range(0, len(rendered), size)):
-            audio = np.stack([sounds[i] for i in chunk])
+            audio = np.stack([audible[i] for i in chunk])
             found = self._objective.levelled_terms(audio, [lane] * len(chunk), range_db[chunk])
             losses[chunk], gains_db[chunk], mss_db[chunk] = found[0], found[1], found[2][:, TERMS.index("mss")]
         return losses, np.where(np.isnan(losses), 0.0, gains_db), mss_db

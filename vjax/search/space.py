@@ -90,7 +90,8 @@ def make_space(
         searched[schema.position[VOLUME]] = False
     knobs, slots = np.flatnonzero(searched & ~locked_knobs), np.flatnonzero(is_audible.routes & ~locked_slots)
     names = [schema.continuous_names[i] for i in knobs]
-    amounts = np.array([preset.routes[slot].amount for slot in slots])
+    routes = [preset.routes[slot] for slot in slots]
+    amounts = np.array([route.amount for route in routes if route is not None])
     origin = np.concatenate([preset.continuous[knobs], (amounts + 1) / 2])
     errors = np.array([(knob_error_norm or {}).get(name) or np.nan for name in names] + [np.nan] * len(slots))
     scale = errors / np.nanmedian(errors) if np.isfinite(errors).any() else errors

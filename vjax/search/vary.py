@@ -44,7 +44,8 @@ def varied(preset: Preset, n: int, locked: Collection[str] = (), seed: int = 0) 
 def _is_still(name: str, space: Space) -> bool:
     """Whether a dimension is one of _STILL, or the amount of a route to one."""
     if name.startswith("modulation_"):
-        name = space.preset.routes[int(name.split("_")[1]) - 1].destination
+        route = space.preset.routes[int(name.split("_")[1]) - 1]
+        name = route.destination if route is not None else name
     return name.endswith(_STILL)
 
 

@@ -77,18 +77,20 @@ def audible(rules: Rules, continuous: Any, categorical: Any, routes: Any = None,
     if not (len(rules.sources) and len(rules.destination)):
         routes, sparse = None, False  # nothing can be routed
     slots = _Slots.of(xp, rules, routes) if sparse else None
-    conditions = {"modules": functools.partial(_chosen, xp, rules.modules, categorical)}
-    conditions["modes"] = lambda: (
-        _chosen(xp, rules.modes, categorical)
-        & _take(xp, _states(xp, rules, continuous, categorical, routes, slots), rules.state)
-    )
-    conditions["feeding"] = lambda: _take(xp, _fed(xp, rules, categorical), rules.fed)
+    conditions = {
+        "modules": lambda: _chosen(xp, rules.modules, categorical),
+        "modes": lambda: (
+            _chosen(xp, rules.modes, categorical)
+            & _take(xp, _states(xp, rules, continuous, categorical, routes, slots), rules.state)
+        ),
+        "feeding": lambda: _take(xp, _fed(xp, rules, categorical), rules.fed),
+    }
     follow = routes is not None and ("sources" in parts or sparse)
     computed = {name: make() for name, make in conditions.items() if follow or name in parts}
     found = [computed[name] for name in parts if name in computed]
     if follow:
         in_use = computed["modules"] & computed["modes"] & computed["feeding"]
-        if sparse:
+        if slots is not None:
             audible_slots, audible_sources = _follow_slots(xp, rules, slots, in_use)
         else:
             audible_sources = _follow_matrix(xp, rules, routes, in_use)

@@ -16,7 +16,7 @@ neither vita nor jax.
 import dataclasses
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -164,7 +164,7 @@ def effect_positions(numbers: np.ndarray, on: np.ndarray) -> np.ndarray:
     return np.where(on, position, _POSITION_IF_OFF)
 
 
-def chain_ranks(numbers: np.ndarray) -> np.ndarray:
+def chain_ranks(numbers: np.ndarray | Sequence[int]) -> np.ndarray:
     """The rank of each effect in the chain, from 0, [n, 9] int64, from [n] chain numbers in [0, 9!).
 
     In the factorial number system, a chain number has one digit for each position in the chain; the lowest digit is

@@ -78,7 +78,10 @@ def members(schema: Schema, family: str) -> tuple[int, ...]:
 @functools.lru_cache(maxsize=64)
 def _positions(schema: Schema) -> tuple[dict[str, int], dict[str, int]]:
     """The positions of the sources, and of the destinations, by name."""
-    return tuple({name: i for i, name in enumerate(names)} for names in (schema.sources, schema.destinations))
+    sources, destinations = (
+        {name: i for i, name in enumerate(names)} for names in (schema.sources, schema.destinations)
+    )
+    return sources, destinations
 
 
 @functools.cache

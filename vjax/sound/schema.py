@@ -240,14 +240,15 @@ class Schema:
     def module(self, name: str) -> str:
         """The module of a control (`osc_1`, `filter_fx`, `lfo_3`, `reverb`, ...); `global` for the rest."""
         match = _module_prefix(name)
-        is_module = match and (match.group(3) or f"{match.group(1)}_on" in self.position)
-        return match.group(1) if is_module else "global"
+        if match and (match.group(3) or f"{match.group(1)}_on" in self.position):
+            return match.group(1)
+        return "global"
 
     def validate(self, parameters: Parameters) -> None:
         """Raises ValueError for the first value that is not valid in a preset; it names control, value and range."""
         n_continuous, n_categorical = len(self.continuous), len(self.categorical)
-        shapes = Parameters((n_continuous,), (n_categorical,), (N_SLOTS,), (N_SLOTS, len(CHANNELS)))
-        for field, shape in shapes._asdict().items():
+        shapes = (n_continuous,), (n_categorical,), (N_SLOTS,), (N_SLOTS, len(CHANNELS))
+        for field, shape in zip(Parameters._fields, shapes, strict=True):
             found = np.shape(getattr(parameters, field))
             if found != shape:
                 raise ValueError(f"{field} has shape {found}; this schema expects {shape}")

@@ -52,7 +52,7 @@ def merge_slots(
     waiting = {
         (i, slot): divmod(int(index[slot]), len(schema.destinations))
         for i, ((index, _), mask) in enumerate(zip(tables, masks, strict=True))
-        for slot in np.flatnonzero((index >= 0) & mask)
+        for slot in np.flatnonzero((index >= 0) & mask).tolist()
     }
     new_slots: dict[Slot, int] = {}
     cells: list[int] = []

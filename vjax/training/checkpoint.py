@@ -147,6 +147,7 @@ class Checkpoints:
         run cannot be continued (`resume.refused_changes`).
         """
         step = self.latest_step
+        assert step is not None, "there is a checkpoint to continue from"
         found = _read_meta(self._manager, step)
         refused = refused_changes(found, meta)
         if refused:

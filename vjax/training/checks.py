@@ -41,7 +41,7 @@ def make_section(key: str, section: type[T], values: Mapping[str, Any]) -> T:
     except ValueError as error:
         text = str(error)
         # Errors of a section name only its own fields, because sections are also used without a configuration.
-        names_field = re.match(r"\w*", text).group() in hints
+        names_field = re.split(r"\W", text, maxsplit=1)[0] in hints
         raise ValueError(f"{prefix}{text}" if names_field or not key else f"{key}: {text}") from error
 
 
@@ -54,7 +54,7 @@ def _mismatch(value: Any, hint: Any) -> str:
         if has_length and not any(_mismatch(item, arguments[0]) for item in value):
             return ""
         return f"{length or 'one or more'} integers, such as {','.join(['48', '60', '72'][: length or 3])}"
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return "" if isinstance(value, hint) else f"the settings of {hint.__name__}"
     plain = isinstance(value, hint) or (hint is float and isinstance(value, int))
     if isinstance(value, bool) and hint is not bool:

@@ -189,11 +189,11 @@ def base_config(tier: int, variant: str = "") -> ml_collections.ConfigDict:
         near = difflib.get_close_matches(variant, VARIANTS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"variant {variant!r} does not exist; choose 'demo', 'smoke' or none{hint}")
-    config = ml_collections.ConfigDict({"tier": tier, "seed": 0})
+    config: Any = ml_collections.ConfigDict({"tier": tier, "seed": 0})
     for name, section in _SECTIONS.items():
         config[name] = dataclasses.asdict(section())
     generation = {f.name: f.default for f in dataclasses.fields(GenerationConfig) if f.name not in _GENERATION_SECTIONS}
-    config.generation = generation | {name: dataclasses.asdict(s()) for name, s in _GENERATION_SECTIONS.items()}
+    config["generation"] = generation | {name: dataclasses.asdict(s()) for name, s in _GENERATION_SECTIONS.items()}
     config.generation.sampling.tier = tier
     config.model.kernels = "fast"
     config.generation.random_notes = 3  # from the whole `note_range`; the report played 48, 60 and 72

@@ -6,11 +6,15 @@ used.
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
+from vjax.io.arrays import Array
 from vjax.sound.routes import CHANNELS
 
 
-def scatter_routes(index: jax.Array, value: jax.Array, n_sources: int, n_destinations: int) -> jax.Array:
+def scatter_routes(
+    index: Array, value: Array, n_sources: int, n_destinations: int
+) -> Float[jax.Array, "b 4 n_sources n_destinations"]:
     """Converts routes to matrices: the batched, jittable version of `vjax.sound.routes.dense_routes`.
 
     Slots outside the matrix (-1 for an empty slot, or a cell past the end) are ignored. A dataset should not have

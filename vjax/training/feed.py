@@ -5,7 +5,7 @@ has some ready) and copying it therefore take no extra time, as long as they are
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import jax
 import numpy as np
@@ -18,7 +18,7 @@ from vjax.training.resident import resident_batches
 from vjax.training.step import shard_batch
 
 
-def train_feed(reader: Reader, rows: np.ndarray, config: Config, first_step: int, mesh: Mesh) -> Iterator[Batch]:
+def train_feed(reader: Reader, rows: np.ndarray, config: Config, first_step: int, mesh: Mesh) -> Generator[Batch]:
     """Yields endless training batches from `first_step` on, the same for any number of processes. Close it at the end.
 
     Raises:
@@ -35,7 +35,7 @@ def train_feed(reader: Reader, rows: np.ndarray, config: Config, first_step: int
     )
 
 
-def eval_feed(reader: Reader, rows: np.ndarray, batch_size: int, mesh: Mesh) -> Iterator[Batch]:
+def eval_feed(reader: Reader, rows: np.ndarray, batch_size: int, mesh: Mesh) -> Generator[Batch]:
     """Yields all `rows` once, in order, with padding that is not `valid`.
 
     Raises ValueError if `batch_size` is not divisible by the number of processes and devices.
@@ -43,7 +43,7 @@ def eval_feed(reader: Reader, rows: np.ndarray, batch_size: int, mesh: Mesh) -> 
     return _sharded(eval_batches(reader, rows, batch_size, jax.process_index(), jax.process_count()), mesh)
 
 
-def _sharded(batches: Iterator[Batch], mesh: Mesh) -> Iterator[Batch]:
+def _sharded(batches: Generator[Batch], mesh: Mesh) -> Generator[Batch]:
     with contextlib.closing(batches):
         for batch in batches:
             yield shard_batch(batch, mesh)

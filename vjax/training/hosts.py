@@ -101,7 +101,7 @@ def on_leader(name: str, work: Callable[[], T]) -> T | None:
     return result
 
 
-def _check(address: str, num_processes: int, process_id: int, timeout_s: float) -> None:
+def _check(address: str, num_processes: int | None, process_id: int | None, timeout_s: float) -> None:
     """Finds errors for which jax would end the process without a helpful message."""
     host, _, port = address.rpartition(":")
     print(

@@ -240,6 +240,7 @@ def _validate(eval_step, state: TrainState, reader: Reader, rows: np.ndarray, ba
         _, found = eval_step(state.params, state.batch_stats, batch)
         if before is not None:
             metrics = _merged(metrics, before)
+    assert found is not None, "there are rows to validate"
     return _merged(metrics, found)
 
 

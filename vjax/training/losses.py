@@ -16,8 +16,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Int, Shaped
 
 from vjax.data.reader import Routes
+from vjax.io.arrays import Array
 from vjax.model.heads import RouteScores, group_logits
 from vjax.model.inverse import Prediction
 from vjax.sound.audibility import audible, can_vary
@@ -80,8 +82,8 @@ class LossMasks(NamedTuple):
       rules: rules that decide which parameters of a target are audible.
     """
 
-    continuous_weight: np.ndarray
-    categorical_weight: np.ndarray
+    continuous_weight: Float[Array, " n_continuous"]
+    categorical_weight: Float[Array, " n_categorical"]
     rules: Rules
 
 
@@ -97,10 +99,10 @@ class Targets(NamedTuple):
         have numbers. None uses `modulation` itself.
     """
 
-    continuous: jax.Array
-    categorical: jax.Array
-    modulation: jax.Array | Routes | None = None
-    routes: jax.Array | Routes | None = None
+    continuous: Float[Array, "b n_continuous"]
+    categorical: Int[Array, "b n_categorical"]
+    modulation: Float[Array, "b 4 n_sources n_destinations"] | Routes | None = None
+    routes: Float[Array, "b 4 n_sources n_destinations"] | Routes | None = None
 
 
 class LossMeans(NamedTuple):
@@ -129,7 +131,7 @@ class Losses(NamedTuple):
     stereo: jax.Array
 
 
-def loss_masks(schema: Schema, tier: int, importance: np.ndarray | None = None) -> LossMasks:
+def loss_masks(schema: Schema, tier: int, importance: Shaped[np.ndarray, " n_weights"] | None = None) -> LossMasks:
     """Returns the masks of a schema at a tier, with `importance` [n_continuous] (all 1 by default).
 
     Raises ValueError if the tier does not exist, or if importance is not one finite weight >= 0 for each parameter.
@@ -147,8 +149,10 @@ def loss_masks(schema: Schema, tier: int, importance: np.ndarray | None = None) 
     )
 
 
-def continuous_errors(pred: jax.Array, target: jax.Array, kind: str = "squared") -> jax.Array:
-    """Returns [b, n_continuous] (pred - target)^2, or |pred - target| for the kind "absolute".
+def continuous_errors(
+    pred: Float[Array, "*shape"], target: Float[Array, "*shape"], kind: str = "squared"
+) -> Float[jax.Array, "*shape"]:
+    """Returns (pred - target)^2, or |pred - target| for the kind "absolute", element by element.
 
     The mean minimises the squared error, the median the absolute error.
 
@@ -159,8 +163,11 @@ def continuous_errors(pred: jax.Array, target: jax.Array, kind: str = "squared")
 
 
 def cross_entropies(
-    logits: jax.Array, target: jax.Array, option_counts: Sequence[int], label_smoothing: float = 0.0
-) -> jax.Array:
+    logits: Float[Array, "b options"],
+    target: Int[Array, "b n_categorical"],
+    option_counts: Sequence[int],
+    label_smoothing: float = 0.0,
+) -> Float[jax.Array, "b n_categorical"]:
     """Returns [b, n_categorical] cross-entropy in nats of each parameter, labels smoothed (Szegedy et al. 2016).
 
     For n options: log sum exp(z) - (1 - s) z_target - s mean(z), the cross-entropy against (1 - s) one_hot + s / n.
@@ -177,8 +184,8 @@ def cross_entropies(
 
 
 def loss_weights(
-    target: Targets, masks: LossMasks, config: LossConfig, valid: jax.Array | None = None
-) -> tuple[jax.Array, jax.Array]:
+    target: Targets, masks: LossMasks, config: LossConfig, valid: Shaped[Array, " b"] | None = None
+) -> tuple[Float[jax.Array, "b n_continuous"], Float[jax.Array, "b n_categorical"]]:
     """Returns the weight of each parameter of a target in the loss: [b, n_continuous] and [b, n_categorical].
 
     It is the weight of `masks`, or 0 if the parameter is inaudible in the *target*. By default, only a module that is
@@ -189,7 +196,7 @@ def loss_weights(
     routes = target.modulation if target.routes is None else target.routes
     sources = ("sources",) if config.gate_sources else ()
 
-    def weights(weight: np.ndarray, side: str, parts: tuple[str, ...]) -> jax.Array:
+    def weights(weight: Array, side: str, parts: tuple[str, ...]) -> jax.Array:
         is_audible = getattr(audible(masks.rules, target.continuous, target.categorical, routes, parts), side)
         counts = is_audible if valid is None else is_audible & (valid[:, None] > 0)
         return jnp.where(counts, weight, 0.0)
@@ -200,7 +207,7 @@ def loss_weights(
     )
 
 
-def warmup(epoch: jax.Array | float, config: LossConfig) -> jax.Array:
+def warmup(epoch: jax.Array | float, config: LossConfig) -> Float[jax.Array, ""]:
     """The factor of the modulation term: min(epoch / warm-up epochs, 1), epochs counted from 0; 1 without a warm-up."""
     if config.modulation_warmup_epochs == 0:
         return jnp.float32(1)
@@ -213,7 +220,7 @@ def loss_means(
     masks: LossMasks,
     config: LossConfig,
     option_counts: Sequence[int],
-    valid: jax.Array | None = None,
+    valid: Shaped[Array, " b"] | None = None,
 ) -> LossMeans:
     """Returns the terms of the loss over a batch. Those of modulation are empty without a head or target routes.
 
@@ -233,6 +240,7 @@ def loss_means(
     else:
         predicted, options = prediction.modulation, (config.modulation_pos_weight, config.presence, valid)
         if isinstance(target.modulation, Routes):
+            assert isinstance(predicted, RouteScores), "the loss of sparse routes needs a factored prediction"
             modulation = route_loss(predicted, target.modulation, *options)
         else:
             predicted = predicted.matrix() if isinstance(predicted, RouteScores) else predicted
@@ -243,7 +251,7 @@ def loss_means(
 def weigh(means: LossMeans, config: LossConfig, epoch: jax.Array | float) -> Losses:
     """Returns the loss and its terms at an epoch, by the formula at the top of this module."""
     continuous, categorical, *parts = (mean.value() for mean in means)
-    modulation = sum(parts)
+    modulation = jnp.asarray(sum(parts))
     total = (
         config.continuous_weight * continuous
         + config.categorical_weight * categorical
@@ -259,7 +267,7 @@ def total_loss(
     config: LossConfig,
     epoch: jax.Array | float,
     option_counts: Sequence[int],
-    valid: jax.Array | None = None,
+    valid: Shaped[Array, " b"] | None = None,
 ) -> Losses:
     """Returns the loss of a batch at an epoch, with its parts: `weigh` of `loss_means`."""
     return weigh(loss_means(prediction, target, masks, config, option_counts, valid), config, epoch)

@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Shaped
+
+from vjax.io.arrays import Array
 
 
 class Mean(NamedTuple):
@@ -13,7 +16,7 @@ class Mean(NamedTuple):
     count: jax.Array
 
     @classmethod
-    def of(cls, values: jax.Array, weight: jax.Array) -> "Mean":
+    def of(cls, values: Shaped[Array, "*shape"], weight: Shaped[Array, "*shape"]) -> "Mean":
         """Returns the weighted mean of `values`. `weight` has the same shape, and is >= 0 or bool.
 
         Values with weight 0 are ignored, even NaN, because rows of padding may contain anything.

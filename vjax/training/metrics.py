@@ -10,8 +10,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Shaped
 
-from vjax.model.heads import group_logits
+from vjax.data.reader import Routes
+from vjax.io.arrays import Array
+from vjax.model.heads import RouteScores, group_logits
 from vjax.model.inverse import Prediction
 from vjax.sound.audibility import audible
 from vjax.sound.schema import Schema
@@ -19,14 +22,16 @@ from vjax.training.losses import LossMasks, Targets, continuous_errors
 from vjax.training.mean import Mean
 from vjax.training.modulation import ROUTE_THRESHOLD
 
+Total = Array | np.floating  # merged on the host, a scalar array of NumPy is a number of NumPy
+
 
 class ModulationMetrics(NamedTuple):
     """Scalars; 0 if nothing was counted."""
 
-    precision: jax.Array
-    recall: jax.Array
-    f1: jax.Array
-    amount_mae: jax.Array
+    precision: Float[jax.Array, ""]
+    recall: Float[jax.Array, ""]
+    f1: Float[jax.Array, ""]
+    amount_mae: Float[jax.Array, ""]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +51,7 @@ def metric_layout(schema: Schema) -> MetricLayout:
     return MetricLayout(schema.option_counts, tuple(schema.module(name) for name in schema.continuous_names))
 
 
-def modulation_metrics(pred: jax.Array, target: jax.Array, threshold: float = ROUTE_THRESHOLD) -> ModulationMetrics:
+def modulation_metrics(pred: Array, target: Array, threshold: float = ROUTE_THRESHOLD) -> ModulationMetrics:
     """Returns precision, recall and F1 of routes in dense matrices [..., 4, S, D]. A route has |amount| > threshold.
 
     `amount_mae` is the mean |error| of the amount over the true routes, found or not.
@@ -63,7 +68,7 @@ def batch_metrics(
     targets: Targets,
     masks: LossMasks,
     layout: MetricLayout,
-    valid: jax.Array | None = None,
+    valid: Shaped[Array, " b"] | None = None,
     threshold: float = ROUTE_THRESHOLD,
 ) -> dict[str, Mean]:
     """Returns the metrics of one batch, as `summarise` needs them. Rows with `valid` [b] 0 do not count.
@@ -112,8 +117,11 @@ def batch_metrics(
     )
     metrics["audible_categorical_accuracy"] = Mean.of(correct, menus & is_audible.categorical)
 
-    if prediction.modulation is not None and targets.modulation is not None:
-        metrics |= _route_counts(prediction.modulation, targets.modulation, threshold, rows)
+    predicted, true = prediction.modulation, targets.modulation
+    if predicted is not None and true is not None:
+        assert not isinstance(predicted, RouteScores), "metrics need the whole predicted matrix"
+        assert not isinstance(true, Routes), "metrics need the whole true matrix"
+        metrics |= _route_counts(predicted, true, threshold, rows)
     return metrics
 
 
@@ -156,7 +164,7 @@ def knob_errors(metrics: Mapping[str, Mean]) -> list[float | None]:
     return [float(np.sqrt(s / n)) if n else None for s, n in zip(squared, counted, strict=True)]
 
 
-def _route_counts(pred: jax.Array, target: jax.Array, threshold: float, rows: jax.Array) -> dict[str, Mean]:
+def _route_counts(pred: Array, target: Array, threshold: float, rows: Array) -> dict[str, Mean]:
     """Counts found, false and missed routes in the matrices whose `rows` [...] is True, and the error of amounts."""
     if pred.shape != target.shape:
         raise ValueError(f"the predicted matrices have shape {pred.shape}, the true ones {target.shape}")
@@ -175,7 +183,7 @@ def _route_counts(pred: jax.Array, target: jax.Array, threshold: float, rows: ja
     }
 
 
-def _rates(hits: jax.Array, false_alarms: jax.Array, misses: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _rates(hits: Total, false_alarms: Total, misses: Total) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Returns precision, recall and F1; a rate over nothing is 0."""
     return (
         _ratio(hits, hits + false_alarms),
@@ -184,5 +192,5 @@ def _rates(hits: jax.Array, false_alarms: jax.Array, misses: jax.Array) -> tuple
     )
 
 
-def _ratio(part: jax.Array, whole: jax.Array) -> jax.Array:
-    return part / jnp.where(whole > 0, whole, 1)
+def _ratio(part: Total, whole: Total) -> jax.Array:
+    return jnp.asarray(part / jnp.where(whole > 0, whole, 1))

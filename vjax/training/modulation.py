@@ -3,12 +3,15 @@
 Errors are element-wise, with the shape [...] of their arguments. A loss is their `Mean` over cells or routes.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float, Shaped
 
 from vjax.data.reader import Routes
+from vjax.io.arrays import Array
 from vjax.model.heads import RouteScores
 from vjax.sound.audibility import ACTIVE_AMOUNT
 from vjax.sound.routes import CHANNELS
@@ -31,12 +34,14 @@ class ModulationLoss(NamedTuple):
     stereo: Mean
 
     @property
-    def total(self) -> jax.Array:
+    def total(self) -> Float[jax.Array, ""]:
         """The sum of the five means."""
-        return sum(part.value() for part in self)
+        return jnp.asarray(sum(part.value() for part in self))
 
 
-def presence_errors(amount: jax.Array, active: jax.Array, pos_weight: float, presence: str) -> jax.Array:
+def presence_errors(
+    amount: Float[Array, "*shape"], active: Bool[Array, "*shape"], pos_weight: float, presence: str
+) -> Float[jax.Array, "*shape"]:
     """Returns the presence errors [...] of cells from their predicted amounts [...], see `modulation_loss`.
 
     With the logit z, the error is pos_weight softplus(-z) where `active`, elsewhere softplus(z) minus its value at
@@ -48,7 +53,9 @@ def presence_errors(amount: jax.Array, active: jax.Array, pos_weight: float, pre
     return jnp.where(active, pos_weight * cost, cost - at_rest)
 
 
-def manner_errors(pred: dict[str, jax.Array], target: dict[str, jax.Array]) -> dict[str, jax.Array]:
+def manner_errors(
+    pred: Mapping[str, Float[Array, "*shape"]], target: Mapping[str, Float[Array, "*shape"]]
+) -> dict[str, Float[jax.Array, "*shape"]]:
     """Returns the errors [...] of predicted routes, by channel.
 
     For amount and power, it is the squared error in native units. For bipolar and stereo, whose predictions are logits
@@ -59,11 +66,11 @@ def manner_errors(pred: dict[str, jax.Array], target: dict[str, jax.Array]) -> d
 
 
 def modulation_loss(
-    pred: jax.Array,
-    target: jax.Array,
+    pred: Array,
+    target: Array,
     pos_weight: float = 20.0,
     presence: str = "report",
-    valid: jax.Array | None = None,
+    valid: Shaped[Array, " b"] | None = None,
 ) -> ModulationLoss:
     """Returns the loss of dense modulation matrices, in which only a few cells are routes (the report, phase 3c).
 
@@ -118,7 +125,7 @@ def route_loss(
     routes: Routes,
     pos_weight: float = 20.0,
     presence: str = "report",
-    valid: jax.Array | None = None,
+    valid: Shaped[Array, " b"] | None = None,
 ) -> ModulationLoss:
     """Computes `modulation_loss` of factored scores and sparse routes: the same values with a quarter of the memory.
 
@@ -157,7 +164,7 @@ def check_presence(presence: str) -> None:
         raise ValueError(f"presence is {presence!r}; choose one of {PRESENCES}")
 
 
-def _presence_logit(amount: jax.Array, presence: str) -> tuple[jax.Array, jax.Array | float]:
+def _presence_logit(amount: Array, presence: str) -> tuple[jax.Array, jax.Array | float]:
     """Returns the logit of a cell's presence, and the cost of an absent cell at amount 0, which callers subtract."""
     if presence == "margin":
         at_rest = jax.nn.softplus(-MARGIN_SHARPNESS * ROUTE_THRESHOLD)

@@ -68,7 +68,7 @@ def pack(
 def _pack(checkpoint: str | os.PathLike, out: Path, which: str, bank: bool, credit: str) -> Packed:
     if out.exists() and any(out.iterdir()):
         raise ValueError(f"{out} is not empty; choose another --out, or remove it")
-    restored = load_checkpoint(checkpoint, which)
+    restored = load_checkpoint(Path(checkpoint), which)
     source = bank_folder(checkpoint)
     bank_file = source / BANK
     size = tree_bytes(restored.variables) // 2 + (bank_file.stat().st_size if bank_file.is_file() else 0)

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vjax.data.reader import Reader, Routes
+from vjax.io.arrays import Array
 from vjax.model.inverse import InverseModel
 from vjax.model.posterior import Denoised
 from vjax.model.preset_vector import Canonical, canonical, frequent_cells, to_vector
@@ -96,9 +97,7 @@ class PosteriorTask:
     model: InverseModel
     config: PosteriorConfig
 
-    def noised(
-        self, key: jax.Array, continuous: jax.Array, categorical: jax.Array, routes: Routes | jax.Array | None
-    ) -> Noised:
+    def noised(self, key: jax.Array, continuous: Array, categorical: Array, routes: Routes | Array | None) -> Noised:
         """Draws noise for rows [b, ...] of a dataset."""
         config = self.model.config
         truth = canonical(config, self.schema, self.rules, continuous, categorical, routes)
@@ -111,7 +110,7 @@ class PosteriorTask:
         given = jnp.float32(jax.random.uniform(hidden_key, (b,)) >= self.config.hidden)
         return Noised((1 - time[..., None]) * noise + time[..., None] * vectors, time, given, truth)
 
-    def loss(self, estimate: Denoised, truth: Canonical, valid: jax.Array) -> Mean:
+    def loss(self, estimate: Denoised, truth: Canonical, valid: Array) -> Mean:
         """Returns the loss over the estimates [b, k] of rows whose `valid` [b] is not 0."""
         return Mean.of(self.errors(estimate, truth), jnp.broadcast_to(valid[:, None], estimate.continuous.shape[:2]))
 

@@ -8,7 +8,7 @@ full size takes 90 kB, or 46 kB with log-mel spectrograms in float16: 64 GB hold
 import functools
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import jax
@@ -33,7 +33,7 @@ def resident_batches(
     first_step: int,
     mesh: Mesh,
     augment: SpecAugmentConfig | None = None,
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """Yields `shard_batch` of each of `train_batches`: device arrays, split along the batch over the axis `data`.
 
     Reads all `rows` before the first batch. With several hosts, each calls it with the same arguments.
@@ -59,7 +59,7 @@ def resident_batches(
 
 def _gathered(
     data: Sample, draws: Iterator[tuple[np.ndarray, np.ndarray]], gather: Callable[..., Batch], mesh: Mesh
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     split = NamedSharding(mesh, PartitionSpec("data"))
 
     def put(array: np.ndarray) -> jax.Array:  # with a callback, so that each host transfers only its own part
@@ -76,7 +76,8 @@ def _make_gather(n_time: int, mesh: Mesh) -> Callable[[Sample, jax.Array, jax.Ar
     def gather(data: Sample, numbers: jax.Array, stripes: jax.Array) -> Batch:
         chosen = jax.tree.map(lambda column: column.at[numbers].get(mode="promise_in_bounds"), data)
         mel = _silence(chosen.mel, stripes, n_time)
-        return Batch(*chosen._replace(mel=mel), valid=jnp.ones(len(numbers), jnp.float32))
+        valid: Any = jnp.ones(len(numbers), jnp.float32)  # `Batch` states NumPy's arrays, which it has on the host
+        return Batch(*chosen._replace(mel=mel), valid=valid)
 
     return gather
 

@@ -67,7 +67,7 @@ def _drop_closed_loops() -> None:
         if not (unraisable.exc_type is RuntimeError and "Event loop is closed" in str(unraisable.exc_value)):
             hook(unraisable)
 
-    handle.drops_closed_loops = True
+    setattr(handle, "drops_closed_loops", True)  # noqa: B010  # functions have no such attribute, for type checkers
     sys.unraisablehook = handle
 
 

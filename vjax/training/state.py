@@ -4,10 +4,10 @@ import dataclasses
 import functools
 from typing import Any
 
-import flax
 import jax
 import jax.numpy as jnp
 import optax
+from flax import struct
 
 from vjax.model.inverse import InverseModel
 
@@ -42,7 +42,7 @@ class OptimizerConfig:
             raise ValueError(f"accumulate={self.accumulate}; it must be at least 1")
 
 
-@flax.struct.dataclass
+@struct.dataclass
 class TrainState:
     """A pytree that contains only arrays, so that it can be donated, sharded and saved without conversion.
 

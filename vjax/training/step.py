@@ -6,7 +6,7 @@ statistics of the whole batch, so one device and eight devices compute the same.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,6 +17,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from vjax.data.reader import Routes
 from vjax.data.stream import Batch
+from vjax.io.arrays import Array
 from vjax.model.inverse import InverseModel, Prediction
 from vjax.training.dense_routes import scatter_routes
 from vjax.training.losses import LossConfig, Losses, LossMasks, LossMeans, Targets, loss_means, total_loss, weigh
@@ -45,7 +46,7 @@ class Recipe:
     disturb: Callable[[jax.Array, Batch], Batch] | None = None
 
 
-def data_mesh(devices: list[jax.Device] | None = None) -> Mesh:
+def data_mesh(devices: Sequence[Any] | None = None) -> Mesh:
     """Returns a mesh of all devices (of all hosts) along one axis, `data`."""
     devices = jax.devices() if devices is None else devices
     # Auto, because explicit axes, the default, do not support gathers and sorts over a split axis.
@@ -89,7 +90,7 @@ def targets_of(batch: Batch, model: InverseModel) -> Targets:
     return Targets(batch.continuous, batch.categorical, modulation, _routes(batch))
 
 
-def _routes(batch: Batch) -> jax.Array | Routes | None:
+def _routes(batch: Batch) -> Array | Routes | None:
     """Returns the routes of a batch, whether or not the model predicts them; None if the data have none."""
     has_routes = isinstance(batch.modulation, Routes) or batch.modulation.ndim == 4
     return batch.modulation if has_routes else None
@@ -132,7 +133,8 @@ def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch], tuple[Train
 
         gradients, (losses, batch_stats) = jax.grad(loss, has_aux=True)(state.params)
         updates, opt_state = recipe.optimizer.update(gradients, state.opt_state, state.params)
-        state = state.replace(
+        state = dataclasses.replace(
+            state,
             step=state.step + 1,
             params=optax.apply_updates(state.params, updates),
             batch_stats=batch_stats,
@@ -153,7 +155,7 @@ def make_eval_step(recipe: Recipe) -> Callable[[Any, Any, Batch], tuple[Predicti
     @jax.jit
     def eval_step(params: Any, batch_stats: Any, batch: Batch) -> tuple[Prediction, dict[str, Mean]]:
         variables = {"params": params, "batch_stats": batch_stats}
-        prediction = recipe.model.apply(variables, batch.mel)
+        prediction: Any = recipe.model.apply(variables, batch.mel)
         targets = targets_of(batch, recipe.model)
         options = recipe.layout.option_counts
         means = loss_means(prediction, targets, recipe.masks, recipe.loss, options, batch.valid)
@@ -162,7 +164,8 @@ def make_eval_step(recipe: Recipe) -> Callable[[Any, Any, Batch], tuple[Predicti
             # The same noise in each validation, so that the losses of two validations can be compared.
             noised = recipe.posterior.noised(jax.random.key(0), *_preset(batch))
             shown = jnp.ones_like(noised.given)
-            _, estimate = recipe.model.apply(variables, batch.mel, *noised[:2], shown, method="denoised")
+            denoised: Any = recipe.model.apply(variables, batch.mel, *noised[:2], shown, method="denoised")
+            estimate = denoised[1]
             metrics[POSTERIOR_LOSS] = recipe.posterior.loss(estimate, noised.truth, batch.valid)
         return prediction, _named(means) | metrics
 
@@ -184,7 +187,7 @@ def validation_summary(
     return summary
 
 
-def _preset(batch: Batch) -> tuple[jax.Array, jax.Array, Routes | jax.Array | None]:
+def _preset(batch: Batch) -> tuple[Array, Array, Routes | Array | None]:
     return batch.continuous, batch.categorical, _routes(batch)
 
 

@@ -83,9 +83,10 @@ def without_alike(catalog: WavetableCatalog, threshold_db: float, keep: int = 1)
     The first `keep` entries always stay.
     """
     catalog = table_spectra.with_spectra(catalog)
+    spectra = catalog.known_spectra()
     chosen: list[int] = []
-    for i, spectrum in enumerate(catalog.spectra):
-        distances = table_spectra.spectral_distance(catalog.spectra[chosen], spectrum).mean(-1)
+    for i, spectrum in enumerate(spectra):
+        distances = table_spectra.spectral_distance(spectra[chosen], spectrum).mean(-1)
         if i < keep or not (distances < threshold_db).any():
             chosen.append(i)
     return catalog.chosen(chosen)
@@ -97,11 +98,10 @@ def most_varied(catalog: WavetableCatalog, n: int, keep: int = 1) -> WavetableCa
     Farthest-point traversal (Gonzalez 1985, "Clustering to minimize the maximum intercluster distance").
     """
     catalog = table_spectra.with_spectra(catalog)
+    spectra = catalog.known_spectra()
     chosen = list(range(min(keep, n, len(catalog))))
     while len(chosen) < min(n, len(catalog)):
-        to_chosen = (
-            table_spectra.spectral_distance(catalog.spectra[:, None], catalog.spectra[None, chosen]).mean(-1).min(1)
-        )
+        to_chosen = table_spectra.spectral_distance(spectra[:, None], spectra[None, chosen]).mean(-1).min(1)
         chosen.append(int(to_chosen.argmax()))
     return catalog.chosen(chosen)
 
@@ -113,8 +113,9 @@ def best_cover(catalog: WavetableCatalog, n: int, keep: int = 1) -> WavetableCat
     its nearest chosen one the most.
     """
     catalog = table_spectra.with_spectra(catalog)
+    spectra = catalog.known_spectra()
     # One table at a time: all pairs at once would take 2 GB for 1,000 tables.
-    distances = np.stack([table_spectra.spectral_distance(catalog.spectra, one).mean(-1) for one in catalog.spectra])
+    distances = np.stack([table_spectra.spectral_distance(spectra, one).mean(-1) for one in spectra])
     chosen = list(range(min(keep, n, len(catalog))))
     while len(chosen) < min(n, len(catalog)):
         left = np.minimum(distances[:, chosen].min(1)[:, None], distances).sum(0)
@@ -181,7 +182,7 @@ def _extended(
     for i, reason in rejected.items():
         warn(f"left out: wavetable {grown.names[i]!r}: {reason}")
     played = [i for i in new if i not in rejected]
-    spectra = np.stack([*existing.spectra, *(measured[i] for i in played)])
+    spectra = np.stack([*existing.known_spectra(), *(measured[i] for i in played)])
     return dataclasses.replace(grown.chosen([*range(len(existing)), *played]), spectra=spectra)
 
 

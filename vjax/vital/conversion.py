@@ -58,7 +58,9 @@ def with_usual_parts(settings: Mapping[str, Any]) -> dict[str, Any]:
 
     Other parts are returned as they are, valid or not.
     """
-    usual = {name: float(value) if isinstance(value, bool) else value for name, value in settings.items()}
+    usual: dict[str, Any] = {
+        name: float(value) if isinstance(value, bool) else value for name, value in settings.items()
+    }
     routes = usual.get("modulations")
     if isinstance(routes, list) and not any(map(_is_used, routes[N_SLOTS:])):
         usual["modulations"] = routes[:N_SLOTS]

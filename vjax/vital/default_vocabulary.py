@@ -160,7 +160,7 @@ def _write(out: pathlib.Path, made: Vocabulary, n_tables: int, n_shapes: int, ta
         cycles=np.stack([cycles[table_key(table)] for table in chosen]),
         names=np.array([table["name"] for table in chosen]),
         authors=np.array([table["author"] for table in chosen]),
-        spectra=made.wavetables.spectra.astype(np.float16),
+        spectra=made.wavetables.known_spectra().astype(np.float16),
     )
     shapes = made.lfo_shapes.shapes[n_shapes:]
     (out / _SHAPES).write_text("[\n" + ",\n".join(json.dumps(shape) for shape in shapes) + "\n]\n")

@@ -105,8 +105,9 @@ def _destination(routes: tuple[Route | None, ...], route: Route) -> str:
     If a route points at a slot, the text describes the route in that slot, because slot numbers have no meaning.
     """
     slot = _SLOT.fullmatch(route.destination)
-    pointed = routes[int(slot.group(1)) - 1] if slot else None
-    return f"{slot.group(2)} of {pointed.source} > {pointed.destination}" if pointed else route.destination
+    if slot and (pointed := routes[int(slot.group(1)) - 1]):
+        return f"{slot.group(2)} of {pointed.source} > {pointed.destination}"
+    return route.destination
 
 
 def _routes(target: Mapping[tuple[str, str], float], match: Mapping[tuple[str, str], float]):
@@ -133,7 +134,7 @@ def _knobs(target: Preset, match: Preset, audible: tuple[Audible, Audible]) -> t
             knob_text(name, schema.continuous[i].to_native(norm)) if on[i] else OFF
             for norm, on in zip(norms, audible_knobs, strict=True)
         ]
-        knobs.append(KnobDifference(name, *texts, *norms))
+        knobs.append(KnobDifference(name, texts[0], texts[1], norms[0], norms[1]))
     return knobs, int(either.sum())
 
 

@@ -129,7 +129,9 @@ def carrying_routes(preset: Preset) -> Iterator[tuple[int, Route]]:
     """Yields (slot from 0, route) of routes to something audible whose amount is not 0 or is moved by another route."""
     opened = {route.destination for route in preset.routes if route is not None and not route.bypass}
     for slot, (route, is_audible) in enumerate(zip(preset.routes, audible_of(preset).routes, strict=True)):
-        if is_audible and not route.bypass and (route.amount or f"modulation_{slot + 1}_amount" in opened):
+        if route is None or route.bypass or not is_audible:
+            continue
+        if route.amount or f"modulation_{slot + 1}_amount" in opened:
             yield slot, route
 
 

@@ -87,7 +87,8 @@ def _idle_modules(preset: Preset) -> list[str]:
     idle = [effect for effect, mix in _MIXES.items() if effect in on and zero(mix)]
     if "eq" in on and all(zero(f"eq_{band}_gain") and zero(f"eq_{band}_mode") for band in ("low", "band", "high")):
         idle.append("eq")
-    modulators = {modulator(i + 1, value_of(preset, f"osc_{i + 1}_distortion_type")) for i in _oscillators_on(preset)}
+    types = {i + 1: int(value_of(preset, f"osc_{i + 1}_distortion_type")) for i in _oscillators_on(preset)}
+    modulators = {modulator(number, distortion_type) for number, distortion_type in types.items()}
     idle += [player for player in PLAYERS if player in on and zero(f"{player}_level") and player not in modulators]
     audible = audible_of(preset).continuous
     for name, other in (_FILTERS, _FILTERS[::-1]):
@@ -112,8 +113,8 @@ def _straight(preset: Preset) -> dict[str, int]:
     found = {}
     for player in PLAYERS:
         control = f"{player}_destination"
-        if is_straight(value_of(preset, control)):
-            default = value_of(init(), control)
+        if is_straight(int(value_of(preset, control))):
+            default = int(value_of(init(), control))
             found[control] = default if is_straight(default) else _TO_EFFECTS
     return found
 
@@ -136,7 +137,7 @@ def _idle_controls(preset: Preset, audible: set[str]) -> set[str]:
     for osc in (f"osc_{i + 1}" for i in range(N_OSCILLATORS)):
         if is_constant(preset.wavetables[int(osc[-1]) - 1]):
             idle |= {f"{osc}_wave_frame"} - moved  # not the spread, which gives each voice its own buffer
-        if modulator(int(osc[-1]), value_of(preset, f"{osc}_distortion_type")):
+        if modulator(int(osc[-1]), int(value_of(preset, f"{osc}_distortion_type"))):
             idle |= {f"{osc}_distortion_phase"}
     for band in ("low", "band", "high"):
         if is_fixed(f"eq_{band}_gain", 0) and is_fixed(f"eq_{band}_mode", 0):

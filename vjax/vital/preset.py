@@ -142,7 +142,7 @@ class Preset:
         schema = controls()
         settings = dict(synth.init_preset()["settings"])
         # Vital stores float32. The nearest float32 is the value that was read.
-        native = np.float32(schema.minimum + np.asarray(self.continuous, np.float64) * schema.span)
+        native = (schema.minimum + np.asarray(self.continuous, np.float64) * schema.span).astype(np.float32)
         settings |= dict(zip(schema.continuous_names, native.tolist(), strict=True))
         for menu, index in zip(schema.categorical, self.categorical, strict=True):
             settings[menu.name] = float(menu.minimum + index)

@@ -108,13 +108,13 @@ def spectral_distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def nearest_table(catalog: WavetableCatalog, spectrum: np.ndarray) -> tuple[int, float]:
     """(index, distance in dB) of the entry nearest over all frames to a table's [len(FRAME_POSITIONS), BANDS]."""
-    distances = spectral_distance(catalog.spectra, spectrum).mean(-1)
+    distances = spectral_distance(catalog.known_spectra(), spectrum).mean(-1)
     best = int(distances.argmin())
     return best, float(distances[best])
 
 
 def nearest_cycle(catalog: WavetableCatalog, spectrum: np.ndarray) -> tuple[int, int, float]:
     """(index, frame position, distance in dB) of the cycle in the whole catalog nearest to one cycle, [BANDS]."""
-    distances = spectral_distance(catalog.spectra, spectrum)
+    distances = spectral_distance(catalog.known_spectra(), spectrum)
     table, frame = np.unravel_index(distances.argmin(), distances.shape)
     return int(table), FRAME_POSITIONS[frame], float(distances[table, frame])

@@ -52,7 +52,7 @@ def midi_hz(midi: float) -> float:
 
 def rate_text(preset: Preset, module: str) -> str:
     """Returns how often a module repeats: `5.0 Hz`, `1/4 at 120 bpm`, or at the pitch of the key."""
-    sync = value_of(preset, f"{module}_sync")
+    sync = int(value_of(preset, f"{module}_sync"))
     if sync == _SECONDS:
         return hz_text(2 ** value_of(preset, f"{module}_frequency"))
     if sync == _KEYTRACK:

@@ -99,6 +99,14 @@ class WavetableCatalog:
     def _positions(self) -> dict[str, int]:
         return {table_key(table): i for i, table in reversed(list(enumerate(self.tables)))}
 
+    def known_spectra(self) -> np.ndarray:
+        """`spectra`, of a catalog that has them. Raises ValueError if they were never rendered."""
+        if self.spectra is None:
+            raise ValueError(
+                f"the catalog of {len(self)} wavetables has no spectra; add them with table_spectra.with_spectra"
+            )
+        return self.spectra
+
     def find(self, table: Mapping[str, Any]) -> int | None:
         """The index of the entry with the same content, or None."""
         return self._positions.get(table_key(table))

@@ -41,7 +41,7 @@ def answers(studio: Studio, sessions: Sessions, folder: Path | None) -> Sequence
         note, rate = int(request["note"]), studio.render.sample_rate
         if not 0 <= note <= 127:
             raise SessionError(f"note {note} is not a MIDI note from 0 to 127")
-        (rendering,) = studio.keys.map([RenderJob(preset.to_json(), (note,), note_s=session.sound.note_s)])
+        (rendering,) = studio.keys.map([RenderJob(preset.to_json(), (note,), note_s=session.given.note_s)])
         if rendering.audio is None:
             raise SessionError(f"the engine could not play {note_name(note)}: {rendering.error}")
         audio = with_gain(rendering.audio[0], loudness_gain(card.audio, rate))  # all keys have the card's gain
@@ -49,7 +49,7 @@ def answers(studio: Studio, sessions: Sessions, folder: Path | None) -> Sequence
 
     def look_inside(request: Request) -> dict[str, Any]:
         session, _, preset = _chosen(sessions, request)
-        return inside(preset, session.sound.note, session.sound.note_s, studio.render.seconds)
+        return inside(preset, session.given.note, session.given.note_s, studio.render.seconds)
 
     def preset_file(request: Request) -> dict[str, Any]:
         _, _, preset = _chosen(sessions, request)
@@ -59,8 +59,9 @@ def answers(studio: Studio, sessions: Sessions, folder: Path | None) -> Sequence
         session = sessions.get(request["token"])
         if session.result is None:
             raise SessionError("the match has not ended; wait for all candidates")
-        content = archive_bytes(session.result, list(session.cards.values()), session.sound.clip.title)
-        name = f"{file_name(session.sound.clip.title)} (vjax).zip"
+        title = session.given.clip.title
+        content = archive_bytes(session.result, list(session.cards.values()), title)
+        name = f"{file_name(title)} (vjax).zip"
         return {"name": name, "base64": base64.b64encode(content).decode("ascii")}
 
     def install_preset(request: Request) -> dict[str, Any]:

@@ -95,11 +95,9 @@ def early_card(candidate: Candidate, sound: Sound) -> Card | None:
     if candidate.error or error >= IN_TUNE_SEMITONES:
         return None
     rate = sound.clip.sample_rate
-    both = (at_loudness(audio, rate) for audio in (candidate.audio, sound.target))
+    mss_db = float(mss(at_loudness(candidate.rendered, rate), at_loudness(sound.target, rate), rate))
     preset = dataclasses.replace(candidate.preset, name=f"{sound.clip.title} ({candidate.kind})")
-    return dataclasses.replace(
-        _card(candidate.kind, candidate, candidate.audio, sound, float(mss(*both, rate)), preset), final=False
-    )
+    return dataclasses.replace(_card(candidate.kind, candidate, candidate.rendered, sound, mss_db, preset), final=False)
 
 
 def result_cards(result: MatchResult, sound: Sound) -> list[Card]:
@@ -113,9 +111,10 @@ def result_cards(result: MatchResult, sound: Sound) -> list[Card]:
         cards.append(dataclasses.replace(card, metrics=one.metrics, badges=badges, beside=beside))
     shown = {card.kind for card in cards}
     for kind in (Kind.PATCH, Kind.NEIGHBOUR, Kind.PREDICTION, Kind.RESYNTHESIS):
-        best, *others = [one for one in result.candidates if one.kind == kind and not one.error] or [None]
-        if best is None:
+        audible = [one for one in result.candidates if one.kind == kind and not one.error]
+        if not audible:
             continue
+        best, *others = audible
         if kind not in shown:
             cards.append(_candidate_card(best, kind, result, sound))
         near_db = max(FAR_DB, best.mss_db + _NEAR_BEST_DB)

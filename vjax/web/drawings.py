@@ -83,13 +83,13 @@ def tables(preset: Preset) -> list[dict[str, Any]]:
 def _filter(preset: Preset, number: int, note: int) -> dict[str, Any] | None:
     """The gain of a filter without what moves its cutoff during a note; None for filters without a closed form."""
     name = f"filter_{number}"
-    model = value_of(preset, f"{name}_model")
+    model, style = (int(value_of(preset, f"{name}_{menu}")) for menu in ("model", "style"))
     if model >= N_LINEAR:
         return None
     cutoff_hz = note_hz(cutoff_at_rest(preset, name, note, _VELOCITY))
-    knobs = (value_of(preset, f"{name}_{knob}") for knob in ("resonance", "drive", "blend"))
+    resonance, drive_db, blend = (value_of(preset, f"{name}_{knob}") for knob in ("resonance", "drive", "blend"))
     frequency_hz = np.geomspace(_LOWEST_HZ, _HIGHEST_HZ, _POINTS)
-    gain_db = filter_gain_db(frequency_hz, cutoff_hz, *knobs, model, value_of(preset, f"{name}_style"))
+    gain_db = filter_gain_db(frequency_hz, cutoff_hz, resonance, drive_db, blend, model, style)
     shown = (np.clip(gain_db, _LOWEST_DB, _HIGHEST_DB) - _LOWEST_DB) / (_HIGHEST_DB - _LOWEST_DB)
     return _drawing(f"filter {number} at rest", "20 Hz to 20 kHz", shown)
 

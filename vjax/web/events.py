@@ -20,7 +20,7 @@ from vjax.vital.values import with_values
 from vjax.web.cards import Card, early_card, refined_card, result_cards, variation_card
 from vjax.web.jobs import Cancelled, Failed, Job, Waiting, Work
 from vjax.web.sessions import MOST_RECORDINGS, Recording, Session, Sessions, card_of
-from vjax.web.sound import make_sound
+from vjax.web.sound import Sound, make_sound
 from vjax.web.studio import EXAMPLES, Studio, match_work, read_sound, refine_work, vary_work
 from vjax.web.view import pitch_text, progress_status, recordings, results, status
 
@@ -58,7 +58,8 @@ class Events:
     install: bool
 
     def close(self, request: gr.Request) -> None:
-        self.sessions.close(request.session_hash)
+        if request.session_hash is not None:
+            self.sessions.close(request.session_hash)
 
     def take_sound(self, path: str | None, request: gr.Request) -> tuple:
         """-> results, detected, note, keys, recordings, status, match, cancel.
@@ -66,17 +67,17 @@ class Events:
         Called when the sound was given, trimmed or removed. Further recordings belong to the sound before, and are
         removed.
         """
-        session = self.sessions.of_page(request.session_hash)
+        session = self.sessions.of_page(_page_of(request))
         session.begin(None)
         if path is None:
             return self._no_sound(session, status("Give a sound first."))
         name = _file_name(path)
         try:
-            clip = read_sound(self.studio, path, name)
-            session.begin(make_sound(clip, self.studio.render, self.config))
+            sound = make_sound(read_sound(self.studio, path, name), self.studio.render, self.config)
+            session.begin(sound)
         except (ValueError, OSError) as error:
             return self._no_sound(session, status(error_text(error).replace(path, name), bad=True))
-        note, detected = session.sound.note, pitch_text(session.sound, True)
+        note, detected = sound.note, pitch_text(sound, True)
         shown = results(session, self.install)
         return shown, detected, note_name(note), {"note": note}, None, status(_READY), *_buttons(False)
 
@@ -85,7 +86,7 @@ class Events:
 
     def take_recordings(self, paths: list[str] | None, request: gr.Request) -> tuple:
         """-> recordings, status. Called when further recordings of the instrument were given or removed."""
-        session = self.sessions.of_page(request.session_hash)
+        session = self.sessions.of_page(_page_of(request))
         before, session.others = {one.path: one for one in session.others}, ()
         problems = []
         for path in map(str, paths or []):  # plain ones: a process that reads them would import Gradio for its own
@@ -102,7 +103,7 @@ class Events:
 
     def match(self, note: str, request: gr.Request) -> Iterator[tuple]:
         """Yields results, detected, status, match, cancel."""
-        session = self.sessions.of_page(request.session_hash)
+        session = self.sessions.of_page(_page_of(request))
         if session.sound is None:
             yield gr.skip(), gr.skip(), status("Give a sound first.", bad=True), *_buttons(False, False)
             return
@@ -141,7 +142,7 @@ class Events:
                 nearer = f"{gained:.1f} dB nearer" if gained > 0.05 else "not nearer in MSS"
                 return f"Searched with {result.evals} renders in {result.seconds:.0f} s: {nearer}."
 
-            return refine_work(self.studio, session.sound, candidate, seconds, asked["locked"]), take
+            return refine_work(self.studio, session.given, candidate, seconds, asked["locked"]), take
 
         yield from self._go_on(request, event, begin)
 
@@ -155,19 +156,19 @@ class Events:
                 return f"{len(cards)} variations of {origin.title}." if cards else "No variation sounds different."
 
             seed = session.made["variation"]  # so that the next ones are others
-            return vary_work(session.sound, candidate, float(asked["away_db"]), asked["locked"], seed), take
+            return vary_work(session.given, candidate, float(asked["away_db"]), asked["locked"], seed), take
 
         yield from self._go_on(request, event, begin)
 
     def undo(self, request: gr.Request, event: gr.EventData) -> dict[str, Any]:
         """-> results, without the refinement or the variations that the page names."""
-        session = self.sessions.of_page(request.session_hash)
+        session = self.sessions.of_page(_page_of(request))
         session.drop_made(event._data["ids"])
         return results(session, self.install, session.job is not None)
 
     def cancel(self, request: gr.Request) -> None:
         """A search keeps its best preset so far; a match ends without a result."""
-        job = self.sessions.of_page(request.session_hash).job
+        job = self.sessions.of_page(_page_of(request)).job
         if job is not None:
             job.cancel_or_stop()
 
@@ -176,14 +177,14 @@ class Events:
 
     def _with_note(self, session: Session, note: str) -> MatchConfig:
         """The settings of a match. The detected note, or an empty field, leaves the note to vjax."""
-        detected = note_name(note_of(session.sound.clip, self.config))
+        detected = note_name(note_of(session.given.clip, self.config))
         if note.strip() in ("", detected):
             return self.config
         return dataclasses.replace(self.config, note=parse_note(note))
 
     def _go_on(self, request: gr.Request, event: gr.EventData, begin: Callable[..., tuple[Work, Take]]) -> Iterator:
         """Runs the work that `begin` returns for the chosen card, with the macros that the page has set."""
-        session, asked = self.sessions.of_page(request.session_hash), event._data
+        session, asked = self.sessions.of_page(_page_of(request)), event._data
         try:
             origin = card_of(session, asked["id"])
             macros = {MACROS[int(number) - 1]: float(value) for number, value in (asked["macros"] or {}).items()}
@@ -211,7 +212,7 @@ class Events:
                 line = status(f"Waiting: {event.ahead} {'job is' if event.ahead == 1 else 'jobs are'} before yours.")
             elif isinstance(event, Progress):
                 line = progress_status(event, time.monotonic() - began_s)
-                if early and event.candidate is not None and _add_early(session, event.candidate):
+                if early and event.candidate is not None and _add_early(session, event.candidate, session.given):
                     shown = results(session, self.install, True)
             else:
                 session.job, busy = None, False
@@ -225,14 +226,20 @@ class Events:
             yield shown, line, *_buttons(busy)
 
 
+def _page_of(request: gr.Request) -> str:
+    """The name of the page that an event comes from."""
+    assert request.session_hash is not None, "Gradio names the page of each event"
+    return request.session_hash
+
+
 def _file_name(path: str) -> str:
     """The name of an uploaded file; browsers write a quote in it as %22."""
     return Path(path).name.replace("%22", '"')
 
 
-def _add_early(session: Session, candidate: Candidate) -> bool:
+def _add_early(session: Session, candidate: Candidate, sound: Sound) -> bool:
     """Shows a candidate while the match runs, if it is the best of its kind so far."""
-    card = early_card(candidate, session.sound) if candidate.kind in list(Kind) else None
+    card = early_card(candidate, sound) if candidate.kind in list(Kind) else None
     before = session.cards.get(card.id) if card else None
     if card is None or not (before is None or card.mss_db < before.mss_db):
         return False

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -21,8 +22,8 @@ and take one.
 
 def build_page(events: Events, functions: Sequence[Callable]) -> gr.Blocks:
     """The page. `functions`: what `page/results.js` calls, see `vjax.web.answers`."""
-    private = {"api_visibility": "private", "show_progress": "hidden"}
-    at_once = private | {"queue": False}
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    at_once: dict[str, Any] = private | {"queue": False}
     with gr.Blocks(title="vjax", analytics_enabled=False, delete_cache=(600, 3600)) as page:
         gr.Markdown(INTRODUCTION, elem_classes="vx-introduction")
         with gr.Row(equal_height=False):

@@ -93,7 +93,8 @@ def serve(
             print(f"vjax web, public: {public}", flush=True)
         threading.Thread(target=_warm_up, args=(studio,), daemon=True).start()
         try:
-            threading.Event().wait()  # until KeyboardInterrupt
+            while True:
+                threading.Event().wait()  # until KeyboardInterrupt
         finally:
             page.close(verbose=False)
 

@@ -53,6 +53,13 @@ class Session:
     job: Job | None = None
     made: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
 
+    @property
+    def given(self) -> Sound:
+        """The sound. Raises SessionError if there is none."""
+        if self.sound is None:
+            raise SessionError("there is no sound any more; give one, and match it")
+        return self.sound
+
     def begin(self, sound: Sound | None) -> None:
         """Takes another sound, or the same one with another note; what was found before is dropped."""
         self.end_job()
@@ -104,7 +111,8 @@ class Sessions:
             self._pages[page] = session.token
             dropped = [self._drop(next(iter(self._sessions))) for _ in range(len(self._sessions) - self._most)]
         for one in dropped:
-            one.end_job()
+            if one is not None:
+                one.end_job()
         return session
 
     def get(self, token: str) -> Session:

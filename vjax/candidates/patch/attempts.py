@@ -71,14 +71,26 @@ class Attempt(NamedTuple):
         return f"{PATCH}, {self.fit.name}{moves}"
 
     @property
+    def written(self) -> Preset:
+        """`preset` of an attempt that was written."""
+        assert self.preset is not None, "the attempt was not written"
+        return self.preset
+
+    @property
+    def rendered(self) -> np.ndarray:
+        """`audio` of an attempt that the engine could play."""
+        assert self.audio is not None, "the attempt was not rendered"
+        return self.audio
+
+    @property
     def reach_db(self) -> float:
         """By how many dB its oscillators and its volume together can be turned up."""
-        loudest = max(value_of(self.preset, f"osc_{i + 1}_level") for i in range(len(self.powers)))
-        return level_range_db(self.preset)[1] - 40 * math.log10(max(loudest, _LEAST_LEVEL))
+        loudest = max(value_of(self.written, f"osc_{i + 1}_level") for i in range(len(self.powers)))
+        return level_range_db(self.written)[1] - 40 * math.log10(max(loudest, _LEAST_LEVEL))
 
     def missing_db(self, sought: Sought) -> float:
         """Returns by how many dB its render is softer than the sound."""
-        energies = (max(float(np.sum(audio**2)), _LEAST_ENERGY) for audio in (sought.audio, self.audio))
+        energies = (max(float(np.sum(audio**2)), _LEAST_ENERGY) for audio in (sought.audio, self.rendered))
         return 10 * math.log10(next(energies) / next(energies))
 
 
@@ -119,7 +131,7 @@ def _written(one: Attempt, note: int, name: str) -> Attempt:
 def played(attempts: Sequence[Attempt], sought: Sought, pool: RenderPool, name: str) -> list[Attempt]:
     """Writes and renders the attempts. Those that the engine cannot play have no audio."""
     written = [_written(one, sought.note, name) for one in attempts]
-    jobs = [RenderJob(one.preset.to_json(), (sought.note,), note_s=sought.note_s) for one in written]
+    jobs = [RenderJob(one.written.to_json(), (sought.note,), note_s=sought.note_s) for one in written]
     tried = []
     for one, rendering in zip(written, pool.map(jobs), strict=True):
         if rendering.audio is not None:
@@ -140,7 +152,7 @@ def spectrogram_of(one: Attempt, sought: Sought) -> Spectrogram:
 
 
 def _at_level(one: Attempt, sought: Sought) -> np.ndarray:
-    return at_level_of(one.audio, sought.audio, one.reach_db)
+    return at_level_of(one.rendered, sought.audio, one.reach_db)
 
 
 def corrected(attempts: Sequence[Attempt], sound: Spectrogram, sought: Sought) -> list[Attempt]:

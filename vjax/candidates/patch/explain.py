@@ -155,8 +155,8 @@ def _loud_enough(one: Attempt, sought: Sought) -> Preset:
     """Returns the preset with oscillators so loud that the volume can reach the sound's level, with some headroom."""
     missing_db = one.missing_db(sought) - _HEADROOM_DB
     if missing_db <= 0:
-        return one.preset
+        return one.written
     names = [f"osc_{i + 1}_level" for i in range(len(one.powers))]
-    levels = [value_of(one.preset, name) for name in names]
+    levels = [value_of(one.written, name) for name in names]
     gain = min(10 ** (missing_db / 40), 1 / max(*levels, 1e-3))  # a level is the square of its parameter
-    return with_values(one.preset, {name: level * gain for name, level in zip(names, levels, strict=True)})
+    return with_values(one.written, {name: level * gain for name, level in zip(names, levels, strict=True)})

@@ -11,6 +11,7 @@ import numpy as np
 
 from vjax.candidates.patch.model import N_FRAMES, Axes, Knobs, Skeleton, low_pass_db
 from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram
+from vjax.io.arrays import Array
 
 _CUTOFFS = np.linspace(20, 135, 47)  # MIDI pitches that the alternating medians choose from
 _ROUNDS = 6
@@ -28,10 +29,10 @@ class Factors(NamedTuple):
       error_db: [], mean |difference|.
     """
 
-    spectrum_db: jax.Array
-    cutoff: jax.Array
-    gain_db: jax.Array
-    error_db: jax.Array
+    spectrum_db: Array
+    cutoff: Array
+    gain_db: Array
+    error_db: Array
 
 
 @jax.jit

@@ -44,7 +44,7 @@ def seen_db(level: np.ndarray) -> np.ndarray:
 def level_fade(taps_s: np.ndarray, cycle: np.ndarray, target_db: np.ndarray) -> Fade:
     """Returns the envelope that, multiplied by a cycle [t, TAPS_S], is nearest to a gain [t], at any level."""
 
-    def best(*knobs: Sequence[float], every: int = 1) -> tuple[float, ...]:
+    def best(*knobs: Sequence[float] | np.ndarray, every: int = 1) -> tuple[float, ...]:
         grid, seen = _grid(*knobs), target_db[::every]
         levels = np.asarray(_while_on(taps_s[::every], *grid.T[..., None, None])) * cycle[::every]
         off = seen_db(levels) - seen
@@ -87,10 +87,10 @@ def cutoff_fade(time_s: np.ndarray, slow: np.ndarray, weight: np.ndarray) -> Fad
         or abs(depths[best]) > 2 * reach
     ):
         return None
-    return Fade(*map(float, grid[best]), float(depths[best]))
+    return Fade(*map(float, grid[best]), amount=float(depths[best]))
 
 
-def _grid(*knobs: Sequence[float]) -> np.ndarray:
+def _grid(*knobs: Sequence[float] | np.ndarray) -> np.ndarray:
     """Returns all combinations [n, len(knobs)] of the values."""
     return np.stack(np.meshgrid(*knobs, indexing="ij"), -1).reshape(-1, len(knobs))
 

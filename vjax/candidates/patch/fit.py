@@ -11,10 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Float
 
 from vjax.candidates.patch.factor import Factors, as_a_saw, factor, initial_knobs
 from vjax.candidates.patch.model import Axes, Knobs, Skeleton, filter_db, level_db, source_db
 from vjax.candidates.patch.spectrogram import FLOOR_DB, Spectrogram
+from vjax.io.arrays import Array
 
 FIRST_STEPS, STEPS, MORE_STEPS = 100, 200, 60
 """Steps of descent: from all initial values on half the frames, then from the best of each skeleton; in `refit`."""
@@ -33,7 +35,7 @@ _ODD = 0.03  # weight of a dB of deviation from these slopes
 _BURIED, _MOST_BURIED_DB = 0.05, 10.0
 
 _RATES = Knobs(  # Adam's learning rates, by unit
-    spectrum_db=1.5,
+    spectrum_db=np.array(1.5, np.float32),
     attack=0.08,
     decay=0.08,
     sustain=0.1,
@@ -47,8 +49,8 @@ _RATES = Knobs(  # Adam's learning rates, by unit
     filter_sustain=0.1,
     filter_release=0.08,
     filter_decay_power=0.1,
-    drawn_cutoff=1.0,
-    drawn_gain_db=1.0,
+    drawn_cutoff=np.array(1, np.float32),
+    drawn_gain_db=np.array(1, np.float32),
     wet_db=0.5,
     t60=0.05,
 )
@@ -97,16 +99,16 @@ class Lane(NamedTuple):
 
     skeleton: Skeleton
     axes: Axes
-    sound_db: jax.Array
-    weight: jax.Array
+    sound_db: Float[Array, "t bands"]
+    weight: Float[Array, " t"]
 
 
 class Descent(NamedTuple):
     """Fitted parameters, their mean |differences| to the sounds in dB [n], and losses [n], which include penalties."""
 
     knobs: Knobs
-    error_db: jax.Array
-    loss: jax.Array
+    error_db: Float[jax.Array, " n"]
+    loss: Float[jax.Array, " n"]
 
 
 def fit(sound: Spectrogram, axes: Axes) -> list[Fit]:
@@ -222,7 +224,7 @@ def descend(knobs: Knobs, lanes: Lane, steps, rate) -> Descent:
     return jax.vmap(one)(knobs, lanes)
 
 
-def _normalised(level_db: jax.Array, weight: jax.Array) -> jax.Array:
+def _normalised(level_db: Float[jax.Array, "t bands"], weight: Float[Array, " t"]) -> Float[jax.Array, "t bands"]:
     """Returns a level relative to its maximum, as MSS compares it.
 
     If the model is too soft at its maximum, it is then too loud everywhere else.
@@ -272,7 +274,7 @@ def _beyond_limits(knobs: Knobs) -> jax.Array:
     limits += [(power, -_MOST_POWER, _MOST_POWER) for power in (knobs.decay_power, knobs.filter_decay_power)]
     limits += [(knobs.t60, np.log(0.1), np.log(8.0)), (0.1 * knobs.wet_db, -3.0, 0.3)]
     limits += [(knobs.log_q, np.log(_LEAST_Q), np.log(_MOST_Q)), (0.1 * knobs.cutoff, 0.8, 13.6)]
-    return sum(jax.nn.relu(low - value) + jax.nn.relu(value - high) for value, low, high in limits)
+    return jnp.asarray(sum(jax.nn.relu(low - value) + jax.nn.relu(value - high) for value, low, high in limits))
 
 
 def _stacked(trees: Sequence):

@@ -13,8 +13,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Int
 
+from vjax.io.arrays import Array
 from vjax.vital.laws import envelope
+
+Value = Array | float
 
 N_FRAMES = 4
 """Cycles of a moving wavetable."""
@@ -66,24 +70,24 @@ class Knobs(NamedTuple):
       t60: natural logarithm of the seconds in which the reverb falls by 60 dB.
     """
 
-    spectrum_db: jax.Array
-    attack: jax.Array
-    decay: jax.Array
-    sustain: jax.Array
-    release: jax.Array
-    decay_power: jax.Array
-    cutoff: jax.Array
-    amount: jax.Array
-    log_q: jax.Array
-    filter_attack: jax.Array
-    filter_decay: jax.Array
-    filter_sustain: jax.Array
-    filter_release: jax.Array
-    filter_decay_power: jax.Array
-    drawn_cutoff: jax.Array
-    drawn_gain_db: jax.Array
-    wet_db: jax.Array
-    t60: jax.Array
+    spectrum_db: Array
+    attack: Value
+    decay: Value
+    sustain: Value
+    release: Value
+    decay_power: Value
+    cutoff: Value
+    amount: Value
+    log_q: Value
+    filter_attack: Value
+    filter_decay: Value
+    filter_sustain: Value
+    filter_release: Value
+    filter_decay_power: Value
+    drawn_cutoff: Array
+    drawn_gain_db: Array
+    wet_db: Value
+    t60: Value
 
 
 class Axes(NamedTuple):
@@ -101,14 +105,14 @@ class Axes(NamedTuple):
       tilt: [bands], weights that give a spectrum's slope in dB per octave over the audible bands; 0 for the others.
     """
 
-    time_s: jax.Array
-    band: jax.Array
-    below: jax.Array
-    share: jax.Array
-    node_s: jax.Array
-    frame_s: jax.Array
-    note_s: jax.Array
-    tilt: jax.Array
+    time_s: Float[jax.Array, " t"]
+    band: Float[jax.Array, "*t bands"]
+    below: Int[jax.Array, "t bands"]
+    share: Float[jax.Array, "t bands"]
+    node_s: Float[jax.Array, " nodes"]
+    frame_s: Float[jax.Array, " frames"]
+    note_s: Float[jax.Array, ""]
+    tilt: Float[jax.Array, " bands"]
 
 
 def axes_of(
@@ -128,18 +132,23 @@ def axes_of(
     off = np.where(audible, octave - octave[audible].mean(), 0)
     onset = np.arange(8) * 0.0125
     end_s = float(time_s[-1])
-    floats = (
-        position - below,
-        np.concatenate([onset, np.linspace(0.1, end_s, N_NODES - len(onset))]),
-        np.linspace(0, 0.95 * end_s, N_FRAMES),
-        note_s,
-        off / max((off**2).sum(), 1e-6),
+
+    def float32(values: np.ndarray | float) -> jax.Array:
+        return jnp.asarray(values, jnp.float32)
+
+    return Axes(
+        time_s=float32(time_s),
+        band=float32(band),
+        below=jnp.asarray(below, jnp.int32),
+        share=float32(position - below),
+        node_s=float32(np.concatenate([onset, np.linspace(0.1, end_s, N_NODES - len(onset))])),
+        frame_s=float32(np.linspace(0, 0.95 * end_s, N_FRAMES)),
+        note_s=float32(note_s),
+        tilt=float32(off / max((off**2).sum(), 1e-6)),
     )
-    at = (jnp.asarray(values, jnp.float32) for values in (time_s, band))
-    return Axes(*at, jnp.asarray(below, jnp.int32), *(jnp.asarray(values, jnp.float32) for values in floats))
 
 
-def gain_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
+def gain_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> Float[jax.Array, " t"]:
     """Returns the level [t] in dB of the amplitude envelope and the drawn gain."""
     drawn = skeleton.drawn_gain > 0
     shape = envelope(
@@ -161,7 +170,7 @@ def gain_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
     return 10 * jnp.log10(power) + skeleton.drawn_gain * curve
 
 
-def cutoff_midi(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
+def cutoff_midi(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> Float[jax.Array, " t"]:
     """Returns the MIDI pitch [t] of the cutoff."""
     shape = envelope(
         axes.time_s,
@@ -193,19 +202,19 @@ def low_pass_db(band: jax.Array, cutoff: jax.Array, q: jax.Array, steep: jax.Arr
     return -10 * (jnp.log10(jnp.maximum(first, 1e-9)) + steep * jnp.log10(jnp.maximum(second, 1e-9)))
 
 
-def filter_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
+def filter_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> Float[jax.Array, "t bands"]:
     """Returns the response [t, bands] of the filter in dB."""
     cutoff = cutoff_midi(knobs, skeleton, axes)[:, None]
     return skeleton.filtered * low_pass_db(axes.band, cutoff, jnp.exp(knobs.log_q), skeleton.steep)
 
 
-def frame_shares(axes: Axes) -> jax.Array:
+def frame_shares(axes: Axes) -> Float[jax.Array, "t frames"]:
     """Returns the shares [t, N_FRAMES] of the cycles in the sound. They are linear between the times of two cycles."""
     at = jnp.interp(axes.time_s, axes.frame_s, jnp.arange(N_FRAMES, dtype=jnp.float32))
     return jnp.maximum(1 - jnp.abs(at[:, None] - jnp.arange(N_FRAMES)), 0)
 
 
-def source_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> jax.Array:
+def source_db(knobs: Knobs, skeleton: Skeleton, axes: Axes) -> Float[jax.Array, "t bands"]:
     """Returns the level [t, bands] of the oscillator in dB, at its pitch."""
     mean = knobs.spectrum_db.mean(0)
     spectra = mean + skeleton.moving * (knobs.spectrum_db - mean)

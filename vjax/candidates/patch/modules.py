@@ -73,7 +73,7 @@ def with_modules(preset: Preset, sought: Sought, pool: RenderPool) -> Improved:
         if not trials:
             break
         first = dict(zip(trials, _distances(list(trials.values()), sought, pool, _SEEDS[:1])[:, 0], strict=True))
-        close = sorted(first, key=first.get)[:_CLOSE]
+        close = sorted(first, key=first.__getitem__)[:_CLOSE]
         both = _distances([trials[name] for name in close], sought, pool).mean(1)
         evals += len(trials) + len(close) * len(_SEEDS)
         best = int(np.argmin(both))

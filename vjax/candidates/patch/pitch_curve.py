@@ -1,7 +1,7 @@
 """Describes the movement of a sound's pitch as a shape that a musician would use."""
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from vjax.candidates.patch.pitch_shapes import (
 )
 from vjax.candidates.patch.pitch_steps import steps_of
 from vjax.candidates.patch.pitch_track import Track
+
+S = TypeVar("S", bound=Shape)
 
 _LOUD = 0.03  # of the loudest frame
 _LEAST_STRENGTH, _OF_A_GLIDE = 0.8, 0.6  # mean over loud frames; less for a glide, because kicks begin with noise
@@ -110,7 +112,7 @@ def _shape(
     longest = sounds_longest(*here[1:])
     off = np.abs(here[1] - longest)
 
-    def measured(found: tuple[float, Shape] | None) -> tuple[float, Shape, float] | None:
+    def measured(found: tuple[float, S] | None) -> tuple[float, S, float] | None:
         if found is None:
             return None
         reference, shape = found
@@ -132,16 +134,17 @@ def _shape(
     if steps and _share(here, *steps[:2]) >= (_STEPS_SHARE if period_s is None else _REPEATED_SHARE):
         return None if _is_confusion(here, steps[1]) else steps
     if period_s is None:
-        drawn = measured(drawn_of(*here))
+        reference, drawn = drawn_of(*here)
     else:
         once = folded(time_s, midi, weight, period_s)
         sounds = np.isfinite(once)
         phase_s = np.arange(len(once))[sounds] * period_s / len(once)
-        drawn = measured(drawn_of(phase_s, once[sounds], np.ones(sounds.sum()), period_s))
-    moves = np.average(np.abs(drawn[1].semitones(here[0])), weights=here[2])
-    if moves < max(_LEAST_DRAWN, 3 * drawn[2]):
+        reference, drawn = drawn_of(phase_s, once[sounds], np.ones(sounds.sum()), period_s)
+    error = _miss(here, reference, drawn)
+    moves = np.average(np.abs(drawn.semitones(here[0])), weights=here[2])
+    if moves < max(_LEAST_DRAWN, 3 * error):
         return None
-    return drawn if _share(here, *drawn[:2]) >= _DRAWN_SHARE else None
+    return (reference, drawn, error) if _share(here, reference, drawn) >= _DRAWN_SHARE else None
 
 
 def _miss(here: tuple[np.ndarray, ...], reference: float, shape: Shape) -> float:

@@ -29,7 +29,7 @@ def period_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> float
         both = np.minimum(weight[lag:], weight[:-lag])
         return float((both * (np.abs(midi[lag:] - midi[:-lag]) < _SAME)).sum() / max(both.sum(), 1e-9))
 
-    shares = np.array([share(lag) for lag in lags])
+    shares = np.array([share(lag) for lag in lags.tolist()])
     least = np.minimum.accumulate(shares) if len(shares) else shares
     allowed = (lags * step_s >= _SHORTEST_S) & (shares >= _LEAST_SHARE) & (shares >= least + _LEAST_RISE)
     if not allowed.any():

@@ -146,7 +146,7 @@ def vibrato_of(time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray) -> tupl
 
 def drawn_of(
     time_s: np.ndarray, midi: np.ndarray, weight: np.ndarray, period_s: float | None = None
-) -> tuple[float, DrawnCurve] | None:
+) -> tuple[float, DrawnCurve]:
     """Returns a track, or one period of it, as lines between at most 16 points.
 
     The points are relative to the pitch that sounds longest.
@@ -188,11 +188,15 @@ def _waves(time_s: np.ndarray, rate_hz: float, delay_s: float) -> np.ndarray:
 
 def _robust(basis: np.ndarray, values: np.ndarray, weight: np.ndarray, rounds: int = 3) -> tuple[np.ndarray, float]:
     """Returns (coefficients, weighted mean |residual|) of least squares, repeated with less weight for outliers."""
-    now = weight
-    for _ in range(rounds):
-        weighted = basis * now[:, None]
-        normal = weighted.T @ basis + 1e-9 * np.eye(basis.shape[1])
-        found = np.linalg.solve(normal, weighted.T @ values)
-        miss = np.abs(values - basis @ found)
-        now = weight / np.maximum(miss, 0.05)
+    found, miss = _solved(basis, values, weight)
+    for _ in range(rounds - 1):
+        found, miss = _solved(basis, values, weight / np.maximum(miss, 0.05))
     return found, float(np.average(miss, weights=weight))
+
+
+def _solved(basis: np.ndarray, values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns (coefficients, |residuals|) of weighted least squares."""
+    weighted = basis * weight[:, None]
+    normal = weighted.T @ basis + 1e-9 * np.eye(basis.shape[1])
+    found = np.linalg.solve(normal, weighted.T @ values)
+    return found, np.abs(values - basis @ found)

@@ -77,7 +77,8 @@ def level_rhythm(time_s: np.ndarray, gain_db: np.ndarray) -> Rhythm | None:
     explained = max(one.explained for one in loops) - _AS_WELL
     loop = min((one for one in loops if one.explained >= explained), key=lambda one: one.period_s)
     fade = upper_fade(loop.period_s)
-    for _ in range(_ROUNDS):
+    left = _ROUNDS
+    while True:
         faded = fade.values(taps_s)
         faded_db = seen_db(faded)
         weight = (faded_db > max(_FADED_DB, faded_db.max() - 45)).astype(float)
@@ -92,6 +93,9 @@ def level_rhythm(time_s: np.ndarray, gain_db: np.ndarray) -> Rhythm | None:
 
         cycle = cycle_of(time_s, 10 ** ((open_db - faded_db) / 40), weight, loop.period_s, seen, open_db)
         fade = level_fade(taps_s, np.maximum(cycle.values(taps_s, loop.period_s), 0), target)
+        left -= 1
+        if not left:
+            break
     if cycle.error > _LEFT * cycle.still:
         return None
 
@@ -118,14 +122,14 @@ def cutoff_rhythm(time_s: np.ndarray, cutoff: np.ndarray, fading: bool = True) -
     loop = period_of(time_s, cutoff, _LEAST_SEMITONES)
     if loop is None:
         return None
-    taps_s = time_s[:, None] + TAPS_S
+    taps_s, period_s = time_s[:, None] + TAPS_S, loop.period_s
     weight = np.isfinite(cutoff).astype(float)
     target = np.where(np.isfinite(cutoff), cutoff, 0.0)
 
     def drawn(slow: np.ndarray) -> Cycle:
         slow_seen = slow @ TAP_WEIGHTS
         return cycle_of(
-            time_s, target - slow_seen, weight, loop.period_s, lambda values: values @ TAP_WEIGHTS + slow_seen, target
+            time_s, target - slow_seen, weight, period_s, lambda values: values @ TAP_WEIGHTS + slow_seen, target
         )
 
     cycle, fade = drawn(np.zeros_like(taps_s)), None

@@ -45,7 +45,7 @@ def patch_preset(
         1,
         0.001 if drawn else math.exp(knobs.attack),
         math.exp(knobs.decay),
-        1.0 if drawn else _sigmoid(knobs.sustain),
+        1.0 if drawn else _sigmoid(float(knobs.sustain)),
         math.exp(knobs.release),
         float(knobs.decay_power),
     )
@@ -58,7 +58,7 @@ def patch_preset(
                 2,
                 math.exp(knobs.filter_attack),
                 math.exp(knobs.filter_decay),
-                _sigmoid(knobs.filter_sustain),
+                _sigmoid(float(knobs.filter_sustain)),
                 math.exp(knobs.filter_release),
                 float(knobs.filter_decay_power),
             )

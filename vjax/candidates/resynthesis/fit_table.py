@@ -9,12 +9,15 @@ all pitches.
 import dataclasses
 import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Bool, Complex, Float, Float32, Int
 
+from vjax.io.arrays import Array
 from vjax.search.objective import TYPICAL, SoundSpectra, sound_spectra, spectral_terms
 from vjax.vital.wavetables import FRAME, POSITIONS
 
@@ -76,8 +79,12 @@ def stay_s(seconds: float) -> float:
 
 
 def fit_cycles(
-    audio: np.ndarray, sample_rate: int, frequency_hz: float, envelope: np.ndarray, config: WavetableFitConfig
-) -> np.ndarray:
+    audio: Float[np.ndarray, " samples"],
+    sample_rate: int,
+    frequency_hz: float,
+    envelope: Float[np.ndarray, " samples"],
+    config: WavetableFitConfig,
+) -> Float32[np.ndarray, "swept 2048"]:
     """Returns cycles whose sweep at a pitch is near to a sound and equally loud.
 
     Args:
@@ -123,7 +130,9 @@ def n_lines(frequency_hz: float, sample_rate: int) -> int:
     return max(int(min(HARMONICS, _HIGHEST_HZ / frequency_hz, sample_rate / 2 / frequency_hz - 1)), 1)
 
 
-def filled_upwards(cycles: np.ndarray, n: int, phase: np.ndarray) -> np.ndarray:
+def filled_upwards(
+    cycles: Float[np.ndarray, "frames 2048"], n: int, phase: Float[np.ndarray, " 1023"]
+) -> Float[np.ndarray, "frames 2048"]:
     """Fills the harmonics of cycles [frames, 2048] above the `n` that they have. Lower notes need them.
 
     At the analysed note these harmonics are inaudible, and an oscillator leaves them out. They continue the slope of
@@ -144,7 +153,9 @@ def filled_upwards(cycles: np.ndarray, n: int, phase: np.ndarray) -> np.ndarray:
     return np.fft.irfft(spectra, FRAME).astype(np.float32)
 
 
-def harmonic_amplitudes(audio: np.ndarray, sample_rate: int, frequency_hz: float, n: int, frames: int) -> np.ndarray:
+def harmonic_amplitudes(
+    audio: Float[np.ndarray, " samples"], sample_rate: int, frequency_hz: float, n: int, frames: int
+) -> Float[np.ndarray, "{frames} {n}"]:
     """Returns amplitudes [frames, n] of harmonics 1 to n around evenly spread times, from 0 to the end of the sound.
 
     A harmonic gets all power up to halfway to its neighbours.
@@ -152,7 +163,13 @@ def harmonic_amplitudes(audio: np.ndarray, sample_rate: int, frequency_hz: float
     return amplitudes_at(audio, sample_rate, frequency_hz, n, np.linspace(0, len(audio), frames).astype(int))
 
 
-def amplitudes_at(audio: np.ndarray, sample_rate: int, frequency_hz: float, n: int, centres: np.ndarray) -> np.ndarray:
+def amplitudes_at(
+    audio: Float[np.ndarray, " samples"],
+    sample_rate: int,
+    frequency_hz: float,
+    n: int,
+    centres: Int[np.ndarray, " centres"],
+) -> Float[np.ndarray, "centres {n}"]:
     """Returns amplitudes [len(centres), n] of harmonics 1 to n around these samples. Outside the sound is silence."""
     hz = np.arange(WINDOW // 2 + 1) * sample_rate / WINDOW
     edges = np.searchsorted(hz, (np.arange(1, n + 2) - 0.5) * frequency_hz)
@@ -163,7 +180,7 @@ def amplitudes_at(audio: np.ndarray, sample_rate: int, frequency_hz: float, n: i
     return np.sqrt(np.maximum(sums[:, edges[1:]] - sums[:, edges[:-1]], 0) / (WINDOW * (window**2).sum() / 4))
 
 
-def sweep_positions(samples: int, sample_rate: int, config: WavetableFitConfig) -> np.ndarray:
+def sweep_positions(samples: int, sample_rate: int, config: WavetableFitConfig) -> Float32[np.ndarray, " {samples}"]:
     """Returns at which swept cycle the engine is, [samples] float32. Fractions lie between two cycles.
 
     Every 7 ms the engine reads the position of the sweep, rounded to one of a table's 257 positions. It fades linearly
@@ -178,7 +195,9 @@ def sweep_positions(samples: int, sample_rate: int, config: WavetableFitConfig) 
     return np.interp(at, np.arange(len(read)), read).astype(np.float32)
 
 
-def sweep(spectra: jax.Array, frequency: jax.Array, position: np.ndarray) -> jax.Array:
+def sweep(
+    spectra: Complex[jax.Array, "frames 1023"], frequency: Float[jax.Array, ""], position: Float[Array, " samples"]
+) -> Float[jax.Array, " samples"]:
     """Renders [samples] of an oscillator that goes through cycles with these spectra [frames, 1023].
 
     Args:
@@ -199,18 +218,26 @@ def sweep(spectra: jax.Array, frequency: jax.Array, position: np.ndarray) -> jax
     return read(frame) * (1 - share) + read(frame + 1) * share
 
 
-def _cycles(spectra: jax.Array) -> jax.Array:
+def _cycles(spectra: Complex[jax.Array, "frames 1023"]) -> Float[jax.Array, "frames 2048"]:
     """Converts spectra [frames, 1023] to cycles [frames, 2048]."""
     return jnp.fft.irfft(jnp.pad(spectra, ((0, 0), (1, 1))), FRAME) * (FRAME / 2)
 
 
-def _spectra(parameters: dict[str, jax.Array], audible: jax.Array) -> jax.Array:
+def _spectra(parameters: Any, audible: Bool[Array, " 1023"]) -> Complex[jax.Array, "swept 1023"]:
     return jnp.where(audible, jnp.exp(parameters["log_amplitude"]), 0) * jnp.exp(1j * parameters["phase"])
 
 
 @functools.partial(jax.jit, static_argnames=("sample_rate", "steps"))
 def _fitted(
-    parameters, audio, frequency, envelope, audible, position, learning_rate: float, sample_rate: int, steps: int
+    parameters,
+    audio,
+    frequency,
+    envelope,
+    audible,
+    position,
+    learning_rate: jax.Array | float,
+    sample_rate: int,
+    steps: int,
 ) -> jax.Array:
     """Returns cycles [swept, 2048] after all steps.
 
@@ -237,7 +264,7 @@ def _fitted(
     def loss(parameters) -> jax.Array:
         found, gain_db = sound(parameters)
         terms = spectral_terms(found, target, gain_db)
-        return sum(terms[name] / TYPICAL[name] for name in ("mss", "mrstft", "ltas"))
+        return jnp.asarray(sum(terms[name] / TYPICAL[name] for name in ("mss", "mrstft", "ltas")))
 
     optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, max(steps, 1)), b2=0.99)
 

@@ -93,6 +93,7 @@ def resynthesised(
     sustain = sustain_of(audio, after if whole else None, render.sample_rate, render.note_s)
     release_s = release_of(audio, render)
     if sustain.note_off_s is not None:
+        assert after is not None, "only the recording after the clip can show a note-off"
         long = np.concatenate([audio, after], 1)
         release_s = release_of(
             long, dataclasses.replace(render, seconds=long.shape[1] / render.sample_rate, note_s=sustain.note_off_s)

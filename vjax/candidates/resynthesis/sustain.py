@@ -49,9 +49,7 @@ class Fall(NamedTuple):
 
     def amplitude(self, at_s: np.ndarray) -> np.ndarray:
         """Returns the amplitude of the sound: 1 at 0 s. Before 0 s, the sound fell along the same curve."""
-        x = np.maximum(np.minimum(at_s / self.seconds, 1), -_STEEPEST / self.power)
-        left = (np.exp(-self.power * x) - np.exp(-self.power)) / -np.expm1(-self.power)
-        return np.maximum(left, 1e-5) ** 2
+        return _amplitude(at_s, self.seconds, self.power)
 
     def begun(self, before_s: float) -> "Fall":
         """Returns the same fall, begun `before_s` earlier."""
@@ -130,11 +128,18 @@ def fall_of(audio: np.ndarray, sample_rate: int, from_s: float, to_s: float, slo
         return None
     straight = np.std(level_db[:n] - slope * at_s - end_db)
     seconds, powers = (grid.reshape(-1, 1) for grid in np.meshgrid(_FALLS_S, _POWERS))
-    errors = np.std(level_db[:n] - 20 * np.log10(Fall(seconds, powers).amplitude(at_s)), 1)
+    errors = np.std(level_db[:n] - 20 * np.log10(_amplitude(at_s, seconds, powers)), 1)
     best = errors.argmin()
     if errors[best] < min(_BENT * straight, _CLEAN_DB):
         return Fall(float(seconds[best, 0]), float(powers[best, 0]))
     return exponential(-float(last_slope))
+
+
+def _amplitude(at_s: np.ndarray, seconds: float | np.ndarray, power: float | np.ndarray) -> np.ndarray:
+    """Computes `Fall.amplitude`. The arguments broadcast."""
+    x = np.maximum(np.minimum(at_s / seconds, 1), -_STEEPEST / power)
+    left = (np.exp(-power * x) - np.exp(-power)) / -np.expm1(-power)
+    return np.maximum(left, 1e-5) ** 2
 
 
 def exponential(db_s: float) -> Fall:

@@ -59,13 +59,13 @@ def envelope(
     in all of them almost everywhere.
     """
 
-    def before_note_off(time_s: ArrayLike) -> jax.Array:
+    def before_note_off(time_s: jax.Array) -> jax.Array:
         after_delay_s = time_s - delay_s
         rise = power_scale(_position(after_delay_s, attack_s), -jnp.asarray(attack_power))
         fall = power_scale(_position(after_delay_s - attack_s - hold_s, decay_s), decay_power)
         return jnp.where(after_delay_s < attack_s, rise, 1 - (1 - sustain) * fall)
 
-    fade = power_scale(_position(time_s - note_s, release_s), release_power)
+    fade = power_scale(_position(jnp.subtract(time_s, note_s), release_s), release_power)
     return before_note_off(jnp.minimum(time_s, note_s)) * (1 - fade)
 
 
@@ -83,4 +83,4 @@ def voice_amplitude(
       velocity: of the note, in (0, 1].
       velocity_track: native, -1 to 1; 0 ignores velocity, -1 makes soft notes louder (gain 2.25 at velocity 0.5).
     """
-    return (envelope * (1 + velocity_track * (velocity - 1)) * knob) ** 2
+    return jnp.square(envelope * (1 + jnp.asarray(velocity_track) * (velocity - 1)) * knob)

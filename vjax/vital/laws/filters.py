@@ -142,10 +142,11 @@ def safe_sqrt(x: ArrayLike) -> jax.Array:
 def pole(frequency_hz: ArrayLike, cutoff_hz: ArrayLike, rate_hz: float, ratio: ArrayLike = 1.0) -> Pole:
     """The one pole of all models but Digital and Formant, with its coefficient times `ratio`."""
     x = jnp.pi * jnp.asarray(cutoff_hz) / rate_hz
-    return pole_of(frequency_hz, ratio * jnp.tan(jnp.minimum(x / (1 + x), 0.499 * jnp.pi)), rate_hz)
+    g = ratio * jnp.tan(jnp.minimum(x / (1 + x), 0.499 * jnp.pi))
+    return pole_of(frequency_hz, jnp.asarray(g), rate_hz)
 
 
-def pole_of(frequency_hz: ArrayLike, g: ArrayLike, rate_hz: float) -> Pole:
+def pole_of(frequency_hz: ArrayLike, g: jax.Array, rate_hz: float) -> Pole:
     """The one pole of a coefficient G."""
     tangent = jnp.tan(jnp.pi * jnp.asarray(frequency_hz) / rate_hz)
     p = g / (g + (1 - g) * 1j * tangent)
@@ -185,7 +186,7 @@ def _band_peak_notch(blend: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _two_poles(p: jax.Array, low: ArrayLike, band: ArrayLike, high: ArrayLike) -> jax.Array:
-    return low * p**2 + band * p * (1 - p) + high * (1 - p) ** 2
+    return jnp.asarray(low * p**2 + band * p * (1 - p) + high * (1 - p) ** 2)
 
 
 def _second_stage(p: jax.Array, mix: _Amounts, style: int) -> jax.Array:

@@ -14,6 +14,8 @@ from jax.typing import ArrayLike
 from vjax.vital.laws.envelopes import power_scale
 from vjax.vital.laws.filters import note_hz
 
+Real = jax.Array | np.ndarray | float
+
 SECONDS, TEMPO, DOTTED, TRIPLET, KEYTRACK = range(5)
 """Menu `lfo_N_sync`: what sets the frequency."""
 
@@ -70,12 +72,12 @@ def keytrack_frequency_hz(note: ArrayLike, transpose: ArrayLike = -12.0, tune: A
 
 
 def lfo_phase(
-    time_s: ArrayLike,
-    frequency_hz: ArrayLike,
+    time_s: Real,
+    frequency_hz: Real,
     phase: ArrayLike = 0.0,
     sync_type: int = TRIGGER,
-    note_s: ArrayLike = jnp.inf,
-    delay_s: ArrayLike = 0.0,
+    note_s: Real = jnp.inf,
+    delay_s: Real = 0.0,
 ) -> jax.Array:
     """Phase in [0, 1] of an LFO `time_s` after the note began.
 
@@ -93,8 +95,8 @@ def lfo_phase(
         raise ValueError(f"sync_type is {sync_type}; it must be 0 to 5 (TRIGGER to LOOP_HOLD)")
     phase = jnp.asarray(phase)
 
-    def run(time_s: ArrayLike) -> jax.Array:
-        return frequency_hz * jnp.maximum(time_s - delay_s, 0)
+    def run(time_s: Real) -> jax.Array:
+        return jnp.asarray(frequency_hz * jnp.maximum(time_s - delay_s, 0))
 
     if sync_type in (TRIGGER, SYNC):
         return (run(time_s) + phase) % 1
@@ -150,7 +152,7 @@ def smooth_half_life_s(knob: ArrayLike) -> jax.Array:
     return 0.2 * 2.0 ** jnp.asarray(knob)
 
 
-def smooth_values(values: ArrayLike, step_s: float, half_life_s: ArrayLike) -> jax.Array:
+def smooth_values(values: ArrayLike, step_s: float, half_life_s: Real) -> jax.Array:
     """[..., n] values of an LFO after smoothing, which starts at 0. The values are `step_s` apart."""
     kept = jnp.where(half_life_s > _SHORTEST_HALF_LIFE_S, 0.5 ** (step_s / half_life_s), 0.0)
     values = jnp.asarray(values)

@@ -94,7 +94,7 @@ def _read(frequency_hz: ArrayLike, period: jax.Array, rate_hz: float) -> jax.Arr
         -0.5 * t**2 + 0.5 * t**3,
     )
     turn = -2j * jnp.pi * jnp.asarray(frequency_hz) / rate_hz
-    return sum(weight * jnp.exp(turn * (whole + 3 - k)) for k, weight in enumerate(weights))
+    return jnp.asarray(sum(weight * jnp.exp(turn * (whole + 3 - k)) for k, weight in enumerate(weights)))
 
 
 def phaser_response(
@@ -156,4 +156,4 @@ def formant_response(
         ratio = jnp.minimum(cutoff_hz / rate_hz, 0.499)
         s = 1j * jnp.tan(jnp.pi * jnp.asarray(frequency_hz) / rate_hz) / jnp.tan(jnp.pi * ratio)
         total += db_gain(jnp.maximum(gain_db, -15)) / (2 * cube + 1) * s / (1 + s / (4 + 26 * cube) + s**2)
-    return total
+    return jnp.asarray(total)

@@ -64,8 +64,10 @@ def is_init_table(preset: Preset, number: int) -> bool:
     tables = preset.wavetables[number], init().wavetables[number]
     if any(n_keyframes(table) != 1 for table in tables):
         return False
-    cycles = [cycle_at(table, 0.0) for table in tables]
-    return cycles[0] is not None and np.array_equal(*cycles) and _settings(tables[0]) == _settings(tables[1])
+    cycle, init_cycle = (cycle_at(table, 0.0) for table in tables)
+    if cycle is None or init_cycle is None:
+        return False
+    return np.array_equal(cycle, init_cycle) and _settings(tables[0]) == _settings(tables[1])
 
 
 def _settings(table: Mapping[str, Any]) -> list[bool]:

@@ -84,11 +84,11 @@ class Draft:
         wanted = [name for name in names if name in self.reading.changed and name not in self.facts]
         for place in ("", "On the ADVANCED tab, "):
             here = [name for name in wanted if bool(ADVANCED.fullmatch(name)) == bool(place)]
-            settings = [self.fact(name) for name in here if not is_switch(name)]
+            settings = [fact for name in here if not is_switch(name) and (fact := self.fact(name))]
             for i in range(0, len(settings), _MOST_IN_SENTENCE):
                 parts = [f"the {fact.label} to {fact.text}" for fact in settings[i : i + _MOST_IN_SENTENCE]]
                 self.say(_sentence(place, f"set {joined(parts)}"))
-            for fact in [self.fact(name) for name in here if is_switch(name)]:
+            for fact in [fact for name in here if is_switch(name) and (fact := self.fact(name))]:
                 self.say(_sentence(place, f"switch {fact.label} {fact.text}"))
 
     def set_rest(self, module: str) -> None:

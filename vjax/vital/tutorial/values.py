@@ -53,7 +53,7 @@ def menu_text(preset: Preset, name: str) -> str:
         return style_text(preset, name.removesuffix("_style"))
     text = label_of(preset, name)
     if re.fullmatch(r"osc_\d_distortion_type", name):
-        source = modulator(int(name[4]), value_of(preset, name))
+        source = modulator(int(name[4]), int(value_of(preset, name)))
         return f"{text.split('<-')[0].strip()} from {module_title(source)}" if source else text
     if name.endswith("_destination") or name == "stereo_mode":
         return text.title().replace("Eq", "EQ").replace("Fx", "FX")

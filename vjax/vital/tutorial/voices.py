@@ -50,7 +50,7 @@ def _say_what_it_modulates(draft: Draft, name: str) -> None:
     others = [
         module_title(osc)
         for osc in OSCILLATORS
-        if reading.value(f"{osc}_on") and modulator(int(osc[-1]), reading.value(f"{osc}_distortion_type")) == name
+        if reading.value(f"{osc}_on") and modulator(int(osc[-1]), int(reading.value(f"{osc}_distortion_type"))) == name
     ]
     if others and reading.value(level) == 0 and level not in reading.moved:
         draft.say(f"It is silent itself: it modulates {joined(others)}.")
