@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vjax.candidates import seeded_bank
 from vjax.candidates.bank import CHECKPOINT_BANK, checkpoint_bank
 from vjax.candidates.seeded_bank import encode, write_seeded_bank
 from vjax.candidates.sound_bank import index_mel
@@ -130,3 +131,32 @@ def test_checkpoint_bank_that_draws_other_presets_is_left_out(bank, tmp_path, vo
     np.savez(tmp_path / CHECKPOINT_BANK, **arrays)
     assert checkpoint_bank(tmp_path, vocabulary.schema(), vocabulary) is None
     assert "draws other presets from its seeds" in capsys.readouterr().err
+
+
+def test_nearest_passes_over_a_sound_that_cannot_be_drawn_again(bank, tmp_path, dataset, vocabulary):
+    """Only the first sound is drawn when a bank is opened. One that differs later must not end a match."""
+    entry, note = index_mel(Reader(open_dataset(dataset))[5].mel[0]), 60
+    first, second = bank.nearest(entry, note, 2)
+    lost = list(bank.names).index(first.name)
+    assert lost > 0, "the test needs a sound that is not drawn when the bank is opened"
+    with np.load(tmp_path / CHECKPOINT_BANK) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    arrays["digests"][lost] += np.uint16(1)
+    np.savez(tmp_path / CHECKPOINT_BANK, **arrays)
+    found = checkpoint_bank(tmp_path, vocabulary.schema(), vocabulary)
+    assert found.nearest(entry, note, 1)[0].name == second.name
+
+
+def test_seeded_bank_accepts_presets_that_differ_in_the_last_bits(bank, tmp_path, vocabulary, monkeypatch):
+    """As on a CPU whose vector instructions round exponentials in another way."""
+    exact = seeded_bank.sample_group
+
+    def rounded(*arguments):
+        return [
+            draw._replace(parameters=draw.parameters._replace(continuous=np.nextafter(draw.parameters.continuous, 1)))
+            for draw in exact(*arguments)
+        ]
+
+    monkeypatch.setattr(seeded_bank, "sample_group", rounded)
+    found = checkpoint_bank(tmp_path, vocabulary.schema(), vocabulary)
+    assert all(found.preset(i) is not None for i in range(20))

@@ -103,13 +103,13 @@ class SoundBank:
       entries: what the n sounds are like.
       notes: [n] MIDI notes at which the sounds were played.
       names: [n].
-      preset: returns the preset of an entry.
+      preset: returns the preset of an entry; None if it cannot be made any more.
     """
 
     entries: Entries
     notes: np.ndarray
     names: Sequence[str]
-    preset: Callable[[int], Preset]
+    preset: Callable[[int], Preset | None]
 
     def nearest(self, mel: np.ndarray, note: int, k: int, leave_out: Sequence[str] = ()) -> list[Neighbour]:
         """Returns the `k` nearest neighbours of a sound, the nearest first. No name occurs twice.
@@ -132,9 +132,12 @@ class SoundBank:
         for i in map(int, np.argsort(distances, kind="stable")):
             if len(found) == k:
                 break
-            if self.names[i] not in seen:
-                seen.add(self.names[i])
-                preset, _ = transposed(self.preset(i), float(self.notes[i]) - note)
+            if self.names[i] in seen:
+                continue
+            seen.add(self.names[i])
+            preset = self.preset(i)
+            if preset is not None:
+                preset, _ = transposed(preset, float(self.notes[i]) - note)
                 found.append(Neighbour(self.names[i], float(distances[i]), preset))
         return found
 
