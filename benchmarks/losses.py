@@ -2,8 +2,8 @@
 
     python benchmarks/losses.py --json out.json     # a minute on two cores
 
-Before: the four matrices [32, 428] of every sound and the targets scattered to as many (`losses.modulation_loss`), as
-dense datasets still take. Now: the head's factors against sparse routes (`losses.route_loss`). Both sides take turns;
+Before: the four matrices [32, 428] of every sound and the targets scattered to as many (`modulation.modulation_loss`), as
+dense datasets still take. Now: the head's factors against sparse routes. Both sides take turns;
 `ratio` is the median of (time before / time now) at the largest batch. Bytes are XLA's own analysis of the compiled
 function: `temporary` is the memory that it needs at once, `accessed` is all that it reads and writes.
 """
@@ -45,7 +45,7 @@ def _measure(recipe, rows: int, rounds: int) -> dict:
 
     from vjax.model.heads import ModulationHead
     from vjax.training.dense_routes import scatter_routes
-    from vjax.training.modulation import modulation_loss, route_loss
+    from vjax.training.modulation import modulation_loss
 
     config, loss = recipe.model.config, recipe.loss
     size = config.n_sources, config.n_destinations
@@ -60,7 +60,8 @@ def _measure(recipe, rows: int, rounds: int) -> dict:
         return modulation_loss(matrix, target, loss.modulation_pos_weight, loss.presence).total
 
     def now(variables, features, routes):
-        return route_loss(head.apply(variables, features), routes, loss.modulation_pos_weight, loss.presence).total
+        scores = head.apply(variables, features)
+        return modulation_loss(scores, routes, loss.modulation_pos_weight, loss.presence).total
 
     arrays = jax.tree.map(jnp.asarray, (variables, features, routes))
     sides, seconds, values = {}, {"before": [], "now": []}, {}

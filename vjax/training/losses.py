@@ -20,13 +20,13 @@ from jaxtyping import Float, Int, Shaped
 
 from vjax.data.reader import Routes
 from vjax.io.arrays import Array
-from vjax.model.heads import RouteScores, group_logits
+from vjax.model.heads import group_logits
 from vjax.model.inverse import Prediction
 from vjax.sound.audibility import audible, can_vary
 from vjax.sound.rules import Rules, audibility_rules
 from vjax.sound.schema import Schema
 from vjax.training.mean import Mean
-from vjax.training.modulation import ModulationLoss, check_presence, modulation_loss, route_loss
+from vjax.training.modulation import ModulationLoss, check_presence, modulation_loss
 
 KNOB_ERRORS = ("squared", "absolute")
 
@@ -238,13 +238,8 @@ def loss_means(
     if prediction.modulation is None or target.modulation is None:
         modulation = ModulationLoss(*[Mean.none()] * len(ModulationLoss._fields))
     else:
-        predicted, options = prediction.modulation, (config.modulation_pos_weight, config.presence, valid)
-        if isinstance(target.modulation, Routes):
-            assert isinstance(predicted, RouteScores), "the loss of sparse routes needs a factored prediction"
-            modulation = route_loss(predicted, target.modulation, *options)
-        else:
-            predicted = predicted.matrix() if isinstance(predicted, RouteScores) else predicted
-            modulation = modulation_loss(predicted, target.modulation, *options)
+        options = (config.modulation_pos_weight, config.presence, valid)
+        modulation = modulation_loss(prediction.modulation, target.modulation, *options)
     return LossMeans(Mean.of(errors, knobs), Mean.of(entropies, menus), *modulation)
 
 

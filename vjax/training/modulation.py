@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Float, Shaped
 
 from vjax.data.reader import Routes
 from vjax.io.arrays import Array
@@ -39,20 +39,6 @@ class ModulationLoss(NamedTuple):
         return jnp.asarray(sum(part.value() for part in self))
 
 
-def presence_errors(
-    amount: Float[Array, "*shape"], active: Bool[Array, "*shape"], pos_weight: float, presence: str
-) -> Float[jax.Array, "*shape"]:
-    """Returns the presence errors [...] of cells from their predicted amounts [...], see `modulation_loss`.
-
-    With the logit z, the error is pos_weight softplus(-z) where `active`, elsewhere softplus(z) minus its value at
-    amount 0.
-    """
-    z, at_rest = _presence_logit(amount, presence)
-    # -log sigmoid(z) = softplus(-z) and -log(1 - sigmoid(z)) = softplus(z): one softplus per cell, accurate for any z.
-    cost = jax.nn.softplus(jnp.where(active, -z, z))
-    return jnp.where(active, pos_weight * cost, cost - at_rest)
-
-
 def manner_errors(
     pred: Mapping[str, Float[Array, "*shape"]], target: Mapping[str, Float[Array, "*shape"]]
 ) -> dict[str, Float[jax.Array, "*shape"]]:
@@ -66,13 +52,17 @@ def manner_errors(
 
 
 def modulation_loss(
-    pred: Array,
-    target: Array,
+    pred: Array | RouteScores,
+    target: Array | Routes,
     pos_weight: float = 20.0,
     presence: str = "report",
     valid: Shaped[Array, " b"] | None = None,
 ) -> ModulationLoss:
-    """Returns the loss of dense modulation matrices, in which only a few cells are routes (the report, phase 3c).
+    """Returns the loss of modulation matrices, in which only a few cells are routes (the report, phase 3c).
+
+    A predicted matrix may be given as its factors, and the target as sparse routes. The values and gradients are the
+    same, and both together take a quarter of the memory: presence uses every cell, but of a cell only the amount, and
+    the other parts are computed only for the routes.
 
     A cell is active if the target's |amount| > 1e-6. The part `presence` is a sigmoid binary cross-entropy against
     this, averaged over all cells. Active cells have the weight `pos_weight`. The other parts count only active cells
@@ -98,65 +88,66 @@ def modulation_loss(
     0.25, recall 0.47, F1 0.33 and amount MAE 0.50. With "report", it reached 0.002, 0.87, 0.005 and 0.29.
 
     Args:
-      pred: [b, 4, n_sources, n_destinations], channels in the order of `CHANNELS`.
-      target: as pred; bipolar and stereo are 0 or 1.
+      pred: [b, 4, n_sources, n_destinations], channels in the order of `CHANNELS`; or its factors.
+      target: as pred, with 0 or 1 as bipolar and stereo; or routes: index [b, slots] int32, value [b, slots, 4]. Empty
+        slots and cells outside the matrix are ignored. A cell should not have two slots; here both would count.
       valid: [b], 0 for rows to leave out.
 
     Raises:
       ValueError: the shapes differ, or `presence` is unknown.
     """
     check_presence(presence)
+    cells = _at_routes(pred, target) if isinstance(target, Routes) else _at_all(pred, target)
+    real = jnp.ones(len(cells.amounts), bool) if valid is None else valid > 0
+    active = cells.active & real.reshape(-1, *[1] * (cells.active.ndim - 1))
+    # First the cost of all cells as if they were absent. Then, for active cells, the difference to their true cost:
+    # -log sigmoid(z) = softplus(-z) in place of -log(1 - sigmoid(z)) = softplus(z).
+    z, at_rest = _presence_logit(cells.amounts, presence)
+    cost = Mean.of(jax.nn.softplus(z) - at_rest, jnp.broadcast_to(real[:, None, None], z.shape))
+    z, _ = _presence_logit(cells.pred["amount"], presence)
+    more = pos_weight * jax.nn.softplus(-z) - (jax.nn.softplus(z) - at_rest)
+    cost = cost._replace(sum=cost.sum + Mean.of(more, active).sum)
+    parts = {c: Mean.of(errors, active) for c, errors in manner_errors(cells.pred, cells.target).items()}
+    return ModulationLoss(_per_cell(cost, parts["amount"].count, presence), **parts)
+
+
+class _Cells(NamedTuple):
+    """The amounts of all cells [b, n_sources, n_destinations], and by channel those cells that may be active [...]."""
+
+    amounts: Array
+    pred: Mapping[str, Array]
+    target: Mapping[str, Array]
+    active: Array
+
+
+def _at_all(pred: Array | RouteScores, target: Array) -> _Cells:
+    """Every cell of dense matrices."""
+    pred = pred.matrix() if isinstance(pred, RouteScores) else pred
     if pred.shape != target.shape or pred.ndim != 4 or pred.shape[1] != len(CHANNELS):
         raise ValueError(
             f"modulation has prediction {pred.shape} and target {target.shape}; "
             f"both must be [b, {len(CHANNELS)}, n_sources, n_destinations]"
         )
     p, t = (dict(zip(CHANNELS, jnp.unstack(matrix, axis=1), strict=True)) for matrix in (pred, target))
-    real = jnp.ones(len(pred), bool) if valid is None else valid > 0
-    real = jnp.broadcast_to(real[:, None, None], t["amount"].shape)
-    active = (jnp.abs(t["amount"]) > ACTIVE_AMOUNT) & real
-    cost = Mean.of(presence_errors(p["amount"], active, pos_weight, presence), real)
-    parts = {c: Mean.of(errors, active) for c, errors in manner_errors(p, t).items()}
-    return ModulationLoss(_per_cell(cost, parts["amount"].count, presence), **parts)
+    return _Cells(p["amount"], p, t, jnp.abs(t["amount"]) > ACTIVE_AMOUNT)
 
 
-def route_loss(
-    scores: RouteScores,
-    routes: Routes,
-    pos_weight: float = 20.0,
-    presence: str = "report",
-    valid: Shaped[Array, " b"] | None = None,
-) -> ModulationLoss:
-    """Computes `modulation_loss` of factored scores and sparse routes: the same values with a quarter of the memory.
-
-    Only presence uses every cell, and of a cell only the amount. The other parts are computed only for the routes.
-    Empty slots and cells outside the matrix are ignored. A cell should not have two slots; here both would count.
-
-    Args:
-      routes: index [b, slots] int32, value [b, slots, 4].
-
-    Raises ValueError if `presence` is unknown.
-    """
-    check_presence(presence)
-    real = jnp.ones(len(routes.index), bool) if valid is None else valid > 0
-    amounts = scores.amounts()
+def _at_routes(pred: Array | RouteScores, routes: Routes) -> _Cells:
+    """Only the cells of sparse routes, [b, slots]."""
+    amounts = pred.amounts() if isinstance(pred, RouteScores) else pred[:, CHANNELS.index("amount")]
     inside = (routes.index >= 0) & (routes.index < amounts[0].size)
-    active = inside & (jnp.abs(routes.value[..., 0]) > ACTIVE_AMOUNT) & real[:, None]
     cells = jnp.where(inside, routes.index, 0)
-    p = dict(zip(CHANNELS, jnp.unstack(scores.at(cells), axis=-1), strict=True))
+    if isinstance(pred, RouteScores):
+        at_cells = pred.at(cells)
+    else:
+        flat = jnp.moveaxis(pred, 1, -1).reshape(len(pred), -1, len(CHANNELS))
+        at_cells = jnp.take_along_axis(flat, cells[..., None], axis=1, mode="clip")
+    p = dict(zip(CHANNELS, jnp.unstack(at_cells, axis=-1), strict=True))
     # Amounts are not computed from the factors again. Other rounding could change the sign of an amount near 0, and
     # with it the gradient of |amount|.
     p["amount"] = jnp.take_along_axis(amounts.reshape(len(amounts), -1), cells, axis=1, mode="clip")
     t = dict(zip(CHANNELS, jnp.unstack(routes.value, axis=-1), strict=True))
-
-    # First the cost of all cells as if they were absent. Then, for active cells, the difference to their true cost.
-    z, at_rest = _presence_logit(amounts, presence)
-    cost = Mean.of(jax.nn.softplus(z) - at_rest, jnp.broadcast_to(real[:, None, None], amounts.shape))
-    z, _ = _presence_logit(p["amount"], presence)
-    more = pos_weight * jax.nn.softplus(-z) - (jax.nn.softplus(z) - at_rest)
-    cost = cost._replace(sum=cost.sum + Mean.of(more, active).sum)
-    parts = {c: Mean.of(errors, active) for c, errors in manner_errors(p, t).items()}
-    return ModulationLoss(_per_cell(cost, parts["amount"].count, presence), **parts)
+    return _Cells(amounts, p, t, inside & (jnp.abs(t["amount"]) > ACTIVE_AMOUNT))
 
 
 def check_presence(presence: str) -> None:

@@ -107,7 +107,7 @@ def make_train_step(recipe: Recipe) -> Callable[[TrainState, Batch], tuple[Train
         dropout_key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
         if recipe.disturb is not None:
             batch = recipe.disturb(jax.random.fold_in(dropout_key, 2), batch)
-        # Sparse routes stay sparse: `route_loss` compares them with the factors of the predicted matrix.
+        # Sparse routes stay sparse: the loss compares them with the factors of the predicted matrix.
         modulation = batch.modulation if recipe.model.config.has_modulation else None
         targets = Targets(batch.continuous, batch.categorical, modulation, _routes(batch))
         epoch = state.step // recipe.steps_per_epoch
