@@ -319,12 +319,14 @@ def tone() -> Callable[..., np.ndarray]:
 
 @pytest.fixture(scope="session")
 def interruptible() -> Callable[..., list]:
-    """`interruptible(program, *arguments)`: the same command, in a process that Ctrl-C (SIGINT) reaches.
+    """`interruptible(program, *arguments)`: the same command, in a process that SIGINT and SIGHUP reach.
 
-    A shell starts background jobs with SIGINT ignored, and their children inherit that: the suite's among them.
+    A shell starts background jobs with SIGINT ignored, and `nohup` with SIGHUP. Their children inherit that: the
+    suite's among them.
     """
     program = (
-        "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+        "import os, signal, sys; [signal.signal(s, signal.SIG_DFL) for s in (signal.SIGINT, signal.SIGHUP)]; "
+        "os.execv(sys.argv[1], sys.argv[1:])"
     )
     return lambda *command: [sys.executable, "-c", program, *command]
 

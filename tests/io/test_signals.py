@@ -64,7 +64,7 @@ def test_run_with_a_second_ctrl_c_ends_at_once(interruptible):
 
 def test_run_under_nohup_ignores_sighup(interruptible):
     work = "print('ready', flush=True)\ntime.sleep(0.5)\nprint('done')\nreturn 0"
-    process = start(lambda *command: ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *interruptible(*command)], work)
+    process = start(lambda *command: interruptible("/bin/sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *command), work)
     process.send_signal(signal.SIGHUP)
     assert ended(process) == (0, "done\n", "")
 

@@ -19,8 +19,9 @@ TIERS = {"tier1": 1, "tier2": 2, "tier3": 3}
 SETTINGS_HELP = """\
 settings:
   --config.section.name=value changes a setting of the recipe. Sections are data, generation (with sampling, render and
-  mel inside), augment, model, loss, optimizer and train. `vjax config RECIPE` prints all settings with their values and
-  meanings. Your own recipe is a Python file with get_config(variant), like those in configs/ of the repository.
+  mel inside), augment, disturb, model, loss, posterior, optimizer and train. `vjax config RECIPE` prints all settings
+  with their values and meanings. Your own recipe is a Python file with get_config(variant), like those in configs/ of
+  the repository.
 """
 RECIPE_HELP = (
     f"{', '.join(TIERS)}, or a file such as configs/tier3.py; a variant, demo or smoke, may follow "
