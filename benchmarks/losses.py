@@ -3,8 +3,9 @@
     python benchmarks/losses.py --json out.json     # a minute on two cores
 
 Before: the four matrices [32, 428] of every sound and the targets scattered to as many, as dense datasets still take.
-Now: the head's factors against sparse routes. Both are `modulation.modulation_loss`, and take turns; `ratio` is the median of (time before / time now) at the largest batch. Bytes are XLA's own analysis of the compiled
-function: `temporary` is the memory that it needs at once, `accessed` is all that it reads and writes.
+Now: the head's factors against sparse routes. Both are `modulation.modulation_loss`, and both sides take turns; `ratio`
+is the median of (time before / time now) at the largest batch. Bytes are XLA's own analysis of the compiled function:
+`temporary` is the memory that it needs at once, `accessed` is all that it reads and writes.
 """
 
 import argparse
