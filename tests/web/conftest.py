@@ -103,11 +103,11 @@ class Page:
 
 
 @pytest.fixture(scope="module")
-def server(engine_run, tmp_path_factory):
+def server(engine_run, interruptible, tmp_path_factory):
     """The address of a `vjax web` with a tiny model and a bank of one pad, and the folder that stands for Vital's."""
     vital, bank = tmp_path_factory.mktemp("vital"), tmp_path_factory.mktemp("bank")
     shutil.copy(PRESETS / "Drifting_Pad_1108Redux.vital", bank)  # it has macros
-    command = [sys.executable, "-m", "vjax", "web", "--port", "0", "--checkpoint", str(engine_run)]
+    command = interruptible(sys.executable, "-m", "vjax", "web", "--port", "0", "--checkpoint", str(engine_run))
     command += ["--bank", str(bank), "--vital-folder", str(vital), "--no-patch", "--no-resynthesis"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
