@@ -51,22 +51,22 @@ def test_from_vector_returns_what_is_audible_and_defaults_elsewhere(seed):
     config = config_with(routes.index[routes.index >= 0])
     rows = canonical(config, SCHEMA, RULES, continuous, categorical, routes)
     knobs, menus, amounts = from_vector(config, np.asarray(to_vector(config, rows)))
-    heard = audible(RULES, continuous, categorical, routes)
+    is_audible = audible(RULES, continuous, categorical, routes)
     defaults = SCHEMA.default_parameters()
-    keep = heard.continuous & ~SCHEMA.frozen_continuous()
+    keep = is_audible.continuous & ~SCHEMA.frozen_continuous()
     np.testing.assert_allclose(knobs, np.where(keep, continuous, defaults.continuous), atol=1e-6)
-    keep = heard.categorical & ~SCHEMA.frozen_categorical()
+    keep = is_audible.categorical & ~SCHEMA.frozen_categorical()
     np.testing.assert_array_equal(menus, np.where(keep, categorical, defaults.categorical))
     for row in range(len(knobs)):
-        index = np.where(heard.routes[row], routes.index[row], -1)
+        index = np.where(is_audible.routes[row], routes.index[row], -1)
         expected = dense_routes(index, routes.value[row], len(SCHEMA.sources), len(SCHEMA.destinations))[0]
         np.testing.assert_allclose(amounts[row], expected, atol=1e-6)
 
 
 def test_canonical_of_matrices_equals_that_of_sparse_routes():
     continuous, categorical, routes = random_rows(1)
-    heard = audible(RULES, continuous, categorical, routes)
-    routes = Routes(np.where(heard.routes, routes.index, -1), routes.value)
+    is_audible = audible(RULES, continuous, categorical, routes)
+    routes = Routes(np.where(is_audible.routes, routes.index, -1), routes.value)
     config = config_with(routes.index[routes.index >= 0])
     sizes = len(SCHEMA.sources), len(SCHEMA.destinations)
     matrices = np.stack([dense_routes(*row, *sizes) for row in zip(*routes, strict=True)])
@@ -78,12 +78,12 @@ def test_canonical_of_matrices_equals_that_of_sparse_routes():
 
 def test_canonical_leaves_out_routes_whose_cell_the_model_lacks():
     continuous, categorical, routes = random_rows(2, b=1)
-    heard = audible(RULES, continuous, categorical, routes).routes[0]
-    cells = routes.index[0][heard]
+    is_audible = audible(RULES, continuous, categorical, routes).routes[0]
+    cells = routes.index[0][is_audible]
     assert len(cells) > 1, "the sound needs two audible routes"
     rows = canonical(config_with(cells[:1]), SCHEMA, RULES, continuous, categorical, routes)
     assert rows.route_values.shape == (1, 1)
-    amount = routes.value[0, heard, CHANNELS.index("amount")][0]
+    amount = routes.value[0, is_audible, CHANNELS.index("amount")][0]
     assert float(rows.route_values[0, 0]) == pytest.approx(np.sign(amount) * (0.5 + abs(amount) / 2))
 
 

@@ -51,13 +51,13 @@ def canonical(
       routes: sparse, or matrices [b, 4, n_sources, n_destinations]; None if the data have none.
     """
     defaults = schema.default_parameters()
-    heard = audible(rules, continuous, categorical, routes)
-    knobs = heard.continuous & ~schema.frozen_continuous()
-    menus = heard.categorical & ~schema.frozen_categorical()
+    is_audible = audible(rules, continuous, categorical, routes)
+    knobs = is_audible.continuous & ~schema.frozen_continuous()
+    menus = is_audible.categorical & ~schema.frozen_categorical()
     if not config.route_cells or routes is None:
         values = jnp.zeros((len(continuous), len(config.route_cells)))
     elif isinstance(routes, Routes):
-        values = _at_cells(config, routes, heard.routes)
+        values = _at_cells(config, routes, is_audible.routes)
     else:
         amounts = routes[:, CHANNELS.index("amount")].reshape(len(continuous), -1)
         values = _route_values(amounts[:, np.asarray(config.route_cells, int)])
