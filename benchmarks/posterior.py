@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--sounds", type=int, default=40)
     parser.add_argument("--draws", type=int, default=16, help="presets to draw for each sound")
     parser.add_argument("--steps", type=int, default=24, help="of the sampler")
-    parser.add_argument("--guidance", type=float, nargs="+", default=[1.0])
+    parser.add_argument("--guidance", type=float, nargs="+", default=[2.0])
     parser.add_argument("--json", type=Path, help="file for the distances of all sounds")
     arguments = parser.parse_args()
     from vjax.inference.predict import Predictor

@@ -18,8 +18,11 @@ from vjax.sound.schema import Parameters
 STEPS = 24
 """Steps of the sampler."""
 
-GUIDANCE = 1.0
-"""Weight of the estimate with the sound against that without it; 1 is plain sampling (Ho and Salimans 2022)."""
+GUIDANCE = 2.0
+"""Weight of the estimate with the sound against that without it; 1 is plain sampling (Ho and Salimans 2022).
+
+The draws that docs/decisions/0027-posterior.md measures have this weight.
+"""
 
 
 def draw_presets(
@@ -35,6 +38,8 @@ def draw_presets(
     Args:
       predictor: with a model that has a posterior.
       mel: [1, n_mels, t] the log-mel spectrogram of the sound, the network's input.
+      seed: of the noise that the draws begin from.
+      steps: steps of the sampler; more are more exact and take longer.
       guidance: above 1, presets fit the sound more closely and differ less from each other.
 
     Raises ValueError if the model has no posterior.
