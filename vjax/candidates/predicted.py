@@ -28,7 +28,7 @@ DRAW = "draw"
 """The labels of presets that were drawn from the posterior begin with this."""
 
 DRAWS = 4
-"""Presets drawn from the posterior, for each variant that was asked for. One takes 10 ms and a render."""
+"""Presets drawn from the posterior, for each variant that was asked for."""
 
 
 def n_alternatives(predictor: Predictor, k: int) -> int:

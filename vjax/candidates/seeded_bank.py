@@ -7,7 +7,7 @@ numbers of one byte (`Codes`).
 
 A preset that is drawn again is compared with a digest of the one that was rendered. They differ if the sampler or
 NumPy's random numbers changed; the bank then cannot be used. The last bits of a number may differ between CPUs and
-versions of NumPy, which no one hears, so the digest is of options, routes and a rounded sum.
+versions of NumPy, without an audible difference. So the digest is of options, routes and a rounded sum.
 """
 
 import functools

@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
 def _importance(arguments: argparse.Namespace) -> int:
     from vjax.data.layout import shard_paths
 
-    shard_paths(arguments.dataset)  # first the error that there is no dataset
+    shard_paths(arguments.dataset)  # raises the error of a missing dataset before the lock's
     with locked(arguments.dataset):
         return _measure(arguments)
 

@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
 def _precompute(arguments: argparse.Namespace) -> int:
     from vjax.data.layout import shard_paths
 
-    shard_paths(arguments.path)  # first the error that there is no dataset
+    shard_paths(arguments.path)  # raises the error of a missing dataset before the lock's
     with locked(arguments.path):
         filled = _fill(arguments)
     print(f"{filled} rows filled" if filled else "nothing to do: all rows are ready for training")

@@ -12,6 +12,7 @@ from vjax.inference.predict import Predictor
 from vjax.model.inverse import InverseModel
 from vjax.model.posterior import follow_flow
 from vjax.model.preset_vector import expected_vector, from_vector
+from vjax.model.resnet import pooled
 from vjax.sound.routes import CHANNELS
 from vjax.sound.schema import Parameters
 
@@ -79,8 +80,8 @@ def _draw(
 ) -> tuple[jax.Array, jax.Array | None]:
     """Returns drawn vectors [n, size], and the matrix of the modulation head [4, n_sources, n_destinations]."""
     config = model.config
-    maps = model.apply(variables, mel, method="maps")
-    prediction: Any = model.apply(variables, model.apply(variables, mel, method="features"), method="heads")
+    maps: Any = model.apply(variables, mel, method="maps")
+    prediction: Any = model.apply(variables, pooled(maps), method="heads")
     modulation = prediction.modulation
     size = config.n_continuous + sum(config.option_counts) + len(config.route_cells)
     keys = jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(n))

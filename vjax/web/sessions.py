@@ -57,7 +57,7 @@ class Session:
     def given(self) -> Sound:
         """The sound. Raises SessionError if there is none."""
         if self.sound is None:
-            raise SessionError("there is no sound any more; give one, and match it")
+            raise SessionError("this page has no sound; give one, and match it")
         return self.sound
 
     def begin(self, sound: Sound | None) -> None:
