@@ -55,10 +55,20 @@ def test_run_with_a_value_that_vjax_rejects_prints_one_line_and_returns_1(capsys
 
 def test_run_with_little_address_space_prints_its_limit(monkeypatch, capsys):
     """XLA ends the process when it cannot start a thread, and prints only its own messages."""
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (10**9, resource.RLIM_INFINITY))
+    limits = {resource.RLIMIT_AS: 10**9}
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (limits.get(kind, 10**6), resource.RLIM_INFINITY))
     assert run("vjax x", lambda: 0) == 0
     expected = "vjax x: the address space is limited to 1.0 GB (ulimit -v); vjax may need 4 GB\n"
     assert capsys.readouterr().err == expected
+
+
+def test_run_with_few_open_files_prints_their_limit(monkeypatch, capsys):
+    """A training then ends at its first checkpoint, with messages of other libraries."""
+    limits = {resource.RLIMIT_NOFILE: 20}
+    unlimited = resource.RLIM_INFINITY
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (limits.get(kind, unlimited), unlimited))
+    assert run("vjax x", lambda: 0) == 0
+    assert capsys.readouterr().err == "vjax x: only 20 files can be open at once (ulimit -n); vjax may need 64\n"
 
 
 @pytest.mark.parametrize(

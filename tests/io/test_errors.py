@@ -1,3 +1,4 @@
+import errno
 import os
 
 import numpy as np
@@ -42,3 +43,32 @@ def test_error_text_without_memory_says_so():
     assert error_text(MemoryError()) == "the machine has too little memory (MemoryError); free some"
     library = ImportError("parselmouth.so: failed to map segment from shared object")
     assert error_text(library).startswith("the machine has too little memory (parselmouth.so")
+
+
+def test_error_text_of_a_library_that_failed_for_lack_of_files_is_that_of_the_system():
+    """As asyncio does, which then misses the attribute that it had no file for."""
+
+    class Loop:
+        def __init__(self):
+            try:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            finally:
+                self.close()
+
+        def close(self):
+            self.socket.close()
+
+    error = caught(Loop)
+    assert isinstance(error, AttributeError)
+    assert is_expected(error)
+    assert error_text(error) == "[Errno 24] Too many open files"
+
+
+def test_is_expected_of_a_defect_after_another_error_of_the_system_is_false():
+    def fail():
+        try:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        except OSError:
+            return {}["x"]
+
+    assert not is_expected(caught(fail))

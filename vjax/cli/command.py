@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vjax.io.compile_cache import keep_compiled
@@ -19,6 +19,8 @@ INTERNAL_ERROR = 70
 """The exit code for a defect of vjax; sysexits.h calls it EX_SOFTWARE."""
 
 _ADDRESS_SPACE = 4_000_000_000  # bytes; 2.5 GB are not enough, and with less XLA ends the process with its own messages
+
+_OPEN_FILES = 64  # enough for each command; a training with 20 fails when it saves its first checkpoint
 
 _with_traceback = False  # whether the most recent parser has read --traceback
 
@@ -110,9 +112,8 @@ def run(prog: str, work: Callable[[], int], kept: str = "", folder: str | Path =
       folder: the output folder, if any. While `work` runs, it is locked against other commands. See `locked`.
     """
     keep_compiled()
-    if limit := _small_address_space():
-        needed = f"vjax may need {_ADDRESS_SPACE / 1e9:g} GB"
-        print(f"{prog}: the address space is limited to {limit / 1e9:.1f} GB (ulimit -v); {needed}", file=sys.stderr)
+    for limit in _small_limits():
+        print(f"{prog}: {limit}", file=sys.stderr)
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns if it cannot keep its list of fonts
     try:
         with stoppable(), locked(folder) if folder else contextlib.nullcontext():
@@ -134,11 +135,16 @@ def run(prog: str, work: Callable[[], int], kept: str = "", folder: str | Path =
         return 2 if isinstance(error, UsageError) else 1
 
 
-def _small_address_space() -> int:
-    """The limit of this process's address space in bytes, if it is small; else 0."""
+def _small_limits() -> Iterator[str]:
+    """Yields a line for each limit of this process that is small."""
     try:
         import resource
     except ImportError:  # Windows
-        return 0
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return limit if limit != resource.RLIM_INFINITY and limit < _ADDRESS_SPACE else 0
+        return
+    n_bytes, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if n_bytes != resource.RLIM_INFINITY and n_bytes < _ADDRESS_SPACE:
+        needed = f"vjax may need {_ADDRESS_SPACE / 1e9:g} GB"
+        yield f"the address space is limited to {n_bytes / 1e9:.1f} GB (ulimit -v); {needed}"
+    n_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if n_files != resource.RLIM_INFINITY and n_files < _OPEN_FILES:
+        yield f"only {n_files} files can be open at once (ulimit -n); vjax may need {_OPEN_FILES}"

@@ -2,6 +2,7 @@
 
 import contextlib
 import dis
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from vjax.io.file_names import as_text
 
 _PACKAGE = Path(__file__).parents[1]
+
+_SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT)  # files, memory, space
 
 
 def show_tracebacks() -> bool:
@@ -18,6 +21,7 @@ def show_tracebacks() -> bool:
 
 def error_text(error: Exception) -> str:
     """An error in one line: its own message if it is expected, else a message that it is a defect of vjax."""
+    error = _scarcity_behind(error) or error
     # The system's own text is such as "[Errno 2] No such file or directory: 'x'". A file without a name has a number.
     if isinstance(error, OSError) and isinstance(error.filename, str | bytes) and error.strerror:
         return f"{as_text(error.filename)}: {error.strerror[:1].lower()}{error.strerror[1:]}"
@@ -51,11 +55,14 @@ def reading(what: str | os.PathLike, kind: type[Exception], remedy: str) -> Iter
 def is_expected(error: Exception) -> bool:
     """Whether the user of vjax can correct an error, so that it is not a defect of vjax.
 
-    Expected errors are those of vjax's own classes, OSError, MemoryError, and a ValueError from a `raise` statement in
-    vjax's own code. A ValueError that NumPy, jax or Python itself raises is a message for a programmer, such as a shape
-    that does not fit, or a text that is not a number.
+    Expected errors are those of vjax's own classes, OSError, MemoryError, an error of a library that handled an OSError
+    for lack of files, memory or space, and a ValueError from a `raise` statement in vjax's own code. A ValueError that
+    NumPy, jax or Python itself raises is a message for a programmer, such as a shape that does not fit, or a text that
+    is not a number.
     """
-    if isinstance(error, OSError) or _lacks_memory(error) or type(error).__module__.partition(".")[0] == "vjax":
+    if _is_own(error) or _lacks_memory(error):
+        return True
+    if _scarcity_behind(error):
         return True
     return isinstance(error, ValueError) and _is_raised_by_vjax(error)
 
@@ -64,6 +71,22 @@ def _lacks_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or (
         isinstance(error, ImportError) and "failed to map segment" in str(error)  # of a library
     )
+
+
+def _scarcity_behind(error: BaseException) -> OSError | None:
+    """The OSError for lack of something that a library handled, when it failed with `error`, if there is one."""
+    seen: set[int] = set()
+    cause = error.__cause__ or error.__context__
+    while cause is not None and id(cause) not in seen and not _is_own(error):
+        if isinstance(cause, OSError) and cause.errno in _SCARCE:
+            return cause
+        seen.add(id(cause))
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def _is_own(error: BaseException) -> bool:
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] == "vjax"
 
 
 def _is_raised_by_vjax(error: Exception) -> bool:
