@@ -7,7 +7,7 @@ RUN ?= runs/demo
 EXTRAS ?= dev
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-.PHONY: help demo test test-slow test-all test-spawn lint docs clean card recordings image
+.PHONY: help demo test test-slow test-all test-spawn lint docs clean card recordings posterior image
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -72,3 +72,13 @@ card: $(VENV)/.installed  ## scores the shipped model; continues where it was st
 
 recordings: $(VENV)/.installed  ## scores the shipped model on recordings of other instruments; continues where it was stopped
 	$(BIN)/vjax evaluate --checkpoint shipped --audio $(SOUNDS) --bank $(PRESETS)/instatetragrammaton --out runs/card/recordings
+
+# The measurements of docs/decisions/0027-posterior.md. 150,000 sounds take days on two cores.
+POSTERIOR ?= runs/posterior
+N ?= 150000
+
+posterior: $(VENV)/.installed  ## makes N sounds, trains a model with a posterior, measures it; continues where it was stopped
+	$(BIN)/vjax generate --config configs/posterior.py --n $(N) --seed 11 --presets $(PRESETS)/instatetragrammaton --out $(POSTERIOR)/data
+	$(BIN)/vjax train --config configs/posterior.py --config.data.path=$(POSTERIOR)/data --workdir $(POSTERIOR)/run
+	$(BIN)/python benchmarks/posterior.py --checkpoint $(POSTERIOR)/run --dataset $(POSTERIOR)/data --draws 64 --json $(POSTERIOR)/renders.json
+	$(BIN)/python benchmarks/posterior_structure.py --checkpoint $(POSTERIOR)/run --dataset $(POSTERIOR)/data --json $(POSTERIOR)/structure.json

@@ -1,6 +1,7 @@
 import errno
 import os
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -40,9 +41,20 @@ def test_error_text_without_memory_says_so():
     error = caught(lambda: np.zeros(10**15))
     assert is_expected(error)
     assert error_text(error).startswith("the machine has too little memory (Unable to allocate")
-    assert error_text(MemoryError()) == "the machine has too little memory (MemoryError); free some"
+    assert (
+        error_text(MemoryError())
+        == "the machine has too little memory (MemoryError); free some, or use smaller batches"
+    )
     library = ImportError("parselmouth.so: failed to map segment from shared object")
     assert error_text(library).startswith("the machine has too little memory (parselmouth.so")
+    assert error_text(RuntimeError("can't start new thread")).startswith("the machine has too little memory (can't st")
+
+
+def test_error_text_of_a_device_without_memory_says_so():
+    """jax raises it on a GPU too."""
+    error = caught(lambda: jnp.zeros(10**14).block_until_ready())
+    assert is_expected(error)
+    assert error_text(error).startswith("the machine has too little memory (RESOURCE_EXHAUSTED: Out of memory")
 
 
 def test_error_text_of_a_library_that_failed_for_lack_of_files_is_that_of_the_system():

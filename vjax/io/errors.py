@@ -26,7 +26,8 @@ def error_text(error: Exception) -> str:
     if isinstance(error, OSError) and isinstance(error.filename, str | bytes) and error.strerror:
         return f"{as_text(error.filename)}: {error.strerror[:1].lower()}{error.strerror[1:]}"
     if _lacks_memory(error):
-        return f"the machine has too little memory ({' '.join(str(error).split()) or 'MemoryError'}); free some"
+        reason = " ".join(str(error).split()) or "MemoryError"
+        return f"the machine has too little memory ({reason}); free some, or use smaller batches"
     if is_expected(error):
         return str(error)
     message = " ".join(str(error).split()) or "no message"
@@ -68,9 +69,12 @@ def is_expected(error: Exception) -> bool:
 
 
 def _lacks_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or (
-        isinstance(error, ImportError) and "failed to map segment" in str(error)  # of a library
-    )
+    text = str(error)
+    return (
+        isinstance(error, MemoryError)
+        or (isinstance(error, ImportError) and "failed to map segment" in text)  # of a library
+        or (isinstance(error, RuntimeError) and text.startswith(("can't start new thread", "RESOURCE_EXHAUSTED")))
+    )  # the last one is jax's, also for a GPU
 
 
 def _scarcity_behind(error: BaseException) -> OSError | None:
