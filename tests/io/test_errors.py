@@ -41,10 +41,7 @@ def test_error_text_without_memory_says_so():
     error = caught(lambda: np.zeros(10**15))
     assert is_expected(error)
     assert error_text(error).startswith("the machine has too little memory (Unable to allocate")
-    assert (
-        error_text(MemoryError())
-        == "the machine has too little memory (MemoryError); free some, or use smaller batches"
-    )
+    assert error_text(MemoryError()).endswith(" memory (MemoryError); free some, or use smaller batches")
     library = ImportError("parselmouth.so: failed to map segment from shared object")
     assert error_text(library).startswith("the machine has too little memory (parselmouth.so")
     assert error_text(RuntimeError("can't start new thread")).startswith("the machine has too little memory (can't st")
