@@ -69,6 +69,22 @@ def test_run_under_nohup_ignores_sighup(interruptible):
     assert ended(process) == (0, "done\n", "")
 
 
+def test_run_stopped_inside_a_library_that_logs_each_error_prints_one_line(interruptible):
+    """Orbax logs all that is raised while it finishes a checkpoint, with the traceback."""
+    work = """
+from absl import logging
+print('ready', flush=True)
+try:
+    time.sleep(20)
+except BaseException:
+    logging.exception('Save Finalize thread failed.')
+    raise
+"""
+    process = start(interruptible, work.strip())
+    process.send_signal(signal.SIGTERM)
+    assert ended(process) == (143, "", "vjax x: stopped by SIGTERM; rows are kept\n")
+
+
 def test_run_restores_the_handlers_of_its_caller():
     from vjax.cli.command import run
 

@@ -11,6 +11,7 @@ import pickle
 import shutil
 import signal
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,17 @@ from vjax.io.signals import STOPPING
 # not survive a fork. Nothing has used jax here, so there are no such threads.
 warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
 
+_ORPHANED_S = 1.0  # to wait at most for the end of the caller
+
 
 def _remove_socket(caller: int = os.getppid()) -> None:
     """Removes the folder of the fork server's socket, if the caller was killed and so has not done it."""
     server: Any = multiprocessing.forkserver._forkserver  # its private attributes have no types
     address = server._forkserver_address
+    # A process that is killed closes its pipes first. Its children get another parent a moment later.
+    deadline_s = time.monotonic() + _ORPHANED_S
+    while address and os.getppid() == caller and time.monotonic() < deadline_s:
+        time.sleep(0.01)
     if address and os.getppid() != caller:
         shutil.rmtree(Path(os.fsdecode(address)).parent, ignore_errors=True)
 

@@ -1,6 +1,7 @@
 """Stops a command in order: by Ctrl-C, by SIGTERM, or because its terminal was closed (SIGHUP)."""
 
 import contextlib
+import logging
 import multiprocessing.process
 import os
 import shutil
@@ -44,11 +45,20 @@ def stoppable() -> Iterator[None]:
     does with SIGHUP, stays ignored.
     """
     hook, sys.unraisablehook = sys.unraisablehook, _repeating(sys.unraisablehook)
+    absl = logging.getLogger("absl")
+    absl.addFilter(_is_no_stop)
     try:
         with handling(_stop):
             yield
     finally:
+        absl.removeFilter(_is_no_stop)
         sys.unraisablehook = hook
+
+
+def _is_no_stop(record: logging.LogRecord) -> bool:
+    """Whether a message should be printed. Orbax logs a stop as the failure of a checkpoint, with its traceback."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or not issubclass(kind, KeyboardInterrupt)
 
 
 def _stop(number: int, _) -> None:
