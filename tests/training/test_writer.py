@@ -67,3 +67,16 @@ def test_writer_that_is_not_enabled_writes_nothing(tmp_path, capsys):
         writer.flush()
     assert not list(tmp_path.iterdir())
     assert capsys.readouterr().out == ""
+
+
+def test_writer_onto_a_full_disk_raises_and_does_not_wait(tmp_path, file_size_limit):
+    """The queue of its thread holds 10 entries by default. When the thread had ended, the eleventh waited for ever."""
+
+    def write() -> None:
+        for step in range(100):
+            writer.scalars("train", {"loss": 1.0}, step)
+            writer.flush()
+
+    with Writer(tmp_path) as writer, file_size_limit(300), pytest.raises(OSError, match="File too large") as found:
+        write()
+    assert found.value.filename == str(tmp_path)

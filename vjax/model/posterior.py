@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from jaxtyping import Array, Float
 
 from vjax.model.heads import option_probabilities
 
@@ -43,9 +44,9 @@ class Denoised(NamedTuple):
       routes: [..., n_cells], in the form of the preset vector.
     """
 
-    continuous: jax.Array
-    categorical_logits: jax.Array
-    routes: jax.Array
+    continuous: Float[Array, "*batch n_continuous"]
+    categorical_logits: Float[Array, "*batch n_options"]
+    routes: Float[Array, "*batch n_cells"]
 
 
 class Denoiser(nn.Module):
@@ -73,7 +74,13 @@ class Denoiser(nn.Module):
         return self.n_continuous + self.n_options + self.n_cells
 
     @nn.compact
-    def __call__(self, maps: jax.Array, noisy: jax.Array, time: jax.Array, given: jax.Array | None = None) -> Denoised:
+    def __call__(
+        self,
+        maps: Float[Array, "b freq time c"],
+        noisy: Float[Array, "b k size"],
+        time: Float[Array, "b k"],
+        given: Float[Array, " b"] | None = None,
+    ) -> Denoised:
         """Estimates k preset vectors for each sound.
 
         Args:
@@ -101,15 +108,21 @@ class Denoiser(nn.Module):
         continuous, routes = jnp.split(numbers, [self.n_continuous], axis=-1)
         return Denoised((continuous + 1) / 2, logits, routes)
 
-    def _split(self, vectors: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def _split(
+        self, vectors: Float[Array, "b k size"]
+    ) -> tuple[Float[Array, "b k n_numbers"], Float[Array, "b k n_options"]]:
         """Returns the numbers (continuous parameters and routes) and the options of preset vectors."""
         continuous, options, routes = jnp.split(vectors, np.cumsum([self.n_continuous, self.n_options]), axis=-1)
         return jnp.concatenate([continuous, routes], axis=-1), options
 
-    def _shown(self, numbers: jax.Array, options: jax.Array, time: jax.Array) -> jax.Array:
+    def _shown(
+        self, numbers: Float[Array, "b k n_numbers"], options: Float[Array, "b k n_options"], time: Float[Array, "b k"]
+    ) -> Float[Array, "b k size"]:
         """Returns [b, k, size] what x_t shows, by Bayes' rule with a prior that is the same for all sounds."""
 
-        def prior(name: str, size: int) -> jax.Array:  # Adam moves a weight by about 1e-3 a step, which would be slow
+        def prior(
+            name: str, size: int
+        ) -> Float[Array, " {size}"]:  # Adam moves a weight by about 1e-3 a step, which would be slow
             return _PRIOR_SCALE * self.param(name, nn.initializers.zeros, (size,))
 
         n = numbers.shape[-1]
@@ -120,7 +133,12 @@ class Denoiser(nn.Module):
         return jnp.concatenate([numbers, 2 * probabilities - 1], axis=-1)
 
 
-def of_number(mean: jax.Array, log_deviation: jax.Array, noisy: jax.Array, time: jax.Array) -> jax.Array:
+def of_number(
+    mean: Float[Array, "*#batch n"],
+    log_deviation: Float[Array, "*#batch n"],
+    noisy: Float[Array, "*batch n"],
+    time: Float[Array, "*#batch 1"],
+) -> Float[Array, "*batch n"]:
     """Returns E[x1 | x_t] for an entry whose prior is Gaussian.
 
     With the deviation s: mean + t s^2 (x_t - t mean) / ((1 - t)^2 + t^2 s^2).
@@ -130,7 +148,9 @@ def of_number(mean: jax.Array, log_deviation: jax.Array, noisy: jax.Array, time:
     return mean + time * variance * (noisy - time * mean) / (noise + jnp.square(time) * variance)
 
 
-def of_options(logits: jax.Array, noisy: jax.Array, time: jax.Array) -> jax.Array:
+def of_options(
+    logits: Float[Array, "*#batch n"], noisy: Float[Array, "*batch n"], time: Float[Array, "*#batch 1"]
+) -> Float[Array, "*batch n"]:
     """Returns the logits of options given x_t, from those without it: logits + 2 t x_t / (1 - t)^2.
 
     An option's entry is 1 if it is chosen and -1 if not. The term is the logarithm of the ratio of both likelihoods.
@@ -143,17 +163,19 @@ def _from_condition(size: int, name: str) -> nn.Dense:
     return nn.Dense(size, kernel_init=nn.initializers.zeros, name=name)
 
 
-def _normalised(x: jax.Array) -> jax.Array:
+def _normalised(x: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
     return nn.LayerNorm(use_scale=False, use_bias=False)(x)
 
 
-def _time_features(time: jax.Array) -> jax.Array:
+def _time_features(time: Float[Array, "*batch"]) -> Float[Array, "*batch features"]:
     """Maps [...] to sines and cosines [..., _TIME_FEATURES]."""
     angles = time[..., None] * jnp.geomspace(1.0, _HIGHEST, _TIME_FEATURES // 2)
     return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
 
 
-def follow_flow(estimate: Callable[[jax.Array, jax.Array], jax.Array], noise: jax.Array, steps: int) -> jax.Array:
+def follow_flow(
+    estimate: Callable[[jax.Array, jax.Array], jax.Array], noise: Float[Array, "*shape"], steps: int
+) -> Float[Array, "*shape"]:
     """Follows the flow from noise x_0 to preset vectors x_1 by Euler's method, in equal steps of t.
 
     Args:

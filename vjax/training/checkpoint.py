@@ -133,7 +133,8 @@ class Checkpoints:
             opt=ocp.args.StandardSave(_optimizer(state)),
             meta=ocp.args.JsonSave(meta),
         )
-        with saving(self._folder, tree_bytes((_variables(state), _optimizer(state)))):
+        n_bytes = tree_bytes((_variables(state), _optimizer(state))) + len(json.dumps(meta))
+        with saving(self._folder, n_bytes):
             if val_loss is None:
                 with quiet():  # Orbax warns that this checkpoint can never be the best, as intended
                     self._manager.save(step, args=arguments)

@@ -9,6 +9,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from vjax.data.stream import Batch
 from vjax.sound.schema import Schema
@@ -76,7 +77,9 @@ def disturb(key: jax.Array, batch: Batch, config: DisturbConfig, schema: Schema)
     return batch._replace(mel=jnp.log1p(power)[:, None], continuous=continuous)
 
 
-def _with_volume(continuous: jax.Array, asked_db: jax.Array, schema: Schema) -> tuple[jax.Array, jax.Array]:
+def _with_volume(
+    continuous: Float[Array, "b n"], asked_db: Float[Array, " b"], schema: Schema
+) -> tuple[Float[Array, "b n"], Float[Array, " b"]]:
     """Moves `volume` by `asked_db` [b], as far as its range allows. Returns the parameters, and the change in dB.
 
     The level of the parameter in dB is sqrt(volume) - 80 (measured with the engine).
@@ -90,5 +93,5 @@ def _with_volume(continuous: jax.Array, asked_db: jax.Array, schema: Schema) -> 
     return continuous.at[:, at].set(norm.astype(continuous.dtype)), after_db - before_db
 
 
-def _from_db(level_db: jax.Array) -> jax.Array:
+def _from_db(level_db: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return 10 ** (level_db / 10)

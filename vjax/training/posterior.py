@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from vjax.data.reader import Reader, Routes
 from vjax.io.arrays import Array
@@ -76,9 +77,9 @@ class Noised(NamedTuple):
       truth: the presets.
     """
 
-    vectors: jax.Array
-    time: jax.Array
-    given: jax.Array
+    vectors: Float[jax.Array, "b k size"]
+    time: Float[jax.Array, "b k"]
+    given: Float[jax.Array, " b"]
     truth: Canonical
 
 
@@ -110,11 +111,11 @@ class PosteriorTask:
         given = jnp.float32(jax.random.uniform(hidden_key, (b,)) >= self.config.hidden)
         return Noised((1 - time[..., None]) * noise + time[..., None] * vectors, time, given, truth)
 
-    def loss(self, estimate: Denoised, truth: Canonical, valid: Array) -> Mean:
+    def loss(self, estimate: Denoised, truth: Canonical, valid: Float[Array, " b"]) -> Mean:
         """Returns the loss over the estimates [b, k] of rows whose `valid` [b] is not 0."""
         return Mean.of(self.errors(estimate, truth), jnp.broadcast_to(valid[:, None], estimate.continuous.shape[:2]))
 
-    def errors(self, estimate: Denoised, truth: Canonical) -> jax.Array:
+    def errors(self, estimate: Denoised, truth: Canonical) -> Float[jax.Array, "b k"]:
         """Returns the errors [b, k], see the module."""
         options, (b, k) = self.model.config.option_counts, estimate.continuous.shape[:2]
         knobs = 4 * jnp.sum(jnp.square(estimate.continuous - truth.continuous[:, None]), -1)  # norm is half as wide
