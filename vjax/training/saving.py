@@ -27,31 +27,25 @@ _THREADS_S = 3.0  # for the threads of Orbax that have work; others wait for eve
 def saving(folder: Path, n_bytes: int = 0) -> Iterator[None]:
     """Raises CheckpointError if the disk has no space for `n_bytes`, or if it is full in the end.
 
-    In the latter case, Orbax's threads have ended, unless they take long. Their own errors are not
-    printed: there are pages of them, in the log and as tracebacks.
+    In the latter case, Orbax's threads have ended, unless they take long. Their own errors are not printed, now and
+    later: there are pages of them, in the log and as tracebacks. Orbax raises them again when the next save begins.
     """
     free = shutil.disk_usage(folder).free
     if free < n_bytes:
         raise _not_saved(folder, f"it takes {n_bytes / 1e6:.1f} MB, and {free / 1e6:.1f} MB are free")
-    failed, before = False, set(threading.enumerate())
+    before = set(threading.enumerate())
     _drop_closed_loops()
-    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
-    for logger in loggers:
-        logger.addFilter(_is_no_disk_error)
+    for name in ("absl", "asyncio"):
+        logging.getLogger(name).addFilter(_is_no_disk_error)  # once: it is the same function
     try:
         yield
     except Exception as error:
         if not (reason := _disk_error(str(error))):
             raise
-        failed = True
         deadline_s = time.monotonic() + _THREADS_S
         while set(threading.enumerate()) - before and time.monotonic() < deadline_s:
             time.sleep(0.05)
         raise _not_saved(folder, reason) from error
-    finally:
-        if not failed:  # else more may come
-            for logger in loggers:
-                logger.removeFilter(_is_no_disk_error)
 
 
 def _drop_closed_loops() -> None:
