@@ -80,3 +80,10 @@ def test_writer_onto_a_full_disk_raises_and_does_not_wait(tmp_path, file_size_li
     with Writer(tmp_path) as writer, file_size_limit(300), pytest.raises(OSError, match="File too large") as found:
         write()
     assert found.value.filename == str(tmp_path)
+
+
+def test_writer_line_onto_a_full_disk_names_the_file(tmp_path, file_size_limit):
+    writer = Writer(tmp_path, log=tmp_path / "train.log")
+    with writer, file_size_limit(10), pytest.raises(OSError, match="File too large") as found:
+        writer.line("a line")
+    assert found.value.filename == str(tmp_path / "train.log")

@@ -92,8 +92,11 @@ class Writer:
         if echo:
             tqdm.write(text)
         if self._log is not None:
-            with open(self._log, "a") as log:
-                log.write(f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S} {text}\n")
+            try:
+                with open(self._log, "a") as log:
+                    log.write(f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S} {text}\n")
+            except OSError as error:  # a full disk's error does not name the file
+                raise OSError(error.errno, error.strerror, str(self._log)) from None
 
     def flush(self) -> None:
         self._writer.flush()
