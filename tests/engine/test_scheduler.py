@@ -1,4 +1,4 @@
-"""Tests of the scheduler without a cluster. Tests with a cluster are in test_ray.py."""
+"""Tests of the scheduler without a cluster. Tests with a cluster are in test_ray_pools.py."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ def test_importing_scheduler_does_not_import_ray():
 
 
 def test_scheduler_session_without_ray_installed_names_the_extra(monkeypatch):
-    monkeypatch.delitem(sys.modules, "vjax.engine.ray", raising=False)
+    monkeypatch.delitem(sys.modules, "vjax.engine.ray_pools", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)  # as if it were not installed
     with (
         pytest.raises(ValueError, match=r'needs Ray; install it with: pip install "vjax\[cluster\]"'),

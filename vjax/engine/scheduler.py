@@ -47,7 +47,7 @@ def open_render_pool(
     """
     with scheduler_session(scheduler):
         if scheduler == "ray":
-            from vjax.engine.ray import RayRenderPool
+            from vjax.engine.ray_pools import RayRenderPool
 
             far_pool: Any = RayRenderPool(config, workers)
             with far_pool:
@@ -64,7 +64,7 @@ def open_live_pool(
     """A pool for variations of `presets_at_once` presets; workers as in `open_render_pool`."""
     with scheduler_session(scheduler):
         if scheduler == "ray":
-            from vjax.engine.ray import ray_live_pool
+            from vjax.engine.ray_pools import ray_live_pool
 
             with ray_live_pool(config, workers, presets_at_once) as pool:
                 yield pool

@@ -9,27 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from vjax.audio.metric_names import HIGHER_IS_BETTER, METRICS, TRAITS
+from vjax.audio.metric_names import BY_NAME, HIGHER_IS_BETTER, METRICS, TRAITS
 from vjax.evaluation import editing
 from vjax.evaluation.preset_files import UNKNOWN
 from vjax.evaluation.results import Row, Target
 from vjax.evaluation.statistics import describe, macro_average, recovered_share
 from vjax.io.json_files import short_number
 
-_TITLES = {
-    "mss": "MSS dB",
-    "mss_padded": "MSS padded dB",
-    "rms_cosine": "RMS cosine",
-    "loudness_difference": "loudness LU",
-    "wmfcc": "wMFCC",
-    "attack_centroid": "attack octaves",
-    "attack_time": "attack ms",
-    "fall": "fall octaves",
-    "pitch": "pitch cents",
-    "width": "width dB",
-}
-_DECIMALS = {"rse": 3, "sot": 3, "rms_cosine": 3, "attack_time": 0, "pitch": 1, "width": 1}
-_MEASURED = (*METRICS, *TRAITS)
+_MEASURED = tuple(BY_NAME)
 
 Rows = Mapping[tuple[str, str], Row]
 
@@ -148,11 +135,11 @@ def _trait_table(summary: Mapping[str, Any], width: int) -> list[str]:
 
 
 def _titles(metrics: Sequence[str]) -> str:
-    return " ".join(f"{_TITLES.get(metric, metric.upper()):>15}" for metric in metrics)
+    return " ".join(f"{BY_NAME[metric].column:>15}" for metric in metrics)
 
 
 def _cells(described: Mapping[str, Any], metrics: Sequence[str]) -> str:
-    return " ".join(f"{_cell(described['metrics'][metric], _DECIMALS.get(metric, 2)):>15}" for metric in metrics)
+    return " ".join(f"{_cell(described['metrics'][metric], BY_NAME[metric].digits):>15}" for metric in metrics)
 
 
 def _value(row: Row | None, metric: str) -> float:

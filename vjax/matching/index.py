@@ -37,16 +37,6 @@ TEXT_COLUMNS = ("name", "preset", "label", "kind", "closest", "closest_label", "
 """Columns of text. The others contain numbers, or are empty."""
 
 
-_NEW_COLUMNS = (
-    "rse",
-    "kind",
-    "closest",
-    "closest_label",
-    "closest_kind",
-    "closest_mss",
-)  # an older index may lack them
-
-
 def index_row(result: MatchResult, preset_path: str | os.PathLike) -> dict[str, Any]:
     """The row of a match in the index. A number that does not exist is left empty."""
     return {
@@ -87,12 +77,14 @@ def start_index(path: str | os.PathLike, names: Collection[str]) -> None:
 
 
 def read_index(path: str | os.PathLike) -> list[dict[str, str]]:
-    """The rows of an index. Columns that an older index lacks are empty. Raises ValueError if it has other columns."""
+    """The rows of an index. Columns that an older index lacks are empty.
+
+    Raises ValueError if it has columns that this version lacks, or none for the name or the preset.
+    """
     with open(path, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         found = tuple(reader.fieldnames or ())
-        readable = tuple(name for name in COLUMNS if name in found or name not in _NEW_COLUMNS)
-        if found != readable:
+        if not {"name", "preset"} <= set(found) <= set(COLUMNS):
             raise ValueError(
                 f"{path} has other columns than an index of this version; move it, or choose another folder"
             )

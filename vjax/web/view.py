@@ -4,7 +4,7 @@ import html
 import math
 from typing import Any
 
-from vjax.audio.metric_names import METRICS
+from vjax.audio.metric_names import BY_NAME, METRICS, Metric
 from vjax.audio.pitch import note_name
 from vjax.matching.choose import Progress
 from vjax.matching.comment import STYLES
@@ -119,9 +119,12 @@ def _card(card: Card) -> dict[str, Any]:
     }
 
 
+def _label(metric: Metric) -> str:
+    return f"{metric.label}, {metric.unit}" if metric.unit else metric.label
+
+
 def _metrics(card: Card) -> list[tuple[str, str]]:
     found = dict(card.metrics) or {"mss": card.mss_db}
-    names = {"mss": "MSS, mean difference of the spectra, dB", "loudness_difference": "difference in loudness, LU"}
-    shown = [(names.get(one, one), found[one]) for one in METRICS if one in found]
+    shown = [(_label(BY_NAME[one]), found[one]) for one in METRICS if one in found]
     shown += [(f"MSS to {name}, dB", mss_db) for name, mss_db in card.beside.items()]
     return [(name, f"{value:.3f}") for name, value in shown if math.isfinite(value)]
