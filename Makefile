@@ -51,7 +51,7 @@ docs: $(VENV)/.docs  ## the documentation as a site, build/docs/index.html; a br
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("vjax needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing vjax and what it needs ($(EXTRAS)) into $(VENV): one to ten minutes, 3 GB"
+	@echo "Installing vjax and what it needs ($(EXTRAS)) into $(VENV): one to ten minutes, 2.3 GB"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
 	touch $@
 

@@ -74,7 +74,7 @@ def test_start_index_over_another_table_raises(tmp_path, content):
 def test_start_index_over_an_older_index_keeps_its_rows(tmp_path):
     path = tmp_path / "index.csv"
     older = (
-        "name", "preset", "note", "pitch_hz", "label", "candidates", "mss", "wmfcc", "re_render_mss", "seconds", "error",
+        "name", "preset", "note", "pitch_hz", "label", "candidates", "mss", "wmfcc", "re_render_mss", "error",
     )  # fmt: skip
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, older)
