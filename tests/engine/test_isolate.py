@@ -151,8 +151,8 @@ def test_call_isolated_with_a_hang_ends_at_the_limit():
 def test_call_isolated_of_a_killed_caller_leaves_no_hanging_process(tmp_path):
     path = tmp_path / "pid"
     with pytest.raises(IsolatedCallError, match="hung"):
-        # The caller may take three seconds, and its own call five. So the caller is killed while its call still hangs.
-        call_isolated(call_that_hangs, path, timeout_s=3, method="forkserver")
+        # The caller may take two seconds, and its own call five. So the caller is killed while its call still hangs.
+        call_isolated(call_that_hangs, path, timeout_s=2, method="forkserver")
     pid = int(path.read_text())
     deadline = time.monotonic() + 15
     while is_running(pid) and time.monotonic() < deadline:
@@ -205,7 +205,7 @@ if __name__ == "__main__":
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, a process ends when its call is over")
 @needs_a_fork_server
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_call_isolated_of_a_killed_program_leaves_no_process_no_file_and_no_traceback(tmp_path, number):
     (tmp_path / "hanging.py").write_text(HANGING)
     (tmp_path / "temporary").mkdir()

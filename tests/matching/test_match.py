@@ -39,7 +39,7 @@ from vjax.vital.values import with_values
 from vjax.vital.wavetables import FRAME, table_json
 
 RATE = 44100
-QUICK = WavetableFitConfig(frames=9, steps=10)
+QUICK = WavetableFitConfig(frames=9, steps=3)
 
 
 @pytest.fixture(scope="module")
@@ -325,7 +325,7 @@ def test_match_with_distant_editable_presets_warns_and_names_the_closest(predict
     )
 
 
-SEARCH = RefineConfig(evals=13, patience=1, strategy=StrategyConfig(population=4), parallel=1)
+SEARCH = RefineConfig(evals=13, patience=1, strategy=StrategyConfig(population=4), parallel=2)
 
 
 def test_match_with_a_search_begins_from_the_preferred_candidate(predictor, pool, organ, as_resynthesis):
@@ -333,6 +333,8 @@ def test_match_with_a_search_begins_from_the_preferred_candidate(predictor, pool
     result = match(clip_of(organ[0]), predictor, pool, config, candidates=[as_resynthesis])
     first = next(one for one in result.candidates if one.kind == Kind.PREDICTION)
     assert (result.kind, result.trace[0][1]) == (Kind.PREDICTION, pytest.approx(first.loss, rel=1e-5))
+    assert result.trace[0][0] < result.evals == SEARCH.evals
+    assert "after a search of 13 renders" in result.preset.comments
     assert result.closest.kind == Kind.RESYNTHESIS
     assert "search" not in result.closest.preset.comments
 
@@ -374,6 +376,7 @@ def test_match_with_any_level_keeps_peaks_below_full_scale_or_warns(predictor, p
     assert math.isnan(off) or off < 1 or any("LU" in warning for warning in result.warnings)
 
 
+@pytest.mark.slow
 def test_match_with_a_search_is_not_worse(predictor, pool, saw):
     ranked = match(clip_of(0.5 * saw), predictor, pool, GIVEN)
     searched = match(clip_of(0.5 * saw), predictor, pool, dataclasses.replace(GIVEN, refine=SEARCH))

@@ -110,7 +110,7 @@ def test_resynthesised_sound_with_a_silent_channel_leaves_it_silent():
         assert np.abs(audio[1]).max() < 1e-3 * np.abs(audio[0]).max()
 
 
-@pytest.mark.parametrize("note", [0, 127])
+@pytest.mark.parametrize("note", [0, pytest.param(127, marks=pytest.mark.slow)])
 def test_resynthesised_noise_and_silence_at_extreme_notes_are_finite(note):
     """The preset of silence is silent. `prepare_clip` rejects silence as a target."""
     noise = np.random.default_rng(0).normal(0, 0.1, (2, RENDER.samples)).astype(np.float32)
@@ -169,7 +169,7 @@ def levels_at(audio: np.ndarray, times_s: list[float]) -> np.ndarray:
     return np.array([10 * np.log10(np.mean(block**2) + 1e-12) for block in blocks])
 
 
-@pytest.mark.parametrize("kind", PATCHES)
+@pytest.mark.parametrize("kind", ["tone", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("pluck", "pad"))])
 @pytest.mark.parametrize("note_s", [pytest.param(0.75, marks=pytest.mark.slow), 1.0])
 def test_resynthesised_in_a_longer_note_continues_like_the_sound(kind, note_s):
     render = dataclasses.replace(LONG, note_s=note_s)
