@@ -170,6 +170,7 @@ def test_folder_bank_with_an_engine_that_cannot_start_stores_no_silence(folder, 
     with RenderPool(RENDER, 2) as pool:
         with monkeypatch.context() as no_processes:
             no_processes.setattr(isolate, "start_process", no_process)
+            no_processes.setattr(isolate, "_PAUSE_S", 0.01)
             with pytest.raises(ValueError, match="none of the 4 presets"):
                 folder_bank(folder, 55, pool, MelConfig())
         assert capsys.readouterr().err.count("left out this time: ") == 3

@@ -24,9 +24,9 @@ from vjax.vital.vocabulary import to_preset
 
 PRESETS = Path(__file__).parents[1] / "data" / "presets"
 CONFIG = GenerationConfig(
-    SamplingConfig(variants=4), RenderConfig(seconds=0.25, note_s=0.2), random_notes=1, presets_per_shard=4
+    SamplingConfig(variants=4), RenderConfig(seconds=0.25, note_s=0.2), random_notes=1, presets_per_shard=8
 )
-N = 10  # sounds
+N = 16  # sounds
 
 
 @pytest.fixture(scope="module")

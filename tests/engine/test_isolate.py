@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from vjax.engine import isolate
 from vjax.engine.isolate import IsolatedCallError, MachineError, call_isolated, can_fork
 
 needs_a_fork_server = pytest.mark.skipif(not can_fork(), reason="there is a fork server only where processes can fork")
@@ -240,8 +241,9 @@ def test_call_isolated_of_a_killed_fork_server_blames_the_machine(tmp_path):
 
 
 @pytest.mark.skipif(not can_fork(), reason="Python itself waits for ever for a spawned process that ends at its start")
-def test_call_isolated_with_a_process_that_ends_at_its_start_tries_again(tmp_path):
+def test_call_isolated_with_a_process_that_ends_at_its_start_tries_again(tmp_path, monkeypatch):
     """The arguments are larger than the buffer of a pipe, so that the write fails."""
+    monkeypatch.setattr(isolate, "_PAUSE_S", 0.01)
     large = bytes(2**20)
     twice = EndsWhileUnpickled(tmp_path / "twice", 2)
     assert call_isolated(pick_first, twice, large, timeout_s=30, method="forkserver") == "read"

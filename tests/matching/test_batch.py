@@ -390,17 +390,17 @@ def test_match_many_with_names_too_long_or_not_utf_8_writes_all_that_it_can(pred
     """The names of other files of a match are longer than that of the sound. Nothing is matched in vain."""
     sounds, out = tmp_path / "sounds", tmp_path / "out"
     sounds.mkdir()
-    soundfile.write(sounds / "b.wav", tone(110).T, RATE)
+    soundfile.write(tmp_path / "b.wav", tone(110).T, RATE)
     (out / "blocked-vjax.png").mkdir(parents=True)
     for name in ("a" * 232, "a" * 250, "blocked", os.fsdecode(b"caf\xe9")):
-        shutil.copy(sounds / "b.wav", sounds / f"{name}.wav")
+        shutil.copy(tmp_path / "b.wav", sounds / f"{name}.wav")
     report = run_files(predictor, out, str(sounds))
-    assert sorted(path.stem for path in out.glob("*.vital")) == ["b", os.fsdecode(b"caf\xe9")]
-    assert sorted(read_preset(path).name for path in out.glob("*.vital")) == ["b", "caf\ufffd"]
+    assert sorted(path.stem for path in out.glob("*.vital")) == [os.fsdecode(b"caf\xe9")]
+    assert sorted(read_preset(path).name for path in out.glob("*.vital")) == ["caf\ufffd"]
     *long, blocked = report.failures
     assert blocked.error.endswith(f"blocked.wav: {out / 'blocked-vjax.png'}: is a directory")
     for failure, n_bytes in zip(long, (260, 278), strict=True):
         assert f"would have {n_bytes} bytes, at most 255 are possible; make the name" in failure.error
-    again = run_files(predictor, out, str(sounds), limit=5)
-    assert (len(again.written), again.existing, len(again.failures)) == (0, 2, 3)
+    again = run_files(predictor, out, str(sounds), limit=4)
+    assert (len(again.written), again.existing, len(again.failures)) == (0, 1, 3)
     assert sorted(path.name for path in out.glob("*.partial")) == []

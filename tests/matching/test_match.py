@@ -130,10 +130,11 @@ def test_match_with_an_oscillator_without_key_tracking_does_not_transpose(matche
     np.testing.assert_array_equal(result.preset.continuous, untuned.preset.continuous)
 
 
-def test_match_of_noise_uses_the_default_note_and_does_not_transpose(matched, predictor):
+def test_match_of_noise_uses_the_default_note_with_a_warning_and_does_not_transpose(matched, predictor):
     noise = np.random.default_rng(0).normal(0, 0.1, (2, predictor.samples)).astype(np.float32)
     result = matched(noise, predicted(predictor.schema, voice_transpose=7))
     assert result.note == DEFAULT_NOTE == 60
+    assert "no clear pitch, so C4 is assumed" in result.warnings[0]
     assert not result.pitch.clear
     assert result.predicted.tuned_semitones == 0
     assert math.isnan(result.pitch_error_cents)
@@ -212,9 +213,8 @@ vjax.match(sys.argv[1], note=48, patch=False, resynthesis=False).save(sys.argv[2
     assert not (tmp_path / "x.vital").exists()
 
 
-def test_match_of_noise_without_a_note_warns_that_the_note_is_assumed(matched, predictor):
+def test_match_of_noise_with_a_note_does_not_warn_that_a_note_is_assumed(matched, predictor):
     noise = np.random.default_rng(0).normal(0, 0.1, (2, predictor.samples)).astype(np.float32)
-    assert "no clear pitch, so C4 is assumed" in matched(noise, predicted(predictor.schema)).warnings[0]
     assert not any("assumed" in text for text in matched(noise, predicted(predictor.schema), note=60).warnings)
 
 
@@ -295,7 +295,9 @@ def test_match_by_default_returns_the_best_knobs_preset_and_the_closest_preset(p
     assert closest.warnings == ()
 
 
-@pytest.mark.parametrize(("prefer", "kind"), [("editable", Kind.PATCH), ("knobs", Kind.PREDICTION)])
+@pytest.mark.parametrize(
+    ("prefer", "kind"), [("editable", Kind.PATCH), pytest.param("knobs", Kind.PREDICTION, marks=pytest.mark.slow)]
+)
 def test_match_with_prefer_selects_the_requested_family(predictor, pool, organ, prefer, kind):
     config = dataclasses.replace(GIVEN, prefer=prefer)
     patch = Candidate("patch, by hand", organ[1], kind=Kind.PATCH)

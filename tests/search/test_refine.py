@@ -236,6 +236,29 @@ def test_refine_of_two_candidates_returns_the_better_and_compares_with_the_first
     assert result.after.loss <= result.candidate_losses["near"] + 1e-6
 
 
+def test_search_that_stagnates_enters_the_next_near_candidate_and_then_returns_to_the_best(sounds, bright):
+    """The third candidate is too far. Without progress, the search returns to the best, then takes wider steps."""
+    others = [dataclasses.replace(bright, label=label, loss=loss) for label, loss in (("near", 0.6), ("far", 0.7))]
+    first = dataclasses.replace(bright, loss=0.5)
+    ranking = Ranking([first, *others], {}, 3)
+    target = RefineTarget("dark", sounds["dark"], 48, (first, *others), ranking=ranking)
+    config = dataclasses.replace(CONFIG, evals=100, patience=1, restart_patience=1)
+
+    def generation(loss: float) -> tuple[str, int]:
+        search.learn(search.ask(), np.full(SAMPLES, loss, np.float32), np.zeros(SAMPLES))
+        search.move_on_if_stagnant()
+        return search.label, search.restarts
+
+    with LivePool(RENDER, 1, presets_at_once=2) as live:
+        search = Search.begin(target, config, live, {})
+        assert [generation(loss) for loss in (0.4, 0.4)] == [("bright", 0), ("near", 1)]
+        assert [generation(loss) for loss in (0.6, 0.6)] == [("near", 1), ("bright", 2)]
+        first_steps = search.ask()[1:].std()
+        assert [generation(loss) for loss in (0.4, 0.4)] == [("bright", 2), ("bright", 3)]
+        assert search.ask()[1:].std() > 1.3 * first_steps
+
+
+@pytest.mark.slow
 def test_refine_that_stagnates_continues_from_the_next_candidate(sounds, one_seed):
     """Both candidates have the same label. Their loaded presets must differ all the same."""
     candidates = (Candidate("same", edited(filter_1_cutoff=0.31)), Candidate("same", edited(filter_1_cutoff=0.3105)))

@@ -44,9 +44,9 @@ def partials(sound: np.ndarray, frequencies_hz: np.ndarray) -> tuple[np.ndarray,
 @pytest.mark.parametrize(
     ("voices", "knobs"),
     [
-        (2, {}),
+        pytest.param(2, {}, marks=pytest.mark.slow),
         (3, {}),
-        (5, {"detune": 7.0, "detune_power": 0.0, "blend": 0.4}),
+        pytest.param(5, {"detune": 7.0, "detune_power": 0.0, "blend": 0.4}, marks=pytest.mark.slow),
         (8, {"detune": 8.0, "detune_power": -2.0, "detune_range": 3.0, "blend": 1.0}),
     ],
 )

@@ -91,9 +91,10 @@ def test_formant_response_equals_the_engine(mean_error_db):
             lambda f, k: comb_response(f, k[0], k[1], k[2], k[3], 0),
             [(8.0, 136.0), (0.0, 0.5, 1.0), (0.0, 2.0), (0.0, 84.0)],
         ),
-        (
+        pytest.param(
             lambda f, k: comb_response(f, k[0], k[1], k[2], k[3], 5),
             [(8.0, 136.0), (0.0, 0.5, 1.0), (0.0, 2.0), (0.0, 84.0)],
+            marks=pytest.mark.slow,
         ),
         (
             lambda f, k: phaser_response(f, note_hz(k[0]), k[1], k[2], k[3]),
