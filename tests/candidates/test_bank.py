@@ -150,6 +150,7 @@ def test_folder_bank_of_another_engine_version_replaces_all_entries(pool, folder
     assert all(key.endswith(f"-{VERSION}") for key in stored_keys(folder))
 
 
+@pytest.mark.slow
 def test_folder_bank_with_more_mel_settings_than_are_kept_keeps_the_last(pool, folder, monkeypatch):
     """Checkpoints may share a folder. Entries of older checkpoints are removed."""
     monkeypatch.setattr(folder_index, "_MOST_SETTINGS", 2)

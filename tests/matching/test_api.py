@@ -45,7 +45,7 @@ def test_render_with_a_value_out_of_range_raises_the_reason():
 
 
 def test_vary_returns_other_presets_that_keep_what_is_locked():
-    found = vjax.vary(init(), "C3", 2, locked=["envelopes"], seconds=0.4, workers=2)
+    found = vjax.vary(init(), "C3", 2, locked=["envelopes"], seconds=0.3, workers=2)
     assert [one.name for one in found] == [f"{init().name} (variation {i})" for i in (1, 2)]
     envelopes = [name.startswith("env_") for name in controls().continuous_names]
     for one in found:

@@ -215,6 +215,7 @@ def test_match_many_after_a_stopped_run_writes_the_missing_files(again):
     assert changed == {f"kit/stereo{end}" for end in (".vital", "-vjax.wav", "-vjax.png")}
 
 
+@pytest.mark.slow
 def test_match_many_with_overwrite_writes_all_and_one_row_each(again, exported):
     run, out = again
     before = times_of(out)
@@ -257,6 +258,7 @@ def test_export_presets_with_several_batches_compiles_the_network_once(engine_ru
     assert {Path(name).suffix for name in files_of(tmp_path / "out")} == {".vital"}
 
 
+@pytest.mark.slow
 def test_match_many_with_renders_compiles_the_network_once(engine_run, sounds, tmp_path, compiles):
     predictor = Predictor.from_checkpoint(engine_run, batch_size=1)
     predict._run.clear_cache()  # as above
@@ -355,6 +357,7 @@ def test_file_work_with_two_sounds_for_one_path_raises(predictor, tone, tmp_path
         file_work(predictor, [tmp_path / "a.wav", tmp_path / "sub" / "a.wav"], tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_match_many_with_resynthesis_writes_the_closest_preset_as_well(predictor, tone, tmp_path):
     soundfile.write(tmp_path / "low.wav", tone(110).T, RATE)
     quick = {"resynthesis": WavetableFitConfig(frames=9, steps=3), "variants": 1, "equalise": 0}

@@ -307,6 +307,7 @@ def test_match_with_prefer_selects_the_requested_family(predictor, pool, organ, 
     assert (result.closest is None) == (prefer == "editable")
 
 
+@pytest.mark.slow
 def test_match_with_a_silent_patch_returns_the_knobs_and_warns(predictor, pool, saw, bank):
     mute = dataclasses.replace(vital_preset.init(), categorical=vital_preset.init().categorical.copy())
     mute.categorical[vital_preset.controls().categorical_names.index("osc_1_on")] = 0

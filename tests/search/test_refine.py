@@ -324,10 +324,10 @@ def test_refine_with_an_engine_that_cannot_start_raises(sounds, bright, monkeypa
 
 
 def test_refine_with_should_stop_returns_the_best_so_far(sounds, bright, one_seed):
-    targets = [RefineTarget(name, audio, 48, (bright,)) for name, audio in sounds.items()]
-    found = list(refine(targets, CONFIG, RENDER, 2, should_stop=lambda: True))
-    assert [result.evals for result in found] == [1 + SAMPLES, 1 + SAMPLES]
-    assert all(result.after.loss <= result.before.loss for result in found)
+    target = RefineTarget("dark", sounds["dark"], 48, (bright,))
+    (result,) = refine([target], CONFIG, RENDER, 2, should_stop=lambda: True)
+    assert result.evals == 1 + SAMPLES
+    assert result.after.loss <= result.before.loss
 
 
 @pytest.mark.slow

@@ -50,7 +50,7 @@ def _evosax_alone(name: str, d: int, population: int, generations: int) -> float
     return float(valley(np.asarray(state.mean)[None])[0])
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name", ["cma_es", pytest.param("sep_cma_es", marks=pytest.mark.slow), "snes"])
 def test_ask_without_padding_equals_the_samples_of_evosax(name):
     """With equal keys and losses, the samples of each generation are equal."""
     strategy = started(StrategyConfig(name, population=8, fast_steps=False), 64, seed=3)

@@ -10,6 +10,7 @@ from vjax.audio.distances import mss
 from vjax.audio.pitch import detect_pitch
 from vjax.candidates.patch import explain, modules
 from vjax.candidates.patch import fit as fitting
+from vjax.candidates.patch.attempts import Attempt
 from vjax.candidates.patch.explain import Explained, explained
 from vjax.engine.pool import Rendering, RenderJob, RenderPool
 from vjax.search.candidate import Kind
@@ -58,6 +59,16 @@ def saw(sketch, by_hand) -> tuple[Sought, Explained]:
     sought = sought_of(sketch, audio)
     with RenderPool(sketch.render, 2) as pool:
         return sought, explained(sought, pool, "Pluck")
+
+
+@pytest.mark.parametrize(("missing_db", "level"), [(5, 0.35), (14, 0.35 * 10 ** (6 / 40)), (40, 1.0)])
+def test_loud_enough_of_a_soft_patch_has_higher_levels_up_to_the_maximum(sketch, by_hand, missing_db, level):
+    """The volume makes up for the last 8 dB."""
+    sound = np.tile(sketch.tone(sketch.saw[0], 0.1), (2, 1)).astype(np.float32)
+    preset, soft = by_hand.patches["filtered"], sound * np.float32(10 ** (-missing_db / 20))
+    attempt = Attempt(None, None, 0.0, (sketch.saw,), preset, audio=soft)
+    found = explain._loud_enough(attempt, sought_of(sketch, sound))
+    assert value_of(found, "osc_1_level") == pytest.approx(level, rel=1e-3)
 
 
 def assert_editable_patches(found: Explained) -> None:
@@ -137,6 +148,7 @@ def test_explained_unsuitable_sound_returns_editable_patches_or_none(hurried, sk
     assert all(editability(one.preset).editable for one in found.candidates)
 
 
+@pytest.mark.slow
 def test_explained_with_some_crashes_loses_only_the_crashed_attempts(hurried, sketch):
     chord = sounds(sketch)["chord"].astype(np.float32)
     with CrashingPool(sketch.render, 2) as pool:

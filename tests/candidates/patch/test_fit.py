@@ -151,6 +151,7 @@ def test_fit_of_another_sound_of_the_same_length_compiles_nothing(hurried, hasty
     assert [function._cache_size() for function in functions] == before
 
 
+@pytest.mark.slow
 def test_fit_of_the_same_sound_twice_is_equal(hurried, hasty, plucked):
     sound, _, axes = plucked
     for one, other in zip(hasty, fit(sound, axes), strict=True):

@@ -133,7 +133,7 @@ def assert_loop_is_near(sounds: dict[str, np.ndarray]) -> None:
     assert having < 0.9
 
 
-@each(("gate", "filter", "tremolo"), ("steps", "gate and filter", "dying gate", "unfiltered gate"))
+@each(("gate", "filter"), ("steps", "tremolo", "gate and filter", "dying gate", "unfiltered gate"))
 def test_with_rhythm_loop_is_nearer_to_the_sound(played, name):
     assert_loop_is_near(played(name).sounds)
 
@@ -145,7 +145,7 @@ def test_with_rhythm_loop_is_nearer_to_the_sound_in_a_longer_note_too(played, na
     assert_loop_is_near({which: sound_of(preset, LONG) for which, preset in presets.items()})
 
 
-@each(("gate", "filter", "tremolo"), ("steps", "gate and filter", "dying gate", "unfiltered gate"))
+@each(("gate", "filter"), ("steps", "tremolo", "gate and filter", "dying gate", "unfiltered gate"))
 def test_with_rhythm_loop_is_editable_has_few_points_and_runs_from_note_on(played, name):
     for preset in played(name).found:
         assert editability(preset).editable

@@ -197,6 +197,7 @@ def test_resynthesised_in_a_longer_note_continues_like_the_sound(kind, note_s):
         assert after[-1] < max(before - 20, -90)
 
 
+@pytest.mark.slow
 def test_resynthesised_with_a_longer_recording_follows_it_after_the_clip():
     """The octave fades for two seconds after a clip of one second. Note-off is at 3 s."""
     t = np.arange(4 * RATE) / RATE

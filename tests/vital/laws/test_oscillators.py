@@ -108,7 +108,7 @@ def test_volume_knob_is_the_inverse_of_volume_db():
 
 
 @given(voices=st.integers(1, 16), blend=st.floats(0, 1), detune=st.floats(0, 10), power=st.floats(-5, 5))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 def test_unison_laws_keep_power_and_mirror_the_channels(voices, blend, detune, power):
     gains, cents = np.asarray(unison_gains(voices, blend)), np.asarray(unison_cents(voices, detune, power))
     assert gains.shape == ((voices + 1) // 2,)
