@@ -172,13 +172,16 @@ def each(*distances):
 
 
 @each(*REFERENCES)
-@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("channels", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_distance_equals_the_reference(distance, channels):
     pred, target = pluck(0, channels), pluck(1, channels)
     assert distance(pred, target) == pytest.approx(REFERENCES[distance](pred, target, RATE), rel=3e-5)
 
 
-@each(*REFERENCES)
+@pytest.mark.parametrize(
+    "distance",
+    [pytest.param(one, id=one.__name__, marks=() if one in (mss, sot) else pytest.mark.slow) for one in REFERENCES],
+)
 def test_distance_at_another_rate_equals_the_reference(distance):
     pred, target = (pluck(seed, samples=14000, sample_rate=32000) for seed in (2, 3))
     assert distance(pred, target, 32000) == pytest.approx(REFERENCES[distance](pred, target, 32000), rel=3e-5)
@@ -227,7 +230,7 @@ def test_mrstft_with_another_gain_is_relative_to_the_target():
     assert mrstft(2 * sound, sound) - mrstft(sound, 2 * sound) == pytest.approx(0.5, rel=1e-3)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(gain=st.floats(0.2, 8))
 def test_mss_rse_sot_and_rms_cosine_with_another_gain_are_equal(gain):
     sound, other = pluck(0), pluck(1)
@@ -278,8 +281,9 @@ def test_mss_of_two_lengths_counts_up_to_the_end_of_the_longer_sound():
         assert mss(*pair) > 2 * mss_padded(*pair)  # the longer kick ends after 0.46 s, 80 dB below its peak
 
 
-@settings(max_examples=8, deadline=None)
-@given(silent=st.sampled_from([4410, 8820, 22050, 44100]))
+@pytest.mark.parametrize(
+    "silent", [22050, *(pytest.param(samples, marks=pytest.mark.slow) for samples in (4410, 8820, 44100))]
+)
 def test_mss_with_silence_appended_to_both_is_equal(silent):
     a, b = kick(60, samples=22050), kick(90, samples=22050)
     longer = [np.pad(sound, ((0, 0), (0, silent))) for sound in (a, b)]
@@ -287,7 +291,9 @@ def test_mss_with_silence_appended_to_both_is_equal(silent):
     assert mss_padded(*longer) < 0.9 * mss_padded(a, b)
 
 
-@pytest.mark.parametrize("samples", [SAMPLES, 22050, 44100])  # with and without a whole number of hops
+@pytest.mark.parametrize(
+    "samples", [SAMPLES, 22050, pytest.param(44100, marks=pytest.mark.slow)]
+)  # with and without a whole number of hops
 def test_mss_of_a_sound_that_fills_the_clip_equals_mss_padded(samples):
     rng = np.random.default_rng(0)
     a, b = rng.normal(0, 0.1, (2, 2, samples)).astype(np.float32)

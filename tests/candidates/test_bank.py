@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vjax.audio.mel import MelConfig
-from vjax.candidates import bank
+from vjax.candidates import bank, folder_index
 from vjax.candidates.bank import (
     CHECKPOINT_BANK,
     checkpoint_bank,
@@ -150,18 +150,20 @@ def test_folder_bank_of_another_engine_version_replaces_all_entries(pool, folder
     assert all(key.endswith(f"-{VERSION}") for key in stored_keys(folder))
 
 
-def test_folder_bank_with_five_mel_settings_keeps_the_last_four(pool, folder):
+@pytest.mark.slow
+def test_folder_bank_with_more_mel_settings_than_are_kept_keeps_the_last(pool, folder, monkeypatch):
     """Checkpoints may share a folder. Entries of older checkpoints are removed."""
-    mels = [MelConfig(n_mels=n) for n in (64, 80, 96, 112, 128)]
+    monkeypatch.setattr(folder_index, "_MOST_SETTINGS", 2)
+    mels = [MelConfig(n_mels=n) for n in (64, 96, 128)]
     banks = [folder_bank(folder, 55, pool, mel) for mel in mels]
-    assert len({one.entries.mels.shape for one in banks}) == 5
+    assert len({one.entries.mels.shape for one in banks}) == 3
     before = (folder / FOLDER_INDEX).stat().st_mtime_ns
     for mel, one in list(zip(mels, banks, strict=True))[1:]:
         np.testing.assert_array_equal(folder_bank(folder, 55, pool, mel).entries.mels, one.entries.mels)
     assert (folder / FOLDER_INDEX).stat().st_mtime_ns == before
-    assert len(stored_keys(folder)) == 4 * 4
+    assert len(stored_keys(folder)) == 2 * 4
     folder_bank(folder, 60, pool, mels[-1])
-    assert len(stored_keys(folder)) == 5 * 4
+    assert len(stored_keys(folder)) == 3 * 4
 
 
 def test_folder_bank_with_an_engine_that_cannot_start_stores_no_silence(folder, capsys, monkeypatch):
@@ -169,6 +171,7 @@ def test_folder_bank_with_an_engine_that_cannot_start_stores_no_silence(folder, 
     with RenderPool(RENDER, 2) as pool:
         with monkeypatch.context() as no_processes:
             no_processes.setattr(isolate, "start_process", no_process)
+            no_processes.setattr(isolate, "_PAUSE_S", 0.01)
             with pytest.raises(ValueError, match="none of the 4 presets"):
                 folder_bank(folder, 55, pool, MelConfig())
         assert capsys.readouterr().err.count("left out this time: ") == 3

@@ -26,6 +26,7 @@ PRESETS = Path(__file__).parents[1] / "data" / "presets"
 CONFIG = GenerationConfig(
     SamplingConfig(variants=4), RenderConfig(seconds=0.25, note_s=0.2), random_notes=1, presets_per_shard=8
 )
+N = 16  # sounds
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def people(tmp_path_factory) -> Path:
 def dataset(tmp_path_factory, people) -> Path:
     """Sounds of several shards. Some candidates are silent, so rows and candidates have different numbers."""
     folder = tmp_path_factory.mktemp("varied")
-    generate(CONFIG, folder, 20, seed=3, presets=people, progress=False)
+    generate(CONFIG, folder, N, seed=3, presets=people, progress=False)
     return folder
 
 
@@ -51,7 +52,7 @@ def vocabulary(people):
 
 @pytest.fixture
 def bank(dataset, people, vocabulary, tmp_path):
-    assert write_seeded_bank(tmp_path / CHECKPOINT_BANK, dataset, people, vocabulary, progress=False) == 20
+    assert write_seeded_bank(tmp_path / CHECKPOINT_BANK, dataset, people, vocabulary, progress=False) == N
     (tmp_path / "bank-credit.txt").write_text("Made from presets by two people.\n")
     return checkpoint_bank(tmp_path, vocabulary.schema(), vocabulary)
 
@@ -69,10 +70,10 @@ def test_seeded_bank_returns_the_preset_of_each_row(bank, dataset, vocabulary):
 
 def test_nearest_in_a_seeded_bank_finds_the_sound_itself(bank, dataset):
     reader = Reader(open_dataset(dataset))
-    for row in range(0, 20, 3):
+    for row in range(0, N, 3):
         entry = index_mel(reader[row].mel[0])
         first, second = bank.nearest(entry, int(reader[row].midi_note), 2)
-        same = [i for i in range(20) if np.array_equal(index_mel(reader[i].mel[0]), entry)]
+        same = [i for i in range(N) if np.array_equal(index_mel(reader[i].mel[0]), entry)]
         assert first.name in [bank.names[i] for i in same]
         assert first.distance_db < 2 < second.distance_db or len(same) > 1
 
@@ -159,4 +160,4 @@ def test_seeded_bank_accepts_presets_that_differ_in_the_last_bits(bank, tmp_path
 
     monkeypatch.setattr(seeded_bank, "sample_group", rounded)
     found = checkpoint_bank(tmp_path, vocabulary.schema(), vocabulary)
-    assert all(found.preset(i) is not None for i in range(20))
+    assert all(found.preset(i) is not None for i in range(N))

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from vjax.engine import affinity
 from vjax.engine.affinity import MAX_LOST, AffinityPool, WorkerLostError
 
 
@@ -142,7 +143,9 @@ def test_submit_of_work_that_loses_every_worker_fails_alone():
     assert next(tries) == MAX_LOST
 
 
-def test_submit_with_an_error_raises_it_from_the_future():
+def test_submit_with_an_error_raises_it_from_the_future(monkeypatch):
+    monkeypatch.setattr(affinity, "_RETRY_S", 0.01)
+
     def fail(worker: Worker) -> None:
         raise ValueError("of the work")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from vjax.engine import isolate
 from vjax.engine.isolate import IsolatedCallError, MachineError, call_isolated, can_fork
 
 needs_a_fork_server = pytest.mark.skipif(not can_fork(), reason="there is a fork server only where processes can fork")
@@ -151,8 +152,8 @@ def test_call_isolated_with_a_hang_ends_at_the_limit():
 def test_call_isolated_of_a_killed_caller_leaves_no_hanging_process(tmp_path):
     path = tmp_path / "pid"
     with pytest.raises(IsolatedCallError, match="hung"):
-        # The caller may take three seconds, and its own call five. So the caller is killed while its call still hangs.
-        call_isolated(call_that_hangs, path, timeout_s=3, method="forkserver")
+        # The caller may take two seconds, and its own call five. So the caller is killed while its call still hangs.
+        call_isolated(call_that_hangs, path, timeout_s=2, method="forkserver")
     pid = int(path.read_text())
     deadline = time.monotonic() + 15
     while is_running(pid) and time.monotonic() < deadline:
@@ -205,7 +206,7 @@ if __name__ == "__main__":
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, a process ends when its call is over")
 @needs_a_fork_server
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_call_isolated_of_a_killed_program_leaves_no_process_no_file_and_no_traceback(tmp_path, number):
     (tmp_path / "hanging.py").write_text(HANGING)
     (tmp_path / "temporary").mkdir()
@@ -240,8 +241,9 @@ def test_call_isolated_of_a_killed_fork_server_blames_the_machine(tmp_path):
 
 
 @pytest.mark.skipif(not can_fork(), reason="Python itself waits for ever for a spawned process that ends at its start")
-def test_call_isolated_with_a_process_that_ends_at_its_start_tries_again(tmp_path):
+def test_call_isolated_with_a_process_that_ends_at_its_start_tries_again(tmp_path, monkeypatch):
     """The arguments are larger than the buffer of a pipe, so that the write fails."""
+    monkeypatch.setattr(isolate, "_PAUSE_S", 0.01)
     large = bytes(2**20)
     twice = EndsWhileUnpickled(tmp_path / "twice", 2)
     assert call_isolated(pick_first, twice, large, timeout_s=30, method="forkserver") == "read"

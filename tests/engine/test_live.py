@@ -38,6 +38,7 @@ def test_render_after_another_variation_is_unchanged(live):
     np.testing.assert_array_equal(live.render(quiet).audio, first)
 
 
+@pytest.mark.slow
 def test_render_without_fork_renders_the_same_bits(preset, live, monkeypatch):
     changed = {"osc_1_level": 0.4}
     forked = [live.render(values) for values in (changed, {}, {"osc_1_level": 1000.0})]
@@ -53,7 +54,9 @@ def test_render_without_fork_renders_the_same_bits(preset, live, monkeypatch):
     ("changed", "most_db"),
     [
         ({}, 0.001),
-        ({"osc_1_level": 0.6, "filter_1_cutoff": 66.0, "osc_1_transpose": 7.0}, 0.05),
+        pytest.param(
+            {"osc_1_level": 0.6, "filter_1_cutoff": 66.0, "osc_1_transpose": 7.0}, 0.05, marks=pytest.mark.slow
+        ),
         ({"osc_1_level": 0.2}, 0.5),
     ],
 )

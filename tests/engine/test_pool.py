@@ -85,6 +85,7 @@ def test_map_with_a_hang_loses_only_that_job():
 def failing_starts(monkeypatch, n: int) -> None:
     """The first `n` starts of a process fail, as on a machine without memory."""
     left, start = [n], isolate.start_process
+    monkeypatch.setattr(isolate, "_PAUSE_S", 0.01)
 
     def start_process(process):
         left[0] -= 1

@@ -8,6 +8,7 @@ import pytest
 
 import vjax
 from vjax.audio.files import AudioError
+from vjax.matching.config import PREDICTION_ONLY
 from vjax.vital.preset import controls, init
 from vjax.vital.values import with_values
 
@@ -44,7 +45,7 @@ def test_render_with_a_value_out_of_range_raises_the_reason():
 
 
 def test_vary_returns_other_presets_that_keep_what_is_locked():
-    found = vjax.vary(init(), "C3", 2, locked=["envelopes"], seconds=0.4, workers=2)
+    found = vjax.vary(init(), "C3", 2, locked=["envelopes"], seconds=0.3, workers=2)
     assert [one.name for one in found] == [f"{init().name} (variation {i})" for i in (1, 2)]
     envelopes = [name.startswith("env_") for name in controls().continuous_names]
     for one in found:
@@ -78,7 +79,7 @@ def test_match_with_a_mono_array_equals_one_channel(engine_run):
     """soundfile and librosa return mono sounds in this form."""
     saw = (0.3 * (2 * (220 * np.arange(RATE // 2) / RATE % 1) - 1)).astype(np.float32)
     found = [
-        vjax.match(sound, sample_rate=RATE, name="saw", checkpoint=engine_run, patch=False, resynthesis=False)
+        vjax.match(sound, sample_rate=RATE, name="saw", checkpoint=engine_run, config=PREDICTION_ONLY)
         for sound in (saw, saw[None])
     ]
     assert found[0].preset.to_json() == found[1].preset.to_json()

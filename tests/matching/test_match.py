@@ -31,13 +31,15 @@ from vjax.matching.match import match
 from vjax.matching.preferred import FAR_DB
 from vjax.search.candidate import Candidate, Kind
 from vjax.search.refine_config import RefineConfig
+from vjax.search.strategy import StrategyConfig
 from vjax.vital import preset as vital_preset
 from vjax.vital.preset import read_preset
 from vjax.vital.preset_json import read_json
+from vjax.vital.values import with_values
 from vjax.vital.wavetables import FRAME, table_json
 
 RATE = 44100
-QUICK = WavetableFitConfig(frames=9, steps=10)
+QUICK = WavetableFitConfig(frames=9, steps=3)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +92,7 @@ def predicted(schema, **native):
         ({"voice_transpose": 7}, 7),
         pytest.param({"osc_1_transpose": -5}, -5, marks=pytest.mark.slow),
         pytest.param({"voice_transpose": 12, "voice_tune": 0.4}, 12.4, marks=pytest.mark.slow),
-        ({"osc_1_tune": 0.5}, 0.5),
+        pytest.param({"osc_1_tune": 0.5}, 0.5, marks=pytest.mark.slow),
     ],
 )
 def test_match_with_a_preset_out_of_tune_transposes_it(matched, predictor, saw, off, semitones):
@@ -128,10 +130,11 @@ def test_match_with_an_oscillator_without_key_tracking_does_not_transpose(matche
     np.testing.assert_array_equal(result.preset.continuous, untuned.preset.continuous)
 
 
-def test_match_of_noise_uses_the_default_note_and_does_not_transpose(matched, predictor):
+def test_match_of_noise_uses_the_default_note_with_a_warning_and_does_not_transpose(matched, predictor):
     noise = np.random.default_rng(0).normal(0, 0.1, (2, predictor.samples)).astype(np.float32)
     result = matched(noise, predicted(predictor.schema, voice_transpose=7))
     assert result.note == DEFAULT_NOTE == 60
+    assert "no clear pitch, so C4 is assumed" in result.warnings[0]
     assert not result.pitch.clear
     assert result.predicted.tuned_semitones == 0
     assert math.isnan(result.pitch_error_cents)
@@ -210,9 +213,8 @@ vjax.match(sys.argv[1], note=48, patch=False, resynthesis=False).save(sys.argv[2
     assert not (tmp_path / "x.vital").exists()
 
 
-def test_match_of_noise_without_a_note_warns_that_the_note_is_assumed(matched, predictor):
+def test_match_of_noise_with_a_note_does_not_warn_that_a_note_is_assumed(matched, predictor):
     noise = np.random.default_rng(0).normal(0, 0.1, (2, predictor.samples)).astype(np.float32)
-    assert "no clear pitch, so C4 is assumed" in matched(noise, predicted(predictor.schema)).warnings[0]
     assert not any("assumed" in text for text in matched(noise, predicted(predictor.schema), note=60).warnings)
 
 
@@ -228,7 +230,7 @@ def bank(predictor):
 def whole(predictor, pool, saw, bank):
     """A match of the saw with all kinds of candidates but patches, and its progress."""
     stages = []
-    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=2)
+    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=1, equalise=1)
     result = match(clip_of(saw, "saw.wav"), predictor, pool, config, lambda note: [bank], on_progress=stages.append)
     return result, stages
 
@@ -262,9 +264,18 @@ def organ(pool):
     return pool.render(RenderJob(preset.to_json(), (48,))).audio[0], preset
 
 
-def test_match_by_default_returns_the_best_knobs_preset_and_the_closest_preset(predictor, pool, organ, bank):
-    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=1, equalise=0)
-    result = match(clip_of(organ[0]), predictor, pool, config, lambda note: [bank])
+@pytest.fixture(scope="module")
+def as_resynthesis(organ):
+    """The organ's own preset, in place of a resynthesis of the sound, which takes long."""
+    return Candidate("resynthesis", organ[1], kind=Kind.RESYNTHESIS)
+
+
+GIVEN = dataclasses.replace(DEFAULT, patch=False, resynthesis=None, variants=1, equalise=0)
+"""For matches whose patches and resyntheses are given as candidates."""
+
+
+def test_match_by_default_returns_the_best_knobs_preset_and_the_closest_preset(predictor, pool, organ, as_resynthesis):
+    result = match(clip_of(organ[0]), predictor, pool, GIVEN, candidates=[as_resynthesis])
     assert (result.kind.family, result.closest.kind) == ("knobs", Kind.RESYNTHESIS)
     assert result.candidates[0].kind == Kind.RESYNTHESIS
     assert result.label == next(one.label for one in result.candidates if one.kind.family == "knobs")
@@ -276,18 +287,19 @@ def test_match_by_default_returns_the_best_knobs_preset_and_the_closest_preset(p
         np.testing.assert_array_equal(pool.render(job).audio[0], found.audio)
         assert f"{found.mss_db:.2f} dB MSS" in found.preset.comments
         assert np.isfinite(found.re_render_db)
-    closest = match(
-        clip_of(organ[0]), predictor, pool, dataclasses.replace(config, prefer="closest"), lambda note: [bank]
-    )
+    config = dataclasses.replace(GIVEN, prefer="closest")
+    closest = match(clip_of(organ[0]), predictor, pool, config, candidates=[as_resynthesis])
     assert closest.closest is None
     assert (closest.kind, closest.label) == (Kind.RESYNTHESIS, result.closest.label)
     np.testing.assert_array_equal(closest.audio, result.closest.audio)
     assert closest.warnings == ()
 
 
-@pytest.mark.parametrize(("prefer", "kind"), [("editable", Kind.PATCH), ("knobs", Kind.PREDICTION)])
+@pytest.mark.parametrize(
+    ("prefer", "kind"), [("editable", Kind.PATCH), pytest.param("knobs", Kind.PREDICTION, marks=pytest.mark.slow)]
+)
 def test_match_with_prefer_selects_the_requested_family(predictor, pool, organ, prefer, kind):
-    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=None, variants=1, equalise=0, prefer=prefer)
+    config = dataclasses.replace(GIVEN, prefer=prefer)
     patch = Candidate("patch, by hand", organ[1], kind=Kind.PATCH)
     result = match(clip_of(organ[0]), predictor, pool, config, candidates=[patch])
     assert result.kind == kind
@@ -295,19 +307,20 @@ def test_match_with_prefer_selects_the_requested_family(predictor, pool, organ, 
     assert (result.closest is None) == (prefer == "editable")
 
 
+@pytest.mark.slow
 def test_match_with_a_silent_patch_returns_the_knobs_and_warns(predictor, pool, saw, bank):
     mute = dataclasses.replace(vital_preset.init(), categorical=vital_preset.init().categorical.copy())
     mute.categorical[vital_preset.controls().categorical_names.index("osc_1_on")] = 0
-    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=None, variants=1)
     patch = Candidate("patch", mute, kind=Kind.PATCH)
-    result = match(clip_of(saw), predictor, pool, config, lambda note: [bank], candidates=[patch])
+    result = match(clip_of(saw), predictor, pool, GIVEN, lambda note: [bank], candidates=[patch])
     assert result.warnings == ("'neighbour' is written and not the patch: silent at note 48",)
 
 
 def test_match_with_distant_editable_presets_warns_and_names_the_closest(predictor, pool):
     noise = np.random.default_rng(0).normal(0, 0.1, (2, predictor.samples)).astype(np.float32)
-    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=1, equalise=0, note=60)
-    result = match(clip_of(noise), predictor, pool, config)
+    hiss = with_values(vital_preset.init(), {"osc_1_on": 0, "sample_on": 1, "sample_level": 0.5})
+    given = [Candidate("resynthesis", hiss, kind=Kind.RESYNTHESIS)]
+    result = match(clip_of(noise), predictor, pool, dataclasses.replace(GIVEN, note=60), candidates=given)
     assert result.mss_db > FAR_DB
     assert result.warnings == (
         f"no editable preset comes near the sound: this one is {result.mss_db:.1f} dB MSS away; the closest "
@@ -315,12 +328,16 @@ def test_match_with_distant_editable_presets_warns_and_names_the_closest(predict
     )
 
 
-def test_match_with_a_search_begins_from_the_preferred_candidate(predictor, pool, organ):
-    search = RefineConfig(evals=30, patience=1)
-    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=1, equalise=0, refine=search)
-    result = match(clip_of(organ[0]), predictor, pool, config)
+SEARCH = RefineConfig(evals=13, patience=1, strategy=StrategyConfig(population=4), parallel=2)
+
+
+def test_match_with_a_search_begins_from_the_preferred_candidate(predictor, pool, organ, as_resynthesis):
+    config = dataclasses.replace(GIVEN, refine=SEARCH)
+    result = match(clip_of(organ[0]), predictor, pool, config, candidates=[as_resynthesis])
     first = next(one for one in result.candidates if one.kind == Kind.PREDICTION)
     assert (result.kind, result.trace[0][1]) == (Kind.PREDICTION, pytest.approx(first.loss, rel=1e-5))
+    assert result.trace[0][0] < result.evals == SEARCH.evals
+    assert "after a search of 13 renders" in result.preset.comments
     assert result.closest.kind == Kind.RESYNTHESIS
     assert "search" not in result.closest.preset.comments
 
@@ -347,29 +364,28 @@ def test_match_prediction_keeps_its_level_and_audio(whole, pool):
 
 @pytest.mark.slow
 def test_match_twice_returns_equal_presets(whole, predictor, pool, saw, bank, tmp_path):
-    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=2)
+    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=QUICK, variants=1, equalise=1)
     again = match(clip_of(saw, "saw.wav"), predictor, pool, config, lambda note: [bank])
     assert again.preset.to_json() == whole[0].preset.to_json()
 
 
-@pytest.mark.parametrize("gain", [0.003, 3.0])
+@pytest.mark.parametrize("gain", [pytest.param(0.003, marks=pytest.mark.slow), 3.0])
 def test_match_with_any_level_keeps_peaks_below_full_scale_or_warns(predictor, pool, saw, bank, gain):
     """Converters clip higher peaks."""
     sound = np.clip(gain * saw, -1, 1)
-    config = dataclasses.replace(DEFAULT, patch=False, resynthesis=None, variants=1)
-    result = match(clip_of(sound), predictor, pool, config, lambda note: [bank])
+    result = match(clip_of(sound), predictor, pool, GIVEN, lambda note: [bank])
     assert np.abs(result.audio).max() <= FULL_SCALE + 1e-3
     off = result.metrics["loudness_difference"]
     assert math.isnan(off) or off < 1 or any("LU" in warning for warning in result.warnings)
 
 
+@pytest.mark.slow
 def test_match_with_a_search_is_not_worse(predictor, pool, saw):
-    base = dataclasses.replace(DEFAULT, patch=False, resynthesis=None, variants=1, equalise=0)
-    ranked = match(clip_of(0.5 * saw), predictor, pool, base)
-    searched = match(clip_of(0.5 * saw), predictor, pool, dataclasses.replace(base, refine=RefineConfig(evals=30)))
+    ranked = match(clip_of(0.5 * saw), predictor, pool, GIVEN)
+    searched = match(clip_of(0.5 * saw), predictor, pool, dataclasses.replace(GIVEN, refine=SEARCH))
     assert searched.loss <= ranked.loss + 1e-6
-    assert searched.trace[0][0] < searched.evals == 30
-    assert "after a search of 30 renders" in searched.preset.comments
+    assert searched.trace[0][0] < searched.evals == SEARCH.evals
+    assert "after a search of 13 renders" in searched.preset.comments
 
 
 def test_match_result_save_writes_its_preset_and_audio(whole, tmp_path):

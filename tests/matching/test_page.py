@@ -14,6 +14,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 import vjax
 from vjax.audio.traits import trait_differences, traits_of
+from vjax.candidates.resynthesis.fit_table import WavetableFitConfig
+from vjax.matching.config import MatchConfig
 from vjax.matching.outputs import check_writable
 from vjax.matching.page import is_page, write_page
 from vjax.page.metric_columns import SHOWN
@@ -28,7 +30,8 @@ def found(engine_run, tone, tmp_path_factory):
     """A match with a bank of one preset with a hostile comment, which is not the preset that is written."""
     bank = tmp_path_factory.mktemp("bank")
     write_preset(bank / "Saw.vital", dataclasses.replace(init(), comments=HOSTILE))
-    return vjax.match(tone(220), sample_rate=44100, name=HOSTILE, checkpoint=engine_run, bank=bank, workers=2)
+    quick = MatchConfig(patch=False, resynthesis=WavetableFitConfig(frames=9, steps=3), variants=1, equalise=0)
+    return vjax.match(tone(220), sample_rate=44100, name=HOSTILE, checkpoint=engine_run, bank=bank, config=quick)
 
 
 @pytest.fixture(scope="module")

@@ -41,11 +41,11 @@ def sought(pool, origin):
 
 @pytest.fixture(scope="module")
 def found(pool, origin, sought):
-    return variations(origin, sought, pool, 3, seed=1)
+    return variations(origin, sought, pool, 2, seed=1)
 
 
 def test_variations_differ_by_sound_from_the_origin_and_from_each_other(found, sought):
-    assert len(found) == 3
+    assert len(found) == 2
     sounds = [sought.audio, *(one.levelled_audio for one in found)]
     distances = [float(mss(a, b, RATE)) for i, a in enumerate(sounds) for b in sounds[:i]]
     assert min(distances) > DIFFERENT_DB
@@ -60,7 +60,7 @@ def test_variations_are_ranked_in_tune_and_named_after_their_origin(found):
 
 def test_variations_are_at_the_level_of_the_sound(pool, origin, sought):
     soft = sought._replace(audio=0.1 * sought.audio)
-    for one in variations(origin, soft, pool, 2, seed=1):
+    for one in variations(origin, soft, pool, 1, seed=1):
         assert level_db(one.preset) < level_db(origin.preset) - 10
 
 

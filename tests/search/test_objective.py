@@ -115,11 +115,11 @@ def test_levelled_equals_the_loss_of_the_candidate_with_that_gain(objective, sou
 def test_levelled_one_at_a_time_returns_the_same_bits_for_any_lanes(sounds):
     """A refinement scores one candidate at a time, so that the result of a target does not depend on other targets."""
     found = set()
-    for lanes in (1, 2, 5):
+    for lanes in (1, 3):
         alone = Objective(ObjectiveConfig(), lanes, 1, SAMPLES, RATE)
         for lane in range(lanes):
-            alone.set_target(lane, sounds[lane % 2])
-        losses, gains_db = alone.levelled(sounds[2:3], [lanes // 3 * 2], np.array([[-60, 12]]))
+            alone.set_target(lane, sounds[(lanes - 1 - lane) % 2])
+        losses, gains_db = alone.levelled(sounds[2:3], [lanes - 1], np.array([[-60, 12]]))
         found.add((losses.tobytes(), gains_db.tobytes()))
     assert len(found) == 1
 

@@ -12,9 +12,11 @@ from vjax.engine.isolate import MachineError
 from vjax.engine.live import LivePool, Variation
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.matching.choose import rank
+from vjax.search import judge
 from vjax.search.candidate import Candidate
 from vjax.search.evolution import Search
 from vjax.search.judge import JUDGE_SEEDS
+from vjax.search.refine import Refined
 from vjax.search.refine import refine as search
 from vjax.search.refine_config import RefineConfig
 from vjax.search.strategy import StrategyConfig
@@ -23,7 +25,8 @@ from vjax.vital import preset as vital_preset
 from vjax.vital.preset import controls
 
 RENDER = RenderConfig(seconds=0.4, note_s=0.3)
-CONFIG = RefineConfig(evals=61, strategy=StrategyConfig(population=8), parallel=2)
+CONFIG = RefineConfig(evals=26, strategy=StrategyConfig(population=4), parallel=2)
+SAMPLES = 1 + CONFIG.strategy.population  # of a generation: the mean too
 
 
 def refine(targets, config, render, workers=2, n_fitted=0, **more):
@@ -42,6 +45,20 @@ def edited(**norm: float) -> vital_preset.Preset:
     return dataclasses.replace(init, continuous=continuous, categorical=categorical)
 
 
+def with_more_modules() -> vital_preset.Preset:
+    """A preset with a larger space than those of `edited`."""
+    many = edited(filter_1_cutoff=0.8)
+    for module in ("osc_2", "osc_3", "filter_2"):
+        many.categorical[controls().position[f"{module}_on"]] = 1
+    return many
+
+
+def assert_same_bits(result: Refined, other: Refined) -> None:
+    assert result.trace == other.trace
+    assert json.dumps(result.preset.to_json()) == json.dumps(other.preset.to_json())
+    assert result.after.loss == other.after.loss
+
+
 @pytest.fixture(scope="module")
 def sounds() -> dict[str, np.ndarray]:
     """Renders [2, samples] of two presets, by name."""
@@ -54,6 +71,15 @@ def sounds() -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def bright() -> Candidate:
     return Candidate("bright", edited(filter_1_cutoff=0.8))
+
+
+@pytest.fixture
+def one_seed(monkeypatch) -> None:
+    """Presets are judged with one seed of the engine instead of three, for tests that do not ask which one is chosen.
+
+    `test_judge.py` tests the judgement with all seeds.
+    """
+    monkeypatch.setattr(judge, "JUDGE_SEEDS", JUDGE_SEEDS[:1])
 
 
 @pytest.fixture(scope="module")
@@ -114,13 +140,24 @@ def test_refine_with_another_number_of_workers_repeats(refined, sounds, bright):
         np.testing.assert_array_equal(again[name].preset.continuous, result.preset.continuous)
 
 
+def test_refine_alone_and_beside_another_target_returns_the_same_bits(sounds, bright, one_seed):
+    """Alone, the target has another lane, and it renders with one worker."""
+    config = dataclasses.replace(CONFIG, evals=1 + SAMPLES * 2)
+    targets = [
+        RefineTarget("wide", sounds["quiet"], 48, (Candidate("wide", with_more_modules()),)),
+        RefineTarget("same", sounds["dark"], 48, (bright,)),
+    ]
+    together = {r.name: r for r in refine(targets, config, RENDER, 2)}
+    assert together["wide"].dimensions > together["same"].dimensions + 16
+    (alone,) = refine(targets[1:], config, RENDER, 1)
+    assert_same_bits(alone, together["same"])
+
+
+@pytest.mark.slow
 def test_refine_alone_and_beside_other_targets_returns_the_same_bits(sounds, bright):
     """The other runs have other lanes, spaces of other sizes, other workers and another order."""
-    many = edited(filter_1_cutoff=0.8)
-    for module in ("osc_2", "osc_3", "filter_2"):
-        many.categorical[controls().position[f"{module}_on"]] = 1
-    wide = Candidate("wide", many)
-    config = dataclasses.replace(CONFIG, evals=2 + 9 * 2)
+    wide = Candidate("wide", with_more_modules())
+    config = dataclasses.replace(CONFIG, evals=2 + SAMPLES * 2)
     targets = [
         RefineTarget("first", sounds["quiet"], 48, (bright,)),
         RefineTarget("same", sounds["dark"], 48, (Candidate("plain", edited(filter_1_cutoff=0.6)), bright)),
@@ -132,16 +169,14 @@ def test_refine_alone_and_beside_other_targets_returns_the_same_bits(sounds, bri
     (alone,) = refine(targets[1:2], config, RENDER, 2)
     for others in (reversed_, {"same": alone}):
         for name, result in others.items():
-            assert result.trace == together[name].trace
-            assert json.dumps(result.preset.to_json()) == json.dumps(together[name].preset.to_json())
-            assert result.after.loss == together[name].after.loss
+            assert_same_bits(result, together[name])
 
 
 @pytest.mark.slow
 def test_refine_of_one_sound_under_two_names_gives_the_same_bytes(sounds, bright):
     """A path may be written in many ways. Another seed gives other samples."""
     targets = [RefineTarget(name, sounds["dark"], 48, (bright,)) for name in ("one", "two")]
-    config = dataclasses.replace(CONFIG, evals=1 + 9 * 2)
+    config = dataclasses.replace(CONFIG, evals=1 + SAMPLES * 2)
     one, two = refine(targets, config, RENDER, 2)
     assert one.trace == two.trace
     assert json.dumps(one.preset.to_json()) == json.dumps(two.preset.to_json())
@@ -177,23 +212,23 @@ def test_learn_without_a_better_sample_extends_the_trace(sounds, bright):
     with LivePool(RENDER, 1, presets_at_once=2) as live:
         search = Search.begin(target, CONFIG, live, {})
         for loss in (np.nan, 0.75, 0.25):
-            search.learn(search.ask(), np.full(9, loss, np.float32), np.zeros(9))
-    assert search.trace == [(4, 0.5), (13, 0.5), (22, 0.5), (31, 0.25)]
+            search.learn(search.ask(), np.full(SAMPLES, loss, np.float32), np.zeros(SAMPLES))
+    assert search.trace == [(4, 0.5), (9, 0.5), (14, 0.5), (19, 0.25)]
     assert [one.loss for one in search.best] == [0.25, 0.5, 0.75]
 
 
-def test_refine_from_the_optimum_returns_the_first_candidate(sounds):
+def test_refine_from_the_optimum_returns_the_first_candidate(sounds, one_seed):
     """The candidate is the target itself. No sample can be better, so the candidate is returned."""
     exact = Candidate("exact", edited(filter_1_cutoff=0.3))
-    config = dataclasses.replace(CONFIG, evals=20)
+    config = dataclasses.replace(CONFIG, evals=1 + SAMPLES)
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (exact,))], config, RENDER, 2)
     assert result.after.loss == pytest.approx(result.before.loss, abs=1e-6)
     np.testing.assert_array_equal(result.preset.continuous, exact.preset.continuous)
 
 
-def test_refine_of_two_candidates_returns_the_better_and_compares_with_the_first(sounds, bright):
+def test_refine_of_two_candidates_returns_the_better_and_compares_with_the_first(sounds, bright, one_seed):
     near = Candidate("near", edited(filter_1_cutoff=0.35))
-    config = dataclasses.replace(CONFIG, evals=20)
+    config = dataclasses.replace(CONFIG, evals=2 + SAMPLES)
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (bright, near))], config, RENDER, 2)
     assert result.label == "near"
     assert result.before.label == "bright"
@@ -201,10 +236,33 @@ def test_refine_of_two_candidates_returns_the_better_and_compares_with_the_first
     assert result.after.loss <= result.candidate_losses["near"] + 1e-6
 
 
-def test_refine_that_stagnates_continues_from_the_next_candidate(sounds):
+def test_search_that_stagnates_enters_the_next_near_candidate_and_then_returns_to_the_best(sounds, bright):
+    """The third candidate is too far. Without progress, the search returns to the best, then takes wider steps."""
+    others = [dataclasses.replace(bright, label=label, loss=loss) for label, loss in (("near", 0.6), ("far", 0.7))]
+    first = dataclasses.replace(bright, loss=0.5)
+    ranking = Ranking([first, *others], {}, 3)
+    target = RefineTarget("dark", sounds["dark"], 48, (first, *others), ranking=ranking)
+    config = dataclasses.replace(CONFIG, evals=100, patience=1, restart_patience=1)
+
+    def generation(loss: float) -> tuple[str, int]:
+        search.learn(search.ask(), np.full(SAMPLES, loss, np.float32), np.zeros(SAMPLES))
+        search.move_on_if_stagnant()
+        return search.label, search.restarts
+
+    with LivePool(RENDER, 1, presets_at_once=2) as live:
+        search = Search.begin(target, config, live, {})
+        assert [generation(loss) for loss in (0.4, 0.4)] == [("bright", 0), ("near", 1)]
+        assert [generation(loss) for loss in (0.6, 0.6)] == [("near", 1), ("bright", 2)]
+        first_steps = search.ask()[1:].std()
+        assert [generation(loss) for loss in (0.4, 0.4)] == [("bright", 2), ("bright", 3)]
+        assert search.ask()[1:].std() > 1.3 * first_steps
+
+
+@pytest.mark.slow
+def test_refine_that_stagnates_continues_from_the_next_candidate(sounds, one_seed):
     """Both candidates have the same label. Their loaded presets must differ all the same."""
     candidates = (Candidate("same", edited(filter_1_cutoff=0.31)), Candidate("same", edited(filter_1_cutoff=0.3105)))
-    config = dataclasses.replace(CONFIG, evals=2 + 9 * 8, patience=1)
+    config = dataclasses.replace(CONFIG, evals=2 + SAMPLES * 5, patience=1)
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, candidates)], config, RENDER, 2)
     assert result.restarts >= 1
     assert result.evals == config.evals
@@ -214,7 +272,7 @@ def test_refine_that_stagnates_continues_from_the_next_candidate(sounds):
 @pytest.mark.slow
 def test_refine_that_stagnates_without_another_candidate_takes_wider_steps(sounds):
     """The candidate is the target itself, so nothing improves."""
-    config = dataclasses.replace(CONFIG, evals=1 + 9 * 6, patience=1, restart_patience=1)
+    config = dataclasses.replace(CONFIG, evals=1 + SAMPLES * 8, patience=1, restart_patience=1)
     exact = Candidate("exact", edited(filter_1_cutoff=0.3))
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (exact,))], config, RENDER, 2)
     assert result.restarts >= 2
@@ -228,13 +286,13 @@ def test_refine_that_stagnates_without_another_candidate_takes_wider_steps(sound
 def test_refine_after_a_candidate_without_progress_returns_to_the_best(sounds):
     """The second candidate is as near, but makes no progress. The search returns once to the best from the first."""
     candidates = (Candidate("first", edited(filter_1_cutoff=0.31)), Candidate("second", edited(filter_1_cutoff=0.3105)))
-    config = dataclasses.replace(CONFIG, evals=2 + 9 * 24, patience=1)
+    config = dataclasses.replace(CONFIG, evals=2 + SAMPLES * 40, patience=1)
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, candidates)], config, RENDER, 2)
     assert result.label == "first"
     assert result.restarts == 2
 
 
-def test_refine_with_unusable_targets_returns_errors_for_them_only(sounds, bright):
+def test_refine_with_unusable_targets_returns_errors_for_them_only(sounds, bright, one_seed):
     silent = edited()
     silent.continuous[controls().position["osc_1_level"]] = 0.0
     targets = [
@@ -243,7 +301,7 @@ def test_refine_with_unusable_targets_returns_errors_for_them_only(sounds, brigh
         RefineTarget("no candidate", sounds["dark"], 48, ()),
         RefineTarget("fine", sounds["dark"], 48, (bright,)),
     ]
-    config = dataclasses.replace(CONFIG, evals=10)
+    config = dataclasses.replace(CONFIG, evals=1 + SAMPLES)
     found = {r.name: r for r in refine(targets, config, RENDER, 2)}
     assert "silent" in found["silent target"].error
     assert "all 1 candidates are silent at note 48" in found["silent candidate"].error
@@ -265,22 +323,22 @@ def test_refine_with_an_engine_that_cannot_start_raises(sounds, bright, monkeypa
         list(search([target], CONFIG, RENDER, 1))
 
 
-def test_refine_with_should_stop_returns_the_best_so_far(sounds, bright):
-    targets = [RefineTarget(name, audio, 48, (bright,)) for name, audio in sounds.items()]
-    found = list(refine(targets, CONFIG, RENDER, 2, should_stop=lambda: True))
-    assert [result.evals for result in found] == [1 + 9, 1 + 9]
-    assert all(result.after.loss <= result.before.loss for result in found)
+def test_refine_with_should_stop_returns_the_best_so_far(sounds, bright, one_seed):
+    target = RefineTarget("dark", sounds["dark"], 48, (bright,))
+    (result,) = refine([target], CONFIG, RENDER, 2, should_stop=lambda: True)
+    assert result.evals == 1 + SAMPLES
+    assert result.after.loss <= result.before.loss
 
 
 @pytest.mark.slow
 def test_refine_with_spent_renders_counts_them_in_the_budget(sounds, bright):
-    target = RefineTarget("dark", sounds["dark"], 48, (bright,), spent=50)
+    target = RefineTarget("dark", sounds["dark"], 48, (bright,), spent=CONFIG.evals - 11)
     (result,) = refine([target], CONFIG, RENDER, 2)
-    assert result.trace[0][0] == 51
+    assert result.trace[0][0] == CONFIG.evals - 10
     assert result.evals == CONFIG.evals
 
 
-def test_refine_with_a_spent_budget_returns_the_best_candidate(sounds, bright):
+def test_refine_with_a_spent_budget_returns_the_best_candidate(sounds, bright, one_seed):
     """The earlier run was killed while it judged its result. The second candidate is what it found."""
     found = Candidate("bright, refined", edited(filter_1_cutoff=0.32))
     target = RefineTarget(
@@ -291,11 +349,11 @@ def test_refine_with_a_spent_budget_returns_the_best_candidate(sounds, bright):
     assert set(result.candidate_losses) == {"bright", "bright, refined"}
 
 
-def test_refine_progress_reports_the_best_candidate_first(sounds, bright):
+def test_refine_progress_reports_the_best_candidate_first(sounds, bright, one_seed):
     """A killed run then finds it again."""
     exact = Candidate("exact", edited(filter_1_cutoff=0.3))
     seen = []
-    config = dataclasses.replace(CONFIG, evals=21)
+    config = dataclasses.replace(CONFIG, evals=2 + SAMPLES * 2)
     list(
         refine([RefineTarget("dark", sounds["dark"], 48, (bright, exact))], config, RENDER, 2, on_progress=seen.append)
     )
@@ -305,17 +363,17 @@ def test_refine_progress_reports_the_best_candidate_first(sounds, bright):
     assert all(progress.better is None or progress.loss < seen[0].loss for progress in seen[1:])
 
 
-def test_refine_with_a_ranking_begins_at_its_best_candidate(sounds, bright):
+def test_refine_with_a_ranking_begins_at_its_best_candidate(sounds, bright, one_seed):
     """The renders of the ranking count as used. The result is compared with the first candidate all the same."""
     near, silent = Candidate("near", edited(filter_1_cutoff=0.35)), Candidate("silent", edited(osc_1_level=0.0))
     scored = ((near, 0.25), (bright, 0.5))
     ranked = [dataclasses.replace(one, loss=loss, audio=sounds["dark"]) for one, loss in scored]
     ranking = Ranking(ranked, {"near": 0.25, "bright": 0.5}, 12)
-    config = dataclasses.replace(CONFIG, evals=12 + 9)
+    config = dataclasses.replace(CONFIG, evals=12 + SAMPLES)
     target = RefineTarget("dark", sounds["dark"], 48, (bright, silent), ranking=ranking)
     (result,) = search([target], config, RENDER, 2)
     assert result.trace[0] == (12, 0.25)
-    assert result.evals == 12 + 9
+    assert result.evals == 12 + SAMPLES
     assert result.candidate_losses == {"near": 0.25, "bright": 0.5}
     assert (result.before.label, result.label) == ("bright", "near")
     (used_up,) = search([target], dataclasses.replace(CONFIG, evals=12), RENDER, 2)
@@ -327,20 +385,20 @@ def test_refine_with_a_ranking_begins_at_its_best_candidate(sounds, bright):
     assert "its candidates are not ranked; see vjax.matching.choose.rank" in unranked.error
 
 
-def test_refine_with_fitted_wavetables_continues_from_them(sounds, bright):
-    config = dataclasses.replace(CONFIG, evals=40)
+def test_refine_with_fitted_wavetables_continues_from_them(sounds, bright, one_seed):
+    config = dataclasses.replace(CONFIG, evals=4 + SAMPLES)
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (bright,))], config, RENDER, 2, n_fitted=1)
     assert result.trace[0][0] == 4
     assert result.label == "bright, fitted"
-    assert result.evals == 40
+    assert result.evals == 4 + SAMPLES
     assert result.after.loss < 0.6 * result.before.loss
     assert result.preset.wavetables[0]["name"] == "Init (fitted)"
 
 
-def test_refine_with_a_time_limit_ends_early(sounds, bright):
+def test_refine_with_a_time_limit_ends_early(sounds, bright, one_seed):
     config = dataclasses.replace(CONFIG, evals=10**6, seconds=0.01)
     (result,) = refine([RefineTarget("dark", sounds["dark"], 48, (bright,))], config, RENDER, 2)
-    assert result.evals == 1 + 9
+    assert result.evals == 1 + SAMPLES
 
 
 def test_refine_with_wrong_settings_is_an_error(sounds, bright):
@@ -352,9 +410,9 @@ def test_refine_with_wrong_settings_is_an_error(sounds, bright):
             RefineConfig(**{field: value})
 
 
-def test_refine_with_locks_changes_only_the_rest(sounds, bright):
+def test_refine_with_locks_changes_only_the_rest(sounds, bright, one_seed):
     target = RefineTarget("dark", sounds["dark"], 48, (bright,))
-    config = dataclasses.replace(CONFIG, evals=28, locked=("envelopes", "oscillators"))
+    config = dataclasses.replace(CONFIG, evals=1 + SAMPLES * 3, locked=("envelopes", "oscillators"))
     (found,) = refine([target], config, RENDER)
     changed = np.flatnonzero(~np.isclose(found.preset.continuous, bright.preset.continuous))
     names = {controls().continuous_names[i] for i in changed}

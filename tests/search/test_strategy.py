@@ -21,7 +21,9 @@ def started(config: StrategyConfig, size: int, seed: int = 0, key: int = 7) -> S
     return strategy
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize(
+    "name", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("cma_es", "sep_cma_es")), "snes"]
+)
 def test_strategy_in_a_padded_space_falls_as_fast_as_evosax(name):
     """Spaces of 6 and 10 dimensions are padded to 64. Their losses fall as fast as those of evosax without padding."""
     config = StrategyConfig(name, population=8, fast_steps=False)
@@ -48,7 +50,7 @@ def _evosax_alone(name: str, d: int, population: int, generations: int) -> float
     return float(valley(np.asarray(state.mean)[None])[0])
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name", ["cma_es", pytest.param("sep_cma_es", marks=pytest.mark.slow), "snes"])
 def test_ask_without_padding_equals_the_samples_of_evosax(name):
     """With equal keys and losses, the samples of each generation are equal."""
     strategy = started(StrategyConfig(name, population=8, fast_steps=False), 64, seed=3)

@@ -162,6 +162,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.slow
 def test_components_can_all_be_played_by_the_engine():
     """A component of an unknown type would crash it. Each of these plays, next to a sine."""
     kinds = sorted(COMPONENTS - {"Wave Source", "Audio File Source"})

@@ -48,7 +48,9 @@ def quieter(preset: dict, gain: float, version: str) -> dict:
     return preset
 
 
-@pytest.mark.parametrize("version", ["0.3.7", "0.4.6", "0.5.0", "1.0.6"])
+@pytest.mark.parametrize(
+    "version", ["0.4.6", "1.0.6", *(pytest.param(version, marks=pytest.mark.slow) for version in ("0.3.7", "0.5.0"))]
+)
 def test_to_json_with_an_old_wavetable_plays_the_same_bits(vital_json, version):
     original = quieter(vital_json, 0.1, version)
     np.testing.assert_array_equal(played(Preset.from_json(original).to_json()), played(original))
@@ -69,7 +71,9 @@ def test_extended_with_an_old_wavetable_keeps_its_version(vital_json):
     assert WavetableCatalog((new,)).extended([old]).tables[1]["version"] == "0.4.6"
 
 
-@pytest.mark.parametrize("version", ["0.4.6", "0.7.0", "0.9.0"])
+@pytest.mark.parametrize(
+    "version", ["0.4.6", *(pytest.param(version, marks=pytest.mark.slow) for version in ("0.7.0", "0.9.0"))]
+)
 def test_from_json_before_1_0_plays_the_same_bits(vital_json, version):
     original = {**vital_json, "synth_version": version, "author": "someone"}
     found = Preset.from_json(original)
@@ -82,7 +86,11 @@ def test_converted_since_1_0_is_the_same_object(vital_json):
 
 
 @pytest.mark.parametrize(
-    ("part", "kept"), [("lfos", 0), ("lfos", 4), ("wavetables", 0), ("wavetables", 2), ("modulations", 0)]
+    ("part", "kept"),
+    [
+        *[("lfos", 4), ("wavetables", 0), ("modulations", 0)],
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in (("lfos", 0), ("wavetables", 2))),
+    ],
 )
 def test_from_json_with_fewer_parts_plays_as_the_engine_does(vital_json, part, kept):
     if kept:
@@ -158,7 +166,16 @@ UNUSUAL = {
 }
 
 
-@pytest.mark.parametrize("change", UNUSUAL.values(), ids=UNUSUAL)
+QUICK = ("keyframe at 300", "LFO with far points", "true", "LFO of no point", "table without components")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(change, id=name, marks=() if name in QUICK else pytest.mark.slow)
+        for name, change in UNUSUAL.items()
+    ],
+)
 def test_from_json_with_unusual_parts_plays_as_the_engine_does(vital_json, change):
     change(vital_json["settings"])
     expected = played(vital_json)

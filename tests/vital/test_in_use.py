@@ -53,10 +53,19 @@ def test_without_idle_modules_switches_them_off_and_renders_the_same_bits():
     [
         ({"compressor_on": 1, "compressor_mix": 0}, None, "compressor_on"),  # it still splits the sound into bands
         ({"reverb_on": 1, "reverb_dry_wet": 0}, ("macro_control_1", "reverb_dry_wet"), "reverb_on"),
-        ({"osc_2_on": 1, "osc_2_level": 0}, ("lfo_1", "osc_2_level"), "osc_2_on"),
-        ({"eq_on": 1}, ("lfo_1", "eq_low_gain"), "eq_on"),
-        ({"eq_on": 1, "eq_low_mode": 1}, None, "eq_on"),
-        ({"filter_1_on": 1, "filter_1_mix": 0, "filter_2_on": 1, "filter_2_filter_input": 1}, None, "filter_1_on"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ({"osc_2_on": 1, "osc_2_level": 0}, ("lfo_1", "osc_2_level"), "osc_2_on"),
+                ({"eq_on": 1}, ("lfo_1", "eq_low_gain"), "eq_on"),
+                ({"eq_on": 1, "eq_low_mode": 1}, None, "eq_on"),
+                (
+                    {"filter_1_on": 1, "filter_1_mix": 0, "filter_2_on": 1, "filter_2_filter_input": 1},
+                    None,
+                    "filter_1_on",
+                ),
+            )
+        ),
     ],
 )
 def test_without_idle_modules_keeps_what_makes_a_difference(values: dict, route: tuple | None, kept: str):
@@ -70,7 +79,10 @@ def test_without_idle_modules_keeps_what_makes_a_difference(values: dict, route:
     assert not np.array_equal(same, without)
 
 
-@pytest.mark.parametrize("destination", [FILTER_1, FILTER_2, BOTH, EFFECTS_OF_PLAYER])
+@pytest.mark.parametrize(
+    "destination",
+    [FILTER_1, FILTER_2, *(pytest.param(one, marks=pytest.mark.slow) for one in (BOTH, EFFECTS_OF_PLAYER))],
+)
 def test_without_idle_modules_of_an_oscillator_through_filters_that_are_off_sets_the_default(destination: int):
     preset = with_values(init(), {"osc_1_destination": destination})
     assert value_of(without_idle_modules(preset), "osc_1_destination") == FILTER_1
@@ -81,7 +93,11 @@ def test_without_idle_modules_of_an_oscillator_through_filters_that_are_off_sets
     np.testing.assert_array_equal(*renders(on, found))
 
 
-@pytest.mark.parametrize("path", [*PRESETS, None], ids=lambda path: path.stem if path else "many idle")
+@pytest.mark.parametrize(
+    "path",
+    [PRESETS[0], *(pytest.param(path, marks=pytest.mark.slow) for path in PRESETS[1:]), None],
+    ids=lambda path: path.stem if path else "many idle",
+)
 def test_controls_in_use_changing_all_others_changes_no_bit(path: Path | None):
     preset = without_idle_modules(read_preset(path) if path else _many_idle())
     used, schema, rng = controls_in_use(preset), controls(), np.random.default_rng(0)
@@ -132,8 +148,16 @@ def test_controls_in_use_leaves_out_the_frame_of_a_constant_table():
 @pytest.mark.parametrize(
     ("number", "distortion_type", "source"),
     [
-        *[(1, FM_FIRST, "osc_2"), (1, FM_SECOND, "osc_3"), (2, FM_FIRST, "osc_1"), (2, FM_SECOND, "osc_3")],
-        *[(3, FM_FIRST, "osc_1"), (3, FM_SECOND, "osc_2"), (3, FM_SAMPLE, "sample")],
+        *[(1, FM_FIRST, "osc_2"), (2, FM_SECOND, "osc_3"), (3, FM_SAMPLE, "sample")],
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                (1, FM_SECOND, "osc_3"),
+                (2, FM_FIRST, "osc_1"),
+                (3, FM_FIRST, "osc_1"),
+                (3, FM_SECOND, "osc_2"),
+            )
+        ),
     ],
 )
 def test_modulator_is_the_one_that_the_engine_uses(number: int, distortion_type: int, source: str):

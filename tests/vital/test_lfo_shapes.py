@@ -58,21 +58,32 @@ def played_by_lfo_1(shape) -> RenderJob:
 
 
 @functools.cache
-def played_values() -> list[np.ndarray]:
-    """[samples] for each shape of PLAYED: the square root of the envelope (Vital squares levels), 1 for a full LFO."""
-    jobs = [played_by_lfo_1(shape) for shape in (*PLAYED, shape_json("Full", [(0, 1), (1, 1)]))]
-    with RenderPool(RENDER, workers=2) as pool:
-        sounds = [rendering.audio[0, 0].astype(float) for rendering in pool.map(jobs)]
+def full_level() -> float:
+    return float(np.median(envelope_of(shape_json("Full", [(0, 1), (1, 1)]))))
+
+
+def envelope_of(shape) -> np.ndarray:
+    """[samples]: the amplitude that the shape gives to a sine."""
+    with RenderPool(RENDER, workers=1) as pool:
+        sound = pool.render(played_by_lfo_1(shape)).audio[0, 0].astype(float)
     window = np.hanning(128) / np.hanning(128).sum()
-    envelopes = [np.convolve(np.abs(hilbert(sound)), window, "same") for sound in sounds]
-    full = np.median(envelopes[-1])
-    return [np.sqrt(envelope / full) for envelope in envelopes[:-1]]
+    return np.convolve(np.abs(hilbert(sound)), window, "same")
 
 
-@pytest.mark.parametrize("i", range(len(PLAYED)), ids=[shape["name"] for shape in PLAYED])
-def test_shape_values_equal_the_engine(i):
-    played = played_values()[i]
-    drawn = shape_values(PLAYED[i], len(played))
+QUICK = ("Bend 3", "Smooth -4", "Mixed", "Steps")
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param(one, id=f"{one['name']}{i}", marks=() if one["name"] in QUICK else pytest.mark.slow)
+        for i, one in enumerate(PLAYED)
+    ],
+)
+def test_shape_values_equal_the_engine(shape):
+    """The square root of the envelope, because Vital squares levels; 1 for a full LFO."""
+    played = np.sqrt(envelope_of(shape) / full_level())
+    drawn = shape_values(shape, len(played))
     # The control rate blurs corners and jumps by some milliseconds, and the square root a level near nothing.
     near = np.lib.stride_tricks.sliding_window_view(np.pad(drawn, 200, mode="edge"), 401)
     steady = (np.ptp(near, axis=1) < 0.12) & (drawn > 0.05)

@@ -226,10 +226,11 @@ def test_from_json_with_any_json_as_a_text_reads_or_raises(value, key):
     assert_valid(one)
 
 
-def test_read_preset_of_mutated_files_does_not_crash_the_engine(tmp_path):
-    """Forty mutated presets that were accepted: each plays or is rejected; none crashes or hangs its process."""
+@pytest.mark.parametrize("n", [8, pytest.param(40, marks=pytest.mark.slow)])
+def test_read_preset_of_mutated_files_does_not_crash_the_engine(tmp_path, n):
+    """Mutated presets that were accepted: each plays or is rejected; none crashes or hangs its process."""
     rng, accepted = random.Random(3), []
-    while len(accepted) < 40:
+    while len(accepted) < n:
         raw = mutated(json.loads(rng.choice(FILES)), rng)
         one = read_or_reject(tmp_path / "fuzz.vital", json.dumps(raw).encode())
         if one is not None:
@@ -241,5 +242,5 @@ def test_read_preset_of_mutated_files_does_not_crash_the_engine(tmp_path):
     broken = [one.error for one in renderings if one.audio is None and not one.error.startswith("invalid: ")]
     assert not broken
     played = [one.audio for one in renderings if one.audio is not None]
-    assert len(played) >= 30
+    assert len(played) >= 3 / 4 * n
     assert all(np.isfinite(audio).all() for audio in played)

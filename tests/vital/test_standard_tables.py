@@ -4,6 +4,7 @@ import base64
 import copy
 
 import numpy as np
+import pytest
 
 from vjax.engine import synth
 from vjax.engine.config import RenderConfig
@@ -79,6 +80,7 @@ def test_standard_catalog_vowels_peak_at_their_formants():
     assert int(np.argmax(hod[:9])) + 1 in (6, 7)
 
 
+@pytest.mark.slow
 def test_standard_catalog_tables_are_audible_and_differ():
     """One oscillator at a time, all tables; each must be audible and differ from its neighbours."""
     config = RenderConfig(seconds=0.15, note_s=0.15)

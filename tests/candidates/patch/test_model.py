@@ -50,35 +50,34 @@ def shown(level: np.ndarray) -> np.ndarray:
     return np.maximum(level - level.max(), FLOOR_DB)
 
 
-@pytest.fixture(scope="module")
-def differences_db(sketch) -> dict[str, np.ndarray]:
-    """[t, bands] model - engine by case, while the sound lasts."""
-    models, presets = {}, {}
-    for case, (name, values, on) in CASES.items():
-        powers = DARKER if "moving table" in case else sketch.saw
-        moves = case == "moved pitch"
-        axes = sketch.axes(glide if moves else None)
-        knobs = sketch.knobs(sketch.spectra_db(powers), **values)
-        preset = sketch.preset(name, knobs, axes, powers, **on)
-        if moves:
-            node_s = np.concatenate([np.linspace(0, 0.4, 14), [0.8]])
-            curve = PitchCurve(sketch.note, DrawnCurve(tuple(node_s), tuple(glide(node_s))), 0.0)
-            preset = with_pitch_curve(preset, curve, float(axes.time_s[-1]))
-        presets[case] = preset
-        models[case] = shown(np.asarray(level_db(knobs, SKELETONS[name]._replace(**on), axes)))
-    found = {}
-    for case, audio in zip(presets, sketch.play(*presets.values()), strict=True):
-        engine = spectrogram(audio, sketch.render.sample_rate)
-        found[case] = (models[case] - engine.db)[engine.weight > 0]
-    return found
+def difference_db(sketch, case: str) -> np.ndarray:
+    """[t, bands] model - engine, while the sound lasts."""
+    name, values, on = CASES[case]
+    powers = DARKER if "moving table" in case else sketch.saw
+    moves = case == "moved pitch"
+    axes = sketch.axes(glide if moves else None)
+    knobs = sketch.knobs(sketch.spectra_db(powers), **values)
+    preset = sketch.preset(name, knobs, axes, powers, **on)
+    if moves:
+        node_s = np.concatenate([np.linspace(0, 0.4, 14), [0.8]])
+        curve = PitchCurve(sketch.note, DrawnCurve(tuple(node_s), tuple(glide(node_s))), 0.0)
+        preset = with_pitch_curve(preset, curve, float(axes.time_s[-1]))
+    model = shown(np.asarray(level_db(knobs, SKELETONS[name]._replace(**on), axes)))
+    (audio,) = sketch.play(preset)
+    engine = spectrogram(audio, sketch.render.sample_rate)
+    return (model - engine.db)[engine.weight > 0]
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_level_db_of_knobs_agrees_with_the_engine(differences_db, case):
+QUICK = ("envelopes", "light reverb", "drawn level and filter", "moving table", "moved pitch")
+
+
+@pytest.mark.parametrize("case", [pytest.param(one, marks=() if one in QUICK else pytest.mark.slow) for one in CASES])
+def test_level_db_of_knobs_agrees_with_the_engine(sketch, case):
     # A reverb's lines arrive with any phase: each band scatters, and only their mean is the model's.
     limit_db = {"moved pitch": 1.5, "light reverb": 1.5, "strong reverb": 2.7}.get(case, 0.8)
-    assert np.abs(differences_db[case]).mean() < limit_db
-    assert abs(differences_db[case].mean()) < 1.0
+    difference = difference_db(sketch, case)
+    assert np.abs(difference).mean() < limit_db
+    assert abs(difference.mean()) < 1.0
 
 
 def test_axes_of_a_steady_pitch_map_each_band_to_itself(sketch):

@@ -1,7 +1,9 @@
 """Tests of pitch curves by renders of the real engine: movements are estimated, written to a preset and rendered."""
 
 import dataclasses
+import functools
 import math
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
@@ -35,15 +37,16 @@ TRUTH = {
     "repeated": DrawnCurve((0.0, 0.2, 0.35), (0.0, 9.0, 0.0), 0.35),
 }
 STEADY = ("saw", "chord", "unison", "noise")
+QUICK = ("saw", "chord", "kick", "arpeggio", "vibrato", "drawn")
+"""The sounds of the quick tests: each costs a render. One of each kind, and two that do not move."""
 SAW = {"filter_1_on": 0, "env_1_sustain": 1.0}
 SINE = shape_json("Sine", [(0, 0), (0.5, 1), (1, 0)], smooth=True)
 
 
-def played(presets: dict[str, Preset]) -> dict[str, np.ndarray]:
-    """[2, samples] of each preset."""
-    with RenderPool(RENDER, 2) as pool:
-        renders = pool.map(RenderJob(preset.to_json(), (NOTE,)) for preset in presets.values())
-        return {name: one.audio[0] for name, one in zip(presets, renders, strict=True)}
+def played(preset: Preset) -> Track:
+    """The pitch track of a render."""
+    with RenderPool(RENDER, 1) as pool:
+        return pitch_track(pool.render(RenderJob(preset.to_json(), (NOTE,))).audio[0], RENDER.sample_rate)
 
 
 def moved(saw: Preset, truth: Glide | Steps | Vibrato | DrawnCurve) -> Preset:
@@ -75,78 +78,87 @@ def moved(saw: Preset, truth: Glide | Steps | Vibrato | DrawnCurve) -> Preset:
     return with_routes(shaped, route)
 
 
+def each(names: Iterable[str]) -> pytest.MarkDecorator:
+    """Runs a test for each name. Those that are not in `QUICK` are slow."""
+    params = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in names]
+    return pytest.mark.parametrize("name", params)
+
+
 @pytest.fixture(scope="module")
 def saw(by_hand) -> Preset:
     return by_hand.patch(values=SAW)
 
 
 @pytest.fixture(scope="module")
-def tracks(by_hand, saw) -> dict[str, Track]:
+def track(saw) -> Callable[[str], Track]:
+    """`track(name)`: of a sound, which is rendered when a test first asks for it."""
     chord = {f"osc_{i}_{name}": value for i in (2, 3) for name, value in (("on", 1), ("level", 0.35))}
-    presets = {name: moved(saw, truth) for name, truth in TRUTH.items()}
-    presets |= {
+    steady = {
         "saw": saw,
         "chord": with_values(saw, chord | {"osc_2_transpose": 4, "osc_3_transpose": 7}),
         "unison": with_values(saw, {"osc_1_unison_voices": 7, "osc_1_unison_detune": 4.0}),
         "noise": with_values(saw, {"osc_1_on": 0, "sample_on": 1, "sample_level": 0.5}),
     }
-    return {name: pitch_track(audio, RENDER.sample_rate) for name, audio in played(presets).items()}
+    return functools.cache(lambda name: played(steady[name] if name in steady else moved(saw, TRUTH[name])))
 
 
 @pytest.fixture(scope="module")
-def curves(tracks) -> dict[str, PitchCurve | None]:
-    return {name: pitch_curve(track, None, RENDER.note_s) for name, track in tracks.items()}
+def curve(track) -> Callable[[str], PitchCurve | None]:
+    return functools.cache(lambda name: pitch_curve(track(name), None, RENDER.note_s))
 
 
 @pytest.fixture(scope="module")
-def written(saw, curves) -> dict[str, Preset]:
-    """The same saw, moved as estimated."""
-    found = {name: curve for name, curve in curves.items() if curve is not None}
-    at_reference = {name: transposed(saw, curve.reference_midi - NOTE)[0] for name, curve in found.items()}
-    return {name: with_pitch_curve(at_reference[name], curve, RENDER.seconds) for name, curve in found.items()}
+def written(saw, curve) -> Callable[[str], Preset]:
+    """`written(name)`: the same saw, moved as estimated."""
+
+    def write(name: str) -> Preset:
+        at_reference = transposed(saw, curve(name).reference_midi - NOTE)[0]
+        return with_pitch_curve(at_reference, curve(name), RENDER.seconds)
+
+    return functools.cache(write)
 
 
-@pytest.mark.parametrize("name", STEADY)
-def test_pitch_curve_without_movement_is_none(curves, name):
-    assert curves[name] is None
+@each(STEADY)
+def test_pitch_curve_without_movement_is_none(curve, name):
+    assert curve(name) is None
 
 
-@pytest.mark.parametrize("name", TRUTH)
-def test_pitch_curve_of_a_movement_has_its_kind(curves, name):
-    assert curves[name].kind == type(TRUTH[name]).__name__.lower()
+@each(TRUTH)
+def test_pitch_curve_of_a_movement_has_its_kind(curve, name):
+    assert curve(name).kind == type(TRUTH[name]).__name__.lower()
 
 
-@pytest.mark.parametrize("name", [name for name, truth in TRUTH.items() if isinstance(truth, Glide)])
-def test_pitch_curve_of_a_glide_is_near_the_glide(curves, name):
-    found, truth = curves[name].shape, TRUTH[name]
+@each(name for name, truth in TRUTH.items() if isinstance(truth, Glide))
+def test_pitch_curve_of_a_glide_is_near_the_glide(curve, name):
+    found, truth = curve(name).shape, TRUTH[name]
     time_s = np.linspace(0.01, 0.3, 50)
     assert found.glide_s == pytest.approx(truth.glide_s, rel=0.15)
     assert found.semitones_off == pytest.approx(truth.semitones_off, rel=0.15)
     assert np.abs(found.semitones(time_s) - truth.semitones(time_s)).mean() < 0.5
 
 
-@pytest.mark.parametrize("name", [name for name, truth in TRUTH.items() if isinstance(truth, Steps)])
-def test_pitch_curve_of_steps_finds_times_semitones_and_tempo(curves, name):
-    found, truth = curves[name].shape, TRUTH[name]
-    bottom = curves[name].reference_midi - NOTE
+@each(name for name, truth in TRUTH.items() if isinstance(truth, Steps))
+def test_pitch_curve_of_steps_finds_times_semitones_and_tempo(curve, name):
+    found, truth = curve(name).shape, TRUTH[name]
+    bottom = curve(name).reference_midi - NOTE
     assert np.add(found.semitones_each, bottom) == pytest.approx(truth.semitones_each, abs=0.1)
     assert found.start_s == pytest.approx(truth.start_s, abs=0.006)
     assert found.bpm == pytest.approx(truth.bpm, rel=0.01)
     assert found.period_s == pytest.approx(truth.period_s, rel=0.01) if truth.period_s else found.period_s is None
 
 
-@pytest.mark.parametrize("name", [name for name, truth in TRUTH.items() if isinstance(truth, Vibrato)])
-def test_pitch_curve_of_a_vibrato_finds_rate_depth_and_delay(curves, name):
-    found, truth = curves[name].shape, TRUTH[name]
+@each(name for name, truth in TRUTH.items() if isinstance(truth, Vibrato))
+def test_pitch_curve_of_a_vibrato_finds_rate_depth_and_delay(curve, name):
+    found, truth = curve(name).shape, TRUTH[name]
     assert found.rate_hz == pytest.approx(truth.rate_hz, rel=0.01)
     assert found.depth == pytest.approx(truth.depth, rel=0.05)
     assert found.delay_s == pytest.approx(truth.delay_s, abs=0.02)
-    assert curves[name].reference_midi == pytest.approx(NOTE, abs=0.1)
+    assert curve(name).reference_midi == pytest.approx(NOTE, abs=0.1)
 
 
-@pytest.mark.parametrize("name", [name for name, truth in TRUTH.items() if isinstance(truth, DrawnCurve)])
-def test_pitch_curve_of_a_drawn_curve_follows_it(curves, name):
-    found, truth = curves[name], TRUTH[name]
+@each(name for name, truth in TRUTH.items() if isinstance(truth, DrawnCurve))
+def test_pitch_curve_of_a_drawn_curve_follows_it(curve, name):
+    found, truth = curve(name), TRUTH[name]
     time_s = np.linspace(0.03, 1.45, 100)
     off = found.reference_midi + found.semitones(time_s) - NOTE - truth.semitones(time_s)
     assert np.abs(off).mean() < 0.3
@@ -154,21 +166,21 @@ def test_pitch_curve_of_a_drawn_curve_follows_it(curves, name):
     assert (found.shape.period_s is None) == (truth.period_s is None)
 
 
-def test_with_pitch_curve_rendered_moves_like_the_original(tracks, curves, written):
-    for name, audio in played(written).items():
-        target, render = tracks[name], pitch_track(audio, RENDER.sample_rate)
-        both = (target.strength > 0.7) & (render.strength > 0.7) & (target.time_s < RENDER.note_s - 0.02)
-        off = np.abs(target.midi - render.midi)[both]
-        near = 0.5 if name != "zap" else 1.0  # the zap falls by 4 semitones a frame
-        assert both.mean() > 0.6, name
-        assert (off < near).mean() > 0.85, name
-        assert np.median(off) < 0.1, name
+@each(TRUTH)
+def test_with_pitch_curve_rendered_moves_like_the_original(track, written, name):
+    target, render = track(name), played(written(name))
+    both = (target.strength > 0.7) & (render.strength > 0.7) & (target.time_s < RENDER.note_s - 0.02)
+    off = np.abs(target.midi - render.midi)[both]
+    near = 0.5 if name != "zap" else 1.0  # the zap falls by 4 semitones a frame
+    assert both.mean() > 0.6
+    assert (off < near).mean() > 0.85
+    assert np.median(off) < 0.1
 
 
-def test_with_pitch_curve_of_any_kind_uses_one_route_and_stays_editable(written):
-    for name, preset in written.items():
-        assert sum(route is not None for route in preset.routes) == 1, name
-        assert editability(preset).editable, name
+@each(TRUTH)
+def test_with_pitch_curve_of_any_kind_uses_one_route_and_stays_editable(written, name):
+    assert sum(route is not None for route in written(name).routes) == 1
+    assert editability(written(name)).editable
 
 
 def test_with_pitch_curve_without_a_free_route_or_source_raises(saw):
@@ -187,8 +199,8 @@ def test_pitch_track_of_silence_and_short_sounds_has_no_pitch():
         assert pitch_curve(track) is None
 
 
-def test_pitch_curve_with_another_octave_given_moves_the_reference(tracks):
-    track = tracks["vibrato"]
-    assert pitch_curve(track, NOTE + 12.1).reference_midi == pytest.approx(NOTE + 12, abs=0.1)
-    assert pitch_curve(track, NOTE + 5).reference_midi == pytest.approx(NOTE, abs=0.1)
-    assert pitch_curve(track, math.nan).reference_midi == pytest.approx(NOTE, abs=0.1)
+def test_pitch_curve_with_another_octave_given_moves_the_reference(track):
+    vibrato = track("vibrato")
+    assert pitch_curve(vibrato, NOTE + 12.1).reference_midi == pytest.approx(NOTE + 12, abs=0.1)
+    assert pitch_curve(vibrato, NOTE + 5).reference_midi == pytest.approx(NOTE, abs=0.1)
+    assert pitch_curve(vibrato, math.nan).reference_midi == pytest.approx(NOTE, abs=0.1)

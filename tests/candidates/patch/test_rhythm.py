@@ -1,7 +1,10 @@
 """Tests of rhythms by renders of the real engine: presets with a loop, and the same presets without it."""
 
 import dataclasses
+import functools
+import json
 import math
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +25,7 @@ from vjax.vital.values import value_of, with_routes, with_values
 
 NOTE = 48
 SHORT = RenderConfig()
+NOTE_S = SHORT.note_s
 LONG = RenderConfig(seconds=6.5, note_s=6.0)
 RATE = SHORT.sample_rate
 LEVELS = (1.0, 0.3, 0.6, 0.0, 0.8, 0.45, 0.9, 0.2)
@@ -32,13 +36,15 @@ STEPS = shape_json("Steps", [((i + side) / 8, level) for i, level in enumerate(L
 
 
 class Played(NamedTuple):
-    """A preset without its rhythm, with it, and the first proposal; each with its sound of 2 s and of 6.5 s."""
+    """A preset without its rhythm, with it, and the proposals. `sounds` are of 2 s: `plain`, `full` and `found`.
+
+    `found` is the first proposal, if there is one.
+    """
 
     plain: Preset
     full: Preset
     found: list[Preset]
-    short: dict[str, np.ndarray]
-    long: dict[str, np.ndarray]
+    sounds: dict[str, np.ndarray]
 
 
 def with_lfo(preset: Preset, number: int, shape, destination: str, low: float, amount: float, **lfo: float) -> Preset:
@@ -71,8 +77,20 @@ def steps(preset: Preset) -> Preset:
     return with_lfo(preset, 1, STEPS, LEVEL, 0.0, 1.0, **at_hz(2))
 
 
+@functools.cache
+def rendered(config: RenderConfig, preset: str) -> np.ndarray:
+    """[2, samples] of a preset as JSON."""
+    with RenderPool(config, 1) as pool:
+        return pool.render(RenderJob(json.loads(preset), (NOTE,))).audio[0]
+
+
+def sound_of(preset: Preset, config: RenderConfig = SHORT) -> np.ndarray:
+    return rendered(config, json.dumps(preset.to_json()))
+
+
 @pytest.fixture(scope="module")
-def played(by_hand) -> dict[str, Played]:
+def played(by_hand) -> Callable[[str], Played]:
+    """`played(name)`, rendered when a test first asks for it."""
     moving, still = by_hand.patches["filtered"], by_hand.patch()
     dying = with_values(moving, {"env_1_sustain": 0.1, "env_1_decay": 1.0})
     pairs = {
@@ -88,75 +106,81 @@ def played(by_hand) -> dict[str, Played]:
         "filter decay": (still, moving),
         "unison": (moving, with_values(moving, {"osc_1_unison_voices": 3})),
     }
-    found, short, long = {}, {}, {}
-    with RenderPool(SHORT, 2) as pool:
-        for name, pair in pairs.items():
-            plain, full = (one.audio[0] for one in pool.map(_jobs(pair)))
-            found[name] = with_rhythm(pair[0], spectrogram(full, RATE), spectrogram(plain, RATE), SHORT.note_s)
-            short[name] = {"plain": plain, "full": full}
-        first = {name: some[0] for name, some in found.items() if some}
-        for name, rendering in zip(first, pool.map(_jobs(first.values())), strict=True):
-            short[name]["found"] = rendering.audio[0]
-    with RenderPool(LONG, 2) as pool:
-        for name, preset in first.items():
-            sounds = (one.audio[0] for one in pool.map(_jobs((*pairs[name], preset))))
-            long[name] = dict(zip(("plain", "full", "found"), sounds, strict=True))
-    return {name: Played(*pairs[name], found[name], short[name], long.get(name, {})) for name in pairs}
 
+    def make(name: str) -> Played:
+        sounds = {which: sound_of(one) for which, one in zip(("plain", "full"), pairs[name], strict=True)}
+        found = with_rhythm(pairs[name][0], *(spectrogram(sounds[which], RATE) for which in ("full", "plain")), NOTE_S)
+        if found:
+            sounds["found"] = sound_of(found[0])
+        return Played(*pairs[name], found, sounds)
 
-def _jobs(presets) -> list[RenderJob]:
-    return [RenderJob(one.to_json(), (NOTE,)) for one in presets]
+    return functools.cache(make)
 
 
 def needed(one: Played):
-    sounds = (spectrogram(one.short[which], RATE) for which in ("full", "plain"))
-    return needed_curves(one.plain, *sounds, SHORT.note_s)
+    sounds = (spectrogram(one.sounds[which], RATE) for which in ("full", "plain"))
+    return needed_curves(one.plain, *sounds, NOTE_S)
 
 
-def test_with_rhythm_loop_is_nearer_to_the_sound_in_a_longer_note_too(played):
-    for name in ("gate", "steps", "tremolo", "filter", "gate and filter", "dying gate", "unfiltered gate"):
-        one = played[name]
-        for sounds in (one.short, one.long):
-            without, having = (float(mss(sounds[which], sounds["full"], RATE)) for which in ("plain", "found"))
-            assert having < 0.3 * without, (name, having, without)
-            assert having < 0.9, (name, having, without)
+def each(quick: Iterable[str], slow: Iterable[str]) -> pytest.MarkDecorator:
+    """Runs a test for each name."""
+    return pytest.mark.parametrize("name", [*quick, *(pytest.param(name, marks=pytest.mark.slow) for name in slow)])
 
 
-def test_with_rhythm_loop_is_editable_has_few_points_and_runs_from_note_on(played):
-    for name, one in played.items():
-        for preset in one.found:
-            assert editability(preset).editable, name
-            lfos = [route.source for route in preset.routes if route and route.source.startswith("lfo_")]
-            assert lfos, name
-            for lfo in lfos:
-                assert value_of(preset, f"{lfo}_sync_type") == TRIGGER
-                assert preset.lfo_shapes[int(lfo[-1]) - 1]["num_points"] <= MOST_POINTS
+def assert_loop_is_near(sounds: dict[str, np.ndarray]) -> None:
+    without, having = (float(mss(sounds[which], sounds["full"], RATE)) for which in ("plain", "found"))
+    assert having < 0.3 * without
+    assert having < 0.9
 
 
-def test_with_rhythm_steady_or_decaying_sounds_return_nothing(played):
-    for name in ("steady", "decay", "filter decay", "unison"):
-        assert played[name].found == [], name
+@each(("gate", "filter"), ("steps", "tremolo", "gate and filter", "dying gate", "unfiltered gate"))
+def test_with_rhythm_loop_is_nearer_to_the_sound(played, name):
+    assert_loop_is_near(played(name).sounds)
+
+
+@each(("gate",), ("filter", "steps", "tremolo", "gate and filter", "dying gate", "unfiltered gate"))
+def test_with_rhythm_loop_is_nearer_to_the_sound_in_a_longer_note_too(played, name):
+    one = played(name)
+    presets = {"plain": one.plain, "full": one.full, "found": one.found[0]}
+    assert_loop_is_near({which: sound_of(preset, LONG) for which, preset in presets.items()})
+
+
+@each(("gate", "filter"), ("steps", "tremolo", "gate and filter", "dying gate", "unfiltered gate"))
+def test_with_rhythm_loop_is_editable_has_few_points_and_runs_from_note_on(played, name):
+    for preset in played(name).found:
+        assert editability(preset).editable
+        lfos = [route.source for route in preset.routes if route and route.source.startswith("lfo_")]
+        assert lfos
+        for lfo in lfos:
+            assert value_of(preset, f"{lfo}_sync_type") == TRIGGER
+            assert preset.lfo_shapes[int(lfo[-1]) - 1]["num_points"] <= MOST_POINTS
+
+
+@each(("steady", "filter decay"), ("decay", "unison"))
+def test_with_rhythm_steady_or_decaying_sounds_return_nothing(played, name):
+    assert played(name).found == []
 
 
 def test_with_rhythm_note_too_short_for_a_loop_returns_nothing(played):
-    one = played["gate"]
-    sounds = [spectrogram(one.short[which], RATE) for which in ("full", "plain")]
+    one = played("gate")
+    sounds = [spectrogram(one.sounds[which], RATE) for which in ("full", "plain")]
     assert with_rhythm(one.plain, *sounds, 0.1) == with_drawn_loops(one.full, 0.1) == []
 
 
-def test_level_rhythm_gate_at_a_tempo_returns_its_period_and_closes(played):
-    for name in ("gate", "gate and filter", "dying gate", "unfiltered gate"):
-        curves = needed(played[name])
-        found = level_rhythm(curves.time_s, curves.gain_db)
-        assert found.loop.period_s == pytest.approx(0.24, rel=0.02), name
-        assert found.cycle.shape["points"] == [0.0, 0.0, 0.5, 0.0, 0.5, 1.0, 1.0, 1.0], name
-        assert (found.cycle.low, found.cycle.high) == (0.0, 1.0), name
-        preset = looped(played[name].plain, found)
-        assert value_of(preset, "beats_per_minute") == pytest.approx(125 / 60, rel=1e-6), name
+@each(("gate",), ("gate and filter", "dying gate", "unfiltered gate"))
+def test_level_rhythm_gate_at_a_tempo_returns_its_period_and_closes(played, name):
+    curves = needed(played(name))
+    found = level_rhythm(curves.time_s, curves.gain_db)
+    assert found.loop.period_s == pytest.approx(0.24, rel=0.02)
+    assert found.cycle.shape["points"] == [0.0, 0.0, 0.5, 0.0, 0.5, 1.0, 1.0, 1.0]
+    assert (found.cycle.low, found.cycle.high) == (0.0, 1.0)
+    preset = looped(played(name).plain, found)
+    assert value_of(preset, "beats_per_minute") == pytest.approx(125 / 60, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_level_rhythm_steps_return_their_levels(played):
-    curves = needed(played["steps"])
+    curves = needed(played("steps"))
     found = level_rhythm(curves.time_s, curves.gain_db)
     assert found.loop.period_s == pytest.approx(0.5, rel=0.02)
     heights = found.cycle.values((np.arange(8) + 0.5) / 8, 1.0)
@@ -164,21 +188,21 @@ def test_level_rhythm_steps_return_their_levels(played):
 
 
 def test_level_rhythm_tremolo_returns_its_depth(played):
-    curves = needed(played["tremolo"])
+    curves = needed(played("tremolo"))
     found = level_rhythm(curves.time_s, curves.gain_db)
     assert found.cycle.shape["name"] == "Sine"
     assert found.loop.period_s == pytest.approx(1 / 6, rel=0.02)
     assert 1 - found.cycle.low**2 == pytest.approx(0.5, rel=0.15)
 
 
-def test_cutoff_rhythm_filter_lfo_with_or_without_a_gate_returns_its_depth(played):
-    for name in ("filter", "gate and filter"):
-        curves = needed(played[name])
-        found = cutoff_rhythm(curves.time_s, curves.cutoff)
-        assert found.cycle.shape["name"] == "Sine", name
-        assert found.loop.period_s == pytest.approx(1 / 3, rel=0.02), name
-        assert found.cycle.high - found.cycle.low == pytest.approx(24, rel=0.15), name
-        assert found.fade is None, name
+@each(("filter",), ("gate and filter",))
+def test_cutoff_rhythm_filter_lfo_with_or_without_a_gate_returns_its_depth(played, name):
+    curves = needed(played(name))
+    found = cutoff_rhythm(curves.time_s, curves.cutoff)
+    assert found.cycle.shape["name"] == "Sine"
+    assert found.loop.period_s == pytest.approx(1 / 3, rel=0.02)
+    assert found.cycle.high - found.cycle.low == pytest.approx(24, rel=0.15)
+    assert found.fade is None
 
 
 def test_cutoff_rhythm_over_a_decay_returns_an_envelope_with_the_decay():
@@ -202,32 +226,32 @@ def test_with_drawn_loops_curve_that_repeats_becomes_a_loop(by_hand):
         *(1, shape_json("Level", points), LEVEL, 0.0, 1.0),
         **{"sync": SECONDS, "frequency": -1.0, "sync_type": ENVELOPE},
     )
-    (found,) = with_drawn_loops(drawn, SHORT.note_s)
+    (found,) = with_drawn_loops(drawn, NOTE_S)
     assert value_of(found, "lfo_1_sync_type") == TRIGGER
     assert value_of(found, "beats_per_minute") == pytest.approx(125 / 60, rel=0.02)
     assert found.lfo_shapes[0]["num_points"] == 4
     time_s = np.arange(0.02, 1.5, 0.001)
-    before, after = (own_curves(one, time_s, SHORT.note_s).gain_db for one in (drawn, found))
+    before, after = (own_curves(one, time_s, NOTE_S).gain_db for one in (drawn, found))
     assert np.mean(np.abs(before - after)) < 2.0
 
 
 def test_with_drawn_loops_curve_without_repetition_returns_nothing(by_hand):
-    assert with_drawn_loops(by_hand.patches["filtered"], SHORT.note_s) == []
+    assert with_drawn_loops(by_hand.patches["filtered"], NOTE_S) == []
 
 
 def test_looped_second_rhythm_that_fits_the_tempo_follows_it(played):
-    curves = needed(played["gate and filter"])
-    level = level_rhythm(curves.time_s, curves.gain_db)
-    cutoff = cutoff_rhythm(curves.time_s, curves.cutoff)
+    gated, moved = needed(played("gate")), needed(played("filter"))
+    level = level_rhythm(gated.time_s, gated.gain_db)
+    cutoff = cutoff_rhythm(moved.time_s, moved.cutoff)
     slow = cutoff._replace(loop=cutoff.loop._replace(period_s=0.4805))
-    preset = looped(played["gate and filter"].plain, level, slow)
+    preset = looped(played("filter").plain, level, slow)
     assert (value_of(preset, "lfo_2_sync"), value_of(preset, "lfo_2_tempo")) == (TEMPO, 8)
     assert value_of(looped(preset, cutoff), "lfo_2_sync") == SECONDS
 
 
 def test_looped_effect_that_follows_the_tempo_keeps_it(played):
-    delayed = with_values(played["gate"].plain, {"delay_on": 1, "delay_sync": TEMPO})
-    curves = needed(played["gate"])
+    delayed = with_values(played("gate").plain, {"delay_on": 1, "delay_sync": TEMPO})
+    curves = needed(played("gate"))
     preset = looped(delayed, level_rhythm(curves.time_s, curves.gain_db))
     assert value_of(preset, "beats_per_minute") == value_of(delayed, "beats_per_minute")
     assert value_of(preset, "lfo_1_sync") == SECONDS

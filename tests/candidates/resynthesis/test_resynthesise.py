@@ -28,6 +28,7 @@ RENDER = RenderConfig(seconds=0.6, note_s=0.4)
 RATE = RENDER.sample_rate
 T = np.arange(RENDER.samples) / RATE
 QUICK = WavetableFitConfig(frames=65, steps=40)
+HASTY = WavetableFitConfig(frames=65, steps=2)  # for tests that do not ask how near a table comes
 A3 = 57  # 220 Hz
 SWEPT = np.minimum(np.linspace(0, 0.6, 13) / 0.55, 1)  # a sweep ends 0.05 s before the sound
 
@@ -94,7 +95,7 @@ def test_resynthesised_bell_is_near_and_dense_is_nearer():
 def test_resynthesised_wide_sound_uses_two_oscillators_and_is_wide():
     left, right = 0.2 * np.sin(2 * np.pi * 220 * T), 0.1 * np.sin(2 * np.pi * 440 * T)
     wide = np.stack([left, right]).astype(np.float32)
-    presets = [one.preset for one in resynthesised(wide, A3, RENDER, QUICK)]
+    presets = [one.preset for one in resynthesised(wide, A3, RENDER, HASTY)]
     on = controls().categorical_names.index("osc_2_on")
     assert all(preset.categorical[on] == 1 for preset in presets)
     for audio in play(presets):
@@ -106,17 +107,16 @@ def test_resynthesised_wide_sound_uses_two_oscillators_and_is_wide():
 def test_resynthesised_sound_with_a_silent_channel_leaves_it_silent():
     tone = 0.2 * np.sin(2 * np.pi * 220 * T)
     left = np.stack([tone, np.zeros_like(tone)]).astype(np.float32)
-    for audio in play([one.preset for one in resynthesised(left, A3, RENDER, QUICK)]):
+    for audio in play([one.preset for one in resynthesised(left, A3, RENDER, HASTY)]):
         assert np.abs(audio[1]).max() < 1e-3 * np.abs(audio[0]).max()
 
 
-@pytest.mark.parametrize("note", [0, 127])
+@pytest.mark.parametrize("note", [0, pytest.param(127, marks=pytest.mark.slow)])
 def test_resynthesised_noise_and_silence_at_extreme_notes_are_finite(note):
     """The preset of silence is silent. `prepare_clip` rejects silence as a target."""
     noise = np.random.default_rng(0).normal(0, 0.1, (2, RENDER.samples)).astype(np.float32)
-    config = dataclasses.replace(QUICK, steps=2)
     for sound in (noise, np.zeros_like(noise)):
-        candidates = resynthesised(sound, note, RENDER, config)
+        candidates = resynthesised(sound, note, RENDER, HASTY)
         audios = play([one.preset for one in candidates], note)
         assert all(np.isfinite(audio).all() for audio in audios)
         assert (max(np.abs(audio).max() for audio in audios) > 1e-3) == sound.any()
@@ -124,7 +124,7 @@ def test_resynthesised_noise_and_silence_at_extreme_notes_are_finite(note):
 
 def test_resynthesised_low_note_returns_one_preset():
     low = np.sin(2 * np.pi * 27.5 * T).astype(np.float32)[None].repeat(2, 0)
-    assert [one.label for one in resynthesised(low, 21, RENDER, QUICK)] == [RESYNTHESIS]
+    assert [one.label for one in resynthesised(low, 21, RENDER, HASTY)] == [RESYNTHESIS]
 
 
 @given(st.floats(0, 140), st.integers(0, 127))
@@ -169,8 +169,9 @@ def levels_at(audio: np.ndarray, times_s: list[float]) -> np.ndarray:
     return np.array([10 * np.log10(np.mean(block**2) + 1e-12) for block in blocks])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PATCHES)
-@pytest.mark.parametrize("note_s", [pytest.param(0.75, marks=pytest.mark.slow), 1.0])
+@pytest.mark.parametrize("note_s", [0.75, 1.0])
 def test_resynthesised_in_a_longer_note_continues_like_the_sound(kind, note_s):
     render = dataclasses.replace(LONG, note_s=note_s)
     sought = patch(PATCHES[kind])
@@ -196,6 +197,7 @@ def test_resynthesised_in_a_longer_note_continues_like_the_sound(kind, note_s):
         assert after[-1] < max(before - 20, -90)
 
 
+@pytest.mark.slow
 def test_resynthesised_with_a_longer_recording_follows_it_after_the_clip():
     """The octave fades for two seconds after a clip of one second. Note-off is at 3 s."""
     t = np.arange(4 * RATE) / RATE
@@ -220,8 +222,7 @@ def test_resynthesised_with_an_empty_rest_equals_none():
     render = dataclasses.replace(RENDER, note_s=RENDER.seconds)
     pitch = detect_pitch(sound, RATE)
     one, other = (
-        resynthesised(sound, A3, render, dataclasses.replace(QUICK, steps=2), "x", pitch, after)[0].preset.to_json()
-        for after in (None, sound[:, :0])
+        resynthesised(sound, A3, render, HASTY, "x", pitch, after)[0].preset.to_json() for after in (None, sound[:, :0])
     )
     assert one == other
     assert all(len(t["groups"][0]["components"][0]["keyframes"]) <= 257 for t in one["settings"]["wavetables"])

@@ -43,7 +43,7 @@ def drawn(shape):
 @pytest.mark.parametrize("bipolar", [0.0, 1.0])
 def test_shape_route_equals_the_engine(play, bipolar):
     """Macro 1 moves a level: what a route adds comes before the square, and its negative in the right channel."""
-    macros, powers, amounts = (0.0, 0.3, 0.8), (0.0, 3.0, -6.0), (0.6, -0.4)
+    macros, powers, amounts = (0.3, 0.8), (0.0, -6.0), (0.6, -0.4)
     cases = list(itertools.product(macros, powers, amounts, (0.0, 1.0)))
     variations = [
         {
@@ -114,7 +114,9 @@ def lfo_in_the_engine(play):
     return measure
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize(
+    "name", ["bent", *(pytest.param(name, marks=pytest.mark.slow) for name in ("triangle", "hills"))]
+)
 def test_lfo_value_in_every_sync_type_equals_the_engine(lfo_in_the_engine, name):
     cases = [
         (TRIGGER, 1.0, 0.0, 0.0),

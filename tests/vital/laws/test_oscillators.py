@@ -44,9 +44,9 @@ def partials(sound: np.ndarray, frequencies_hz: np.ndarray) -> tuple[np.ndarray,
 @pytest.mark.parametrize(
     ("voices", "knobs"),
     [
-        (2, {}),
+        pytest.param(2, {}, marks=pytest.mark.slow),
         (3, {}),
-        (5, {"detune": 7.0, "detune_power": 0.0, "blend": 0.4}),
+        pytest.param(5, {"detune": 7.0, "detune_power": 0.0, "blend": 0.4}, marks=pytest.mark.slow),
         (8, {"detune": 8.0, "detune_power": -2.0, "detune_range": 3.0, "blend": 1.0}),
     ],
 )
@@ -108,7 +108,7 @@ def test_volume_knob_is_the_inverse_of_volume_db():
 
 
 @given(voices=st.integers(1, 16), blend=st.floats(0, 1), detune=st.floats(0, 10), power=st.floats(-5, 5))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 def test_unison_laws_keep_power_and_mirror_the_channels(voices, blend, detune, power):
     gains, cents = np.asarray(unison_gains(voices, blend)), np.asarray(unison_cents(voices, detune, power))
     assert gains.shape == ((voices + 1) // 2,)

@@ -85,7 +85,11 @@ def _id(example: Path | str | int) -> str:
     return example.stem if isinstance(example, Path) else str(example)
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=_id)
+@pytest.mark.parametrize(
+    "example",
+    [pytest.param(one, marks=() if one in (PRESETS[0], "many things", 2) else pytest.mark.slow) for one in EXAMPLES],
+    ids=_id,
+)
 def test_explain_following_the_steps_renders_the_same_bits(example: Path | str | int):
     preset = _example(example)
     file = read_json(example) if isinstance(example, Path) else preset.to_json()
