@@ -97,7 +97,7 @@ def matching(model, banks):
 
 
 @pytest.fixture(scope="module")
-def finished(preset_folder, matching, tmp_path_factory):
+def finished(preset_folder, matching, one_judge_seed, tmp_path_factory):
     """(out, tasks, plan, results, searches) of a run. The bank has two presets more than the targets are."""
     out, searches = tmp_path_factory.mktemp("out"), []
     targets = [f"{author}-{name}" for author, names in AUTHORS.items() for name in names]
