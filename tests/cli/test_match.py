@@ -15,7 +15,6 @@ import vjax
 from vjax.audio.clip import load_clip
 from vjax.audio.distances import mss
 from vjax.cli.main import main
-from vjax.matching.config import MatchConfig
 from vjax.training.checkpoint import Checkpoints, load_checkpoint
 from vjax.training.state import TrainState
 from vjax.vital.preset import controls, init, read_preset, write_preset
@@ -238,7 +237,7 @@ def recordings(tmp_path_factory):
 @pytest.mark.parametrize("how", [["--note", "C3, 60"], pytest.param(["--together"], marks=pytest.mark.slow)])
 def test_match_of_several_recordings_writes_one_preset(recordings, engine_run, tmp_path, monkeypatch, capsys, how):
     monkeypatch.chdir(tmp_path)
-    command = ["match", *recordings, "--checkpoint", str(engine_run), *FEW, *how]
+    command = ["match", *recordings, "--checkpoint", str(engine_run), "--no-patch", "--no-resynthesis", *how]
     assert main([*command, "--json"]) == 0
     content = strict_json(capsys.readouterr().out)
     assert content["files"][:3] == ["low.vital", "low-vjax.wav", "low-vjax.png"]
@@ -252,8 +251,7 @@ def test_match_of_several_recordings_writes_one_preset(recordings, engine_run, t
         mss_db = content["preset"]["recordings"][1]["metrics"]["mss"]
         assert f"{mss_db:6.2f} dB MSS to {recordings[1]}, note 60 (C4)" in printed
         assert "means over all recordings" in printed
-        few = MatchConfig(variants=0, patch=False, resynthesis=None)
-        result = vjax.match(recordings, ["C3", 60], checkpoint=engine_run, config=few)
+        result = vjax.match(recordings, ["C3", 60], checkpoint=engine_run, patch=False, resynthesis=False)
         assert result.preset.to_json() == read_preset("low.vital").to_json()
 
 

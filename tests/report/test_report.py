@@ -57,7 +57,7 @@ def _presets_by_method(target, other):
 def folder(tmp_path_factory) -> Path:
     """An evaluation of three sounds: two presets with hostile names, and a sound for which every method failed.
 
-    Only the first is played elsewhere, turned and played as a phrase.
+    Only the first is played elsewhere and turned.
     """
     folder = tmp_path_factory.mktemp("evaluation")
     presets = [read_preset(PRESETS / f"{name}.vital") for name in ("FM_Bass1", "Rhodesy")]
@@ -90,7 +90,7 @@ def folder(tmp_path_factory) -> Path:
         patched.setitem(CONDITIONS, "6 s long", CONDITIONS["half as long"])  # 6 s take long
         play_elsewhere(folder, targets[:1], ("prediction",), RENDER, workers=2)
     play_turns(folder, targets[:1], ("nearest", "prediction"), RENDER, workers=2)
-    play_phrases(folder, targets[:1], ("nearest", "prediction"), RENDER, workers=2)
+    play_phrases(folder, targets[:2], ("nearest", "prediction"), RENDER, workers=2)
     return folder
 
 
