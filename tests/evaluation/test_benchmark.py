@@ -201,7 +201,7 @@ def test_run_benchmark_prediction_and_match_equal_those_of_match(finished, model
 
 @pytest.fixture
 def rhodesy_with_patch(preset_folder, model, banks, tmp_path):
-    """`rhodesy_with_patch(preset, resynthesis)`: (plan, target, rows) of Rhodesy, matched with `preset` as the patch."""
+    """`rhodesy_with_patch(preset, resynthesis)`: (methods, target, rows) of Rhodesy, with `preset` as its patch."""
     files = [file for file in find_presets(preset_folder) if file.stem == "Rhodesy"]
     tasks = preset_tasks(files, preset_folder, NOTE)
     plan = Plan(has_bank=False, has_model=True, has_patches=True)
@@ -215,7 +215,8 @@ def rhodesy_with_patch(preset_folder, model, banks, tmp_path):
                 with_patch = (dataclasses.replace(one, candidates=candidates) for one in sounds)
                 return match_each(with_config(with_patch, **made), model, pool, banks)
 
-            return plan.order(tasks), tasks[0].target.id, run_benchmark(tasks, tmp_path, plan, pool, match=matching).rows
+            rows = run_benchmark(tasks, tmp_path, plan, pool, match=matching).rows
+        return plan.order(tasks), tasks[0].target.id, rows
 
     return run
 

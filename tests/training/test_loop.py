@@ -301,8 +301,8 @@ def test_train_with_fewer_rows_than_a_batch_is_refused(uninterrupted, tmp_path):
 def train_on_the_reports_layout(folder: Path, configure, catalog: str = "", channel_axis: bool = True):
     """Returns (summary, printed text) of one epoch with a listener.
 
-    The earlier program wrote 322 knobs, 126 menus, a dense 4 x 32 x 406 matrix, and no schema. The spectrograms have the
-    size of the smoke recipe's renders, but the parameters are not those of Vital.
+    The earlier program wrote 322 knobs, 126 menus, a dense 4 x 32 x 406 matrix, and no schema. The spectrograms have
+    the size of the smoke recipe's renders, but the parameters are not those of Vital.
     """
     rng = np.random.default_rng(0)
     modulation = np.zeros((12, 4, 32, 406), np.float32)
