@@ -91,7 +91,7 @@ def test_match_writes_a_preset_its_render_and_an_image(sounds, engine_run, tmp_p
     [
         ("saw.wav", "a.vital", ["--no-page"], []),
         ("", "presets", [], []),
-        ("", "presets", ["--page"], ["presets/noise.html", "presets/saw.html"]),
+        pytest.param("", "presets", ["--page"], ["presets/noise.html", "presets/saw.html"], marks=pytest.mark.slow),
     ],
 )
 def test_match_writes_pages_for_one_sound_or_with_the_flag(sounds, engine_run, tmp_path, sound, out, flags, pages):
@@ -150,6 +150,7 @@ def test_match_with_a_bank_writes_its_nearest_preset(sounds, engine_run, tmp_pat
     assert "candidates, the closest: Saw\n" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_match_writes_the_preferred_preset_and_the_closest_beside_it(sounds, engine_run, tmp_path, capsys):
     """It also prints the paths and the distances of both."""
     out = tmp_path / "a.vital"
@@ -275,6 +276,7 @@ def test_match_of_recordings_with_invalid_flags_is_wrong_usage(recordings, tmp_p
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_match_in_a_new_process_writes_to_the_current_folder(sounds, engine_run, tmp_path):
     """As a user types it: without --out, and with its JSON piped into a program."""
     command = [sys.executable, "-m", "vjax", "match", str(sounds / "saw.wav"), "--checkpoint", engine_run, "--json"]

@@ -52,6 +52,7 @@ def test_match_refine_prints_and_writes_its_search(sounds, engine_run, tmp_path,
     assert content["search"]["trace"][-1][1] == pytest.approx(after, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_match_refine_json_contains_the_search(sounds, engine_run, tmp_path, capsys):
     command = ["match", str(sounds / "dull.wav"), "-o", str(tmp_path / "x.vital"), "--checkpoint", str(engine_run)]
     assert main([*command, "--refine", "--json", *QUICK]) == 0

@@ -233,7 +233,6 @@ def test_run_benchmark_with_patches_adds_rows_of_one_match(rhodesy_with_patch, t
         assert np.array_equal(sound(tmp_path, target, method), again), method
 
 
-@pytest.mark.slow
 def test_run_benchmark_with_a_silent_patch_adds_its_error_and_a_resynthesis(rhodesy_with_patch):
     other = read_preset(PEOPLE / "Chippy_Klassic.vital")
     mute = dataclasses.replace(other, continuous=other.continuous.copy())
@@ -321,7 +320,8 @@ def no_process(_):
     raise BlockingIOError(11, "Resource temporarily unavailable")
 
 
-@pytest.mark.parametrize("played_before", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("played_before", [False, True])
 def test_run_benchmark_with_an_engine_that_cannot_start_stores_no_row(
     finished, preset_folder, tmp_path, monkeypatch, played_before
 ):
@@ -457,6 +457,7 @@ def test_run_benchmark_with_takes_adds_their_mean_distance(tmp_path):
     assert "broken.wav" in rows["first.wav", "take"].error
 
 
+@pytest.mark.slow
 def test_run_benchmark_with_many_notes_renders_a_shortlist_at_each_note(preset_folder, tmp_path, monkeypatch):
     """The whole bank is rendered at the nearest of BANK_NOTES, and only a shortlist at each recording's note."""
     monkeypatch.setattr(baselines, "SHORTLIST", 2)

@@ -123,6 +123,7 @@ def _is_target(sample, schema, vocabulary, render, workdir) -> bool:
     return np.allclose(audio.T, target, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_train_called_again_keeps_the_finished_run(smoke):
     workdir, _ = smoke
     before = json.loads((workdir / "summary.json").read_text())

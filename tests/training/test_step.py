@@ -209,6 +209,7 @@ def test_shard_batch_that_does_not_divide_over_devices_is_refused(data):
     assert "6 rows does not divide over 8 devices" in result.stderr
 
 
+@pytest.mark.slow
 def test_train_step_on_eight_devices_equals_one_device_and_compiles_once(data):
     info, _ = data
     script = f"{_DEVICES}\n{_COMPARE}"
