@@ -179,6 +179,18 @@ def quick_fits(monkeypatch) -> None:
     monkeypatch.setattr(fit_table, "_fitted", lambda *arguments: fitted(*arguments[:-1], 10))
 
 
+@pytest.fixture(scope="module")
+def one_judge_seed() -> Iterator[None]:
+    """Presets are judged by one render instead of three, for tests that do not ask how far apart renders are."""
+    from vjax.matching import prepare
+    from vjax.search import judge
+
+    with pytest.MonkeyPatch.context() as patched:
+        for module in (judge, prepare):
+            patched.setattr(module, "JUDGE_SEEDS", judge.JUDGE_SEEDS[:1])
+        yield
+
+
 @pytest.fixture
 def tiny_dataset(tmp_path: Path, schema: Schema, random_rows, shard_attributes) -> Path:
     """A folder of two shards: 8 presets in 24 rows and 5 presets in 15, sparse routes. Each test gets its own."""

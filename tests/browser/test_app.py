@@ -177,6 +177,7 @@ def test_browser_export_key_writes_presets_without_overwriting(browse, tmp_path)
     browse(visit)
 
 
+@pytest.mark.slow
 def test_browser_on_small_and_large_screens_shows_all_widgets(browse):
     async def visit(app, pilot):
         widths = []

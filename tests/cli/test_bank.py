@@ -20,7 +20,7 @@ def test_bank_writes_a_bank_that_a_match_can_search(tmp_path, capsys):
     config = GenerationConfig(SamplingConfig(variants=4), render, random_notes=1, presets_per_shard=4)
     generate(config, tmp_path / "data", 4, progress=False)
     info = open_dataset(tmp_path / "data")
-    model = model_config(info.schema, True, width=4, mod_embed_dim=4)
+    model = model_config(info.schema, True, width=4, stage_sizes=(1, 1), mod_embed_dim=4)
     state = create_state(InverseModel(model), make_optimizer(OptimizerConfig(), 10), 0, info.mel_shape)
     with Checkpoints(tmp_path / "run" / "checkpoints") as checkpoints:
         checkpoints.save(state.replace(step=np.int32(3)), make_meta(info, model, tier=3, settings={}), val_loss=1.0)

@@ -46,6 +46,7 @@ def test_export_of_a_folder_writes_presets_and_returns_1_if_a_file_fails(sounds,
     assert error.count("text.wav cannot be read as audio") == 1
 
 
+@pytest.mark.slow
 def test_export_script_writes_the_same_preset_as_the_command(sounds, engine_run, tmp_path, capsys):
     arguments = ["--checkpoint", str(engine_run), "--audio", str(sounds / "a.wav"), "--presets-only", "--out"]
     script = [sys.executable, ROOT / "scripts" / "export.py", *arguments, tmp_path / "script" / "a.vital"]

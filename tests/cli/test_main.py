@@ -125,6 +125,7 @@ def test_inspect_script_and_command_print_the_same(tiny_dataset, capsys):
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_generate_with_ctrl_c_prints_one_line_and_returns_130(tmp_path, interruptible):
     """SIGINT while the real engine renders. Finished shards stay."""
     settings = ["render.seconds=0.1", "render.note_s=0.1", "presets_per_shard=1", "silence_db=-200"]

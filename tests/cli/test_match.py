@@ -21,6 +21,9 @@ from vjax.vital.preset import controls, init, read_preset, write_preset
 
 RATE = 44100
 
+FEW = ["--variants", "0", "--no-patch", "--no-resynthesis"]
+"""Flags for tests that do not ask which candidates compete."""
+
 pytestmark = pytest.mark.usefixtures("quick_fits")
 
 
@@ -68,7 +71,7 @@ def test_match_writes_a_preset_its_render_and_an_image(sounds, engine_run, tmp_p
     installed = tmp_path / "presets"
     installed.mkdir()
     named = ["--name", "My saw", "--style", "Experiment"]
-    assert main([*command, *named, "--no-resynthesis", "--install", str(installed)]) == 0
+    assert main([*command, *named, *FEW, "--install", str(installed)]) == 0
     printed = capsys.readouterr().out
     assert (installed / "x.vital").read_bytes() == out.read_bytes()
     assert f"installed: {installed / 'x.vital'}" in printed
@@ -88,11 +91,11 @@ def test_match_writes_a_preset_its_render_and_an_image(sounds, engine_run, tmp_p
     [
         ("saw.wav", "a.vital", ["--no-page"], []),
         ("", "presets", [], []),
-        ("", "presets", ["--page"], ["presets/noise.html", "presets/saw.html"]),
+        pytest.param("", "presets", ["--page"], ["presets/noise.html", "presets/saw.html"], marks=pytest.mark.slow),
     ],
 )
 def test_match_writes_pages_for_one_sound_or_with_the_flag(sounds, engine_run, tmp_path, sound, out, flags, pages):
-    command = ["match", str(sounds / sound), "--checkpoint", str(engine_run), "--variants", "0", "--no-patch"]
+    command = ["match", str(sounds / sound), "--checkpoint", str(engine_run), *FEW]
     assert main([*command, "-o", str(tmp_path / out), *flags]) == 0
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.html")) == pages
 
@@ -100,7 +103,7 @@ def test_match_writes_pages_for_one_sound_or_with_the_flag(sounds, engine_run, t
 def test_match_json_describes_the_files_on_disk(sounds, engine_run, tmp_path, capsys):
     out = tmp_path / "a.vital"
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(out), "--json"]
-    assert main([*command, "--no-resynthesis"]) == 0
+    assert main([*command, "--variants", "2", "--no-patch", "--no-resynthesis"]) == 0
     content = strict_json(capsys.readouterr().out)
     assert content["sound"] == str(sounds / "saw.wav")
     assert content["files"] == [str(out), *(str(tmp_path / f"a{end}") for end in ("-vjax.wav", "-vjax.png", ".html"))]
@@ -147,10 +150,12 @@ def test_match_with_a_bank_writes_its_nearest_preset(sounds, engine_run, tmp_pat
     assert "candidates, the closest: Saw\n" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_match_writes_the_preferred_preset_and_the_closest_beside_it(sounds, engine_run, tmp_path, capsys):
     """It also prints the paths and the distances of both."""
     out = tmp_path / "a.vital"
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(out), "--no-patch"]
+    command += ["--variants", "1"]
     assert main(command) == 0
     printed = capsys.readouterr().out
     found = re.search(r"of \d+ candidates, preferred, prediction: (.+)\n +([\d.]+) dB MSS from the written", printed)
@@ -176,7 +181,7 @@ def test_match_writes_the_preferred_preset_and_the_closest_beside_it(sounds, eng
 
 def test_match_with_prefer_closest_writes_a_resynthesis(sounds, engine_run, tmp_path, capsys):
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(tmp_path / "a.vital")]
-    command += ["--prefer", "closest", "--no-patch"]
+    command += ["--prefer", "closest", "--no-patch", "--variants", "1"]
     assert main(command) == 0
     printed, progress = capsys.readouterr()
     assert re.search(r"of \d+ candidates, the closest: resynthesis", printed)
@@ -193,7 +198,7 @@ def test_match_with_prefer_closest_writes_a_resynthesis(sounds, engine_run, tmp_
 def test_match_with_only_silent_candidates_fails_and_reports_null(sounds, silent_run, tmp_path, capsys):
     """The sound has no pitch, and the preset is silent."""
     command = ["match", str(sounds / "noise.wav"), "--checkpoint", str(silent_run), "-o", str(tmp_path / "a.vital")]
-    command += ["--no-resynthesis", "--no-patch"]
+    command += FEW
     assert main([*command, "--json"]) == 1
     printed, error = capsys.readouterr()
     content = strict_json(printed)
@@ -209,7 +214,7 @@ def test_match_with_only_silent_candidates_fails_and_reports_null(sounds, silent
 
 def test_match_with_a_note_and_no_tune_leaves_the_pitch(sounds, engine_run, tmp_path, capsys):
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(tmp_path / "a.vital")]
-    command += ["--variants", "0"]
+    command += FEW
     assert main([*command, "--note", "A2", "--no-tune"]) == 0
     printed = capsys.readouterr().out
     assert "note 45 (A2), given by --note" in printed
@@ -271,10 +276,11 @@ def test_match_of_recordings_with_invalid_flags_is_wrong_usage(recordings, tmp_p
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_match_in_a_new_process_writes_to_the_current_folder(sounds, engine_run, tmp_path):
     """As a user types it: without --out, and with its JSON piped into a program."""
     command = [sys.executable, "-m", "vjax", "match", str(sounds / "saw.wav"), "--checkpoint", engine_run, "--json"]
-    command += ["--no-resynthesis", "--no-patch"]
+    command += FEW
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert strict_json(result.stdout)["files"] == ["saw.vital", "saw-vjax.wav", "saw-vjax.png", "saw.html"]
@@ -284,7 +290,7 @@ def test_match_in_a_new_process_writes_to_the_current_folder(sounds, engine_run,
 
 def test_match_of_a_folder_called_again_continues(sounds, engine_run, tmp_path, capsys):
     out = tmp_path / "presets"
-    command = ["match", str(sounds), "--checkpoint", str(engine_run), "-o", str(out), "--no-patch", "--no-resynthesis"]
+    command = ["match", str(sounds), "--checkpoint", str(engine_run), "-o", str(out), *FEW]
     assert main([*command, "--limit", "1"]) == 0
     printed, error = capsys.readouterr()
     assert "taking 1 of 2 sounds (--limit)" in error
@@ -301,16 +307,8 @@ def test_match_of_a_folder_called_again_continues(sounds, engine_run, tmp_path, 
 @pytest.mark.slow
 def test_match_of_a_folder_killed_and_called_again_continues(sounds, engine_run, tmp_path, capsys):
     out = tmp_path / "presets"
-    arguments = [
-        "match",
-        str(sounds),
-        "--checkpoint",
-        str(engine_run),
-        "-o",
-        str(out),
-        "--no-patch",
-        "--no-resynthesis",
-    ]
+    arguments = ["match", str(sounds), "--checkpoint", str(engine_run), "-o", str(out)]
+    arguments += ["--no-patch", "--no-resynthesis"]
     process = subprocess.Popen([sys.executable, "-m", "vjax", *arguments], stderr=subprocess.DEVNULL)
     deadline_s = time.monotonic() + 180
     while not list(out.glob("*.vital")) and process.poll() is None and time.monotonic() < deadline_s:

@@ -19,7 +19,7 @@ from vjax.vital.preset import read_preset
 
 ROOT = Path(__file__).parents[2]
 RATE = 44100
-QUICK = ["--evals", "25", "--variants", "1", "--note", "57", "--no-patch", "--no-resynthesis"]
+QUICK = ["--evals", "12", "--variants", "1", "--note", "57", "--no-patch", "--no-resynthesis"]
 
 
 @pytest.fixture(scope="module")
@@ -39,19 +39,20 @@ def test_match_refine_prints_and_writes_its_search(sounds, engine_run, tmp_path,
     assert main(command) == 0
     printed = capsys.readouterr().out
     before, after = map(
-        float, re.search(r"searched with 25 renders in \d+ s: loss ([\d.]+) -> ([\d.]+)", printed).groups()
+        float, re.search(r"searched with 12 renders in \d+ s: loss ([\d.]+) -> ([\d.]+)", printed).groups()
     )
     assert after <= before
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "sine-trace.json", "sine-trace.png", "sine-vjax.png", "sine-vjax.wav", "sine.html", "sine.vital"
     ]  # fmt: skip
     assert read_preset(out).name == "sine"
-    assert "after a search of 25 renders" in read_preset(out).comments
+    assert "after a search of 12 renders" in read_preset(out).comments
     content = json.loads((tmp_path / "sine-trace.json").read_text())
-    assert content["search"]["evals"] == 25
+    assert content["search"]["evals"] == 12
     assert content["search"]["trace"][-1][1] == pytest.approx(after, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_match_refine_json_contains_the_search(sounds, engine_run, tmp_path, capsys):
     command = ["match", str(sounds / "dull.wav"), "-o", str(tmp_path / "x.vital"), "--checkpoint", str(engine_run)]
     assert main([*command, "--refine", "--json", *QUICK]) == 0
@@ -64,21 +65,22 @@ def test_match_refine_json_contains_the_search(sounds, engine_run, tmp_path, cap
 def test_refine_of_a_dataset_writes_an_index_and_traces(engine_run, tmp_path, capsys):
     out = tmp_path / "out"
     command = ["refine", "--checkpoint", str(engine_run), "--dataset", str(engine_run / "data"), "--out", str(out)]
-    assert main([*command, "--limit", "2", "--evals", "20", "--variants", "0", "--workers", "2"]) == 0
+    command += ["--evals", "10", "--variants", "0", "--no-patch", "--no-resynthesis", "--workers", "2"]
+    assert main([*command, "--limit", "2"]) == 0
     printed = capsys.readouterr().out
     assert f"{out}: presets written: 2, existing: 0, failed: 0" in printed
     with (out / "index.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert sorted(row["name"] for row in rows) == ["row 0", "row 1"]
     for row in rows:
-        assert row["evals"] == "20"
+        assert row["evals"] == "10"
         assert read_preset(row["preset"])
     assert (out / "row-000000-target.wav").exists()
     assert (out / "traces.png").stat().st_size > 1000
     assert len(json.loads((out / "traces.json").read_text())) == 2
     assert not list(out.glob("*.part*"))
 
-    assert main([*command, "--targets", "3", "--evals", "20", "--variants", "0"]) == 0  # the old name of --limit
+    assert main([*command, "--targets", "3"]) == 0  # the old name of --limit
     assert "presets written: 1, existing: 2" in capsys.readouterr().out
     assert len(json.loads((out / "traces.json").read_text())) == 3
 

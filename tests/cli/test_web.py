@@ -4,6 +4,8 @@ import socket
 import subprocess
 import sys
 
+import pytest
+
 from vjax.cli.main import main
 
 
@@ -15,14 +17,15 @@ def test_web_without_gradio_names_the_extra(monkeypatch, capsys):
     assert "needs gradio; install it with: pip install 'vjax[web]'" in error
 
 
-def test_web_with_a_missing_folder_fails_in_one_line(engine_run, tmp_path):
-    command = [sys.executable, "-m", "vjax", "web", "--checkpoint", str(engine_run), "--port", "0"]
-    done = subprocess.run([*command, "--vital-folder", str(tmp_path / "no")], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert f"{tmp_path / 'no'} is not a folder" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+def test_web_with_a_missing_folder_fails_in_one_line(engine_run, tmp_path, capsys):
+    command = ["web", "--checkpoint", str(engine_run), "--port", "0"]
+    assert main([*command, "--vital-folder", str(tmp_path / "no")]) == 1
+    error = capsys.readouterr().err
+    assert f"{tmp_path / 'no'} is not a folder" in error
+    assert len(error.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_web_with_a_port_in_use_names_the_flag(engine_run):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -193,6 +193,7 @@ def test_generate_with_random_notes_plays_each_preset_over_the_whole_range(keybo
     np.testing.assert_array_equal(notes, expected[:ROWS])
 
 
+@pytest.mark.slow
 def test_generate_continued_with_random_notes_gives_the_same_bytes(keyboard, tmp_path):
     """One worker makes four rows, cut within a preset. Then two workers continue to 11, beside a partial file."""
     make(tmp_path / "grown", n=4, workers=1, config=KEYBOARD)
@@ -296,6 +297,7 @@ def test_generate_with_another_timeout_keeps_the_shards(made):
 VARIED = dataclasses.replace(TINY, presets_per_shard=6, sampling=SamplingConfig(variants=3))
 
 
+@pytest.mark.slow
 def test_generate_with_variants_gives_the_same_bytes_with_other_workers(tmp_path):
     make(tmp_path / "one", 20, VARIED, workers=1)
     make(tmp_path / "two", 7, VARIED, workers=2)

@@ -14,13 +14,16 @@ RENDER = RenderConfig(seconds=0.3, note_s=0.2)
 VOCABULARY = Vocabulary(standard_catalog())
 
 
-@pytest.fixture(scope="module")
-def few_knobs() -> Schema:
-    """The engine's schema with six knobs of the init patch."""
+def schema_of(*names: str) -> Schema:
+    """The engine's schema with some of its knobs."""
     schema = VOCABULARY.schema()
-    names = ("env_1_sustain", "lfo_1_phase", "osc_1_level", "osc_1_transpose", "osc_2_level", "polyphony")
     knobs = tuple(knob for knob in schema.continuous if knob.name in names)
     return Schema(knobs, schema.categorical, schema.sources, schema.destinations, schema.engine)
+
+
+@pytest.fixture(scope="module")
+def few_knobs() -> Schema:
+    return schema_of("env_1_sustain", "lfo_1_phase", "osc_1_level", "osc_1_transpose", "osc_2_level", "polyphony")
 
 
 def test_measure_importance_weighs_audible_parameters_more_than_inaudible_ones(few_knobs):
@@ -34,16 +37,17 @@ def test_measure_importance_weighs_audible_parameters_more_than_inaudible_ones(f
     assert {weight[name] for name in ("osc_2_level", "lfo_1_phase", "polyphony")} == {np.float32(SMALLEST_WEIGHT)}
 
 
-def test_measure_importance_of_an_lfo_depends_on_its_route_and_shape(few_knobs):
+def test_measure_importance_of_an_lfo_depends_on_its_route_and_shape():
     """The phase of an LFO is changed while the LFO has the shape of the preset."""
-    position, destinations = few_knobs.position, few_knobs.destinations
+    schema = schema_of("lfo_1_phase", "osc_1_level")
+    position, destinations = schema.position, schema.destinations
     weights = {}
     for shape in ("Saw Down", "Full"):  # the phase of a flat shape is inaudible
-        routed = few_knobs.default_parameters()
-        cell = few_knobs.sources.index("lfo_1") * len(destinations) + destinations.index("osc_1_level")
+        routed = schema.default_parameters()
+        cell = schema.sources.index("lfo_1") * len(destinations) + destinations.index("osc_1_level")
         routed.route_index[0], routed.route_value[0, 0] = cell, -0.7
         routed.categorical[position["lfo_1_shape"]] = VOCABULARY.lfo_shapes.names.index(shape)
-        found = measure_importance([(routed, 48)], few_knobs, VOCABULARY, RENDER, MelConfig(), progress=False)
+        found = measure_importance([(routed, 48)], schema, VOCABULARY, RENDER, MelConfig(), progress=False)
         weights[shape] = found[position["lfo_1_phase"]]
     assert weights["Saw Down"] > SMALLEST_WEIGHT
     assert weights["Full"] == np.float32(SMALLEST_WEIGHT)
@@ -56,9 +60,7 @@ def test_measure_importance_without_presets_is_refused(few_knobs):
 
 def test_measure_importance_changes_an_integer_parameter_by_one_step():
     """A change of 0.1 would be rounded to none, because the chorus has 1 to 4 pairs of voices."""
-    full = VOCABULARY.schema()
-    knobs = tuple(knob for knob in full.continuous if knob.name in ("chorus_voices", "osc_1_level"))
-    schema = Schema(knobs, full.categorical, full.sources, full.destinations, full.engine)
+    schema = schema_of("chorus_voices", "osc_1_level")
     preset = schema.default_parameters()
     preset.categorical[schema.position["chorus_on"]] = 1
     weights = measure_importance([(preset, 48)], schema, VOCABULARY, RENDER, MelConfig(), progress=False)

@@ -159,6 +159,7 @@ def test_train_batches_in_parts_concatenate_to_the_whole_batch(reader, share, pa
     assert_same_batches([stacked(step) for step in zip(*split, strict=True)], alone)
 
 
+@pytest.mark.slow
 def test_train_batches_of_a_part_with_workers_equal_those_without(reader):
     arguments = (reader, np.arange(39), 8, 2, 3)
     alone = take(train_batches(*arguments, 0, AUGMENT, 1, 2), 5)

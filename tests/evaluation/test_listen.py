@@ -1,11 +1,11 @@
 """Tests of a small demo with the real engine: it renders data, trains, and renders predictions."""
 
+import contextlib
 import dataclasses
+import io
 import json
-import subprocess
-import sys
-from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 import soundfile
@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from vjax.audio.distances import mss
 from vjax.audio.metric_names import METRICS
+from vjax.cli.main import main
 from vjax.data.generate import GenerationConfig
 from vjax.data.reader import Reader, sample_parameters
 from vjax.data.store import open_dataset
@@ -29,18 +30,16 @@ from vjax.vital.default_vocabulary import vocabulary_of
 from vjax.vital.preset_json import read_json
 from vjax.vital.vocabulary import from_parameters
 
-ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "scripts/train.py", "--config", "configs/tier3.py:smoke"]
+COMMAND = ["train", "--config", "tier3:smoke", "--workdir"]
 
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
-    """(workdir, printed text) of scripts/train.py with the smoke recipe, which renders its data."""
+    """(workdir, printed text) of `vjax train` with the smoke recipe, which renders its data."""
     workdir = tmp_path_factory.mktemp("smoke")
-    command = [*COMMAND, "--workdir", workdir]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    return workdir, result.stdout
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert main([*COMMAND, str(workdir)]) == 0
+    return workdir, printed.getvalue()
 
 
 def test_train_prints_its_files_and_reference_rows(smoke):
@@ -97,7 +96,7 @@ def test_train_checkpoint_alone_reproduces_the_written_preset(smoke):
     render = RenderConfig(**restored.meta["render"])
     rows = [i for i in range(len(reader)) if _is_target(reader[i], restored.schema, vocabulary, render, workdir)]
     assert len(rows) == 1
-    prediction = restored.model.apply(restored.variables, reader[rows[0]].mel[None])
+    prediction = jax.jit(restored.model.apply)(restored.variables, reader[rows[0]].mel[None])
     (parameters,) = decode(prediction, restored.schema)
     again = from_parameters(parameters, restored.schema, vocabulary, name="prediction", comments="written by vjax")
     for part in ("modulations", "wavetables", "lfos"):
@@ -124,12 +123,11 @@ def _is_target(sample, schema, vocabulary, render, workdir) -> bool:
     return np.allclose(audio.T, target, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_train_called_again_keeps_the_finished_run(smoke):
     workdir, _ = smoke
     before = json.loads((workdir / "summary.json").read_text())
-    command = [*COMMAND, "--workdir", workdir]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
+    assert main([*COMMAND, str(workdir)]) == 0
     after = json.loads((workdir / "summary.json").read_text())
     for key in ("steps", "val", "audio_distance"):
         assert after[key] == before[key]
@@ -140,9 +138,10 @@ def test_listener_rows_are_the_metrics_of_renders(engine_run, tmp_path):
     info, restored = open_dataset(engine_run / "data"), load_checkpoint(engine_run)
     reader, render = Reader(info), RenderConfig(**info.render)
     train_rows, val_rows = np.array([0, 1]), np.array([2, 3])
+    apply = jax.jit(restored.model.apply)
 
     def predict(rows):
-        return restored.model.apply(restored.variables, np.stack([reader[row].mel for row in rows]))
+        return jax.device_get(apply(restored.variables, np.stack([reader[row].mel for row in rows])))
 
     snapshot = Snapshot(info, reader, train_rows, val_rows, predict, step=3, epoch=1, last=True)
     listener = make_listener(GenerationConfig(), n_sounds=2, workers=2)  # 2 s where the data's sounds have 0.4 s
@@ -175,10 +174,10 @@ def test_listener_rows_are_the_metrics_of_renders(engine_run, tmp_path):
 def test_listener_without_dataset_render_settings_uses_the_recipe(engine_run, tmp_path, capsys):
     info, restored = open_dataset(engine_run / "data"), load_checkpoint(engine_run)
     render, info = RenderConfig(**info.render), dataclasses.replace(info, render={})
-    reader = Reader(info)
+    reader, apply = Reader(info), jax.jit(restored.model.apply)
 
     def predict(rows):
-        return restored.model.apply(restored.variables, np.stack([reader[row].mel for row in rows]))
+        return jax.device_get(apply(restored.variables, np.stack([reader[row].mel for row in rows])))
 
     snapshot = Snapshot(info, reader, np.array([0, 1]), np.array([2, 3]), predict, step=3, epoch=1, last=True)
     with Writer(tmp_path / "tensorboard", log=tmp_path / "train.log") as writer:

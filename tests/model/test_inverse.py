@@ -92,7 +92,7 @@ def test_inverse_model_with_two_stages_has_their_blocks_only(tiny):
     }
 
 
-@pytest.mark.parametrize("width", [4, 16])
+@pytest.mark.parametrize("width", [4, pytest.param(16, marks=pytest.mark.slow)])
 def test_inverse_model_with_fast_kernels_matches_plain_ones(width):
     """In evaluation both are equal to the bit, so a checkpoint does not depend on the choice."""
     config = ModelConfig(5, (2, 3), width=width, stage_sizes=(1, 1), dropout=0.0)

@@ -145,6 +145,7 @@ def test_resnet18_initial_values_have_the_expected_scale(spectrogram):
             assert (leaf == (0 if names[-2] == "norm_2" else 1)).all(), names
 
 
+@pytest.mark.slow
 def test_resnet18_in_bfloat16_keeps_parameters_in_float32(trained, spectrogram):
     _, variables, expected = trained
     model = ResNet(width=4, dtype=jnp.bfloat16)

@@ -23,7 +23,7 @@ from vjax.engine.config import RenderConfig
 from vjax.engine.pool import RenderJob, RenderPool
 from vjax.evaluation import turns
 from vjax.evaluation.editing import editing
-from vjax.evaluation.elsewhere import COLUMNS, INSTRUMENT, play_elsewhere, read_elsewhere, summarise
+from vjax.evaluation.elsewhere import COLUMNS, CONDITIONS, INSTRUMENT, play_elsewhere, read_elsewhere, summarise
 from vjax.evaluation.phrases import play_phrases
 from vjax.evaluation.results import Results, Row, Target, failed_row, start_folder
 from vjax.evaluation.turns import play_turns
@@ -55,7 +55,10 @@ def _presets_by_method(target, other):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """An evaluation of three sounds: two presets with hostile names, and a sound for which every method failed."""
+    """An evaluation of three sounds: two presets with hostile names, and a sound for which every method failed.
+
+    Only the first is played elsewhere and turned.
+    """
     folder = tmp_path_factory.mktemp("evaluation")
     presets = [read_preset(PRESETS / f"{name}.vital") for name in ("FM_Bass1", "Rhodesy")]
     targets = [Target(f"t{i}", name, AUTHORS[i], "presets", f"{i}.vital", 60 - i) for i, name in enumerate(NAMES)]
@@ -83,8 +86,10 @@ def folder(tmp_path_factory) -> Path:
                 results.add(Row(f"t{i}", method, metrics, label=label, editing=parts))
     for method in METHODS:
         results.add(failed_row("t2", method, BROKEN))
-    play_elsewhere(folder, targets[:1], METHODS, RENDER, workers=2)
-    play_turns(folder, targets, ("nearest", "prediction"), RENDER, workers=2)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(CONDITIONS, "6 s long", CONDITIONS["half as long"])  # 6 s take long
+        play_elsewhere(folder, targets[:1], ("prediction",), RENDER, workers=2)
+    play_turns(folder, targets[:1], ("nearest", "prediction"), RENDER, workers=2)
     play_phrases(folder, targets[:2], ("nearest", "prediction"), RENDER, workers=2)
     return folder
 

@@ -74,7 +74,11 @@ def inaudible_values(preset, rng):
     return values
 
 
-@pytest.mark.parametrize("path", [*PRESETS, None], ids=lambda path: path.stem if path else "modes")
+@pytest.mark.parametrize(
+    "path",
+    [None, PRESETS[0], *(pytest.param(path, marks=pytest.mark.slow) for path in PRESETS[1:])],
+    ids=lambda path: path.stem if path else "modes",
+)
 def test_audible_of_preset_changing_all_inaudible_controls_changes_no_bit(path):
     """Knobs, menus and amounts of routes at once; of musicians' presets, and of one that uses many modes."""
     from vjax.engine.config import RenderConfig

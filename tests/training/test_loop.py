@@ -1,5 +1,7 @@
 """Tests of the whole training loop on real data: logs, summary, exact resume, early stopping, non-finite losses."""
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -35,9 +37,18 @@ def configured(dataset, **train_settings):
     config = base_config(3, "smoke")
     config.data.path = str(dataset)
     config.model.mod_embed_dim = 4
-    config.posterior.update({"width": 8, "least_routes": 1})
+    config.posterior.update({"width": 8, "blocks": 1, "least_routes": 1})
     config.disturb.update({"gain_db": 6.0, "noise_db": 40.0, "shift_frames": 1})
     config.train.update({"epochs": 3, "batch_size": 8, "checkpoint_every": 2, **train_settings})
+    return config
+
+
+def plain(dataset, **train_settings):
+    """As `configured`, without a modulation head, a posterior and disturbances: it compiles in half the time."""
+    config = configured(dataset, **train_settings)
+    config.loss.modulation_weight = 0.0
+    config.posterior.width = 0
+    config.disturb.update({"gain_db": 0.0, "noise_db": 0.0, "shift_frames": 0})
     return config
 
 
@@ -90,6 +101,7 @@ def test_train_of_a_finished_run_keeps_results_and_log(uninterrupted):
     assert events.Scalars("train/loss")[-1].step == events.Scalars("val/loss")[-1].step == summary["steps"]
 
 
+@pytest.mark.slow
 def test_train_continued_with_more_rows_keeps_the_route_cells(
     uninterrupted, tmp_path, schema, random_rows, shard_attributes
 ):
@@ -113,7 +125,7 @@ def test_train_continued_after_a_kill_gives_the_same_bits(uninterrupted, tmp_pat
     dataset, _, summary = uninterrupted
     command = [sys.executable, "scripts/train.py", "--config", "configs/tier3.py:smoke", "--workdir", tmp_path / "run"]
     settings = {"data.path": dataset, "model.mod_embed_dim": 4}
-    settings |= {"posterior.width": 8, "posterior.least_routes": 1}
+    settings |= {"posterior.width": 8, "posterior.blocks": 1, "posterior.least_routes": 1}
     settings |= {"disturb.gain_db": 6.0, "disturb.noise_db": 40.0, "disturb.shift_frames": 1}
     settings |= {"train.epochs": 3, "train.batch_size": 8, "train.checkpoint_every": 2}
     command += [f"--config.{name}={value}" for name, value in settings.items()]
@@ -190,6 +202,7 @@ def test_train_continued_with_changed_settings_names_them(uninterrupted, tmp_pat
     assert json.loads((tmp_path / "run" / "config.json").read_text())["loss"]["modulation_weight"] == 1.0
 
 
+@pytest.mark.slow
 def test_train_with_an_older_checkpoint_continues(uninterrupted, tmp_path):
     """Older checkpoints store neither the number of rows nor all settings."""
     dataset, workdir, summary = uninterrupted
@@ -203,7 +216,7 @@ def test_train_with_an_older_checkpoint_continues(uninterrupted, tmp_path):
 
 def test_train_without_improvement_stops_early(uninterrupted, tmp_path):
     dataset, _, _ = uninterrupted
-    config = configured(dataset, epochs=20, patience=1)
+    config = plain(dataset, epochs=20, patience=1)
     config.optimizer.learning_rate = 1e-9  # nothing can improve
     config.optimizer.warmup_share = 0.0
     summary = train(unpack(config), tmp_path / "run")
@@ -221,7 +234,7 @@ def test_train_with_a_non_finite_loss_stops_and_names_it(uninterrupted, tmp_path
             bad.attrs[name] = value
         bad["params/continuous"][:, 3] = np.nan
     with pytest.raises(NonFiniteLossError, match=r"step 1: .*'cont_loss': nan"):
-        train(unpack(configured(broken)), tmp_path / "run")
+        train(unpack(plain(broken)), tmp_path / "run")
 
 
 @pytest.fixture(scope="module")
@@ -229,8 +242,7 @@ def broken_validation(uninterrupted, tmp_path_factory):
     """Returns (error, workdir) of a run without a modulation loss. One of its validation rows is NaN."""
     dataset, _, _ = uninterrupted
     folder = tmp_path_factory.mktemp("broken_validation")
-    config = configured(folder / "broken.h5", epochs=1)
-    config.loss.modulation_weight = 0.0
+    config = plain(folder / "broken.h5")
     _, val_rows = split(Reader(open_dataset(dataset)), config.data.val_fraction, config.seed)
     shutil.copy(dataset / "shard-00000.h5", folder / "broken.h5")
     with h5py.File(folder / "broken.h5", "r+") as file:
@@ -249,7 +261,7 @@ def test_train_with_a_non_finite_validation_loss_saves_no_checkpoint(broken_vali
 def test_train_with_fewer_epochs_than_done_validates_once(uninterrupted, tmp_path, capsys):
     """The run continues from a checkpoint within an epoch, before its first validation."""
     dataset, _, _ = uninterrupted
-    config = configured(dataset, epochs=3, eval_every=3)
+    config = plain(dataset, eval_every=3)
     broken = tmp_path / "broken"
     shutil.copytree(dataset, broken)
     _, val_rows = split(Reader(open_dataset(dataset)), config.data.val_fraction, config.seed)
@@ -286,57 +298,59 @@ def test_train_with_fewer_rows_than_a_batch_is_refused(uninterrupted, tmp_path):
         train(unpack(configured(dataset, batch_size=64)), tmp_path / "run")
 
 
-@pytest.mark.parametrize(
-    ("catalog", "reason"),
-    [
-        (None, "destination_7"),  # not a name of the engine
-        pytest.param(
-            '{"wavetables": []}',  # the form of the earlier program
-            "not a wavetable catalog: it has no `tables`",
-            marks=pytest.mark.slow,
-        ),
-    ],
-)
-def test_train_on_data_that_cannot_be_rendered_skips_listening(tmp_path, capsys, catalog, reason):
-    """The spectrograms have the right size, but the parameters are not those of Vital."""
-    rng = np.random.default_rng(0)
-    modulation = np.zeros((8, 4, 32, 406), np.float32)
-    modulation[:, 0, 3, 7] = 0.5
-    with h5py.File(tmp_path / "report.h5", "w") as file:
-        file["params/continuous"] = rng.random((8, 322), np.float32)
-        file["params/categorical"] = rng.integers(0, 2, (8, 126))
-        file["params/modulation_t3"] = modulation
-        file["features/mel_spectrogram"] = rng.random((8, 1, 128, 44), np.float32)  # 0.5 s, as the smoke recipe renders
-        if catalog:
-            (tmp_path / "catalog.json").write_text(catalog)
-            file.attrs["wavetable_catalog_path"] = "catalog.json"
-    config = unpack(configured(tmp_path / "report.h5", epochs=1, batch_size=4))
-    train(config, tmp_path / "run", evaluators=[make_listener(config.generation, n_sounds=1)])
-    printed = capsys.readouterr().out
-    assert "validation sounds are not rendered: the engine cannot render these data (" in printed
-    assert reason in printed
-    assert (tmp_path / "run" / "summary.json").exists()
+def train_on_the_reports_layout(folder: Path, configure, catalog: str = "", channel_axis: bool = True):
+    """Returns (summary, printed text) of one epoch with a listener.
 
-
-@pytest.mark.parametrize("channel_axis", [pytest.param(True, marks=pytest.mark.slow), False])
-def test_train_on_the_reports_layout_gives_finite_losses(tmp_path, channel_axis):
-    """The earlier program wrote 322 knobs, 126 menus, a dense 4 x 32 x 406 matrix, and no schema."""
+    The earlier program wrote 322 knobs, 126 menus, a dense 4 x 32 x 406 matrix, and no schema. The spectrograms have
+    the size of the smoke recipe's renders, but the parameters are not those of Vital.
+    """
     rng = np.random.default_rng(0)
     modulation = np.zeros((12, 4, 32, 406), np.float32)
     modulation[:, 0, 3, 7] = 0.5
-    shape = (12, 1, 128, 20) if channel_axis else (12, 128, 20)
-    with h5py.File(tmp_path / "report.h5", "w") as file:
+    with h5py.File(folder / "report.h5", "w") as file:
         file["params/continuous"] = rng.random((12, 322), np.float32)
         file["params/categorical"] = rng.integers(0, 2, (12, 126))
         file.create_dataset("params/modulation_t3", data=modulation, chunks=(1, 4, 32, 406), compression="gzip")
-        file["features/mel_spectrogram"] = rng.random(shape, np.float32)
+        file["features/mel_spectrogram"] = rng.random((12, 1, 128, 44) if channel_axis else (12, 128, 44), np.float32)
         file.attrs["tier"] = 3
-    config = configured(tmp_path / "report.h5", epochs=1, batch_size=4)
-    listener = make_listener(unpack(config).generation, n_sounds=1)  # must skip these sounds without an error
-    summary = train(unpack(config), tmp_path / "run", evaluators=[listener])
+        if catalog:
+            (folder / "catalog.json").write_text(catalog)
+            file.attrs["wavetable_catalog_path"] = "catalog.json"
+    config = configure(folder / "report.h5", epochs=1, batch_size=4)
+    config.loss.modulation_weight = 0.3
+    listener = make_listener(unpack(config).generation, n_sounds=1)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        summary = train(unpack(config), folder / "run", evaluators=[listener])
+    assert json.loads((folder / "run" / "summary.json").read_text()) == summary
+    return summary, printed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def on_the_reports_layout(tmp_path_factory):
+    return train_on_the_reports_layout(tmp_path_factory.mktemp("report"), plain, channel_axis=False)
+
+
+def test_train_on_the_reports_layout_gives_finite_losses(on_the_reports_layout):
+    summary, _ = on_the_reports_layout
     assert "audio_distance" not in summary
     assert np.isfinite(summary["val"]["mod_loss"])
     assert summary["val"]["mod_loss"] > 0
+
+
+def test_train_on_data_that_cannot_be_rendered_skips_listening(on_the_reports_layout):
+    _, printed = on_the_reports_layout
+    assert "validation sounds are not rendered: the engine cannot render these data (" in printed
+    assert "destination_7" in printed  # not a name of the engine
+
+
+@pytest.mark.slow
+def test_train_with_a_posterior_on_the_reports_layout_gives_finite_losses(tmp_path):
+    """The spectrograms have a channel axis, and the catalog has the form of the earlier program."""
+    summary, printed = train_on_the_reports_layout(tmp_path, configured, '{"wavetables": []}')
+    assert np.isfinite(summary["val"]["mod_loss"])
+    assert summary["val"]["mod_loss"] > 0
+    assert "validation sounds are not rendered: the engine cannot render these data (" in printed
+    assert "not a wavetable catalog: it has no `tables`" in printed
 
 
 @pytest.mark.slow

@@ -426,6 +426,7 @@ def test_modulation_loss_with_mismatched_shapes_is_refused():
         modulation_loss(np.zeros((1, 4, 2, 3)), np.zeros((1, 4, 2, 5)))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(seeds, st.sampled_from(["report", "margin"]), st.booleans())
 def test_modulation_loss_of_sparse_routes_equals_that_of_the_matrix(seed, presence, padded):

@@ -110,6 +110,7 @@ def test_pack_onto_a_full_disk_names_the_folder_and_leaves_nothing(tmp_path, mon
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_pack_onto_a_disk_that_becomes_full_prints_one_line_and_leaves_nothing(tmp_path):
     """Orbax's threads print pages of tracebacks, and write on after the error."""
 

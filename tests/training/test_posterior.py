@@ -48,6 +48,14 @@ def test_model_fields_hold_the_cells_of_the_rows(data):
     assert model_fields(PosteriorConfig(), reader, rows, True) == {}
 
 
+def test_model_fields_of_a_continued_run_keep_the_cells_of_its_checkpoint(data):
+    """The data may have more rows by then, with routes in other cells."""
+    info, _ = data
+    stored = {"model": {"posterior_width": 8, "route_cells": [1, 5]}}
+    config = PosteriorConfig(width=8, least_routes=1)
+    assert model_fields(config, Reader(info), np.arange(8), True, stored)["route_cells"] == (1, 5)
+
+
 def test_noised_lies_on_the_line_from_noise_to_the_vector(task, data):
     """(x_t - t x1) / (1 - t) is the noise: standard normal."""
     found = noised(task, data[1](8))

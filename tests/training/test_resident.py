@@ -108,6 +108,7 @@ def test_resident_batches_of_dense_or_no_routes_equal_the_streamed_ones(
         assert resident(*arguments)[0].modulation.shape == shape
 
 
+@pytest.mark.slow
 def test_train_step_with_resident_and_streamed_batches_compiles_once(dataset, reader):
     info = open_dataset(dataset)
     model = InverseModel(model_config(info.schema, True, width=4, stage_sizes=(1, 1), mod_embed_dim=4))

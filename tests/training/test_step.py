@@ -77,6 +77,7 @@ def test_train_step_warms_the_modulation_loss_up_by_epoch(data):
         assert terms["loss"] == pytest.approx(weighted, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_train_step_overfits_one_batch(data):
     """A correct model can overfit eight sounds."""
     info, batch = data
@@ -93,13 +94,13 @@ def test_train_step_overfits_one_batch(data):
 def test_train_step_with_a_posterior_learns_it(data):
     """The loss falls to a small part, and the summary of a validation includes it with its weight."""
     info, batch = data
-    posterior = PosteriorConfig(width=16, blocks=2, least_routes=1)
+    posterior = PosteriorConfig(width=16, blocks=1, least_routes=1)
     fields = model_fields(posterior, Reader(info), np.arange(info.n), True)
     optimizer = OptimizerConfig(learning_rate=3e-3, weight_decay=0.0)
-    recipe = make_recipe(info, optimizer, total_steps=150, **fields)
+    recipe = make_recipe(info, optimizer, total_steps=60, **fields)
     task = PosteriorTask(info.schema, recipe.masks.rules, recipe.model, posterior)
     recipe = Recipe(**{**vars(recipe), "posterior": task})
-    state, losses = run(recipe, info, [batch(8)] * 150)
+    state, losses = run(recipe, info, [batch(8)] * 60)
     assert losses[-1][POSTERIOR_LOSS] < 0.3 * losses[0][POSTERIOR_LOSS]
     terms = losses[0]
     report = terms["cont_loss"] + 0.5 * terms["cat_loss"] + 0.3 * terms["mod_loss"]
@@ -114,7 +115,7 @@ def test_train_step_with_a_posterior_learns_it(data):
 def test_train_step_with_a_disturbance_trains_on_the_disturbed_batch(data):
     """The loss is that of the batch which the disturbance returns, and each step has a key of its own."""
     info, batch = data
-    recipe, keys = make_recipe(info, dropout=0.0), []
+    recipe, keys = make_recipe(info, has_modulation=False, dropout=0.0), []
     loud = batch(8)._replace(mel=2 * batch(8).mel)
 
     def double(key, batch):
@@ -130,7 +131,7 @@ def test_train_step_with_a_disturbance_trains_on_the_disturbed_batch(data):
 
 def test_train_step_without_a_modulation_head_has_no_modulation_loss(data):
     info, batch = data
-    _, (losses,) = run(make_recipe(info, has_modulation=False), info, [batch(8)])
+    _, (losses,) = run(make_recipe(info, has_modulation=False, dropout=0.0), info, [batch(8)])
     assert losses["mod_loss"] == 0.0
     assert losses["loss"] == pytest.approx(losses["cont_loss"] + 0.5 * losses["cat_loss"], rel=1e-6)
 
@@ -156,7 +157,7 @@ def validation(recipe, state, reader, rows, batch_size):
     return validation_summary(jax.device_get(functools.reduce(merge_metrics, found)), recipe.loss)
 
 
-@pytest.mark.parametrize("gated", [False, True])
+@pytest.mark.parametrize("gated", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_validation_summary_does_not_depend_on_the_batch_size(data, gated):
     """With batches of 3, 8 and 22, each term is a mean over all rows, and so is their sum."""
     info, _ = data
@@ -172,7 +173,7 @@ def test_validation_summary_does_not_depend_on_the_batch_size(data, gated):
 
 def test_validation_summary_has_the_names_of_the_training_losses(data):
     info, batch = data
-    recipe = make_recipe(info, has_modulation=False)
+    recipe = make_recipe(info, has_modulation=False, dropout=0.0)
     state, (losses,) = run(recipe, info, [batch(8)])
     found = validation(recipe, state, Reader(info), np.arange(8), 8)
     assert found.keys() >= losses.keys() - {"gradient_norm"}
@@ -190,7 +191,8 @@ def test_validation_summary_does_not_depend_on_the_warmup(data):
 
 def test_train_step_with_accumulation_updates_after_the_last_batch(data):
     info, batch = data
-    recipe = make_recipe(info, OptimizerConfig(learning_rate=1e-2, warmup_share=0.0, accumulate=2))
+    optimizer = OptimizerConfig(learning_rate=1e-2, warmup_share=0.0, accumulate=2)
+    recipe = make_recipe(info, optimizer, has_modulation=False)
     initial = create_state(recipe.model, recipe.optimizer, 0, info.mel_shape)
     one, _ = run(recipe, info, [batch(4)])
     two, _ = run(recipe, info, [batch(4)] * 2)
@@ -207,6 +209,7 @@ def test_shard_batch_that_does_not_divide_over_devices_is_refused(data):
     assert "6 rows does not divide over 8 devices" in result.stderr
 
 
+@pytest.mark.slow
 def test_train_step_on_eight_devices_equals_one_device_and_compiles_once(data):
     info, _ = data
     script = f"{_DEVICES}\n{_COMPARE}"

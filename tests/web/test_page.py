@@ -140,6 +140,7 @@ def test_refine_adds_a_card_and_chooses_it(page):
     assert "so far" not in page.find("[data-id=prediction]").text  # the ranked card is still there
 
 
+@pytest.mark.slow
 def test_vary_adds_cards_that_keep_what_is_locked_and_undo_takes_them_away(page):
     page.press("[data-id=prediction] .vx-choose")
     for lock in ("filters", "envelopes", "lfos", "effects"):
@@ -187,6 +188,7 @@ def test_note_keyboard_corrects_the_note(page):
     assert page.find("#keys .vx-own").get_attribute("aria-label") == "E2"
 
 
+@pytest.mark.slow
 def test_recordings_with_their_notes_are_matched_together(page):
     page.set_note("C2")
     page.press("button.label-wrap")
