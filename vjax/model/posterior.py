@@ -22,8 +22,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from vjax.io.arrays import Array
 from vjax.model.heads import option_probabilities
 
 _PRIOR_SCALE = 10.0
@@ -44,9 +45,9 @@ class Denoised(NamedTuple):
       routes: [..., n_cells], in the form of the preset vector.
     """
 
-    continuous: Float[Array, "*batch n_continuous"]
-    categorical_logits: Float[Array, "*batch n_options"]
-    routes: Float[Array, "*batch n_cells"]
+    continuous: Float[jax.Array, "*batch n_continuous"]
+    categorical_logits: Float[jax.Array, "*batch n_options"]
+    routes: Float[jax.Array, "*batch n_cells"]
 
 
 class Denoiser(nn.Module):
@@ -110,19 +111,19 @@ class Denoiser(nn.Module):
 
     def _split(
         self, vectors: Float[Array, "b k size"]
-    ) -> tuple[Float[Array, "b k n_numbers"], Float[Array, "b k n_options"]]:
+    ) -> tuple[Float[jax.Array, "b k n_numbers"], Float[jax.Array, "b k n_options"]]:
         """Returns the numbers (continuous parameters and routes) and the options of preset vectors."""
         continuous, options, routes = jnp.split(vectors, np.cumsum([self.n_continuous, self.n_options]), axis=-1)
         return jnp.concatenate([continuous, routes], axis=-1), options
 
     def _shown(
         self, numbers: Float[Array, "b k n_numbers"], options: Float[Array, "b k n_options"], time: Float[Array, "b k"]
-    ) -> Float[Array, "b k size"]:
+    ) -> Float[jax.Array, "b k size"]:
         """Returns [b, k, size] what x_t shows, by Bayes' rule with a prior that is the same for all sounds."""
 
         def prior(
             name: str, size: int
-        ) -> Float[Array, " {size}"]:  # Adam moves a weight by about 1e-3 a step, which would be slow
+        ) -> Float[jax.Array, " {size}"]:  # Adam moves a weight by about 1e-3 a step, which would be slow
             return _PRIOR_SCALE * self.param(name, nn.initializers.zeros, (size,))
 
         n = numbers.shape[-1]
@@ -134,40 +135,36 @@ class Denoiser(nn.Module):
 
 
 def of_number(
-    mean: Float[Array, "*#batch n"],
-    log_deviation: Float[Array, "*#batch n"],
-    noisy: Float[Array, "*batch n"],
-    time: Float[Array, "*#batch 1"],
-) -> Float[Array, "*batch n"]:
+    mean: Array | float, log_deviation: Array | float, noisy: Array | float, time: Array | float
+) -> jax.Array:
     """Returns E[x1 | x_t] for an entry whose prior is Gaussian.
 
     With the deviation s: mean + t s^2 (x_t - t mean) / ((1 - t)^2 + t^2 s^2).
     """
     variance = jnp.exp(2 * jnp.clip(log_deviation, *_LOG_DEVIATIONS))
     noise = jnp.square(jnp.maximum(1 - time, _LEAST_NOISE))
-    return mean + time * variance * (noisy - time * mean) / (noise + jnp.square(time) * variance)
+    shift = time * variance * (noisy - time * mean) / (noise + jnp.square(time) * variance)
+    return jnp.add(mean, shift)
 
 
-def of_options(
-    logits: Float[Array, "*#batch n"], noisy: Float[Array, "*batch n"], time: Float[Array, "*#batch 1"]
-) -> Float[Array, "*batch n"]:
+def of_options(logits: Array, noisy: Array, time: Array | float) -> jax.Array:
     """Returns the logits of options given x_t, from those without it: logits + 2 t x_t / (1 - t)^2.
 
     An option's entry is 1 if it is chosen and -1 if not. The term is the logarithm of the ratio of both likelihoods.
     """
     evidence = 2 * time * noisy / jnp.square(jnp.maximum(1 - time, _LEAST_NOISE))
-    return logits + jnp.clip(evidence, -_MOST_EVIDENCE, _MOST_EVIDENCE)
+    return jnp.add(logits, jnp.clip(evidence, -_MOST_EVIDENCE, _MOST_EVIDENCE))
 
 
 def _from_condition(size: int, name: str) -> nn.Dense:
     return nn.Dense(size, kernel_init=nn.initializers.zeros, name=name)
 
 
-def _normalised(x: Float[Array, "*batch n"]) -> Float[Array, "*batch n"]:
+def _normalised(x: Float[Array, "*batch n"]) -> Float[jax.Array, "*batch n"]:
     return nn.LayerNorm(use_scale=False, use_bias=False)(x)
 
 
-def _time_features(time: Float[Array, "*batch"]) -> Float[Array, "*batch features"]:
+def _time_features(time: Float[Array, "*batch"]) -> Float[jax.Array, "*batch features"]:
     """Maps [...] to sines and cosines [..., _TIME_FEATURES]."""
     angles = time[..., None] * jnp.geomspace(1.0, _HIGHEST, _TIME_FEATURES // 2)
     return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
@@ -175,7 +172,7 @@ def _time_features(time: Float[Array, "*batch"]) -> Float[Array, "*batch feature
 
 def follow_flow(
     estimate: Callable[[jax.Array, jax.Array], jax.Array], noise: Float[Array, "*shape"], steps: int
-) -> Float[Array, "*shape"]:
+) -> Float[jax.Array, "*shape"]:
     """Follows the flow from noise x_0 to preset vectors x_1 by Euler's method, in equal steps of t.
 
     Args:
