@@ -72,6 +72,7 @@ def playback_problem() -> str:
     return ""
 
 
+@pytest.mark.slow
 def test_browser_with_a_dataset_lists_its_sounds_and_follows_the_keys(browse):
     async def visit(app, pilot):
         listed = rows(app, "sounds")
@@ -125,6 +126,7 @@ def test_browser_draws_the_prediction_only_after_rendering(browse):
     browse(visit)
 
 
+@pytest.mark.slow
 def test_browser_tables_follow_the_filter_and_difference_keys(browse):
     async def visit(app, pilot):
         every = rows(app, "parameters-table")

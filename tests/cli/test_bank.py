@@ -1,6 +1,7 @@
 """Tests of `vjax bank`."""
 
 import numpy as np
+import pytest
 
 from vjax.candidates.bank import CHECKPOINT_BANK, checkpoint_bank
 from vjax.cli.main import main
@@ -15,6 +16,7 @@ from vjax.training.state import OptimizerConfig, create_state, make_optimizer
 from vjax.vital.default_vocabulary import default_vocabulary
 
 
+@pytest.mark.slow
 def test_bank_writes_a_bank_that_a_match_can_search(tmp_path, capsys):
     render = RenderConfig(seconds=0.25, note_s=0.2)
     config = GenerationConfig(SamplingConfig(variants=4), render, random_notes=1, presets_per_shard=4)

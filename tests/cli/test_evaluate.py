@@ -199,6 +199,7 @@ def recorded(presets, engine_run, one_judge_seed, tmp_path_factory):
     return command, folder / "out"
 
 
+@pytest.mark.slow
 def test_evaluate_of_recordings_has_classes_takes_pitches_and_failures(recorded):
     _, out = recorded
     content = json.loads((out / "evaluation.json").read_text())
@@ -226,6 +227,7 @@ def test_evaluate_of_recordings_has_classes_takes_pitches_and_failures(recorded)
     }
 
 
+@pytest.mark.slow
 def test_evaluate_of_recordings_called_again_measures_nothing_and_prints_the_tables(recorded, capsys):
     command, out = recorded
     before = {path: path.stat().st_mtime_ns for path in (*out.glob("*.jsonl"), *out.rglob("*.wav"))}
@@ -240,6 +242,7 @@ def test_evaluate_of_recordings_called_again_measures_nothing_and_prints_the_tab
         assert '"title":"Recordings by class: MSS dB","head":["class","n","init"' in page.read()
 
 
+@pytest.mark.slow
 def test_evaluate_of_recordings_with_other_takes_fails_in_one_line(recorded, tmp_path, capsys):
     command, _ = recorded
     (tmp_path / "none.csv").write_text("file,class\nkeys/rhodes.wav,keys\n")

@@ -90,7 +90,7 @@ def test_match_writes_a_preset_its_render_and_an_image(sounds, engine_run, tmp_p
     ("sound", "out", "flags", "pages"),
     [
         ("saw.wav", "a.vital", ["--no-page"], []),
-        ("", "presets", [], []),
+        pytest.param("", "presets", [], [], marks=pytest.mark.slow),
         pytest.param("", "presets", ["--page"], ["presets/noise.html", "presets/saw.html"], marks=pytest.mark.slow),
     ],
 )
@@ -127,6 +127,7 @@ def test_match_json_describes_the_files_on_disk(sounds, engine_run, tmp_path, ca
     assert 0 <= content["prediction"]["spread_norm"]["osc_1_level"] < 1
 
 
+@pytest.mark.slow
 def test_match_with_a_bank_writes_its_nearest_preset(sounds, engine_run, tmp_path, capsys):
     """A bank that contains the sound itself. Its preset is nearer than the prediction of an untrained network."""
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "--no-tune", "--note", "A3"]
@@ -212,6 +213,7 @@ def test_match_with_only_silent_candidates_fails_and_reports_null(sounds, silent
     assert "the written preset is silent at note 60" in printed
 
 
+@pytest.mark.slow
 def test_match_with_a_note_and_no_tune_leaves_the_pitch(sounds, engine_run, tmp_path, capsys):
     command = ["match", str(sounds / "saw.wav"), "--checkpoint", str(engine_run), "-o", str(tmp_path / "a.vital")]
     command += FEW
@@ -235,7 +237,8 @@ def recordings(tmp_path_factory):
     return [str(folder / f"{name}.wav") for name in ("low", "high")]
 
 
-@pytest.mark.parametrize("how", [["--note", "C3, 60"], pytest.param(["--together"], marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [["--note", "C3, 60"], ["--together"]])
 def test_match_of_several_recordings_writes_one_preset(recordings, engine_run, tmp_path, monkeypatch, capsys, how):
     monkeypatch.chdir(tmp_path)
     command = ["match", *recordings, "--checkpoint", str(engine_run), "--no-patch", "--no-resynthesis", *how]

@@ -62,6 +62,7 @@ def test_match_refine_json_contains_the_search(sounds, engine_run, tmp_path, cap
     assert content["preset"]["loss"] <= 1.05 * content["candidates"][0]["loss"]
 
 
+@pytest.mark.slow
 def test_refine_of_a_dataset_writes_an_index_and_traces(engine_run, tmp_path, capsys):
     out = tmp_path / "out"
     command = ["refine", "--checkpoint", str(engine_run), "--dataset", str(engine_run / "data"), "--out", str(out)]

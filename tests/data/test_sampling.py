@@ -223,6 +223,7 @@ def test_sample_block_at_tier_2_draws_all_modules_and_no_routes():
         np.testing.assert_array_equal(parameters.continuous[routed], DEFAULTS.continuous[routed])
 
 
+@pytest.mark.slow
 def test_sample_block_at_tier_3_draws_geometric_route_counts():
     """min(Geometric(0.15) - 1, 20) has mean 0.85 (1 - 0.85^20) / 0.15 = 5.45; 15 % are 0 and 3.9 % are 20."""
     counts = np.array([len(routes(parameters)) for parameters in draws(3, 400)])

@@ -86,6 +86,7 @@ def test_train_writes_sounds_images_and_presets(smoke):
             assert events.Scalars(f"val/audio/{metric}_{row}")[-1].value == pytest.approx(distance, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_train_checkpoint_alone_reproduces_the_written_preset(smoke):
     """Weights, schema and catalog are those of the checkpoint. The preset equals the one that training wrote."""
     workdir, _ = smoke
@@ -171,6 +172,7 @@ def test_listener_rows_are_the_metrics_of_renders(engine_run, tmp_path):
         assert found["audio_distance"]["mss"][name] == pytest.approx(np.mean(values), rel=1e-3, abs=1e-4), name
 
 
+@pytest.mark.slow
 def test_listener_without_dataset_render_settings_uses_the_recipe(engine_run, tmp_path, capsys):
     info, restored = open_dataset(engine_run / "data"), load_checkpoint(engine_run)
     render, info = RenderConfig(**info.render), dataclasses.replace(info, render={})

@@ -292,6 +292,7 @@ def test_match_many_with_out_equal_to_the_sounds_skips_its_own_renders(predictor
     assert files_of(tmp_path) == left
 
 
+@pytest.mark.slow
 def test_match_many_with_a_dataset_writes_targets_as_well(predictor, engine_run, tmp_path):
     out = tmp_path / "out"
     report = run_rows(predictor, out, engine_run / "data", limit=2)

@@ -331,6 +331,7 @@ def test_match_with_distant_editable_presets_warns_and_names_the_closest(predict
 SEARCH = RefineConfig(evals=13, patience=1, strategy=StrategyConfig(population=4), parallel=2)
 
 
+@pytest.mark.slow
 def test_match_with_a_search_begins_from_the_preferred_candidate(predictor, pool, organ, as_resynthesis):
     config = dataclasses.replace(GIVEN, refine=SEARCH)
     result = match(clip_of(organ[0]), predictor, pool, config, candidates=[as_resynthesis])

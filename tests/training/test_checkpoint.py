@@ -87,6 +87,7 @@ def test_load_checkpoint_of_a_moved_folder_predicts_the_same(run, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
+@pytest.mark.slow
 @UNFINISHED_READS
 def test_load_checkpoint_beside_a_run_that_saves_others_finds_one(run, tmp_path):
     """The run deletes older checkpoints while they are read."""

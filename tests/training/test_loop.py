@@ -187,6 +187,7 @@ def test_train_writes_its_settings_and_a_log(uninterrupted):
     assert "data: 39 rows, tier 3" in log
 
 
+@pytest.mark.slow
 def test_train_continued_with_changed_settings_names_them(uninterrupted, tmp_path, capfd):
     dataset, workdir, summary = uninterrupted
     shutil.copytree(workdir, tmp_path / "run")

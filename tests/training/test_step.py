@@ -91,6 +91,7 @@ def test_train_step_overfits_one_batch(data):
     assert validation_summary(jax.device_get(metrics), recipe.loss)["categorical_accuracy"] > 0.95
 
 
+@pytest.mark.slow
 def test_train_step_with_a_posterior_learns_it(data):
     """The loss falls to a small part, and the summary of a validation includes it with its weight."""
     info, batch = data
@@ -112,6 +113,7 @@ def test_train_step_with_a_posterior_learns_it(data):
     assert with_it - without == pytest.approx(2 * float(found[0][POSTERIOR_LOSS].value()), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_train_step_with_a_disturbance_trains_on_the_disturbed_batch(data):
     """The loss is that of the batch which the disturbance returns, and each step has a key of its own."""
     info, batch = data

@@ -130,6 +130,7 @@ def test_page_fits_a_phone(page):
     assert found == []
 
 
+@pytest.mark.slow
 def test_refine_adds_a_card_and_chooses_it(page):
     page.press("[data-id=prediction] .vx-choose")
     one_s = "const s = document.querySelector('[aria-label^=Seconds]'); s.add(new Option('1 s', '1')); s.value = '1'"
