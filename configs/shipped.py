@@ -3,7 +3,8 @@
     vjax train --config configs/shipped.py --config.data.presets=PRESETS --workdir runs/shipped
     vjax pack runs/shipped --out model --credit "Made from presets by ..."
 
-PRESETS are the 75 of one author that MODEL_CARD.md credits. That card states the hours of training and the scores.
+PRESETS are the 75 of one author that MODEL_CARD.md credits. On two CPU cores, it took two hours and 7,008 steps. On the
+card, the predictions are at 9.13 dB (MSS, median of 40); the card has all scores.
 A killed command continues when it is started again.
 """
 

@@ -5,7 +5,9 @@
 
 `--config configs/tier3.py:demo` reads this file, or a changed copy of it.
 
-What such runs have reached is in docs/results.md and docs/decisions/, beside the commands.
+`tier3:demo` on two CPU cores: 3 minutes of training on 1,500 sounds. Then the predictions were at 21.4 dB (MSS
+padded, mean of 8 sounds), the nearest training sounds at 10.9, other training sounds at 19.7. docs/results.md has all
+runs. The full recipe was not run to its end.
 """
 
 import ml_collections
