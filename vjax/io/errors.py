@@ -61,7 +61,7 @@ def is_expected(error: Exception) -> bool:
     NumPy, jax or Python itself raises is a message for a programmer, such as a shape that does not fit, or a text that
     is not a number.
     """
-    if _is_own(error) or _lacks_memory(error):
+    if _explains_itself(error) or _lacks_memory(error):
         return True
     if _scarcity_behind(error):
         return True
@@ -81,7 +81,7 @@ def _scarcity_behind(error: BaseException) -> OSError | None:
     """The OSError for lack of something that a library handled, when it failed with `error`, if there is one."""
     seen: set[int] = set()
     cause = error.__cause__ or error.__context__
-    while cause is not None and id(cause) not in seen and not _is_own(error):
+    while cause is not None and id(cause) not in seen and not _explains_itself(error):
         if isinstance(cause, OSError) and cause.errno in _SCARCE:
             return cause
         seen.add(id(cause))
@@ -89,7 +89,8 @@ def _scarcity_behind(error: BaseException) -> OSError | None:
     return None
 
 
-def _is_own(error: BaseException) -> bool:
+def _explains_itself(error: BaseException) -> bool:
+    """Whether it is an error of the system, or of vjax's own classes."""
     return isinstance(error, OSError) or type(error).__module__.partition(".")[0] == "vjax"
 
 

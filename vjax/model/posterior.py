@@ -121,9 +121,8 @@ class Denoiser(nn.Module):
     ) -> Float[jax.Array, "b k size"]:
         """Returns [b, k, size] what x_t shows, by Bayes' rule with a prior that is the same for all sounds."""
 
-        def prior(
-            name: str, size: int
-        ) -> Float[jax.Array, " {size}"]:  # Adam moves a weight by about 1e-3 a step, which would be slow
+        def prior(name: str, size: int) -> Float[jax.Array, " {size}"]:
+            # Adam moves a weight by about 1e-3 a step, which would be slow.
             return _PRIOR_SCALE * self.param(name, nn.initializers.zeros, (size,))
 
         n = numbers.shape[-1]
