@@ -80,7 +80,7 @@ card: $(INSTALLED)  ## scores the shipped model; continues where it was stopped;
 recordings: $(INSTALLED)  ## scores the shipped model on recordings of other instruments; continues where it was stopped
 	$(BIN)/vjax evaluate --checkpoint shipped --audio $(SOUNDS) --bank $(PRESETS)/instatetragrammaton --out runs/card/recordings
 
-# The measurements of docs/decisions/0027-posterior.md. 150,000 sounds take days on two cores.
+# The measurements of docs/decisions/0027-posterior.md. 150,000 sounds take about nine hours on two cores, by proportion.
 POSTERIOR ?= runs/posterior
 N ?= 150000
 

@@ -145,7 +145,7 @@ def _check_setting(path: Path, name: str, before: Any, now: Any) -> None:
         return
     remedy = "give another --out, or the same command as before"
     if name == "metrics":
-        remedy = f"benchmarks/rescore.py {path.parent} computes today's metrics; or give another --out"
+        remedy = f"run `python benchmarks/rescore.py {path.parent}` for today's metrics, or give another --out"
     if name == "limit":
         if now == 0 or (before != 0 and now > before):
             return
